@@ -1,0 +1,40 @@
+# Each target makes what it needs: a virtual environment in .venv, Kafka's jars in .kafka.
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+PYTEST := $(PYTHON) -m pytest -q
+FAST   := tests/unit tests/contract tests/property tests/golden
+
+.PHONY: install demo test test-fast soak check bench clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@command -v python3 >/dev/null || { echo "Python 3.11 or newer is missing: apt-get install python3 python3-venv"; exit 1; }
+	@python3 -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install
+	$(PYTHON) -m tests.demo
+
+test: install
+	$(PYTEST) tests --ignore=tests/bench -m 'not soak'
+
+test-fast: install
+	$(PYTEST) $(FAST) -m 'not soak and not kafka'
+
+soak: install
+	$(PYTEST) tests --ignore=tests/bench
+	KAFKA_VERSION=3.9.1 $(PYTEST) tests/integration tests/chaos
+
+check: install
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: install
+	$(PYTHON) -m tests.bench
+
+clean:
+	rm -rf $(VENV) .kafka .bin .demo

@@ -1,0 +1,114 @@
+"""Which batches belong to aborted transactions: said by the broker with each fetch answer, kept as offset ranges.
+
+Markers alone do not tell: the marker of an aborted transaction can lie above the offsets that were read. The algorithm
+is the Java consumer's (CompletedFetch.java), with a state of its own for every answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from struct import Struct
+
+from tasks.batches.header import CONTROL_BIT, LENGTH_END, TRANSACTIONAL_BIT, BatchHeader
+from tasks.batches.records import decode_records
+from tasks.model.errors import UnsupportedBatchError
+from tasks.model.ranges import AbortedRange
+
+_MARKER_KEY = Struct(">hh")
+"""A marker's key: version, then type."""
+_ABORT = 0
+
+
+class AbortTracker:
+    """Follows the transactions of one partition through its fetch answers, in offset order. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._ranges: list[AbortedRange] = []
+        self._growing: dict[int, int] = {}
+        self._announced: list[tuple[int, int]] = []
+        self._aborting: set[int] = set()
+
+    def start_response(self, aborted: Iterable[tuple[int, int]]) -> None:
+        """Begin an answer: its (producer id, first offset) of aborted transactions, in any order.
+
+        They include transactions that began before the fetched offset; what earlier answers said no longer counts.
+        """
+        self._announced = sorted(((first, producer) for producer, first in aborted), reverse=True)
+        self._aborting = set()
+
+    def judge(self, header: BatchHeader, data: bytes, position: int) -> bool:
+        """Whether the data of the batch at `position` of `data` was aborted. Call it once for each batch, in order.
+
+        Never true for a control batch. Raises `UnsupportedBatchError` for a control batch that cannot be read.
+        """
+        attributes = header.attributes
+        if not attributes & (TRANSACTIONAL_BIT | CONTROL_BIT):
+            return False
+        self._activate(header.last_offset)
+        producer = header.producer_id
+        if attributes & CONTROL_BIT:
+            self._growing.pop(producer, None)
+            if is_abort_marker(data[position : position + LENGTH_END + header.batch_length]):
+                self._aborting.discard(producer)
+            return False
+        if producer not in self._aborting:
+            self._growing.pop(producer, None)
+            return False
+        self._extend(producer, header)
+        return True
+
+    def ranges(self) -> list[AbortedRange]:
+        """The aborted batches judged so far, by first offset: of each producer from the base offset of the first to the
+        last offset of the last one, and nothing of that producer in between that was not aborted."""
+        return list(self._ranges)
+
+    def continued(self) -> AbortTracker:
+        """A tracker that goes on with the next batch of the same answer, for a new segment: it has no ranges yet."""
+        other = AbortTracker()
+        other._announced = list(self._announced)
+        other._aborting = set(self._aborting)
+        return other
+
+    def _activate(self, last_offset: int) -> None:
+        while self._announced and self._announced[-1][0] <= last_offset:
+            self._aborting.add(self._announced.pop()[1])
+
+    def _extend(self, producer: int, header: BatchHeader) -> None:
+        at = self._growing.get(producer)
+        if at is None:
+            self._growing[producer] = len(self._ranges)
+            self._ranges.append(AbortedRange(producer, header.base_offset, header.last_offset))
+        else:
+            self._ranges[at] = self._ranges[at]._replace(last=header.last_offset)
+
+
+def is_aborted(header: BatchHeader, ranges: Sequence[AbortedRange]) -> bool:
+    """Whether a stored batch is data of an aborted transaction. `ranges` are those of its segment, in any order."""
+    if not ranges or header.attributes & (TRANSACTIONAL_BIT | CONTROL_BIT) != TRANSACTIONAL_BIT:
+        return False
+    producer, offset = header.producer_id, header.base_offset
+    return any(at.producer_id == producer and at.first <= offset <= at.last for at in ranges)
+
+
+def clip(ranges: Iterable[AbortedRange], first: int, next: int) -> list[AbortedRange]:
+    """What of the ranges concerns batches that have an offset in [first, next).
+
+    A range that begins below `first` keeps its beginning: the batch that holds `first` may have its base offset there.
+    """
+    return [at._replace(last=min(at.last, next - 1)) for at in ranges if at.last >= first and at.first < next]
+
+
+def is_abort_marker(batch: bytes) -> bool:
+    """Whether a control batch ends a transaction by aborting it. An emptied one, and a type of later Kafka, do not.
+
+    The marker's key is an int16 version and an int16 type: 0 ABORT, 1 COMMIT. Raises `UnsupportedBatchError` for a key
+    that is too short.
+    """
+    records = decode_records(batch)
+    if not records:
+        return False
+    record = records[0]
+    if record.key is None or len(record.key) < _MARKER_KEY.size:
+        raise UnsupportedBatchError(f"The control record at offset {record.offset} has no type.")
+    version, kind = _MARKER_KEY.unpack_from(record.key)
+    return bool(version >= 0 and kind == _ABORT)

@@ -1,0 +1,150 @@
+"""The four codecs of record payloads, as Kafka's own clients write and read them.
+
+Output is a function of the input and of the libraries' versions. Levels are Kafka's defaults.
+"""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from struct import Struct
+from struct import error as StructError
+from typing import Final
+
+import cramjam
+import lz4.frame
+import zstandard
+
+from tasks.model.errors import UnsupportedBatchError
+
+_XERIAL_MAGIC: Final = b"\x82SNAPPY\x00"
+_XERIAL_HEADER: Final = _XERIAL_MAGIC + b"\x00\x00\x00\x01\x00\x00\x00\x01"
+"""snappy-java's stream: this header (version 1, compatible to 1), then per block an int32 length and raw snappy."""
+_XERIAL_BLOCK_BYTES: Final = 32 << 10
+_BLOCK_LENGTH = Struct(">I")
+
+_GZIP_LEVEL: Final = 6
+_ZSTD_LEVEL: Final = 3
+
+
+class _PerThread(threading.local):
+    """Making a zstd context takes twenty times as long as reading a tiny batch with it; threads cannot share one."""
+
+    def __init__(self) -> None:
+        self.zstd = zstandard.ZstdDecompressor()
+
+
+_per_thread = _PerThread()
+
+_FOREIGN_ERRORS = (
+    gzip.BadGzipFile,
+    EOFError,
+    zlib.error,
+    RuntimeError,
+    StructError,
+    zstandard.ZstdError,
+    cramjam.DecompressionError,
+)
+"""What the libraries raise for bytes they cannot read; lz4's is a RuntimeError."""
+
+
+def decompress(codec: str, payload: bytes) -> bytes:
+    """The record bytes of a batch's payload; `none` returns the payload itself.
+
+    Raises `UnsupportedBatchError` for an unknown codec and for bytes that the codec cannot read to their end.
+    """
+    if codec == "none":
+        return payload
+    decoder = _known(codec, _DECODERS)
+    try:
+        return decoder(payload)
+    except _FOREIGN_ERRORS as error:
+        raise UnsupportedBatchError(f"The batch's {codec} data cannot be decompressed: {error}") from None
+
+
+def compress(codec: str, payload: bytes) -> bytes:
+    """The payload of record bytes; `none` returns them as they are. An unknown codec is an `UnsupportedBatchError`."""
+    if codec == "none":
+        return payload
+    return _known(codec, _ENCODERS)(payload)
+
+
+def _known(codec: str, table: dict[str, Callable[[bytes], bytes]]) -> Callable[[bytes], bytes]:
+    if codec not in table:
+        raise UnsupportedBatchError(f"The codec {codec!r} is unknown.")
+    return table[codec]
+
+
+def _gzip_compress(payload: bytes) -> bytes:
+    return gzip.compress(payload, compresslevel=_GZIP_LEVEL, mtime=0)
+
+
+def _snappy_compress(payload: bytes) -> bytes:
+    parts = [_XERIAL_HEADER]
+    for at in range(0, len(payload), _XERIAL_BLOCK_BYTES):
+        block = bytes(cramjam.snappy.compress_raw(payload[at : at + _XERIAL_BLOCK_BYTES]))
+        parts += (_BLOCK_LENGTH.pack(len(block)), block)
+    return b"".join(parts)
+
+
+def _snappy_decompress(payload: bytes) -> bytes:
+    """Java clients write xerial's stream, librdkafka one raw block; the first bytes tell."""
+    if not payload.startswith(_XERIAL_MAGIC):
+        return bytes(cramjam.snappy.decompress_raw(payload))
+    return b"".join(bytes(cramjam.snappy.decompress_raw(block)) for block in _xerial_blocks(payload))
+
+
+def _xerial_blocks(payload: bytes) -> Iterator[bytes]:
+    position = len(_XERIAL_HEADER)
+    while position < len(payload):
+        (length,) = _BLOCK_LENGTH.unpack_from(payload, position)
+        position += _BLOCK_LENGTH.size
+        yield payload[position : position + length]
+        position += length
+
+
+def _lz4_compress(payload: bytes) -> bytes:
+    """Java's reader refuses blocks that depend on each other."""
+    compressed: bytes = lz4.frame.compress(
+        payload, block_size=lz4.frame.BLOCKSIZE_MAX64KB, block_linked=False, store_size=False
+    )
+    return compressed
+
+
+def _lz4_decompress(payload: bytes) -> bytes:
+    decompressed: bytes = lz4.frame.decompress(payload)
+    return decompressed
+
+
+def _zstd_compress(payload: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(payload)
+
+
+def _zstd_decompress(payload: bytes) -> bytes:
+    """Frame by frame: Java streams them without a content size, and the one-shot call ignores what follows a frame."""
+    parts = []
+    rest = payload
+    while rest:
+        frame = _per_thread.zstd.decompressobj()
+        parts.append(frame.decompress(rest))
+        if not frame.eof:
+            raise EOFError("a frame is cut")
+        rest = frame.unused_data
+    return b"".join(parts)
+
+
+_DECODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "gzip": gzip.decompress,
+    "snappy": _snappy_decompress,
+    "lz4": _lz4_decompress,
+    "zstd": _zstd_decompress,
+}
+
+_ENCODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "gzip": _gzip_compress,
+    "snappy": _snappy_compress,
+    "lz4": _lz4_compress,
+    "zstd": _zstd_compress,
+}

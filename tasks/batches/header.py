@@ -1,0 +1,174 @@
+"""The header of a record batch (magic 2): read, walk, check, write. Everything is big-endian.
+
+     0  base offset         int64       27  base timestamp   int64
+     8  batch length        int32       35  max timestamp    int64
+    12  leader epoch        int32       43  producer id      int64
+    16  magic               int8        51  producer epoch   int16
+    17  CRC-32C             uint32      53  base sequence    int32
+    21  attributes          int16       57  record count     int32
+    23  last offset delta   int32       61  records, compressed as a whole by the codec
+
+The batch length counts what follows it, from byte 12 on. The CRC covers byte 21 to the end, so that a broker may set
+base offset and leader epoch. Source: Kafka's DefaultRecordBatch.java.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Final, NamedTuple
+
+from tasks.batches.checksum import crc32c
+from tasks.model.errors import UnsupportedBatchError
+
+HEADER_BYTES: Final = 61
+LENGTH_END: Final = 12
+"""Bytes before those that the batch length counts."""
+MAGIC: Final = 2
+CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
+"""Names of the codecs by their number in the attributes."""
+
+CODEC_BITS: Final = 0x07
+LOG_APPEND_TIME_BIT: Final = 0x08
+TRANSACTIONAL_BIT: Final = 0x10
+CONTROL_BIT: Final = 0x20
+DELETE_HORIZON_BIT: Final = 0x40
+
+_HEADER = Struct(">qiibIhiqqqhii")
+_BEFORE_CRC_RANGE = Struct(">qiibI")
+_IN_CRC_RANGE = Struct(">hiqqqhii")
+_ANY_MAGIC = Struct(">qi4xb")
+"""Offset, length and magic stand at the same places in all formats."""
+_CRC_START = 21
+_MAGIC_AT = 16
+
+
+class BatchHeader(NamedTuple):
+    """The fields as stored. `batch_length` counts the bytes after the first 12, timestamps are Unix milliseconds.
+
+    `base_timestamp` is no minimum: it is the first record's, or the delete horizon, or -1 in an emptied batch.
+    """
+
+    base_offset: int
+    batch_length: int
+    leader_epoch: int
+    magic: int
+    crc: int
+    attributes: int
+    last_offset_delta: int
+    base_timestamp: int
+    max_timestamp: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    record_count: int
+
+    @property
+    def size_bytes(self) -> int:
+        """The whole batch, header included."""
+        return LENGTH_END + self.batch_length
+
+    @property
+    def last_offset(self) -> int:
+        """The last offset the batch had when it was written; compaction may have removed its record."""
+        return self.base_offset + self.last_offset_delta
+
+    @property
+    def next_offset(self) -> int:
+        """Where the next batch may begin."""
+        return self.base_offset + self.last_offset_delta + 1
+
+    @property
+    def codec(self) -> str:
+        """One of `CODECS`. Raises `UnsupportedBatchError` for a number that Kafka has not assigned."""
+        number = self.attributes & CODEC_BITS
+        if number >= len(CODECS):
+            raise UnsupportedBatchError(f"The batch at offset {self.base_offset} has the unknown codec {number}.")
+        return CODECS[number]
+
+    @property
+    def is_transactional(self) -> bool:
+        """Whether a transaction wrote it: data, or with `is_control` its marker."""
+        return bool(self.attributes & TRANSACTIONAL_BIT)
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it holds a marker and no data."""
+        return bool(self.attributes & CONTROL_BIT)
+
+    @property
+    def is_log_append_time(self) -> bool:
+        """Whether the broker's clock counts: then every record has the batch's `max_timestamp`."""
+        return bool(self.attributes & LOG_APPEND_TIME_BIT)
+
+    @property
+    def has_delete_horizon(self) -> bool:
+        """Whether `base_timestamp` is the time at which tombstones go; base + delta are still the records' times."""
+        return bool(self.attributes & DELETE_HORIZON_BIT)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether every offset from base to last has its record."""
+        return self.record_count == self.last_offset_delta + 1
+
+
+def read_header(data: bytes | memoryview, position: int) -> BatchHeader:
+    """The header at `position`; at least `HEADER_BYTES` must follow. Nothing is checked."""
+    return BatchHeader._make(_HEADER.unpack_from(data, position))
+
+
+def iter_headers(data: bytes | memoryview, *, where: str = "") -> Iterator[tuple[int, BatchHeader]]:
+    """(position, header) of every whole batch in `data`, in order.
+
+    Ends silently before a cut batch at the end, because a fetch answer is cut at its size limit. Raises
+    `UnsupportedBatchError`, which begins with `where`, for another magic than 2 and for a length that no batch has.
+    """
+    position, size = 0, len(data)
+    unpack, make = _HEADER.unpack_from, BatchHeader._make
+    while position + HEADER_BYTES <= size:
+        header = make(unpack(data, position))
+        length = header[1]
+        if header[3] != MAGIC or length < HEADER_BYTES - LENGTH_END:
+            raise _not_a_batch(data, position, where)
+        end = position + LENGTH_END + length
+        if end > size:
+            return
+        yield position, header
+        position = end
+    # Messages of magic 0 and 1 can be shorter than a batch's header; they must not pass for a cut batch.
+    if position + _MAGIC_AT < size and data[position + _MAGIC_AT] != MAGIC:
+        raise _not_a_batch(data, position, where)
+
+
+def header_crc(data: bytes, position: int, header: BatchHeader) -> int:
+    """The CRC-32C that the header of the batch at `position` should state, from the batch's bytes."""
+    return crc32c(data, position + _CRC_START, position + LENGTH_END + header.batch_length)
+
+
+def check_crc(data: bytes, position: int, header: BatchHeader) -> bool:
+    """Whether the whole batch at `position` is as it was written. Base offset, length and epoch are not covered."""
+    return header.crc == header_crc(data, position, header)
+
+
+def assemble(header: BatchHeader, data: bytes, start: int = 0) -> bytes:
+    """A batch with the fields of `header` and the record bytes `data[start:]`, which are copied once.
+
+    Length, magic and CRC are those of the new batch, whatever `header` says.
+    """
+    covered = _IN_CRC_RANGE.pack(*header[5:])
+    crc = crc32c(data, start, len(data), crc32c(covered, 0, len(covered)))
+    length = HEADER_BYTES - LENGTH_END + len(data) - start
+    prologue = _BEFORE_CRC_RANGE.pack(header.base_offset, length, header.leader_epoch, MAGIC, crc)
+    return b"".join((prologue, covered, memoryview(data)[start:]))
+
+
+def _not_a_batch(data: bytes | memoryview, position: int, where: str) -> UnsupportedBatchError:
+    offset, length, magic = _ANY_MAGIC.unpack_from(data, position)
+    prefix = f"{where}: " if where else ""
+    if magic in (0, 1):
+        return UnsupportedBatchError(
+            f"{prefix}offset {offset} is in the old message format (magic {magic}), which cannot be backed up; "
+            "only record batches (magic 2, Kafka 0.11 and later) can."
+        )
+    what = f"magic {magic}" if magic != MAGIC else f"the impossible length {length}"
+    return UnsupportedBatchError(f"{prefix}the bytes at offset {offset} are not a record batch: they have {what}.")

@@ -1,0 +1,1 @@
+"""The bytes of data objects; see FORMAT.md beside this file."""

@@ -1,0 +1,64 @@
+"""Frames: independent pieces of a data object, each with whole record batches of one partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from struct import Struct
+from typing import Final, NamedTuple, Protocol
+
+from tasks.model.errors import ConfigError, DamagedError
+from tasks.segment.lz4_frames import LZ4_MAGIC, Lz4Frames, decompress_lz4
+from tasks.segment.stored_frames import StoredFrames
+from tasks.segment.zstd_frames import ZSTD_MAGIC, ZstdFrames, decompress_zstd
+
+_SUFFIXES: Final = {"zstd": ".log.zst", "lz4": ".log.lz4", "none": ".log.zst"}
+_MAGIC = Struct("<I")
+
+
+class FramePlace(NamedTuple):
+    """Where a frame stands: byte `position` in the object, `stored_bytes` there, `log_bytes` when decompressed."""
+
+    position: int
+    stored_bytes: int
+    log_bytes: int
+
+
+class FrameMaker(Protocol):
+    """Compresses one frame after the other. Not thread-safe; the compression itself lets other threads run."""
+
+    def compress(self, parts: Sequence[bytes | memoryview], log_bytes: int, *, precompressed: bool) -> Iterable[bytes]:
+        """One independent frame of `parts`, not empty, `log_bytes` together: its bytes as buffers in order."""
+        ...
+
+
+def frame_maker(compression: str, level: int) -> FrameMaker:
+    """The maker for `zstd`, `lz4` or `none`. `level` is zstd's; the others have none.
+
+    Raises `ConfigError` for another name, and for a level that zstd does not have.
+    """
+    if compression == "zstd":
+        return ZstdFrames(level)
+    return Lz4Frames() if object_suffix(compression) == ".log.lz4" else StoredFrames()
+
+
+def object_suffix(compression: str) -> str:
+    """How names of data objects end: `.log.zst` (zstd and none) or `.log.lz4`. Another name is a `ConfigError`."""
+    if compression not in _SUFFIXES:
+        raise ConfigError(f"The compression {compression!r} is unknown; there are {', '.join(_SUFFIXES)}.")
+    return _SUFFIXES[compression]
+
+
+def decompress_frame(stored: bytes | memoryview, *, log_bytes: int) -> bytes:
+    """The record batches of one stored frame, zstd or lz4 by its magic number; `log_bytes` is their expected size.
+
+    Raises `DamagedError`, whose message lacks the object's key, unless `stored` is exactly one whole frame of that size
+    with the right checksum. Allocates no more than a small multiple of `log_bytes`. Safe to call from several threads.
+    """
+    if len(stored) < _MAGIC.size:
+        raise DamagedError("its frame is cut")
+    (magic,) = _MAGIC.unpack_from(stored)
+    if magic == ZSTD_MAGIC:
+        return decompress_zstd(stored, log_bytes)
+    if magic == LZ4_MAGIC:
+        return decompress_lz4(stored, log_bytes)
+    raise DamagedError(f"its frame begins with {magic:08x}, which is neither zstd nor lz4")

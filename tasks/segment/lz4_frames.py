@@ -1,0 +1,56 @@
+"""LZ4 frames of record batches: content size and XXH32 checksum in every frame, independent blocks of 256 KiB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import lz4.frame
+
+from tasks.model.errors import DamagedError
+
+LZ4_MAGIC: Final = 0x184D2204
+
+
+class Lz4Frames:
+    """Makes frames in LZ4's fast mode. Not thread-safe.
+
+    There is no level: the high-compression mode is four times slower than zstd level 3 and still stores 40 % more.
+    """
+
+    def __init__(self) -> None:
+        self._compressor = lz4.frame.LZ4FrameCompressor(
+            block_size=lz4.frame.BLOCKSIZE_MAX256KB, block_linked=False, content_checksum=True
+        )
+
+    def compress(self, parts: Sequence[bytes | memoryview], log_bytes: int, *, precompressed: bool) -> Iterator[bytes]:
+        """The frame of `parts`, which have `log_bytes` together; blocks that do not shrink are stored, `precompressed`
+        or not."""
+        self._compressor.reset()
+        yield self._compressor.begin(source_size=log_bytes)
+        for part in parts:
+            yield self._compressor.compress(part)
+        yield self._compressor.flush()
+
+
+def decompress_lz4(stored: bytes | memoryview, log_bytes: int) -> bytes:
+    """The `log_bytes` bytes of exactly one frame that states its size and has a checksum, else `DamagedError`.
+
+    Allocates no more than a small multiple of `log_bytes`, whatever the frame says.
+    """
+    try:
+        header = lz4.frame.get_frame_info(stored)
+        if header["content_size"] != log_bytes:
+            raise DamagedError(f"its frame holds {header['content_size']} bytes of log instead of {log_bytes}")
+        if not header["content_checksum"]:
+            raise DamagedError("its frame has no checksum")
+        decompressor = lz4.frame.LZ4FrameDecompressor()
+        # One byte more than expected, so that the call reads on to the frame's checksum.
+        log: bytes = decompressor.decompress(stored, max_length=log_bytes + 1)
+    except RuntimeError as error:
+        raise DamagedError(f"its lz4 frame cannot be read: {error}") from None
+    if not decompressor.eof or len(log) != log_bytes:
+        raise DamagedError("its lz4 frame is cut")
+    if decompressor.unused_data:
+        raise DamagedError(f"{len(decompressor.unused_data)} bytes follow its lz4 frame")
+    return log

@@ -1,0 +1,1 @@
+"""Object stores: one small port, its adapters and wrappers."""

@@ -1,0 +1,98 @@
+"""Files and folders that survive a power loss: the few system calls, in the order that makes them durable.
+
+    temporary file in the same folder → write → fsync → link or rename → fsync of the folder
+
+All functions raise plain `OSError`; the local store translates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tasks.store.protocol import Body
+
+TEMPORARY_PREFIX = ".tmp-"
+_BUFFERS_PER_CALL = 1024
+"""IOV_MAX on Linux and the BSDs."""
+
+
+class Temporary(NamedTuple):
+    """A complete, durable file that has no lasting name yet, and its status, which it keeps when it is named."""
+
+    path: Path
+    status: os.stat_result
+
+
+@contextmanager
+def temporary_file(folder: Path, body: Body, *, after_ns: int = 0) -> Iterator[Temporary]:
+    """The body as a durable file `.tmp-<random>` in `folder`, removed at the end under that name.
+
+    Its modification time is set from the clock's nanoseconds and is above `after_ns`. Left to the kernel, two
+    writes within one tick (some milliseconds, before Linux 6.13) would have the same time, and often the same inode,
+    which ext4 reuses at once.
+    """
+    path = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            write_all(descriptor, body)
+            modified_ns = max(time.time_ns(), after_ns + 1)
+            os.utime(descriptor, ns=(modified_ns, modified_ns))
+            os.fsync(descriptor)
+            status = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        yield Temporary(path, status)
+    finally:
+        with contextlib.suppress(OSError):  # renamed away, or left for the sweep: a leftover is never an object
+            os.unlink(path)
+
+
+def write_all(descriptor: int, body: Body) -> None:
+    """Write the buffers in order without joining them, whatever the kernel takes per call."""
+    views = [memoryview(part).cast("B") for part in body if len(part)]
+    at = 0
+    while at < len(views):
+        written = os.writev(descriptor, views[at : at + _BUFFERS_PER_CALL])
+        while at < len(views) and written >= len(views[at]):
+            written -= len(views[at])
+            at += 1
+        if written:
+            views[at] = views[at][written:]
+
+
+def link_new(temporary: Path, final: Path) -> bool:
+    """Give the file its lasting name unless that name is taken; whether it was free.
+
+    A network file system can answer EEXIST to the repetition of its own successful request: then the file has two
+    names, and the link is ours (open(2), O_EXCL).
+    """
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        return os.stat(temporary).st_nlink > 1
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder and its missing parents, durably. An existing folder is no error."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync_folder(path.parent)

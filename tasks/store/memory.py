@@ -1,0 +1,93 @@
+"""Objects in this process's memory: for `backend: memory` and for tests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from hashlib import sha256 as sha256_of
+
+from tasks.model.errors import DamagedError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError, StoreError
+from tasks.store.keys import check_key, check_prefix
+from tasks.store.protocol import Body, Checksum, ObjectInfo
+
+
+class MemoryStore:
+    """A dict behind one lock. `version` is a counter of writes; digests are verified. Closing keeps the objects."""
+
+    def __init__(self, name: str = "unnamed") -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._objects: dict[str, tuple[bytes, ObjectInfo]] = {}
+        self._writes = 0
+
+    @property
+    def location(self) -> str:
+        return f"memory://{self._name}"
+
+    def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+        """See the protocol. Raises `StoreError` when the body does not have the digest."""
+        data = b"".join(body)
+        if sha256_of(data).hexdigest() != sha256:
+            raise StoreError(f"{key} was not stored: its bytes do not have the digest sent with them", key=key)
+        with self._lock:
+            if key in self._objects:
+                raise ObjectExistsError(f"{key} exists already in {self.location}", key=key)
+            return self._write(key, data)
+
+    def put(self, key: str, body: Body) -> ObjectInfo:
+        data = b"".join(body)
+        with self._lock:
+            return self._write(key, data)
+
+    def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
+        data = b"".join(body)
+        with self._lock:
+            current = self._objects.get(key)
+            if (current[1].version if current else None) != expected:
+                raise ObjectChangedError(f"{key} is not at the expected version in {self.location}", key=key)
+            return self._write(key, data)
+
+    def get(self, key: str) -> tuple[bytes, ObjectInfo]:
+        check_key(key)
+        with self._lock:
+            if key not in self._objects:
+                raise ObjectNotFoundError(f"{key} is not in {self.location}", key=key)
+            return self._objects[key]
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        data, _ = self.get(key)
+        if start + length > len(data):
+            raise DamagedError(f"{key} is cut: it ends before byte {start + length}", key=key)
+        return data[start : start + length]
+
+    def head(self, key: str) -> ObjectInfo:
+        return self.get(key)[1]
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        check_prefix(prefix)
+        with self._lock:
+            found = [info for key, (_, info) in self._objects.items() if key.startswith(prefix)]
+        yield from sorted(found, key=lambda info: info.key)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            check_key(key)
+            with self._lock:
+                self._objects.pop(key, None)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _write(self, key: str, data: bytes) -> ObjectInfo:
+        check_key(key)
+        self._writes += 1
+        info = ObjectInfo(
+            key=key,
+            size_bytes=len(data),
+            modified_ms=time.time_ns() // 1_000_000,
+            version=str(self._writes),
+            checksum=Checksum(kind="sha256", value=sha256_of(data).hexdigest()),
+        )
+        self._objects[key] = (data, info)
+        return info

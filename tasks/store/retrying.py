@@ -1,0 +1,195 @@
+"""Retries around any store, and the settling of lost responses, so that callers see neither."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+
+from tasks.model.errors import (
+    KafkaBackupError,
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    OutcomeUnknownError,
+    StoreUnavailableError,
+)
+from tasks.store.protocol import Body, ObjectInfo, ObjectStore
+
+_T = TypeVar("_T")
+_PAGE_OBJECTS = 1000
+
+_log = logging.getLogger(__name__)
+
+
+class RetryingStore:
+    """A store that repeats what failed with a retryable error until `deadline_ms` have passed since the call.
+
+    Waits are random between 0 and a bound that doubles from `first_wait_ms` to `longest_wait_ms`; the last attempt is
+    made at the deadline, and its error is raised. When any attempt of a write had an unknown outcome, that is
+    what is raised: a later "not carried out" does not speak for the earlier attempt.
+
+    After an unknown outcome, "exists" or "changed" may be the writer's own work: it counts as such iff the stored
+    bytes are the ones sent. So the bodies of concurrent writers to one key must differ, e.g. by a random id.
+    A swap that landed unseen and was swapped over since is reported as changed: that says "not mine now", never "not
+    written".
+    `sleep` takes seconds, `clock` gives seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        inner: ObjectStore,
+        *,
+        deadline_ms: int = 120_000,
+        first_wait_ms: int = 100,
+        longest_wait_ms: int = 10_000,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._inner = inner
+        self._deadline_s = deadline_ms / 1000
+        self._backoff = wait_random_exponential(multiplier=first_wait_ms / 1000, max=longest_wait_ms / 1000)
+        self._sleep = sleep
+        self._clock = clock
+
+    @property
+    def location(self) -> str:
+        return self._inner.location
+
+    def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+        def put() -> ObjectInfo:
+            return self._inner.put_if_absent(key, body, sha256=sha256)
+
+        return self._write(key, put, ObjectExistsError, body)
+
+    def put(self, key: str, body: Body) -> ObjectInfo:
+        return self._call(f"put {key}", lambda: self._inner.put(key, body))
+
+    def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
+        def swap() -> ObjectInfo:
+            return self._inner.compare_and_swap(key, body, expected=expected)
+
+        return self._write(key, swap, ObjectChangedError, body)
+
+    def get(self, key: str) -> tuple[bytes, ObjectInfo]:
+        return self._call(f"get {key}", lambda: self._inner.get(key))
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        return self._call(f"get {key}", lambda: self._inner.get_range(key, start, length))
+
+    def head(self, key: str) -> ObjectInfo:
+        return self._call(f"head {key}", lambda: self._inner.head(key))
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See the protocol. A listing that breaks off goes on after the last object it yielded."""
+        listing = _Listing(self._inner, prefix)
+        while page := self._call(f"list {prefix}", listing.next_page):
+            yield from page
+
+    def delete(self, keys: Iterable[str]) -> None:
+        doomed = tuple(keys)
+        self._call(f"delete {len(doomed)} objects", lambda: self._inner.delete(doomed))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _write(self, key: str, write: Callable[[], ObjectInfo], lost: type[KafkaBackupError], body: Body) -> ObjectInfo:
+        """Repeat a conditional write; `lost` is what it raises when its condition fails."""
+        is_unknown = False
+
+        def attempt() -> ObjectInfo:
+            nonlocal is_unknown
+            try:
+                return write()
+            except OutcomeUnknownError:
+                is_unknown = True
+                raise
+            except lost:
+                own = self._own(key, body) if is_unknown else None
+                if own is None:
+                    raise
+                return own
+
+        return self._call(f"write {key}", attempt)
+
+    def _own(self, key: str, body: Body) -> ObjectInfo | None:
+        try:
+            stored, info = self._inner.get(key)
+        except ObjectNotFoundError:
+            return None
+        return info if _consists_of(stored, body) else None
+
+    def _call(self, what: str, operation: Callable[[], _T]) -> _T:
+        deadline = self._clock() + self._deadline_s
+        is_unknown = False
+
+        def wait(state: RetryCallState) -> float:
+            return max(0.0, min(self._backoff(state), deadline - self._clock()))
+
+        def note(state: RetryCallState) -> None:
+            nonlocal is_unknown
+            error = state.outcome.exception() if state.outcome else None
+            is_unknown = is_unknown or isinstance(error, OutcomeUnknownError)
+            _log.warning("%s failed, trying again (attempt %d): %s", what, state.attempt_number, error)
+
+        retrying = Retrying(
+            retry=retry_if_exception(_is_retryable),
+            wait=wait,
+            stop=lambda state: self._clock() >= deadline,
+            sleep=self._sleep,
+            before_sleep=note,
+            reraise=True,
+        )
+        try:
+            return retrying(operation)
+        except StoreUnavailableError as error:
+            if is_unknown:
+                raise OutcomeUnknownError(
+                    f"Whether {what} was carried out is unknown: {error}", key=error.key
+                ) from error
+            raise
+
+
+class _Listing:
+    """A listing in pages. A page that failed may be asked for again: keys come in order, so it knows where it was."""
+
+    def __init__(self, store: ObjectStore, prefix: str) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._items: Iterator[ObjectInfo] | None = None
+        self._last = ""
+
+    def next_page(self) -> tuple[ObjectInfo, ...]:
+        """The next objects, none at the end."""
+        if self._items is None:
+            self._items = self._store.list(self._prefix)
+        page = []
+        try:
+            for info in self._items:
+                if info.key > self._last:
+                    page.append(info)
+                if len(page) == _PAGE_OBJECTS:
+                    break
+        except KafkaBackupError:
+            self._items = None
+            raise
+        if page:
+            self._last = page[-1].key
+        return tuple(page)
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, KafkaBackupError) and error.retryable
+
+
+def _consists_of(stored: bytes, body: Body) -> bool:
+    """Whether the stored bytes are the body's, compared buffer by buffer."""
+    view, at = memoryview(stored), 0
+    for part in body:
+        if view[at : at + len(part)] != part:
+            return False
+        at += len(part)
+    return at == len(stored)

@@ -1,0 +1,35 @@
+"""The stores that the contract suite runs over. To add one: the line that opens it empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from tasks.store.local import LocalStore
+from tasks.store.memory import MemoryStore
+from tasks.store.protocol import ObjectInfo, ObjectStore
+from tasks.store.retrying import RetryingStore
+from tests.support.faults import FaultyStore
+
+
+def retrying(inner: ObjectStore, *, lost: bool) -> ObjectStore:
+    """Every other call fails and is repeated at once; `lost` loses the responses of writes that landed."""
+    faulty = FaultyStore(inner)
+    faulty.fail_every_other_call(lost=lost)
+    return RetryingStore(faulty, sleep=lambda seconds: None)
+
+
+STORES: dict[str, Callable[[Path], ObjectStore]] = {
+    "memory": lambda folder: MemoryStore(),
+    "local": lambda folder: LocalStore(folder / "store", create=True),
+    "faulty-unarmed": lambda folder: FaultyStore(MemoryStore()),
+    "retrying-failures": lambda folder: retrying(MemoryStore(), lost=False),
+    "retrying-lost-responses": lambda folder: retrying(MemoryStore(), lost=True),
+    "retrying-lost-responses-local": lambda folder: retrying(LocalStore(folder / "store", create=True), lost=True),
+}
+
+
+def create(store: ObjectStore, key: str, data: bytes = b"x") -> ObjectInfo:
+    """Put-if-absent with the right digest."""
+    return store.put_if_absent(key, [data], sha256=sha256(data).hexdigest())

@@ -1,0 +1,145 @@
+"""A throwaway Apache Kafka on 127.0.0.1: one launcher for tests, demo and benchmarks.
+
+Every node is broker and controller at once (KRaft combined mode). Nothing of Kafka's talk reaches the terminal: it goes
+to `node-{id}.log` in the cluster's folder, whose last lines are in the error when a node does not come up.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import tempfile
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.kafka_jars import KafkaStartError, MissingToolError, require_tools, run_tool
+from tests.support.kafka_node import KafkaNode
+from tests.support.kafka_properties import NodePorts, properties_file, server_properties
+
+__all__ = ["DEFAULT_VERSION", "KafkaCluster", "KafkaStartError", "MissingToolError", "require_tools", "run_tool"]
+
+DEFAULT_VERSION = "4.3.1"
+
+
+class KafkaCluster:
+    """A running cluster between `with` and its end; nodes are numbered from 1.
+
+    `overrides` are broker properties that replace the launcher's. Without `folder` everything lives in a temporary
+    folder that is removed at the end; with it, the folder and its data stay, and a later cluster continues on it.
+    The processes are killed when the `with` ends, at interpreter exit, and (Linux) when this process dies.
+    """
+
+    def __init__(
+        self,
+        version: str = DEFAULT_VERSION,
+        nodes: int = 1,
+        overrides: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        heap_mb: int | None = None,
+    ) -> None:
+        self.version = version
+        self._overrides = dict(overrides or {})
+        self._heap_mb = heap_mb or (512 if nodes == 1 else 256)
+        self._is_own_folder = folder is None
+        self.folder = (folder or Path(tempfile.mkdtemp(prefix="kafka-"))).resolve()
+        self._nodes = {node_id: self._node(node_id, ports) for node_id, ports in enumerate(_free_ports(nodes), 1)}
+
+    def _node(self, node_id: int, ports: NodePorts) -> KafkaNode:
+        folder = self.folder / f"node-{node_id}"
+        return KafkaNode(version=self.version, node_id=node_id, ports=ports, folder=folder, heap_mb=self._heap_mb)
+
+    @property
+    def node_ids(self) -> tuple[int, ...]:
+        """The numbers of all nodes, running or not."""
+        return tuple(self._nodes)
+
+    @property
+    def bootstrap_servers(self) -> tuple[str, ...]:
+        """`host:port` of every node, running or not."""
+        return tuple(node.address for node in self._nodes.values())
+
+    @property
+    def bootstrap(self) -> str:
+        """`bootstrap_servers` as one comma-separated string, as librdkafka wants them."""
+        return ",".join(self.bootstrap_servers)
+
+    def log_dir(self, node: int = 1) -> Path:
+        """The folder with this node's partitions, each a folder `{topic}-{partition}`."""
+        return self._nodes[node].log_dir
+
+    def __enter__(self) -> Self:
+        atexit.register(self.close)
+        try:
+            self._format()
+            for node in self._nodes.values():
+                node.spawn()
+            for node in self._nodes.values():
+                node.await_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill every node and remove the temporary folder. May be called again."""
+        atexit.unregister(self.close)
+        for node in self._nodes.values():
+            node.end(signal.SIGKILL)
+        if self._is_own_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def kill(self, node: int = 1) -> None:
+        """SIGKILL the node and wait until it is gone; nothing when it does not run.
+
+        The controller keeps the node's session for 6 s more: until then its leaders stay where they were, and `start`
+        waits for it.
+        """
+        self._nodes[node].end(signal.SIGKILL)
+
+    def stop(self, node: int = 1) -> None:
+        """Shut the node down in order (SIGTERM: leaders move away first) and wait until it is gone."""
+        self._nodes[node].end(signal.SIGTERM)
+
+    def start(self, node: int = 1) -> None:
+        """Start a node that was killed or stopped, on the same port and data, and wait until it serves."""
+        if self._nodes[node].process is None:
+            self._nodes[node].spawn()
+            self._nodes[node].await_ready()
+
+    def _format(self) -> None:
+        cluster_uuid = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        cluster_uuid = cluster_uuid.replace("-", "A")  # a leading dash would be read as an option
+        voters = {node.node_id: node.ports for node in self._nodes.values()}
+        for node in self._nodes.values():
+            node.folder.mkdir(parents=True, exist_ok=True)
+            properties = server_properties(self.version, node.node_id, voters, node.log_dir)
+            node.config.write_text(properties_file(properties | self._overrides))
+            if not (node.log_dir / "meta.properties").exists():
+                run_tool(self.version, "kafka.tools.StorageTool", "format", "-t", cluster_uuid, "-c", str(node.config))
+
+
+def _free_ports(nodes: int) -> list[NodePorts]:
+    """Ports below the range from which the system takes those of outgoing connections, so a restart finds them free."""
+    found: set[int] = set()
+    source = random.Random(os.urandom(8))
+    while len(found) < 2 * nodes:
+        port = source.randrange(15_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.add(port)
+    ports = list(found)
+    return [NodePorts(broker, controller) for broker, controller in zip(ports[::2], ports[1::2], strict=True)]

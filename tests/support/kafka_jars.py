@@ -1,0 +1,77 @@
+"""Apache Kafka's jars from Maven Central, fetched once into `.kafka/libs-{version}`, and its own tools run on them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+POM = Path(__file__).with_name("kafka_pom.xml")
+QUIET_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m")
+
+
+class MissingToolError(Exception):
+    """A program that a throwaway Kafka needs is not installed; the message says what to install."""
+
+
+class KafkaStartError(Exception):
+    """Kafka, or one of its tools, did not do what it was started for; the message ends with its last lines."""
+
+
+def require_tools(version: str) -> None:
+    """Raise `MissingToolError` unless Java is there, and Maven too when the jars of `version` are not fetched yet."""
+    needed = ["java"] if jars_folder(version).is_dir() else ["java", "mvn"]
+    missing = [tool for tool in needed if shutil.which(tool) is None]
+    if missing:
+        raise MissingToolError(
+            f"A throwaway Kafka needs {' and '.join(missing)}, which this machine lacks: install what is missing "
+            "(Debian: apt-get install openjdk-17-jre-headless maven)."
+        )
+
+
+def jars_folder(version: str) -> Path:
+    """Where the jars of this version are, or will be after `fetch_jars`."""
+    return ROOT / ".kafka" / f"libs-{version}"
+
+
+def fetch_jars(version: str) -> Path:
+    """The folder with the jars of `version`, downloaded first when needed. Parallel callers wait for one download."""
+    require_tools(version)
+    folder = jars_folder(version)
+    folder.parent.mkdir(exist_ok=True)
+    with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            _download(version, folder)
+    return folder
+
+
+def _download(version: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.part-") as part:
+        target = Path(part) / "libs"
+        command = ["mvn", "-B", "-q", "-f", str(POM), "dependency:copy-dependencies"]
+        _run([*command, f"-Dkafka.version={version}", f"-DoutputDirectory={target}"], timeout_s=600)
+        os.rename(target, folder)  # last, so that a folder of this name is always complete
+
+
+def run_tool(version: str, main_class: str, *arguments: str) -> str:
+    """Run one of Kafka's command-line classes and return what it printed; a failure is a `KafkaStartError`."""
+    return _run([*java_command(version), *QUIET_JVM, main_class, *arguments], timeout_s=120)
+
+
+def java_command(version: str) -> list[str]:
+    """`java` with the class path of this version; the caller adds options, the main class and its arguments."""
+    log_level = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+    return ["java", "-cp", f"{fetch_jars(version)}/*", "-Djava.net.preferIPv4Stack=true", log_level]
+
+
+def _run(command: list[str], *, timeout_s: float) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        raise KafkaStartError(f"{command[0]} ended with status {done.returncode}:\n{tail}")
+    return done.stdout

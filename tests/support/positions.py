@@ -1,0 +1,64 @@
+"""Groups with positions, made by real consumers: classic, KIP-848 and share groups."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from confluent_kafka import Consumer, ShareConsumer, TopicPartition
+
+
+@contextmanager
+def group_member(bootstrap: str, group: str, topic: str, *, protocol: str = "classic") -> Iterator[Consumer]:
+    """A live member of the group that owns all partitions of the topic; `protocol` is `classic` or `consumer`."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "group.protocol": protocol,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "log_level": 0,
+        }
+    )
+    try:
+        consumer.subscribe([topic])
+        _await_assignment(consumer, group)
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _await_assignment(consumer: Consumer, group: str) -> None:
+    deadline = time.monotonic() + 60
+    while not consumer.assignment():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{group} assigned nothing")
+        consumer.poll(0.1)
+
+
+def commit_positions(
+    bootstrap: str,
+    group: str,
+    topic: str,
+    positions: Mapping[int, int],
+    *,
+    protocol: str = "classic",
+    metadata: str = "",
+) -> None:
+    """Commit `positions` (partition → offset) as a member of the group, which is empty afterwards."""
+    offsets = [TopicPartition(topic, partition, offset, metadata) for partition, offset in positions.items()]
+    with group_member(bootstrap, group, topic, protocol=protocol) as consumer:
+        for answer in consumer.commit(offsets=offsets, asynchronous=False) or ():
+            if answer.error is not None:
+                raise RuntimeError(f"{group}: {answer.error}")
+
+
+@contextmanager
+def share_group_member(bootstrap: str, group: str, topic: str) -> Iterator[None]:
+    """A live member of a share group, on brokers that have them (4.x)."""
+    with ShareConsumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0}) as consumer:
+        consumer.subscribe([topic])
+        consumer.poll(1)
+        yield

@@ -1,0 +1,130 @@
+"""The second, independent reader: records as librdkafka delivers them, to compare with what ours stored or restored.
+
+What it cannot see: a header key that is not UTF-8 raises, and one with a NUL byte is cut there (confluent-kafka hands
+keys on as C strings). Compare those through the stored bytes.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+IDLE_LIMIT_S = 20.0
+BOUNDS_LIMIT_S = 40.0
+
+
+class SeenRecord(NamedTuple):
+    """One record. `timestamp_type` is 1 (CreateTime) or 2 (LogAppendTime), `timestamp` Unix milliseconds."""
+
+    offset: int
+    timestamp_type: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+class StoppedShortError(Exception):
+    """Nothing more arrived although the end was not reached."""
+
+
+def read_all(
+    bootstrap: str, topic: str, partition: int = 0, isolation: str = "read_committed", *, check_crcs: bool = True
+) -> list[SeenRecord]:
+    """Every record of the partition up to the end it has now, in order.
+
+    The end is the last stable offset, or the high watermark for `read_uncommitted`. Markers, aborted data and holes of
+    compaction before the end are passed over, however many.
+    """
+    return list(read_each(bootstrap, topic, partition, isolation, check_crcs=check_crcs))
+
+
+def read_each(
+    bootstrap: str, topic: str, partition: int = 0, isolation: str = "read_committed", *, check_crcs: bool = True
+) -> Iterator[SeenRecord]:
+    """Like `read_all`, one by one, for partitions that do not fit into memory."""
+    first, end = _bounds(bootstrap, topic, partition, isolation)
+    if first == end:
+        return
+    consumer = _consumer(bootstrap, isolation, check_crcs=check_crcs)
+    try:
+        consumer.assign([TopicPartition(topic, partition, first)])
+        yield from _records_below(consumer, end, f"{topic}-{partition}")
+    finally:
+        consumer.close()
+
+
+def _bounds(bootstrap: str, topic: str, partition: int, isolation: str) -> tuple[int, int]:
+    """First offset and end. A client whose leader died can go on asking it, so each attempt is a new client's."""
+    deadline = time.monotonic() + BOUNDS_LIMIT_S
+    while True:
+        consumer = _consumer(bootstrap, isolation, check_crcs=False)
+        try:
+            first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5)
+            return int(first), int(end)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+        finally:
+            consumer.close()
+
+
+def _records_below(consumer: Consumer, end: int, name: str) -> Iterator[SeenRecord]:
+    heard = time.monotonic()
+    while True:
+        messages = consumer.consume(1000, timeout=0.5)
+        if messages:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > IDLE_LIMIT_S:
+            raise StoppedShortError(f"{name}: nothing more after {IDLE_LIMIT_S} s, before the end {end}")
+        for message in messages:
+            if _position(message) < end and message.error() is None:
+                yield _seen(message)
+            if _position(message) + (message.error() is None) >= end:
+                return
+
+
+def _position(message: Message) -> int:
+    """A record's offset; or where the partition ended, which passes markers and holes that never arrive as records."""
+    error, offset = message.error(), message.offset()
+    if (error is not None and error.code() != KafkaError._PARTITION_EOF) or offset is None:
+        raise KafkaException(error)
+    return offset
+
+
+def _consumer(bootstrap: str, isolation: str, *, check_crcs: bool) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": f"reader-{uuid.uuid4().hex}",  # never joined and never committed to
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": isolation,
+            "check.crcs": check_crcs,
+            "auto.offset.reset": "error",
+            "fetch.message.max.bytes": 16 << 20,
+            "log_level": 0,
+        }
+    )
+
+
+def _seen(message: Message) -> SeenRecord:
+    kind, timestamp = message.timestamp()
+    headers = cast(Sequence[tuple[str, bytes | None]], message.headers() or ())
+    return SeenRecord(_position(message), kind, timestamp, message.key(), message.value(), tuple(headers))
+
+
+def end_offset(bootstrap: str, topic: str, partition: int = 0, isolation: str = "read_uncommitted") -> int:
+    """The high watermark, or the last stable offset for `read_committed`."""
+    return _bounds(bootstrap, topic, partition, isolation)[1]
+
+
+def partition_count(bootstrap: str, topic: str) -> int:
+    """How many partitions the topic has; 0 when there is no such topic."""
+    metadata = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=30)
+    return len(metadata.topics[topic].partitions) if topic in metadata.topics else 0

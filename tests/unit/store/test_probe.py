@@ -1,0 +1,110 @@
+"""What the probe finds out about good and bad stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from tasks.model.errors import AccessError, ObjectChangedError, StoreError, StoreUnavailableError
+from tasks.store.local import LocalStore
+from tasks.store.memory import MemoryStore
+from tasks.store.probe import ProbeResult, probe
+from tasks.store.protocol import Body, ObjectInfo, ObjectStore
+from tests.support.faults import FaultyStore
+
+ALL_WELL = ProbeResult(conditional_put=True, conditional_swap=True, read_after_write=True)
+
+
+class IgnoringPutCondition(MemoryStore):
+    def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+        return self.put(key, body)
+
+
+class IgnoringSwapCondition(MemoryStore):
+    def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
+        return self.put(key, body)
+
+
+class RefusingEverySwap(MemoryStore):
+    def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
+        raise ObjectChangedError("never current", key=key)
+
+
+class WithoutConditions(MemoryStore):
+    def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+        raise StoreError("501 Not Implemented", key=key)
+
+    def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
+        raise StoreError("501 Not Implemented", key=key)
+
+
+class ReadingTheFirstWriteForever(MemoryStore):
+    """A cache in between that never looks again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cache: dict[str, tuple[bytes, ObjectInfo]] = {}
+
+    def get(self, key: str) -> tuple[bytes, ObjectInfo]:
+        return self._cache.setdefault(key, super().get(key))
+
+
+class WithoutDelete(MemoryStore):
+    def delete(self, keys: Iterable[str]) -> None:
+        raise AccessError("deleting is not permitted")
+
+
+class CoarseVersions(MemoryStore):
+    """Versions of a size and a second, as a file system with coarse times would give."""
+
+    def _write(self, key: str, data: bytes) -> ObjectInfo:
+        info = super()._write(key, data)
+        coarse = ObjectInfo(key=key, size_bytes=len(data), modified_ms=info.modified_ms, version=f"0-{len(data)}")
+        self._objects[key] = (data, coarse)
+        return coarse
+
+
+@pytest.mark.parametrize("open_one", [lambda folder: MemoryStore(), lambda folder: LocalStore(folder, create=True)])
+def test_a_good_store_passes_and_keeps_nothing_of_the_probe(
+    tmp_path: Path, open_one: Callable[[Path], ObjectStore]
+) -> None:
+    store = open_one(tmp_path)
+    store.put("repository", [b"x"])
+    assert probe(store) == probe(store) == ALL_WELL
+    assert [info.key for info in store.list("")] == ["repository"]
+
+
+@pytest.mark.parametrize(
+    ("store", "failed"),
+    [
+        (IgnoringPutCondition(), {"conditional_put"}),
+        (IgnoringSwapCondition(), {"conditional_swap"}),
+        (RefusingEverySwap(), {"conditional_swap"}),
+        (CoarseVersions(), {"conditional_swap"}),
+        (ReadingTheFirstWriteForever(), {"read_after_write"}),
+        (WithoutConditions(), {"conditional_put", "conditional_swap", "read_after_write"}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_store_that_breaks_a_promise_is_a_result_and_no_error(store: MemoryStore, failed: set[str]) -> None:
+    assert failed == {name for name, held in probe(store).to_json().items() if not held}
+    assert list(store.list("")) == []
+
+
+def test_a_store_that_may_not_delete_can_still_be_probed() -> None:
+    assert probe(WithoutDelete()) == ALL_WELL
+
+
+def test_an_outage_is_raised_and_is_no_result() -> None:
+    faulty = FaultyStore(MemoryStore())
+    faulty.fail_before("compare_and_swap")
+    with pytest.raises(StoreUnavailableError):
+        probe(faulty)
+    assert list(faulty.list("")) == []
+
+
+def test_the_result_is_three_answers_by_name() -> None:
+    expected = {"conditional_put": True, "conditional_swap": True, "read_after_write": True}
+    assert expected == ALL_WELL.to_json()

@@ -1,0 +1,201 @@
+"""When the wrapper repeats, how long it waits, and how it settles lost responses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+
+import pytest
+
+from tasks.model.errors import (
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    OutcomeUnknownError,
+    StoreUnavailableError,
+)
+from tasks.store.memory import MemoryStore
+from tasks.store.retrying import RetryingStore
+from tests.contract.stores import create
+from tests.support.faults import WRITES, FaultyStore, Operation
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.waits_s: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        self.waits_s.append(seconds)
+
+    def read(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def memory() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def faulty(memory: MemoryStore) -> FaultyStore:
+    return FaultyStore(memory)
+
+
+@pytest.fixture
+def store(faulty: FaultyStore, clock: Clock) -> RetryingStore:
+    return RetryingStore(
+        faulty, deadline_ms=60_000, first_wait_ms=100, longest_wait_ms=5_000, sleep=clock.sleep, clock=clock.read
+    )
+
+
+def test_a_passing_failure_is_repeated_until_it_has_passed(
+    store: RetryingStore, faulty: FaultyStore, clock: Clock
+) -> None:
+    faulty.fail_before("get", times=4)
+    create(store, "a", b"x")
+    assert store.get("a")[0] == b"x"
+    assert len(clock.waits_s) == 4
+
+
+def test_waits_stay_under_a_doubling_bound_and_the_last_attempt_is_at_the_deadline(
+    store: RetryingStore, faulty: FaultyStore, clock: Clock
+) -> None:
+    faulty.fail_before("head", times=10**6)
+    with pytest.raises(StoreUnavailableError):
+        store.head("a")
+    assert clock.now_s == pytest.approx(60)
+    bounds = [min(5.0, 0.1 * 2**number) for number in range(len(clock.waits_s))]
+    assert all(wait <= bound for wait, bound in zip(clock.waits_s, bounds, strict=True))
+    assert len(set(clock.waits_s)) == len(clock.waits_s)
+
+
+def test_a_final_error_is_raised_at_once(store: RetryingStore, clock: Clock) -> None:
+    with pytest.raises(ObjectNotFoundError):
+        store.get("a")
+    create(store, "a")
+    with pytest.raises(ObjectExistsError):
+        create(store, "a", b"other")
+    with pytest.raises(ObjectChangedError):
+        store.compare_and_swap("a", [b"1"], expected=None)
+    assert clock.waits_s == []
+
+
+def test_a_create_whose_response_was_lost_succeeds_with_what_the_store_holds(
+    store: RetryingStore, faulty: FaultyStore, memory: MemoryStore
+) -> None:
+    faulty.lose_response("put_if_absent", times=3)
+    assert create(store, "a", b"mine") == memory.head("a")
+    assert faulty.writes == 4
+
+
+def test_a_create_whose_request_was_lost_is_made_again(store: RetryingStore, faulty: FaultyStore) -> None:
+    faulty.lose_request("put_if_absent")
+    create(store, "a", b"mine")
+    assert store.get("a")[0] == b"mine"
+
+
+@pytest.mark.parametrize("theirs", [b"min", b"mine!", b"MINE", b""])
+def test_a_create_that_lost_the_race_and_its_response_is_refused(theirs: bytes) -> None:
+    memory = MemoryStore()
+    create(memory, "a", theirs)
+    faulty = FaultyStore(memory)
+    faulty.lose_response("put_if_absent")
+    with pytest.raises(ObjectExistsError):
+        RetryingStore(faulty, sleep=lambda seconds: None).put_if_absent(
+            "a", [b"mi", b"", b"ne"], sha256=sha256(b"mine").hexdigest()
+        )
+
+
+def test_an_existing_object_with_equal_bytes_is_refused_when_no_outcome_was_unknown(
+    store: RetryingStore, faulty: FaultyStore
+) -> None:
+    create(store, "a", b"equal")
+    faulty.fail_before("put_if_absent", times=2)
+    with pytest.raises(ObjectExistsError):
+        create(store, "a", b"equal")
+
+
+def test_a_swap_whose_response_was_lost_succeeds_with_its_version(
+    store: RetryingStore, faulty: FaultyStore, memory: MemoryStore
+) -> None:
+    first = store.compare_and_swap("lease", [b"1"], expected=None)
+    faulty.lose_response("compare_and_swap")
+    second = store.compare_and_swap("lease", [b"2", b""], expected=first.version)
+    assert second == memory.head("lease")
+    store.compare_and_swap("lease", [b"3"], expected=second.version)
+
+
+def test_a_swap_that_landed_unseen_and_was_swapped_over_is_reported_as_changed(
+    store: RetryingStore, faulty: FaultyStore, memory: MemoryStore
+) -> None:
+    first = store.compare_and_swap("lease", [b"1"], expected=None)
+    faulty.lose_response("compare_and_swap", before_answering=lambda: _swap_over(memory, b"theirs"))
+    with pytest.raises(ObjectChangedError):
+        store.compare_and_swap("lease", [b"mine"], expected=first.version)
+    assert memory.get("lease")[0] == b"theirs"
+
+
+def _swap_over(memory: MemoryStore, body: bytes) -> None:
+    memory.compare_and_swap("lease", [body], expected=memory.head("lease").version)
+
+
+def test_a_swap_whose_object_is_gone_when_it_is_settled_is_reported_as_changed(
+    store: RetryingStore, faulty: FaultyStore, memory: MemoryStore
+) -> None:
+    first = store.compare_and_swap("lease", [b"1"], expected=None)
+    faulty.lose_response("compare_and_swap", before_answering=lambda: memory.delete(["lease"]))
+    with pytest.raises(ObjectChangedError):
+        store.compare_and_swap("lease", [b"2"], expected=first.version)
+
+
+def test_settling_is_itself_repeated_when_the_read_back_fails(store: RetryingStore, faulty: FaultyStore) -> None:
+    faulty.lose_response("put_if_absent")
+    faulty.fail_before("get", times=3)
+    create(store, "a", b"mine")
+    assert store.get("a")[0] == b"mine"
+
+
+@pytest.mark.parametrize("operation", sorted(WRITES))
+def test_a_lost_response_followed_by_an_outage_ends_as_unknown_and_not_as_unchanged(
+    store: RetryingStore, faulty: FaultyStore, operation: Operation
+) -> None:
+    writes: dict[str, Callable[[], object]] = {
+        "put_if_absent": lambda: create(store, "a"),
+        "put": lambda: store.put("a", [b"x"]),
+        "compare_and_swap": lambda: store.compare_and_swap("a", [b"x"], expected=None),
+        "delete": lambda: store.delete(["a"]),
+    }
+    faulty.lose_response(operation)
+    faulty.fail_before(operation, times=10**6)
+    with pytest.raises(OutcomeUnknownError):
+        writes[operation]()
+
+
+def test_a_listing_that_breaks_off_goes_on_without_repeating_or_missing_anything(
+    store: RetryingStore, faulty: FaultyStore, clock: Clock
+) -> None:
+    keys = [f"a/{number:04d}" for number in range(2500)]
+    for key in keys:
+        store.put(key, [b""])
+    faulty.cut_list(after_items=1700)
+    seen = [info.key for info in store.list("a/")]
+    assert len(clock.waits_s) == 1
+    assert keys == seen
+
+
+def test_a_delete_of_an_iterator_is_repeated_whole(store: RetryingStore, faulty: FaultyStore) -> None:
+    for key in ("a", "b", "c"):
+        create(store, key)
+    faulty.lose_request("delete")
+    faulty.fail_before("delete")
+    store.delete(iter(["a", "b"]))
+    assert [info.key for info in store.list("")] == ["c"]
