@@ -26,7 +26,6 @@ class Lz4Frames:
     def compress(self, parts: Sequence[bytes | memoryview], log_bytes: int, *, precompressed: bool) -> Iterator[bytes]:
         """The frame of `parts`, which have `log_bytes` together; blocks that do not shrink are stored, `precompressed`
         or not."""
-        self._compressor.reset()
         yield self._compressor.begin(source_size=log_bytes)
         for part in parts:
             yield self._compressor.compress(part)
@@ -45,12 +44,11 @@ def decompress_lz4(stored: bytes | memoryview, log_bytes: int) -> bytes:
         if not header["content_checksum"]:
             raise DamagedError("its frame has no checksum")
         decompressor = lz4.frame.LZ4FrameDecompressor()
-        # One byte more than expected, so that the call reads on to the frame's checksum.
-        log: bytes = decompressor.decompress(stored, max_length=log_bytes + 1)
+        log: bytes = decompressor.decompress(stored, max_length=log_bytes)
     except RuntimeError as error:
         raise DamagedError(f"its lz4 frame cannot be read: {error}") from None
     if not decompressor.eof or len(log) != log_bytes:
-        raise DamagedError("its lz4 frame is cut")
+        raise DamagedError("its lz4 frame does not end where it should")
     if decompressor.unused_data:
         raise DamagedError(f"{len(decompressor.unused_data)} bytes follow its lz4 frame")
     return log

@@ -40,7 +40,7 @@ class StoredFrames:
         """zstd's own XXH64, taken from the end of a frame that is thrown away: 0.1 CPU-seconds per GB."""
         end = b""
         for piece in run_compressor(self._storing, parts, log_bytes):
-            end = (end + piece)[-_CHECKSUM_BYTES:] if len(piece) < _CHECKSUM_BYTES else piece[-_CHECKSUM_BYTES:]
+            end = (end + piece[-_CHECKSUM_BYTES:])[-_CHECKSUM_BYTES:]
         return end
 
 

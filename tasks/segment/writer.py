@@ -40,7 +40,6 @@ class ObjectWriter:
 
         `precompressed` says that most of the batches are compressed already, so that effort would be wasted.
         """
-        parts = [part for part in parts if part]
         log_bytes = sum(map(len, parts))
         assert log_bytes, "a frame holds at least one record batch"
         position = self.stored_bytes

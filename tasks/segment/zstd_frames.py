@@ -37,7 +37,7 @@ class ZstdFrames:
         return run_compressor(compressor, parts, log_bytes)
 
     def _for_precompressed(self, parts: Sequence[bytes | memoryview]) -> zstandard.ZstdCompressor:
-        """A sample decides. zstd and gzip batches do not shrink again and are stored, ten times cheaper than level 1;
+        """A sample decides. zstd and gzip batches do not shrink again and are stored, a tenth of level 1's work;
         lz4 and snappy batches still lose a fifth at level 1, batches of single records four fifths."""
         sample = max(parts, key=len)[:_PROBE_BYTES]
         is_worthwhile = len(self._light.compress(sample)) < len(sample) * _WORTHWHILE

@@ -34,7 +34,7 @@ def _example() -> tuple[bytes, bytes]:
         captured_ms=1_700_000_060_000,
         epochs=((2, 41),),
         aborted=(),
-        gaps=(Gap(40, 41, "trimmed"),),
+        gaps=(Gap(40, 41, "deleted by retention"),),
         frames=1,
     )
     example = writer.ObjectWriter(compression="none", level=3)
@@ -49,11 +49,12 @@ def _example() -> tuple[bytes, bytes]:
 
 
 def _hex_dump(data: bytes) -> str:
+    """As `xxd` prints it, so that `xxd -r` makes the file again."""
     rows = []
     for at in range(0, len(data), 16):
         row = data[at : at + 16]
         text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
-        rows.append(f"{at:04x}  {row.hex(' '):<47}  {text}")
+        rows.append(f"{at:08x}: {row.hex(' ', -2):<39}  {text}")
     return "\n".join(rows)
 
 
@@ -87,7 +88,7 @@ def test_the_example_in_the_document_is_what_the_program_writes() -> None:
 
 def test_the_example_in_the_document_is_a_whole_object() -> None:
     batch, _ = _example()
-    rows = re.findall(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} )*[0-9a-f]{2})  ", DOCUMENT.read_text(), re.MULTILINE)
+    rows = re.findall(r"^[0-9a-f]{8}: ((?:[0-9a-f]{2,4} )*[0-9a-f]{2,4}) ", DOCUMENT.read_text(), re.MULTILINE)
     data = bytes.fromhex("".join(rows))
     [place] = verify_object(data, sha256=None).places
     assert (0, len(batch)) == (place.position, place.log_bytes)
@@ -101,5 +102,5 @@ def test_the_documents_steps_read_an_object(compression: str) -> None:
     logs, document = _read_by_the_document(written.data)
     assert list(written.frames) == logs
     assert isinstance(document["segments"], list)
-    assert [2, 1, 1] == [segment["frames"] for segment in document["segments"]]
+    assert [segment["frames"] for segment in document["segments"]] == [2, 1, 1]
     assert document["format"] == 1

@@ -88,6 +88,16 @@ def test_no_flipped_bit_of_a_lone_object_changes_a_log_or_a_segment_unseen(compr
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_every_flipped_bit_after_the_frames_of_a_lone_object_is_damage(compression: str) -> None:
+    written = packed_object(compression)
+    for bit in range((len(written.data) - _trailer_bytes(written)) * 8, len(written.data) * 8):
+        damaged = bytearray(written.data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(DamagedError):
+            verify_object(bytes(damaged), sha256=None)
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_foreign_bytes_anywhere_are_damage(compression: str) -> None:
     written = packed_object(compression)
     data = written.data

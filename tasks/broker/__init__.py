@@ -1,0 +1,1 @@
+"""Kafka: raw connections for bulk data, confluent-kafka for administration and groups."""

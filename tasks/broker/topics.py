@@ -1,0 +1,163 @@
+"""Topics and their settings as plain values, and how confluent-kafka's objects become them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from confluent_kafka import Node, TopicPartitionInfo
+    from confluent_kafka.admin import ConfigEntry as ClientConfigEntry  # type: ignore[attr-defined]
+    from confluent_kafka.admin import ConfigResource  # type: ignore[attr-defined]
+    from confluent_kafka.admin import TopicDescription as ClientTopicDescription  # type: ignore[attr-defined]
+    from confluent_kafka.cimpl import NewTopic
+
+DYNAMIC_TOPIC_CONFIG = 1
+"""`ConfigEntry.source` of what is set on the topic itself; every other source is the broker's value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionDescription:
+    """One partition; nodes by their ids. `leader` is None while there is none."""
+
+    partition: int
+    leader: int | None
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicDescription:
+    """One incarnation of a topic, its partitions in order. `topic_id` as Kafka prints it."""
+
+    name: str
+    topic_id: str
+    is_internal: bool
+    partitions: tuple[PartitionDescription, ...]
+
+    @property
+    def has_leaders(self) -> bool:
+        """Every partition can be read and written."""
+        return all(partition.leader is not None for partition in self.partitions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigEntry:
+    """One setting that is in force for a topic. `source` is Kafka's number (DescribeConfigs). The value of a sensitive
+    entry is None: Kafka does not give it out."""
+
+    name: str
+    value: str | None
+    source: int
+    is_sensitive: bool
+    is_read_only: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTopicSpec:
+    """A topic to be created. `replication_factor` −1 means the broker's default."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+
+def client_topic(spec: NewTopicSpec) -> NewTopic:
+    """The client's for ours."""
+    from confluent_kafka.cimpl import NewTopic
+
+    return NewTopic(spec.name, spec.partitions, spec.replication_factor, config=dict(spec.configs))
+
+
+def client_resource(
+    topic: str, to_set: Mapping[str, str] | None = None, to_delete: Collection[str] = ()
+) -> ConfigResource:
+    """The client's name for a topic's settings, with the changes to make."""
+    from confluent_kafka.admin import AlterConfigOpType, ConfigResource, ResourceType  # type: ignore[attr-defined]
+    from confluent_kafka.admin import ConfigEntry as Change  # type: ignore[attr-defined]
+
+    changes = [
+        *(Change(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in (to_set or {}).items()),
+        *(Change(name, None, incremental_operation=AlterConfigOpType.DELETE) for name in sorted(to_delete)),
+    ]
+    return ConfigResource(ResourceType.TOPIC, topic, incremental_configs=changes)
+
+
+def topic_description(topic: ClientTopicDescription) -> TopicDescription:
+    """Ours for the client's."""
+    partitions = sorted((_partition(info) for info in topic.partitions), key=lambda one: one.partition)
+    return TopicDescription(
+        name=topic.name,
+        topic_id=_kafka_id(str(topic.topic_id)),
+        is_internal=topic.is_internal,
+        partitions=tuple(partitions),
+    )
+
+
+def _kafka_id(text: str) -> str:
+    """librdkafka prints ids in standard base64, Kafka in the URL-safe one: one id in three would look unknown."""
+    return text.replace("+", "-").replace("/", "_")
+
+
+def _partition(info: TopicPartitionInfo) -> PartitionDescription:
+    return PartitionDescription(
+        partition=info.id, leader=_node_id(info.leader), replicas=_node_ids(info.replicas), isr=_node_ids(info.isr)
+    )
+
+
+def _node_id(node: Node | None) -> int | None:
+    return None if node is None or node.id < 0 else node.id
+
+
+def _node_ids(nodes: list[Node]) -> tuple[int, ...]:
+    return tuple(node.id for node in nodes)
+
+
+def config_entries(entries: Mapping[str, ClientConfigEntry]) -> tuple[ConfigEntry, ...]:
+    """Ours for the client's, by name."""
+    return tuple(_entry(entries[name]) for name in sorted(entries))
+
+
+def _entry(entry: ClientConfigEntry) -> ConfigEntry:
+    source: Any = entry.source  # a number, although the client declares an enum
+    return ConfigEntry(
+        name=entry.name,
+        value=None if entry.is_sensitive else entry.value,
+        source=int(source),
+        is_sensitive=entry.is_sensitive,
+        is_read_only=entry.is_read_only,
+    )
+
+
+def is_in_force(entries: Sequence[ConfigEntry], to_set: Mapping[str, str], to_delete: Collection[str]) -> bool:
+    """Whether the topic's own settings show the change. Kafka spells some values anew (`TRUE`, `compact, delete`)."""
+    own = {entry.name: entry for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
+    is_set = all(name in own and _is_same(own[name], value) for name, value in to_set.items())
+    return is_set and not own.keys() & set(to_delete)
+
+
+def is_as_specified(spec: NewTopicSpec, topic: TopicDescription, entries: Sequence[ConfigEntry]) -> bool:
+    """Whether a topic that was found is what `spec` asks for: counts, and exactly these settings of its own."""
+    replicas = {len(partition.replicas) for partition in topic.partitions}
+    own = {entry.name for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
+    return (
+        len(topic.partitions) == spec.partitions
+        and (spec.replication_factor == -1 or replicas == {spec.replication_factor})
+        and own == set(spec.configs)
+        and is_in_force(entries, spec.configs, ())
+    )
+
+
+def _is_same(entry: ConfigEntry, value: str) -> bool:
+    return entry.is_sensitive or _plain(entry.value or "") == _plain(value)
+
+
+def _plain(value: str) -> str:
+    text = ",".join(part.strip() for part in value.split(",")).lower()
+    try:
+        return str(Decimal(text).normalize())
+    except InvalidOperation:
+        return text

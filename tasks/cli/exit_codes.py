@@ -1,0 +1,41 @@
+"""The one place where errors become exit codes."""
+
+from __future__ import annotations
+
+from tasks.model.errors import (
+    AccessError,
+    ConfigError,
+    DamagedError,
+    InterruptedRunError,
+    KafkaBackupError,
+    LockedError,
+    NotFoundError,
+    RefusedError,
+)
+
+OK = 0
+FAILED = 1
+USAGE = 2
+INCOMPLETE = 3
+NOT_FOUND = 10
+LOCKED = 11
+ACCESS = 12
+DAMAGED = 20
+INTERRUPTED = 130
+
+_CODES: tuple[tuple[type[KafkaBackupError], int], ...] = (
+    (ConfigError, USAGE),
+    (RefusedError, INCOMPLETE),
+    (NotFoundError, NOT_FOUND),
+    (LockedError, LOCKED),
+    (AccessError, ACCESS),
+    (DamagedError, DAMAGED),
+    (InterruptedRunError, INTERRUPTED),
+)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code that tells a script what to do next; 1 for whatever has no code of its own."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)

@@ -1,0 +1,30 @@
+"""`kafka-backup finalize`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.cli.exit_codes import OK
+from tasks.cli.options import tell_notes
+from tasks.cli.session import Session, now_ms
+
+
+def run_finalize(current: Session, restore: str, config: Path) -> int:
+    """Apply what a restore deferred. Returns the exit code."""
+    from tasks.broker.admin import Admin
+    from tasks.config.adapters import connection_options, store_of
+    from tasks.config.load import load_restore
+    from tasks.engine.finalize import finalize_restore
+    from tasks.repository.repository import Repository
+
+    loaded = load_restore(config)
+    tell_notes(current, loaded.notes)
+    repository = Repository.open(store_of(loaded.file.storage), now_ms)
+    with Admin(connection_options(loaded.file.target).bootstrap_servers) as admin:
+        changed = finalize_restore(repository, restore, admin)
+    for topic in changed:
+        current.show(f"{topic.target}: {', '.join(topic.deferred)} applied; Kafka may now delete old records.")
+    if not changed:
+        current.show(f"Nothing of restore {restore} was waiting.")
+    current.give({"restore": restore, "finalized": [topic.target for topic in changed]})
+    return OK

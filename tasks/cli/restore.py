@@ -1,0 +1,181 @@
+"""`kafka-backup restore` and `kafka-backup validate-restore`"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.cli.exit_codes import FAILED, INCOMPLETE, OK
+from tasks.cli.figures import duration_text, size_text, table_text
+from tasks.cli.options import tell_notes
+from tasks.cli.points import chosen_point
+from tasks.cli.progress_bars import LateBar
+from tasks.cli.session import Session, now_ms
+from tasks.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tasks.config.models import RestoreFile
+    from tasks.engine.restore import Preview, RestoreResult
+    from tasks.engine.restore_plan import RestoreRequest
+    from tasks.repository.repository import Repository
+
+
+def run_restore(current: Session, config: Path, *, only_preview: bool, yes: bool) -> int:
+    """Restore as the file says, or say what would be done. Returns the exit code."""
+    from tasks.config.adapters import store_of
+    from tasks.config.load import load_restore
+    from tasks.repository.repository import Repository
+
+    loaded = load_restore(config)
+    tell_notes(current, loaded.notes)
+    request = _request(loaded.file)
+    repository = Repository.open(store_of(loaded.file.storage), now_ms)
+    if only_preview or request.options.dry_run:
+        return _preview(current, repository, loaded.file.backup_id, request)
+    if request.options.purge_topics and not yes:
+        _confirm_purge(current)
+    return _restore(current, repository, loaded.file.backup_id, request, config)
+
+
+def _request(file: RestoreFile) -> RestoreRequest:
+    from tasks.config.adapters import connection_options
+    from tasks.engine.options import RestoreOptions
+    from tasks.engine.restore import BINS_PER_WORKER
+    from tasks.engine.restore_plan import RestoreRequest
+    from tasks.repository.names import new_run_id
+
+    options = RestoreOptions.model_validate({name: getattr(file.restore, name) for name in RestoreOptions.model_fields})
+    return RestoreRequest(
+        restore=new_run_id(now_ms()),
+        connection=connection_options(file.target),
+        topics=file.target.topics,
+        options=options,
+        most_bins=options.max_concurrent_partitions * BINS_PER_WORKER,
+    )
+
+
+def _confirm_purge(current: Session) -> None:
+    """Deleting what a topic holds is never done on a file's word alone."""
+    if not sys.stdin.isatty():
+        raise ConfigError("purge_topics deletes what the target topics hold: confirm with --yes.")
+    current.say("purge_topics will delete everything that the target topics hold. Type 'yes' to go on:")
+    if sys.stdin.readline().strip() != "yes":
+        raise ConfigError("Not confirmed; nothing was changed.")
+
+
+def _preview(current: Session, repository: Repository, backup_id: str, request: RestoreRequest) -> int:
+    from tasks.broker.admin import Admin
+    from tasks.engine.findings import has_errors
+    from tasks.engine.restore import preview_restore
+
+    point = chosen_point(current, repository, backup_id)
+    with Admin(request.connection.bootstrap_servers) as admin:
+        preview = preview_restore(repository, point, request, admin)
+    _show_preview(current, preview)
+    current.show("Nothing was changed.")
+    current.give({"plan": preview.plan.to_json(), "findings": [asdict(finding) for finding in preview.findings]})
+    return INCOMPLETE if has_errors(preview.findings) else OK
+
+
+def _show_preview(current: Session, preview: Preview) -> None:
+    plan = preview.plan
+    rows = [
+        (
+            f"{copy.topic}-{copy.partition}",
+            f"{copy.target_topic}-{copy.target_partition}",
+            copy.records,
+            size_text(copy.log_bytes),
+        )
+        for copy in plan.partitions
+    ]
+    current.show(table_text(("FROM", "TO", "RECORDS", "LOG"), rows))
+    _tell_findings(current, preview)
+
+
+def _tell_findings(current: Session, preview: Preview) -> None:
+    for finding in preview.findings:
+        current.say(str(finding))
+
+
+def _restore(current: Session, repository: Repository, backup_id: str, request: RestoreRequest, config: Path) -> int:
+    from tasks.engine.restore import restore
+    from tasks.repository.points import PointReference
+
+    started = time.monotonic()
+    point = chosen_point(current, repository, backup_id)
+    with ExitStack() as stack:
+        bar = LateBar(stack)
+
+        def previewed(preview: Preview) -> None:
+            _tell_findings(current, preview)
+            bar.begin("restoring", sum(copy.log_bytes for copy in preview.plan.partitions))
+
+        result = restore(
+            repository,
+            PointReference(point.set, seq=point.seq),
+            request,
+            workers=request.options.max_concurrent_partitions,
+            stop=current.stop,
+            previewed=previewed,
+            progress=bar,
+        )
+    _show_result(current, result, time.monotonic() - started, config)
+    if result.mismatches:
+        return FAILED
+    return INCOMPLETE if any(position.failure for position in result.positions) else OK
+
+
+def _show_result(current: Session, result: RestoreResult, seconds: float, config: Path) -> None:
+    plan = result.plan
+    records = sum(copy.records for copy in plan.partitions)
+    log_bytes = sum(copy.log_bytes for copy in plan.partitions)
+    verdict = f"{len(result.mismatches)} MISMATCHES" if result.mismatches else "verified"
+    current.show(
+        f"restore {plan.restore} of {plan.set}@{plan.point}: {verdict}\n"
+        f"{len(plan.topics)} topics, {len(plan.partitions)} partitions, {records:,} records, "
+        f"{size_text(log_bytes)} of log, {duration_text(seconds)}"
+    )
+    for mismatch in result.mismatches:
+        current.show(f"mismatch: {mismatch.target}: {mismatch.message}")
+    _show_positions(current, result)
+    if result.deferred:
+        current.show(
+            f"to finalize: {', '.join(result.deferred)} keep unlimited retention until "
+            f"`kafka-backup finalize {plan.restore} --config {config}`"
+        )
+    current.give(
+        {
+            "restore": plan.restore,
+            "point": f"{plan.set}@{plan.point}",
+            "plan": plan.to_json(),
+            "findings": [asdict(finding) for finding in result.findings],
+            "mismatches": [{"target": str(one.target), "message": one.message} for one in result.mismatches],
+            "positions": [asdict(position) for position in result.positions],
+            "positions_written": result.positions_written,
+            "to_finalize": list(result.deferred),
+            "seconds": round(seconds, 3),
+        }
+    )
+
+
+def _show_positions(current: Session, result: RestoreResult) -> None:
+    if not result.positions:
+        return
+    rows = [
+        (
+            position.group,
+            f"{position.source_topic}-{position.source_partition}",
+            position.source_offset,
+            f"{position.target_topic}-{position.target_partition}",
+            position.target_offset,
+            position.failure or ("written" if result.positions_written else "translated"),
+        )
+        for position in result.positions
+    ]
+    current.show(table_text(("GROUP", "FROM", "OFFSET", "TO", "OFFSET", ""), rows))
+    if not result.positions_written:
+        current.show("positions were translated and not written; reset_consumer_offsets: true writes them.")

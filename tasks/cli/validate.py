@@ -1,0 +1,51 @@
+"""`kafka-backup validate`"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal
+
+from tasks.cli.exit_codes import DAMAGED, OK
+from tasks.cli.figures import duration_text, size_text
+from tasks.cli.points import chosen_point
+from tasks.cli.progress_bars import progress_bar
+from tasks.cli.session import Session
+
+if TYPE_CHECKING:
+    from tasks.repository.repository import Repository
+
+
+def run_validate(
+    current: Session, repository: Repository, backup_id: str | None, level: Literal["quick", "full"]
+) -> int:
+    """Validate a point and print every finding. Returns the exit code."""
+    from tasks.engine.validate import validate
+    from tasks.repository.points import PointReference
+
+    started = time.monotonic()
+    point = chosen_point(current, repository, backup_id)
+    total_bytes = point.totals.log_bytes if level == "full" else 0
+    with progress_bar("validating", total_bytes) as progress:
+        result = validate(
+            repository, PointReference(point.set, seq=point.seq), level=level, stop=current.stop, progress=progress
+        )
+    for finding in result.findings:
+        current.show(f"damaged: {finding}")
+    verdict = f"{len(result.findings)} findings" if result.findings else "no damage found"
+    read = f", {size_text(result.checked_bytes)} and {result.checked_records:,} records read" if level == "full" else ""
+    current.show(
+        f"{point.set}@{point.seq}  {level}: {verdict}; {result.checked_objects} objects checked{read}, "
+        f"{duration_text(time.monotonic() - started)}"
+    )
+    current.give(
+        {
+            "point": f"{point.set}@{point.seq}",
+            "level": level,
+            "findings": [asdict(finding) for finding in result.findings],
+            "checked_objects": result.checked_objects,
+            "checked_bytes": result.checked_bytes,
+            "checked_records": result.checked_records,
+        }
+    )
+    return DAMAGED if result.findings else OK

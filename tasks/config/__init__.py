@@ -1,0 +1,1 @@
+"""backup.yaml and restore.yaml, and the adapters they stand for."""

@@ -1,0 +1,90 @@
+"""Every key of the files that is not simply honoured: those that mean nothing here, and those whose feature is not
+here yet. What is in neither table and in no model is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+NOTED: Mapping[str, str] = {
+    "source.connection": "the connection takes care of itself",
+    "target.connection": "the connection takes care of itself",
+    "backup.include_offset_headers": "stored batches keep their offsets; nothing is added to records",
+    "backup.sync_interval_secs": "every object is durable before the next step",
+    "backup.poll_interval_ms": "a snapshot never polls; it ends on its planned offsets",
+    "backup.segment_max_interval_ms": "a snapshot commits once, at its end",
+    "backup.checkpoint_interval_secs": "a snapshot commits once, at its end",
+    "restore.produce_batch_size": "stored batches are sent as they are",
+    "restore.checkpoint_state": "a restore keeps its state in the repository",
+    "restore.checkpoint_interval_secs": "a restore keeps its state in the repository",
+}
+"""Accepted with a note that says what replaces them; a section's name stands for everything in it."""
+
+NOT_YET: Mapping[str, str] = {
+    "source.security": "this version connects with PLAINTEXT only",
+    "target.security": "this version connects with PLAINTEXT only",
+    "offset_storage": "this version makes snapshots, not incremental backups",
+    "metrics": "this version serves no metrics",
+    "encryption": "this version does not encrypt",
+    "retention": "this version does not remove restore points",
+    "drill": "this version has no restore drills",
+    "schema_registry": "this version does not back up schema registries",
+    "backup.continuous": "this version makes snapshots",
+    "backup.index_timestamps": "this version does not scan record timestamps",
+    "backup.max_bytes_per_second": "this version has no rate limits",
+    "restore.time_window_start": "this version restores whole restore points",
+    "restore.time_window_end": "this version restores whole restore points",
+    "restore.until_offset": "this version restores whole restore points",
+    "restore.partition_mapping": "this version keeps partition numbers",
+    "restore.repartitioning": "this version keeps partition numbers",
+    "restore.include_original_offset_header": "this version adds no headers",
+    "restore.rate_limit_records_per_sec": "this version has no rate limits",
+    "restore.rate_limit_bytes_per_sec": "this version has no rate limits",
+    "restore.auto_consumer_groups": "write positions with reset_consumer_offsets",
+    "restore.offset_report": "the report of positions is in the output of --json",
+    "restore.acls": "this version backs ACLs up and does not restore them",
+    "restore.quotas": "this version does not restore quotas",
+}
+"""Refused with one sentence, unless the value says that the feature is off."""
+
+STORAGE_NOT_YET = ("s3", "azure", "gcs")
+"""Backends of the storage section that are not here yet."""
+
+STORAGE_KEYS = frozenset(
+    [
+        "bucket",
+        "region",
+        "endpoint",
+        "access_key",
+        "secret_key",
+        "session_token",
+        "path_style",
+        "allow_http",
+        "account_name",
+        "container_name",
+        "account_key",
+        "sas_token",
+        "use_workload_identity",
+        "client_id",
+        "tenant_id",
+        "client_secret",
+        "service_account_path",
+    ]
+)
+"""Keys of those backends."""
+
+
+def is_off(value: object) -> bool:
+    """Whether a value of a `NOT_YET` key asks for nothing: false, null, empty, a section whose `enabled` is false."""
+    if isinstance(value, Mapping):
+        return not value or value.get("enabled") is False
+    return value is None or value is False or value in ("", [])
+
+
+def treatment(path: str, table: Mapping[str, str]) -> str | None:
+    """What the table says of a dotted path, or of a section it is in."""
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        found = table.get(".".join(parts[:length]))
+        if found is not None:
+            return found
+    return None

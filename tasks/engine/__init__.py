@@ -1,0 +1,1 @@
+"""Use cases: plan, capture, commit, validate, preflight, replay, verify, groups, finalize. Imports no Prefect."""

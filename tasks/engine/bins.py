@@ -1,0 +1,25 @@
+"""Bins: the units of parallel work, balanced by bytes."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+MAX_TASKS = 256
+"""Most task runs of one flow run; beyond that, partitions share bins."""
+
+
+def balance(sizes_bytes: Sequence[int], most_bins: int) -> tuple[tuple[int, ...], ...]:
+    """Distribute the indexes of `sizes_bytes` over at most `most_bins` bins, largest first into the lightest bin.
+
+    Deterministic; no bin is empty; indexes inside a bin ascend, so that neighbours in a topic are read together.
+    """
+    count = min(most_bins, len(sizes_bytes))
+    loads = [(0, number) for number in range(count)]
+    bins: list[list[int]] = [[] for _ in range(count)]
+    for index in sorted(range(len(sizes_bytes)), key=lambda index: (-sizes_bytes[index], index)):
+        load, number = heapq.heappop(loads)
+        bins[number].append(index)
+        # An empty partition still costs a request, hence at least one byte: idle partitions spread evenly.
+        heapq.heappush(loads, (load + max(sizes_bytes[index], 1), number))
+    return tuple(tuple(sorted(members)) for members in bins)

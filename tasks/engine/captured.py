@@ -1,0 +1,36 @@
+"""What the capture of a bin returns: small values that travel between processes. The data is in the repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.model.partition import Partition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapturedRange:
+    """What one partition's capture came to; the numbers are for reports, the commit reads the fragments."""
+
+    source: Partition
+    first: int
+    next: int
+    records: int
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFailure:
+    """A partition whose capture ended early, and why, in one sentence."""
+
+    source: Partition
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapturedBin:
+    """One attempt at a bin: the writer id it drew, the fragments 0 … `fragments`-1 it wrote, and what they hold."""
+
+    writer: str
+    fragments: int
+    ranges: tuple[CapturedRange, ...]
+    failures: tuple[CaptureFailure, ...]

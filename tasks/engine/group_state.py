@@ -1,0 +1,69 @@
+"""Consumer groups and their positions, as a point keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tasks.broker.admin import Admin
+from tasks.broker.groups import CommittedOffset, GroupListing, committed_offsets, list_groups
+from tasks.broker.topics import TopicDescription
+from tasks.model.errors import KafkaBackupError
+from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState
+
+COVERED_TYPES = ("classic", "consumer")
+"""Kinds of group whose positions are committed offsets; share groups keep theirs elsewhere."""
+
+
+def read_groups(admin: Admin) -> GroupsState:
+    """Every group with its positions. A group that could not be read says why; the others are not held up by it.
+
+    Raises when the groups cannot be listed at all: an empty answer must never stand for a failed one.
+    """
+    listings = list_groups(admin)
+    covered = [listing for listing in listings if listing.group_type.lower() in COVERED_TYPES]
+    answers = committed_offsets(admin, [listing.group_id for listing in covered])
+    return GroupsState(
+        groups=tuple(
+            _group(listing, answers[listing.group_id]) for listing in sorted(covered, key=lambda one: one.group_id)
+        ),
+        not_covered=tuple(sorted(f"{one.group_id} ({one.group_type} group)" for one in listings if one not in covered)),
+    )
+
+
+def groups_of_topics(state: GroupsState, topics: Sequence[TopicDescription]) -> GroupsState:
+    """The positions on these topics, with the topics' ids; groups without any of them, or a failure, are left out."""
+    ids = {topic.name: topic.topic_id for topic in topics}
+    groups = [_with_ids(group, ids) for group in state.groups]
+    return state.model_copy(
+        update={"groups": tuple(group for group in groups if group.positions or group.failure is not None)}
+    )
+
+
+def _with_ids(group: GroupState, ids: Mapping[str, str]) -> GroupState:
+    positions = tuple(
+        position.model_copy(update={"topic_id": ids[position.topic]})
+        for position in group.positions
+        if position.topic in ids
+    )
+    return group.model_copy(update={"positions": positions})
+
+
+def _group(listing: GroupListing, answer: Sequence[CommittedOffset] | KafkaBackupError) -> GroupState:
+    if isinstance(answer, KafkaBackupError):
+        return GroupState(
+            group=listing.group_id, group_type=listing.group_type, state=listing.state, failure=str(answer)
+        )
+    positions = [
+        GroupPosition(
+            topic=one.topic,
+            partition=one.partition,
+            offset=one.offset,
+            metadata=one.metadata,
+            leader_epoch=one.leader_epoch,
+        )
+        for one in answer
+    ]
+    positions.sort(key=lambda one: (one.topic, one.partition))
+    return GroupState(
+        group=listing.group_id, group_type=listing.group_type, state=listing.state, positions=tuple(positions)
+    )

@@ -1,0 +1,102 @@
+"""Verify a restored target against the backup: counts, boundaries, first and last records."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.batches.header import iter_headers
+from tasks.batches.records import Record, decode_records
+from tasks.broker.cluster import Cluster
+from tasks.broker.connection import ConnectionOptions
+from tasks.broker.fetch import Fetcher
+from tasks.broker.offsets import list_offsets
+from tasks.engine.frame_reader import FrameReader
+from tasks.engine.replay import restorable_batches
+from tasks.model.partition import Partition
+from tasks.repository.lines import IndexLine
+from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A target partition that is not what the backup says, in one sentence."""
+
+    target: Partition
+    message: str
+
+
+def verify_counts(
+    reader: FrameReader,
+    plan: RestorePlan,
+    targets: Targets,
+    lines: Mapping[Partition, Sequence[IndexLine]],
+    connection: ConnectionOptions,
+    *,
+    stop: threading.Event,
+) -> list[Mismatch]:
+    """Every mismatch of the restored partitions: offsets, number of records, and the first and last record itself."""
+    with Cluster(connection, stop=stop) as cluster:
+        partitions = [target.target for target in targets.partitions]
+        earliest = list_offsets(cluster, partitions, "earliest")
+        latest = list_offsets(cluster, partitions, "latest")
+        failures = {**earliest.failures, **latest.failures}
+        found = [Mismatch(partition, str(error)) for partition, error in failures.items()]
+        fetcher = Fetcher(cluster, stop=stop)
+        for copy, target in zip(plan.partitions, targets.partitions, strict=True):
+            if target.target not in failures:
+                bounds = (earliest.offsets[target.target], latest.offsets[target.target])
+                found += _boundaries(copy, target, bounds)
+                found += _ends(reader, copy, target, lines[copy.source], fetcher)
+    return found
+
+
+def _boundaries(copy: PartitionCopy, target: TargetPartition, bounds: tuple[int, int]) -> Iterator[Mismatch]:
+    expected = (target.base, target.base + copy.records)
+    if bounds != expected:
+        yield Mismatch(
+            target.target,
+            f"it has offsets {bounds[0]} to {bounds[1]}, the backup's {copy.records} records make {expected[0]} to "
+            f"{expected[1]}.",
+        )
+
+
+def _ends(
+    reader: FrameReader,
+    copy: PartitionCopy,
+    target: TargetPartition,
+    lines: Sequence[IndexLine],
+    fetcher: Fetcher,
+) -> Iterator[Mismatch]:
+    if copy.records == 0:
+        return
+    for which, offset, expected in (
+        ("first", target.base, _edge_record(reader, lines, 0)),
+        ("last", target.base + copy.records - 1, _edge_record(reader, lines, -1)),
+    ):
+        actual = _record_at(fetcher, target.target, offset)
+        if expected is None or actual is None or actual[1:] != expected[1:]:
+            yield Mismatch(target.target, f"the {which} restored record, at offset {offset}, is not the backup's.")
+
+
+def _edge_record(reader: FrameReader, lines: Sequence[IndexLine], edge: int) -> Record | None:
+    """The first (0) or last (-1) restorable record of a partition."""
+    step = 1 if edge == 0 else -1
+    for line in lines[::step]:
+        for frame in line.frames[::step]:
+            [(_, log)] = reader.frames(line, [frame])
+            batches = list(restorable_batches(reader, line, frame, log))
+            if batches:
+                return decode_records(batches[edge])[edge]
+    return None
+
+
+def _record_at(fetcher: Fetcher, target: Partition, offset: int) -> Record | None:
+    fetcher.send(target, offset, None)
+    records = fetcher.receive().records
+    for position, header in iter_headers(records):
+        for record in decode_records(records[position : position + header.size_bytes]):
+            if record.offset == offset:
+                return record
+    return None

@@ -1,0 +1,149 @@
+"""Leases: one writer at a time, by compare-and-swap. They save double work; the log alone decides what counts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tasks.model.errors import (
+    DamagedError,
+    InterruptedRunError,
+    LockedError,
+    ObjectChangedError,
+    ObjectNotFoundError,
+    StoreError,
+)
+from tasks.repository.document import FORMAT_MAJOR, Document, seal, unseal
+from tasks.repository.names import new_id
+from tasks.store.protocol import ObjectStore
+
+TIME_TO_LIVE_MS = 20_000
+"""How long a lease must stay unchanged before another owner takes it."""
+
+
+class LeaseRecord(Document):
+    """A lease as stored. `beat` counts renewals, so that two writes are never equal; `run` is the run that may be
+    open, and stays after the release, so that the next owner finds an unfinished one."""
+
+    format: int = FORMAT_MAJOR
+    owner: str
+    beat: int
+    ttl_ms: int
+    run: str | None = None
+    is_released: bool = False
+
+
+@dataclass
+class Lease:
+    """A lease that this process holds until it says otherwise. Safe to use from several threads."""
+
+    store: ObjectStore
+    key: str
+    record: LeaseRecord
+    version: str
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def renew(self, *, run: str | None = None, is_released: bool = False) -> None:
+        """Write the next beat. Raises `LockedError` when another owner has taken the lease."""
+        with self._lock:
+            record = self.record.model_copy(
+                update={"beat": self.record.beat + 1, "run": run or self.record.run, "is_released": is_released}
+            )
+            try:
+                info = self.store.compare_and_swap(self.key, [seal(record.to_json())], expected=self.version)
+            except ObjectChangedError:
+                raise LockedError(f"The lease {self.key} was taken over by another writer.") from None
+            self.record, self.version = record, info.version
+
+
+def acquire(
+    store: ObjectStore,
+    key: str,
+    *,
+    ttl_ms: int = TIME_TO_LIVE_MS,
+    stop: threading.Event | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    waiting: Callable[[str], None] = lambda owner: None,
+) -> Lease:
+    """Take the lease when it is free, released, damaged, or unchanged for its time-to-live on this process's clock.
+
+    Raises `LockedError` as soon as its owner is seen alive, `InterruptedRunError` when `stop` is set while waiting.
+    `waiting` is told the owner when the wait begins. The old record's `run` is kept: look at it before `renew(run=…)`.
+    """
+    seen: LeaseRecord | None = None
+    since = clock()
+    while True:
+        current, version = _read(store, key)
+        if current is None or current.is_released or (seen == current and clock() - since >= current.ttl_ms / 1000):
+            return _take(store, key, current, version, ttl_ms)
+        if seen is None:
+            waiting(current.owner)
+            seen, since = current, clock()
+        elif seen != current:
+            raise LockedError(f"{key} is held by writer {current.owner}, which is alive.")
+        if (stop or threading.Event()).wait(min(1.0, current.ttl_ms / 4000)):
+            raise InterruptedRunError(f"Stopped while waiting for the lease {key}.")
+
+
+@contextmanager
+def kept(lease: Lease, stop: threading.Event) -> Iterator[Lease]:
+    """Renew the lease from a side thread while the body runs, and release it after.
+
+    When it is lost, `stop` is set, so that work which can no longer count ends soon, and `LockedError` is raised.
+    """
+    done, lost = threading.Event(), threading.Event()
+    keeper = threading.Thread(target=_keep, args=(lease, done, stop, lost), name="lease-keeper", daemon=True)
+    keeper.start()
+    try:
+        yield lease
+    except InterruptedRunError:
+        if lost.is_set():
+            raise LockedError(f"The lease {lease.key} was taken over by another writer; this run ended.") from None
+        raise
+    finally:
+        done.set()
+        keeper.join()
+        _release(lease)
+
+
+def _keep(lease: Lease, done: threading.Event, stop: threading.Event, lost: threading.Event) -> None:
+    while not done.wait(lease.record.ttl_ms / 4000):
+        try:
+            lease.renew()
+        except LockedError:
+            lost.set()
+            stop.set()
+            return
+        except StoreError:
+            continue  # the store may come back before the time-to-live ends; if not, the next owner's takeover tells
+
+
+def _release(lease: Lease) -> None:
+    try:
+        lease.renew(is_released=True)
+    except (LockedError, StoreError):
+        return  # an unreleased lease only makes the next owner wait
+
+
+def _take(store: ObjectStore, key: str, old: LeaseRecord | None, version: str | None, ttl_ms: int) -> Lease:
+    record = LeaseRecord(owner=new_id(), beat=0, ttl_ms=ttl_ms, run=old.run if old else None)
+    try:
+        info = store.compare_and_swap(key, [seal(record.to_json())], expected=version)
+    except ObjectChangedError:
+        raise LockedError(f"{key} was just taken by another writer.") from None
+    return Lease(store=store, key=key, record=record, version=info.version)
+
+
+def _read(store: ObjectStore, key: str) -> tuple[LeaseRecord | None, str | None]:
+    """(record, version); a damaged record counts as none, because a lease guards nothing but work."""
+    try:
+        data, info = store.get(key)
+    except ObjectNotFoundError:
+        return None, None
+    try:
+        return LeaseRecord.from_json(unseal(data, key=key), key=key), info.version
+    except DamagedError:
+        return None, info.version

@@ -1,0 +1,93 @@
+"""Every key of a repository, and the ids inside them. Topic names are data and never part of a key."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+
+from tasks.model.errors import ConfigError
+
+_SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+ROOT_KEY = "repository.json"
+
+
+def check_set_name(name: str) -> str:
+    """The name itself. Raises `ConfigError` when it cannot be a backup set's."""
+    if not _SET_NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} is not a name for a backup set: use letters, digits, '.', '_' and '-', "
+            "begin with a letter or digit, at most 200 characters."
+        )
+    return name
+
+
+def new_run_id(now_ms: int) -> str:
+    """An id that sorts by time and that no other run has: `20261122T100000123Z-9f3a61c2`."""
+    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return f"{moment:%Y%m%dT%H%M%S}{now_ms % 1000:03d}Z-{secrets.token_hex(4)}"
+
+
+def new_id() -> str:
+    """A random id for a writer, an entry, a pin or an owner: 16 hex characters."""
+    return secrets.token_hex(8)
+
+
+def data_key(set_name: str, run: str, writer: str, number: int, suffix: str) -> str:
+    """`suffix` as `segment` names it, e.g. `.log.zst`."""
+    return f"data/{set_name}/{run}/{writer}-{number:05d}{suffix}"
+
+
+def fragment_key(set_name: str, run: str, writer: str, number: int) -> str:
+    return f"fragments/{set_name}/{run}/{writer}-{number:05d}.json"
+
+
+def log_prefix(set_name: str) -> str:
+    return f"meta/{set_name}/log/"
+
+
+def log_key(set_name: str, seq: int) -> str:
+    return f"{log_prefix(set_name)}{seq:010d}.json"
+
+
+def checkpoint_key(set_name: str, seq: int) -> str:
+    return f"meta/{set_name}/checkpoints/{seq:010d}.json.zst"
+
+
+def plan_key(set_name: str, run: str) -> str:
+    return f"meta/{set_name}/runs/{run}/plan.json"
+
+
+def index_key(set_name: str, run: str, sha256: str) -> str:
+    return f"meta/{set_name}/index/{run}-{sha256}.jsonl.zst"
+
+
+def table_key(set_name: str, run: str, sha256: str) -> str:
+    return f"meta/{set_name}/partitions/{run}-{sha256}.json.zst"
+
+
+def state_key(set_name: str, run: str, sha256: str) -> str:
+    return f"meta/{set_name}/state/{run}-{sha256}.json.zst"
+
+
+def head_key(set_name: str) -> str:
+    return f"heads/{set_name}.json"
+
+
+def capture_lease_key(set_name: str) -> str:
+    return f"leases/{set_name}.json"
+
+
+def restore_lease_key(restore: str) -> str:
+    """A set's name never begins with `_`, so the two kinds of lease cannot meet."""
+    return f"leases/_restore-{restore}.json"
+
+
+def pin_key(set_name: str, pin: str) -> str:
+    return f"pins/{set_name}/{pin}.json"
+
+
+def restore_key(restore: str, part: str) -> str:
+    """`part` is `plan`, `targets` or a step's name."""
+    return f"restores/{restore}/{part}.json"

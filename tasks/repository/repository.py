@@ -1,0 +1,63 @@
+"""A repository that is open: its store, its identity, and its sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from tasks.model.errors import NotFoundError
+from tasks.repository.entries import PointEntry
+from tasks.repository.log import SetLog
+from tasks.repository.names import check_set_name
+from tasks.repository.points import PointReference, choose_point
+from tasks.repository.root import Root, open_or_create_root, read_root
+from tasks.repository.set_state import SetState
+from tasks.store.protocol import ObjectStore
+
+
+def tool_name() -> str:
+    """The name and version that documents carry."""
+    try:
+        return f"prefect-kafka-backup {version('prefect-kafka-backup')}"
+    except PackageNotFoundError:
+        return "prefect-kafka-backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """One storage prefix with its identity. `now_ms` is the clock that stamps what is written."""
+
+    store: ObjectStore
+    root: Root
+    now_ms: Callable[[], int]
+
+    @classmethod
+    def open(cls, store: ObjectStore, now_ms: Callable[[], int]) -> Repository:
+        """Raises `NotFoundError` when there is none, `DamagedError` when its root is lost or damaged."""
+        return cls(store, read_root(store), now_ms)
+
+    @classmethod
+    def open_or_create(cls, store: ObjectStore, now_ms: Callable[[], int]) -> Repository:
+        """Open it, or create it in an empty prefix; refuses a store that ignores write conditions."""
+        return cls(store, open_or_create_root(store, now_ms=now_ms(), tool=tool_name()), now_ms)
+
+    def log(self, set_name: str) -> SetLog:
+        """The log of a set, whether it has entries or not. Raises `ConfigError` for a name no set can have."""
+        return SetLog(self.store, self.root.repository_id, check_set_name(set_name))
+
+    def set_names(self) -> list[str]:
+        """Sets that have a log, in order."""
+        return sorted({info.key.split("/")[1] for info in self.store.list("meta/") if "/log/" in info.key})
+
+    def state(self, set_name: str) -> SetState:
+        """The state of a set. Raises `NotFoundError` when it has no entry."""
+        state = self.log(set_name).state()
+        if state.seq == 0:
+            raise NotFoundError(f"There is no backup set {set_name!r} at {self.store.location}.")
+        return state
+
+    def point(self, reference: PointReference) -> PointEntry:
+        """The point that a reference means. Raises `NotFoundError` when the set has no such live point."""
+        seq = choose_point(self.state(reference.set_name), reference)
+        return self.log(reference.set_name).point(seq)

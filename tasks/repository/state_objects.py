@@ -1,0 +1,109 @@
+"""State objects: topics with their settings and ACLs, and consumer groups with their positions."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from tasks.model.errors import DamagedError
+from tasks.repository.document import FORMAT_MAJOR, Document, check_major, encode_json, parse_json
+from tasks.repository.names import state_key
+from tasks.repository.stored import StoredRef, compress_object, put_content, read_stored
+from tasks.store.protocol import ObjectStore
+
+
+class Setting(Document):
+    """One config entry of a topic. `source` is Kafka's number; 1 = set on the topic itself. The value of a sensitive
+    entry is never given out by Kafka and is None."""
+
+    name: str
+    value: str | None
+    source: int
+
+
+class TopicState(Document):
+    """A topic as it stood when the run was planned."""
+
+    topic: str
+    topic_id: str
+    is_internal: bool = False
+    partitions: int
+    replication_factor: int
+    settings: tuple[Setting, ...] = ()
+
+    def topic_settings(self) -> dict[str, str]:
+        """What was set on the topic itself, without the broker's defaults."""
+        return {entry.name: entry.value for entry in self.settings if entry.source == 1 and entry.value is not None}
+
+
+class AclState(Document):
+    """One ACL binding, in Kafka's own words."""
+
+    resource_type: str
+    resource_name: str
+    pattern_type: str
+    principal: str
+    host: str
+    operation: str
+    permission: str
+
+
+class TopicsState(Document):
+    """`acls_absent` says why there are no ACLs here, when they could not be read."""
+
+    format: int = FORMAT_MAJOR
+    topics: tuple[TopicState, ...]
+    acls: tuple[AclState, ...] = ()
+    acls_absent: str | None = None
+
+
+class GroupPosition(Document):
+    """A committed offset. `topic_id` is the incarnation that had the name at that moment, if there was one."""
+
+    topic: str
+    topic_id: str | None = None
+    partition: int
+    offset: int
+    metadata: str = ""
+    leader_epoch: int | None = None
+
+
+class GroupState(Document):
+    """A group and its positions; `failure` says why they are not here."""
+
+    group: str
+    group_type: str
+    state: str
+    positions: tuple[GroupPosition, ...] = ()
+    failure: str | None = None
+
+
+class GroupsState(Document):
+    """`not_covered` names the groups whose kind keeps no offsets that this program can read (share groups)."""
+
+    format: int = FORMAT_MAJOR
+    groups: tuple[GroupState, ...]
+    not_covered: tuple[str, ...] = ()
+
+
+StateT = TypeVar("StateT", TopicsState, GroupsState)
+
+
+def write_state(
+    store: ObjectStore, set_name: str, run: str, state: TopicsState | GroupsState, *, newest: StoredRef | None
+) -> StoredRef:
+    """Write the state, or name the newest point's object again when it holds the same (`newest` with its seq)."""
+    stored, digest = compress_object(encode_json(state.to_json()))
+    if newest is not None and newest.sha256 == digest:
+        return newest
+    key = state_key(set_name, run, digest)
+    put_content(store, key, stored, digest)
+    return StoredRef(key=key, sha256=digest, stored_bytes=len(stored))
+
+
+def read_state(store: ObjectStore, ref: StoredRef, kind: type[StateT]) -> StateT:
+    """Raises `DamagedError` when the object is missing, damaged or of the other kind."""
+    value = parse_json(read_stored(store, ref), key=ref.key)
+    if not isinstance(value, dict):
+        raise DamagedError(f"{ref.key} is not a state object", key=ref.key)
+    check_major(value, key=ref.key)
+    return kind.from_json(value, key=ref.key)

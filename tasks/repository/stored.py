@@ -1,0 +1,56 @@
+"""Compressed objects that an entry names by key and digest: index objects, partition tables and state objects."""
+
+from __future__ import annotations
+
+import zstandard
+
+from tasks.model.errors import DamagedError, ObjectExistsError, ObjectNotFoundError
+from tasks.repository.document import Document, sha256_hex
+from tasks.store.protocol import ObjectStore
+
+_LEVEL = 6
+_LARGEST_BYTES = 4 << 30
+
+
+class StoredRef(Document):
+    """An object as an entry names it: its key, the SHA-256 of the stored bytes, their number, and the seq of the
+    entry that first named it (None: the entry itself)."""
+
+    key: str
+    sha256: str
+    stored_bytes: int
+    seq: int | None = None
+
+
+def compress_object(data: bytes) -> tuple[bytes, str]:
+    """(stored bytes, their SHA-256): one zstd frame with its checksum. Equal data gives equal bytes."""
+    stored = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(data)
+    return stored, sha256_hex(stored)
+
+
+def put_content(store: ObjectStore, key: str, stored: bytes, digest: str) -> None:
+    """Put bytes under a key that contains their digest. Writing them again is no error; other bytes are damage."""
+    try:
+        store.put_if_absent(key, [stored], sha256=digest)
+    except ObjectExistsError:
+        if sha256_hex(store.get(key)[0]) != digest:
+            raise DamagedError(f"{key} is damaged: its bytes do not have the digest in its name", key=key) from None
+
+
+def read_stored(store: ObjectStore, ref: StoredRef) -> bytes:
+    """The data of the object. Raises `DamagedError` when it is missing or is not the one that was named."""
+    try:
+        stored, _ = store.get(ref.key)
+    except ObjectNotFoundError:
+        raise DamagedError(f"{ref.key} is missing", key=ref.key) from None
+    if sha256_hex(stored) != ref.sha256:
+        raise DamagedError(f"{ref.key} is damaged: its SHA-256 is not the one its log entry names", key=ref.key)
+    return decompress_object(stored, key=ref.key)
+
+
+def decompress_object(stored: bytes, *, key: str) -> bytes:
+    """The data of one zstd frame. Raises `DamagedError` naming `key`."""
+    try:
+        return zstandard.ZstdDecompressor().decompress(stored, max_output_size=_LARGEST_BYTES)
+    except zstandard.ZstdError as error:
+        raise DamagedError(f"{key} is damaged: {error}", key=key) from None

@@ -1,0 +1,211 @@
+"""The benchmark: `make bench`. `BENCH_RECORDS` scales it (default 3,000,000 records, about 1.4 GB)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+
+from tests.bench.measure import Cost, median, run
+from tests.bench.report import Row, table
+from tests.support.kafka import KafkaCluster
+from tests.support.producing import create_topic
+
+RECORDS = int(os.environ.get("BENCH_RECORDS", "3000000"))
+PARTITIONS = 4
+REPEATS = 3
+PYTHON = sys.executable
+COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
+
+
+class Bench:
+    """One run: a Kafka, a folder, and the rows measured so far."""
+
+    def __init__(self, kafka: KafkaCluster, folder: Path) -> None:
+        self.kafka = kafka
+        self.folder = folder
+        self.log = folder / "output.log"
+        self.rows: list[Row] = []
+
+    def client(self, what: str, *arguments: object) -> Cost:
+        """One of the librdkafka clients."""
+        return run(
+            [PYTHON, "-m", "tests.bench.clients", what, self.kafka.bootstrap, *map(str, arguments)], log=self.log
+        )
+
+    def command(self, *arguments: str) -> Cost:
+        """The `kafka-backup` command."""
+        return run([COMMAND, *arguments], log=self.log)
+
+    def backup(self, topic: str, workers: int, repeats: int = REPEATS) -> Cost:
+        """Back a topic up, each time into a new repository; the last one stays for the restore."""
+        costs = []
+        for _ in range(repeats):
+            shutil.rmtree(self.folder / f"repository-{topic}", ignore_errors=True)
+            costs.append(self.command("backup", "--config", str(self._file("backup", topic, topic, workers))))
+        return median(costs)
+
+    def restore(self, topic: str, workers: int, repeats: int = REPEATS) -> Cost:
+        """Restore the topic's backup, each time into a new topic."""
+        costs = []
+        for number in range(repeats):
+            target = f"{topic}-restored-{workers}-{number}"
+            costs.append(self.command("restore", "--config", str(self._file("restore", topic, target, workers))))
+            self._delete(target)
+        return median(costs)
+
+    def logs(self, topic: str) -> list[str]:
+        """The broker's own log files of a topic."""
+        return sorted(map(str, self.kafka.log_dir().glob(f"{topic}-[0-9]*/*.log")))
+
+    def delete(self, topic: str) -> None:
+        """Remove a topic that was measured."""
+        self._delete(topic)
+
+    def _delete(self, topic: str) -> None:
+        from tasks.broker.admin import Admin
+
+        with Admin([self.kafka.bootstrap]) as admin:
+            admin.delete_topics([topic])
+
+    def _file(self, mode: str, topic: str, target: str, workers: int) -> Path:
+        path = self.folder / f"{mode}-{topic}.yaml"
+        side = "source" if mode == "backup" else "target"
+        details = (
+            f"backup:\n  max_concurrent_partitions: {workers}\n"
+            if mode == "backup"
+            else f"restore:\n  max_concurrent_partitions: {workers}\n  finalize: defer\n"
+            f"  topic_mapping: {{{topic}: {target}}}\n"
+        )
+        topics = f"  topics:\n    include: [{topic}]\n"
+        path.write_text(
+            f"mode: {mode}\nbackup_id: bench\n{side}:\n  bootstrap_servers: ['{self.kafka.bootstrap}']\n"
+            f"{topics}storage:\n  backend: filesystem\n  path: {self.folder}/repository-{topic}\n{details}"
+        )
+        return path
+
+
+def main() -> None:
+    """Measure everything and print the table."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=os.environ.get("BENCH_FOLDER")))
+    overrides = {"log.segment.bytes": str(1 << 30), "log.retention.ms": "-1"}
+    try:
+        with KafkaCluster(overrides=overrides, heap_mb=1024) as kafka:
+            bench = Bench(kafka, folder)
+            _raw(bench)
+            _zstd(bench)
+            _large_records(bench)
+            _small_partitions(bench)
+            _start_up(bench)
+            print(f"{date.today()}, {os.cpu_count()} cores, Python {platform.python_version()}, {RECORDS:,} records\n")
+            print(table(bench.rows))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _raw(bench: Bench) -> None:
+    create_topic(bench.kafka.bootstrap, "raw", partitions=PARTITIONS)
+    bench.client("load", "raw", PARTITIONS, RECORDS, "none")
+    size_bytes = sum(Path(path).stat().st_size for path in bench.logs("raw"))
+    compressor = median(
+        [
+            run(["zstd", "-3", "-T1", "-k", "-f", "-q", "-c", *bench.logs("raw")], log=Path(os.devnull))
+            for _ in range(REPEATS)
+        ]
+    )
+    two = run(["zstd", "-3", f"-T{os.cpu_count()}", "-q", "-c", *bench.logs("raw")], log=Path(os.devnull))
+    broker = bench.client("fetch", "raw", PARTITIONS)
+    backup, alone = bench.backup("raw", 4), bench.backup("raw", 1, repeats=1)
+    bench.rows += [
+        Row("backup, raw topic: CPU / `zstd -3 -T1`", backup.cpu_s / compressor.cpu_s, 1.25),
+        Row(
+            "backup, raw topic: wall / slower of broker and compressor",
+            backup.wall_s / max(two.wall_s, broker.wall_s),
+            1.5,
+        ),
+        Row("backup, raw topic: MiB of memory, 4 workers", backup.peak_mib, 350),
+        Row(f"backup, raw topic of {size_bytes >> 20} MiB: MiB of memory, 1 worker", alone.peak_mib, 200),
+    ]
+    _restore(bench, "raw", "none", 0.4)
+    bench.delete("raw")
+
+
+def _zstd(bench: Bench) -> None:
+    create_topic(bench.kafka.bootstrap, "packed", partitions=PARTITIONS)
+    bench.client("load", "packed", PARTITIONS, RECORDS, "zstd")
+    counting = median([bench.client("count", "packed", PARTITIONS) for _ in range(REPEATS)])
+    backup = bench.backup("packed", 4)
+    bench.rows += [
+        Row("backup, zstd topic: CPU / counting librdkafka consumer", backup.cpu_s / counting.cpu_s, 0.25),
+        Row("backup, zstd topic: MiB of memory, 4 workers", backup.peak_mib, 350),
+    ]
+    _restore(bench, "packed", "zstd", 0.2)
+    bench.delete("packed")
+
+
+def _restore(bench: Bench, topic: str, codec: str, limit: float) -> None:
+    create_topic(bench.kafka.bootstrap, f"{topic}-replayed", partitions=PARTITIONS)
+    printed = subprocess.run(
+        [
+            PYTHON,
+            "-m",
+            "tests.bench.clients",
+            "replay",
+            bench.kafka.bootstrap,
+            topic,
+            f"{topic}-replayed",
+            str(PARTITIONS),
+            codec,
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    bench.delete(f"{topic}-replayed")
+    restored, alone = bench.restore(topic, 4), bench.restore(topic, 1, repeats=1)
+    kind = "raw" if codec == "none" else codec
+    bench.rows += [
+        Row(f"restore, {kind} topic: CPU / librdkafka producer", restored.cpu_s / float(printed.stdout), limit),
+        Row(f"restore, {kind} topic: MiB of memory, 4 workers", restored.peak_mib, 350),
+        Row(f"restore, {kind} topic: MiB of memory, 1 worker", alone.peak_mib, 200),
+    ]
+
+
+def _large_records(bench: Bench) -> None:
+    create_topic(bench.kafka.bootstrap, "large", partitions=4, configs={"max.message.bytes": "12000000"})
+    bench.client("load-large", "large", 4, 60, 10_000_000)
+    backup, alone = bench.backup("large", 4, 1), bench.backup("large", 1, 1)
+    restored = bench.restore("large", 4, 1)
+    bench.rows += [
+        Row("backup, 10 MB records: MiB of memory, 4 workers", backup.peak_mib, 350),
+        Row("backup, 10 MB records: MiB of memory, 1 worker", alone.peak_mib, 200),
+        Row("restore, 10 MB records: MiB of memory, 4 workers", restored.peak_mib, 350),
+    ]
+    bench.delete("large")
+
+
+def _small_partitions(bench: Bench) -> None:
+    create_topic(bench.kafka.bootstrap, "many", partitions=1000)
+    bench.client("load", "many", 1000, 100_000, "none")
+    backup = bench.backup("many", 4, 1)
+    objects = len(list((bench.folder / "repository-many" / "data").rglob("*.log.*")))
+    restored = bench.restore("many", 4, 1)
+    bench.rows += [
+        Row("backup, 1,000 small partitions: MiB of memory, 4 workers", backup.peak_mib, 350),
+        Row("backup, 1,000 small partitions: data objects (16 bins)", objects, 16),
+        Row("restore, 1,000 small partitions: MiB of memory, 4 workers", restored.peak_mib, 350),
+    ]
+
+
+def _start_up(bench: Bench) -> None:
+    started = median([bench.command("--help") for _ in range(REPEATS)])
+    bench.rows.append(Row("`kafka-backup --help`: CPU seconds", started.cpu_s, 0.5))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""The benchmark's table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure and the most it may be."""
+
+    what: str
+    figure: float
+    limit: float
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Markdown; a figure above its limit is marked."""
+    lines = ["| what | measured | limit |", "| --- | --- | --- |"]
+    for row in rows:
+        mark = "" if row.figure <= row.limit else " **over**"
+        lines.append(f"| {row.what} | {_number(row.figure)}{mark} | {_number(row.limit)} |")
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2f}"
