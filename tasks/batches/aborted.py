@@ -6,7 +6,8 @@ is the Java consumer's (CompletedFetch.java), with a state of its own for every 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable
 from struct import Struct
 
 from tasks.batches.header import CONTROL_BIT, LENGTH_END, TRANSACTIONAL_BIT, BatchHeader
@@ -82,12 +83,26 @@ class AbortTracker:
             self._ranges[at] = self._ranges[at]._replace(last=header.last_offset)
 
 
-def is_aborted(header: BatchHeader, ranges: Sequence[AbortedRange]) -> bool:
-    """Whether a stored batch is data of an aborted transaction. `ranges` are those of its segment, in any order."""
-    if not ranges or header.attributes & (TRANSACTIONAL_BIT | CONTROL_BIT) != TRANSACTIONAL_BIT:
-        return False
-    producer, offset = header.producer_id, header.base_offset
-    return any(at.producer_id == producer and at.first <= offset <= at.last for at in ranges)
+class AbortedBatches:
+    """Which stored batches of a segment are data of aborted transactions, by the segment's ranges (in any order).
+
+    Ranges of one producer never overlap; so one look-up decides, however many transactions there were.
+    """
+
+    def __init__(self, ranges: Iterable[AbortedRange]) -> None:
+        self._by_producer: dict[int, tuple[list[int], list[int]]] = {}
+        for at in sorted(ranges):
+            firsts, lasts = self._by_producer.setdefault(at.producer_id, ([], []))
+            firsts.append(at.first)
+            lasts.append(at.last)
+
+    def covers(self, header: BatchHeader) -> bool:
+        """Whether the batch is aborted data; never true for a control batch."""
+        if header.attributes & (TRANSACTIONAL_BIT | CONTROL_BIT) != TRANSACTIONAL_BIT:
+            return False
+        firsts, lasts = self._by_producer.get(header.producer_id, ((), ()))
+        index = bisect_right(firsts, header.base_offset) - 1
+        return index >= 0 and header.base_offset <= lasts[index]
 
 
 def clip(ranges: Iterable[AbortedRange], first: int, next: int) -> list[AbortedRange]:

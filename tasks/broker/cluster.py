@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import threading
-import uuid
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from tasks.broker.connection import BrokerAddress, Connection, ConnectionOptions
+from tasks.broker.metadata import error_of, metadata_request, topic_id_text
 from tasks.broker.retry import Patience
-from tasks.broker.translation import Attempt, error_for_code
-from tasks.broker.wire import MetadataRequest
 from tasks.model.errors import BrokerUnavailableError, ConfigError, KafkaBackupError, TopicGoneError
 from tasks.model.partition import Incarnation, Partition
 
-_UNKNOWN_TOPIC = 3
-_UNKNOWN_TOPIC_ID = 100
 _LEADER_NOT_AVAILABLE = 5
 _NEWBORN_MS = 2_000
 """A topic that was just created may be unknown to some brokers for so long."""
-
-_BY_ID = 12
-"""The first Metadata version that looks topics up by id."""
 
 
 class Leader(NamedTuple):
@@ -120,7 +112,7 @@ class Cluster:
 
     def _ask_metadata(self, topics: Collection[Incarnation]) -> dict[Incarnation, KafkaBackupError]:
         connection = self.any_connection()
-        request = _metadata_request(connection, topics)
+        request = metadata_request(connection, topics)
         response = connection.call(request)
         self._addresses = {broker.node_id: BrokerAddress(broker.host, broker.port) for broker in response.brokers}
         by_id = {topic_id_text(topic.topic_id): topic for topic in response.topics}
@@ -128,7 +120,7 @@ class Cluster:
         failures: dict[Incarnation, KafkaBackupError] = {}
         for incarnation in topics:
             described = by_id.get(incarnation.topic_id) or by_name.get(incarnation.topic)
-            error = _error_of(incarnation, described)
+            error = error_of(incarnation, described)
             if error is None:
                 self._learn(incarnation, described)
             else:
@@ -189,37 +181,6 @@ def bootstrap_addresses(servers: Iterable[str]) -> list[BrokerAddress]:
     return found
 
 
-def topic_uuid(topic_id: str) -> uuid.UUID:
-    """The id that Kafka prints as 22 characters, as the wire has it."""
-    return uuid.UUID(bytes=urlsafe_b64decode(topic_id + "=="))
-
-
-def topic_id_text(value: uuid.UUID | None) -> str:
-    """A topic id as Kafka prints it."""
-    return urlsafe_b64encode((value or uuid.UUID(int=0)).bytes).decode().rstrip("=")
-
-
 def no_leader(partition: Partition) -> BrokerUnavailableError:
     """That the partition has no leader now: wait for one."""
     return BrokerUnavailableError(f"{partition} has no leader.", code=_LEADER_NOT_AVAILABLE)
-
-
-def _error_of(incarnation: Incarnation, described: Any) -> KafkaBackupError | None:
-    """What a topic of a Metadata answer says against the incarnation that was asked for; None: it is that one."""
-    code = _UNKNOWN_TOPIC_ID if described is None else described.error_code
-    is_another = not code and topic_id_text(described.topic_id) != incarnation.topic_id
-    if is_another or code in (_UNKNOWN_TOPIC, _UNKNOWN_TOPIC_ID):
-        return TopicGoneError(f"Topic {incarnation} was deleted, or deleted and created again.")
-    return error_for_code(code, Attempt("describe", f"topic {incarnation.topic}")) if code else None
-
-
-def _metadata_request(connection: Connection, topics: Collection[Incarnation]) -> Any:
-    version = connection.pick(MetadataRequest.API_KEY, 10, 12)
-    topic_class = MetadataRequest.MetadataRequestTopic
-    if version >= _BY_ID:
-        wanted = [topic_class(topic_id=topic_uuid(topic.topic_id), name=None) for topic in topics]
-    else:
-        wanted = [topic_class(topic_id=uuid.UUID(int=0), name=name) for name in {topic.topic for topic in topics}]
-    request = MetadataRequest(topics=wanted, allow_auto_topic_creation=False)
-    request.API_VERSION = version
-    return request

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from tasks.broker.cluster import topic_uuid
+from tasks.broker.metadata import topic_uuid
 from tasks.broker.wire import FetchRequest
 from tasks.model.partition import Partition
 

@@ -75,7 +75,7 @@ class _PartitionCapture:
         """Read the range to its end. Raises what the reader raises; what was read before stays captured."""
         for event in RangeReader(cluster, fetcher, self.planned, stop=stop):
             if stop.is_set():
-                raise InterruptedRunError("The capture was stopped.")
+                raise InterruptedRunError("Stopped; there is no new restore point.")
             match event:
                 case Batches():
                     self._take(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.broker.admin import Admin
+from tasks.broker.topics import DYNAMIC_TOPIC_CONFIG
 from tasks.engine.staging import deferred_changes, final_changes
 from tasks.model.errors import ConfigError, RefusedError
 from tasks.repository.entries import NoteEntry
@@ -37,8 +38,9 @@ def finish_settings(plan: RestorePlan, targets: Targets, admin: Admin) -> list[T
 def finalize_restore(repository: Repository, restore: str, admin: Admin) -> list[TopicCopy]:
     """Apply what a restore deferred, and note it. Returns the topics that changed; none when it was done before.
 
-    Raises `NotFoundError` for an unknown restore, `ConfigError` when it never got that far or belongs to another
-    cluster, `RefusedError` when a topic is not the one that was restored.
+    Topics that a restore left staged, because it died after it had verified them, get all their settings. Raises
+    `NotFoundError` for an unknown restore, `ConfigError` when it never got that far or belongs to another cluster,
+    `RefusedError` when it did not verify, or when a topic is not the one that was restored.
     """
     plan = read_restore_plan(repository.store, restore)
     targets = read_part(repository.store, restore, "targets", Targets)
@@ -49,13 +51,22 @@ def finalize_restore(repository: Repository, restore: str, admin: Admin) -> list
         raise ConfigError(f"The restore {restore} went to cluster {plan.cluster_id}, this is another one.")
     if read_part(repository.store, restore, "finalized", StepDone) is not None:
         return []
-    deferred = [topic for topic in plan.topics if topic.deferred]
-    _check_topics(deferred, targets, admin)
-    for topic in deferred:
-        to_set, to_delete = deferred_changes(topic.settings, topic.deferred)
+    if verified.report.get("mismatches"):
+        raise RefusedError(
+            f"The restore {restore} did not verify, so its topics keep their staging settings; restore them again."
+        )
+    staged = _still_staged(plan.topics, admin)
+    changing = [topic for topic in plan.topics if topic.deferred or topic in staged]
+    _check_topics(changing, targets, admin)
+    for topic in changing:
+        to_set, to_delete = (
+            final_changes(topic.settings, topic.staging, ())
+            if topic in staged
+            else deferred_changes(topic.settings, topic.deferred)
+        )
         admin.alter_topic_configs(topic.target, to_set=to_set, to_delete=to_delete)
     record_finalized(repository, plan)
-    return deferred
+    return changing
 
 
 def record_finalized(repository: Repository, plan: RestorePlan) -> None:
@@ -82,6 +93,17 @@ def record_finalized(repository: Repository, plan: RestorePlan) -> None:
         )
 
     log.append(build)
+
+
+def _still_staged(topics: Sequence[TopicCopy], admin: Admin) -> list[TopicCopy]:
+    """The topics that have every staging setting on them: `finish_settings` never reached them."""
+    described = {topic.name for topic in admin.describe_topics([topic.target for topic in topics])}
+    configs = admin.topic_configs(sorted(described))
+    own = {
+        name: {entry.name: entry.value for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
+        for name, entries in configs.items()
+    }
+    return [topic for topic in topics if topic.staging.items() <= own.get(topic.target, {}).items()]
 
 
 def _check_topics(topics: Sequence[TopicCopy], targets: Targets, admin: Admin) -> None:

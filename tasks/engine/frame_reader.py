@@ -6,10 +6,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from threading import Lock
 
-from tasks.batches.aborted import is_aborted
+from tasks.batches.aborted import AbortedBatches
 from tasks.batches.header import BatchHeader, check_crc, iter_headers
 from tasks.batches.records import count_in_range
-from tasks.model.errors import DamagedError, KafkaBackupError, ObjectNotFoundError
+from tasks.model.errors import DamagedError, KafkaBackupError, ObjectNotFoundError, UnsupportedBatchError
 from tasks.repository.document import sha256_hex
 from tasks.repository.lines import Frame, IndexLine
 from tasks.segment.frames import decompress_frame
@@ -48,7 +48,7 @@ class FrameReader:
     def batches(self, line: IndexLine, frame: Frame, log: bytes) -> Iterator[tuple[int, BatchHeader]]:
         """(position in `log`, header) of the frame's batches that have an offset in the line's range."""
         end = 0
-        for position, header in iter_headers(log, where=str(line.source)):
+        for position, header in _headers(line, frame, log):
             end = position + header.size_bytes
             if not check_crc(log, position, header):
                 raise damaged(line, frame, f"the CRC of the batch at offset {header.base_offset} does not match")
@@ -59,14 +59,19 @@ class FrameReader:
         if end != len(log):
             raise damaged(line, frame, "it does not end with a whole record batch")
 
+    def restorable(self, line: IndexLine, frame: Frame, log: bytes) -> Iterator[tuple[int, BatchHeader]]:
+        """Those of `batches` that a restore writes: they hold records, and are neither markers nor aborted."""
+        aborted = AbortedBatches(line.aborted)
+        for position, header in self.batches(line, frame, log):
+            if header.record_count and not header.is_control and not aborted.covers(header):
+                yield position, header
+
     def count(self, line: IndexLine, frame: Frame, first: int, end: int) -> int:
         """Restorable records of the frame with an offset in [first, end) and in the line's range, by decoding."""
         [(_, log)] = self.frames(line, [frame])
         first, end = max(first, line.first), min(end, line.next)
         total = 0
-        for position, header in self.batches(line, frame, log):
-            if header.is_control or is_aborted(header, line.aborted):
-                continue
+        for position, header in self.restorable(line, frame, log):
             if header.base_offset >= first and header.next_offset <= end:
                 total += header.record_count
             elif header.base_offset < end and header.next_offset > first:
@@ -154,6 +159,13 @@ def _decompress(line: IndexLine, frame: Frame, stored: bytes) -> bytes:
     try:
         return decompress_frame(stored, log_bytes=frame.log_bytes)
     except KafkaBackupError as error:
+        raise damaged(line, frame, str(error)) from None
+
+
+def _headers(line: IndexLine, frame: Frame, log: bytes) -> Iterator[tuple[int, BatchHeader]]:
+    try:
+        yield from iter_headers(log)
+    except UnsupportedBatchError as error:
         raise damaged(line, frame, str(error)) from None
 
 

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from tasks.batches.aborted import is_aborted
 from tasks.batches.header import read_header
 from tasks.batches.regroup import regroup
 from tasks.batches.rewrite import needs_rebuild, rebuild, stamp
@@ -66,9 +65,7 @@ def replay_bin(
 
 def restorable_batches(reader: FrameReader, line: IndexLine, frame: Frame, log: bytes) -> Iterator[bytes]:
     """The frame's batches as a target shall get them: dense, with CreateTime, without markers or aborted data."""
-    for position, header in reader.batches(line, frame, log):
-        if header.is_control or header.record_count == 0 or is_aborted(header, line.aborted):
-            continue
+    for position, header in reader.restorable(line, frame, log):
         batch = log[position : position + header.size_bytes]
         is_inside = header.base_offset >= line.first and header.next_offset <= line.next
         if is_inside and not needs_rebuild(header):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tasks.batches.aborted import is_aborted
+from tasks.batches.aborted import AbortedBatches
 from tasks.batches.header import BatchHeader, check_crc, iter_headers
 from tasks.batches.records import count_in_range
 from tasks.model.errors import UnsupportedBatchError
@@ -73,10 +73,11 @@ def _described(
     seen: SeenBatches,
 ) -> str | None:
     first, end = captured or (line.first, line.next)
+    aborted = AbortedBatches(line.aborted)
     restorable = 0
     for position, header in headers:
         _note(seen, header)
-        if not header.is_control and not is_aborted(header, line.aborted):
+        if not header.is_control and not aborted.covers(header):
             restorable += _count(log, position, header, (max(frame.first, first), min(frame.next, end)))
             seen.counted += sum(_count(log, position, header, range_) for range_ in counting)
     stamps = [header.max_timestamp for _, header in headers if not header.is_control and header.record_count]

@@ -12,8 +12,10 @@ from tasks.broker.cluster import Cluster
 from tasks.broker.connection import ConnectionOptions
 from tasks.broker.fetch import Fetcher
 from tasks.broker.offsets import list_offsets
+from tasks.broker.retry import Patience
 from tasks.engine.frame_reader import FrameReader
 from tasks.engine.replay import restorable_batches
+from tasks.model.errors import BrokerUnavailableError
 from tasks.model.partition import Partition
 from tasks.repository.lines import IndexLine
 from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets
@@ -47,8 +49,10 @@ def verify_counts(
         for copy, target in zip(plan.partitions, targets.partitions, strict=True):
             if target.target not in failures:
                 bounds = (earliest.offsets[target.target], latest.offsets[target.target])
-                found += _boundaries(copy, target, bounds)
-                found += _ends(reader, copy, target, lines[copy.source], fetcher)
+                # Where the bounds are wrong, the first or last offset may not exist.
+                found += list(_boundaries(copy, target, bounds)) or _ends(
+                    reader, copy, target, lines[copy.source], fetcher, Patience(connection.retry_deadline_ms, stop)
+                )
     return found
 
 
@@ -68,6 +72,7 @@ def _ends(
     target: TargetPartition,
     lines: Sequence[IndexLine],
     fetcher: Fetcher,
+    patience: Patience,
 ) -> Iterator[Mismatch]:
     if copy.records == 0:
         return
@@ -75,7 +80,7 @@ def _ends(
         ("first", target.base, _edge_record(reader, lines, 0)),
         ("last", target.base + copy.records - 1, _edge_record(reader, lines, -1)),
     ):
-        actual = _record_at(fetcher, target.target, offset)
+        actual = _record_at(fetcher, target.target, offset, patience)
         if expected is None or actual is None or actual[1:] != expected[1:]:
             yield Mismatch(target.target, f"the {which} restored record, at offset {offset}, is not the backup's.")
 
@@ -92,11 +97,12 @@ def _edge_record(reader: FrameReader, lines: Sequence[IndexLine], edge: int) -> 
     return None
 
 
-def _record_at(fetcher: Fetcher, target: Partition, offset: int) -> Record | None:
-    fetcher.send(target, offset, None)
-    records = fetcher.receive().records
-    for position, header in iter_headers(records):
-        for record in decode_records(records[position : position + header.size_bytes]):
-            if record.offset == offset:
-                return record
-    return None
+def _record_at(fetcher: Fetcher, target: Partition, offset: int, patience: Patience) -> Record | None:
+    """The record at an offset that the log has. An answer without a whole batch means wait: the broker throttles."""
+    while True:
+        fetcher.send(target, offset, None)
+        records = fetcher.receive().records
+        batches = [records[at : at + header.size_bytes] for at, header in iter_headers(records)]
+        if batches:
+            return next((one for batch in batches for one in decode_records(batch) if one.offset == offset), None)
+        patience.pause(BrokerUnavailableError(f"{target}: the leader does not serve offset {offset}."))

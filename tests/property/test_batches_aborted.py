@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.batches.aborted import AbortTracker, clip, is_aborted
+from tasks.batches.aborted import AbortedBatches, AbortTracker, clip
 from tasks.batches.header import BatchHeader, iter_headers
 from tests.support.batch_factory import TRANSACTIONAL, make_batch, make_marker, make_records
 
@@ -122,7 +122,7 @@ def test_judging_live_equals_judging_by_ranges_whatever_the_cuts(
         ranges = of_segment.ranges()
         assert ranges == sorted(ranges, key=lambda found: found.first)
         for index in members:
-            assert log.truth(index) == is_aborted(log.batches[index][1], ranges), f"batch {index}"
+            assert log.truth(index) == AbortedBatches(ranges).covers(log.batches[index][1]), f"batch {index}"
 
 
 def _upper(log: _Log, index: int, cuts: set[int]) -> int:
@@ -144,4 +144,4 @@ def test_clipped_ranges_judge_every_batch_of_the_clip_alike(
     clipped = clip(tracker.ranges(), first, first + size)
     for index, (_, header) in enumerate(log.batches):
         if header.next_offset > first and header.base_offset < first + size:
-            assert log.truth(index) == is_aborted(header, clipped)
+            assert log.truth(index) == AbortedBatches(clipped).covers(header)

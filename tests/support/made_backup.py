@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.batches.aborted import AbortTracker, is_aborted
+from tasks.batches.aborted import AbortTracker
 from tasks.batches.header import read_header
 from tasks.batches.records import Record, count_in_range, decode_records
 from tasks.engine.captured import CapturedBin, CaptureFailure
@@ -224,11 +224,10 @@ def groups_state(logs: Sequence[MadeLog]) -> GroupsState:
 
 def _line_records(reader: FrameReader, line: IndexLine) -> Iterator[Record]:
     for frame, log in reader.frames(line):
-        for position, header in reader.batches(line, frame, log):
-            if not header.is_control and not is_aborted(header, line.aborted):
-                for record in decode_records(log[position : position + header.size_bytes]):
-                    if line.first <= record.offset < line.next:
-                        yield record
+        for position, header in reader.restorable(line, frame, log):
+            for record in decode_records(log[position : position + header.size_bytes]):
+                if line.first <= record.offset < line.next:
+                    yield record
 
 
 def _planned(log: MadeLog) -> PlannedPartition:

@@ -120,7 +120,9 @@ class Backups:
 
     def row(self, point: PointEntry, topic: str, partition: int = 0) -> Row:
         """The point's row of a partition."""
-        [row] = [row for row in read_rows(self.store, point).values() if (row.topic, row.partition) == (topic, partition)]
+        [row] = [
+            row for row in read_rows(self.store, point).values() if (row.topic, row.partition) == (topic, partition)
+        ]
         return row
 
     def lines(self, point: PointEntry, topic: str, partition: int = 0) -> list[IndexLine]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.batches.aborted import AbortTracker, clip, is_abort_marker, is_aborted
+from tasks.batches.aborted import AbortedBatches, AbortTracker, clip, is_abort_marker
 from tasks.batches.header import CONTROL_BIT, read_header
 from tasks.batches.records import Record
 from tasks.model.errors import UnsupportedBatchError
@@ -96,17 +96,17 @@ def test_a_new_segment_goes_on_in_the_middle_of_an_answer() -> None:
 def test_only_transactional_data_of_the_producer_is_aborted() -> None:
     ranges = [AbortedRange(9, 0, 99), AbortedRange(7, 10, 20)]
     expected = {9: False, 10: True, 20: True, 21: False}
-    assert expected == {base: is_aborted(read_header(_data(base, 7), 0), ranges) for base in expected}
+    assert expected == {base: AbortedBatches(ranges).covers(read_header(_data(base, 7), 0)) for base in expected}
     idempotent = make_batch(make_records(1, first=10), base_offset=10, producer_id=7)
     for batch in (idempotent, _data(10, 8), make_marker(10, 7, commit=False)):
-        assert not is_aborted(read_header(batch, 0), ranges)
+        assert not AbortedBatches(ranges).covers(read_header(batch, 0))
 
 
 def test_clipping_keeps_what_concerns_batches_that_reach_into_the_range() -> None:
     ranges = [AbortedRange(1, 0, 9), AbortedRange(2, 5, 30), AbortedRange(3, 18, 40), AbortedRange(4, 20, 25)]
     assert [AbortedRange(2, 5, 19), AbortedRange(3, 18, 19)] == clip(ranges, 10, 20)
     straddling = read_header(_data(8, 2, count=5), 0)
-    assert is_aborted(straddling, clip(ranges, 10, 20))
+    assert AbortedBatches(clip(ranges, 10, 20)).covers(straddling)
 
 
 def test_markers_are_told_by_their_type() -> None:

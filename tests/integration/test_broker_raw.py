@@ -1,0 +1,492 @@
+"""The raw side of `broker` against a real Kafka: what is fetched, found and produced, and what trouble does to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import pytest
+
+from tasks.batches.header import iter_headers
+from tasks.batches.records import decode_records
+from tasks.batches.rewrite import stamp
+from tasks.broker.admin import Admin
+from tasks.broker.cluster import Cluster
+from tasks.broker.connection import ConnectionOptions
+from tasks.broker.fetch import FETCH_BYTES, Fetched, Fetcher
+from tasks.broker.log_dirs import partition_bytes
+from tasks.broker.offsets import list_offsets
+from tasks.broker.produce import OutgoingBatch, ProducerIdentity, init_producer_id, produce
+from tasks.model.errors import (
+    BrokerError,
+    BrokerUnavailableError,
+    InterruptedRunError,
+    OffsetOutOfRangeError,
+    TopicGoneError,
+)
+from tasks.model.partition import Partition
+from tests.conftest import KAFKA_VERSION
+from tests.support import producing, reading
+from tests.support.batch_factory import make_batch, make_records
+from tests.support.kafka import KafkaCluster
+from tests.support.producing import OutRecord, Transaction
+
+pytestmark = pytest.mark.kafka
+OPEN = {"message.timestamp.before.max.ms": str(2**63 - 1), "message.timestamp.after.max.ms": str(2**63 - 1)}
+
+
+@pytest.fixture
+def cluster(kafka: KafkaCluster) -> Iterator[Cluster]:
+    with Cluster(_options(kafka)) as cluster:
+        yield cluster
+
+
+def _options(kafka: KafkaCluster, client_id: str = "raw-test") -> ConnectionOptions:
+    return ConnectionOptions(
+        bootstrap_servers=kafka.bootstrap_servers,
+        client_id=client_id,
+        request_timeout_ms=10_000,
+        retry_deadline_ms=40_000,
+    )
+
+
+def _topic(
+    kafka: KafkaCluster, name: str, partitions: int = 1, configs: Mapping[str, str] | None = None
+) -> list[Partition]:
+    producing.create_topic(kafka.bootstrap, name, partitions=partitions, configs=configs)
+    return _partitions(kafka, name, partitions)
+
+
+def _partitions(kafka: KafkaCluster, name: str, partitions: int = 1) -> list[Partition]:
+    with Admin(kafka.bootstrap_servers) as admin:
+        [described] = admin.describe_topics([name])
+    return [Partition(name, described.topic_id, number) for number in range(partitions)]
+
+
+def _create_again(kafka: KafkaCluster, name: str) -> None:
+    with Admin(kafka.bootstrap_servers) as admin:
+        assert admin.delete_topics([name]) == {name: None}
+        assert admin.describe_topics([name]) == []
+    producing.create_topic(kafka.bootstrap, name)
+
+
+def _fetcher(cluster: Cluster, max_bytes: int = FETCH_BYTES) -> Fetcher:
+    return Fetcher(cluster, stop=threading.Event(), max_bytes=max_bytes, max_wait_ms=100)
+
+
+def _whole(fetched: Fetched) -> tuple[bytes, int]:
+    """The whole batches of an answer, and the position after them."""
+    size, following = 0, fetched.position
+    for at, header in iter_headers(fetched.records):
+        size, following = at + header.size_bytes, header.next_offset
+    return fetched.records[:size], following
+
+
+def _read(fetcher: Fetcher, partition: Partition, end: int, position: int = 0) -> tuple[bytes, list[Fetched]]:
+    """Everything from `position` to `end`, and the answers it came in. The position alone ends the loop."""
+    data, answers = b"", list[Fetched]()
+    while position < end:
+        fetcher.send(partition, position, None)
+        answers.append(fetcher.receive())
+        batches, position = _whole(answers[-1])
+        data += batches
+    return data, answers
+
+
+def _values(kafka: KafkaCluster, partition: Partition) -> list[tuple[int, bytes | None]]:
+    seen = reading.read_all(kafka.bootstrap, partition.topic, partition.partition)
+    return [(record.offset, record.key) for record in seen]
+
+
+class _Plan(NamedTuple):
+    """What one partition is to get: batches of `size` records, with the sequences that follow from their order."""
+
+    identity: ProducerIdentity
+    batches: int
+    size: int = 3
+    value_bytes: int = 10
+    base: int = 0
+
+    def outgoing(self) -> Iterator[OutgoingBatch]:
+        for number in range(self.batches):
+            first = number * self.size
+            records = make_records(self.size, first=first, size_bytes=self.value_bytes)
+            data = stamp(
+                make_batch(records, base_offset=first),
+                producer_id=self.identity.producer_id,
+                producer_epoch=self.identity.epoch,
+                base_sequence=first,
+            )
+            yield OutgoingBatch(data, self.size, self.base + first)
+
+    def expected(self) -> list[tuple[int, bytes | None]]:
+        count = self.batches * self.size
+        return [(self.base + record.offset, record.key) for record in make_records(count)]
+
+
+class _Log:
+    """What was acknowledged, in order; calls `at_tenth` after the tenth."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[Partition, list[int]] = {}
+        self.count = 0
+
+    def __call__(self, partition: Partition, batch: OutgoingBatch) -> None:
+        self.offsets.setdefault(partition, []).append(batch.expected_offset)
+        self.count += 1
+
+
+def _produce(cluster: Cluster, sources: Mapping[Partition, Iterator[OutgoingBatch]]) -> _Log:
+    log = _Log()
+    produce(cluster, sources, timeout_ms=10_000, stop=threading.Event(), on_acknowledged=log)
+    return log
+
+
+def test_what_is_fetched_by_id_is_the_brokers_own_log_byte_for_byte(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    [partition] = _topic(kafka, topic_name)
+    for codec in ("none", *producing.CODECS):
+        records = [OutRecord(b"%d" % n, b"value" * n, (("h", None), ("h", b"\xff"))) for n in range(50)]
+        producing.produce(kafka.bootstrap, topic_name, records, compression=codec, records_per_batch=7)
+    end = list_offsets(cluster, [partition], "latest").offsets[partition]
+
+    data, answers = _read(_fetcher(cluster, max_bytes=4_000), partition, end)
+
+    assert 250 == end
+    assert len(answers) > 3
+    log = (kafka.log_dir() / f"{topic_name}-0" / f"{0:020d}.log").read_bytes()
+    assert log[: len(data)] == data
+    assert not log[len(data) :].strip(b"\0")
+    seen = reading.read_all(kafka.bootstrap, topic_name)
+    decoded = [one for at, head in iter_headers(data) for one in decode_records(data[at : at + head.size_bytes])]
+    assert [(one.offset, one.timestamp, one.key, one.value) for one in seen] == [
+        (one.offset, one.timestamp, one.key, one.value) for one in decoded
+    ]
+
+
+def test_a_topic_created_again_is_gone_for_fetch_and_offsets_and_its_neighbours_are_not(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    [old], [other] = _topic(kafka, topic_name), _topic(kafka, f"{topic_name}-b")
+    producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=b"old")])
+    fetcher = _fetcher(cluster)
+    assert len(_read(fetcher, old, 1)[0]) > 61
+    _create_again(kafka, topic_name)
+    [new] = _partitions(kafka, topic_name)
+    producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=b"new"), OutRecord(value=b"new")])
+
+    fetcher.send(old, 1, 0)
+    with pytest.raises(TopicGoneError, match=rf"{topic_name} \({old.topic_id}\)"):
+        fetcher.receive()
+    answers = list_offsets(cluster, [old, other, new], "latest")
+
+    assert {other: 0, new: 2} == answers.offsets
+    assert [old] == list(answers.failures)
+    assert isinstance(answers.failures[old], TopicGoneError)
+    assert 2 == len(list(iter_headers(_read(fetcher, new, 2)[0]))) or b"new" in _read(fetcher, new, 2)[0]
+
+
+def test_a_topic_created_again_is_gone_also_for_a_broker_that_knows_no_ids(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    [old] = _topic(kafka, topic_name)
+    producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=b"old")])
+    connection = cluster.connection(cluster.leader(old).node_id)
+    connection.versions |= {1: (4, 12), 3: (0, 11)}
+    fetcher = _fetcher(cluster)
+    assert b"old" in _read(fetcher, old, 1)[0]
+    _create_again(kafka, topic_name)
+    producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=b"new")])
+
+    fetcher.send(old, 0, None)
+
+    with pytest.raises(TopicGoneError, match=old.topic_id):
+        fetcher.receive()
+
+
+def test_a_batch_larger_than_the_fetch_size_arrives_whole_and_the_next_fetch_is_small_again(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    [partition] = _topic(kafka, topic_name, configs={"max.message.bytes": "20000000"})
+    large = OutRecord(value=bytes(10 << 20))
+    small = [OutRecord(value=bytes(100_000)) for _ in range(30)]
+    producing.produce(kafka.bootstrap, topic_name, [large])
+    producing.produce(kafka.bootstrap, topic_name, small, records_per_batch=1)
+
+    data, answers = _read(_fetcher(cluster, max_bytes=1 << 20), partition, 31)
+
+    assert [0, 1] == [header.base_offset for _, header in iter_headers(data)][:2]
+    assert 10 << 20 < len(answers[0].records) < 11 << 20
+    assert all(len(answer.records) <= 1 << 20 for answer in answers[1:])
+
+
+def test_an_offset_beyond_the_end_or_before_the_start_is_out_of_range(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    [partition] = _topic(kafka, topic_name)
+    producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=b"x")] * 10, records_per_batch=1)
+    producing.delete_records(kafka.bootstrap, topic_name, 4)
+    fetcher = _fetcher(cluster)
+
+    for position in (3, 11):
+        fetcher.send(partition, position, None)
+        with pytest.raises(OffsetOutOfRangeError, match=rf"{topic_name}, partition 0, offset {position}"):
+            fetcher.receive()
+    fetcher.send(partition, 4, None)
+    assert 4 == fetcher.receive().log_start_offset
+
+
+def test_an_open_transaction_holds_the_fetch_at_the_stable_end_and_its_size_stays(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    [partition] = _topic(kafka, topic_name)
+    aborted = Transaction([OutRecord(value=b"a")], is_committed=False)
+    producing.produce_transactions(kafka.bootstrap, topic_name, [aborted, Transaction([OutRecord(value=b"b")])])
+    later = [OutRecord(value=bytes(900_000), timestamp=1_999_999_999_999), *[OutRecord(value=bytes(900_000))] * 3]
+    fetcher = _fetcher(cluster, max_bytes=1 << 20)
+
+    with producing.open_transaction(kafka.bootstrap, topic_name, later, is_committed=True):
+        found = {
+            which: list_offsets(cluster, [partition], which).offsets[partition] for which in ("latest", "earliest")
+        }
+        stable = list_offsets(cluster, [partition], "last_stable").offsets[partition]
+        for _ in range(5):
+            fetcher.send(partition, 4, 0)
+            waiting = fetcher.receive()
+            assert (b"", 4, 8) == (waiting.records, waiting.last_stable_offset, waiting.high_watermark)
+
+    assert ({"latest": 8, "earliest": 0}, 4) == (found, stable)
+    assert {partition: 4} == list_offsets(cluster, [partition], "max_timestamp").offsets
+    fetcher.send(partition, 4, 0)
+    assert 0 < len(fetcher.receive().records) <= 1 << 20
+    fetcher.send(partition, 0, None)
+    assert 1 == len(fetcher.receive().aborted)
+
+
+def test_a_fetcher_never_takes_the_answer_that_another_one_left_behind(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    first, second = _topic(kafka, topic_name, partitions=2)
+    for partition, value in ((first, b"first"), (second, b"second")):
+        producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=value)], partition=partition.partition)
+
+    _fetcher(cluster).send(first, 0, None)
+
+    assert b"second" in _read(_fetcher(cluster), second, 1)[0]
+    _fetcher(cluster).send(first, 0, None)
+    assert {second: 1} == list_offsets(cluster, [second], "latest").offsets
+
+
+@pytest.mark.skipif(KAFKA_VERSION.startswith("3."), reason="one broker is enough for the client's own arithmetic")
+def test_a_throttled_fetch_ends_on_the_position(kafka: KafkaCluster, topic_name: str) -> None:
+    [partition] = _topic(kafka, topic_name)
+    producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=bytes(1000))] * 900, records_per_batch=10)
+    with Cluster(_options(kafka, client_id=topic_name)) as slow:
+        _limit_fetching(slow, topic_name, bytes_per_second=150_000)
+
+        data, answers = _read(_fetcher(slow, max_bytes=200_000), partition, 900)
+
+    assert 90 == len(list(iter_headers(data)))
+    assert any(answer.throttle_time_ms > 0 and not answer.records for answer in answers)
+
+
+def _limit_fetching(cluster: Cluster, client_id: str, *, bytes_per_second: int) -> None:
+    from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest
+
+    entry = AlterClientQuotasRequest.EntryData
+    request = AlterClientQuotasRequest(
+        entries=[
+            entry(
+                entity=[entry.EntityData(entity_type="client-id", entity_name=client_id)],
+                ops=[entry.OpData(key="consumer_byte_rate", value=float(bytes_per_second), remove=False)],
+            )
+        ],
+        validate_only=False,
+    )
+    request.API_VERSION = 1
+    [answer] = cluster.any_connection().call(request).entries
+    assert 0 == answer.error_code
+
+
+def test_the_brokers_say_how_many_bytes_they_keep(kafka: KafkaCluster, cluster: Cluster, topic_name: str) -> None:
+    filled, empty = _topic(kafka, topic_name, partitions=2)
+    producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=bytes(100_000))])
+
+    sizes = partition_bytes(cluster, [filled, empty])
+
+    assert sizes is not None
+    assert 100_000 < sizes[filled] < 101_000
+    assert 0 == sizes[empty]
+
+
+def test_many_partitions_get_their_batches_once_and_in_order(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    partitions = _topic(kafka, topic_name, partitions=8, configs=OPEN)
+    plan = _Plan(init_producer_id(cluster), batches=60)
+    uneven = {partition: plan._replace(batches=60 - 7 * partition.partition) for partition in partitions}
+
+    log = _produce(cluster, {partition: one.outgoing() for partition, one in uneven.items()})
+
+    for partition, one in uneven.items():
+        assert one.expected() == _values(kafka, partition)
+        assert list(range(0, 3 * one.batches, 3)) == log.offsets[partition]
+
+
+def test_a_large_batch_and_small_ones_share_the_pipeline(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    large, small = _topic(kafka, topic_name, partitions=2, configs={**OPEN, "max.message.bytes": "20000000"})
+    identity = init_producer_id(cluster)
+    plans = {large: _Plan(identity, batches=7, size=3, value_bytes=3 << 20), small: _Plan(identity, batches=20)}
+
+    _produce(cluster, {partition: plan.outgoing() for partition, plan in plans.items()})
+
+    assert {large: 21, small: 60} == list_offsets(cluster, [large, small], "latest").offsets
+    assert plans[small].expected() == _values(kafka, small)
+
+
+def test_batches_sent_again_by_a_resumer_are_acknowledged_and_stored_once(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    [partition] = _topic(kafka, topic_name, configs=OPEN)
+    plan = _Plan(init_producer_id(cluster), batches=5)
+    _produce(cluster, {partition: plan.outgoing()})
+
+    with Cluster(cluster.options) as resumer:
+        log = _produce(resumer, {partition: plan._replace(batches=8).outgoing()})
+
+    assert list(range(0, 24, 3)) == log.offsets[partition]
+    assert plan._replace(batches=8).expected() == _values(kafka, partition)
+
+
+def test_a_batch_that_lands_elsewhere_than_expected_stops_with_the_place(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    [partition] = _topic(kafka, topic_name, configs=OPEN)
+    producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=b"someone else's")])
+
+    with pytest.raises(BrokerError, match=rf"{topic_name}, partition 0: the batch for offset 0 was stored at 1"):
+        _produce(cluster, {partition: _Plan(init_producer_id(cluster), batches=1).outgoing()})
+
+
+@pytest.mark.parametrize(
+    ("edit", "code"),
+    [
+        (lambda data: data[:57] + bytes(4) + data[61:], 2),  # the checksum no longer fits
+        (lambda data: data + data, 87),  # two batches in one
+        (lambda data: data[:1_000], None),
+    ],
+    ids=["corrupt", "two batches", "sequence hole"],
+)
+def test_a_refused_batch_is_fatal_and_named(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str, edit: object, code: int | None
+) -> None:
+    [partition] = _topic(kafka, topic_name, configs=OPEN)
+    first, second, third = _Plan(init_producer_id(cluster), batches=3).outgoing()
+    assert callable(edit)
+    bad = second._replace(data=edit(second.data)) if code else third._replace(expected_offset=3)
+
+    with pytest.raises(BrokerError, match=rf"{topic_name}, partition 0 at offset 3") as caught:
+        _produce(cluster, {partition: iter([first, bad])})
+
+    assert (code or 45) == caught.value.code
+    assert not caught.value.retryable
+
+
+def test_a_batch_above_the_topics_limit_is_fatal(kafka: KafkaCluster, cluster: Cluster, topic_name: str) -> None:
+    [partition] = _topic(kafka, topic_name, configs={**OPEN, "max.message.bytes": "1000"})
+    plan = _Plan(init_producer_id(cluster), batches=1, value_bytes=1000)
+
+    with pytest.raises(BrokerError, match=r"at offset 0.*MSG_SIZE_TOO_LARGE|at offset 0.*MESSAGE_TOO_LARGE") as caught:
+        _produce(cluster, {partition: plan.outgoing()})
+
+    assert 10 == caught.value.code
+
+
+def test_a_target_that_was_created_again_is_gone(kafka: KafkaCluster, cluster: Cluster, topic_name: str) -> None:
+    [old] = _topic(kafka, topic_name)
+    plan = _Plan(init_producer_id(cluster), batches=1)
+    _create_again(kafka, topic_name)
+
+    with pytest.raises(TopicGoneError, match=old.topic_id):
+        _produce(cluster, {old: plan.outgoing()})
+
+    assert 0 == reading.end_offset(kafka.bootstrap, topic_name)
+
+
+def test_a_set_stop_ends_producing_before_the_next_batch(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    [partition] = _topic(kafka, topic_name, configs=OPEN)
+    plan = _Plan(init_producer_id(cluster), batches=1000)
+    stop = threading.Event()
+
+    with pytest.raises(InterruptedRunError):
+        produce(
+            cluster,
+            {partition: plan.outgoing()},
+            timeout_ms=10_000,
+            stop=stop,
+            on_acknowledged=lambda partition, batch: stop.set(),
+        )
+
+    assert 0 < reading.end_offset(kafka.bootstrap, topic_name) <= 3 * 10
+
+
+def test_a_broker_that_is_killed_in_the_middle_changes_neither_what_is_produced_nor_what_is_fetched() -> None:
+    with KafkaCluster(KAFKA_VERSION) as kafka, Cluster(_options(kafka)) as cluster:
+        partitions = _topic(kafka, "restarted", partitions=3, configs=OPEN)
+        plan = _Plan(init_producer_id(cluster), batches=80)
+        acknowledged = _Log()
+
+        def kill_at_the_fiftieth(partition: Partition, batch: OutgoingBatch) -> None:
+            acknowledged(partition, batch)
+            if acknowledged.count == 50:
+                kafka.kill()
+                kafka.start()
+
+        sources = {partition: plan.outgoing() for partition in partitions}
+        produce(cluster, sources, timeout_ms=10_000, stop=threading.Event(), on_acknowledged=kill_at_the_fiftieth)
+        for partition in partitions:
+            assert list(range(0, 240, 3)) == acknowledged.offsets[partition]
+            assert plan.expected() == _values(kafka, partition)
+        _assert_a_fetch_survives_a_restart(kafka, cluster, partitions[0], plan)
+
+
+def _assert_a_fetch_survives_a_restart(
+    kafka: KafkaCluster, cluster: Cluster, partition: Partition, plan: _Plan
+) -> None:
+    fetcher = _fetcher(cluster, max_bytes=2_000)
+    fetcher.send(partition, 0, None)
+    data, position = _whole(fetcher.receive())
+    fetcher.send(partition, position, 0)
+    kafka.kill()
+    kafka.start()
+    batches, position = _whole(fetcher.receive())
+    rest, _ = _read(fetcher, partition, 240, position)
+    keys = _keys([data, batches, rest])
+    assert [key for _, key in plan.expected()] == keys
+
+
+def _keys(parts: Sequence[bytes]) -> list[bytes | None]:
+    return [
+        record.key
+        for part in parts
+        for at, header in iter_headers(part)
+        for record in decode_records(part[at : at + header.size_bytes])
+    ]
+
+
+def test_a_cluster_that_nobody_answers_for_is_unavailable_after_the_deadline() -> None:
+    options = ConnectionOptions(bootstrap_servers=("127.0.0.1:1",), retry_deadline_ms=200)
+    partition = Partition("t", "AAAAAAAAAAAAAAAAAAAAAQ", 0)
+
+    with Cluster(options) as cluster:
+        with pytest.raises(BrokerUnavailableError, match=r"127\.0\.0\.1:1"):
+            init_producer_id(cluster)
+        answers = list_offsets(cluster, [partition], "latest")
+
+    assert isinstance(answers.failures[partition], BrokerUnavailableError)

@@ -1,0 +1,151 @@
+"""Leases: one owner at a time, takeover only from the dead, the open run handed on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from tasks.model.errors import InterruptedRunError, LockedError
+from tasks.repository.document import seal
+from tasks.repository.leases import Lease, LeaseRecord, acquire, kept
+from tasks.store.memory import MemoryStore
+from tests.support.faults import FaultyStore
+
+KEY = "leases/orders.json"
+TTL_MS = 20
+
+
+class Clock:
+    """Seconds that pass only when the test says so, or with each look."""
+
+    def __init__(self, step_s: float = 0.0) -> None:
+        self.now_s = 0.0
+        self.step_s = step_s
+
+    def __call__(self) -> float:
+        self.now_s += self.step_s
+        return self.now_s
+
+
+def _take(store: MemoryStore, *, step_s: float = 0.0, waiting: Callable[[str], None] = lambda owner: None) -> Lease:
+    return acquire(store, KEY, ttl_ms=TTL_MS, clock=Clock(step_s), waiting=waiting)
+
+
+def test_a_free_lease_is_taken_at_once_and_a_released_one_too() -> None:
+    store = MemoryStore()
+    first = _take(store)
+    first.renew(run="run-1")
+    first.renew(is_released=True)
+    second = _take(store, waiting=lambda owner: pytest.fail("it waited"))
+    assert first.record.owner != second.record.owner
+
+
+def test_the_next_owner_learns_which_run_may_be_open() -> None:
+    store = MemoryStore()
+    _take(store).renew(run="run-1")
+    assert "run-1" == _take(store, step_s=1.0).record.run
+
+
+def test_a_dead_owners_lease_is_taken_after_its_time_to_live_and_the_wait_is_told() -> None:
+    store = MemoryStore()
+    dead = _take(store)
+    told: list[str] = []
+    clock = Clock(step_s=TTL_MS / 1000 / 3)
+    acquire(store, KEY, ttl_ms=TTL_MS, clock=clock, waiting=told.append)
+    assert [dead.record.owner] == told
+    assert clock.now_s >= TTL_MS / 1000
+    with pytest.raises(LockedError, match="taken over"):
+        dead.renew()
+
+
+def test_the_owners_time_to_live_counts_and_not_the_takers() -> None:
+    store = MemoryStore()
+    acquire(store, KEY, ttl_ms=60)
+    clock = Clock(step_s=0.02)
+    acquire(store, KEY, ttl_ms=1, clock=clock)
+    assert clock.now_s >= 0.06
+
+
+def test_an_owner_that_is_seen_alive_is_left_alone() -> None:
+    store = MemoryStore()
+    alive = _take(store)
+    with pytest.raises(LockedError, match=alive.record.owner):
+        acquire(store, KEY, clock=Clock(step_s=0.0), waiting=lambda owner: alive.renew(), ttl_ms=TTL_MS)
+
+
+def test_of_two_that_take_a_dead_lease_one_wins() -> None:
+    store = MemoryStore()
+    _take(store)
+    faulty = FaultyStore(store)
+    stall = faulty.stall("compare_and_swap")
+    errors: list[Exception] = []
+
+    def slow() -> None:
+        try:
+            acquire(faulty, KEY, ttl_ms=TTL_MS, clock=Clock(step_s=1.0))
+        except LockedError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    assert stall.reached.wait(10)
+    winner = _take(store, step_s=1.0)
+    stall.release.set()
+    thread.join(10)
+    assert 1 == len(errors)
+    winner.renew()
+
+
+def test_waiting_for_a_lease_can_be_stopped() -> None:
+    store = MemoryStore()
+    _take(store)
+    stop = threading.Event()
+    with pytest.raises(InterruptedRunError):
+        acquire(store, KEY, clock=Clock(), stop=stop, waiting=lambda owner: stop.set())
+
+
+def test_no_two_writes_of_a_lease_are_equal() -> None:
+    store = MemoryStore()
+    lease = _take(store)
+    seen = {store.get(KEY)[0]}
+    for _ in range(3):
+        lease.renew()
+        seen.add(store.get(KEY)[0])
+    assert 4 == len(seen)
+
+
+def test_a_kept_lease_is_renewed_while_the_work_runs_and_released_after() -> None:
+    store = MemoryStore()
+    renewed = threading.Event()
+    faulty = FaultyStore(store, on_write=lambda number, operation, key: renewed.set() if number > 2 else None)
+    lease = acquire(faulty, KEY, ttl_ms=TTL_MS)
+    with kept(lease, threading.Event()):
+        assert renewed.wait(10)
+    assert lease.record.is_released
+    assert isinstance(lease.record, LeaseRecord)
+
+
+def test_a_lost_lease_stops_the_work_and_says_so() -> None:
+    store = MemoryStore()
+    stop = threading.Event()
+    lease = _take(store)
+
+    def work() -> None:
+        with kept(lease, stop):
+            store.put(KEY, [seal(LeaseRecord(owner="another", beat=0, ttl_ms=TTL_MS).to_json())])
+            assert stop.wait(10)
+            raise InterruptedRunError("stopped")
+
+    with pytest.raises(LockedError, match="taken over"):
+        work()
+
+
+def test_an_error_of_the_work_is_not_hidden_by_the_release() -> None:
+    store = MemoryStore()
+    faulty = FaultyStore(store)
+    lease = acquire(faulty, KEY)
+    faulty.fail_before("compare_and_swap", times=5)
+    with pytest.raises(ValueError, match="the work"), kept(lease, threading.Event()):
+        raise ValueError("the work")

@@ -1,0 +1,59 @@
+"""Names: what a set may be called, ids that sort by time, keys that cannot meet."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.model.errors import ConfigError
+from tasks.repository.names import (
+    capture_lease_key,
+    check_set_name,
+    data_key,
+    fragment_key,
+    log_key,
+    new_id,
+    new_run_id,
+    restore_lease_key,
+)
+from tasks.store.keys import check_key
+
+
+@pytest.mark.parametrize("name", ["orders", "0", "a.b-c_d", "A" * 200])
+def test_a_set_name_of_the_alphabet_is_taken_as_it_is(name: str) -> None:
+    assert name == check_set_name(name)
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "-x", "_x", "a/b", "a b", "ä", "A" * 201, "a\n"])
+def test_any_other_set_name_is_a_configuration_error(name: str) -> None:
+    with pytest.raises(ConfigError, match="not a name for a backup set"):
+        check_set_name(name)
+
+
+def test_run_ids_sort_by_time_and_never_repeat() -> None:
+    times = [0, 999, 1_000, 1_700_000_000_000, 1_700_000_000_001]
+    runs = [new_run_id(time) for time in times]
+    assert sorted(runs) == runs
+    assert runs[3].startswith("20231114T221320000Z-")
+    assert new_run_id(0) != new_run_id(0)
+
+
+def test_keys_are_ones_that_every_store_takes() -> None:
+    run, writer = new_run_id(0), new_id()
+    for key in (
+        data_key("a.b", run, writer, 7, ".log.zst"),
+        fragment_key("a.b", run, writer, 7),
+        log_key("a.b", 1),
+        capture_lease_key("a.b"),
+        restore_lease_key(run),
+    ):
+        assert key == check_key(key)
+
+
+def test_log_keys_sort_by_number() -> None:
+    keys = [log_key("set", seq) for seq in (1, 9, 10, 99, 100, 1_000_000)]
+    assert sorted(keys) == keys
+
+
+def test_the_lease_of_a_restore_is_never_the_lease_of_a_set() -> None:
+    with pytest.raises(ConfigError):
+        check_set_name(restore_lease_key("x").removeprefix("leases/").removesuffix(".json"))

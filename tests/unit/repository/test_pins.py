@@ -1,0 +1,41 @@
+"""Pins: there while a point is read, gone after, and no reason to fail."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tasks.repository.pins import LIFETIME_MS, pinned
+from tasks.store.memory import MemoryStore
+from tests.support.faults import FaultyStore
+
+
+def test_a_pin_names_the_point_and_its_expiry_while_the_body_runs() -> None:
+    store = MemoryStore()
+    with pinned(store, "orders", 7, purpose="validate", now_ms=lambda: 1000):
+        [info] = store.list("pins/orders/")
+        pin = json.loads(store.get(info.key)[0])
+        assert (7, "validate", 1000 + LIFETIME_MS) == (pin["seq"], pin["purpose"], pin["expires_ms"])
+    assert [] == list(store.list("pins/"))
+
+
+def test_readers_have_pins_of_their_own() -> None:
+    store = MemoryStore()
+    with pinned(store, "s", 1, purpose="a", now_ms=lambda: 0), pinned(store, "s", 1, purpose="b", now_ms=lambda: 0):
+        assert 2 == len(list(store.list("pins/s/")))
+
+
+def test_a_pin_goes_when_the_body_fails() -> None:
+    store = MemoryStore()
+    with pytest.raises(ValueError, match="body"), pinned(store, "s", 1, purpose="a", now_ms=lambda: 0):
+        raise ValueError("body")
+    assert [] == list(store.list("pins/"))
+
+
+def test_a_pin_that_cannot_be_removed_expires_by_itself() -> None:
+    faulty = FaultyStore(MemoryStore())
+    faulty.fail_before("delete")
+    with pinned(faulty, "s", 1, purpose="a", now_ms=lambda: 0):
+        pass
+    assert 1 == len(list(faulty.list("pins/")))
