@@ -150,7 +150,9 @@ def _explain(tree: Tree, path: Place, kind: str, message: str) -> None:
     if kind == "missing":
         tree.complain(path, f"{name!r} is missing.")
         return
-    found = _found(tree.value, path)
+    if any(place[: len(path)] == path for place in tree.spoiled):
+        return  # a consequence of what was said already
+    found = "" if kind == "value_error" else _found(tree.value, path)
     text = message.removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
     tree.complain(path, f"{name!r}: {text}{found}.")
 

@@ -27,9 +27,11 @@ class Tree:
     value: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    spoiled: set[Place] = field(default_factory=set)
 
     def complain(self, path: Place, sentence: str) -> None:
-        """Add a problem at the path's line, or its nearest parent's."""
+        """Add a problem at the path's line, or its nearest parent's; what follows from it need not be said."""
+        self.spoiled.add(path)
         self.problems.append(f"{self.file}:{self.line(path)}: {sentence}")
 
     def line(self, path: Place) -> int:

@@ -1,0 +1,60 @@
+"""Exit codes: scripts decide by them what to do next."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.cli.exit_codes import exit_code_of
+from tasks.model import errors
+
+EXPECTED = {
+    errors.KafkaBackupError: 1,
+    errors.ConfigError: 2,
+    errors.UnsupportedError: 2,
+    errors.RefusedError: 3,
+    errors.NotFoundError: 10,
+    errors.LockedError: 11,
+    errors.AccessError: 12,
+    errors.DamagedError: 20,
+    errors.InterruptedRunError: 130,
+    errors.StoreError: 1,
+    errors.ObjectNotFoundError: 1,
+    errors.ObjectExistsError: 1,
+    errors.ObjectChangedError: 1,
+    errors.StoreUnavailableError: 1,
+    errors.OutcomeUnknownError: 1,
+    errors.CommitError: 1,
+    errors.RunClosedError: 1,
+    errors.PreconditionError: 1,
+    errors.BrokerError: 1,
+    errors.BrokerUnavailableError: 1,
+    errors.TopicGoneError: 1,
+    errors.OffsetOutOfRangeError: 1,
+    errors.UnsupportedBatchError: 1,
+}
+
+
+def _family(kind: type[errors.KafkaBackupError]) -> set[type[errors.KafkaBackupError]]:
+    return {kind, *(member for child in kind.__subclasses__() for member in _family(child))}
+
+
+def test_every_error_of_the_tree_has_a_stated_exit_code() -> None:
+    assert EXPECTED.keys() == _family(errors.KafkaBackupError)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), EXPECTED.items(), ids=lambda value: getattr(value, "__name__", str(value))
+)
+def test_an_error_ends_with_its_exit_code(kind: type[errors.KafkaBackupError], expected: int) -> None:
+    assert expected == exit_code_of(kind.__new__(kind))
+
+
+def test_the_tree_is_drawn_whole_in_its_docstring() -> None:
+    drawn = errors.__doc__ or ""
+
+    assert [] == [kind.__name__ for kind in EXPECTED if kind.__name__ not in drawn]
+
+
+def test_whatever_else_goes_wrong_is_a_failure() -> None:
+    assert 1 == exit_code_of(RuntimeError())
+    assert 130 == exit_code_of(KeyboardInterrupt())

@@ -1,0 +1,269 @@
+"""backup.yaml and restore.yaml: what is accepted, noted and refused, and how it is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.config.load import load_backup, load_repository, load_restore
+from tasks.model.errors import ConfigError
+
+BACKUP = """\
+mode: backup
+backup_id: "first-backup-orders"
+source:
+  bootstrap_servers: [kafka:9092]
+  topics:
+    include: [orders]
+storage:
+  backend: filesystem
+  path: /backups
+  prefix: backups/production
+backup:
+  compression: zstd
+  stop_at_current_offsets: true
+  consumer_group_snapshot: true
+"""
+
+RESTORE = """\
+mode: restore
+backup_id: "prod-backup-20260704"
+target:
+  bootstrap_servers: [dr-broker-1:9092]
+storage: {backend: filesystem, path: /backups}
+restore:
+  topic_mapping: {orders: orders_restored}
+  consumer_group_strategy: header-based
+"""
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "file.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _problem(folder: Path, text: str, environment: dict[str, str] | None = None) -> str:
+    load = load_restore if "mode: restore" in text else load_backup
+    with pytest.raises(ConfigError) as caught:
+        load(_file(folder, text), environment or {})
+    return str(caught.value).replace(str(folder / "file.yaml"), "file.yaml")
+
+
+def _with(text: str, section: str, line: str) -> str:
+    """The file with one more line in a section."""
+    if f"{section}:" not in text:
+        return f"{text}{section}:\n  {line}\n"
+    return text.replace(f"\n{section}:\n", f"\n{section}:\n  {line}\n") if section else f"{line}\n{text}"
+
+
+def test_the_guides_backup_file_is_read_as_it_stands(tmp_path: Path) -> None:
+    loaded = load_backup(_file(tmp_path, BACKUP), {})
+
+    assert "first-backup-orders" == loaded.file.backup_id
+    assert ("kafka:9092",) == loaded.file.source.bootstrap_servers
+    assert ("orders",) == loaded.file.source.topics.include
+    assert "backups/production" == loaded.file.storage.prefix
+    assert loaded.file.backup.consumer_group_snapshot
+    assert () == loaded.notes
+
+
+def test_the_guides_restore_file_is_read_without_its_window(tmp_path: Path) -> None:
+    loaded = load_restore(_file(tmp_path, RESTORE), {})
+
+    assert {"orders": "orders_restored"} == loaded.file.restore.topic_mapping
+    assert "header-based" == loaded.file.restore.consumer_group_strategy
+
+
+def test_every_file_can_be_used_to_find_the_repository(tmp_path: Path) -> None:
+    for text, name in ((BACKUP, "first-backup-orders"), (RESTORE, "prod-backup-20260704")):
+        assert name == load_repository(_file(tmp_path, text), {}).file.backup_id
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("backup", "compression_level: 5"),
+        ("backup", "segment_max_bytes: 1048576"),
+        ("backup", "segment_max_records: 1000"),
+        ("backup", "fetch_max_bytes: 2097152"),
+        ("backup", "start_offset: earliest"),
+        ("backup", "max_concurrent_partitions: 8"),
+        ("backup", "include_internal_topics: true"),
+        ("backup", "internal_topics: [__consumer_offsets]"),
+        ("backup", "source_cluster_id: prod"),
+        ("backup", "continuous: false"),
+        ("restore", "source_partitions: [0, 2]"),
+        ("restore", "dry_run: true"),
+        ("restore", "produce_acks: all"),
+        ("restore", "produce_acks: -1"),
+        ("restore", "produce_timeout_ms: 60000"),
+        ("restore", "consumer_groups: [billing]"),
+        ("restore", "reset_consumer_offsets: true"),
+        ("restore", "create_topics: false"),
+        ("restore", "default_replication_factor: 2"),
+        ("restore", "topic_configs: validate"),
+        ("restore", "purge_topics: true"),
+        ("restore", "finalize: apply"),
+        ("restore", "verify: counts"),
+        ("restore", "max_concurrent_partitions: 2"),
+        ("restore", "repartitioning: null"),
+        ("metrics", "enabled: false"),
+    ],
+)
+def test_keys_with_a_meaning_are_honoured_without_a_word(tmp_path: Path, section: str, line: str) -> None:
+    text, load = (RESTORE, load_restore) if section == "restore" else (BACKUP, load_backup)
+
+    assert () == load(_file(tmp_path, _with(text, section, line)), {}).notes
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("source", "connection: {timeout_ms: 5}"),
+        ("backup", "include_offset_headers: true"),
+        ("backup", "sync_interval_secs: 5"),
+        ("backup", "poll_interval_ms: 5"),
+        ("backup", "segment_max_interval_ms: 5"),
+        ("backup", "checkpoint_interval_secs: 5"),
+        ("restore", "produce_batch_size: 5"),
+        ("restore", "checkpoint_state: /tmp/x"),
+        ("restore", "checkpoint_interval_secs: 5"),
+    ],
+)
+def test_keys_without_a_meaning_here_get_a_note_that_says_what_replaces_them(
+    tmp_path: Path, section: str, line: str
+) -> None:
+    text, load = (RESTORE, load_restore) if section == "restore" else (BACKUP, load_backup)
+
+    [note] = load(_file(tmp_path, _with(text, section, line)), {}).notes
+    assert f"'{section}.{line.split(':')[0]}' has no meaning here: " in note
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("source", "security: {security_protocol: SASL_SSL, sasl_password: hunter2}"),
+        ("backup", "continuous: true"),
+        ("backup", "index_timestamps: true"),
+        ("backup", "max_bytes_per_second: 5"),
+        ("offset_storage", "backend: sqlite"),
+        ("metrics", "enabled: true"),
+        ("encryption", "recipients: [age1x]"),
+        ("retention", "keep_last: 3"),
+        ("drill", "scratch_prefix: x"),
+        ("schema_registry", "url: http://x"),
+        ("restore", "time_window_start: 1783159200000"),
+        ("restore", "time_window_end: 1783173600000"),
+        ("restore", "until_offset: 5"),
+        ("restore", "partition_mapping: {0: 1}"),
+        ("restore", "repartitioning: {orders: 6}"),
+        ("restore", "include_original_offset_header: true"),
+        ("restore", "rate_limit_records_per_sec: 5"),
+        ("restore", "rate_limit_bytes_per_sec: 5"),
+        ("restore", "auto_consumer_groups: true"),
+        ("restore", "offset_report: report.json"),
+        ("restore", "acls: true"),
+        ("restore", "quotas: true"),
+    ],
+)
+def test_keys_whose_feature_is_not_here_are_refused_in_one_sentence(tmp_path: Path, section: str, line: str) -> None:
+    problem = _problem(tmp_path, _with(RESTORE if section == "restore" else BACKUP, section, line))
+
+    assert 1 == len(problem.splitlines())
+    assert " is not available yet: " in problem
+    assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize("backend", ["s3", "azure", "gcs"])
+def test_a_backend_that_is_not_here_is_refused_in_one_sentence(tmp_path: Path, backend: str) -> None:
+    storage = f"storage: {{backend: {backend}, bucket: b, secret_key: hunter2}}"
+    problem = _problem(tmp_path, RESTORE.replace("storage: {backend: filesystem, path: /backups}", storage))
+
+    expected = f"file.yaml:5: backend '{backend}' is not available yet: this version stores in a filesystem."
+    assert expected == problem
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("backup_id:", "bakup_id:", "file.yaml:2: unknown key 'bakup_id'; did you mean 'backup_id'?"),
+        ("  compression:", "  compresion:", "file.yaml:12: unknown key 'compresion' in 'backup'; did you mean"),
+        ("zstd", "zip", "file.yaml:12: 'backup.compression': should be 'zstd', 'lz4' or 'none', found text."),
+        ("[kafka:9092]", "[]", "file.yaml:4: 'source.bootstrap_servers': "),
+        ("[orders]", '["~("]', "file.yaml:6: '~(' is not a regular expression"),
+        ("first-backup-orders", "../etc", "file.yaml:2: '../etc' is not a name for a backup set"),
+        ("first-backup-orders", "orders@3", "file.yaml:2: a backup makes a new point of set 'orders'"),
+        ("mode: backup", "mode: copy", "file.yaml:1: 'mode': should be 'backup', found text."),
+        ("current_offsets: true", "current_offsets: false", "file.yaml:13: 'backup.stop_at_current_offsets': this"),
+        ("  path: /backups\n", "", "file.yaml:7: 'storage': backend filesystem needs a path"),
+        ("/backups\n", "/${NOWHERE}\n", "file.yaml:9: 'storage.path': the environment variable NOWHERE is not set."),
+        ("  prefix:", "  path: /x\n  prefix:", "file.yaml:7: 'storage.path' stands here twice (again on line 10)."),
+        ("  prefix:", "  bucket: b\n  prefix:", "file.yaml:10: 'bucket' is not a key of backend 'filesystem'."),
+        ("zstd", "[zstd]", "file.yaml:12: 'backup.compression': should be 'zstd', 'lz4' or 'none', found a list."),
+        ('backup_id: "first-backup-orders"\n', "", "file.yaml:1: 'backup_id' is missing."),
+        ("source:", "source: [", "file.yaml:5: not valid YAML: "),
+    ],
+)
+def test_a_mistake_is_named_with_file_line_and_key(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert expected in _problem(tmp_path, BACKUP.replace(old, new, 1))
+
+
+def test_all_mistakes_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
+    text = BACKUP.replace("zstd", "zip").replace("backup_id", "bakup_id").replace("/backups", "${NOWHERE}")
+
+    assert 4 == len(_problem(tmp_path, text).splitlines())
+
+
+@pytest.mark.parametrize("acks", ["1", "0", "leader"])
+def test_acknowledgements_that_can_lose_a_record_are_refused(tmp_path: Path, acks: str) -> None:
+    assert "only 'all' (or -1) is safe" in _problem(tmp_path, _with(RESTORE, "restore", f"produce_acks: {acks}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", "a configuration is a mapping"), ("- 1\n", "a configuration is a mapping"), ("a: [", "not valid YAML")],
+)
+def test_what_is_no_configuration_gets_one_sentence(tmp_path: Path, text: str, expected: str) -> None:
+    assert expected in _problem(tmp_path, text)
+
+
+def test_a_missing_file_and_one_that_is_not_text_get_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_backup(tmp_path / "none.yaml", {})
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_backup(tmp_path / "binary.yaml", {})
+
+
+def test_variables_are_replaced_inside_values_and_keep_their_type(tmp_path: Path) -> None:
+    text = BACKUP.replace("/backups", "/${ROOT}/${DIR:-daily}$$").replace(
+        "  consumer_group_snapshot: true",
+        "  consumer_group_snapshot: ${GROUPS}\n  max_concurrent_partitions: ${WORKERS}",
+    )
+    file = load_backup(_file(tmp_path, text), {"ROOT": "mnt", "GROUPS": "false", "WORKERS": "7"}).file
+
+    assert "/mnt/daily$" == file.storage.path
+    assert not file.backup.consumer_group_snapshot
+    assert 7 == file.backup.max_concurrent_partitions
+
+
+def test_a_variables_value_can_never_become_yaml(tmp_path: Path) -> None:
+    text = BACKUP.replace("/backups", "${INJECTED}")
+    injected = "/x\nbackup:\n  compression: none"
+
+    file = load_backup(_file(tmp_path, text), {"INJECTED": injected}).file
+    assert injected == file.storage.path
+    assert "zstd" == file.backup.compression
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["max_concurrent_partitions: ${MARKER}", "compression: ${MARKER}", "consumer_group_snapshot: ${MARKER}"],
+)
+def test_no_message_shows_the_value_it_complains_about(tmp_path: Path, line: str) -> None:
+    text = BACKUP.replace("  compression: zstd\n", "").replace("  consumer_group_snapshot: true\n", "")
+    problem = _problem(tmp_path, _with(text, "backup", line), {"MARKER": "s3cr3t-marker"})
+
+    assert "s3cr3t-marker" not in problem
