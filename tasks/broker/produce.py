@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tasks.broker.cluster import Cluster
 from tasks.broker.connection import Connection
 from tasks.broker.produce_lane import Lane, OutgoingBatch
+from tasks.broker.produce_recovery import count_stored
 from tasks.broker.produce_request import PRODUCE_KEY, PRODUCE_VERSION, encode_produce
 from tasks.broker.retry import Patience
 from tasks.broker.translation import Attempt, error_for_code
@@ -67,8 +68,8 @@ def produce(
     """Send everything that the sources yield, each partition in its order, until all of it is acknowledged by all
     in-sync replicas.
 
-    After passing trouble (leader changes, lost connections) a partition is drained, rewound to its first
-    unacknowledged batch and sent again, identical. Holds only unacknowledged batches. Raises `BrokerError` naming
+    After passing trouble (leader changes, lost connections) a partition is drained and rewound to its first batch that
+    is neither acknowledged nor found in the log; from there it is sent again, identical. Holds only unacknowledged batches. Raises `BrokerError` naming
     topic, partition and offset when a broker refuses a batch or stores it at another offset than expected,
     `AccessError`, `TopicGoneError`, `BrokerUnavailableError` after the cluster's deadline without progress, and
     `InterruptedRunError`; the cluster's connections may then have answers in flight, and are to be closed.
@@ -142,7 +143,7 @@ class _Production:
             chosen: list[tuple[Lane, OutgoingBatch]] = []
             size_bytes = 0
             for lane in lanes:
-                batch = lane.next_batch()
+                batch = lane.next_batch() if lane.may_send else None
                 if batch is None or (chosen and size_bytes + len(batch.data) > REQUEST_BYTES):
                     continue
                 size_bytes += len(batch.data)
@@ -190,7 +191,7 @@ class _Production:
         if part.error_code:
             lane.trouble = self._trouble(lane, part.error_code, part)
             return
-        batch = lane.sent.popleft()
+        batch = lane.acknowledge()
         if part.base_offset != batch.expected_offset:
             raise BrokerError(
                 f"{_place(lane)}: the batch for offset {batch.expected_offset} was stored at {part.base_offset}: "
@@ -220,6 +221,17 @@ class _Production:
         self._cluster.forget([lane.partition for lane in drained])
         for lane in drained:
             lane.rewind()
+        self._acknowledge_stored({lane.partition: lane for lane in drained if lane.again})
+
+    def _acknowledge_stored(self, lanes: Mapping[Partition, Lane]) -> None:
+        """Batches whose answer was lost may be in the log; they must not get there a second time."""
+        if not lanes:
+            return
+        unacknowledged = {partition: tuple(lane.again) for partition, lane in lanes.items()}
+        for partition, count in count_stored(self._cluster.options, unacknowledged, self._stop).items():
+            for _ in range(count):
+                self._on_acknowledged(partition, lanes[partition].again.popleft())
+                self._patience = self._new_patience()
 
     def _new_patience(self) -> Patience:
         return Patience(self._cluster.options.retry_deadline_ms, self._stop)

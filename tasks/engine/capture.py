@@ -81,6 +81,8 @@ class _PartitionCapture:
                     self._take(event)
                 case Gap():
                     self._segment.add_gap(event)
+                    # The batch after it may begin inside the gap; only a range of its own keeps those records out.
+                    self._cut(event.next)
                 case Trimmed(first):
                     self._first = first
                     self._begin(first, trimmed_from=self.planned.start)

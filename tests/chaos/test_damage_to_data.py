@@ -131,3 +131,12 @@ def test_a_line_that_lies_about_a_frame_is_named(backup: Backup) -> None:
 
 def _only(line: IndexLine) -> list[NamedLine]:
     return [NamedLine(line, ())]
+
+
+def test_batches_of_other_offsets_than_the_frames_are_named_by_a_restore(backup: Backup) -> None:
+    reader = FrameReader(backup.store)
+    for line in (line for lines in backup.lines.values() for line in lines):
+        for frame, log in reader.frames(line):
+            elsewhere = frame._replace(first=frame.first + 1000, next=frame.next + 1000)
+            with pytest.raises(DamagedError, match=f"topic {line.topic}, .* it holds a batch at offset"):
+                list(reader.batches(line, elsewhere, log))

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import zstandard
 
-from tasks.batches.records import decode_records
+from tasks.batches.records import Record, decode_records
 from tasks.engine.frame_reader import FrameReader
-from tasks.engine.replay import restorable_batches, target_batches
+from tasks.engine.replay import target_batches
 from tasks.engine.validate import validate
 from tasks.model.errors import UnsupportedError
 from tasks.repository import document
@@ -143,7 +143,7 @@ def test_every_member_of_every_stored_document_is_described() -> None:
     """But plans, which a reader of backups does not need."""
     text = (Path(document.__file__).with_name("FORMAT.md")).read_text()
     quoted = re.findall(r"`[^`\n]+`", re.sub(r"(?ms)^```.*?^```", "", text))
-    described = {name for part in quoted for name in re.findall(r"[a-z_]+", part)} | {"digest"}
+    described = {name for part in quoted for name in re.findall(r"[a-z_0-9]+", part)}
     used = {
         name
         for path in (GOLDEN / "repository").rglob("*")
@@ -177,25 +177,13 @@ def _lines(repository: Repository, set_name: str, seq: int) -> dict[str, list[In
     return {f"{source.topic}/{source.partition}": found for source, found in lines.items()}
 
 
-def _records(repository: Repository, line: IndexLine) -> Iterator[Any]:
-    """Rebuilt batches are renumbered, so that their offsets are compared through the batches as stored."""
+def _records(repository: Repository, line: IndexLine) -> Iterator[Record]:
+    """The line's restorable records with the offsets they had, which rebuilt batches do not keep."""
     frames = FrameReader(repository.store)
     for frame, log in frames.frames(line):
-        kept = len([record for b in restorable_batches(frames, line, frame, log) for record in decode_records(b)])
-        found = [
-            record
-            for position, header in frames.batches(line, frame, log)
-            if not header.is_control and not any(_covers(aborted, header) for aborted in line.aborted)
-            for record in decode_records(log[position : position + header.size_bytes])
-            if line.first <= record.offset < line.next
-        ]
-        assert kept == len(found)
-        yield from found
-
-
-def _covers(aborted: Any, header: Any) -> bool:
-    producer_id, first, last = aborted
-    return bool(header.is_transactional and header.producer_id == producer_id and first <= header.base_offset <= last)
+        for position, header in frames.restorable(line, frame, log):
+            records = decode_records(log[position : position + header.size_bytes])
+            yield from (record for record in records if line.first <= record.offset < line.next)
 
 
 def _points_anew(folder: Path, set_name: str) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ class _Plan(NamedTuple):
 
 
 class _Log:
-    """What was acknowledged, in order; calls `at_tenth` after the tenth."""
+    """What was acknowledged: the offsets of each partition in order, and how many in all."""
 
     def __init__(self) -> None:
         self.offsets: dict[Partition, list[int]] = {}
@@ -185,7 +185,7 @@ def test_a_topic_created_again_is_gone_for_fetch_and_offsets_and_its_neighbours_
     assert {other: 0, new: 2} == answers.offsets
     assert [old] == list(answers.failures)
     assert isinstance(answers.failures[old], TopicGoneError)
-    assert 2 == len(list(iter_headers(_read(fetcher, new, 2)[0]))) or b"new" in _read(fetcher, new, 2)[0]
+    assert b"new" in _read(fetcher, new, 2)[0]
 
 
 def test_a_topic_created_again_is_gone_also_for_a_broker_that_knows_no_ids(
@@ -241,7 +241,7 @@ def test_an_offset_beyond_the_end_or_before_the_start_is_out_of_range(
 def test_an_open_transaction_holds_the_fetch_at_the_stable_end_and_its_size_stays(
     kafka: KafkaCluster, cluster: Cluster, topic_name: str
 ) -> None:
-    [partition] = _topic(kafka, topic_name)
+    [partition] = _topic(kafka, topic_name, configs=OPEN)
     aborted = Transaction([OutRecord(value=b"a")], is_committed=False)
     producing.produce_transactions(kafka.bootstrap, topic_name, [aborted, Transaction([OutRecord(value=b"b")])])
     later = [OutRecord(value=bytes(900_000), timestamp=1_999_999_999_999), *[OutRecord(value=bytes(900_000))] * 3]
@@ -279,16 +279,16 @@ def test_a_fetcher_never_takes_the_answer_that_another_one_left_behind(
     assert {second: 1} == list_offsets(cluster, [second], "latest").offsets
 
 
-@pytest.mark.skipif(KAFKA_VERSION.startswith("3."), reason="one broker is enough for the client's own arithmetic")
 def test_a_throttled_fetch_ends_on_the_position(kafka: KafkaCluster, topic_name: str) -> None:
+    """A broker throttles only after ten times the rate: it looks at the mean over its window of ten seconds."""
     [partition] = _topic(kafka, topic_name)
-    producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=bytes(1000))] * 900, records_per_batch=10)
+    producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=bytes(1000))] * 1500, records_per_batch=10)
     with Cluster(_options(kafka, client_id=topic_name)) as slow:
-        _limit_fetching(slow, topic_name, bytes_per_second=150_000)
+        _limit_fetching(slow, topic_name, bytes_per_second=50_000)
 
-        data, answers = _read(_fetcher(slow, max_bytes=200_000), partition, 900)
+        data, answers = _read(_fetcher(slow, max_bytes=400_000), partition, 1500)
 
-    assert 90 == len(list(iter_headers(data)))
+    assert 1500 == sum(header.record_count for _, header in iter_headers(data))
     assert any(answer.throttle_time_ms > 0 and not answer.records for answer in answers)
 
 
@@ -437,38 +437,28 @@ def test_a_set_stop_ends_producing_before_the_next_batch(
 
 
 def test_a_broker_that_is_killed_in_the_middle_changes_neither_what_is_produced_nor_what_is_fetched() -> None:
-    with KafkaCluster(KAFKA_VERSION) as kafka, Cluster(_options(kafka)) as cluster:
+    with KafkaCluster(KAFKA_VERSION) as kafka, Cluster(_options(kafka)) as cluster, Cluster(_options(kafka)) as other:
         partitions = _topic(kafka, "restarted", partitions=3, configs=OPEN)
         plan = _Plan(init_producer_id(cluster), batches=80)
-        acknowledged = _Log()
+        acknowledged, fetcher = _Log(), _fetcher(other, max_bytes=1_000)
 
         def kill_at_the_fiftieth(partition: Partition, batch: OutgoingBatch) -> None:
             acknowledged(partition, batch)
             if acknowledged.count == 50:
+                _read(fetcher, partitions[0], 3)
+                fetcher.send(partitions[0], 3, 0)
                 kafka.kill()
                 kafka.start()
 
         sources = {partition: plan.outgoing() for partition in partitions}
         produce(cluster, sources, timeout_ms=10_000, stop=threading.Event(), on_acknowledged=kill_at_the_fiftieth)
+
         for partition in partitions:
             assert list(range(0, 240, 3)) == acknowledged.offsets[partition]
             assert plan.expected() == _values(kafka, partition)
-        _assert_a_fetch_survives_a_restart(kafka, cluster, partitions[0], plan)
-
-
-def _assert_a_fetch_survives_a_restart(
-    kafka: KafkaCluster, cluster: Cluster, partition: Partition, plan: _Plan
-) -> None:
-    fetcher = _fetcher(cluster, max_bytes=2_000)
-    fetcher.send(partition, 0, None)
-    data, position = _whole(fetcher.receive())
-    fetcher.send(partition, position, 0)
-    kafka.kill()
-    kafka.start()
-    batches, position = _whole(fetcher.receive())
-    rest, _ = _read(fetcher, partition, 240, position)
-    keys = _keys([data, batches, rest])
-    assert [key for _, key in plan.expected()] == keys
+        batches, position = _whole(fetcher.receive())
+        rest, _ = _read(fetcher, partitions[0], 240, position)
+        assert [key for _, key in plan.expected()][3:] == _keys([batches, rest])
 
 
 def _keys(parts: Sequence[bytes]) -> list[bytes | None]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -74,7 +73,7 @@ def _read(bootstrap: str, topic: str, partition: int) -> list[Content]:
 
 
 @pytest.fixture(scope="module")
-def copied(kafka: KafkaCluster) -> Iterator[Copied]:
+def copied(kafka: KafkaCluster) -> Copied:
     stem = f"fidelity-{uuid.uuid4().hex[:8]}"
     backups = Backups(bootstrap_servers=kafka.bootstrap_servers)
     _fill(kafka, backups, stem)
@@ -83,7 +82,7 @@ def copied(kafka: KafkaCluster) -> Iterator[Copied]:
         producing.produce(kafka.bootstrap, f"{stem}-open", [OutRecord(b"after", b"the open transaction")])
         point = backups.back_up([f"{stem}-*"], options=BackupOptions(segment_max_bytes=8 << 20))
         result = backups.restore({f"{stem}-{topic}": f"{stem}-{topic}-restored" for topic in PARTITIONS})
-    yield Copied(kafka, backups, stem, point, result)
+    return Copied(kafka, backups, stem, point, result)
 
 
 def _fill(kafka: KafkaCluster, backups: Backups, stem: str) -> None:

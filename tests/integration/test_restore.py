@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -51,9 +51,15 @@ def _numbered(count: int, first: int = 0, *, age_ms: int = 0) -> list[OutRecord]
     ]
 
 
-def _source(kafka: KafkaCluster, topic: str, *, partitions: int = 1, count: int = 10, **configs: str) -> None:
-    named = {name.replace("_", "."): value for name, value in configs.items()}
-    producing.create_topic(kafka.bootstrap, topic, partitions=partitions, configs=named)
+def _source(
+    kafka: KafkaCluster,
+    topic: str,
+    configs: Mapping[str, str] | None = None,
+    *,
+    partitions: int = 1,
+    count: int = 10,
+) -> None:
+    producing.create_topic(kafka.bootstrap, topic, partitions=partitions, configs=configs)
     for partition in range(partitions):
         producing.produce(kafka.bootstrap, topic, _numbered(count, partition * count), partition=partition)
 
@@ -65,7 +71,7 @@ def test_a_target_that_holds_records_is_refused_and_left_alone(
     kafka: KafkaCluster, backups: Backups, topic_name: str
 ) -> None:
     target = f"{topic_name}-target"
-    _source(kafka, topic_name, retention_ms="-1")
+    _source(kafka, topic_name, {"retention.ms": "-1"})
     _source(kafka, target, count=3)
     before = own_settings(kafka.bootstrap_servers, target)
     backups.back_up([topic_name])
@@ -138,7 +144,7 @@ def test_a_dry_run_shows_the_findings_and_changes_neither_cluster_nor_repository
 ) -> None:
     store = FaultyStore(MemoryStore())
     backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=store)
-    _source(kafka, topic_name, retention_ms=str(HOUR_MS))
+    _source(kafka, topic_name, {"retention.ms": str(HOUR_MS)})
     backups.back_up([topic_name])
     topics, writes = admin.describe_topics(), store.writes
     repository = backups.repository
@@ -192,8 +198,8 @@ def test_purged_topics_lose_what_they_held_and_get_the_backups_records_after_it(
 
 def test_a_compact_only_topic_is_not_purged(kafka: KafkaCluster, backups: Backups, topic_name: str) -> None:
     target = f"{topic_name}-target"
-    _source(kafka, topic_name, cleanup_policy="compact")
-    _source(kafka, target, cleanup_policy="compact", count=4)
+    _source(kafka, topic_name, {"cleanup.policy": "compact"})
+    _source(kafka, target, {"cleanup.policy": "compact"}, count=4)
     backups.back_up([topic_name])
 
     with pytest.raises(RefusedError, match="compact-only"):
@@ -204,20 +210,19 @@ def test_a_compact_only_topic_is_not_purged(kafka: KafkaCluster, backups: Backup
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-OWN = {"retention_ms": str(30 * DAY_MS), "segment_bytes": "1048576", "cleanup_policy": "compact,delete"}
-OWN_NAMED = {name.replace("_", "."): value for name, value in OWN.items()}
+OWN = {"retention.ms": str(30 * DAY_MS), "segment.bytes": "1048576", "cleanup.policy": "compact,delete"}
 
 
 def test_settings_of_the_topic_itself_come_back_and_nothing_else(
     kafka: KafkaCluster, backups: Backups, topic_name: str
 ) -> None:
-    _source(kafka, topic_name, **OWN)
+    _source(kafka, topic_name, OWN)
     _source(kafka, f"{topic_name}-plain")
     backups.back_up([topic_name, f"{topic_name}-plain"])
 
     result = backups.restore({topic_name: f"{topic_name}-1", f"{topic_name}-plain": f"{topic_name}-2"})
 
-    assert (OWN_NAMED, {}) == (
+    assert (OWN, {}) == (
         own_settings(kafka.bootstrap_servers, f"{topic_name}-1"),
         own_settings(kafka.bootstrap_servers, f"{topic_name}-2"),
     )
@@ -228,21 +233,21 @@ def test_an_existing_topic_gets_the_backups_settings_over_its_own(
     kafka: KafkaCluster, backups: Backups, topic_name: str
 ) -> None:
     target = f"{topic_name}-target"
-    _source(kafka, topic_name, **OWN)
+    _source(kafka, topic_name, OWN)
     existing = {"compression.type": "gzip", "flush.ms": "5000", "retention.ms": str(5 * DAY_MS)}
     producing.create_topic(kafka.bootstrap, target, configs=existing)
     backups.back_up([topic_name])
 
     backups.restore({topic_name: target}, topic_configs="apply")
 
-    assert {**existing, **OWN_NAMED} == own_settings(kafka.bootstrap_servers, target)
+    assert {**existing, **OWN} == own_settings(kafka.bootstrap_servers, target)
 
 
 def test_with_ignore_an_existing_topic_keeps_its_own_settings_and_a_new_one_gets_none(
     kafka: KafkaCluster, backups: Backups, topic_name: str
 ) -> None:
     target = f"{topic_name}-target"
-    _source(kafka, topic_name, **OWN)
+    _source(kafka, topic_name, OWN)
     existing = {"compression.type": "gzip", "flush.ms": "5000", "retention.ms": str(5 * DAY_MS)}
     producing.create_topic(kafka.bootstrap, target, configs=existing)
     backups.back_up([topic_name])
@@ -258,29 +263,35 @@ def test_with_validate_settings_that_differ_refuse_the_restore_and_equal_ones_do
     kafka: KafkaCluster, backups: Backups, topic_name: str
 ) -> None:
     differs, equal = f"{topic_name}-differs", f"{topic_name}-equal"
-    _source(kafka, topic_name, **OWN)
-    producing.create_topic(kafka.bootstrap, differs, configs={**OWN_NAMED, "retention.ms": "1000000"})
-    producing.create_topic(kafka.bootstrap, equal, configs=OWN_NAMED)
+    _source(kafka, topic_name, OWN)
+    producing.create_topic(kafka.bootstrap, differs, configs={**OWN, "retention.ms": "1000000"})
+    producing.create_topic(kafka.bootstrap, equal, configs=OWN)
     backups.back_up([topic_name])
 
-    with pytest.raises(RefusedError, match="retention.ms is 2592000000 in the backup, the topic has 1000000"):
+    with pytest.raises(RefusedError, match=r"retention\.ms is 2592000000 in the backup, the topic has 1000000"):
         backups.restore({topic_name: differs}, topic_configs="validate")
     backups.restore({topic_name: equal}, topic_configs="validate")
 
-    assert OWN_NAMED == own_settings(kafka.bootstrap_servers, equal)
+    assert OWN == own_settings(kafka.bootstrap_servers, equal)
     assert 10 == reading.end_offset(kafka.bootstrap, equal)
 
 
 # ── finalize ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _source_of_old_and_new(kafka: KafkaCluster, topic: str, admin: Admin) -> None:
+    """Two batches in one segment, which the broker keeps for the younger: the older alone would be deleted."""
+    producing.create_topic(kafka.bootstrap, topic)
+    records = [*_numbered(5, age_ms=11 * DAY_MS), *_numbered(5, 5)]
+    producing.produce(kafka.bootstrap, topic, records, records_per_batch=5)
+    admin.alter_topic_configs(topic, to_set={"retention.ms": str(HOUR_MS)}, to_delete=())
+
+
 def test_settings_that_would_delete_restored_records_wait_until_finalize(
     kafka: KafkaCluster, backups: Backups, topic_name: str, admin: Admin
 ) -> None:
     target = f"{topic_name}-target"
-    producing.create_topic(kafka.bootstrap, topic_name, configs={"retention.ms": str(HOUR_MS)})
-    old_and_new = [*_numbered(5, age_ms=11 * DAY_MS), *_numbered(5, 5)]  # one young record keeps the source's segment
-    producing.produce(kafka.bootstrap, topic_name, old_and_new, records_per_batch=5)
+    _source_of_old_and_new(kafka, topic_name, admin)
     backups.back_up([topic_name])
 
     result = backups.restore({topic_name: target})
@@ -324,11 +335,11 @@ def _await_log_start(backups: Backups, topic: str, offset: int) -> None:
             time.sleep(0.1)  # a broker tells nobody when it has deleted a segment
 
 
-def test_with_apply_every_setting_stands_at_once(kafka: KafkaCluster, backups: Backups, topic_name: str) -> None:
+def test_with_apply_every_setting_stands_at_once(
+    kafka: KafkaCluster, backups: Backups, topic_name: str, admin: Admin
+) -> None:
     target = f"{topic_name}-target"
-    producing.create_topic(kafka.bootstrap, topic_name, configs={"retention.ms": str(HOUR_MS)})
-    old_and_new = [*_numbered(5, age_ms=11 * DAY_MS), *_numbered(5, 5)]
-    producing.produce(kafka.bootstrap, topic_name, old_and_new, records_per_batch=5)
+    _source_of_old_and_new(kafka, topic_name, admin)
     backups.back_up([topic_name])
 
     result = backups.restore({topic_name: target}, finalize="apply")
@@ -361,7 +372,7 @@ def test_staging_settings_of_a_restore_that_died_never_become_the_topics_own(
     is_armed = threading.Event()
     backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=_dying_at(part, is_armed))
     target, created = f"{topic_name}-target", f"{topic_name}-created"
-    _source(kafka, topic_name, segment_bytes="1048576")
+    _source(kafka, topic_name, {"segment.bytes": "1048576"})
     producing.create_topic(kafka.bootstrap, target, configs=STAGED_OVER)
     backups.back_up([topic_name])
 
@@ -385,7 +396,7 @@ def test_finalize_gives_the_settings_of_a_restore_that_died_once_it_had_verified
     is_armed = threading.Event()
     backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=_dying_at("verified", is_armed))
     target = f"{topic_name}-target"
-    _source(kafka, topic_name, segment_bytes="1048576")
+    _source(kafka, topic_name, {"segment.bytes": "1048576"})
     producing.create_topic(kafka.bootstrap, target, configs=STAGED_OVER)
     backups.back_up([topic_name])
     is_armed.set()

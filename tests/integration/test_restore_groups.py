@@ -1,9 +1,8 @@
-"""Group positions through a backup and a restore: translated exactly, written only when told to, never under a live group."""
+"""Group positions through a backup and a restore: translated exactly, and written only when told to."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -58,7 +57,7 @@ def _records(count: int) -> list[OutRecord]:
 
 
 @pytest.fixture(scope="module")
-def positions(kafka: KafkaCluster) -> Iterator[Positions]:
+def positions(kafka: KafkaCluster) -> Positions:
     stem = f"groups-{uuid.uuid4().hex[:8]}"
     _fill(kafka, stem)
     _commit(kafka, stem)
@@ -70,7 +69,7 @@ def positions(kafka: KafkaCluster) -> Iterator[Positions]:
         point = backups.back_up([f"{stem}-*"])
     mapping = {f"{stem}-{name}": f"{stem}-{name}-copy" for name in ("plain", "tx", "holes")}
     result = backups.restore(mapping, consumer_group_strategy="header-based", reset_consumer_offsets=True)
-    yield Positions(kafka, backups, stem, point, result)
+    return Positions(kafka, backups, stem, point, result)
 
 
 def _fill(kafka: KafkaCluster, stem: str) -> None:
@@ -177,11 +176,15 @@ def test_positions_are_only_reported_unless_they_are_to_be_written(positions: Po
 
 def test_only_the_groups_asked_for_are_written_and_an_unknown_one_is_refused(positions: Positions) -> None:
     group, mapping = f"{positions.stem}-beyond", {f"{positions.stem}-plain": f"{positions.stem}-plain-one"}
-    asked = {"consumer_group_strategy": "header-based", "reset_consumer_offsets": True}
+
+    def restore(*groups: str) -> RestoreResult:
+        return positions.backups.restore(
+            mapping, consumer_groups=groups, consumer_group_strategy="header-based", reset_consumer_offsets=True
+        )
 
     with pytest.raises(RefusedError, match="no-such-group: the point has no positions of this group"):
-        positions.backups.restore(mapping, consumer_groups=(group, "no-such-group"), **asked)
-    result = positions.backups.restore(mapping, consumer_groups=(group,), **asked)
+        restore(group, "no-such-group")
+    result = restore(group)
 
     assert {group} == {one.group for one in result.positions}
     assert 20 == positions.standing("beyond")["plain-one", 0].offset

@@ -16,12 +16,14 @@ from tasks.broker.offsets import list_offsets
 from tasks.broker.produce import OutgoingBatch, produce
 from tasks.broker.topics import DYNAMIC_TOPIC_CONFIG
 from tasks.engine.backup import snapshot
+from tasks.engine.damage import DamageFinding
 from tasks.engine.frame_reader import FrameReader
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.plan import SnapshotRequest
 from tasks.engine.progress import Progress, silent
 from tasks.engine.restore import Preview, RestoreResult, restore
 from tasks.engine.restore_plan import RestoreRequest
+from tasks.engine.validate import validate
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
 from tasks.repository.lines import IndexLine
@@ -117,6 +119,11 @@ class Backups:
             progress=progress,
             previewed=previewed,
         )
+
+    def findings(self, point: PointEntry) -> tuple[DamageFinding, ...]:
+        """What a full validation has against the point."""
+        reference = PointReference(self.set_name, seq=point.seq)
+        return validate(self.repository, reference, level="full", stop=threading.Event()).findings
 
     def row(self, point: PointEntry, topic: str, partition: int = 0) -> Row:
         """The point's row of a partition."""

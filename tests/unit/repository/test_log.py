@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tasks.model.errors import ConfigError, DamagedError, NotFoundError, UnsupportedError
@@ -147,6 +149,18 @@ def test_a_hole_in_the_log_is_damage(store: MemoryStore, repository: Repository)
     store.delete([log_key(SET, 2), head_key(SET)])
     with pytest.raises(DamagedError, match=r"0000000002\.json is missing, yet .*0000000003\.json exists"):
         log.check_continuous()
+
+
+def test_an_entry_that_comes_while_the_log_is_checked_is_no_hole(store: MemoryStore, repository: Repository) -> None:
+    _notes(repository, 2)
+    faulty = FaultyStore(store)
+    stall = faulty.stall("list")
+    with ThreadPoolExecutor(1) as pool:
+        checking = pool.submit(make_repository(faulty).log(SET).check_continuous)
+        assert stall.reached.wait(10)
+        append_note(repository, "meanwhile")
+        stall.release.set()
+        checking.result(10)
 
 
 def test_a_table_of_a_newer_version_is_refused() -> None:
