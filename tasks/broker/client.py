@@ -60,6 +60,11 @@ class AskingClient:
         conf: dict[str, str | int | float | bool] = {
             "bootstrap.servers": ",".join(self.bootstrap_servers),
             "client.id": "kafka-backup",
+            # Most questions go to the broker that the client takes for the controller. When that one dies, only newer
+            # metadata names another, and the client, which knows no topics, would not ask for it before it is told to.
+            "topic.metadata.refresh.interval.ms": 1_000,
+            "reconnect.backoff.ms": 500,
+            "reconnect.backoff.max.ms": 2_000,
             "log_level": 0,  # else librdkafka writes to stderr by itself; failures reach the caller as errors
         }
         with translated(Attempt("use the client settings for", self.location)):

@@ -69,10 +69,10 @@ def produce(
     in-sync replicas.
 
     After passing trouble (leader changes, lost connections) a partition is drained and rewound to its first batch that
-    is neither acknowledged nor found in the log; from there it is sent again, identical. Holds only unacknowledged batches. Raises `BrokerError` naming
-    topic, partition and offset when a broker refuses a batch or stores it at another offset than expected,
-    `AccessError`, `TopicGoneError`, `BrokerUnavailableError` after the cluster's deadline without progress, and
-    `InterruptedRunError`; the cluster's connections may then have answers in flight, and are to be closed.
+    is neither acknowledged nor found in the log; from there it is sent again, identical. Holds only unacknowledged
+    batches. Raises `BrokerError` naming topic, partition and offset when a broker refuses a batch or stores it
+    elsewhere than expected, `AccessError`, `TopicGoneError`, `BrokerUnavailableError` after the deadline without
+    progress, and `InterruptedRunError`; the cluster's connections may then have answers in flight: close them.
     """
     _Production(cluster, sources, timeout_ms, stop, on_acknowledged).run()
 

@@ -61,7 +61,7 @@ def _count(cluster: Cluster, partition: Partition, batches: Sequence[OutgoingBat
         if not is_same(batches[count], stored):
             raise BrokerError(
                 f"topic {partition.topic}, partition {partition.partition}: at offset {stored.base_offset} there is "
-                f"another batch than ours for offset {batches[count].expected_offset}: someone else writes to the topic."
+                f"another batch than ours for {batches[count].expected_offset}: someone else writes to the topic."
             )
         count += 1
     return count

@@ -14,7 +14,7 @@ from tasks.segment.writer import ObjectWriter
 from tasks.store.protocol import ObjectInfo, ObjectStore
 
 OBJECT_STORED_BYTES = 32 << 20
-"""An object is closed with the frame that takes it to this size, or to the plan's log bytes."""
+"""An object is closed before a frame like its last one would take it past this size, or past the plan's log bytes."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class ObjectSink:
         """Whether the object has reached a limit, counting the `open_records` of the segment being built."""
         plan = self.plan
         return (
-            self.object.stored_bytes >= OBJECT_STORED_BYTES
+            self.object.stored_bytes + self.object.last_frame_bytes > OBJECT_STORED_BYTES
             or self.object.log_bytes >= plan.object_log_bytes
             or (plan.object_records is not None and self._records + open_records >= plan.object_records)
         )

@@ -35,6 +35,11 @@ class ObjectWriter:
         self.stored_bytes = 0
         self.log_bytes = 0
 
+    @property
+    def last_frame_bytes(self) -> int:
+        """Stored bytes of the frame that was added last: the next one will be about as large."""
+        return self._entries[-1].stored_bytes if self._entries else 0
+
     def add_frame(self, parts: Sequence[bytes | memoryview], *, precompressed: bool = False) -> FramePlace:
         """Append one frame: `parts` joined are whole record batches of one partition, at least one.
 

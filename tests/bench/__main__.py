@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import shutil
@@ -11,14 +12,13 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from tests.bench.measure import Cost, median, run
+from tests.bench.measure import Cost, peak, ratio, run, side_by_side, slower
 from tests.bench.report import Row, table
 from tests.support.kafka import KafkaCluster
 from tests.support.producing import create_topic
 
 RECORDS = int(os.environ.get("BENCH_RECORDS", "3000000"))
 PARTITIONS = 4
-REPEATS = 3
 PYTHON = sys.executable
 COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
 
@@ -31,6 +31,7 @@ class Bench:
         self.folder = folder
         self.log = folder / "output.log"
         self.rows: list[Row] = []
+        self._numbers = itertools.count(1)
 
     def client(self, what: str, *arguments: object) -> Cost:
         """One of the librdkafka clients."""
@@ -42,22 +43,30 @@ class Bench:
         """The `kafka-backup` command."""
         return run([COMMAND, *arguments], log=self.log)
 
-    def backup(self, topic: str, workers: int, repeats: int = REPEATS) -> Cost:
-        """Back a topic up, each time into a new repository; the last one stays for the restore."""
-        costs = []
-        for _ in range(repeats):
-            shutil.rmtree(self.folder / f"repository-{topic}", ignore_errors=True)
-            costs.append(self.command("backup", "--config", str(self._file("backup", topic, topic, workers))))
-        return median(costs)
+    def backup(self, topic: str, workers: int) -> Cost:
+        """Back a topic up into a new repository, which stays for the restore."""
+        shutil.rmtree(self.folder / f"repository-{topic}", ignore_errors=True)
+        return self.command("backup", "--config", str(self._file("backup", topic, topic, workers)))
 
-    def restore(self, topic: str, workers: int, repeats: int = REPEATS) -> Cost:
-        """Restore the topic's backup, each time into a new topic."""
-        costs = []
-        for number in range(repeats):
-            target = f"{topic}-restored-{workers}-{number}"
-            costs.append(self.command("restore", "--config", str(self._file("restore", topic, target, workers))))
-            self._delete(target)
-        return median(costs)
+    def restore(self, topic: str, workers: int) -> Cost:
+        """Restore the topic's backup into a new topic, and delete that."""
+        target = f"{topic}-restored-{next(self._numbers)}"
+        cost = self.command("restore", "--config", str(self._file("restore", topic, target, workers)))
+        self.delete(target)
+        return cost
+
+    def replay(self, topic: str, codec: str, partitions: int) -> Cost:
+        """Replay it with a librdkafka producer into a new topic; the CPU seconds are those of producing alone."""
+        target = f"{topic}-replayed-{next(self._numbers)}"
+        create_topic(self.kafka.bootstrap, target, partitions=partitions)
+        command = [PYTHON, "-m", "tests.bench.clients", "replay", self.kafka.bootstrap, topic, target]
+        done = subprocess.run([*command, str(partitions), codec], check=True, capture_output=True, text=True)
+        self.delete(target)
+        return Cost(0, float(done.stdout), 0)
+
+    def zstd(self, topic: str, threads: str) -> Cost:
+        """The compressor alone over the broker's own log files."""
+        return run(["zstd", "-3", threads, "-q", "-c", *self.logs(topic)], log=Path(os.devnull))
 
     def logs(self, topic: str) -> list[str]:
         """The broker's own log files of a topic."""
@@ -65,9 +74,6 @@ class Bench:
 
     def delete(self, topic: str) -> None:
         """Remove a topic that was measured."""
-        self._delete(topic)
-
-    def _delete(self, topic: str) -> None:
         from tasks.broker.admin import Admin
 
         with Admin([self.kafka.bootstrap]) as admin:
@@ -112,23 +118,16 @@ def _raw(bench: Bench) -> None:
     create_topic(bench.kafka.bootstrap, "raw", partitions=PARTITIONS)
     bench.client("load", "raw", PARTITIONS, RECORDS, "none")
     size_bytes = sum(Path(path).stat().st_size for path in bench.logs("raw"))
-    compressor = median(
-        [
-            run(["zstd", "-3", "-T1", "-k", "-f", "-q", "-c", *bench.logs("raw")], log=Path(os.devnull))
-            for _ in range(REPEATS)
-        ]
+    backup, compressor = side_by_side(lambda: bench.backup("raw", 4), lambda: bench.zstd("raw", "-T1"))
+    walls, others = side_by_side(
+        lambda: bench.backup("raw", 4),
+        lambda: slower(bench.zstd("raw", f"-T{os.cpu_count()}"), bench.client("fetch", "raw", PARTITIONS)),
     )
-    two = run(["zstd", "-3", f"-T{os.cpu_count()}", "-q", "-c", *bench.logs("raw")], log=Path(os.devnull))
-    broker = bench.client("fetch", "raw", PARTITIONS)
-    backup, alone = bench.backup("raw", 4), bench.backup("raw", 1, repeats=1)
+    alone = bench.backup("raw", 1)
     bench.rows += [
-        Row("backup, raw topic: CPU / `zstd -3 -T1`", backup.cpu_s / compressor.cpu_s, 1.25),
-        Row(
-            "backup, raw topic: wall / slower of broker and compressor",
-            backup.wall_s / max(two.wall_s, broker.wall_s),
-            1.5,
-        ),
-        Row("backup, raw topic: MiB of memory, 4 workers", backup.peak_mib, 350),
+        Row("backup, raw topic: CPU / `zstd -3 -T1`", ratio(backup, compressor, "cpu_s"), 1.25),
+        Row("backup, raw topic: wall / slower of broker and compressor", ratio(walls, others, "wall_s"), 1.5),
+        Row("backup, raw topic: MiB of memory, 4 workers", peak(backup + walls), 350),
         Row(f"backup, raw topic of {size_bytes >> 20} MiB: MiB of memory, 1 worker", alone.peak_mib, 200),
     ]
     _restore(bench, "raw", "none", 0.4)
@@ -138,40 +137,26 @@ def _raw(bench: Bench) -> None:
 def _zstd(bench: Bench) -> None:
     create_topic(bench.kafka.bootstrap, "packed", partitions=PARTITIONS)
     bench.client("load", "packed", PARTITIONS, RECORDS, "zstd")
-    counting = median([bench.client("count", "packed", PARTITIONS) for _ in range(REPEATS)])
-    backup = bench.backup("packed", 4)
+    backup, counting = side_by_side(
+        lambda: bench.backup("packed", 4), lambda: bench.client("count", "packed", PARTITIONS)
+    )
     bench.rows += [
-        Row("backup, zstd topic: CPU / counting librdkafka consumer", backup.cpu_s / counting.cpu_s, 0.25),
-        Row("backup, zstd topic: MiB of memory, 4 workers", backup.peak_mib, 350),
+        Row("backup, zstd topic: CPU / counting librdkafka consumer", ratio(backup, counting, "cpu_s"), 0.25),
+        Row("backup, zstd topic: MiB of memory, 4 workers", peak(backup), 350),
     ]
     _restore(bench, "packed", "zstd", 0.2)
     bench.delete("packed")
 
 
 def _restore(bench: Bench, topic: str, codec: str, limit: float) -> None:
-    create_topic(bench.kafka.bootstrap, f"{topic}-replayed", partitions=PARTITIONS)
-    printed = subprocess.run(
-        [
-            PYTHON,
-            "-m",
-            "tests.bench.clients",
-            "replay",
-            bench.kafka.bootstrap,
-            topic,
-            f"{topic}-replayed",
-            str(PARTITIONS),
-            codec,
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
+    restored, replayed = side_by_side(
+        lambda: bench.restore(topic, 4), lambda: bench.replay(topic, codec, PARTITIONS), repeats=2
     )
-    bench.delete(f"{topic}-replayed")
-    restored, alone = bench.restore(topic, 4), bench.restore(topic, 1, repeats=1)
+    alone = bench.restore(topic, 1)
     kind = "raw" if codec == "none" else codec
     bench.rows += [
-        Row(f"restore, {kind} topic: CPU / librdkafka producer", restored.cpu_s / float(printed.stdout), limit),
-        Row(f"restore, {kind} topic: MiB of memory, 4 workers", restored.peak_mib, 350),
+        Row(f"restore, {kind} topic: CPU / librdkafka producer", ratio(restored, replayed, "cpu_s"), limit),
+        Row(f"restore, {kind} topic: MiB of memory, 4 workers", peak(restored), 350),
         Row(f"restore, {kind} topic: MiB of memory, 1 worker", alone.peak_mib, 200),
     ]
 
@@ -179,8 +164,8 @@ def _restore(bench: Bench, topic: str, codec: str, limit: float) -> None:
 def _large_records(bench: Bench) -> None:
     create_topic(bench.kafka.bootstrap, "large", partitions=4, configs={"max.message.bytes": "12000000"})
     bench.client("load-large", "large", 4, 60, 10_000_000)
-    backup, alone = bench.backup("large", 4, 1), bench.backup("large", 1, 1)
-    restored = bench.restore("large", 4, 1)
+    backup, alone = bench.backup("large", 4), bench.backup("large", 1)
+    restored = bench.restore("large", 4)
     bench.rows += [
         Row("backup, 10 MB records: MiB of memory, 4 workers", backup.peak_mib, 350),
         Row("backup, 10 MB records: MiB of memory, 1 worker", alone.peak_mib, 200),
@@ -192,9 +177,9 @@ def _large_records(bench: Bench) -> None:
 def _small_partitions(bench: Bench) -> None:
     create_topic(bench.kafka.bootstrap, "many", partitions=1000)
     bench.client("load", "many", 1000, 100_000, "none")
-    backup = bench.backup("many", 4, 1)
+    backup = bench.backup("many", 4)
     objects = len(list((bench.folder / "repository-many" / "data").rglob("*.log.*")))
-    restored = bench.restore("many", 4, 1)
+    restored = bench.restore("many", 4)
     bench.rows += [
         Row("backup, 1,000 small partitions: MiB of memory, 4 workers", backup.peak_mib, 350),
         Row("backup, 1,000 small partitions: data objects (16 bins)", objects, 16),
@@ -203,8 +188,7 @@ def _small_partitions(bench: Bench) -> None:
 
 
 def _start_up(bench: Bench) -> None:
-    started = median([bench.command("--help") for _ in range(REPEATS)])
-    bench.rows.append(Row("`kafka-backup --help`: CPU seconds", started.cpu_s, 0.5))
+    bench.rows.append(Row("`kafka-backup --help`: CPU seconds", bench.command("--help").cpu_s, 0.5))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def fetch(bootstrap: str, topic: str, partitions: int) -> int:
 
 
 def load(bootstrap: str, topic: str, partitions: int, records: int, codec: str) -> None:
-    """Fill a topic with order-like JSON of about 470 bytes."""
+    """Fill a topic with order-like JSON of about 500 bytes."""
     producer = _producer(bootstrap, codec)
     for number, value in enumerate(_orders(records)):
         _send(
@@ -138,7 +138,7 @@ def _orders(records: int) -> Iterator[bytes]:
                         "qty": chance.randrange(1, 9),
                         "price": chance.randrange(99_99),
                     }
-                    for _ in range(5)
+                    for _ in range(7)
                 ],
                 "paid": number % 3 == 0,
                 "trace": f"{chance.getrandbits(128):032x}",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,26 @@ def run(command: Sequence[str], *, log: Path) -> Cost:
     return Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def median(costs: Sequence[Cost]) -> Cost:
-    """Each figure's own median; memory's maximum."""
-    middle = len(costs) // 2
-    return Cost(
-        sorted(cost.wall_s for cost in costs)[middle],
-        sorted(cost.cpu_s for cost in costs)[middle],
-        max(cost.peak_mib for cost in costs),
+def side_by_side(
+    ours: Callable[[], Cost], theirs: Callable[[], Cost], *, repeats: int = 3
+) -> tuple[list[Cost], list[Cost]]:
+    """Run the two in turns, so that a machine that gets slower or busier does so for both."""
+    pairs = [(ours(), theirs()) for _ in range(repeats)]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def ratio(ours: Sequence[Cost], theirs: Sequence[Cost], figure: str) -> float:
+    """The median of the pairs' ratios of one figure."""
+    return float(
+        median(getattr(mine, figure) / getattr(other, figure) for mine, other in zip(ours, theirs, strict=True))
     )
+
+
+def peak(costs: Sequence[Cost]) -> float:
+    """The largest peak memory, in MiB."""
+    return max(cost.peak_mib for cost in costs)
+
+
+def slower(one: Cost, other: Cost) -> Cost:
+    """Whichever took longer."""
+    return max(one, other, key=lambda cost: cost.wall_s)

@@ -199,3 +199,18 @@ def _await_alone_in_sync(admin: Admin, topic: str, leader: int) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{topic} still counts its dead replica as in sync")
         time.sleep(0.1)  # the controller tells nobody when it shrinks the in-sync replicas
+
+
+def test_whichever_broker_dies_the_others_answer_an_administrator_who_knew_it(
+    cluster: KafkaCluster, topic_name: str
+) -> None:
+    producing.create_topic(cluster.bootstrap, topic_name, replicas=3)
+    for node in cluster.node_ids:
+        with Admin(cluster.bootstrap_servers) as admin:
+            before = admin.topic_configs([topic_name])
+            cluster.kill(node)
+            try:
+                assert before == admin.topic_configs([topic_name])
+                assert [topic_name] == [topic.name for topic in admin.describe_topics([topic_name])]
+            finally:
+                cluster.start(node)

@@ -1,0 +1,193 @@
+"""The command as people and scripts use it: real files, a real Kafka, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.repository.leases import acquire, kept
+from tasks.repository.names import capture_lease_key
+from tasks.store.local import LocalStore
+from tests.support.kafka import KafkaCluster
+from tests.support.producing import OutRecord, create_topic, produce
+from tests.support.reading import read_all
+
+COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
+OLD_MS = 1_600_000_000_000
+
+
+class Shell:
+    """A folder with the two files, and the command run in it."""
+
+    def __init__(self, folder: Path, bootstrap: str, topic: str) -> None:
+        self.folder = folder
+        self.topic = topic
+        storage = f"storage: {{backend: filesystem, path: {folder}/repository, prefix: backups/production}}\n"
+        (folder / "backup.yaml").write_text(
+            f'mode: backup\nbackup_id: "first-backup-orders"\nsource:\n  bootstrap_servers: ["{bootstrap}"]\n'
+            f"  topics:\n    include: [{topic}]\n{storage}"
+            "backup:\n  compression: zstd\n  stop_at_current_offsets: true\n  consumer_group_snapshot: true\n"
+        )
+        (folder / "restore.yaml").write_text(
+            f'mode: restore\nbackup_id: "first-backup-orders"\ntarget:\n  bootstrap_servers: ["{bootstrap}"]\n{storage}'
+            f"restore:\n  topic_mapping: {{{topic}: {topic}-restored}}\n  consumer_group_strategy: header-based\n"
+        )
+
+    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run the command; its exit code must be `code`."""
+        done = subprocess.run(
+            [COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=120, check=False, input=""
+        )
+        assert code == done.returncode, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def document(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """Run it with `--json`; stdout must be one document."""
+        value: dict[str, Any] = json.loads(self.run(*arguments, "--json", code=code).stdout)
+        return value
+
+
+@pytest.fixture
+def shell(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Shell:
+    """A topic of a hundred old records, and files that back it up and restore it."""
+    create_topic(kafka.bootstrap, topic_name, configs={"retention.ms": "-1"})
+    records = [OutRecord(b"key", b"%d" % number, timestamp=OLD_MS) for number in range(100)]
+    produce(kafka.bootstrap, topic_name, records)
+    return Shell(tmp_path, kafka.bootstrap, topic_name)
+
+
+@pytest.mark.kafka
+def test_the_guides_walk_through_runs_as_printed(shell: Shell, kafka: KafkaCluster) -> None:
+    shell.run("backup", "--config", "backup.yaml")
+    listed = shell.run("list", "--config", "backup.yaml").stdout
+    validated = shell.run("validate", "--config", "backup.yaml", "--backup-id", "first-backup-orders")
+    shell.run("restore", "--config", "restore.yaml")
+
+    assert "first-backup-orders@1" in listed
+    assert "no damage found" in validated.stdout
+    assert "first-backup-orders is first-backup-orders@1 of " in validated.stderr
+    expected = [record.value for record in read_all(kafka.bootstrap, shell.topic)]
+    assert expected == [record.value for record in read_all(kafka.bootstrap, f"{shell.topic}-restored")]
+
+
+@pytest.mark.kafka
+def test_every_command_gives_one_json_document_and_keeps_its_talk_to_stderr(shell: Shell) -> None:
+    made = shell.document("backup", "--config", "backup.yaml")
+    assert ("point", 100) == (made["point"]["kind"], made["point"]["totals"]["records"])
+
+    listed = shell.document("list", "--storage", f"file://{shell.folder}/repository/backups/production")
+    assert [1] == [point["seq"] for point in listed["sets"]["first-backup-orders"]["points"]]
+
+    described = shell.document("describe", "--config", "backup.yaml", "--backup-id", "first-backup-orders@1")
+    assert [(0, 100)] == [(row["first"], row["next"]) for row in described["partitions"]]
+
+    validated = shell.document("validate", "--config", "backup.yaml", "--level", "quick")
+    assert ([], "quick") == (validated["findings"], validated["level"])
+
+    previewed = shell.document("validate-restore", "--config", "restore.yaml")
+    assert [100] == [copy["records"] for copy in previewed["plan"]["partitions"]]
+
+    restored = shell.document("restore", "--config", "restore.yaml")
+    assert ([], []) == (restored["mismatches"], restored["positions"])
+
+    restores = shell.document("list", "--config", "backup.yaml", "--restores")["restores"]
+    assert [restored["restore"]] == [one["restore"] for one in restores]
+
+
+@pytest.mark.kafka
+def test_a_dry_run_prints_the_plan_and_writes_nothing(shell: Shell) -> None:
+    plan = shell.document("backup", "--config", "backup.yaml", "--dry-run")["plan"]
+
+    assert [(0, 100)] == [(part["start"], part["end"]) for part in plan["partitions"]]
+    assert not (shell.folder / "repository").exists()
+
+
+@pytest.mark.kafka
+def test_deferred_retention_waits_for_finalize_and_is_listed_until_then(shell: Shell, kafka: KafkaCluster) -> None:
+    shell.run("backup", "--config", "backup.yaml")
+    file = (shell.folder / "restore.yaml").read_text().replace("restore:\n", "restore:\n  finalize: defer\n", 1)
+    (shell.folder / "restore.yaml").write_text(file)
+    restored = shell.document("restore", "--config", "restore.yaml")
+    assert [f"{shell.topic}-restored"] == restored["to_finalize"]
+
+    [waiting] = shell.document("list", "--config", "backup.yaml", "--restores")["restores"]
+    assert [f"{shell.topic}-restored"] == waiting["to_finalize"]
+
+    shell.run("finalize", restored["restore"], "--config", "restore.yaml")
+    [done] = shell.document("list", "--config", "backup.yaml", "--restores")["restores"]
+    assert ("finalized", []) == (done["done"], done["to_finalize"])
+    assert "Nothing" in shell.run("finalize", restored["restore"], "--config", "restore.yaml").stdout
+
+
+@pytest.mark.kafka
+def test_a_target_that_is_not_empty_is_refused_and_purging_it_has_to_be_confirmed(
+    shell: Shell, kafka: KafkaCluster
+) -> None:
+    shell.run("backup", "--config", "backup.yaml")
+    shell.run("restore", "--config", "restore.yaml")
+
+    refused = shell.run("restore", "--config", "restore.yaml", code=3)
+    assert "is not empty" in refused.stderr
+
+    file = (shell.folder / "restore.yaml").read_text().replace("restore:\n", "restore:\n  purge_topics: true\n", 1)
+    (shell.folder / "restore.yaml").write_text(file)
+    assert "--yes" in shell.run("restore", "--config", "restore.yaml", code=2).stderr
+
+    shell.run("restore", "--config", "restore.yaml", "--yes")
+    assert 100 == len(read_all(kafka.bootstrap, f"{shell.topic}-restored"))
+
+
+@pytest.mark.kafka
+def test_a_set_that_another_writer_holds_is_left_alone(shell: Shell) -> None:
+    shell.run("backup", "--config", "backup.yaml")
+    store = LocalStore(shell.folder / "repository/backups/production", create=False)
+    lease = acquire(store, capture_lease_key("first-backup-orders"), ttl_ms=4_000)
+    with kept(lease, threading.Event()):
+        refused = shell.run("backup", "--config", "backup.yaml", code=11)
+
+    assert "is held by writer" in refused.stderr
+
+
+@pytest.mark.kafka
+def test_damage_is_named_and_ends_with_its_own_code(shell: Shell) -> None:
+    shell.run("backup", "--config", "backup.yaml")
+    [data] = (shell.folder / "repository").rglob("*.log.zst")
+    stored = bytearray(data.read_bytes())
+    stored[20] ^= 1
+    data.write_bytes(stored)
+
+    damaged = shell.run("validate", "--config", "backup.yaml", code=20)
+    assert f"topic {shell.topic}" in damaged.stdout
+    assert data.name in damaged.stdout
+
+
+def test_mistakes_end_with_one_sentence_and_their_code(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, "127.0.0.1:1", "orders")
+
+    assert "There is no" in shell.run("list", "--config", "backup.yaml", code=10).stderr
+    assert "No such file" in shell.run("backup", "--config", "none.yaml", code=2).stderr
+    assert "Name the repository" in shell.run("list", code=2).stderr
+    assert "use quick or full" in shell.run("validate", "--config", "backup.yaml", "--level", "sample", code=2).stderr
+    error = shell.document("list", "--config", "backup.yaml", code=10)["error"]
+    assert ("NotFoundError", 10) == (error["type"], error["exit_code"])
+
+
+@pytest.mark.parametrize("name", ["drill", "prune", "offsets", "lag", "export", "rebuild-index", "keygen"])
+def test_commands_that_are_not_here_yet_say_so(tmp_path: Path, name: str) -> None:
+    refused = Shell(tmp_path, "127.0.0.1:1", "orders").run(name, "--config", "x.yaml", code=2)
+
+    assert f"kafka-backup: `kafka-backup {name}` is not available yet.\n" == refused.stderr
+
+
+def test_help_shows_what_is_here_and_nothing_else(tmp_path: Path) -> None:
+    shown = Shell(tmp_path, "127.0.0.1:1", "orders").run("--help").stdout
+
+    assert all(name in shown for name in ("backup", "list", "describe", "validate-restore", "finalize"))
+    assert "drill" not in shown
