@@ -30,6 +30,8 @@ def run_validate(
         result = validate(
             repository, PointReference(point.set, seq=point.seq), level=level, stop=current.stop, progress=progress
         )
+    if not result.is_pinned:
+        current.say("note: this repository may not be written to, so nothing kept the point while it was read.")
     for finding in result.findings:
         current.show(f"damaged: {finding}")
     verdict = f"{len(result.findings)} findings" if result.findings else "no damage found"

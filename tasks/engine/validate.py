@@ -43,6 +43,7 @@ class ValidationResult:
 
     `checked_objects` counts every object that was looked at but the log's entries, `checked_bytes` the bytes of data
     objects that were read (none at level quick), `checked_records` the restorable records that were counted in them.
+    `is_pinned` is false when the repository may not be written to: then nothing kept the point from being swept.
     """
 
     point: PointEntry
@@ -50,6 +51,7 @@ class ValidationResult:
     checked_objects: int
     checked_bytes: int
     checked_records: int
+    is_pinned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def validate(
     """
     log = repository.log(reference.set_name)
     seq = choose_readable(read_whole_log(log), reference)
-    with pinned(repository.store, log.set_name, seq, purpose="validate", now_ms=repository.now_ms):
+    with pinned(repository.store, log.set_name, seq, purpose="validate", now_ms=repository.now_ms) as is_pinned:
         reading = _read_again(log, seq)
         point = log.point(seq)
         contents = read_contents(repository.store, point)
@@ -112,6 +114,7 @@ def validate(
         checked_objects=sum(one.objects for one in checked),
         checked_bytes=sum(one.bytes for one in checked),
         checked_records=records,
+        is_pinned=is_pinned,
     )
 
 

@@ -10,8 +10,9 @@ from tasks.repository.document import Document
 
 
 class Frame(NamedTuple):
-    """One independent frame of a data object: the batches with offsets in [first, next), clipped to the line's range
-    when it was captured. Between two frames of a line there is nothing, or a gap that the line states.
+    """One independent frame of a data object: the batches with offsets in [first, next). `first` is clipped to the
+    line's range when it is captured, `next` is the offset after its last batch. Between two frames of a line there is
+    nothing, or a gap that the line states.
 
     `position` and `stored_bytes` place it in the stored object; `log_bytes` is its size when decompressed.
     `restorable` counts its records in [first, next) that are neither control records nor aborted.

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.model.errors import StoreError
+from tasks.model.errors import AccessError, StoreError
 from tasks.repository.document import FORMAT_MAJOR, Document, seal
 from tasks.repository.names import new_id, pin_key
 from tasks.store.protocol import ObjectStore
@@ -25,8 +25,11 @@ class Pin(Document):
 
 
 @contextmanager
-def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms: Callable[[], int]) -> Iterator[None]:
-    """Hold a pin on a point while the body runs. Inside, read the log again before relying on the point."""
+def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms: Callable[[], int]) -> Iterator[bool]:
+    """Hold a pin on a point while the body runs. Inside, read the log again before relying on the point.
+
+    Yields whether there is a pin: a reader that may not write has none, and must end within the sweep's grace.
+    """
     key = pin_key(set_name, new_id())
     done = threading.Event()
 
@@ -38,14 +41,21 @@ def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms:
         while not done.wait(LIFETIME_MS / 4000):
             try:
                 write()
-            except StoreError:
+            except (StoreError, AccessError):
                 continue  # the pin still has most of its lifetime; the next turn tries again
 
-    write()
+    try:
+        write()
+        is_pinned = True
+    except AccessError:
+        is_pinned = False
+    if not is_pinned:
+        yield False
+        return
     keeper = threading.Thread(target=renew, name="pin-keeper", daemon=True)
     keeper.start()
     try:
-        yield
+        yield True
     finally:
         done.set()
         keeper.join()
@@ -55,5 +65,5 @@ def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms:
 def _remove(store: ObjectStore, key: str) -> None:
     try:
         store.delete([key])
-    except StoreError:
+    except (StoreError, AccessError):
         return  # it expires by itself

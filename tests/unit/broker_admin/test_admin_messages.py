@@ -6,10 +6,10 @@ from typing import Any, cast
 
 from kafka.protocol.admin.acl import DescribeAclsRequest, DescribeAclsResponse
 from kafka.protocol.admin.groups import ListGroupsRequest, ListGroupsResponse
-from tasks.broker.connection import Connection
 
 from tasks.broker.acls import AclBinding, binding
 from tasks.broker.admin_messages import ListedAcl, ListedGroup, ask_acls, ask_groups
+from tasks.broker.connection import Connection
 
 
 class Replies:

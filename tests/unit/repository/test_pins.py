@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from tasks.model.errors import AccessError
 from tasks.repository.pins import LIFETIME_MS, pinned
 from tasks.store.memory import MemoryStore
+from tasks.store.protocol import Body, ObjectInfo
 from tests.support.faults import FaultyStore
 
 
@@ -39,3 +41,17 @@ def test_a_pin_that_cannot_be_removed_expires_by_itself() -> None:
     with pinned(faulty, "s", 1, purpose="a", now_ms=lambda: 0):
         pass
     assert 1 == len(list(faulty.list("pins/")))
+
+
+class _ReadOnlyStore(MemoryStore):
+    """A store that this identity may not write to."""
+
+    def put(self, key: str, body: Body) -> ObjectInfo:
+        raise AccessError("PutObject is denied")
+
+
+def test_a_reader_that_may_not_write_reads_without_a_pin_and_is_told() -> None:
+    with pinned(_ReadOnlyStore(), "s", 1, purpose="a", now_ms=lambda: 0) as is_pinned:
+        assert not is_pinned
+    with pinned(MemoryStore(), "s", 1, purpose="a", now_ms=lambda: 0) as is_pinned:
+        assert is_pinned
