@@ -44,7 +44,53 @@ NOT_YET: Mapping[str, str] = {
     "restore.acls": "this version backs ACLs up and does not restore them",
     "restore.quotas": "this version does not restore quotas",
 }
-"""Refused with one sentence, unless the value says that the feature is off."""
+"""Refused with one sentence for a key or a whole section, unless the value says that the feature is off."""
+
+_SECURITY_KEYS = frozenset(
+    [
+        "security_protocol",
+        "sasl_mechanism",
+        "sasl_username",
+        "sasl_password",
+        "ssl_ca_location",
+        "ssl_certificate_location",
+        "ssl_key_location",
+        "ssl_key_password",
+        "sasl_kerberos_service_name",
+        "sasl_keytab_path",
+        "sasl_krb5_config_path",
+        "sasl_oauth_token_endpoint_url",
+        "sasl_oauth_client_id",
+        "sasl_oauth_client_secret",
+        "sasl_oauth_scope",
+        "sasl_oauth_token_file",
+    ]
+)
+
+KEYS_WITHIN: Mapping[str, frozenset[str]] = {
+    "source.security": _SECURITY_KEYS,
+    "target.security": _SECURITY_KEYS,
+    "offset_storage": frozenset(["backend", "db_path", "s3_key", "sync_interval_secs"]),
+    "metrics": frozenset(["enabled", "port", "bind_address", "path", "keep_alive_seconds", "max_partition_labels"]),
+    "encryption": frozenset(["recipients", "identity_file"]),
+    "retention": frozenset(
+        [
+            "keep_last",
+            "keep_hourly",
+            "keep_daily",
+            "keep_weekly",
+            "keep_monthly",
+            "keep_yearly",
+            "keep_within",
+            "minimum_points",
+            "full_every",
+            "minimum_age",
+            "maximum_age",
+            "tiers",
+        ]
+    ),
+}
+"""Keys within sections of `NOT_YET`, so that a wrong one is unknown there too. Sections that are not here are open."""
 
 STORAGE_NOT_YET = ("s3", "azure", "gcs")
 """Backends of the storage section that are not here yet."""
@@ -73,18 +119,16 @@ STORAGE_KEYS = frozenset(
 """Keys of those backends."""
 
 
-def is_off(value: object) -> bool:
-    """Whether a value of a `NOT_YET` key asks for nothing: false, null, empty, a section whose `enabled` is false."""
+def is_off(dotted: str, value: object) -> bool:
+    """Whether the value of a `NOT_YET` key asks for nothing: false, null, empty, a section of which that is true."""
+    if dotted == "offset_storage":  # its mere presence makes runs incremental
+        return value is None
     if isinstance(value, Mapping):
-        return not value or value.get("enabled") is False
+        return value.get("enabled") is False or all(_is_off_within(key, member) for key, member in value.items())
     return value is None or value is False or value in ("", [])
 
 
-def treatment(path: str, table: Mapping[str, str]) -> str | None:
-    """What the table says of a dotted path, or of a section it is in."""
-    parts = path.split(".")
-    for length in range(len(parts), 0, -1):
-        found = table.get(".".join(parts[:length]))
-        if found is not None:
-            return found
-    return None
+def _is_off_within(key: str, value: object) -> bool:
+    if key == "security_protocol":
+        return value is None or str(value).upper() == "PLAINTEXT"
+    return is_off(key, value)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from tasks.config.check import SHOWS_VALUE
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
+from tasks.engine.topic_patterns import compile_pattern
+from tasks.model.errors import ConfigError
+from tasks.repository.points import PointReference
+from tasks.store.keys import check_key
+
+_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s@/,:\[\]]+):[0-9]{1,5}")
 
 
 class Section(BaseModel):
@@ -15,16 +25,42 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+def _passes(test: Callable[[str], object]) -> AfterValidator:
+    """Text that a test of ours does not refuse with a `ConfigError`, whose sentence shows the text."""
+
+    def validate(text: str) -> str:
+        try:
+            test(text)
+        except ConfigError as error:
+            raise PydanticCustomError(SHOWS_VALUE, "{sentence}", {"sentence": str(error)}) from None
+        return text
+
+    return AfterValidator(validate)
+
+
+def _check_set(text: str) -> None:
+    reference = PointReference.parse(text)
+    if "@" in text:
+        raise ConfigError(f"a backup makes a new point of set {reference.set_name!r}: leave '@…' out")
+
+
+def _check_prefix(text: str) -> None:
+    if inner := text.strip("/"):
+        check_key(inner)
+
+
+def _is_address(text: str) -> str:
+    """The shape only, without the broker's modules. Its sentence shows no value: what stands in an address's place may
+    be a URL with a password."""
+    if not _ADDRESS.fullmatch(text) or not 0 < int(text.rpartition(":")[2]) < 65536:
+        raise ValueError("should be one host:port")
+    return text
+
+
 def _all_acks(value: object) -> object:
     if value not in ("all", -1, "-1"):
         raise ValueError("only 'all' (or -1) is safe for a restore")
     return "all"
-
-
-def _only_snapshots(value: object) -> object:
-    if value is not True:
-        raise ValueError("this version makes snapshots only, which stop at the current offsets")
-    return True
 
 
 def _from_the_start(value: object) -> object:
@@ -33,11 +69,28 @@ def _from_the_start(value: object) -> object:
     return value
 
 
+def _only_counts(value: object) -> object:
+    if value == "full":
+        raise ValueError("'full' is not available yet: this version compares counts, bounds, first and last records")
+    return value
+
+
+Pattern = Annotated[str, Field(min_length=1), _passes(compile_pattern)]
+Reference = Annotated[str, _passes(PointReference.parse)]
+
+
+class TopicsSection(TopicSelection):
+    """The engine's selection, of patterns that have been tried."""
+
+    include: tuple[Pattern, ...] = ()
+    exclude: tuple[Pattern, ...] = ()
+
+
 class ClusterSection(Section):
     """`source` or `target`."""
 
-    bootstrap_servers: Annotated[tuple[str, ...], Field(min_length=1)]
-    topics: TopicSelection = TopicSelection()
+    bootstrap_servers: Annotated[tuple[Annotated[str, AfterValidator(_is_address)], ...], Field(min_length=1)]
+    topics: TopicsSection = TopicsSection()
 
 
 class StorageSection(Section):
@@ -45,7 +98,7 @@ class StorageSection(Section):
 
     backend: Literal["filesystem", "memory"]
     path: str | None = None
-    prefix: str = ""
+    prefix: Annotated[str, _passes(_check_prefix)] = ""
 
     @model_validator(mode="after")
     def _has_path(self) -> StorageSection:
@@ -57,7 +110,7 @@ class StorageSection(Section):
 class BackupSection(BackupOptions):
     """`backup`: the engine's options, and what is only said in files."""
 
-    stop_at_current_offsets: Annotated[bool, BeforeValidator(_only_snapshots)] = True
+    stop_at_current_offsets: bool = True
     start_offset: Annotated[str, BeforeValidator(_from_the_start)] = "earliest"
 
 
@@ -65,13 +118,14 @@ class RestoreSection(RestoreOptions):
     """`restore`: the engine's options, and what is only said in files."""
 
     produce_acks: Annotated[str, BeforeValidator(_all_acks)] = "all"
+    verify: Annotated[Literal["counts"], BeforeValidator(_only_counts)] = "counts"
 
 
 class BackupFile(Section):
     """backup.yaml"""
 
     mode: Literal["backup"]
-    backup_id: str
+    backup_id: Annotated[str, _passes(_check_set)]
     source: ClusterSection
     storage: StorageSection
     backup: BackupSection = BackupSection()
@@ -81,7 +135,7 @@ class RestoreFile(Section):
     """restore.yaml; `backup_id` may name a point: `set@17`."""
 
     mode: Literal["restore"]
-    backup_id: str
+    backup_id: Reference
     target: ClusterSection
     storage: StorageSection
     restore: RestoreSection = RestoreSection()
@@ -90,5 +144,6 @@ class RestoreFile(Section):
 class RepositoryFile(Section):
     """What every file has: enough to read a repository."""
 
+    mode: Literal["backup", "restore"] | None = None
     storage: StorageSection
-    backup_id: str | None = None
+    backup_id: Reference | None = None

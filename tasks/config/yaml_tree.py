@@ -1,68 +1,107 @@
 """YAML with line numbers: a document as plain values, and the line on which each of them stands.
 
-`${VAR}` and `${VAR:-default}` are replaced inside scalars after parsing, so that a value can never become YAML; `$$` is
-a dollar sign. A plain scalar gets its type from the replaced text: `port: ${PORT}` is a number.
+`${VAR}` and `${VAR:-default}` are replaced inside scalars after parsing, so that a value can never become YAML; the
+default also stands for an empty variable, as in a shell. `$${` is a plain `${`. What a scalar with variables means
+follows from the replaced text (`port: ${PORT}` is a number), also in quotes, which `{port: "${PORT}"}` cannot do
+without; the text is kept for fields that want text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from tasks.model.errors import ConfigError
 
 Place = tuple[str | int, ...]
-_VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+"""Keys and list positions from the top of the document."""
+
+_VARIABLE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
+_FROM_THE_FILE = re.compile(r"(alias|tag handle) .*")
+"""What PyYAML quotes of the file: `password: *x` makes the name of an alias of a password."""
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a file."""
+
+    place: Place
+    line: int
+    sentence: str
 
 
 @dataclass(slots=True)
 class Tree:
-    """A document's value, the line of every key and item by its path, and what is wrong with it so far."""
+    """A document's value, the line of every key and item by its place, and what is wrong with it so far."""
 
     file: str
-    value: Any = None
+    value: dict[str, Any] = field(default_factory=dict, repr=False)
     lines: dict[Place, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    spoiled: set[Place] = field(default_factory=set)
+    texts: dict[Place, str] = field(default_factory=dict, repr=False)
+    """The text of every scalar with variables; `value` has what YAML makes of it."""
 
-    def complain(self, path: Place, sentence: str) -> None:
-        """Add a problem at the path's line, or its nearest parent's; what follows from it need not be said."""
-        self.spoiled.add(path)
-        self.problems.append(f"{self.file}:{self.line(path)}: {sentence}")
+    problems: list[Problem] = field(default_factory=list)
 
-    def line(self, path: Place) -> int:
-        """The line of a path, or of the nearest part of it that exists; the first line is 1."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path, 1)
+    def complain(self, place: Place, sentence: str, *, line: int | None = None) -> None:
+        """Add a problem, at the line of the place or of its nearest parent unless one is given."""
+        self.problems.append(Problem(place, line or self.line(place), sentence))
+
+    def is_bad(self, place: Place) -> bool:
+        """Whether something at or within the place has a problem already: what follows from it need not be said."""
+        return any(problem.place[: len(place)] == place for problem in self.problems)
+
+    def line(self, place: Place) -> int:
+        """The line of a place, or of the nearest part of it that exists; the first line is 1."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+    def report(self) -> str:
+        """The problems in the order of the file, a line each."""
+        ordered: Iterable[Problem] = sorted(self.problems, key=lambda problem: problem.line)
+        return "\n".join(dict.fromkeys(f"{self.file}:{problem.line}: {problem.sentence}" for problem in ordered))
 
 
 def parse(text: str, *, file: str, environment: Mapping[str, str]) -> Tree:
     """Parse a YAML mapping. Raises `ConfigError` when it is not YAML or not a mapping; other problems are collected."""
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{file}:{line}: not valid YAML: {error.problem}.") from None
-    except yaml.YAMLError:
-        raise ConfigError(f"{file}: not valid YAML.") from None
+    node = _compose(text)
+    if isinstance(node, tuple):
+        line, trouble = node
+        raise ConfigError(f"{file}:{line}: not valid YAML: {trouble}.")
+    if node is None:
+        raise ConfigError(f"{file}: the file is empty; a configuration is a mapping of keys to values.")
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{file}: a configuration is a mapping of keys to values; this is none.")
     tree = Tree(file)
-    tree.value = _Builder(tree, environment).build(node, ())
+    tree.value = _Builder(tree, environment).mapping(node, ())
     return tree
 
 
-def path_text(path: Place) -> str:
-    """A path as messages name it: `storage.path`, `source.topics.include[0]`."""
+def path_text(place: Place) -> str:
+    """A place as messages name it: `storage.path`, `source.topics.include[0]`."""
     text = ""
-    for part in path:
+    for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
+
+
+def _compose(text: str) -> yaml.Node | tuple[int, str] | None:
+    """The document's node, or (line, trouble). The foreign error ends here: its marks hold the text of the file."""
+    try:
+        node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        trouble = _FROM_THE_FILE.sub(r"\1", error.problem or "it cannot be read")
+        has_variable = "${" in "".join(text.splitlines()[line - 1 : line])
+        return line, f"{trouble}; within {{ }} and [ ] a variable needs quotes" if has_variable else trouble
+    except yaml.reader.ReaderError as error:
+        return text.count("\n", 0, error.position) + 1, "it holds a control character"
+    except RecursionError:
+        return 1, "it is nested too deeply"
+    return node
 
 
 class _Builder:
@@ -70,51 +109,76 @@ class _Builder:
         self._tree = tree
         self._environment = environment
         self._loader = yaml.SafeLoader("")
+        self._open: list[yaml.Node] = []
 
-    def build(self, node: yaml.Node, path: Place) -> Any:
-        self._tree.lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
-        assert isinstance(node, yaml.ScalarNode)
-        return self._scalar(node, path)
-
-    def _mapping(self, node: yaml.MappingNode, path: Place) -> dict[str, Any]:
+    def mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode) or not str(key_node.value).isprintable():
+                self._tree.complain(place, "a key must be text; quote what begins with '{' or '['.", line=line)
+                continue
             key = str(key_node.value)
-            place = (*path, key)
+            inner = (*place, key)
             if key in found:
-                self._tree.complain(
-                    path, f"{path_text(place)!r} stands here twice (again on line {key_node.start_mark.line + 1})."
-                )
-            self._tree.lines[place] = key_node.start_mark.line + 1
-            found[key] = self.build(value_node, place)
+                first = self._tree.lines[inner]
+                sentence = f"{path_text(inner)!r} stands here twice (first on line {first})."
+                self._tree.complain(inner, sentence, line=line)
+                continue
+            self._tree.lines[inner] = line
+            found[key] = self._build(value_node, inner)
         return found
 
-    def _scalar(self, node: yaml.ScalarNode, path: Place) -> Any:
-        text = self._replaced(node.value, path)
-        tag = node.tag
-        if text != node.value and node.style is None:
+    def _build(self, node: yaml.Node, place: Place) -> Any:
+        self._tree.lines.setdefault(place, node.start_mark.line + 1)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, place)
+        if any(node is one for one in self._open):
+            self._tree.complain(place, f"{path_text(place)!r} contains itself through an alias.")
+            return None
+        self._open.append(node)
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self.mapping(node, place)
+            return [self._build(item, (*place, index)) for index, item in enumerate(node.value)]
+        finally:
+            self._open.pop()
+
+    def _scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
+        text, tag = self._replaced(node.value, place), node.tag
+        if place in self._tree.texts:
             tag = str(self._loader.resolve(yaml.ScalarNode, text, (True, False)))  # type: ignore[no-untyped-call]
+            if text and tag.endswith(":null"):  # only an empty variable is nothing
+                return text
         if tag.endswith(":timestamp"):  # a date is nobody's setting here: keep what was written
             return text
         try:
-            return self._loader.construct_object(yaml.ScalarNode(tag, text, node.start_mark, node.end_mark))
-        except (yaml.YAMLError, ValueError):
-            self._tree.complain(path, f"{path_text(path)!r} has a value that is not readable.")
+            value = self._loader.construct_object(yaml.ScalarNode(tag, text, node.start_mark, node.end_mark))
+            str(value).encode()  # a lone surrogate, or a number of thousands of digits
+        except (yaml.YAMLError, ValueError, LookupError):
+            value = b""
+        if isinstance(value, bytes):
+            self._tree.complain(place, f"{path_text(place)!r} has a value that cannot be read; quote it if it is text.")
             return None
+        return value
 
-    def _replaced(self, text: str, path: Place) -> str:
+    def _replaced(self, text: str, place: Place) -> str:
         def value(match: re.Match[str]) -> str:
             name, default = match.group(1), match.group(2)
+            if match.group() == "$${":
+                return "${"
             if name is None:
-                return "$"
-            if name in self._environment:
-                return self._environment[name]
-            if default is None:
-                self._tree.complain(path, f"{path_text(path)!r}: the environment variable {name} is not set.")
-            return default or ""
+                sentence = "write a variable as ${NAME} or ${NAME:-default}, and a plain '${' as '$${'"
+                self._tree.complain(place, f"{path_text(place)!r}: {sentence}.")
+                return match.group()
+            self._tree.texts[place] = ""
+            found = self._environment.get(name)
+            if found is None and default is None:
+                self._tree.complain(place, f"{path_text(place)!r}: the environment variable {name} is not set.")
+                return match.group()  # anything but empty, from which more would follow
+            return found or default or ""
 
-        return _VARIABLE.sub(value, text)
+        replaced = _VARIABLE.sub(value, text)
+        if place in self._tree.texts:
+            self._tree.texts[place] = replaced
+        return replaced

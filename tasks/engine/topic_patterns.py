@@ -49,7 +49,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         return re.compile(translate(pattern.replace("[", "[[]")))
     try:
         return re.compile(pattern[1:])
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ConfigError(f"{pattern!r} is not a regular expression: {error}.") from None
 
 

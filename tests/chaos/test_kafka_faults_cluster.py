@@ -30,7 +30,7 @@ RECORD_BYTES = 50_000
 BATCH_RECORDS = 10
 PARTITIONS = 2
 RECORDS = 300
-"""In each partition: some 15 MB, hence as many fetches and objects."""
+"""In each partition: some 15 MB, hence four objects."""
 
 SMALL_FETCHES = BackupOptions(fetch_max_bytes=1 << 20, segment_max_bytes=1 << 20, compression="none")
 
@@ -68,7 +68,7 @@ def _leader(admin: Admin, topic: str, partition: int = 0) -> int:
 
 
 class _AtNth:
-    """Runs the fault at the n-th stored data object, or at the n-th acknowledged batch."""
+    """Runs the fault at the n-th stored data object, of which each holds one frame of 4 MiB, or at the n-th acknowledged batch."""
 
     def __init__(self, number: int, fault: Callable[[], object]) -> None:
         self._left = number
@@ -107,7 +107,7 @@ def test_a_backup_survives_its_leader_and_holds_every_record_once(
 ) -> None:
     _source(cluster, topic_name)
     leader = _leader(admin, topic_name)
-    strike = _AtNth(8, lambda: fault(cluster, leader))
+    strike = _AtNth(3, lambda: fault(cluster, leader))
     store = FaultyStore(MemoryStore(), on_write=strike.on_write)
     backups = Backups(bootstrap_servers=cluster.bootstrap_servers, store=store)
 
@@ -170,7 +170,7 @@ def test_what_an_unclean_leader_election_loses_under_a_capture_is_named_truncate
         cluster.kill(leader)
         cluster.start(behind)
 
-    strike = _AtNth(8, elect_the_one_behind)
+    strike = _AtNth(2, elect_the_one_behind)
     store = FaultyStore(MemoryStore(), on_write=strike.on_write)
     backups = Backups(bootstrap_servers=cluster.bootstrap_servers, store=store, workers=1)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -107,7 +108,7 @@ class ScriptedBroker:
         try:
             while (asked := _read(sock)) is not None:
                 self.asked.append(asked)
-                answer = self.answers.get(asked.api_key, lambda _: None)(asked)
+                answer = self.answers.get(asked.api_key, _hang_up)(asked)
                 if answer is None:
                     break
                 data = answer.data if isinstance(answer, Raw) else _encoded(answer, asked)
@@ -116,6 +117,10 @@ class ScriptedBroker:
             pass
         finally:
             _end(sock)
+
+
+def _hang_up(asked: Asked) -> Any:
+    return None
 
 
 def versions(spoken: dict[int, tuple[int, int]] | None = None) -> Answer:
@@ -159,8 +164,6 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 def _end(sock: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
     sock.close()

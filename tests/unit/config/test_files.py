@@ -141,6 +141,13 @@ def test_keys_without_a_meaning_here_get_a_note_that_says_what_replaces_them(
     assert f"'{section}.{line.split(':')[0]}' has no meaning here: " in note
 
 
+def test_a_backup_that_is_not_continuous_is_a_snapshot_whatever_its_file_says_of_the_end(tmp_path: Path) -> None:
+    text = BACKUP.replace("current_offsets: true", "current_offsets: false")
+
+    [note] = load_backup(_file(tmp_path, text), {}).notes
+    assert "one snapshot, which stops at the current offsets" in note
+
+
 @pytest.mark.parametrize(
     ("section", "line"),
     [
@@ -196,10 +203,9 @@ def test_a_backend_that_is_not_here_is_refused_in_one_sentence(tmp_path: Path, b
         ("first-backup-orders", "../etc", "file.yaml:2: '../etc' is not a name for a backup set"),
         ("first-backup-orders", "orders@3", "file.yaml:2: a backup makes a new point of set 'orders'"),
         ("mode: backup", "mode: copy", "file.yaml:1: 'mode': should be 'backup', found text."),
-        ("current_offsets: true", "current_offsets: false", "file.yaml:13: 'backup.stop_at_current_offsets': this"),
         ("  path: /backups\n", "", "file.yaml:7: 'storage': backend filesystem needs a path"),
         ("/backups\n", "/${NOWHERE}\n", "file.yaml:9: 'storage.path': the environment variable NOWHERE is not set."),
-        ("  prefix:", "  path: /x\n  prefix:", "file.yaml:7: 'storage.path' stands here twice (again on line 10)."),
+        ("  prefix:", "  path: /x\n  prefix:", "file.yaml:10: 'storage.path' stands here twice (first on line 9)."),
         ("  prefix:", "  bucket: b\n  prefix:", "file.yaml:10: 'bucket' is not a key of backend 'filesystem'."),
         ("zstd", "[zstd]", "file.yaml:12: 'backup.compression': should be 'zstd', 'lz4' or 'none', found a list."),
         ('backup_id: "first-backup-orders"\n', "", "file.yaml:1: 'backup_id' is missing."),
@@ -238,13 +244,13 @@ def test_a_missing_file_and_one_that_is_not_text_get_one_sentence(tmp_path: Path
 
 
 def test_variables_are_replaced_inside_values_and_keep_their_type(tmp_path: Path) -> None:
-    text = BACKUP.replace("/backups", "/${ROOT}/${DIR:-daily}$$").replace(
+    text = BACKUP.replace("/backups", "/${ROOT}/${DIR:-daily}$$-$${x}").replace(
         "  consumer_group_snapshot: true",
         "  consumer_group_snapshot: ${GROUPS}\n  max_concurrent_partitions: ${WORKERS}",
     )
     file = load_backup(_file(tmp_path, text), {"ROOT": "mnt", "GROUPS": "false", "WORKERS": "7"}).file
 
-    assert "/mnt/daily$" == file.storage.path
+    assert "/mnt/daily$$-${x}" == file.storage.path
     assert not file.backup.consumer_group_snapshot
     assert 7 == file.backup.max_concurrent_partitions
 

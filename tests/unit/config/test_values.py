@@ -1,0 +1,232 @@
+"""Values of the files: types, variables, and secrets that must never be shown."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tasks.config.load import load_backup, load_repository, load_restore
+from tasks.model.errors import ConfigError
+from tests.unit.config.test_files import BACKUP, RESTORE
+
+MARKER = "s3cr3t-marker"
+
+
+def _write(folder: Path, text: str) -> Path:
+    path = folder / "file.yaml"
+    path.write_bytes(text.encode())
+    return path
+
+
+def _backup_problem(folder: Path, old: str, new: str, environment: Mapping[str, str] | None = None) -> ConfigError:
+    assert old in BACKUP
+    with pytest.raises(ConfigError) as caught:
+        load_backup(_write(folder, BACKUP.replace(old, new, 1)), environment or {})
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("compression: zstd", "segment_max_records: yes", "should be a whole number, found true or false."),
+        ("compression: zstd", "segment_max_records: '7'", "should be a whole number, found text."),
+        ("compression: zstd", "segment_max_records: 7.5", "should be a whole number, found a number."),
+        ("compression: zstd", "segment_max_records: .inf", "should be a whole number, found a number."),
+        ("snapshot: true", "snapshot: 1", "should be true or false, found a number."),
+        ("[orders]", "orders", "'source.topics.include': should be a list, found text."),
+        ("[orders]", "[20260704]", "should be text, found a number; put it in quotes."),
+        ("[orders]", "[['x']]", "'source.topics.include[0]': should be text, found a list."),
+        ("[orders]", "['']", "'source.topics.include[0]': should not be empty."),
+        ("[kafka:9092]", "['kafka:9092,other:9092']", "'source.bootstrap_servers[0]': should be one host:port."),
+        ("[kafka:9092]", "['kafka:99999']", "'source.bootstrap_servers[0]': should be one host:port."),
+        ("[kafka:9092]", "['kafka']", "'source.bootstrap_servers[0]': should be one host:port."),
+        ("backups/production", "a//b", "'a//b' is not an object key"),
+        ("compression: zstd", "compression_level: 20", "'backup.compression_level': should be at most 19."),
+        ("compression: zstd", "max_concurrent_partitions: 0", "should be at least 1."),
+        ("compression: zstd", "x: &a [*a]", "'backup.x[0]' contains itself through an alias."),
+        ("compression: zstd", "compression: !vault x", "has a value that cannot be read"),
+        ("compression: zstd", "compression: !!binary eA==", "has a value that cannot be read"),
+        ("/backups", '"\\ud800"', "'storage.path' has a value that cannot be read"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_and_never_made_to_fit(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    problem = str(_backup_problem(tmp_path, old, new))
+    assert expected in problem
+
+
+@pytest.mark.parametrize("address", ["kafka:9092", "10.0.0.1:1", "[::1]:9092", "a_b.c-d:65535"])
+def test_every_kind_of_address_is_taken(tmp_path: Path, address: str) -> None:
+    text = BACKUP.replace("[kafka:9092]", f"['{address}']")
+    assert (address,) == load_backup(_write(tmp_path, text), {}).file.source.bootstrap_servers
+
+
+def test_a_mistake_does_not_hide_another_of_a_different_kind(tmp_path: Path) -> None:
+    text = BACKUP.replace("[orders]", '["~("]').replace("zstd", "zip").replace("first-backup-orders", "../etc")
+    with pytest.raises(ConfigError) as caught:
+        load_backup(_write(tmp_path, text), {})
+
+    lines = [line.split(":")[1] for line in str(caught.value).splitlines()]
+    assert ["2", "6", "12"] == lines
+
+
+def test_a_section_with_nothing_below_it_is_no_section(tmp_path: Path) -> None:
+    head = BACKUP.partition("backup:\n")[0]
+    assert "zstd" == load_backup(_write(tmp_path, f"{head}backup:\n"), {}).file.backup.compression
+
+
+def test_an_empty_topic_list_under_its_key_is_not_taken_for_all_topics(tmp_path: Path) -> None:
+    problem = str(_backup_problem(tmp_path, "include: [orders]", "include:"))
+    assert problem.endswith(":6: 'source.topics.include': should be a list, found nothing.")
+
+
+@pytest.mark.parametrize("value", ["2026", "0123", "yes", "null", "1e3"])
+def test_a_variable_in_a_field_of_text_stays_text_whatever_it_looks_like(tmp_path: Path, value: str) -> None:
+    text = RESTORE.replace("/backups", "'${V}'").replace("{orders: orders_restored}", "\n    orders: ${V}")
+    file = load_restore(_write(tmp_path, text), {"V": value}).file
+
+    assert value == file.storage.path
+    assert {"orders": value} == file.restore.topic_mapping
+
+
+def test_a_variable_can_switch_a_feature_off(tmp_path: Path) -> None:
+    text = f"{BACKUP}  continuous: ${{CONTINUOUS:-false}}\nmetrics: {{enabled: '${{METRICS}}', port: 9}}\n"
+    assert () == load_backup(_write(tmp_path, text), {"METRICS": "false"}).notes
+    with pytest.raises(ConfigError, match="'metrics' is not available yet"):
+        load_backup(_write(tmp_path, text), {"METRICS": "true"})
+
+
+def test_a_variable_in_quotes_is_a_number_where_a_number_is_wanted(tmp_path: Path) -> None:
+    text = BACKUP.partition("backup:\n")[0] + "backup: {max_concurrent_partitions: '${WORKERS}'}\n"
+    assert 7 == load_backup(_write(tmp_path, text), {"WORKERS": "7"}).file.backup.max_concurrent_partitions
+
+
+def test_a_variable_that_lacks_its_quotes_is_told_so(tmp_path: Path) -> None:
+    problem = str(_backup_problem(tmp_path, "[orders]", "[${TOPIC}]", {"TOPIC": "orders"}))
+    assert problem.endswith("but got '{'; within { } and [ ] a variable needs quotes.")
+
+
+def test_an_empty_variable_takes_the_default_as_in_a_shell(tmp_path: Path) -> None:
+    text = BACKUP.replace("/backups", "${ROOT:-/mnt}")
+    assert "/mnt" == load_backup(_write(tmp_path, text), {"ROOT": ""}).file.storage.path
+
+
+@pytest.mark.parametrize("variable", ["${A-b}", "${A:?b}", "${1A}", "${}", "${A", "x${"])
+def test_what_only_looks_like_a_variable_is_refused(tmp_path: Path, variable: str) -> None:
+    problem = str(_backup_problem(tmp_path, "/backups", f"'{variable}'", {"A": "x"}))
+    assert ":9: 'storage.path': write a variable as ${NAME}" in problem
+    assert 1 == len(problem.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("compression: zstd", "${M}: 1"),
+        ("compression: zstd", "compression_level: ${M}"),
+        ("compression: zstd", "internal_topics: ${M}"),
+        ("compression: zstd", "compresion: ${M}"),
+        ("compression: zstd", "start_offset: ${M}"),
+        ("backup:", f"backup: *{MARKER}"),
+        ("backup:", f"backup: !{MARKER}!x y"),
+        ("backup:", f"? {{password: {MARKER}}}\n: 1\nbackup:"),
+        ("backup:", f"? [{MARKER}]\n: 1\nbackup:"),
+        ("backup:", f"storage: {{secret_key: {MARKER}}}\nbackup:"),
+        ("first-backup-orders", "${M} @"),
+        ("first-backup-orders", "set@${M}"),
+        ("[orders]", "['~(${M}']"),
+        ("[kafka:9092]", "['user:${M}@kafka:9092']"),
+        ("[kafka:9092]", f"['sasl://user:{MARKER}@kafka:9092']"),
+        ("kafka:9092]", f"kafka:9092]\n  security: {{sasl_password: {MARKER}, password: {MARKER}}}"),
+        ("kafka:9092]", f"kafka:9092]\n  password: {MARKER}"),
+        ("backend: filesystem", "backend: ${M}\n  bucket: ${M}"),
+        ("backend: filesystem", f"backend: s3\n  secret_key: {MARKER}\n  sas_token: [{MARKER}]"),
+        ("backups/production", "${M}//x"),
+        ("mode: backup", "mode: ${M}"),
+        ("source:", "restore: {x: '${M}'}\nsource:"),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_in_no_message_and_no_traceback(tmp_path: Path, old: str, new: str) -> None:
+    error = _backup_problem(tmp_path, old, new, {"M": MARKER})
+
+    assert MARKER not in str(error)
+    assert MARKER not in "".join(traceback.format_exception(error))
+    assert error.__context__ is None  # a foreign error would hold the text of the file
+
+
+def test_a_wrong_key_without_a_sibling_like_it_is_looked_for_in_the_whole_file(tmp_path: Path) -> None:
+    misplaced = str(_backup_problem(tmp_path, "  backend:", "  bakup_id: x\n  backend:"))
+    assert misplaced.endswith(":8: unknown key 'bakup_id' in 'storage'; did you mean 'backup_id'?")
+    outdented = str(_backup_problem(tmp_path, "  topics:\n    include:", "  include:"))
+    assert outdented.endswith(":5: unknown key 'include' in 'source'; did you mean 'source.topics.include'?")
+
+
+def test_a_file_of_the_other_mode_is_one_problem(tmp_path: Path) -> None:
+    path = _write(tmp_path, RESTORE)
+    with pytest.raises(ConfigError) as caught:
+        load_backup(path, {})
+    assert f"{path}:1: 'mode' is 'restore', and this command needs a file with mode 'backup'." == str(caught.value)
+
+
+def test_a_section_of_the_other_mode_is_named_as_such(tmp_path: Path) -> None:
+    problem = str(_backup_problem(tmp_path, "backup:\n", "restore: {dry_run: true}\nbackup:\n"))
+    assert problem.endswith(":11: 'restore' has no place in a file with mode 'backup'.")
+
+
+def test_a_repository_can_be_read_with_a_file_that_could_not_be_restored(tmp_path: Path) -> None:
+    text = f"{RESTORE}  time_window_start: 1\n  x: ${{UNSET}}\n".replace(
+        "target:\n", "target:\n  security: {sasl_password: '${UNSET}'}\n"
+    )
+    loaded = load_repository(_write(tmp_path, text), {})
+
+    assert "/backups" == loaded.file.storage.path
+    assert () == loaded.notes
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("storage: {", "storage: {pth: x, ", "unknown key 'pth' in 'storage'; did you mean 'path'?"),
+        ("restore:", "restor:", "unknown key 'restor'"),
+        ("prod-backup-20260704", "a@b", "'a@b' does not name a restore point"),
+        ("path: /backups", "path: '${UNSET}'", "'storage.path': the environment variable UNSET is not set."),
+        ("mode: restore", "mode: drill", "'mode': should be 'backup' or 'restore', found text."),
+    ],
+)
+def test_what_names_the_repository_has_to_be_right(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_repository(_write(tmp_path, RESTORE.replace(old, new)), {})
+    assert expected in str(caught.value)
+    assert 1 == len(str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# nothing\n", "the file is empty"),
+        ("a: 1\nb: \x01\n", ":2: not valid YAML: it holds a control character."),
+        ("[" * 5000, "not valid YAML"),
+        ("a: 1\n---\nb: 2\n", ":2: not valid YAML"),
+    ],
+)
+def test_what_cannot_be_read_at_all_gets_one_sentence(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_backup(_write(tmp_path, text), {})
+    assert expected in str(caught.value)
+    assert 1 == len(str(caught.value).splitlines())
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + BACKUP.encode())
+    assert "first-backup-orders" == load_backup(path, {}).file.backup_id
+
+
+def test_reading_a_file_imports_no_kafka_library() -> None:
+    program = "import sys, tasks.config.load; sys.exit('kafka' in sys.modules or 'confluent_kafka' in sys.modules)"
+    assert 0 == subprocess.run([sys.executable, "-c", program], check=False).returncode
