@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from tasks.broker.connection import BrokerAddress, Connection, ConnectionOptions
 from tasks.broker.metadata import error_of, metadata_request, topic_id_text
 from tasks.broker.retry import Patience
 from tasks.model.errors import BrokerUnavailableError, ConfigError, KafkaBackupError, TopicGoneError
 from tasks.model.partition import Incarnation, Partition
+
+T = TypeVar("T")
 
 _LEADER_NOT_AVAILABLE = 5
 _NEWBORN_MS = 2_000
@@ -34,6 +36,7 @@ class Cluster:
         self._addresses: dict[int, BrokerAddress] = {}
         self._connections: dict[int, Connection] = {}
         self._leaders: dict[Partition, Leader] = {}
+        self._turn = 0
 
     def __enter__(self) -> Self:
         return self
@@ -138,13 +141,15 @@ class Cluster:
     def any_connection(self) -> Connection:
         """An idle one to any broker: those that are open, then those that are known, then the bootstrap ones.
 
-        Raises `BrokerUnavailableError` when none can be reached.
+        Each time another one comes first, so that a broker which accepts connections and answers nothing is not asked
+        for ever. Raises `BrokerUnavailableError` when none can be reached.
         """
         for connection in self._connections.values():
             if connection.is_open and not connection.in_flight:
                 return connection
         failure: BrokerUnavailableError | None = None
-        for node_id in list(self._addresses):
+        self._turn += 1
+        for node_id in _rotated(list(self._addresses), self._turn):
             known = self._connections.get(node_id)
             if known is not None and known.in_flight:
                 continue
@@ -152,7 +157,7 @@ class Cluster:
                 return self.connection(node_id)
             except BrokerUnavailableError as error:
                 failure = error
-        for address in bootstrap_addresses(self.options.bootstrap_servers):
+        for address in _rotated(bootstrap_addresses(self.options.bootstrap_servers), self._turn - 1):
             try:
                 opened = Connection(address, self.options)
             except BrokerUnavailableError as error:
@@ -168,6 +173,11 @@ class Cluster:
         if old is not None:
             old.close()
         self._connections[-1] = opened
+
+
+def _rotated(items: list[T], turn: int) -> list[T]:
+    start = turn % len(items) if items else 0
+    return items[start:] + items[:start]
 
 
 def bootstrap_addresses(servers: Iterable[str]) -> list[BrokerAddress]:

@@ -34,7 +34,7 @@ def _ask(cluster: Cluster, node_id: int) -> list[tuple[str, int, int]]:
     request = DescribeLogDirsRequest(topics=None)
     request.API_VERSION = connection.pick(DescribeLogDirsRequest.API_KEY, 1, 4)
     response = connection.call(request)
-    if response.error_code:  # None before version 3, where whoever may not ask gets an empty list
+    if response.error_code:  # before version 3 whoever may not ask gets an empty list instead
         raise error_for_code(response.error_code, Attempt("describe", "the log directories"))
     return [
         (topic.name, part.partition_index, part.partition_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 
 def _check_topic(name: str) -> str:
@@ -63,6 +63,12 @@ class BackupOptions(Options):
     source_cluster_id: str | None = Field(
         None, title="Cluster label", description="A name for the source cluster, kept in the point beside its id."
     )
+
+    @model_validator(mode="after")
+    def _internal_topics_are_asked_for(self) -> BackupOptions:
+        if self.internal_topics and not self.include_internal_topics:
+            raise ValueError("internal_topics needs include_internal_topics: true")
+        return self
 
 
 class RestoreOptions(Options):

@@ -64,11 +64,15 @@ def _spec(topic: TopicCopy) -> NewTopicSpec:
 
 
 def _topic_ids(plan: RestorePlan, admin: Admin) -> Mapping[str, str]:
+    """The targets' ids. Brokers lag behind one another: the one that is asked may not know a new topic yet."""
     names = [topic.target for topic in plan.topics]
-    ids = {topic.name: topic.topic_id for topic in admin.describe_topics(names)}
-    missing = sorted(set(names) - ids.keys())
-    if missing:
-        raise BrokerUnavailableError(f"The topics {', '.join(missing)} were created and do not show up.")
+    ids: dict[str, str] = {}
+
+    def are_known() -> bool:
+        ids.update({topic.name: topic.topic_id for topic in admin.describe_topics(names)})
+        return set(names) <= ids.keys()
+
+    admin.await_that(are_known, f"The topics {', '.join(names)} were created and do not all show up.")
     return ids
 
 

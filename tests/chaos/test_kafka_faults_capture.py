@@ -200,7 +200,7 @@ def test_a_first_backup_whose_only_partition_fails_makes_no_point(kafka: KafkaCl
     producing.produce(kafka.bootstrap, topic_name, [OutRecord(b"k", b"v" * 50)] * 10, records_per_batch=10)
     _flip_a_byte_of_the_last_batch(kafka, topic_name)
 
-    with pytest.raises(KafkaBackupError, match="Nothing was captured: .*CRC"):
+    with pytest.raises(KafkaBackupError, match=r"Nothing was captured: .*CRC"):
         Backups(bootstrap_servers=kafka.bootstrap_servers).back_up([topic_name])
 
 

@@ -68,7 +68,7 @@ def _leader(admin: Admin, topic: str, partition: int = 0) -> int:
 
 
 class _AtNth:
-    """Runs the fault at the n-th stored data object, of which each holds one frame of 4 MiB, or at the n-th acknowledged batch."""
+    """Runs the fault at the n-th stored data object (one frame of 4 MiB each), or at the n-th acknowledged batch."""
 
     def __init__(self, number: int, fault: Callable[[], object]) -> None:
         self._left = number
@@ -201,16 +201,15 @@ def _await_alone_in_sync(admin: Admin, topic: str, leader: int) -> None:
         time.sleep(0.1)  # the controller tells nobody when it shrinks the in-sync replicas
 
 
-def test_whichever_broker_dies_the_others_answer_an_administrator_who_knew_it(
+def test_a_broker_that_dies_leaves_an_administrator_who_knew_it_with_the_others(
     cluster: KafkaCluster, topic_name: str
 ) -> None:
     producing.create_topic(cluster.bootstrap, topic_name, replicas=3)
-    for node in cluster.node_ids:
-        with Admin(cluster.bootstrap_servers) as admin:
-            before = admin.topic_configs([topic_name])
-            cluster.kill(node)
-            try:
-                assert before == admin.topic_configs([topic_name])
-                assert [topic_name] == [topic.name for topic in admin.describe_topics([topic_name])]
-            finally:
-                cluster.start(node)
+    with Admin(cluster.bootstrap_servers) as admin:
+        before = admin.topic_configs([topic_name])
+        cluster.kill(1)
+        try:
+            assert before == admin.topic_configs([topic_name])
+            assert [topic_name] == [topic.name for topic in admin.describe_topics([topic_name])]
+        finally:
+            cluster.start(1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from kafka.protocol.admin import DescribeLogDirsRequest, DescribeLogDirsResponse
-from kafka.protocol.consumer import FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse
+from kafka.protocol.consumer import FetchResponse, ListOffsetsRequest, ListOffsetsResponse
 from kafka.protocol.metadata import ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse
 from kafka.protocol.producer import (
     InitProducerIdRequest,
@@ -188,7 +188,7 @@ def test_describe_log_dirs(version: int) -> None:
         throttle_time_ms=0, error_code=31, results=[result(error_code=0, log_dir="/d", topics=[topic])]
     )
     read = _received(response, version)
-    assert (31 if version >= 3 else None) == read.error_code
+    assert (31 if version >= 3 else 0) == read.error_code
     [folder] = read.results
     assert (0, "orders-ü") == (folder.error_code, folder.topics[0].name)
     assert (3, 1 << 40) == (

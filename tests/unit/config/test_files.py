@@ -91,7 +91,7 @@ def test_every_file_can_be_used_to_find_the_repository(tmp_path: Path) -> None:
         ("backup", "start_offset: earliest"),
         ("backup", "max_concurrent_partitions: 8"),
         ("backup", "include_internal_topics: true"),
-        ("backup", "internal_topics: [__consumer_offsets]"),
+        ("backup", "include_internal_topics: true\n  internal_topics: [__consumer_offsets]"),
         ("backup", "source_cluster_id: prod"),
         ("backup", "continuous: false"),
         ("restore", "source_partitions: [0, 2]"),
