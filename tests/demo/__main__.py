@@ -53,7 +53,8 @@ restore:
 
 def main() -> int:
     """The whole demo. Returns an exit code; a missing tool is one sentence."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT unless told otherwise
+        signal.signal(number, _interrupt)
     try:
         require_tools("4.3.1")
         shutil.rmtree(FOLDER, ignore_errors=True)

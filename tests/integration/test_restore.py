@@ -280,9 +280,12 @@ def test_with_validate_settings_that_differ_refuse_the_restore_and_equal_ones_do
 
 
 def _source_of_old_and_new(kafka: KafkaCluster, topic: str, admin: Admin) -> None:
-    """Two batches in one segment, which the broker keeps for the younger: the older alone would be deleted."""
+    """Two batches in one segment, which the broker keeps for the younger: the older alone would be deleted.
+
+    Less than seven days apart, or the broker begins another segment between them (`segment.ms` goes by record time).
+    """
     producing.create_topic(kafka.bootstrap, topic)
-    records = [*_numbered(5, age_ms=11 * DAY_MS), *_numbered(5, 5)]
+    records = [*_numbered(5, age_ms=2 * DAY_MS), *_numbered(5, 5)]
     producing.produce(kafka.bootstrap, topic, records, records_per_batch=5)
     admin.alter_topic_configs(topic, to_set={"retention.ms": str(HOUR_MS)}, to_delete=())
 
