@@ -42,7 +42,7 @@ def capture_bin(
     sink = ObjectSink(repository.store, plan)
     ranges: list[CapturedRange] = []
     failures: list[CaptureFailure] = []
-    with Cluster(connection) as cluster:
+    with Cluster(connection, stop=stop) as cluster:
         for index in plan.bins[bin_number]:
             capture = _PartitionCapture(plan.partitions[index], sink, repository.now_ms, progress)
             try:

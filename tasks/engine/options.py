@@ -44,7 +44,7 @@ class BackupOptions(Options):
         ge=1 << 10,
         le=1 << 30,
         title="Segment size",
-        description="Log bytes after which a data object ends; every worker holds one object in memory.",
+        description="Log bytes after which a data object ends, with the 4 MiB frame that reaches them.",
     )
     segment_max_records: int | None = Field(
         None, ge=1, title="Segment records", description="Records after which a data object ends, if given."

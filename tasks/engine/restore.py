@@ -19,7 +19,7 @@ from tasks.engine.replay import replay_bin
 from tasks.engine.restore_plan import RestoreRequest, RestoreSource, draft_restore, look_at_target, read_source
 from tasks.engine.target_topics import prepare_targets
 from tasks.engine.verify import Mismatch, verify_counts
-from tasks.model.errors import RefusedError
+from tasks.model.errors import ConfigError, RefusedError
 from tasks.repository.entries import PointEntry
 from tasks.repository.leases import acquire, kept
 from tasks.repository.names import restore_lease_key
@@ -75,6 +75,8 @@ def restore(
 
     After any other error the topics stay staged as they are: nothing restored is ever finalized half-checked.
     """
+    if request.options.dry_run:
+        raise ConfigError("dry_run asks for a preview, not for a restore.")
     store, set_name = repository.store, reference.set_name
     point = repository.point(reference)
     lease = acquire(store, restore_lease_key(request.restore), stop=stop)
