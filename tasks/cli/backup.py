@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.cli.exit_codes import INCOMPLETE, OK
-from tasks.cli.figures import duration_text, size_text, table_text, time_text
+from tasks.cli.figures import duration_text, point_notes, size_text, table_text
 from tasks.cli.options import tell_notes
 from tasks.cli.progress_bars import LateBar
 from tasks.cli.session import Session, now_ms
@@ -16,9 +17,17 @@ from tasks.cli.session import Session, now_ms
 if TYPE_CHECKING:
     from tasks.config.models import StorageSection
     from tasks.engine.plan import SnapshotRequest
-    from tasks.repository.entries import PartitionNote, PointEntry
+    from tasks.repository.entries import PointEntry
     from tasks.repository.plans import Plan
     from tasks.repository.repository import Repository
+
+
+class GroupNotes(NamedTuple):
+    """What there is to say of the groups of a point: positions that were asked for and are not in it, and groups of a
+    kind whose positions cannot be read."""
+
+    failures: tuple[str, ...] = ()
+    not_covered: tuple[str, ...] = ()
 
 
 def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
@@ -68,6 +77,7 @@ def _snapshot(current: Session, repository: Repository, request: SnapshotRequest
     from tasks.engine.backup import snapshot
 
     started = time.monotonic()
+    current.is_gentle = True
     with ExitStack() as stack:
         tell = LateBar(stack)
 
@@ -88,8 +98,31 @@ def _snapshot(current: Session, repository: Repository, request: SnapshotRequest
             waiting=waiting,
             progress=tell,
         )
-    _show_point(current, point, time.monotonic() - started, config)
-    return OK if point.status == "complete" else INCOMPLETE
+    groups = group_notes(repository, point)
+    _show_point(current, point, groups, time.monotonic() - started, config)
+    return code_of(point, groups)
+
+
+def code_of(point: PointEntry, groups: GroupNotes) -> int:
+    """Gaps, partitions that failed and missing positions leave a backup incomplete; trimmed ranges do not."""
+    return OK if point.status == "complete" and not groups.failures else INCOMPLETE
+
+
+def group_notes(repository: Repository, point: PointEntry) -> GroupNotes:
+    """By what the point says, and by its state object, read back."""
+    from tasks.model.errors import KafkaBackupError
+    from tasks.repository.state_objects import GroupsState, read_state
+
+    if point.groups_failure is not None:
+        return GroupNotes((f"group positions are not in this point: {point.groups_failure}",))
+    if point.groups is None:
+        return GroupNotes()
+    try:
+        state = read_state(repository.store, point.groups, GroupsState)
+    except KafkaBackupError as error:  # the point stands, and is to be reported
+        return GroupNotes((f"group positions cannot be read back: {error}",))
+    failures = (f"group {one.group} is not in this point: {one.failure}" for one in state.groups if one.failure)
+    return GroupNotes(tuple(failures), state.not_covered)
 
 
 def _show_plan(current: Session, plan: Plan) -> None:
@@ -101,26 +134,20 @@ def _show_plan(current: Session, plan: Plan) -> None:
     current.give({"dry_run": True, "plan": plan.to_json()})
 
 
-def _show_point(current: Session, point: PointEntry, seconds: float, config: Path) -> None:
+def _show_point(current: Session, point: PointEntry, groups: GroupNotes, seconds: float, config: Path) -> None:
+    from tasks.repository.points import format_time
+
     totals = point.totals
     current.show(
-        f"{point.set}@{point.seq}  {time_text(point.time_ms)}  {point.status}\n"
+        f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.status}\n"
         f"{totals.topics} topics, {totals.partitions} partitions, {totals.records:,} records; "
         f"{size_text(totals.log_bytes)} of log in {size_text(totals.stored_bytes)}, {totals.objects} objects, "
         f"{duration_text(seconds)}"
     )
-    for kind, notes in (("trimmed", point.trimmed), ("gap", point.gaps), ("failure", point.failures)):
-        for note in notes:
-            current.show(note_text(kind, note))
-    if point.groups_failure:
-        current.show(f"group positions are not in this point: {point.groups_failure}")
-    current.say(f"next: kafka-backup validate --config {config} --backup-id {point.set}@{point.seq}")
-    current.give({"point": point.to_json(), "seconds": round(seconds, 3)})
-
-
-def note_text(kind: str, note: PartitionNote) -> str:
-    """A gap, a trimmed range or a failure, with its offsets."""
-    place = f"{note.topic}-{note.partition}"
-    if note.first is None or note.next is None:
-        return f"{kind}: {place}: {note.reason}"
-    return f"{kind}: {place}: offsets {note.first} to {note.next - 1}: {note.reason}"
+    for text in (*point_notes(point), *groups.failures, *(f"not covered: {name}" for name in groups.not_covered)):
+        current.show(text)
+    current.say(
+        f"next: kafka-backup validate --config {shlex.quote(str(config))} --backup-id {point.set}@{point.seq}\n"
+        f'      kafka-backup restore --config restore.yaml, with backup_id: "{point.set}@{point.seq}" in it'
+    )
+    current.give({"point": point.to_json(), "groups": groups._asdict(), "seconds": round(seconds, 3)})

@@ -1,9 +1,12 @@
-"""Numbers, times and tables as people read them."""
+"""Numbers, offsets and tables as people read them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.repository.entries import PartitionNote, PointEntry
 
 
 def size_text(count: float) -> str:
@@ -13,13 +16,6 @@ def size_text(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
-
-
-def time_text(time_ms: int) -> str:
-    """A point's time as `--backup-id` takes it: UTC, to the millisecond where there is a fraction."""
-    moment = datetime.fromtimestamp(time_ms // 1000, UTC)
-    fraction = f".{time_ms % 1000:03d}" if time_ms % 1000 else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
 def duration_text(seconds: float) -> str:
@@ -44,3 +40,18 @@ def table_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         for line in [list(head), *cells]
     ]
     return "\n".join(lines)
+
+
+def point_notes(point: PointEntry) -> Iterator[str]:
+    """What this point's run has to say of single partitions: trimmed ranges, gaps, failures."""
+    for kind, notes in (("trimmed", point.trimmed), ("gap", point.gaps), ("failure", point.failures)):
+        for note in notes:
+            yield note_text(kind, note)
+
+
+def note_text(kind: str, note: PartitionNote) -> str:
+    """A gap, a trimmed range or a failure, with its offsets: both ends are in it."""
+    place = f"{note.topic}-{note.partition}"
+    if note.first is None or note.next is None:
+        return f"{kind}: {place}: {note.reason}"
+    return f"{kind}: {place}: offsets {note.first} to {note.next - 1}: {note.reason}"

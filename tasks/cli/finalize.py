@@ -23,7 +23,9 @@ def run_finalize(current: Session, restore: str, config: Path) -> int:
     with Admin(connection_options(loaded.file.target).bootstrap_servers) as admin:
         changed = finalize_restore(repository, restore, admin)
     for topic in changed:
-        current.show(f"{topic.target}: {', '.join(topic.deferred)} applied; Kafka may now delete old records.")
+        current.show(
+            f"{topic.target}: {', '.join(topic.deferred) or 'its settings'} applied; Kafka may now delete old records."
+        )
     if not changed:
         current.show(f"Nothing of restore {restore} was waiting.")
     current.give({"restore": restore, "finalized": [topic.target for topic in changed]})

@@ -50,7 +50,7 @@ def list_points(
 ) -> None:
     """List backup sets and their restore points."""
     with session(is_json=as_json, is_verbose=verbose) as current:
-        from tasks.cli.points import run_list
+        from tasks.cli.list_points import run_list
 
         repository, _ = open_repository(current, config, storage)
         raise SystemExit(run_list(current, repository, restores=restores))
@@ -66,7 +66,7 @@ def describe(
 ) -> None:
     """Show one restore point: partitions, offsets, gaps, groups, sizes."""
     with session(is_json=as_json, is_verbose=verbose) as current:
-        from tasks.cli.points import run_describe
+        from tasks.cli.describe import run_describe
 
         repository, named = open_repository(current, config, storage)
         raise SystemExit(run_describe(current, repository, backup_id or named))
@@ -129,9 +129,11 @@ def finalize(
 
 
 def _add_later(name: str) -> None:
-    @app.command(name=name, hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-    def later() -> None:
-        with session(is_json=False, is_verbose=False):
+    anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+    @app.command(name=name, hidden=True, add_help_option=False, context_settings=anything)
+    def later(context: typer.Context) -> None:
+        with session(is_json="--json" in context.args, is_verbose=False):
             raise UnsupportedError(f"`kafka-backup {name}` is not available yet.")
 
 

@@ -11,6 +11,7 @@ from tasks.cli.session import Session, now_ms
 from tasks.model.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tasks.repository.entries import PointEntry
     from tasks.repository.repository import Repository
 
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.", show_default=False)]
@@ -44,6 +45,19 @@ def open_repository(current: Session, config: Path | None, storage: str | None) 
     loaded = load_repository(config)
     tell_notes(current, loaded.notes)
     return Repository.open(store_of(loaded.file.storage), now_ms), loaded.file.backup_id
+
+
+def chosen_point(current: Session, repository: Repository, backup_id: str | None) -> PointEntry:
+    """The point that was asked for; says which one a bare set's name came to."""
+    from tasks.repository.points import PointReference, format_time
+
+    if backup_id is None:
+        raise ConfigError("Name what is meant: --backup-id SET, SET@NUMBER or SET@TIME.")
+    reference = PointReference.parse(backup_id)
+    point = repository.point(reference)
+    if reference.seq is None:
+        current.say(f"{backup_id} is {point.set}@{point.seq} of {format_time(point.time_ms)}, {point.status}.")
+    return point
 
 
 def tell_notes(current: Session, notes: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from contextlib import ExitStack
@@ -11,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks.cli.exit_codes import FAILED, INCOMPLETE, OK
 from tasks.cli.figures import duration_text, size_text, table_text
-from tasks.cli.options import tell_notes
-from tasks.cli.points import chosen_point
+from tasks.cli.options import chosen_point, tell_notes
 from tasks.cli.progress_bars import LateBar
 from tasks.cli.session import Session, now_ms
 from tasks.model.errors import ConfigError
@@ -93,10 +93,6 @@ def _show_preview(current: Session, preview: Preview) -> None:
         for copy in plan.partitions
     ]
     current.show(table_text(("FROM", "TO", "RECORDS", "LOG"), rows))
-    _tell_findings(current, preview)
-
-
-def _tell_findings(current: Session, preview: Preview) -> None:
     for finding in preview.findings:
         current.say(str(finding))
 
@@ -107,11 +103,14 @@ def _restore(current: Session, repository: Repository, backup_id: str, request: 
 
     started = time.monotonic()
     point = chosen_point(current, repository, backup_id)
+    current.is_gentle = True
     with ExitStack() as stack:
         bar = LateBar(stack)
 
         def previewed(preview: Preview) -> None:
-            _tell_findings(current, preview)
+            for finding in preview.findings:
+                if finding.level != "error":  # errors are the message of the refusal that follows
+                    current.say(str(finding))
             bar.begin("restoring", sum(copy.log_bytes for copy in preview.plan.partitions))
 
         result = restore(
@@ -123,13 +122,19 @@ def _restore(current: Session, repository: Repository, backup_id: str, request: 
             previewed=previewed,
             progress=bar,
         )
-    _show_result(current, result, time.monotonic() - started, config)
+    show_result(current, result, time.monotonic() - started, config)
+    return code_of(result)
+
+
+def code_of(result: RestoreResult) -> int:
+    """A target that is not what was asked for is a failure; positions that could not be written leave it incomplete."""
     if result.mismatches:
         return FAILED
     return INCOMPLETE if any(position.failure for position in result.positions) else OK
 
 
-def _show_result(current: Session, result: RestoreResult, seconds: float, config: Path) -> None:
+def show_result(current: Session, result: RestoreResult, seconds: float, config: Path) -> None:
+    """Print the verdict, what is wrong, the positions, and what waits for `finalize`."""
     plan = result.plan
     records = sum(copy.records for copy in plan.partitions)
     log_bytes = sum(copy.log_bytes for copy in plan.partitions)
@@ -145,7 +150,7 @@ def _show_result(current: Session, result: RestoreResult, seconds: float, config
     if result.deferred:
         current.show(
             f"to finalize: {', '.join(result.deferred)} keep unlimited retention until "
-            f"`kafka-backup finalize {plan.restore} --config {config}`"
+            f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}`"
         )
     current.give(
         {
@@ -155,7 +160,7 @@ def _show_result(current: Session, result: RestoreResult, seconds: float, config
             "findings": [asdict(finding) for finding in result.findings],
             "mismatches": [{"target": str(one.target), "message": one.message} for one in result.mismatches],
             "positions": [asdict(position) for position in result.positions],
-            "positions_written": result.positions_written,
+            "positions_written": result.positions_written and not result.mismatches,
             "to_finalize": list(result.deferred),
             "seconds": round(seconds, 3),
         }

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import NoReturn
+from functools import partial
+from typing import NoReturn, TextIO
 
 from tasks.cli.exit_codes import INTERRUPTED, exit_code_of
-from tasks.model.errors import KafkaBackupError
+from tasks.cli.signals import STDERR, end_at_once, heard, tell
+from tasks.model.errors import InterruptedRunError, KafkaBackupError
+
+_VISIBLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+"""Group names and metadata are any text: what would move the cursor or colour the terminal is shown instead."""
 
 
 def now_ms() -> int:
@@ -26,43 +32,63 @@ def now_ms() -> int:
 
 @dataclass
 class Session:
-    """One run of the command. Results go to stdout, as text or as one JSON document; talk goes to stderr."""
+    """One run of the command. Results go to stdout, as text or as one JSON document; talk goes to stderr.
+
+    A command that looks at `stop` and can end in good order sets `is_gentle` before it begins: then the first SIGINT or
+    SIGTERM only sets `stop`. Otherwise, and the second time, the process ends at once.
+    """
 
     is_json: bool
     is_verbose: bool
     stop: threading.Event = field(default_factory=threading.Event)
+    is_gentle: bool = False
+    is_asked_to_stop: bool = False
 
     def say(self, text: str) -> None:
-        """Talk: progress, notes, hints."""
-        print(text, file=sys.stderr, flush=True)
+        """Talk: progress, notes, hints. A run does not fail because nobody can hear it."""
+        with suppress(KafkaBackupError):
+            _print(text.translate(_VISIBLE), sys.stderr)
 
     def show(self, text: str) -> None:
-        """A result for people; silent with `--json`."""
+        """A result for people; silent with `--json`. Raises `KafkaBackupError` when it cannot be written."""
         if not self.is_json:
-            print(text, flush=True)
+            _print(text.translate(_VISIBLE), sys.stdout)
 
     def give(self, document: object) -> None:
-        """The result for programs; silent without `--json`."""
+        """The result for programs; silent without `--json`. Raises `KafkaBackupError` when it cannot be written."""
         if self.is_json:
-            print(json.dumps(document, ensure_ascii=False, indent=2, default=str), flush=True)
+            _print(json.dumps(document, indent=2), sys.stdout)
 
 
 @contextmanager
 def session(*, is_json: bool, is_verbose: bool) -> Iterator[Session]:
-    """Run a command's body: signals set `stop`, every error becomes one sentence and its exit code."""
+    """Run a command's body: signals are heard, every error becomes one message and its exit code."""
     current = Session(is_json, is_verbose)
     logging.basicConfig(level=logging.DEBUG if is_verbose else logging.CRITICAL, stream=sys.stderr)
-    _catch_signals(current)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # no name that a terminal cannot show fails a command
+    with heard(partial(_on_signal, current)):
+        try:
+            yield current
+        except KafkaBackupError as error:
+            _fail(current, error, str(error))
+        except Exception as error:
+            _fail(current, error, f"Unexpected {type(error).__name__}; run it with -v for the traceback.")
+
+
+def _print(text: str, stream: TextIO | None) -> None:
+    """Print a line. Once its reader has gone it goes nowhere, and the exit code alone tells what came of the command.
+
+    Raises `KafkaBackupError` when it cannot be written for another reason.
+    """
+    if stream is None:  # closed before the command began
+        return
     try:
-        yield current
-    except BrokenPipeError:
-        _end_quietly()
-    except KafkaBackupError as error:
-        _fail(current, error, str(error))
-    except KeyboardInterrupt as error:
-        _fail(current, error, "Interrupted.")
-    except Exception as error:
-        _fail(current, error, f"Unexpected {type(error).__name__}; run it with -v for the details.")
+        print(text, file=stream, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the exit would try, and complain, once more
+        if not isinstance(error, BrokenPipeError):
+            raise KafkaBackupError(f"The result could not be written: {error.strerror}.") from None
 
 
 def _fail(current: Session, error: BaseException, message: str) -> NoReturn:
@@ -70,25 +96,21 @@ def _fail(current: Session, error: BaseException, message: str) -> NoReturn:
     if current.is_verbose:
         traceback.print_exception(error)
     current.say(f"kafka-backup: {message}")
-    current.give({"error": {"type": type(error).__name__, "message": message, "exit_code": code}})
+    with suppress(KafkaBackupError):
+        current.give(_error_document(type(error), message, code))
     raise SystemExit(code) from None
 
 
-def _end_quietly() -> NoReturn:
-    """Whoever read our output has gone. Python would complain once more when it flushes at exit."""
-    sys.stdout = None
-    raise SystemExit(0)
+def _error_document(kind: type[BaseException], message: str, code: int) -> dict[str, object]:
+    return {"error": {"type": kind.__name__, "message": message, "exit_code": code}}
 
 
-def _catch_signals(current: Session) -> None:
-    """The first SIGINT or SIGTERM asks to stop; a second one ends the process at once."""
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if current.stop.is_set():
-            raise SystemExit(INTERRUPTED)
+def _on_signal(current: Session, number: signal.Signals) -> None:
+    if current.is_gentle and not current.is_asked_to_stop:
+        current.is_asked_to_stop = True
         current.stop.set()
-        current.say(f"{signal.Signals(number).name}: stopping; once more ends at once.")
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, on_signal)
+        tell(STDERR, f"{number.name}: stopping; once more ends at once.\n")
+        return
+    document = _error_document(InterruptedRunError, "Interrupted.", INTERRUPTED)
+    stdout = f"{json.dumps(document, indent=2)}\n" if current.is_json else ""
+    end_at_once(INTERRUPTED, stdout=stdout, stderr="kafka-backup: Interrupted.\n")

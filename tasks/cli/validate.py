@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tasks.cli.exit_codes import DAMAGED, OK
 from tasks.cli.figures import duration_text, size_text
-from tasks.cli.points import chosen_point
+from tasks.cli.options import chosen_point
 from tasks.cli.progress_bars import progress_bar
 from tasks.cli.session import Session
 
@@ -25,6 +25,7 @@ def run_validate(
 
     started = time.monotonic()
     point = chosen_point(current, repository, backup_id)
+    current.is_gentle = True
     total_bytes = point.totals.log_bytes if level == "full" else 0
     with progress_bar("validating", total_bytes) as progress:
         result = validate(
@@ -48,6 +49,7 @@ def run_validate(
             "checked_objects": result.checked_objects,
             "checked_bytes": result.checked_bytes,
             "checked_records": result.checked_records,
+            "is_pinned": result.is_pinned,
         }
     )
     return DAMAGED if result.findings else OK

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from tasks.broker.admin import Admin
 from tasks.repository.leases import acquire, kept
 from tasks.repository.names import capture_lease_key
 from tasks.store.local import LocalStore
 from tests.support.kafka import KafkaCluster
+from tests.support.positions import commit_positions, group_member
 from tests.support.producing import OutRecord, create_topic, produce
 from tests.support.reading import read_all
 
@@ -38,6 +40,11 @@ class Shell:
             f'mode: restore\nbackup_id: "first-backup-orders"\ntarget:\n  bootstrap_servers: ["{bootstrap}"]\n{storage}'
             f"restore:\n  topic_mapping: {{{topic}: {topic}-restored}}\n  consumer_group_strategy: header-based\n"
         )
+
+    def set_restore_option(self, line: str) -> None:
+        """One more line for the section `restore` of restore.yaml."""
+        path = self.folder / "restore.yaml"
+        path.write_text(path.read_text().replace("restore:\n", f"restore:\n  {line}\n", 1))
 
     def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run the command; its exit code must be `code`."""
@@ -112,17 +119,16 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(shell: Shell) -> None:
 @pytest.mark.kafka
 def test_deferred_retention_waits_for_finalize_and_is_listed_until_then(shell: Shell, kafka: KafkaCluster) -> None:
     shell.run("backup", "--config", "backup.yaml")
-    file = (shell.folder / "restore.yaml").read_text().replace("restore:\n", "restore:\n  finalize: defer\n", 1)
-    (shell.folder / "restore.yaml").write_text(file)
+    shell.set_restore_option("finalize: defer")
     restored = shell.document("restore", "--config", "restore.yaml")
     assert [f"{shell.topic}-restored"] == restored["to_finalize"]
 
     [waiting] = shell.document("list", "--config", "backup.yaml", "--restores")["restores"]
-    assert [f"{shell.topic}-restored"] == waiting["to_finalize"]
+    assert ("deferred", [f"{shell.topic}-restored"]) == (waiting["state"], waiting["to_finalize"])
 
     shell.run("finalize", restored["restore"], "--config", "restore.yaml")
     [done] = shell.document("list", "--config", "backup.yaml", "--restores")["restores"]
-    assert ("finalized", []) == (done["done"], done["to_finalize"])
+    assert ("finalized", []) == (done["state"], done["to_finalize"])
     assert "Nothing" in shell.run("finalize", restored["restore"], "--config", "restore.yaml").stdout
 
 
@@ -135,13 +141,54 @@ def test_a_target_that_is_not_empty_is_refused_and_purging_it_has_to_be_confirme
 
     refused = shell.run("restore", "--config", "restore.yaml", code=3)
     assert "is not empty" in refused.stderr
+    assert ["kafka-backup: The restore was refused"] == [
+        line.partition(" and nothing")[0] for line in refused.stderr.splitlines() if "is not empty" in line
+    ]
 
-    file = (shell.folder / "restore.yaml").read_text().replace("restore:\n", "restore:\n  purge_topics: true\n", 1)
-    (shell.folder / "restore.yaml").write_text(file)
+    shell.set_restore_option("purge_topics: true")
     assert "--yes" in shell.run("restore", "--config", "restore.yaml", code=2).stderr
 
     shell.run("restore", "--config", "restore.yaml", "--yes")
     assert 100 == len(read_all(kafka.bootstrap, f"{shell.topic}-restored"))
+
+
+@pytest.mark.kafka
+def test_positions_are_reported_and_written_only_when_asked_for_and_to_a_group_that_is_at_rest(
+    shell: Shell, kafka: KafkaCluster
+) -> None:
+    group = f"{shell.topic}-group"
+    commit_positions(kafka.bootstrap, group, shell.topic, {0: 40})
+    shell.run("backup", "--config", "backup.yaml")
+    shell.set_restore_option(f"consumer_groups: [{group}]")
+    assert (False, [(group, 40, None)]) == _positions(shell.document("restore", "--config", "restore.yaml"))
+
+    shell.set_restore_option("reset_consumer_offsets: true")
+    shell.set_restore_option("purge_topics: true")
+    with group_member(kafka.bootstrap, group, shell.topic):
+        error = shell.document("restore", "--config", "restore.yaml", "--yes", code=3)["error"]
+    assert "RefusedError" == error["type"]
+    assert f"{group}: the group has 1 active members" in error["message"]
+
+    written, [(name, offset, failure)] = _positions(shell.document("restore", "--config", "restore.yaml", "--yes"))
+    # A purged topic keeps its offsets: its hundred records begin at 100.
+    assert (True, group, 140, None) == (written, name, offset, failure)
+
+
+def _positions(restored: dict[str, Any]) -> tuple[bool, list[tuple[str, int, str | None]]]:
+    positions = [(one["group"], one["target_offset"], one["failure"]) for one in restored["positions"]]
+    return restored["positions_written"], positions
+
+
+@pytest.mark.kafka
+def test_a_file_that_asks_for_a_dry_run_changes_nothing(shell: Shell, kafka: KafkaCluster) -> None:
+    shell.run("backup", "--config", "backup.yaml")
+    shell.set_restore_option("dry_run: true")
+    previewed = shell.document("restore", "--config", "restore.yaml")
+
+    assert {"plan", "findings"} == previewed.keys()
+    with Admin([kafka.bootstrap]) as admin:
+        assert [] == admin.describe_topics([f"{shell.topic}-restored"])
+    assert [] == shell.document("list", "--config", "backup.yaml", "--restores")["restores"]
 
 
 @pytest.mark.kafka
@@ -173,6 +220,10 @@ def test_mistakes_end_with_one_sentence_and_their_code(tmp_path: Path) -> None:
 
     assert "There is no" in shell.run("list", "--config", "backup.yaml", code=10).stderr
     assert "No such file" in shell.run("backup", "--config", "none.yaml", code=2).stderr
+    (tmp_path / "typo.yaml").write_text((tmp_path / "backup.yaml").read_text().replace("backup_id", "bakup_id"))
+    typo = shell.run("backup", "--config", "typo.yaml", code=2).stderr
+    assert "typo.yaml:2: unknown key 'bakup_id'" in typo
+    assert "did you mean 'backup_id'?" in typo
     assert "Name the repository" in shell.run("list", code=2).stderr
     assert "use quick or full" in shell.run("validate", "--config", "backup.yaml", "--level", "sample", code=2).stderr
     error = shell.document("list", "--config", "backup.yaml", code=10)["error"]

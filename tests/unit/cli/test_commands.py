@@ -1,0 +1,145 @@
+"""The commands that only read, on a repository in a folder; and the commands that are not here yet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from typer.testing import CliRunner
+
+from tasks.cli.backup import GroupNotes, code_of, group_notes
+from tasks.cli.main import LATER, app
+from tasks.repository.entries import PointEntry
+from tasks.repository.repository import Repository
+from tasks.repository.state_objects import GroupsState, GroupState, write_state
+from tasks.store.local import LocalStore
+from tests.support.made_backup import SET, back_up, make_repository
+from tests.support.made_logs import many_logs
+
+
+class Made(NamedTuple):
+    """A repository in a folder with one point, and the arguments that name it."""
+
+    folder: Path
+    repository: Repository
+    point: PointEntry
+    storage: tuple[str, str]
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """stdout of a command; its exit code must be `code`."""
+        done = CliRunner().invoke(app, [arguments[0], *self.storage, *arguments[1:]])
+        assert code == done.exit_code, done.output
+        return done.stdout
+
+    def document(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """The same with `--json`."""
+        value: dict[str, Any] = json.loads(self.run(*arguments, "--json", code=code))
+        return value
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """A fresh one for each test: some damage it."""
+    repository = make_repository(LocalStore(tmp_path, create=True))
+    return Made(tmp_path, repository, back_up(repository, many_logs()), ("--storage", f"file://{tmp_path}"))
+
+
+def test_list_shows_every_point_with_its_figures(made: Made) -> None:
+    listed = made.document("list")
+
+    assert {"repository_id", "sets"} == listed.keys()
+    [point] = listed["sets"][SET]["points"]
+    assert (1, "snapshot", "gaps") == (point["seq"], point["point_kind"], point["status"])
+    assert made.point.totals.to_json() == point["totals"]
+    assert f"{SET}@1" in made.run("list")
+    assert {"restores": []} == made.document("list", "--restores")
+
+
+def test_describe_has_every_partition_setting_gap_and_group(made: Made) -> None:
+    described = made.document("describe", "--backup-id", SET)
+
+    assert {"point", "partitions", "topics", "groups"} == described.keys()
+    assert made.point.totals.partitions == len(described["partitions"])
+    assert len(made.point.gaps) == len(described["point"]["gaps"]) > 0
+    shown = made.run("describe", "--backup-id", f"{SET}@1")
+    assert "gap: " in shown
+    assert "groups: billing (" in shown
+    assert "orders 1" in shown.split("settings of their own: ")[1]
+
+
+@pytest.mark.parametrize("level", ["quick", "full"])
+def test_an_intact_point_validates(made: Made, level: str) -> None:
+    validated = made.document("validate", "--backup-id", SET, "--level", level)
+
+    assert (f"{SET}@1", level, [], True) == tuple(validated[key] for key in ("point", "level", "findings", "is_pinned"))
+
+
+def test_damage_has_its_own_code_and_is_named_in_json(made: Made) -> None:
+    data = next(made.folder.glob("data/**/*.log.zst"))
+    stored = bytearray(data.read_bytes())
+    stored[20] ^= 1
+    data.write_bytes(stored)
+
+    findings = made.document("validate", "--backup-id", SET, code=20)["findings"]
+    assert data.name in findings[0]["object"]
+    assert all({"object", "topic", "partition", "first", "next", "message"} == one.keys() for one in findings)
+
+
+def test_levels_that_are_not_here_are_refused(made: Made) -> None:
+    assert "UnsupportedError" == made.document("validate", "--level", "sample", code=2)["error"]["type"]
+
+
+def test_a_point_that_is_not_there_has_its_own_code(made: Made) -> None:
+    assert "NotFoundError" == made.document("describe", "--backup-id", f"{SET}@7", code=10)["error"]["type"]
+
+
+def test_no_command_that_reads_writes_to_the_repository(made: Made) -> None:
+    before = {path for path in made.folder.rglob("*") if path.is_file() and "pins" not in path.parts}
+    for arguments in (("list",), ("list", "--restores"), ("describe", "--backup-id", SET), ("list", "--json")):
+        made.run(*arguments)
+
+    assert before == {path for path in made.folder.rglob("*") if path.is_file() and "pins" not in path.parts}
+
+
+@pytest.mark.parametrize("name", LATER)
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("plan", "--config", "x.yaml", "-v")])
+def test_a_command_that_is_not_here_yet_is_refused_whatever_follows(name: str, arguments: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, [name, *arguments])
+
+    assert (2, f"kafka-backup: `kafka-backup {name}` is not available yet.\n") == (done.exit_code, done.output)
+
+
+def test_commands_that_are_not_here_yet_are_not_offered() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    offered = {line.split()[0] for line in shown.split("Commands:")[1].splitlines() if line.strip()}
+
+    assert set() == offered & set(LATER)
+    assert {"backup", "list", "describe", "validate", "validate-restore", "restore", "finalize"} <= offered
+
+
+def test_group_positions_that_were_asked_for_and_are_missing_are_failures(made: Made) -> None:
+    refused = made.point.model_copy(update={"groups": None, "groups_failure": "not authorized"})
+    not_asked = made.point.model_copy(update={"groups": None})
+    gone = GroupState(group="lost", group_type="classic", state="Empty", failure="coordinator not available")
+    state = GroupsState(groups=(gone,), not_covered=("carts (share group)",))
+    one_failed = made.point.model_copy(
+        update={"groups": write_state(made.repository.store, SET, made.point.run, state, newest=None)}
+    )
+
+    assert GroupNotes() == group_notes(made.repository, made.point) == group_notes(made.repository, not_asked)
+    assert GroupNotes(("group positions are not in this point: not authorized",)) == group_notes(
+        made.repository, refused
+    )
+    assert GroupNotes(
+        ("group lost is not in this point: coordinator not available",), ("carts (share group)",)
+    ) == group_notes(made.repository, one_failed)
+
+
+def test_a_backup_ends_well_only_when_all_that_was_asked_for_is_in_it(made: Made) -> None:
+    complete = made.point.model_copy(update={"status": "complete"})
+    partial = made.point.model_copy(update={"status": "partial"})
+
+    assert [0, 3, 3] == [code_of(point, GroupNotes()) for point in (complete, made.point, partial)]
+    assert [3, 0] == [code_of(complete, notes) for notes in (GroupNotes(("lost",)), GroupNotes((), ("a share group",)))]

@@ -1,0 +1,100 @@
+"""What a restore came to, as a script and as a person learn it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks.cli.restore import code_of, show_result
+from tasks.cli.session import Session
+from tasks.engine.positions import TranslatedPosition
+from tasks.engine.restore import RestoreResult
+from tasks.engine.verify import Mismatch
+from tasks.model.partition import Partition
+from tasks.repository.restores import RestorePlan
+
+PLAN = RestorePlan(
+    repository_id="repository",
+    restore="r1",
+    set="orders",
+    point=7,
+    created_ms=1,
+    cluster_id="cluster",
+    options={},
+    regroup_bytes=1,
+    topics=(),
+    partitions=(),
+    bins=(),
+    tool="made",
+)
+
+
+def _result(*, failure: str | None = None, mismatches: int = 0, deferred: tuple[str, ...] = ()) -> RestoreResult:
+    """A result with one written position, that failed for a reason or not."""
+    position = TranslatedPosition(
+        group="billing",
+        source_topic="a",
+        source_partition=0,
+        source_offset=700,
+        target_topic="b",
+        target_partition=0,
+        target_offset=650,
+        metadata="",
+        failure=failure,
+    )
+    return RestoreResult(
+        plan=PLAN,
+        findings=(),
+        mismatches=[Mismatch(Partition("b", "id", 0), "3 records, not 4")] * mismatches,
+        positions=[position],
+        positions_written=True,
+        deferred=deferred,
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (_result(), 0),
+        (_result(deferred=("b",)), 0),
+        (_result(failure="UNKNOWN_MEMBER_ID"), 3),
+        (_result(mismatches=1), 1),
+        (_result(mismatches=1, failure="UNKNOWN_MEMBER_ID"), 1),
+    ],
+)
+def test_a_restore_ends_well_only_when_all_that_was_asked_for_is_there(result: RestoreResult, expected: int) -> None:
+    assert expected == code_of(result)
+
+
+def test_every_mismatch_and_every_failed_position_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    show_result(Session(False, False), _result(failure="UNKNOWN_MEMBER_ID", mismatches=1), 1.0, Path("r.yaml"))
+
+    out = capsys.readouterr().out
+    assert "restore r1 of orders@7: 1 MISMATCHES" in out
+    assert "mismatch: b-0: 3 records, not 4" in out
+    assert "UNKNOWN_MEMBER_ID" in out
+
+
+def test_positions_are_called_written_only_after_a_restore_that_verified(capsys: pytest.CaptureFixture[str]) -> None:
+    show_result(Session(True, False), _result(), 1.0, Path("r.yaml"))
+
+    assert True is json.loads(capsys.readouterr().out)["positions_written"]
+
+
+def test_what_waits_comes_with_the_command_that_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
+    show_result(Session(False, False), _result(deferred=("b",)), 1.0, Path("my files/r.yaml"))
+
+    assert "`kafka-backup finalize r1 --config 'my files/r.yaml'`" in capsys.readouterr().out
+
+
+def test_the_result_for_programs_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    show_result(Session(True, False), _result(failure="UNKNOWN_MEMBER_ID", mismatches=1), 1.0, Path("r.yaml"))
+
+    document = json.loads(capsys.readouterr().out)
+    assert ("orders@7", False, []) == tuple(document[key] for key in ("point", "positions_written", "to_finalize"))
+    assert [{"target": "b-0", "message": "3 records, not 4"}] == document["mismatches"]
+    assert ("billing", 650, "UNKNOWN_MEMBER_ID") == tuple(
+        document["positions"][0][key] for key in ("group", "target_offset", "failure")
+    )
