@@ -1,10 +1,10 @@
-# Each target makes what it needs: a virtual environment in .venv, Kafka's jars in .kafka.
+# Each target makes what it needs: a virtual environment in .venv, Kafka's jars in .kafka, MinIO in .bin.
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest -q
 FAST   := tests/unit tests/contract tests/property tests/golden
 
-.PHONY: install demo test test-fast soak check bench clean
+.PHONY: install servers demo test test-fast soak check bench clean
 
 install: $(VENV)/.installed
 
@@ -14,16 +14,19 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(VENV)/bin/pip install -qq --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+servers: install
+	$(PYTHON) -c 'from tests.support.store_programs import fetch_minio; fetch_minio()'
+
 demo: install
 	$(PYTHON) -m tests.demo
 
-test: install
+test: servers
 	$(PYTEST) tests --ignore=tests/bench -m 'not soak'
 
 test-fast: install
-	$(PYTEST) $(FAST) -m 'not soak and not kafka'
+	$(PYTEST) $(FAST) -m 'not soak and not kafka and not minio'
 
-soak: install
+soak: servers
 	$(PYTEST) tests --ignore=tests/bench
 	KAFKA_VERSION=3.9.1 $(PYTEST) tests/integration tests/chaos
 

@@ -1,34 +1,56 @@
-"""Fixtures that every test may ask for: a real Kafka for the session, and names that no other test uses."""
+"""Fixtures that every test may ask for: real servers for the session, and names that no other test uses."""
 
 from __future__ import annotations
 
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.ambient_aws import no_ambient_aws
 from tests.support.kafka import DEFAULT_VERSION, KafkaCluster, MissingToolError, require_tools
+from tests.support.store_programs import require_minio
+
+if TYPE_CHECKING:
+    from tests.support.object_stores import MinIO
 
 KAFKA_VERSION = os.environ.get("KAFKA_VERSION", DEFAULT_VERSION)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Where no Kafka can be started, tests marked `kafka` are skipped with the reason, and fail in CI."""
-    if item.get_closest_marker("kafka") is None or (reason := _why_no_kafka()) is None:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    """Tests whose servers cannot be started here are skipped with the reason, and fail in CI."""
+    for name, require in _SERVERS.items():
+        if item.get_closest_marker(name) is None or (reason := _why_not(require)) is None:
+            continue
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
 
 
-def _why_no_kafka() -> str | None:
+def _why_not(require: Callable[[], None]) -> str | None:
     try:
-        require_tools(KAFKA_VERSION)
+        require()
     except MissingToolError as error:
         return str(error)
     return None
+
+
+_SERVERS: Mapping[str, Callable[[], None]] = {
+    "kafka": lambda: require_tools(KAFKA_VERSION),
+    "minio": require_minio,
+}
+"""By marker: what raises unless the server can be started."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_ambient_aws() -> Iterator[None]:
+    """No test depends on what this machine knows of AWS."""
+    with no_ambient_aws():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +61,33 @@ def kafka() -> Iterator[KafkaCluster]:
     """
     with KafkaCluster(KAFKA_VERSION) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def minio() -> Iterator[MinIO]:
+    """One MinIO over http for all tests of the session, which use buckets or prefixes of their own."""
+    from tests.support.object_stores import MinIO  # here, since no other test pays for importing boto3
+
+    with MinIO() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _minio_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MinIO, Path]]:
+    from tests.support.certificates import Authority
+    from tests.support.object_stores import MinIO
+
+    authority = Authority(tmp_path_factory.mktemp("minio-authority"))
+    with MinIO(authority=authority) as server:
+        yield server, authority.ca
+
+
+@pytest.fixture
+def minio_tls(_minio_tls: tuple[MinIO, Path], monkeypatch: pytest.MonkeyPatch) -> MinIO:
+    """One MinIO over TLS likewise; the test and the processes it starts trust it."""
+    server, ca = _minio_tls
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(ca))
+    return server
 
 
 @pytest.fixture

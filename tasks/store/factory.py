@@ -11,11 +11,12 @@ from urllib.parse import unquote, urlsplit
 from tasks.model.errors import ConfigError, UnsupportedError
 from tasks.store.keys import check_key
 from tasks.store.protocol import ObjectStore
+from tasks.store.s3_location import S3Location, s3_location
 
 if TYPE_CHECKING:
     from tasks.store.memory import MemoryStore
 
-_NOT_YET = frozenset({"s3", "gs", "gcs", "az", "azure", "abfs", "abfss", "wasb", "wasbs", "http", "https"})
+_NOT_YET = frozenset({"gs", "gcs", "az", "azure", "abfs", "abfss", "wasb", "wasbs", "http", "https"})
 
 _memory_stores: dict[str, MemoryStore] = {}
 _memory_lock = threading.Lock()
@@ -36,11 +37,11 @@ class MemoryLocation:
     name: str
 
 
-StoreLocation = LocalLocation | MemoryLocation
+StoreLocation = LocalLocation | MemoryLocation | S3Location
 
 
 def location_from_url(url: str) -> StoreLocation:
-    """`file:///absolute/path` or `memory://name`.
+    """`file:///absolute/path`, `s3://bucket/prefix` or `memory://name`.
 
     Raises `UnsupportedError` for the schemes of stores that are not here yet, `ConfigError` for anything else. Messages
     name the scheme only, since a URL may hold a secret.
@@ -50,9 +51,11 @@ def location_from_url(url: str) -> StoreLocation:
     except ValueError:
         raise ConfigError("The storage URL cannot be read; write file:///absolute/path.") from None
     if parts.scheme in _NOT_YET:
-        raise UnsupportedError(f"Storage at {parts.scheme}:// is not available yet; use backend filesystem.")
+        raise UnsupportedError(f"Storage at {parts.scheme}:// is not available yet; use s3:// or file://.")
+    if parts.scheme == "s3":
+        return s3_location(parts)
     if parts.scheme not in ("file", "memory"):
-        raise ConfigError("The storage URL must begin with file:// or memory://, as in file:///absolute/path.")
+        raise ConfigError("The storage URL must begin with file://, s3:// or memory://, as in file:///absolute/path.")
     if parts.query or parts.fragment:
         raise ConfigError("The storage URL must not contain ? or #; write them as %3F and %23.")
     if parts.scheme == "memory":
@@ -71,8 +74,8 @@ def _memory_location(name: str, path: str) -> MemoryLocation:
 def open_store(location: StoreLocation, *, create: bool = False) -> ObjectStore:
     """The store at the location; `create` makes a missing folder. It does not retry: see `RetryingStore`.
 
-    Raises `NotFoundError` when the folder is missing, `ConfigError` when the prefix is no key. Each backend is imported
-    only when it is asked for.
+    Raises `NotFoundError` when the folder is missing, `ConfigError` when the prefix is no key. A bucket is first asked
+    for when the store is used. Each backend is imported only when it is asked for.
     """
     match location:
         case LocalLocation(path, prefix):
@@ -82,6 +85,10 @@ def open_store(location: StoreLocation, *, create: bool = False) -> ObjectStore:
             return LocalStore(path / check_key(inner) if inner else path, create=create)
         case MemoryLocation(name):
             return _shared_memory(name)
+        case S3Location():
+            from tasks.store.s3 import S3Store
+
+            return S3Store(location)
         case _:
             assert_never(location)
 

@@ -34,7 +34,9 @@ class ObjectInfo:
     """What the store says of an object. `version` is opaque and the same in every answer about one write.
 
     Two writes of a key have different versions, unless their bytes are equal: an S3 ETag is a digest. What is swapped
-    must therefore differ each time. `modified_ms` is the store's clock.
+    must therefore differ each time. `modified_ms` is the store's clock, which may count whole seconds; in the answer to
+    a write it may be the time of that answer. `head` tells the same checksum as the write did; other answers may leave
+    it out.
     """
 
     key: str

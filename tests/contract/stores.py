@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +11,9 @@ from tasks.store.local import LocalStore
 from tasks.store.memory import MemoryStore
 from tasks.store.protocol import ObjectInfo, ObjectStore
 from tasks.store.retrying import RetryingStore
+from tasks.store.s3 import S3Store
 from tests.support.faults import FaultyStore
+from tests.support.object_stores import MinIO
 
 
 def retrying(inner: ObjectStore, *, lost: bool) -> ObjectStore:
@@ -28,6 +31,17 @@ STORES: dict[str, Callable[[Path], ObjectStore]] = {
     "retrying-lost-responses": lambda folder: retrying(MemoryStore(), lost=True),
     "retrying-lost-responses-local": lambda folder: retrying(LocalStore(folder / "store", create=True), lost=True),
 }
+
+BUCKETS: dict[str, tuple[str, Callable[[MinIO], ObjectStore]]] = {
+    "s3": ("minio", lambda minio: s3(minio, prefix=f"team/{uuid.uuid4().hex}")),
+    "s3-tls": ("minio_tls", lambda minio: s3(minio)),
+}
+"""Stores of a server: the fixture that it is, and how one of its buckets is opened."""
+
+
+def s3(minio: MinIO, prefix: str = "") -> ObjectStore:
+    """A new bucket, or an empty part of one."""
+    return S3Store(minio.location(minio.new_bucket(), prefix))
 
 
 def create(store: ObjectStore, key: str, data: bytes = b"x") -> ObjectInfo:

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.model.errors import ConfigError, NotFoundError, UnsupportedError
 from tasks.store.factory import LocalLocation, MemoryLocation, location_from_url, open_store
+from tasks.store.s3_location import S3Location
 
 
 @pytest.mark.parametrize(
@@ -20,29 +21,30 @@ from tasks.store.factory import LocalLocation, MemoryLocation, location_from_url
         ("file:///with%20space/%23", LocalLocation(Path("/with space/#"))),
         ("FILE:///upper", LocalLocation(Path("/upper"))),
         ("memory://demo", MemoryLocation("demo")),
+        ("s3://bucket/team/kafka", S3Location(bucket="bucket", prefix="/team/kafka")),
     ],
 )
 def test_a_url_names_a_location(url: str, location: object) -> None:
     assert location == location_from_url(url)
 
 
-@pytest.mark.parametrize("scheme", ["s3", "gs", "azure", "https"])
+@pytest.mark.parametrize("scheme", ["gs", "azure", "https"])
 def test_a_store_that_is_not_here_yet_is_refused_with_one_sentence_and_no_secret(scheme: str) -> None:
     with pytest.raises(UnsupportedError) as refused:
         location_from_url(f"{scheme}://key:geheim@bucket/prefix")
-    assert str(refused.value) == f"Storage at {scheme}:// is not available yet; use backend filesystem."
+    assert str(refused.value) == f"Storage at {scheme}:// is not available yet; use s3:// or file://."
 
 
 @pytest.mark.parametrize(
     "url",
     ["", "/plain/path", "ftp://u:geheim@h/x", "file://host/geheim", "file:relative", "file://", "memory://", "memory://a/b",
-     "file:///a?b=geheim", "file:///a#b", "http//geheim", "file://[geheim"],
+     "s3://key:geheim@bucket/p", "s3://bucket/p?key=geheim", "file:///a?b=geheim", "file:///a#b", "http//geheim", "file://[geheim"],
 )  # fmt: skip
 def test_any_other_url_is_a_configuration_error_that_shows_the_right_form(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
         location_from_url(url)
     assert "geheim" not in str(refused.value)
-    assert any(form in str(refused.value) for form in ("file:///", "memory://", "%23"))
+    assert any(form in str(refused.value) for form in ("file:///", "memory://", "s3://", "%23"))
 
 
 def test_a_local_location_is_the_prefix_below_the_path(tmp_path: Path) -> None:
@@ -76,4 +78,6 @@ def test_memory_stores_are_shared_by_name_and_survive_closing() -> None:
 def test_importing_the_factory_imports_no_backend() -> None:
     code = "import sys, tasks.store.factory; print(*sorted(name for name in sys.modules if 'tasks.store.' in name))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert shown.split() == ["tasks.store.factory", "tasks.store.keys", "tasks.store.protocol"]
+    assert shown.split() == [
+        *("tasks.store.factory", "tasks.store.keys", "tasks.store.protocol", "tasks.store.s3_location"),
+    ]

@@ -1,0 +1,205 @@
+"""Throwaway object stores on 127.0.0.1: MinIO with and without TLS, and rclone, which ignores write conditions."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+
+from tasks.store.s3_location import S3Credentials, S3Location
+from tests.support.certificates import Authority
+from tests.support.kafka import free_ports
+from tests.support.kafka_node import die_with_parent
+from tests.support.store_programs import fetch_minio, fetch_rclone
+
+START_TIMEOUT_S = 30.0
+ROOT_CREDENTIALS = S3Credentials(access_key="testing", secret_key="testing-secret-key")
+
+
+class ObjectStoreServer(ABC):
+    """A server between `with` and its end; its data is in `folder`, which is removed when it is its own."""
+
+    region = "us-east-1"
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._is_own_folder = folder is None
+        self.folder = (folder or Path(tempfile.mkdtemp(prefix="objects-"))).resolve()
+        [self.port] = free_ports(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Where clients reach it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @abstractmethod
+    def _command(self) -> Sequence[str]: ...
+
+    def _environment(self) -> dict[str, str]:
+        return dict(os.environ)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        return None
+
+    def __enter__(self) -> Self:
+        atexit.register(self.close)
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start it, or start it again after `kill` on the same port and data, and return when it answers."""
+        talk = self.folder / "talk.log"
+        with open(talk, "ab") as out:
+            self._process = subprocess.Popen(
+                [*die_with_parent(), *self._command()],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self._command()[0]} did not start:\n{talk.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.02)  # a server gives no signal when it serves, except by serving
+
+    def kill(self) -> None:
+        """SIGKILL it, and wait until it is gone."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def close(self) -> None:
+        """Kill it and remove its data. May be called again."""
+        atexit.unregister(self.close)
+        self.kill()
+        if self._is_own_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def location(self, bucket: str, prefix: str = "", **changes: Any) -> S3Location:
+        """The bucket as the server's owner reaches it, but for the changes."""
+        location = S3Location(
+            bucket=bucket,
+            prefix=prefix,
+            region=self.region,
+            endpoint=self.endpoint,
+            path_style=True,
+            allow_http=True,
+            credentials=ROOT_CREDENTIALS,
+        )
+        return replace(location, **changes)
+
+    @cached_property
+    def client(self) -> Any:
+        """boto3's own client for the owner, to prepare and to look behind the store's back."""
+        return self._boto3("s3")
+
+    def new_bucket(self) -> str:
+        """An empty bucket that no other test has."""
+        name = f"bucket-{uuid.uuid4().hex[:12]}"
+        self.client.create_bucket(Bucket=name)
+        return name
+
+    def _boto3(self, service: str) -> Any:
+        own = ROOT_CREDENTIALS
+        session = boto3.session.Session(own.access_key, own.secret_key, region_name=self.region)
+        config = Config(s3={"addressing_style": "path"})
+        return session.client(service, endpoint_url=self.endpoint, config=config)
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.endpoint}/minio/health/ready", timeout=1, context=self._tls()).close()
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
+
+
+class MinIO(ObjectStoreServer):
+    """MinIO. With an authority it speaks TLS only; with a region it refuses requests that name another one."""
+
+    def __init__(
+        self, folder: Path | None = None, *, authority: Authority | None = None, region: str | None = None
+    ) -> None:
+        super().__init__(folder)
+        self._authority = authority
+        self._is_strict = region is not None
+        self.region = region or self.region
+        if authority is not None:
+            leaf = authority.issue("minio")
+            certificates = self.folder / "certificates"
+            certificates.mkdir(exist_ok=True)
+            shutil.copy(leaf.certificate, certificates / "public.crt")
+            shutil.copy(leaf.key, certificates / "private.key")
+
+    @property
+    def endpoint(self) -> str:
+        return f"{'https' if self._authority else 'http'}://127.0.0.1:{self.port}"
+
+    def temporary_credentials(self, policy: Mapping[str, Any]) -> S3Credentials:
+        """A key pair with a session token that may do what the policy allows, for a quarter of an hour."""
+        answer = self._boto3("sts").assume_role(
+            RoleArn="arn:xxx:xxx:xxx:xxxx", RoleSessionName="test", Policy=json.dumps(policy), DurationSeconds=900
+        )["Credentials"]
+        return S3Credentials(
+            access_key=answer["AccessKeyId"],
+            secret_key=answer["SecretAccessKey"],
+            session_token=answer["SessionToken"],
+        )
+
+    def _command(self) -> Sequence[str]:
+        certificates = ["--certs-dir", str(self.folder / "certificates")] if self._authority else []
+        address = ["--address", f"127.0.0.1:{self.port}"]
+        return [str(fetch_minio()), "server", "--quiet", *address, *certificates, str(self.folder / "data")]
+
+    def _environment(self) -> dict[str, str]:
+        owner = {
+            "MINIO_ROOT_USER": ROOT_CREDENTIALS.access_key,
+            "MINIO_ROOT_PASSWORD": ROOT_CREDENTIALS.secret_key,
+            "MINIO_BROWSER": "off",
+            "MINIO_UPDATE": "off",
+        }
+        return {**os.environ, **owner, **({"MINIO_SITE_REGION": self.region} if self._is_strict else {})}
+
+    def _tls(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=str(self._authority.ca)) if self._authority else None
+
+
+class Rclone(ObjectStoreServer):
+    """`rclone serve s3`: it overwrites whatever the conditions say."""
+
+    def _command(self) -> Sequence[str]:
+        (self.folder / "data").mkdir(exist_ok=True)
+        keys = f"{ROOT_CREDENTIALS.access_key},{ROOT_CREDENTIALS.secret_key}"
+        address = ["--addr", f"127.0.0.1:{self.port}"]
+        return [str(fetch_rclone()), "serve", "s3", *address, "--auth-key", keys, str(self.folder / "data")]

