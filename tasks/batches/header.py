@@ -39,7 +39,10 @@ _BEFORE_CRC_RANGE = Struct(">qiibI")
 _IN_CRC_RANGE = Struct(">hiqqqhii")
 _ANY_MAGIC = Struct(">qi4xb")
 """Offset, length and magic stand at the same places in all formats."""
+_KEPT = Struct(">hiqq")
+"""What a restore keeps of the header: from `_CRC_START` up to the producer id, and the count."""
 _CRC_START = 21
+_COUNT_AT = 57
 _MAGIC_AT = 16
 
 
@@ -150,16 +153,40 @@ def check_crc(data: bytes, position: int, header: BatchHeader) -> bool:
     return header.crc == header_crc(data, position, header)
 
 
-def assemble(header: BatchHeader, data: bytes, start: int = 0) -> bytes:
-    """A batch with the fields of `header` and the record bytes `data[start:]`, which are copied once.
+def assemble(header: BatchHeader, records: bytes) -> bytes:
+    """A batch with the fields of `header` and these record bytes.
 
     Length, magic and CRC are those of the new batch, whatever `header` says.
     """
-    covered = _IN_CRC_RANGE.pack(*header[5:])
-    crc = crc32c(data, start, len(data), crc32c(covered, 0, len(covered)))
-    length = HEADER_BYTES - LENGTH_END + len(data) - start
-    prologue = _BEFORE_CRC_RANGE.pack(header.base_offset, length, header.leader_epoch, MAGIC, crc)
-    return b"".join((prologue, covered, memoryview(data)[start:]))
+    return _assembled(header.base_offset, header.leader_epoch, _IN_CRC_RANGE.pack(*header[5:]), records)
+
+
+def stamp(batch: bytes, *, producer_id: int, producer_epoch: int, base_sequence: int) -> bytes:
+    """One whole batch as a producer sends it: base offset 0, no leader epoch, of the attributes only the codec, the
+    given producer's fields, and a new CRC. The record bytes stay. Only for batches that need no rebuild."""
+    attributes, last_delta, base_timestamp, max_timestamp = _KEPT.unpack_from(batch, _CRC_START)
+    covered = _IN_CRC_RANGE.pack(
+        attributes & CODEC_BITS,
+        last_delta,
+        base_timestamp,
+        max_timestamp,
+        producer_id,
+        producer_epoch,
+        base_sequence,
+        record_count(batch),
+    )
+    return _assembled(0, -1, covered, batch[HEADER_BYTES:])
+
+
+def record_count(batch: bytes) -> int:
+    """The record count of the batch's header, without the other fields."""
+    return int.from_bytes(batch[_COUNT_AT:HEADER_BYTES], "big")
+
+
+def _assembled(base_offset: int, leader_epoch: int, covered: bytes, records: bytes) -> bytes:
+    crc = crc32c(records, 0, len(records), crc32c(covered, 0, len(covered)))
+    length = HEADER_BYTES - LENGTH_END + len(records)
+    return b"".join((_BEFORE_CRC_RANGE.pack(base_offset, length, leader_epoch, MAGIC, crc), covered, records))
 
 
 def _not_a_batch(data: bytes | memoryview, position: int, where: str) -> UnsupportedBatchError:

@@ -4,50 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from tasks.batches.header import (
-    CODEC_BITS,
-    HEADER_BYTES,
-    LOG_APPEND_TIME_BIT,
-    MAGIC,
-    BatchHeader,
-    assemble,
-    read_header,
-)
+from tasks.batches.header import LOG_APPEND_TIME_BIT, BatchHeader, read_header
 from tasks.batches.record_slices import build_batch, read_slices
 
 _SEQUENCE_MASK: Final = 0x7FFFFFFF
 
 
 def needs_rebuild(header: BatchHeader) -> bool:
-    """Whether `stamp` alone would change the batch's records or be refused by the broker.
+    """Whether `header.stamp` alone would change the batch's records or be refused by the broker.
 
     With holes, because the broker takes offset deltas of uncompressed batches as they come, and stores silent
     corruption; with LogAppendTime, because the target would serve the producers' times. A delete horizon needs no
     rebuild: the records' times are base + delta with and without that bit.
     """
     return header.record_count != header.last_offset_delta + 1 or bool(header.attributes & LOG_APPEND_TIME_BIT)
-
-
-def stamp(batch: bytes, *, producer_id: int, producer_epoch: int, base_sequence: int) -> bytes:
-    """One whole batch as a producer sends it: base offset 0, no leader epoch, of the attributes only the codec, the
-    given producer's fields, and a new CRC. The record bytes stay. Only for batches that need no rebuild."""
-    stored = read_header(batch, 0)
-    header = BatchHeader(
-        0,
-        stored.batch_length,
-        -1,
-        MAGIC,
-        0,
-        stored.attributes & CODEC_BITS,
-        stored.last_offset_delta,
-        stored.base_timestamp,
-        stored.max_timestamp,
-        producer_id,
-        producer_epoch,
-        base_sequence,
-        stored.record_count,
-    )
-    return assemble(header, batch, HEADER_BYTES)
 
 
 def next_sequence(sequence: int, records: int) -> int:

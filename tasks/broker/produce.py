@@ -9,15 +9,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tasks.broker.cluster import Cluster
 from tasks.broker.connection import Connection
+from tasks.broker.produce_answer import PartitionAnswer
 from tasks.broker.produce_lane import Lane, OutgoingBatch
 from tasks.broker.produce_recovery import count_stored
 from tasks.broker.produce_request import PRODUCE_KEY, PRODUCE_VERSION, encode_produce
 from tasks.broker.retry import Patience
-from tasks.broker.translation import Attempt, error_for_code
+from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.broker.wire import InitProducerIdRequest
 from tasks.model.errors import BrokerError, BrokerUnavailableError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
@@ -27,6 +28,7 @@ __all__ = ["OutgoingBatch", "ProducerIdentity", "init_producer_id", "produce"]
 REQUEST_BYTES = 4 << 20
 _UNKNOWN_TOPIC = 3
 _MOST_IN_FLIGHT = 5
+_PRODUCER_ID = Attempt("obtain", "a producer id", (Permission("IdempotentWrite", "Cluster"),))
 
 
 class ProducerIdentity(NamedTuple):
@@ -52,7 +54,7 @@ def init_producer_id(cluster: Cluster) -> ProducerIdentity:
             response = connection.call(request)
             if response.error_code == 0:
                 return ProducerIdentity(response.producer_id, response.producer_epoch)
-            raise error_for_code(response.error_code, Attempt("obtain", "a producer id"))
+            raise error_for_code(response.error_code, _PRODUCER_ID)
         except BrokerUnavailableError as error:
             patience.pause(error)
 
@@ -139,7 +141,7 @@ class _Production:
 
     def _fill(self, connection: Connection, lanes: list[Lane]) -> None:
         connection.pick(PRODUCE_KEY, PRODUCE_VERSION, PRODUCE_VERSION)
-        while connection.in_flight < _MOST_IN_FLIGHT:
+        while connection.in_flight < _MOST_IN_FLIGHT and not connection.is_draining:
             chosen: list[tuple[Lane, OutgoingBatch]] = []
             size_bytes = 0
             for lane in lanes:
@@ -156,13 +158,16 @@ class _Production:
 
     def _send(self, connection: Connection, chosen: list[tuple[Lane, OutgoingBatch]]) -> None:
         self._requests.append(_Request(connection, tuple(lane for lane, _ in chosen)))
-        data = encode_produce(
-            [(lane.partition, batch.data) for lane, batch in chosen],
-            correlation_id=connection.next_correlation_id,
-            client_id=self._cluster.options.client_id,
-            timeout_ms=self._timeout_ms,
-        )
-        connection.send_encoded(data, PRODUCE_KEY, PRODUCE_VERSION, patience_ms=self._timeout_ms)
+
+        def encode(correlation_id: int) -> list[bytes]:
+            return encode_produce(
+                [(lane.partition, batch.data) for lane, batch in chosen],
+                correlation_id=correlation_id,
+                client_id=self._cluster.options.client_id,
+                timeout_ms=self._timeout_ms,
+            )
+
+        connection.send_encoded(encode, PRODUCE_KEY, PRODUCE_VERSION, patience_ms=self._timeout_ms)
 
     def _receive(self, request: _Request) -> None:
         try:
@@ -171,10 +176,12 @@ class _Production:
             self._lose(request.connection, error)
             return
         self._requests.popleft()
-        answers = {(topic.name, part.index): part for topic in response.responses for part in topic.partition_responses}
+        answers = {(part.topic, part.partition): part for part in response.partitions}
         for lane in request.lanes:
             lane.in_flight -= 1
             self._settle(lane, answers[lane.partition.topic, lane.partition.partition])
+        if any(lane.trouble is None for lane in request.lanes):
+            self._patience = self._new_patience()
 
     def _lose(self, connection: Connection, error: KafkaBackupError) -> None:
         """A connection is lost, and with it every answer in flight on it."""
@@ -185,7 +192,7 @@ class _Production:
                     lane.trouble = lane.trouble or error
         self._requests = deque(request for request in self._requests if request.connection is not connection)
 
-    def _settle(self, lane: Lane, part: Any) -> None:
+    def _settle(self, lane: Lane, part: PartitionAnswer) -> None:
         if lane.trouble is not None:
             return  # the partition is draining: what comes now is a consequence, and will be sent again
         if part.error_code:
@@ -198,13 +205,14 @@ class _Production:
                 "someone else writes to the topic."
             )
         self._on_acknowledged(lane.partition, batch)
-        self._patience = self._new_patience()
 
-    def _trouble(self, lane: Lane, code: int, part: Any) -> KafkaBackupError:
+    def _trouble(self, lane: Lane, code: int, part: PartitionAnswer) -> KafkaBackupError:
         """The passing trouble that the code stands for; anything else is raised."""
         offset = lane.sent[0].expected_offset if lane.sent else -1
-        message = getattr(part, "error_message", None)
-        error = error_for_code(code, Attempt("produce to", f"{_place(lane)} at offset {offset}"), message)
+        needs = (Permission("Write", "Topic", lane.partition.topic),)
+        error = error_for_code(
+            code, Attempt("produce to", f"{_place(lane)} at offset {offset}", needs), part.error_message
+        )
         if code == _UNKNOWN_TOPIC:
             return BrokerUnavailableError(str(error), code=code)
         if not error.retryable:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tasks.model.partition import Partition
 
@@ -45,6 +46,7 @@ def encode_produce(
     return [_I32.pack(sum(map(len, buffers))), *buffers]
 
 
+@lru_cache(maxsize=1024)
 def _string(text: str) -> bytes:
     data = text.encode()
     return _I16.pack(len(data)) + data

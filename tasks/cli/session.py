@@ -108,8 +108,8 @@ def _error_document(kind: type[BaseException], message: str, code: int) -> dict[
 def _on_signal(current: Session, number: signal.Signals) -> None:
     if current.is_gentle and not current.is_asked_to_stop:
         current.is_asked_to_stop = True
-        current.stop.set()
         tell(STDERR, f"{number.name}: stopping; once more ends at once.\n")
+        current.stop.set()  # after the words, or the command's own last ones could come before them
         return
     document = _error_document(InterruptedRunError, "Interrupted.", INTERRUPTED)
     stdout = f"{json.dumps(document, indent=2)}\n" if current.is_json else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from tasks.batches.aborted import AbortTracker
@@ -16,7 +17,8 @@ from tasks.engine.object_sink import ObjectSink
 from tasks.engine.progress import Progress, silent
 from tasks.engine.range_reader import Batches, Diverged, EmptyTail, RangeReader, Trimmed
 from tasks.engine.segment_builder import SegmentBuilder
-from tasks.model.errors import AccessError, BrokerError, InterruptedRunError, UnsupportedBatchError
+from tasks.model.errors import AccessError, BrokerError, InterruptedRunError, KafkaBackupError, UnsupportedBatchError
+from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
 from tasks.repository.plans import Plan, PlannedPartition
 from tasks.repository.repository import Repository
@@ -48,10 +50,16 @@ def capture_bin(
             try:
                 capture.run(cluster, Fetcher(cluster, max_bytes=plan.fetch_bytes, stop=stop), stop)
             except (BrokerError, AccessError) as error:
-                failures.append(CaptureFailure(source=capture.planned.source, reason=str(error)))
+                failures.append(_failure(capture.planned.source, error))
             ranges.append(capture.finish())
     sink.flush()
     return CapturedBin(writer=sink.writer_id, fragments=sink.fragments, ranges=tuple(ranges), failures=tuple(failures))
+
+
+def _failure(source: Partition, error: KafkaBackupError) -> CaptureFailure:
+    return CaptureFailure(
+        source=source, reason=str(error), is_denied=isinstance(error, AccessError), is_passing=error.retryable
+    )
 
 
 class _PartitionCapture:
@@ -65,6 +73,7 @@ class _PartitionCapture:
         self._now_ms = now_ms
         self._progress = progress
         self._first = planned.start
+        self._began = time.monotonic()
         self._records = 0
         self._log_bytes = 0
         if planned.bytes >= BIG_PARTITION_BYTES:
@@ -102,6 +111,7 @@ class _PartitionCapture:
             next=captured_to,
             records=self._records,
             log_bytes=self._log_bytes,
+            seconds=time.monotonic() - self._began,
         )
 
     def _begin(self, first: int, *, trimmed_from: int | None = None) -> None:
@@ -127,13 +137,15 @@ class _PartitionCapture:
         self._tracker.start_response(event.fetched.aborted)
         before = self._segment.records
         done = 0
+        last = event.batches[-1][0] if event.batches else -1
         for at, header in event.batches:
             if not check_crc(records, at, header):
                 raise UnsupportedBatchError(
                     f"{self.planned.source}: the broker served a batch at offset {header.base_offset} "
                     "whose CRC does not match its bytes."
                 )
-            closed = self._segment.add(view, at, header, restorable=self._restorable(records, at, header))
+            restorable = self._restorable(records, at, header)
+            closed = self._segment.add(view, at, header, restorable=restorable, ends_answer=at == last)
             done += header.batch_length + 12
             if closed and self._sink.is_full(self._segment.records):
                 before, done = self._report(before, done), 0

@@ -39,7 +39,7 @@ class FrameReader:
     def frames(self, line: IndexLine, frames: Sequence[Frame] | None = None) -> Iterator[tuple[Frame, bytes]]:
         """(frame, its record batches) of a line in order, or of those `frames` of it that are given."""
         for run in _runs(line.frames if frames is None else frames):
-            stored = self._stored(line, run)
+            stored = memoryview(self._stored(line, run))
             start = run[0].position
             for frame in run:
                 at = frame.position - start
@@ -48,14 +48,18 @@ class FrameReader:
     def batches(self, line: IndexLine, frame: Frame, log: bytes) -> Iterator[tuple[int, BatchHeader]]:
         """(position in `log`, header) of the frame's batches that have an offset in the line's range."""
         end = 0
-        for position, header in _headers(line, frame, log):
-            end = position + header.size_bytes
-            if not check_crc(log, position, header):
-                raise damaged(line, frame, f"the CRC of the batch at offset {header.base_offset} does not match")
-            if header.next_offset <= frame.first or header.base_offset >= frame.next:
-                raise damaged(line, frame, f"it holds a batch at offset {header.base_offset}")
-            if header.next_offset > line.first and header.base_offset < line.next:
-                yield position, header
+        try:
+            for position, header in iter_headers(log):
+                end = position + header.size_bytes
+                first, following = header.base_offset, header.next_offset
+                if not check_crc(log, position, header):
+                    raise damaged(line, frame, f"the CRC of the batch at offset {first} does not match")
+                if following <= frame.first or first >= frame.next:
+                    raise damaged(line, frame, f"it holds a batch at offset {first}")
+                if following > line.first and first < line.next:
+                    yield position, header
+        except UnsupportedBatchError as error:
+            raise damaged(line, frame, str(error)) from None
         if end != len(log):
             raise damaged(line, frame, "it does not end with a whole record batch")
 
@@ -155,17 +159,10 @@ def _is_of(line: IndexLine, segment: TrailerSegment) -> bool:
     return is_same and segment.first <= line.first and line.next <= segment.next
 
 
-def _decompress(line: IndexLine, frame: Frame, stored: bytes) -> bytes:
+def _decompress(line: IndexLine, frame: Frame, stored: memoryview) -> bytes:
     try:
         return decompress_frame(stored, log_bytes=frame.log_bytes)
     except KafkaBackupError as error:
-        raise damaged(line, frame, str(error)) from None
-
-
-def _headers(line: IndexLine, frame: Frame, log: bytes) -> Iterator[tuple[int, BatchHeader]]:
-    try:
-        yield from iter_headers(log)
-    except UnsupportedBatchError as error:
         raise damaged(line, frame, str(error)) from None
 
 

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from tasks.batches.header import read_header
+from tasks.batches.header import record_count, stamp
 from tasks.batches.regroup import regroup
-from tasks.batches.rewrite import needs_rebuild, rebuild, stamp
+from tasks.batches.rewrite import needs_rebuild, rebuild
 from tasks.broker.cluster import Cluster
 from tasks.broker.connection import ConnectionOptions
 from tasks.broker.offsets import list_offsets
@@ -102,7 +102,7 @@ def _outgoing(
     copy, target = plan.partitions[index], targets.partitions[index]
     sent = 0
     for batch in target_batches(reader, lines[copy.source], regroup_bytes=plan.regroup_bytes):
-        records = read_header(batch, 0).record_count
+        records = record_count(batch)
         yield OutgoingBatch(
             data=stamp(
                 batch,

@@ -13,6 +13,10 @@ from tasks.segment.writer import ObjectWriter
 FRAME_LOG_BYTES = 4 << 20
 """A frame is closed with the batch that takes it to this size."""
 
+FULL_ENOUGH_BYTES = FRAME_LOG_BYTES // 4 * 3
+"""At the end of a fetch answer a frame of this size is closed too. It is one piece of memory then, and zstd compresses
+that a tenth cheaper than two."""
+
 
 @dataclass(slots=True)
 class _OpenFrame:
@@ -55,8 +59,11 @@ class SegmentBuilder:
         """Whether there is nothing to say of it yet."""
         return self.next == self._first and self._trimmed_from is None
 
-    def add(self, view: memoryview, at: int, header: BatchHeader, *, restorable: int) -> bool:
+    def add(
+        self, view: memoryview, at: int, header: BatchHeader, *, restorable: int, ends_answer: bool = False
+    ) -> bool:
         """Add the batch at `at` of a fetch answer; `restorable` are its records that a restore will write.
+        `ends_answer` says that it is the answer's last one.
 
         Returns whether a frame was closed with it, which is when an object may be closed too.
         """
@@ -69,7 +76,7 @@ class SegmentBuilder:
         frame.restorable += restorable
         self.records += restorable
         self._describe(frame, header, size)
-        if frame.log_bytes < FRAME_LOG_BYTES:
+        if frame.log_bytes < (FULL_ENOUGH_BYTES if ends_answer else FRAME_LOG_BYTES):
             return False
         self.close_frame()
         return True

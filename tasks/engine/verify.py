@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from tasks.batches.header import iter_headers
 from tasks.batches.records import Record, decode_records
@@ -19,6 +21,9 @@ from tasks.model.errors import BrokerUnavailableError
 from tasks.model.partition import Partition
 from tasks.repository.lines import IndexLine
 from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets
+
+_FETCH_BYTES = 64 << 10
+"""One record is wanted; its batch comes whole even when it is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ def verify_counts(
         latest = list_offsets(cluster, partitions, "latest")
         failures = {**earliest.failures, **latest.failures}
         found = [Mismatch(partition, str(error)) for partition, error in failures.items()]
-        fetcher = Fetcher(cluster, stop=stop)
+        fetcher = Fetcher(cluster, stop=stop, max_bytes=_FETCH_BYTES)
         for copy, target in zip(plan.partitions, targets.partitions, strict=True):
             if target.target not in failures:
                 bounds = (earliest.offsets[target.target], latest.offsets[target.target])
@@ -91,9 +96,10 @@ def _edge_record(reader: FrameReader, lines: Sequence[IndexLine], edge: int) -> 
     for line in lines[::step]:
         for frame in line.frames[::step]:
             [(_, log)] = reader.frames(line, [frame])
-            batches = list(restorable_batches(reader, line, frame, log))
-            if batches:
-                return decode_records(batches[edge])[edge]
+            batches = restorable_batches(reader, line, frame, log)
+            found = deque(batches if edge else islice(batches, 1), maxlen=1)
+            if found:
+                return decode_records(found[0])[edge]
     return None
 
 

@@ -40,7 +40,7 @@ def fetch(bootstrap: str, topic: str, partitions: int) -> int:
     """Fetch everything as raw answers; returns their bytes."""
     from tasks.broker.admin import Admin
 
-    with Admin([bootstrap]) as admin:
+    with Admin(ConnectionOptions(bootstrap_servers=(bootstrap,))) as admin:
         [described] = admin.describe_topics([topic])
     total = 0
     with Cluster(ConnectionOptions(bootstrap_servers=(bootstrap,))) as cluster:

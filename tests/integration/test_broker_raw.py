@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tasks.batches.header import iter_headers
+from tasks.batches.header import iter_headers, stamp
 from tasks.batches.records import decode_records
-from tasks.batches.rewrite import stamp
 from tasks.broker.admin import Admin
 from tasks.broker.cluster import Cluster
 from tasks.broker.connection import ConnectionOptions
@@ -59,13 +58,13 @@ def _topic(
 
 
 def _partitions(kafka: KafkaCluster, name: str, partitions: int = 1) -> list[Partition]:
-    with Admin(kafka.bootstrap_servers) as admin:
+    with Admin(kafka.connection) as admin:
         [described] = admin.describe_topics([name])
     return [Partition(name, described.topic_id, number) for number in range(partitions)]
 
 
 def _create_again(kafka: KafkaCluster, name: str) -> None:
-    with Admin(kafka.bootstrap_servers) as admin:
+    with Admin(kafka.connection) as admin:
         assert admin.delete_topics([name]) == {name: None}
         assert admin.describe_topics([name]) == []
     producing.create_topic(kafka.bootstrap, name)

@@ -18,6 +18,7 @@ from tests.conftest import KAFKA_VERSION
 from tests.support import producing
 from tests.support.faults import FaultyStore
 from tests.support.kafka import KafkaCluster, run_tool
+from tests.support.kafka_jars import dump_log_tool
 from tests.support.positions import commit_positions
 from tests.support.producing import CODECS, OutRecord, Transaction
 from tests.support.round_trip import Backups, contents, own_settings
@@ -50,9 +51,7 @@ def test_an_unpacked_object_is_the_brokers_own_log_file_and_kafkas_tool_reads_it
     unpacked = tmp_path / "00000000000000000000.log"
     subprocess.run(["zstd", "-q", "-d", str(stored), "-o", str(unpacked)], check=True)
     assert (kafka.log_dir() / f"{topic_name}-0" / unpacked.name).read_bytes() == unpacked.read_bytes()
-    dumped = run_tool(
-        KAFKA_VERSION, "org.apache.kafka.tools.DumpLogSegments", "--deep-iteration", "--files", str(unpacked)
-    )
+    dumped = run_tool(KAFKA_VERSION, dump_log_tool(KAFKA_VERSION), "--deep-iteration", "--files", str(unpacked))
     assert 500 == dumped.count("| offset: ")
     assert "false" not in [line.partition("isvalid: ")[2][:5] for line in dumped.splitlines()]
 

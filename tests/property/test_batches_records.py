@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from tasks.batches.header import CODECS, check_crc, iter_headers, read_header
+from tasks.batches.header import CODECS, check_crc, iter_headers, read_header, stamp
 from tasks.batches.records import Record, count_in_range, decode_records, encode_batch
 from tasks.batches.regroup import regroup
-from tasks.batches.rewrite import needs_rebuild, rebuild, stamp
+from tasks.batches.rewrite import needs_rebuild, rebuild
 from tests.support.batch_factory import DELETE_HORIZON, LOG_APPEND_TIME, make_batch
 
 CHECKS = settings(deadline=None, derandomize=True, max_examples=80)

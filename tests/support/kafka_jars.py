@@ -58,6 +58,11 @@ def _download(version: str, folder: Path) -> None:
         os.rename(target, folder)  # last, so that a folder of this name is always complete
 
 
+def dump_log_tool(version: str) -> str:
+    """The main class of Kafka's own reader of log files: it moved with Kafka 4."""
+    return f"{'kafka' if version.startswith('3.') else 'org.apache.kafka'}.tools.DumpLogSegments"
+
+
 def run_tool(version: str, main_class: str, *arguments: str) -> str:
     """Run one of Kafka's command-line classes and return what it printed; a failure is a `KafkaStartError`."""
     return _run([*java_command(version), *QUIET_JVM, main_class, *arguments], timeout_s=120)

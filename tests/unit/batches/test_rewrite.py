@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.batches.header import CODECS, HEADER_BYTES, check_crc, read_header
+from tasks.batches.header import CODECS, HEADER_BYTES, check_crc, read_header, stamp
 from tasks.batches.records import Record, decode_records
-from tasks.batches.rewrite import needs_rebuild, next_sequence, rebuild, stamp
+from tasks.batches.rewrite import needs_rebuild, next_sequence, rebuild
 from tests.support.batch_factory import DELETE_HORIZON, LOG_APPEND_TIME, TRANSACTIONAL, make_batch, make_records
 
 UNKNOWN_BIT = 0x100

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks.batches.header import read_header
-from tasks.batches.rewrite import stamp
+from tasks.batches.header import read_header, stamp
 from tasks.broker.cluster import Cluster
 from tasks.broker.produce import OutgoingBatch, produce
 from tasks.broker.produce_lane import Lane

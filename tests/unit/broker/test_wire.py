@@ -20,6 +20,12 @@ from kafka.protocol.producer import (
     ProduceRequest,
     ProduceResponse,
 )
+from kafka.protocol.sasl import (
+    SaslAuthenticateRequest,
+    SaslAuthenticateResponse,
+    SaslHandshakeRequest,
+    SaslHandshakeResponse,
+)
 
 from tasks.broker import wire
 from tasks.broker.fetch_request import BY_ID, FETCH_VERSIONS, fetch_request
@@ -197,6 +203,30 @@ def test_describe_log_dirs(version: int) -> None:
     )
 
 
+@pytest.mark.parametrize("version", [0, 1])
+def test_sasl_handshake(version: int) -> None:
+    assert "PLAIN" == _sent(SaslHandshakeRequest(mechanism="PLAIN"), version).mechanism
+    read = _received(SaslHandshakeResponse(error_code=33, mechanisms=["A", "B"]), version)
+    assert (33, ["A", "B"]) == (read.error_code, list(read.mechanisms))
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_sasl_authenticate(version: int) -> None:
+    assert b"\0x" == _sent(SaslAuthenticateRequest(auth_bytes=b"\0x"), version).auth_bytes
+    response = SaslAuthenticateResponse(error_code=58, error_message="no", auth_bytes=b"y", session_lifetime_ms=1 << 40)
+    read = _received(response, version)
+    assert (58, "no", b"y") == (read.error_code, read.error_message, bytes(read.auth_bytes))
+    assert (1 << 40 if version else 0) == (read.session_lifetime_ms or 0)
+
+
+@pytest.mark.parametrize("name", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"])
+def test_every_mechanism_begins_and_is_not_done(name: str) -> None:
+    mechanism = wire.sasl_mechanism(name, username="me", password="secret", token="token")
+
+    assert isinstance(mechanism.auth_bytes(), bytes)
+    assert not mechanism.is_done()
+
+
 def test_produce_encoded_by_hand_is_what_the_library_reads() -> None:
     others = [(PARTITION, b"first" * 100), (Partition("b", "", 0), b"second"), (PARTITION._replace(partition=4), b"3")]
 
@@ -221,12 +251,6 @@ def test_what_a_leader_says_of_a_produced_batch() -> None:
     topic = answer(name="orders-ü", partition_responses=[part])
     read = _received(ProduceResponse(responses=[topic], throttle_time_ms=3), PRODUCE_VERSION)
 
-    [said] = read.responses[0].partition_responses
-    assert ("orders-ü", 3, 87, 1 << 40, "why") == (
-        read.responses[0].name,
-        said.index,
-        said.error_code,
-        said.base_offset,
-        said.error_message,
-    )
+    [said] = read.partitions
+    assert ("orders-ü", 3, 87, 1 << 40, "why") == said
     assert 3 == read.throttle_time_ms

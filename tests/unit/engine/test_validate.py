@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tasks.engine.damage import DamageFinding, of_object
-from tasks.engine.validate import Level, ValidationResult, validate
+from tasks.engine.validate import ValidationResult, validate
+from tasks.engine.validate_objects import Level
 from tasks.model.errors import InterruptedRunError, NotFoundError, StoreUnavailableError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry

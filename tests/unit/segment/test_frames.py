@@ -38,6 +38,14 @@ def test_every_zstd_level_makes_frames_that_our_reader_takes(level: int) -> None
     assert decompress_frame(_frame("zstd", LOG, level=level), log_bytes=len(LOG)) == LOG
 
 
+def test_the_default_level_looks_back_no_further_than_a_cache_reaches_and_packs_as_well_as_plain_level_3() -> None:
+    rows = random.Random(5)
+    log = b"".join(b'{"order":%d,"city":"Lisbon","price":%d}' % (n, rows.randrange(9999)) for n in range(90_000))
+    stored = _frame("zstd", log, parts=1)
+    assert 512 << 10 == zstandard.get_frame_parameters(stored).window_size
+    assert len(stored) < 1.05 * len(zstandard.ZstdCompressor(level=3).compress(log))
+
+
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("precompressed", [False, True])
 def test_noise_grows_by_less_than_a_thousandth(compression: str, precompressed: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import KAFKA_VERSION
-from tests.support.kafka_jars import run_tool
+from tests.support.kafka_jars import dump_log_tool, run_tool
 from tests.unit.segment.objects import COMPRESSIONS, Written, batches, packed_object, segment, write_object
 
 PROGRAMS = {"zstd": "zstd", "none": "zstd", "lz4": "lz4"}
@@ -56,7 +56,7 @@ def test_kafkas_log_dump_reads_what_zstd_gives(tmp_path: Path) -> None:
     log.write_bytes(_run("zstd", "-d", "-c", data=written.data))
     dump = run_tool(
         KAFKA_VERSION,
-        "org.apache.kafka.tools.DumpLogSegments",
+        dump_log_tool(KAFKA_VERSION),
         "--deep-iteration",
         "--print-data-log",
         "--files",
