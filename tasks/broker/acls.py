@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tasks.broker.admin import Admin
 from tasks.broker.admin_messages import ListedAcl, ask_acls
 from tasks.broker.raw_questions import ask_broker
-from tasks.broker.translation import Attempt, error_for_code
+from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.model.errors import AccessError
 
 NO_AUTHORIZER = "the cluster has no authorizer, so it keeps no ACLs"
@@ -43,7 +43,7 @@ def read_acls(admin: Admin) -> tuple[tuple[AclBinding, ...], str | None]:
 
     Having no authorizer and not being allowed to look are reasons, not errors; anything else raises.
     """
-    attempt = Attempt("describe the ACLs of", admin.location)
+    attempt = Attempt("describe the ACLs of", admin.location, (Permission("Describe", "Cluster"),))
     try:
         listed = ask_broker(admin, attempt, lambda connection: _answer(*ask_acls(connection), attempt))
     except AccessError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.broker.asking import values
@@ -24,7 +23,7 @@ from tasks.broker.topics import (
     is_in_force,
     topic_description,
 )
-from tasks.broker.translation import TOPIC_EXISTS, Attempt, is_unknown_topic
+from tasks.broker.translation import TOPIC_EXISTS, Attempt, Permission, is_unknown_topic
 from tasks.model.errors import BrokerError, KafkaBackupError, TopicGoneError
 
 if TYPE_CHECKING:
@@ -39,9 +38,10 @@ _TOPICS_PER_REQUEST = 500
 class Admin(AskingClient):
     """Administration of one cluster. Safe to use from several threads.
 
-    `timeout_ms` bounds one request, `deadline_ms` the repetition of requests that got a retriable answer; `extra` are
-    librdkafka properties, for security. Every method may raise `BrokerUnavailableError` (no usable answer before the
-    deadline), `AccessError` and `BrokerError`.
+    The connection's `request_timeout_ms` bounds one request, `deadline_ms` the wait for a cluster that does not answer
+    and the repetition of requests that got a retriable answer. Every method may raise `BrokerUnavailableError` (no
+    usable answer before the deadline), `AccessError`, `ConfigError` when the connection's security does not fit the
+    cluster, `BrokerError`, and `InterruptedRunError` soon after `stop` is set.
     """
 
     def cluster_id(self) -> str:
@@ -57,9 +57,10 @@ class Admin(AskingClient):
         return [(node.host, node.port) for node in self._cluster().nodes]
 
     def _cluster(self) -> DescribeClusterResult:
-        request = partial(self.sdk.describe_cluster, request_timeout=self.timeout_s)
-        found: DescribeClusterResult = self.ask(Attempt("describe", self.location), request)
-        return found
+        def request() -> Future[DescribeClusterResult]:
+            return self.sdk.describe_cluster(request_timeout=self.timeout_s)
+
+        return self.ask(Attempt("describe", self.location), request)
 
     def describe_topics(self, names: Sequence[str] | None = None) -> list[TopicDescription]:
         """These topics, or all with internal ones, by name. Names that do not exist are absent from the answer."""
@@ -70,7 +71,9 @@ class Admin(AskingClient):
 
         found: list[TopicDescription] = []
         for some in _portions(self._topic_names() if names is None else names):
-            answers = self.ask_each(some, request, lambda name, topic: topic_description(topic), _topic("describe"))
+            answers = self.ask_each(
+                some, request, lambda name, topic: topic_description(topic), _topic("describe", "Describe")
+            )
             found += values({name: one for name, one in answers.items() if not is_unknown_topic(one)}).values()
         return found
 
@@ -91,7 +94,10 @@ class Admin(AskingClient):
         found: dict[str, tuple[ConfigEntry, ...]] = {}
         for some in _portions(names):
             answers = self.ask_each(
-                some, request, lambda name, entries: config_entries(entries), _topic("read the settings of")
+                some,
+                request,
+                lambda name, entries: config_entries(entries),
+                _topic("read the settings of", "DescribeConfigs"),
             )
             for name in (name for name, answer in answers.items() if is_unknown_topic(answer)):
                 raise TopicGoneError(f"Topic {name} does not exist (any more).")
@@ -114,7 +120,7 @@ class Admin(AskingClient):
             topics = [client_topic(by_name[name]) for name in some]
             return self.sdk.create_topics(topics, validate_only=validate_only, request_timeout=self.timeout_s)
 
-        answers = self.ask_each(list(by_name), request, _nothing, _topic("create"))
+        answers = self.ask_each(list(by_name), request, _nothing, _topic("create", "Create"))
         for name, error in answers.items():
             if _has_code(error, TOPIC_EXISTS) and sent[name] > 1 and self._is_ours(by_name[name]):
                 answers[name] = None
@@ -141,7 +147,7 @@ class Admin(AskingClient):
             sent.update(some)
             return self.sdk.delete_topics(some, request_timeout=self.timeout_s)
 
-        answers = self.ask_each(sorted(set(names)), request, _nothing, _topic("delete"))
+        answers = self.ask_each(sorted(set(names)), request, _nothing, _topic("delete", "Delete"))
         for name, error in answers.items():
             if is_unknown_topic(error) and sent[name] > 1:  # deleted by the request whose answer was lost
                 answers[name] = None
@@ -162,7 +168,7 @@ class Admin(AskingClient):
 
         if not to_set and not to_delete:
             return
-        values(self.ask_each([name], request, _nothing, _topic("change the settings of")))
+        values(self.ask_each([name], request, _nothing, _topic("change the settings of", "AlterConfigs")))
         self.await_that(
             lambda: is_in_force(self.topic_configs([name])[name], to_set, to_delete),
             f"The settings of topic {name} were changed and do not show it.",
@@ -182,7 +188,7 @@ class Admin(AskingClient):
             return {(one.topic, one.partition): future for one, future in futures.items()}
 
         def attempt(place: Place) -> Attempt:
-            return Attempt("delete records of", f"{place[0]}-{place[1]}")
+            return Attempt("delete records of", f"{place[0]}-{place[1]}", (Permission("Delete", "Topic", place[0]),))
 
         return values(
             self.ask_each(list(before_offsets), request, lambda place, deleted: int(deleted.low_watermark), attempt)
@@ -194,8 +200,8 @@ def _portions(names: Sequence[str]) -> list[list[str]]:
     return [wanted[i : i + _TOPICS_PER_REQUEST] for i in range(0, len(wanted), _TOPICS_PER_REQUEST)]
 
 
-def _topic(verb: str) -> Callable[[str], Attempt]:
-    return lambda name: Attempt(verb, f"topic {name}")
+def _topic(verb: str, operation: str) -> Callable[[str], Attempt]:
+    return lambda name: Attempt(verb, f"topic {name}", (Permission(operation, "Topic", name),))
 
 
 def _nothing(name: str, result: object) -> None:

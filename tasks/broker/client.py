@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
-from tasks.broker.asking import Answers, K, V, ask_each, values
+from tasks.broker.asking import Answers, K, V, ask_each, pause_until, values
+from tasks.broker.client_settings import client_settings
+from tasks.broker.cluster import Cluster
+from tasks.broker.connection import ConnectionOptions
 from tasks.broker.translation import Attempt, error_for, translated
-from tasks.model.errors import AccessError, BrokerUnavailableError, KafkaBackupError
+from tasks.model.errors import AccessError, BrokerUnavailableError, InterruptedRunError, KafkaBackupError
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError
@@ -40,26 +45,32 @@ class AskingClient:
     """Holds the library's client and asks it. Nothing connects before the first question."""
 
     def __init__(
-        self,
-        bootstrap_servers: Sequence[str],
-        *,
-        timeout_ms: int = 30_000,
-        deadline_ms: int = 60_000,
-        extra: Mapping[str, str] | None = None,
+        self, connection: ConnectionOptions, *, deadline_ms: int = 60_000, stop: threading.Event | None = None
     ) -> None:
-        self.bootstrap_servers = tuple(bootstrap_servers)
-        self.location = f"the cluster at {','.join(self.bootstrap_servers)}"
-        self.timeout_s = timeout_ms / 1000
+        self.connection = connection
+        self.location = f"the cluster at {','.join(connection.bootstrap_servers)}"
+        self.timeout_s = connection.request_timeout_ms / 1000
         self.deadline_s = deadline_ms / 1000
+        self._stop = stop or threading.Event()
+        self._lock = threading.Lock()
+        self._is_reached = False
         self._trouble: KafkaError | None = None
-        self.sdk = self._connect(extra or {})
+        self._sdk: AdminClient | None = None
 
-    def _connect(self, extra: Mapping[str, str]) -> AdminClient:
+    @property
+    def sdk(self) -> AdminClient:
+        """The library's client, made when it is first needed: making one waits for a token where it needs one."""
+        with self._lock:
+            if self._sdk is None:
+                self._sdk = self._make()
+            return self._sdk
+
+    def _make(self) -> AdminClient:
         from confluent_kafka.admin import AdminClient
 
-        conf: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": ",".join(self.bootstrap_servers),
-            "client.id": "kafka-backup",
+        conf: dict[str, Any] = {
+            "bootstrap.servers": ",".join(self.connection.bootstrap_servers),
+            "client.id": self.connection.client_id,
             # Most questions go to the broker that the client takes for the controller. When that one dies, only newer
             # metadata names another, and the client, which knows no topics, would not ask for it before it is told to.
             "topic.metadata.refresh.interval.ms": 1_000,
@@ -68,7 +79,7 @@ class AskingClient:
             "log_level": 0,  # else librdkafka writes to stderr by itself; failures reach the caller as errors
         }
         with translated(Attempt("use the client settings for", self.location)):
-            return AdminClient({**conf, **extra}, error_cb=self._note)
+            return AdminClient({**conf, **client_settings(self.connection.security)}, error_cb=self._note)
 
     def _note(self, error: KafkaError) -> None:
         if error.code() != error._ALL_BROKERS_DOWN:  # it says less than the one before
@@ -76,7 +87,9 @@ class AskingClient:
 
     def close(self) -> None:
         """Let the connections go. May be called again; no other method afterwards."""
-        self.sdk.__exit__(None, None, None)
+        with self._lock:
+            if self._sdk is not None:
+                self._sdk.__exit__(None, None, None)
 
     def __enter__(self) -> Self:
         return self
@@ -92,9 +105,29 @@ class AskingClient:
         attempt: Callable[[K], Attempt],
     ) -> Answers[K, V]:
         """`asking.ask_each` with this client's timeout and deadline; an unreachable cluster's error says why."""
+        try:
+            self._reach()
+        except InterruptedRunError:
+            raise
+        except BrokerUnavailableError as error:
+            return {key: BrokerUnavailableError(f"Cannot {attempt(key)}: {error}", code=error.code) for key in keys}
+        except KafkaBackupError as error:
+            return dict.fromkeys(keys, error)
         self._trouble = None
-        answers = ask_each(keys, request, read, attempt, timeout_s=self.timeout_s, deadline_s=self.deadline_s)
+        answers = ask_each(
+            keys, request, read, attempt, timeout_s=self.timeout_s, deadline_s=self.deadline_s, stop=self._stop
+        )
         return {key: self._explained(answer, attempt(key)) for key, answer in answers.items()}
+
+    def _reach(self) -> None:
+        """Before the first question wait until a broker lets us in. The library tries on where that cannot help, takes
+        no hint to stop, and has no clear words; a raw connection has all that."""
+        if self._is_reached:
+            return
+        options = replace(self.connection, retry_deadline_ms=round(self.deadline_s * 1000))
+        with Cluster(options, stop=self._stop) as cluster:
+            cluster.node_ids()
+        self._is_reached = True
 
     def ask(self, attempt: Attempt, request: Callable[[], Future[T]]) -> T:
         """The answer to one question, or its error raised."""
@@ -114,6 +147,7 @@ class AskingClient:
             retry=retry_if_result(lambda answer: not answer),
             stop=stop_after_delay(self.deadline_s),
             wait=wait_exponential(multiplier=0.01, max=0.5),
+            sleep=pause_until(self._stop),
             retry_error_callback=give_up,
         )(is_so)
 

@@ -10,14 +10,14 @@ from tasks.broker.cluster import Cluster
 from tasks.broker.connection import Connection
 from tasks.broker.fetch_request import BY_ID, FETCH_KEY, FETCH_VERSIONS, fetch_request
 from tasks.broker.retry import Patience
-from tasks.broker.translation import Attempt, error_for_code
+from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.model.errors import (
     AccessError,
     BrokerError,
     BrokerUnavailableError,
+    ConfigError,
     KafkaBackupError,
     UnsupportedBatchError,
-    UnsupportedError,
 )
 from tasks.model.partition import Partition
 
@@ -89,7 +89,7 @@ class Fetcher:
         self._question = _Question(partition, position, last_epoch)
         try:
             self._ask(self._question)
-        except (BrokerError, AccessError, UnsupportedError):
+        except (BrokerError, AccessError, ConfigError):
             self._drop()
 
     def receive(self) -> Fetched:
@@ -208,7 +208,8 @@ def _place(question: _Question) -> str:
 
 
 def _error(code: int, question: _Question) -> KafkaBackupError:
-    error = error_for_code(code, Attempt("fetch", _place(question)))
+    needs = (Permission("Read", "Topic", question.partition.topic),)
+    error = error_for_code(code, Attempt("fetch", _place(question), needs))
     if code in _UNKNOWN_TOPICS:  # a broker may lag behind: the look-up by id, before the next attempt, decides
         return BrokerUnavailableError(str(error), code=code)
     return error

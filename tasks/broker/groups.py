@@ -13,7 +13,7 @@ from tasks.broker.admin_messages import ListedGroup, ask_groups
 from tasks.broker.asking import values
 from tasks.broker.client import started
 from tasks.broker.raw_questions import ask_every_broker
-from tasks.broker.translation import Attempt, error_for, error_for_code
+from tasks.broker.translation import Attempt, Permission, error_for, error_for_code
 from tasks.model.errors import BrokerError, ConfigError, KafkaBackupError
 
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ def _positions(group_id: str, answer: Any) -> list[CommittedOffset]:
     for place in answer.topic_partitions:
         if place.error is not None:
             where = f"the position of group {group_id} on {place.topic}-{place.partition}"
-            raise error_for(place.error, Attempt("read", where))
+            needs = (Permission("Describe", "Group", group_id), Permission("Describe", "Topic", place.topic))
+            raise error_for(place.error, Attempt("read", where, needs))
     return [_position(place) for place in answer.topic_partitions if place.offset != _NO_OFFSET]
 
 
@@ -171,7 +172,8 @@ def commit_offsets(
         return dict.fromkeys(some, answer)
 
     def attempt(place: Place) -> Attempt:
-        return Attempt("commit", f"the offset of group {group_id} on {place[0]}-{place[1]}")
+        needs = (Permission("Read", "Group", group_id), Permission("Read", "Topic", place[0]))
+        return Attempt("commit", f"the offset of group {group_id} on {place[0]}-{place[1]}", needs)
 
     def read(place: Place, answer: Any) -> None:
         """The call succeeds although partitions failed: only the partition's own answer counts."""
@@ -193,4 +195,4 @@ def _client_position(offset: CommittedOffset) -> TopicPartition:
 
 
 def _group(verb: str) -> Any:
-    return lambda group_id: Attempt(verb, f"group {group_id}")
+    return lambda group_id: Attempt(verb, f"group {group_id}", (Permission("Describe", "Group", group_id),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tasks.broker.cluster import Cluster
-from tasks.broker.translation import Attempt, error_for_code
+from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.broker.wire import DescribeLogDirsRequest
 from tasks.model.errors import AccessError, BrokerError, UnsupportedError
 from tasks.model.partition import Partition
@@ -35,7 +35,9 @@ def _ask(cluster: Cluster, node_id: int) -> list[tuple[str, int, int]]:
     request.API_VERSION = connection.pick(DescribeLogDirsRequest.API_KEY, 1, 4)
     response = connection.call(request)
     if response.error_code:  # before version 3 whoever may not ask gets an empty list instead
-        raise error_for_code(response.error_code, Attempt("describe", "the log directories"))
+        raise error_for_code(
+            response.error_code, Attempt("describe", "the log directories", (Permission("Describe", "Cluster"),))
+        )
     return [
         (topic.name, part.partition_index, part.partition_size)
         for folder in response.results

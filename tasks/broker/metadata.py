@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from tasks.broker.connection import Connection
-from tasks.broker.translation import Attempt, error_for_code
+from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.broker.wire import MetadataRequest
 from tasks.model.errors import KafkaBackupError, TopicGoneError
 from tasks.model.partition import Incarnation
@@ -35,7 +35,8 @@ def error_of(incarnation: Incarnation, described: Any) -> KafkaBackupError | Non
     is_another = not code and topic_id_text(described.topic_id) != incarnation.topic_id
     if is_another or code in (_UNKNOWN_TOPIC, _UNKNOWN_TOPIC_ID):
         return TopicGoneError(f"Topic {incarnation} was deleted, or deleted and created again.")
-    return error_for_code(code, Attempt("describe", f"topic {incarnation.topic}")) if code else None
+    needs = (Permission("Describe", "Topic", incarnation.topic),)
+    return error_for_code(code, Attempt("describe", f"topic {incarnation.topic}", needs)) if code else None
 
 
 def metadata_request(connection: Connection, topics: Collection[Incarnation]) -> Any:

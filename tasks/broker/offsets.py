@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tasks.broker.cluster import Cluster, no_leader
 from tasks.broker.retry import Patience
-from tasks.broker.translation import Attempt, error_for_code
+from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.broker.wire import ListOffsetsRequest
 from tasks.model.errors import BrokerUnavailableError, KafkaBackupError
 from tasks.model.partition import Partition
@@ -114,9 +114,9 @@ def _settle(
     if code == 0:
         answers.offsets[partition] = offset
         return
-    error = error_for_code(
-        code, Attempt("list offsets of", f"topic {partition.topic}, partition {partition.partition}")
-    )
+    where = f"topic {partition.topic}, partition {partition.partition}"
+    needs = (Permission("Describe", "Topic", partition.topic),)
+    error = error_for_code(code, Attempt("list offsets of", where, needs))
     if code == _UNKNOWN_TOPIC:  # a broker may lag behind: the look-up by id, before the next attempt, decides
         again[partition] = BrokerUnavailableError(str(error), code=code)
     elif error.retryable:

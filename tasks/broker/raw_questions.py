@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tasks.broker.admin import Admin
 from tasks.broker.client import done
-from tasks.broker.connection import BrokerAddress, Connection, ConnectionOptions
+from tasks.broker.connection import BrokerAddress, Connection
 from tasks.broker.translation import Attempt
 
 T = TypeVar("T")
@@ -29,8 +29,5 @@ def ask_broker(admin: Admin, attempt: Attempt, question: Callable[[Connection], 
 
 
 def _ask(admin: Admin, address: tuple[str, int], question: Callable[[Connection], T]) -> T:
-    options = ConnectionOptions(
-        bootstrap_servers=admin.bootstrap_servers, request_timeout_ms=round(admin.timeout_s * 1000)
-    )
-    with closing(Connection(BrokerAddress(*address), options)) as connection:
+    with closing(Connection(BrokerAddress(*address), admin.connection)) as connection:
         return question(connection)

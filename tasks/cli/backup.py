@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from tasks.cli.exit_codes import INCOMPLETE, OK
-from tasks.cli.figures import duration_text, point_notes, size_text, table_text
+from tasks.cli.exit_codes import ACCESS, INCOMPLETE, OK
 from tasks.cli.options import tell_notes
 from tasks.cli.progress_bars import LateBar
 from tasks.cli.session import Session, now_ms
+from tasks.reports.figures import duration_text, point_notes, size_text, table_text
 
 if TYPE_CHECKING:
     from tasks.config.models import StorageSection
+    from tasks.engine.completeness import Completeness, GroupNotes
     from tasks.engine.plan import SnapshotRequest
     from tasks.repository.entries import PointEntry
     from tasks.repository.plans import Plan
     from tasks.repository.repository import Repository
 
-
-class GroupNotes(NamedTuple):
-    """What there is to say of the groups of a point: positions that were asked for and are not in it, and groups of a
-    kind whose positions cannot be read."""
-
-    failures: tuple[str, ...] = ()
-    not_covered: tuple[str, ...] = ()
+_CODES: Mapping[Completeness, int] = {"complete": OK, "incomplete": INCOMPLETE, "denied": ACCESS}
 
 
 def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
@@ -55,7 +51,7 @@ def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
     if dry_run:
         plan = draft_snapshot(_repository_to_look_at(file.storage), request, stop=current.stop, is_dry_run=True)
         _show_plan(current, plan)
-        return INCOMPLETE if plan.failures else OK
+        return ACCESS if plan.denied else INCOMPLETE if plan.failures else OK
     repository = Repository.open_or_create(store_of(file.storage, create=True), now_ms)
     return _snapshot(current, repository, request, config)
 
@@ -75,13 +71,16 @@ def _repository_to_look_at(storage: StorageSection) -> Repository:
 
 def _snapshot(current: Session, repository: Repository, request: SnapshotRequest, config: Path) -> int:
     from tasks.engine.backup import snapshot
+    from tasks.engine.completeness import completeness, denied_reasons, group_notes
 
     started = time.monotonic()
     current.is_gentle = True
+    plans: list[Plan] = []
     with ExitStack() as stack:
         tell = LateBar(stack)
 
         def planned(plan: Plan) -> None:
+            plans.append(plan)
             total = sum(part.bytes for part in plan.partitions)
             current.say(f"{plan.set}: {len(plan.partitions)} partitions to read, about {size_text(total)}.")
             tell.begin("backing up", total)
@@ -89,7 +88,7 @@ def _snapshot(current: Session, repository: Repository, request: SnapshotRequest
         def waiting(owner: str) -> None:
             current.say(f"Another writer ({owner}) has the set's lease; waiting to see whether it is alive.")
 
-        point, _ = snapshot(
+        point, captured = snapshot(
             repository,
             request,
             workers=request.options.max_concurrent_partitions,
@@ -100,29 +99,12 @@ def _snapshot(current: Session, repository: Repository, request: SnapshotRequest
         )
     groups = group_notes(repository, point)
     _show_point(current, point, groups, time.monotonic() - started, config)
-    return code_of(point, groups)
+    return code_of(completeness(point, groups, denied_reasons(plans[0], captured)))
 
 
-def code_of(point: PointEntry, groups: GroupNotes) -> int:
-    """Gaps, partitions that failed and missing positions leave a backup incomplete; trimmed ranges do not."""
-    return OK if point.status == "complete" and not groups.failures else INCOMPLETE
-
-
-def group_notes(repository: Repository, point: PointEntry) -> GroupNotes:
-    """By what the point says, and by its state object, read back."""
-    from tasks.model.errors import KafkaBackupError
-    from tasks.repository.state_objects import GroupsState, read_state
-
-    if point.groups_failure is not None:
-        return GroupNotes((f"group positions are not in this point: {point.groups_failure}",))
-    if point.groups is None:
-        return GroupNotes()
-    try:
-        state = read_state(repository.store, point.groups, GroupsState)
-    except KafkaBackupError as error:  # the point stands, and is to be reported
-        return GroupNotes((f"group positions cannot be read back: {error}",))
-    failures = (f"group {one.group} is not in this point: {one.failure}" for one in state.groups if one.failure)
-    return GroupNotes(tuple(failures), state.not_covered)
+def code_of(verdict: Completeness) -> int:
+    """The exit code of a backup that made a point."""
+    return _CODES[verdict]
 
 
 def _show_plan(current: Session, plan: Plan) -> None:
@@ -131,6 +113,8 @@ def _show_plan(current: Session, plan: Plan) -> None:
     current.show(f"\n{len(rows)} partitions in {len(plan.bins)} bins. Nothing was written.")
     for failure in plan.failures:
         current.show(f"failure: {failure.topic}-{failure.partition}: {failure.reason}")
+    for reason in plan.denied:
+        current.show(f"failure: {reason}")
     current.give({"dry_run": True, "plan": plan.to_json()})
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.cli.exit_codes import OK
-from tasks.cli.figures import point_notes, size_text, table_text
 from tasks.cli.options import chosen_point
 from tasks.cli.session import Session
+from tasks.reports.figures import point_notes, size_text, table_text
 
 if TYPE_CHECKING:
     from tasks.repository.entries import PointEntry

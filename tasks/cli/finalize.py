@@ -20,7 +20,7 @@ def run_finalize(current: Session, restore: str, config: Path) -> int:
     loaded = load_restore(config)
     tell_notes(current, loaded.notes)
     repository = Repository.open(store_of(loaded.file.storage), now_ms)
-    with Admin(connection_options(loaded.file.target).bootstrap_servers) as admin:
+    with Admin(connection_options(loaded.file.target), stop=current.stop) as admin:
         changed = finalize_restore(repository, restore, admin)
     for topic in changed:
         current.show(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.cli.exit_codes import OK
-from tasks.cli.figures import size_text, table_text
 from tasks.cli.session import Session
+from tasks.reports.figures import size_text, table_text
 
 if TYPE_CHECKING:
     from tasks.repository.repository import Repository

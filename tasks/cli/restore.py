@@ -10,17 +10,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.cli.exit_codes import FAILED, INCOMPLETE, OK
-from tasks.cli.figures import duration_text, size_text, table_text
+from tasks.cli.exit_codes import ACCESS, FAILED, INCOMPLETE, OK, exit_code_of
 from tasks.cli.options import chosen_point, tell_notes
 from tasks.cli.progress_bars import LateBar
 from tasks.cli.session import Session, now_ms
 from tasks.model.errors import ConfigError
+from tasks.reports.figures import duration_text, size_text, table_text
 
 if TYPE_CHECKING:
     from tasks.config.models import RestoreFile
-    from tasks.engine.restore import Preview, RestoreResult
+    from tasks.engine.restore import RestoreResult
     from tasks.engine.restore_plan import RestoreRequest
+    from tasks.engine.restore_steps import Preview
     from tasks.repository.repository import Repository
 
 
@@ -69,16 +70,16 @@ def _confirm_purge(current: Session) -> None:
 
 def _preview(current: Session, repository: Repository, backup_id: str, request: RestoreRequest) -> int:
     from tasks.broker.admin import Admin
-    from tasks.engine.findings import has_errors
-    from tasks.engine.restore import preview_restore
+    from tasks.engine.findings import has_errors, refusal_of
+    from tasks.engine.restore_steps import preview_restore
 
     point = chosen_point(current, repository, backup_id)
-    with Admin(request.connection.bootstrap_servers) as admin:
+    with Admin(request.connection, stop=current.stop) as admin:
         preview = preview_restore(repository, point, request, admin)
     _show_preview(current, preview)
     current.show("Nothing was changed.")
     current.give({"plan": preview.plan.to_json(), "findings": [asdict(finding) for finding in preview.findings]})
-    return INCOMPLETE if has_errors(preview.findings) else OK
+    return exit_code_of(refusal_of(preview.findings)) if has_errors(preview.findings) else OK
 
 
 def _show_preview(current: Session, preview: Preview) -> None:
@@ -127,9 +128,12 @@ def _restore(current: Session, repository: Repository, backup_id: str, request: 
 
 
 def code_of(result: RestoreResult) -> int:
-    """A target that is not what was asked for is a failure; positions that could not be written leave it incomplete."""
+    """A target that is not what was asked for is a failure; positions that could not be written leave it incomplete,
+    or want a permission."""
     if result.mismatches:
         return FAILED
+    if any(position.is_denied for position in result.positions):
+        return ACCESS
     return INCOMPLETE if any(position.failure for position in result.positions) else OK
 
 

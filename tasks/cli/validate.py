@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 from tasks.cli.exit_codes import DAMAGED, OK
-from tasks.cli.figures import duration_text, size_text
 from tasks.cli.options import chosen_point
 from tasks.cli.progress_bars import progress_bar
 from tasks.cli.session import Session
+from tasks.reports.figures import duration_text, size_text
 
 if TYPE_CHECKING:
     from tasks.repository.repository import Repository

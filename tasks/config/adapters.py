@@ -6,16 +6,20 @@ from pathlib import Path
 
 from tasks.broker.cluster import bootstrap_addresses
 from tasks.broker.connection import ConnectionOptions
+from tasks.broker.tls import check_files
 from tasks.config.models import ClusterSection, StorageSection
 from tasks.store.factory import LocalLocation, MemoryLocation, StoreLocation, location_from_url, open_store
 from tasks.store.protocol import ObjectStore
 from tasks.store.retrying import RetryingStore
+from tasks.store.s3_location import S3Credentials, S3Location
 
 
 def connection_options(section: ClusterSection) -> ConnectionOptions:
-    """How to reach the cluster. Raises `ConfigError` for an address that is none."""
+    """How to reach the cluster. Raises `ConfigError` for an address that is none, and for a file of its security that
+    cannot be read or is not what it should be."""
     bootstrap_addresses(section.bootstrap_servers)
-    return ConnectionOptions(bootstrap_servers=section.bootstrap_servers)
+    check_files(section.security)
+    return ConnectionOptions(bootstrap_servers=section.bootstrap_servers, security=section.security)
 
 
 def store_of(section: StorageSection, *, create: bool = False) -> ObjectStore:
@@ -31,7 +35,29 @@ def store_at(url: str) -> ObjectStore:
 def _location(section: StorageSection) -> StoreLocation:
     if section.backend == "memory":
         return MemoryLocation(section.path or "memory")
+    if section.backend == "s3":
+        return S3Location(
+            bucket=section.bucket or "",
+            prefix=section.prefix,
+            region=section.region,
+            endpoint=section.endpoint,
+            path_style=section.path_style,
+            allow_http=section.allow_http,
+            credentials=_s3_credentials(section),
+        )
     return LocalLocation(Path(section.path or ""), section.prefix)
+
+
+def _s3_credentials(section: StorageSection) -> S3Credentials | None:
+    """None: what the environment, a profile or a role has."""
+    if section.access_key is None or section.secret_key is None:
+        return None
+    token = section.session_token
+    return S3Credentials(
+        access_key=section.access_key,
+        secret_key=section.secret_key.get_secret_value(),
+        session_token=token.get_secret_value() if token else None,
+    )
 
 
 def _opened(location: StoreLocation, *, create: bool) -> ObjectStore:

@@ -19,9 +19,13 @@ NOTED: Mapping[str, str] = {
 }
 """Accepted with a note that says what replaces them; a section's name stands for everything in it."""
 
+_KERBEROS_KEYS = tuple(
+    f"{cluster}.security.{key}"
+    for cluster in ("source", "target")
+    for key in ("sasl_kerberos_service_name", "sasl_keytab_path", "sasl_krb5_config_path")
+)
+
 NOT_YET: Mapping[str, str] = {
-    "source.security": "this version connects with PLAINTEXT only",
-    "target.security": "this version connects with PLAINTEXT only",
     "offset_storage": "this version makes snapshots, not incremental backups",
     "metrics": "this version serves no metrics",
     "encryption": "this version does not encrypt",
@@ -41,35 +45,13 @@ NOT_YET: Mapping[str, str] = {
     "restore.rate_limit_bytes_per_sec": "this version has no rate limits",
     "restore.auto_consumer_groups": "write positions with reset_consumer_offsets",
     "restore.offset_report": "the report of positions is in the output of --json",
+    **dict.fromkeys(_KERBEROS_KEYS, "GSSAPI needs a librdkafka with Kerberos, which confluent-kafka's wheels lack"),
     "restore.acls": "this version backs ACLs up and does not restore them",
     "restore.quotas": "this version does not restore quotas",
 }
 """Refused with one sentence for a key or a whole section, unless the value says that the feature is off."""
 
-_SECURITY_KEYS = frozenset(
-    [
-        "security_protocol",
-        "sasl_mechanism",
-        "sasl_username",
-        "sasl_password",
-        "ssl_ca_location",
-        "ssl_certificate_location",
-        "ssl_key_location",
-        "ssl_key_password",
-        "sasl_kerberos_service_name",
-        "sasl_keytab_path",
-        "sasl_krb5_config_path",
-        "sasl_oauth_token_endpoint_url",
-        "sasl_oauth_client_id",
-        "sasl_oauth_client_secret",
-        "sasl_oauth_scope",
-        "sasl_oauth_token_file",
-    ]
-)
-
 KEYS_WITHIN: Mapping[str, frozenset[str]] = {
-    "source.security": _SECURITY_KEYS,
-    "target.security": _SECURITY_KEYS,
     "offset_storage": frozenset(["backend", "db_path", "s3_key", "sync_interval_secs"]),
     "metrics": frozenset(["enabled", "port", "bind_address", "path", "keep_alive_seconds", "max_partition_labels"]),
     "encryption": frozenset(["recipients", "identity_file"]),
@@ -92,31 +74,42 @@ KEYS_WITHIN: Mapping[str, frozenset[str]] = {
 }
 """Keys within sections of `NOT_YET`, so that a wrong one is unknown there too. Sections that are not here are open."""
 
-STORAGE_NOT_YET = ("s3", "azure", "gcs")
+STORAGE_NOT_YET = ("azure", "gcs")
 """Backends of the storage section that are not here yet."""
 
-STORAGE_KEYS = frozenset(
-    [
-        "bucket",
-        "region",
-        "endpoint",
-        "access_key",
-        "secret_key",
-        "session_token",
-        "path_style",
-        "allow_http",
-        "account_name",
-        "container_name",
-        "account_key",
-        "sas_token",
-        "use_workload_identity",
-        "client_id",
-        "tenant_id",
-        "client_secret",
-        "service_account_path",
-    ]
-)
-"""Keys of those backends."""
+STORAGE_KEYS: Mapping[str, frozenset[str]] = {
+    "filesystem": frozenset(["path", "prefix"]),
+    "memory": frozenset(["path", "prefix"]),
+    "s3": frozenset(
+        [
+            "bucket",
+            "region",
+            "endpoint",
+            "access_key",
+            "secret_key",
+            "session_token",
+            "prefix",
+            "path_style",
+            "allow_http",
+        ]
+    ),
+    "azure": frozenset(
+        [
+            "account_name",
+            "container_name",
+            "account_key",
+            "sas_token",
+            "prefix",
+            "endpoint",
+            "use_workload_identity",
+            "client_id",
+            "tenant_id",
+            "client_secret",
+        ]
+    ),
+    "gcs": frozenset(["bucket", "service_account_path", "prefix", "endpoint"]),
+}
+"""The keys of each backend, beside `backend` itself."""
 
 
 def is_off(dotted: str, value: object) -> bool:
@@ -124,11 +117,5 @@ def is_off(dotted: str, value: object) -> bool:
     if dotted == "offset_storage":  # its mere presence makes runs incremental
         return value is None
     if isinstance(value, Mapping):
-        return value.get("enabled") is False or all(_is_off_within(key, member) for key, member in value.items())
+        return value.get("enabled") is False or all(is_off(key, member) for key, member in value.items())
     return value is None or value is False or value in ("", [])
-
-
-def _is_off_within(key: str, value: object) -> bool:
-    if key == "security_protocol":
-        return value is None or str(value).upper() == "PLAINTEXT"
-    return is_off(key, value)

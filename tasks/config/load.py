@@ -46,14 +46,14 @@ def load_repository(path: Path, environment: Mapping[str, str] = os.environ) -> 
     Only `storage`, `backup_id`, `mode` and the names at the top have to be right: a repository can be listed without
     the passwords of a cluster, and with a file that this version would not restore.
     """
-    tree = _read(path, environment)
+    tree = read_tree(path, environment)
     passed_over = _TOP_KEYS - set(RepositoryFile.model_fields)
     tree.problems = [problem for problem in tree.problems if not passed_over & set(problem.place[:1])]
     return _checked(tree, RepositoryFile, dict.fromkeys(passed_over, ""))
 
 
 def _load(path: Path, kind: type[FileT], mode: str, environment: Mapping[str, str]) -> Loaded[FileT]:
-    tree = _read(path, environment)
+    tree = read_tree(path, environment)
     found = tree.value.get("mode")
     if found in ("backup", "restore") and found != mode:
         line = tree.line(("mode",))
@@ -62,7 +62,8 @@ def _load(path: Path, kind: type[FileT], mode: str, environment: Mapping[str, st
     return _checked(tree, kind, {key: f"{key!r} has no place in a file with mode {mode!r}." for key in others})
 
 
-def _read(path: Path, environment: Mapping[str, str]) -> Tree:
+def read_tree(path: Path, environment: Mapping[str, str]) -> Tree:
+    """The YAML mapping of a file. Raises `ConfigError` if it cannot be read or is none; other problems are kept."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -6,15 +6,17 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from tasks.broker.security import UNPROTECTED, Security
 from tasks.config.check import SHOWS_VALUE
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.topic_patterns import compile_pattern
 from tasks.model.errors import ConfigError
 from tasks.repository.points import PointReference
 from tasks.store.keys import check_key
+from tasks.store.s3_location import check_endpoint
 
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s@/,:\[\]]+):[0-9]{1,5}")
 
@@ -49,6 +51,19 @@ def _check_prefix(text: str) -> None:
         check_key(inner)
 
 
+def _check_endpoint(endpoint: str, *, allow_http: bool) -> None:
+    """Its sentence shows the endpoint only where that holds no password."""
+    try:
+        check_endpoint(endpoint, allow_http=allow_http)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+def _nothing_if_empty(value: object) -> object:
+    """What an unset variable with an empty default leaves."""
+    return None if value == "" else value
+
+
 def _is_address(text: str) -> str:
     """The shape only, without the broker's modules. Its sentence shows no value: what stands in an address's place may
     be a URL with a password."""
@@ -63,6 +78,11 @@ def _all_acks(value: object) -> object:
     return "all"
 
 
+def _or_unprotected(value: object) -> object:
+    """A section of which nothing was written."""
+    return {} if value is None else value
+
+
 def _from_the_start(value: object) -> object:
     if value != "earliest":
         raise ValueError("this version reads from the log start only ('earliest')")
@@ -75,6 +95,8 @@ def _only_counts(value: object) -> object:
     return value
 
 
+Text = Annotated[str | None, BeforeValidator(_nothing_if_empty)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_nothing_if_empty)]
 Pattern = Annotated[str, Field(min_length=1), _passes(compile_pattern)]
 Reference = Annotated[str, _passes(PointReference.parse)]
 
@@ -90,20 +112,37 @@ class ClusterSection(Section):
     """`source` or `target`."""
 
     bootstrap_servers: Annotated[tuple[Annotated[str, AfterValidator(_is_address)], ...], Field(min_length=1)]
+    security: Annotated[Security, BeforeValidator(_or_unprotected)] = UNPROTECTED
     topics: TopicsSection = TopicsSection()
 
 
 class StorageSection(Section):
-    """Where the repository is."""
+    """Where the repository is. Each backend has keys of its own (`keys.STORAGE_KEYS`); those of others are refused."""
 
-    backend: Literal["filesystem", "memory"]
+    backend: Literal["filesystem", "memory", "s3"]
     path: str | None = None
     prefix: Annotated[str, _passes(_check_prefix)] = ""
+    bucket: Text = None
+    region: Text = None
+    endpoint: Text = None
+    access_key: Text = None
+    secret_key: Secret = None
+    session_token: Secret = None
+    path_style: bool = False
+    allow_http: bool = False
 
     @model_validator(mode="after")
-    def _has_path(self) -> StorageSection:
+    def _is_consistent(self) -> StorageSection:
         if self.backend == "filesystem" and not self.path:
             raise ValueError("backend filesystem needs a path")
+        if self.backend == "s3" and not self.bucket:
+            raise ValueError("backend s3 needs a bucket")
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key belong together: set both, or neither for ambient credentials")
+        if self.session_token is not None and self.access_key is None:
+            raise ValueError("session_token belongs to access_key and secret_key: set them too")
+        if self.endpoint is not None:
+            _check_endpoint(self.endpoint, allow_http=self.allow_http)
         return self
 
 

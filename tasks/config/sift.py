@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from tasks.config.keys import KEYS_WITHIN, NOT_YET, NOTED, STORAGE_KEYS, STORAGE_NOT_YET, is_off
 from tasks.config.yaml_tree import Place, Tree, path_text
 
+_STORAGE_KEYS = frozenset[str]().union(*STORAGE_KEYS.values())
+
 
 def sift(tree: Tree, model: type[BaseModel], elsewhere: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """(what the model is asked to validate, notes); problems go to the tree.
@@ -55,7 +57,7 @@ class _Sifter:
             if not is_off(dotted, member):
                 self._tree.complain(place, f"{dotted!r} is not available yet: {NOT_YET[dotted]}.")
             self._check_within(place, dotted, member)
-        elif not (place[:-1] == ("storage",) and place[-1] in STORAGE_KEYS):
+        elif not (place[:-1] == ("storage",) and place[-1] in _STORAGE_KEYS):
             self._unknown(place, [*model.model_fields, *_tabled(place[:-1])])
 
     def _check_within(self, place: Place, dotted: str, member: object) -> None:
@@ -68,11 +70,11 @@ class _Sifter:
     def _check_storage(self, storage: Mapping[str, Any]) -> None:
         backend = storage.get("backend")
         if backend in STORAGE_NOT_YET:
-            sentence = f"backend {backend!r} is not available yet: this version stores in a filesystem."
+            sentence = f"backend {backend!r} is not available yet: this version stores in S3 or a filesystem."
             self._tree.complain(("storage", "backend"), sentence)
-        elif backend in ("filesystem", "memory"):
+        elif isinstance(backend, str) and backend in STORAGE_KEYS:
             for key in storage:
-                if key in STORAGE_KEYS:
+                if key in _STORAGE_KEYS - STORAGE_KEYS[backend]:
                     self._tree.complain(("storage", key), f"{key!r} is not a key of backend {backend!r}.")
 
     def _unknown(self, place: Place, siblings: Iterable[str]) -> None:

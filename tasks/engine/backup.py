@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tasks.engine.capture import capture_bin
@@ -37,17 +38,39 @@ def snapshot(
 ) -> tuple[PointEntry, list[CapturedBin]]:
     """Make one point of the set. Raises `LockedError` when another writer is at it, `InterruptedRunError` on `stop`;
     then, as after any other error, there is no point of this run, and the next run voids what is left of it."""
-    lease = acquire(repository.store, capture_lease_key(request.set_name), stop=stop, waiting=waiting)
-    with kept(lease, stop):
-        open_run(repository, lease, request.set_name, request.run)
+    with held_run(repository, request.set_name, request.run, stop=stop, waiting=waiting):
         plan = plan_snapshot(repository, request, stop=stop)
         planned(plan)
         captured = capture_bins(repository, plan, request, workers=workers, stop=stop, progress=progress)
-        try:
-            return commit_snapshot(repository, plan, captured), captured
-        except PreconditionError as error:
-            void_run(repository, request.set_name, request.run, str(error))
-            raise
+        return commit_or_void(repository, plan, captured), captured
+
+
+@contextmanager
+def held_run(
+    repository: Repository,
+    set_name: str,
+    run: str,
+    *,
+    stop: threading.Event,
+    waiting: Callable[[str], None] = lambda owner: None,
+) -> Iterator[None]:
+    """The set's lease for this run while the body plans, captures and commits; a run that died before it is voided.
+
+    Raises `LockedError` when another writer has the lease, and when it takes it from the body, which `stop` then ends.
+    """
+    lease = acquire(repository.store, capture_lease_key(set_name), stop=stop, waiting=waiting)
+    with kept(lease, stop):
+        open_run(repository, lease, set_name, run)
+        yield
+
+
+def commit_or_void(repository: Repository, plan: Plan, captured: Sequence[CapturedBin]) -> PointEntry:
+    """The point of the run; a run whose set has moved on can never have one, and is voided."""
+    try:
+        return commit_snapshot(repository, plan, captured)
+    except PreconditionError as error:
+        void_run(repository, plan.set, plan.run, str(error))
+        raise
 
 
 def open_run(repository: Repository, lease: Lease, set_name: str, run: str) -> None:

@@ -5,8 +5,19 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
+from tasks.repository.plans import PlannedPartition
+
 MAX_TASKS = 256
-"""Most task runs of one flow run; beyond that, partitions share bins."""
+"""Most task runs of one flow run that do the same; beyond that, partitions share bins."""
+
+
+def bins_to_capture(planned: Sequence[PlannedPartition], most_bins: int) -> tuple[tuple[int, ...], ...]:
+    """The bins of a plan, as indexes of its partitions: one for each partition with something to read, and one for all
+    others, which take no time. Where that would make more than `most_bins`, all are balanced over so many."""
+    busy = [(index,) for index, part in enumerate(planned) if part.start < part.end]
+    idle = tuple(index for index, part in enumerate(planned) if part.start >= part.end)
+    bins = (*busy, *([idle] if idle else ()))
+    return bins if len(bins) <= most_bins else balance([part.bytes for part in planned], most_bins)
 
 
 def balance(sizes_bytes: Sequence[int], most_bins: int) -> tuple[tuple[int, ...], ...]:

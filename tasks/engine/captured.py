@@ -16,14 +16,18 @@ class CapturedRange:
     next: int
     records: int
     log_bytes: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureFailure:
-    """A partition whose capture ended early, and why, in one sentence."""
+    """A partition whose capture ended early, and why, in one sentence. `is_denied`: a permission is missing;
+    `is_passing`: a deadline passed, and another attempt may succeed."""
 
     source: Partition
     reason: str
+    is_denied: bool = False
+    is_passing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

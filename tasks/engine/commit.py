@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tasks.engine.captured import CapturedBin
 from tasks.engine.frame_reader import FrameReader
 from tasks.engine.outcome import Outcome, decide, notes_of, status_of
-from tasks.model.errors import KafkaBackupError, PreconditionError, RunClosedError
+from tasks.model.errors import AccessError, KafkaBackupError, PreconditionError, RunClosedError
 from tasks.model.partition import Partition
 from tasks.repository.entries import AnyEntry, PartitionNote, PointEntry, Totals, VoidEntry
 from tasks.repository.fragments import read_fragments
@@ -36,7 +36,8 @@ def commit_snapshot(repository: Repository, plan: Plan, captured: Sequence[Captu
 
     Raises `CommitError` when something planned is neither captured nor stated to be missing, `PreconditionError` when
     the set moved on since the plan, `RunClosedError` when the run was voided, `KafkaBackupError` when nothing at all
-    was captured. Whatever is raised, no point exists unless one is returned; after `OutcomeUnknownError` call again.
+    was captured (`AccessError`: for want of a permission). Whatever is raised, no point exists unless one is returned;
+    after `OutcomeUnknownError` call again.
     """
     lines = _captured_lines(repository, plan, captured)
     failures = {failure.source: failure.reason for bin_ in captured for failure in bin_.failures}
@@ -48,7 +49,8 @@ def commit_snapshot(repository: Repository, plan: Plan, captured: Sequence[Captu
         check_snapshot(plan, earlier.rows, _rows_at(repository, plan))
         outcomes = decide(plan, lines, failures, earlier.rows, now_ms=plan.planned_ms)
         if not any(outcome.lines or outcome.row.failure is None for outcome in outcomes):
-            raise KafkaBackupError(f"Nothing was captured: {_first_reason(plan, failures)}")
+            kind = AccessError if any(one.is_denied for bin_ in captured for one in bin_.failures) else KafkaBackupError
+            raise kind(f"Nothing was captured: {_first_reason(plan, failures)}")
         return _point(repository, plan, state, earlier, outcomes, failures)
 
     try:
@@ -149,7 +151,7 @@ def _point(
         newest_point=state.seq + 1,
         run=plan.run,
         point_kind="snapshot",
-        status=status_of(has_failures=bool(stated), has_gaps=bool(gaps)),
+        status=status_of(has_failures=bool(stated or plan.groups_failure), has_gaps=bool(gaps)),
         cluster_id=plan.cluster_id,
         cluster_label=plan.cluster_label,
         planned_ms=plan.planned_ms,

@@ -6,28 +6,34 @@ from collections.abc import Mapping, Sequence
 
 from tasks.broker.admin import Admin
 from tasks.broker.groups import CommittedOffset, GroupListing, committed_offsets, list_groups
+from tasks.broker.permissions import SEES_ALL_GROUPS, require_on_cluster
 from tasks.broker.topics import TopicDescription
-from tasks.model.errors import KafkaBackupError
+from tasks.broker.translation import Attempt
+from tasks.model.errors import AccessError, KafkaBackupError
 from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState
 
 COVERED_TYPES = ("classic", "consumer")
 """Kinds of group whose positions are committed offsets; share groups keep theirs elsewhere."""
 
 
-def read_groups(admin: Admin) -> GroupsState:
-    """Every group with its positions. A group that could not be read says why; the others are not held up by it.
+def read_groups(admin: Admin) -> tuple[GroupsState, tuple[str, ...]]:
+    """Every group with its positions, and what this user is not allowed to read of them.
 
-    Raises when the groups cannot be listed at all: an empty answer must never stand for a failed one.
+    A group that could not be read says why; the others are not held up by it. Raises when the groups cannot all be
+    listed: an empty answer must never stand for a failed one.
     """
+    require_on_cluster(admin, Attempt("see every group of", admin.location, (SEES_ALL_GROUPS,)))
     listings = list_groups(admin)
     covered = [listing for listing in listings if listing.group_type.lower() in COVERED_TYPES]
     answers = committed_offsets(admin, [listing.group_id for listing in covered])
-    return GroupsState(
+    denied = tuple(str(answer) for answer in answers.values() if isinstance(answer, AccessError))
+    state = GroupsState(
         groups=tuple(
             _group(listing, answers[listing.group_id]) for listing in sorted(covered, key=lambda one: one.group_id)
         ),
         not_covered=tuple(sorted(f"{one.group_id} ({one.group_type} group)" for one in listings if one not in covered)),
     )
+    return state, denied
 
 
 def groups_of_topics(state: GroupsState, topics: Sequence[TopicDescription]) -> GroupsState:

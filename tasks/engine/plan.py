@@ -12,12 +12,13 @@ from tasks.broker.connection import ConnectionOptions
 from tasks.broker.log_dirs import partition_bytes
 from tasks.broker.offsets import OffsetAnswers, list_offsets
 from tasks.broker.topics import TopicDescription
-from tasks.engine.bins import balance
+from tasks.engine.bins import bins_to_capture
 from tasks.engine.group_state import groups_of_topics, read_groups
 from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.engine.permissions import require_visible
 from tasks.engine.topic_patterns import select_topics
 from tasks.engine.topic_state import read_topics
-from tasks.model.errors import ConfigError, KafkaBackupError
+from tasks.model.errors import AccessError, ConfigError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
 from tasks.repository.plans import Plan, PlanFailure, PlannedPartition, write_plan
@@ -47,6 +48,7 @@ class _ClusterState:
     topics_state: TopicsState
     groups: GroupsState | None
     groups_failure: str | None
+    denied: tuple[str, ...]
 
 
 def plan_snapshot(repository: Repository, request: SnapshotRequest, *, stop: threading.Event) -> Plan:
@@ -63,7 +65,7 @@ def draft_snapshot(
 ) -> Plan:
     """The plan of `plan_snapshot`, not stored. A dry run does not store the state objects that it names either."""
     newest = _newest_point(repository, request.set_name)
-    cluster = _cluster_state(request)
+    cluster = _cluster_state(request, stop)
     _check_cluster(request.set_name, newest, cluster.cluster_id)
     partitions = [
         Partition(topic.name, topic.topic_id, part.partition) for topic in cluster.topics for part in topic.partitions
@@ -86,11 +88,12 @@ def draft_snapshot(
         object_records=options.segment_max_records,
         fetch_bytes=options.fetch_max_bytes,
         partitions=planned,
-        bins=balance([part.bytes for part in planned], request.most_bins),
+        bins=bins_to_capture(planned, request.most_bins),
         failures=failures,
         topics=topics_ref,
         groups=groups_ref,
         groups_failure=cluster.groups_failure,
+        denied=cluster.denied,
         tool=tool_name(),
     )
 
@@ -148,11 +151,12 @@ def _plan_partitions(
         )
 
 
-def _cluster_state(request: SnapshotRequest) -> _ClusterState:
+def _cluster_state(request: SnapshotRequest, stop: threading.Event) -> _ClusterState:
     options = request.options
-    with Admin(request.connection.bootstrap_servers) as admin:
-        groups, groups_failure = _groups(admin, options)
+    with Admin(request.connection, stop=stop) as admin:
+        groups, groups_failure, denied = _groups(admin, options)
         described = admin.describe_topics()
+        require_visible(admin, request.topics, {topic.name for topic in described})
         chosen = set(
             select_topics(
                 {topic.name: topic.is_internal for topic in described},
@@ -168,17 +172,21 @@ def _cluster_state(request: SnapshotRequest) -> _ClusterState:
             topics_state=read_topics(admin, topics),
             groups=groups_of_topics(groups, topics) if groups else None,
             groups_failure=groups_failure,
+            denied=denied,
         )
 
 
-def _groups(admin: Admin, options: BackupOptions) -> tuple[GroupsState | None, str | None]:
-    """The positions, or why they are not here: an empty snapshot never stands for a failed one."""
+def _groups(admin: Admin, options: BackupOptions) -> tuple[GroupsState | None, str | None, tuple[str, ...]]:
+    """(the positions, why they are not here, what was denied): an empty snapshot never stands for a failed one."""
     if not options.consumer_group_snapshot:
-        return None, None
+        return None, None, ()
     try:
-        return read_groups(admin), None
+        state, denied = read_groups(admin)
+    except InterruptedRunError:
+        raise
     except KafkaBackupError as error:
-        return None, str(error)
+        return None, str(error), (str(error),) if isinstance(error, AccessError) else ()
+    return state, None, denied
 
 
 def _write_states(

@@ -9,7 +9,7 @@ from tasks.broker.admin import Admin
 from tasks.broker.groups import CommittedOffset, commit_offsets, committed_offsets
 from tasks.engine.frame_reader import FrameReader
 from tasks.engine.offset_map import rank
-from tasks.model.errors import KafkaBackupError
+from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.repository.lines import IndexLine
 from tasks.repository.restores import RestorePlan, Targets
@@ -18,7 +18,8 @@ from tasks.repository.state_objects import GroupPosition, GroupsState, GroupStat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslatedPosition:
-    """A committed offset and what it becomes; `failure` is why it could not be written."""
+    """A committed offset and what it becomes; `failure` is why it could not be written, `is_denied` that a permission
+    is missing."""
 
     group: str
     source_topic: str
@@ -29,6 +30,7 @@ class TranslatedPosition:
     target_offset: int
     metadata: str
     failure: str | None = None
+    is_denied: bool = False
 
 
 def wanted_groups(state: GroupsState, names: Sequence[str] | None) -> list[GroupState]:
@@ -87,6 +89,8 @@ def _commit(
     ]
     try:
         return commit_offsets(admin, group, offsets)
+    except InterruptedRunError:
+        raise
     except KafkaBackupError as error:
         return {(one.topic, one.partition): error for one in offsets}
 
@@ -108,7 +112,7 @@ def _with_failure(
     failure = str(error) if error else None
     if failure is None and standing.get(place) != position.target_offset:
         failure = f"read back as {standing.get(place, 'nothing')}"
-    return replace(position, failure=failure)
+    return replace(position, failure=failure, is_denied=isinstance(error, AccessError))
 
 
 def _translated(group: str, position: GroupPosition, topic: str, partition: int, offset: int) -> TranslatedPosition:

@@ -10,12 +10,13 @@ from tasks.broker.connection import ConnectionOptions
 from tasks.broker.groups import describe_groups
 from tasks.broker.offsets import list_offsets
 from tasks.broker.topics import NewTopicSpec
-from tasks.engine.findings import Finding
+from tasks.engine.findings import Finding, error_finding
 from tasks.engine.options import RestoreOptions
+from tasks.engine.permissions import missing_for_groups
 from tasks.engine.positions import wanted_groups
 from tasks.engine.restore_plan import RestoreSource, TargetView
 from tasks.engine.staging import NOT_COPIED
-from tasks.model.errors import KafkaBackupError, ObjectNotFoundError
+from tasks.model.errors import InterruptedRunError, KafkaBackupError, ObjectNotFoundError
 from tasks.model.partition import Partition
 from tasks.repository.lines import IndexLine
 from tasks.repository.repository import Repository
@@ -53,12 +54,13 @@ def preflight(
         *_settings_findings(source, plan, view),
         *_emptiness(plan, view, options, connection),
         *_creation(plan, admin),
+        *missing_for_groups(source, admin, options),
         *_objects(repository, source),
         *_batches(source),
         *_groups(admin, source, options),
     ]
     order = {"error": 0, "warning": 1, "note": 2}
-    return sorted(findings, key=lambda finding: order[finding.level])
+    return sorted(dict.fromkeys(findings), key=lambda finding: order[finding.level])
 
 
 def _topic_findings(topic: TopicCopy, view: TargetView, options: RestoreOptions) -> Iterator[Finding]:
@@ -157,7 +159,7 @@ def _emptiness(
     for partition in existing:
         failure = earliest.failures.get(partition) or latest.failures.get(partition)
         if failure is not None:
-            yield Finding("error", str(partition), str(failure))
+            yield error_finding(str(partition), failure)
         elif latest.offsets[partition] != earliest.offsets[partition]:
             count = latest.offsets[partition] - earliest.offsets[partition]
             yield Finding(
@@ -184,7 +186,7 @@ def _creation(plan: RestorePlan, admin: Admin) -> Iterator[Finding]:
         if specs:
             failed = admin.create_topics(specs, validate_only=True)
             yield from (
-                Finding("error", name, f"cannot be created: {error}") for name, error in failed.items() if error
+                error_finding(name, error, lead="cannot be created: ") for name, error in failed.items() if error
             )
 
 
@@ -235,8 +237,10 @@ def _groups(admin: Admin, source: RestoreSource, options: RestoreOptions) -> Ite
         return
     try:
         described = describe_groups(admin, [group.group for group in wanted])
+    except InterruptedRunError:
+        raise
     except KafkaBackupError as error:
-        yield Finding("error", "groups", str(error))
+        yield error_finding("groups", error)
         return
     for found in described:
         if found.members:

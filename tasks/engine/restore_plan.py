@@ -17,7 +17,7 @@ from tasks.engine.replay import PARTITIONS_AT_ONCE
 from tasks.engine.selection import ChosenTopic, choose, incarnations
 from tasks.engine.staging import copied_settings, deferred_settings, staging_settings
 from tasks.engine.topic_patterns import select_topics
-from tasks.model.errors import KafkaBackupError, RefusedError
+from tasks.model.errors import AccessError, KafkaBackupError, RefusedError, TopicGoneError
 from tasks.model.partition import Incarnation, Partition
 from tasks.repository.entries import PointEntry
 from tasks.repository.lines import IndexLine
@@ -29,6 +29,8 @@ from tasks.repository.state_objects import GroupsState, TopicsState, TopicState,
 
 REGROUP_BYTES = 1 << 20
 """Runs of tiny batches are joined up to this many bytes of records."""
+
+_MOST_SAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +82,13 @@ def read_source(repository: Repository, point: PointEntry, request: RestoreReque
 
 
 def look_at_target(admin: Admin, targets: Sequence[str]) -> TargetView:
-    """Describe the target topics that exist, and the values that the brokers give to topics without their own."""
-    described = {topic.name: topic for topic in admin.describe_topics()}
+    """Describe the target topics that exist, and the values that the brokers give to topics without their own.
+
+    Raises `AccessError` when one of the targets may not be described: it might exist.
+    """
+    described = {topic.name: topic for topic in admin.describe_topics(targets)}
     present = [name for name in targets if name in described]
     settings = admin.topic_configs(present)
-    sample = admin.topic_configs(list(described)[:1]) if described else {}
     return TargetView(
         cluster_id=admin.cluster_id(),
         nodes=admin.node_count(),
@@ -92,11 +96,21 @@ def look_at_target(admin: Admin, targets: Sequence[str]) -> TargetView:
         settings=settings,
         defaults={
             entry.name: entry.value
-            for entries in sample.values()
+            for entries in [*settings.values(), _sample_settings(admin)]
             for entry in entries
             if entry.source != 1 and entry.value is not None
         },
     )
+
+
+def _sample_settings(admin: Admin) -> Sequence[ConfigEntry]:
+    """The settings of some topic that may be looked at, an ordinary one first; none when there is no such topic."""
+    for topic in sorted(admin.describe_topics(), key=lambda topic: topic.is_internal)[:_MOST_SAMPLES]:
+        try:
+            return admin.topic_configs([topic.name])[topic.name]
+        except (AccessError, TopicGoneError):
+            continue
+    return ()
 
 
 def draft_restore(

@@ -11,6 +11,7 @@ from tasks.broker.connection import ConnectionOptions
 from tasks.broker.offsets import list_offsets
 from tasks.broker.produce import init_producer_id
 from tasks.broker.topics import NewTopicSpec
+from tasks.engine.permissions import require_restorable
 from tasks.engine.preflight import creation_settings
 from tasks.model.errors import RefusedError
 from tasks.model.partition import Partition
@@ -22,7 +23,8 @@ def prepare_targets(
 ) -> Targets:
     """Create what does not exist and stage what does. Returns what to write down before the first record.
 
-    Raises `RefusedError` when an existing topic is not the one that was planned for, or is not empty.
+    Raises `RefusedError` when an existing topic is not the one that was planned for, or is not empty, and `AccessError`
+    when a permission is missing that nothing but the topic's existence could show.
     """
     _create(plan, admin)
     ids = _topic_ids(plan, admin)
@@ -31,6 +33,8 @@ def prepare_targets(
             if ids[topic.target] != topic.target_id:
                 raise RefusedError(f"{topic.target} was deleted and created again since this restore was planned.")
             admin.alter_topic_configs(topic.target, to_set=topic.staging, to_delete=())
+    is_purging = any(topic.is_purged for topic in plan.topics)
+    require_restorable(admin, [topic.target for topic in plan.topics], is_purging=is_purging)
     with Cluster(connection, stop=stop) as cluster:
         bases = _bases(plan, ids, cluster, admin)
         identity = init_producer_id(cluster)

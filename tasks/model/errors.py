@@ -55,7 +55,11 @@ class LockedError(KafkaBackupError):
 
 
 class AccessError(KafkaBackupError):
-    """Credentials, keys or permissions are missing or wrong."""
+    """Credentials, keys or permissions are missing or wrong. `code` is Kafka's error code, if Kafka said so."""
+
+    def __init__(self, message: str, *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class DamagedError(KafkaBackupError):

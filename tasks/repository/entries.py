@@ -12,7 +12,8 @@ from tasks.repository.partition_table import TableRef
 from tasks.repository.stored import StoredRef
 
 Status = Literal["complete", "gaps", "partial"]
-"""complete: every planned offset is here · gaps: some are known to be lost · partial: some partitions failed."""
+"""complete: every planned offset is here · gaps: some are known to be lost · partial: some partitions failed, or the
+group positions."""
 
 
 class Entry(Document):

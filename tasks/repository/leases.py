@@ -109,6 +109,41 @@ def kept(lease: Lease, stop: threading.Event) -> Iterator[Lease]:
         _release(lease)
 
 
+@contextmanager
+def watched(store: ObjectStore, key: str, run: str | None, stop: threading.Event) -> Iterator[None]:
+    """Set `stop` when the lease that another process keeps for `run` ends, for work that this process does under it:
+    released, taken by another owner, entered by another run, or not renewed for its time-to-live.
+
+    Raises `InterruptedRunError` when it has ended already.
+    """
+    first, _ = _read(store, key)
+    if first is None or first.is_released or first.run != run:
+        raise InterruptedRunError(f"The lease {key} is not held for this run any more.")
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(store, key, first, done, stop), name="lease-watcher", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _watch(store: ObjectStore, key: str, first: LeaseRecord, done: threading.Event, stop: threading.Event) -> None:
+    seen, since = first, time.monotonic()
+    while not done.wait(first.ttl_ms / 10_000):
+        try:
+            current, _ = _read(store, key)
+        except StoreError:
+            continue  # the work itself will say so if the store stays away
+        if current is not None and current != seen:
+            seen, since = current, time.monotonic()
+        is_held = current is not None and (current.owner, current.run) == (first.owner, first.run)
+        if not is_held or seen.is_released or time.monotonic() - since > first.ttl_ms / 1000:
+            stop.set()
+            return
+
+
 def _keep(lease: Lease, done: threading.Event, stop: threading.Event, lost: threading.Event) -> None:
     while not done.wait(lease.record.ttl_ms / 4000):
         try:

@@ -44,7 +44,8 @@ class PlanFailure(Document):
 class Plan(Document):
     """One attempt to make the next point of a set. `bins` partition the indexes of `partitions`; a bin is one task's
     work. `based_on` is the newest point's seq when the plan was made. `groups` is None with `groups_failure` when
-    the positions could not be read, and without it when they were not asked for."""
+    the positions could not be read, and without it when they were not asked for. `denied` says which of what is missing
+    the user was not allowed to read."""
 
     format: int = FORMAT_MAJOR
     repository_id: str
@@ -66,6 +67,7 @@ class Plan(Document):
     topics: StoredRef
     groups: StoredRef | None = None
     groups_failure: str | None = None
+    denied: tuple[str, ...] = ()
     tool: str
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tasks.engine.damage import DamageFinding
 from tasks.engine.frame_reader import FrameReader
-from tasks.engine.validate import named_lines
 from tasks.engine.validate_bytes import NamedLine, check_bytes
+from tasks.engine.validate_objects import named_lines
 from tasks.engine.validate_point import read_contents
 from tasks.model.errors import DamagedError
 from tasks.repository.document import sha256_hex

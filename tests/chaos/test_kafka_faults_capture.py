@@ -36,7 +36,7 @@ SMALL_FETCHES = BackupOptions(fetch_max_bytes=1 << 20, segment_max_bytes=1 << 20
 
 @pytest.fixture
 def admin(kafka: KafkaCluster) -> Iterator[Admin]:
-    with Admin(kafka.bootstrap_servers) as admin:
+    with Admin(kafka.connection) as admin:
         yield admin
 
 

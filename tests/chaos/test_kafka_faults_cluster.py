@@ -43,7 +43,7 @@ def cluster() -> Iterator[KafkaCluster]:
 
 @pytest.fixture
 def admin(cluster: KafkaCluster) -> Iterator[Admin]:
-    with Admin(cluster.bootstrap_servers) as admin:
+    with Admin(cluster.connection) as admin:
         yield admin
 
 
@@ -205,7 +205,7 @@ def test_a_broker_that_dies_leaves_an_administrator_who_knew_it_with_the_others(
     cluster: KafkaCluster, topic_name: str
 ) -> None:
     producing.create_topic(cluster.bootstrap, topic_name, replicas=3)
-    with Admin(cluster.bootstrap_servers) as admin:
+    with Admin(cluster.connection) as admin:
         before = admin.topic_configs([topic_name])
         cluster.kill(1)
         try:

@@ -20,6 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from tasks.broker.acls import NO_AUTHORIZER, AclBinding, read_acls
 from tasks.broker.admin import Admin
+from tasks.broker.connection import ConnectionOptions
 from tasks.broker.groups import CommittedOffset, commit_offsets, committed_offsets, describe_groups, list_groups
 from tasks.broker.topics import DYNAMIC_TOPIC_CONFIG, NewTopicSpec
 from tasks.model.errors import (
@@ -42,7 +43,7 @@ needs_4 = pytest.mark.skipif(KAFKA_VERSION.startswith("3."), reason="Kafka 3.9 h
 
 @pytest.fixture
 def admin(kafka: KafkaCluster) -> Iterator[Admin]:
-    with Admin(kafka.bootstrap_servers) as admin:
+    with Admin(kafka.connection) as admin:
         yield admin
 
 
@@ -257,7 +258,7 @@ def test_positions_that_a_transaction_is_committing_are_waited_for(
     producer.begin_transaction()
     producer.send_offsets_to_transaction([TopicPartition(topic_name, 0, 9)], member.consumer_group_metadata(), 30)
 
-    with Admin(kafka.bootstrap_servers, deadline_ms=300) as hasty:
+    with Admin(kafka.connection, deadline_ms=300) as hasty:
         pending = committed_offsets(hasty, [topic_name, "no-such-group"])
     producer.commit_transaction(30)
     member.close()
@@ -276,15 +277,10 @@ def test_a_cluster_that_does_not_answer_is_unavailable_and_says_why() -> None:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         with (
-            Admin([address], timeout_ms=500, deadline_ms=100) as admin,
+            Admin(ConnectionOptions(bootstrap_servers=(address,), request_timeout_ms=500), deadline_ms=100) as admin,
             pytest.raises(BrokerUnavailableError, match=rf"describe the cluster at {address}.*refused"),
         ):
             admin.cluster_id()
-
-
-def test_a_wrong_client_property_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigError, match=r"no\.such\.property"):
-        Admin(["127.0.0.1:1"], extra={"no.such.property": "1"})
 
 
 AUTHORIZED = {
@@ -308,7 +304,7 @@ def _forbid(cluster: KafkaCluster, *rules: ClientAcl) -> None:
 def test_acls_are_read_and_what_they_forbid_is_named_and_a_restarted_broker_is_waited_for() -> None:
     """In turn, on a cluster of their own: the broker is killed on the way, and the last rule forbids looking."""
     secret, group = "secret", f"g-{uuid.uuid4().hex[:8]}"
-    with KafkaCluster(KAFKA_VERSION, overrides=AUTHORIZED) as cluster, Admin(cluster.bootstrap_servers) as admin:
+    with KafkaCluster(KAFKA_VERSION, overrides=AUTHORIZED) as cluster, Admin(cluster.connection) as admin:
         assert read_acls(admin) == ((), None)
         admin.create_topics([_spec(secret), _spec("open")])
 

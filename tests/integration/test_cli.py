@@ -186,7 +186,7 @@ def test_a_file_that_asks_for_a_dry_run_changes_nothing(shell: Shell, kafka: Kaf
     previewed = shell.document("restore", "--config", "restore.yaml")
 
     assert {"plan", "findings"} == previewed.keys()
-    with Admin([kafka.bootstrap]) as admin:
+    with Admin(kafka.connection) as admin:
         assert [] == admin.describe_topics([f"{shell.topic}-restored"])
     assert [] == shell.document("list", "--config", "backup.yaml", "--restores")["restores"]
 

@@ -13,8 +13,8 @@ from tasks.broker.cluster import Cluster
 from tasks.broker.offsets import list_offsets
 from tasks.engine.finalize import finalize_restore
 from tasks.engine.options import RestoreOptions, TopicSelection
-from tasks.engine.restore import preview_restore
 from tasks.engine.restore_plan import RestoreRequest
+from tasks.engine.restore_steps import preview_restore
 from tasks.model.errors import ConfigError, RefusedError
 from tasks.model.partition import Partition
 from tasks.repository.names import new_run_id
@@ -40,7 +40,7 @@ def backups(kafka: KafkaCluster) -> Backups:
 
 @pytest.fixture
 def admin(kafka: KafkaCluster) -> Iterator[Admin]:
-    with Admin(kafka.bootstrap_servers) as admin:
+    with Admin(kafka.connection) as admin:
         yield admin
 
 

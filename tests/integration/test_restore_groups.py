@@ -46,7 +46,7 @@ class Positions:
 
     def standing(self, group: str) -> dict[tuple[str, int], CommittedOffset]:
         """What the broker says of the group now, by topic (without the stem) and partition."""
-        with Admin(self.kafka.bootstrap_servers) as admin:
+        with Admin(self.kafka.connection) as admin:
             answer = committed_offsets(admin, [f"{self.stem}-{group}"])[f"{self.stem}-{group}"]
         assert isinstance(answer, list)
         return {(one.topic.removeprefix(f"{self.stem}-"), one.partition): one for one in answer}
@@ -99,7 +99,7 @@ def _commit(kafka: KafkaCluster, stem: str) -> None:
     commit("hole", "holes", {0: 9})
     if IS_4:
         commit("kip848", "plain", {0: 20, 1: 13}, protocol="consumer")
-    with Admin(kafka.bootstrap_servers) as admin:
+    with Admin(kafka.connection) as admin:
         beyond = CommittedOffset(topic=f"{stem}-plain", partition=0, offset=1_000_000)
         assert {(f"{stem}-plain", 0): None} == commit_offsets(admin, f"{stem}-beyond", [beyond])
 

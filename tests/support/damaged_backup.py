@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tasks.engine.damage import DamageFinding, of_error
-from tasks.engine.validate import Level, named_lines, validate
+from tasks.engine.validate import validate
 from tasks.engine.validate_fragments import fragment_beside
+from tasks.engine.validate_objects import Level, named_lines
 from tasks.engine.validate_point import read_contents
 from tasks.model.errors import DamagedError
 from tasks.repository import hints

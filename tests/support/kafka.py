@@ -16,16 +16,25 @@ import socket
 import tempfile
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tasks.broker.connection import ConnectionOptions
 from tests.support.kafka_jars import KafkaStartError, MissingToolError, require_tools, run_tool
 from tests.support.kafka_node import KafkaNode
 from tests.support.kafka_properties import NodePorts, properties_file, server_properties
 
-__all__ = ["DEFAULT_VERSION", "KafkaCluster", "KafkaStartError", "MissingToolError", "require_tools", "run_tool"]
+__all__ = [
+    "DEFAULT_VERSION",
+    "KafkaCluster",
+    "KafkaStartError",
+    "MissingToolError",
+    "free_ports",
+    "require_tools",
+    "run_tool",
+]
 
 DEFAULT_VERSION = "4.3.1"
 
@@ -33,8 +42,10 @@ DEFAULT_VERSION = "4.3.1"
 class KafkaCluster:
     """A running cluster between `with` and its end; nodes are numbered from 1.
 
-    `overrides` are broker properties that replace the launcher's. Without `folder` everything lives in a temporary
-    folder that is removed at the end; with it, the folder and its data stay, and a later cluster continues on it.
+    `overrides` are broker properties that replace the launcher's, `listeners` the ports of further listeners by name
+    (of a single node; the overrides say what they speak), `jvm_options` go to the JVM. Without `folder` everything
+    lives in a temporary folder that is removed at the end; with it, the folder and its data stay, and a later cluster
+    continues on it.
     The processes are killed when the `with` ends, at interpreter exit, and (Linux) when this process dies.
     """
 
@@ -45,17 +56,28 @@ class KafkaCluster:
         overrides: Mapping[str, str] | None = None,
         folder: Path | None = None,
         heap_mb: int | None = None,
+        listeners: Mapping[str, int] | None = None,
+        jvm_options: Sequence[str] = (),
     ) -> None:
         self.version = version
+        self.listeners = dict(listeners or {})
+        self._jvm_options = tuple(jvm_options)
         self._overrides = dict(overrides or {})
         self._heap_mb = heap_mb or (512 if nodes == 1 else 256)
         self._is_own_folder = folder is None
         self.folder = (folder or Path(tempfile.mkdtemp(prefix="kafka-"))).resolve()
-        self._nodes = {node_id: self._node(node_id, ports) for node_id, ports in enumerate(_free_ports(nodes), 1)}
+        self._nodes = {node_id: self._node(node_id, ports) for node_id, ports in enumerate(_node_ports(nodes), 1)}
 
     def _node(self, node_id: int, ports: NodePorts) -> KafkaNode:
         folder = self.folder / f"node-{node_id}"
-        return KafkaNode(version=self.version, node_id=node_id, ports=ports, folder=folder, heap_mb=self._heap_mb)
+        return KafkaNode(
+            version=self.version,
+            node_id=node_id,
+            ports=ports,
+            folder=folder,
+            heap_mb=self._heap_mb,
+            jvm_options=self._jvm_options,
+        )
 
     @property
     def node_ids(self) -> tuple[int, ...]:
@@ -71,6 +93,11 @@ class KafkaCluster:
     def bootstrap(self) -> str:
         """`bootstrap_servers` as one comma-separated string, as librdkafka wants them."""
         return ",".join(self.bootstrap_servers)
+
+    @property
+    def connection(self) -> ConnectionOptions:
+        """How ours reach it, without any protection."""
+        return ConnectionOptions(bootstrap_servers=self.bootstrap_servers)
 
     def log_dir(self, node: int = 1) -> Path:
         """The folder with this node's partitions, each a folder `{topic}-{partition}`."""
@@ -126,20 +153,24 @@ class KafkaCluster:
         voters = {node.node_id: node.ports for node in self._nodes.values()}
         for node in self._nodes.values():
             node.folder.mkdir(parents=True, exist_ok=True)
-            properties = server_properties(self.version, node.node_id, voters, node.log_dir)
+            properties = server_properties(self.version, node.node_id, voters, node.log_dir, self.listeners)
             node.config.write_text(properties_file(properties | self._overrides))
             if not (node.log_dir / "meta.properties").exists():
                 run_tool(self.version, "kafka.tools.StorageTool", "format", "-t", cluster_uuid, "-c", str(node.config))
 
 
-def _free_ports(nodes: int) -> list[NodePorts]:
+def _node_ports(nodes: int) -> list[NodePorts]:
+    ports = free_ports(2 * nodes)
+    return [NodePorts(broker, controller) for broker, controller in zip(ports[::2], ports[1::2], strict=True)]
+
+
+def free_ports(count: int) -> list[int]:
     """Ports below the range from which the system takes those of outgoing connections, so a restart finds them free."""
     found: set[int] = set()
     source = random.Random(os.urandom(8))
-    while len(found) < 2 * nodes:
+    while len(found) < count:
         port = source.randrange(15_000, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             found.add(port)
-    ports = list(found)
-    return [NodePorts(broker, controller) for broker, controller in zip(ports[::2], ports[1::2], strict=True)]
+    return list(found)

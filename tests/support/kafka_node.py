@@ -30,6 +30,7 @@ class KafkaNode:
     ports: NodePorts
     folder: Path
     heap_mb: int
+    jvm_options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,10 +55,10 @@ class KafkaNode:
 
     def spawn(self) -> None:
         """Start the process, without waiting for it to serve."""
-        memory = ["-Xms128m", f"-Xmx{self.heap_mb}m"]
+        options = ["-Xms128m", f"-Xmx{self.heap_mb}m", *self.jvm_options]
         with open(self.talk, "ab") as talk:
             self.process = subprocess.Popen(
-                [*_die_with_parent(), *java_command(self.version), *memory, "kafka.Kafka", str(self.config)],
+                [*die_with_parent(), *java_command(self.version), *options, "kafka.Kafka", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=talk,
                 stderr=talk,
@@ -105,7 +106,7 @@ class KafkaNode:
         return self.node_id in metadata.brokers and metadata.controller_id in metadata.brokers
 
 
-def _die_with_parent() -> list[str]:
+def die_with_parent() -> list[str]:
     """A prefix that has the kernel kill the node with us, whatever kills us.
 
     Only from the main thread: the kernel's "parent" is the thread that started it, and other threads end early.

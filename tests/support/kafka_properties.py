@@ -31,16 +31,28 @@ QUICK = {
 SINCE_4 = {"share.coordinator.state.topic.num.partitions": "2"}
 
 
-def server_properties(version: str, node_id: int, voters: Mapping[int, NodePorts], log_dir: Path) -> dict[str, str]:
-    """Everything in `server.properties` of one node of a cluster whose nodes are `voters`."""
+def server_properties(
+    version: str,
+    node_id: int,
+    voters: Mapping[int, NodePorts],
+    log_dir: Path,
+    more_listeners: Mapping[str, int] | None = None,
+) -> dict[str, str]:
+    """Everything in `server.properties` of one node of a cluster whose nodes are `voters`.
+
+    `more_listeners` are the ports of listeners beside PLAINTEXT and CONTROLLER, by name.
+    """
     ports = voters[node_id]
+    named = {"PLAINTEXT": ports.broker, **(more_listeners or {})}
+    served = [f"{name}://127.0.0.1:{port}" for name, port in named.items()]
     is_4 = not version.startswith("3.")
     return {
         "process.roles": "broker,controller",
         "node.id": str(node_id),
         "controller.quorum.voters": ",".join(f"{i}@127.0.0.1:{peer.controller}" for i, peer in voters.items()),
-        "listeners": f"PLAINTEXT://127.0.0.1:{ports.broker},CONTROLLER://127.0.0.1:{ports.controller}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{ports.broker}",
+        "listeners": ",".join([*served, f"CONTROLLER://127.0.0.1:{ports.controller}"]),
+        "advertised.listeners": ",".join(served),
+        "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": str(log_dir),
         **_internal_topics(min(3, len(voters)), is_4=is_4),

@@ -14,6 +14,9 @@ from typing import NamedTuple, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from tasks.broker.client_settings import client_settings
+from tasks.broker.security import UNPROTECTED, Security
+
 IDLE_LIMIT_S = 20.0
 BOUNDS_LIMIT_S = 40.0
 
@@ -34,24 +37,36 @@ class StoppedShortError(Exception):
 
 
 def read_all(
-    bootstrap: str, topic: str, partition: int = 0, isolation: str = "read_committed", *, check_crcs: bool = True
+    bootstrap: str,
+    topic: str,
+    partition: int = 0,
+    isolation: str = "read_committed",
+    *,
+    check_crcs: bool = True,
+    security: Security = UNPROTECTED,
 ) -> list[SeenRecord]:
     """Every record of the partition up to the end it has now, in order.
 
     The end is the last stable offset, or the high watermark for `read_uncommitted`. Markers, aborted data and holes of
     compaction before the end are passed over, however many.
     """
-    return list(read_each(bootstrap, topic, partition, isolation, check_crcs=check_crcs))
+    return list(read_each(bootstrap, topic, partition, isolation, check_crcs=check_crcs, security=security))
 
 
 def read_each(
-    bootstrap: str, topic: str, partition: int = 0, isolation: str = "read_committed", *, check_crcs: bool = True
+    bootstrap: str,
+    topic: str,
+    partition: int = 0,
+    isolation: str = "read_committed",
+    *,
+    check_crcs: bool = True,
+    security: Security = UNPROTECTED,
 ) -> Iterator[SeenRecord]:
     """Like `read_all`, one by one, for partitions that do not fit into memory."""
-    first, end = _bounds(bootstrap, topic, partition, isolation)
+    first, end = _bounds(bootstrap, topic, partition, isolation, security)
     if first == end:
         return
-    consumer = _consumer(bootstrap, isolation, check_crcs=check_crcs)
+    consumer = _consumer(bootstrap, isolation, security, check_crcs=check_crcs)
     try:
         consumer.assign([TopicPartition(topic, partition, first)])
         yield from _records_below(consumer, end, f"{topic}-{partition}")
@@ -59,11 +74,13 @@ def read_each(
         consumer.close()
 
 
-def _bounds(bootstrap: str, topic: str, partition: int, isolation: str) -> tuple[int, int]:
+def _bounds(
+    bootstrap: str, topic: str, partition: int, isolation: str, security: Security = UNPROTECTED
+) -> tuple[int, int]:
     """First offset and end. A client whose leader died can go on asking it, so each attempt is a new client's."""
     deadline = time.monotonic() + BOUNDS_LIMIT_S
     while True:
-        consumer = _consumer(bootstrap, isolation, check_crcs=False)
+        consumer = _consumer(bootstrap, isolation, security, check_crcs=False)
         try:
             first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5)
             return int(first), int(end)
@@ -97,9 +114,10 @@ def _position(message: Message) -> int:
     return offset
 
 
-def _consumer(bootstrap: str, isolation: str, *, check_crcs: bool) -> Consumer:
+def _consumer(bootstrap: str, isolation: str, security: Security, *, check_crcs: bool) -> Consumer:
     return Consumer(
         {
+            **client_settings(security),
             "bootstrap.servers": bootstrap,
             "group.id": f"reader-{uuid.uuid4().hex}",  # never joined and never committed to
             "enable.auto.commit": False,

@@ -14,6 +14,7 @@ from tasks.broker.connection import ConnectionOptions
 from tasks.broker.fetch import Fetcher
 from tasks.broker.offsets import list_offsets
 from tasks.broker.produce import OutgoingBatch, produce
+from tasks.broker.security import UNPROTECTED, Security
 from tasks.broker.topics import DYNAMIC_TOPIC_CONFIG
 from tasks.engine.backup import snapshot
 from tasks.engine.damage import DamageFinding
@@ -21,8 +22,9 @@ from tasks.engine.frame_reader import FrameReader
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.plan import SnapshotRequest
 from tasks.engine.progress import Progress, silent
-from tasks.engine.restore import Preview, RestoreResult, restore
+from tasks.engine.restore import RestoreResult, restore
 from tasks.engine.restore_plan import RestoreRequest
+from tasks.engine.restore_steps import Preview
 from tasks.engine.validate import validate
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
@@ -50,6 +52,7 @@ class Backups:
     """One set in one repository, and the cluster it is taken of and restored to."""
 
     bootstrap_servers: tuple[str, ...]
+    security: Security = UNPROTECTED
     store: ObjectStore = field(default_factory=MemoryStore)
     set_name: str = "set"
     workers: int = 2
@@ -57,7 +60,7 @@ class Backups:
     @property
     def connection(self) -> ConnectionOptions:
         """How the engine reaches the cluster."""
-        return ConnectionOptions(bootstrap_servers=self.bootstrap_servers)
+        return ConnectionOptions(bootstrap_servers=self.bootstrap_servers, security=self.security)
 
     @property
     def repository(self) -> Repository:
@@ -150,7 +153,7 @@ class Backups:
 
     def partition(self, topic: str, partition: int = 0) -> Partition:
         """The partition of the topic that has the name now."""
-        with Admin(self.bootstrap_servers) as admin:
+        with Admin(self.connection) as admin:
             [described] = admin.describe_topics([topic])
         return Partition(topic, described.topic_id, partition)
 
@@ -203,6 +206,6 @@ def contents(bootstrap: str, topic: str, partition: int = 0) -> list[Content]:
 
 def own_settings(bootstrap_servers: tuple[str, ...], topic: str) -> dict[str, str | None]:
     """What is set on the topic itself."""
-    with Admin(bootstrap_servers) as admin:
+    with Admin(ConnectionOptions(bootstrap_servers=bootstrap_servers)) as admin:
         entries = admin.topic_configs([topic])[topic]
     return {entry.name: entry.value for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}

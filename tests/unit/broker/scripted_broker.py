@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -13,9 +14,10 @@ from typing import Any, NamedTuple, Self
 from kafka.protocol.metadata import ApiVersionsResponse
 
 from tasks.broker.connection import ConnectionOptions
+from tasks.broker.security import UNPROTECTED, Security
 
 API_VERSIONS = 18
-SPOKEN = {0: (3, 9), 1: (4, 17), 2: (1, 9), 3: (0, 12), 18: (0, 3), 22: (0, 4), 35: (0, 4)}
+SPOKEN = {0: (3, 9), 1: (4, 17), 2: (1, 9), 3: (0, 12), 17: (0, 1), 18: (0, 3), 22: (0, 4), 35: (0, 4), 36: (0, 2)}
 
 
 class Asked(NamedTuple):
@@ -43,16 +45,30 @@ Answer = Callable[[Asked], Any]
 """Returns a response message, `Raw` bytes, or None to close the connection."""
 
 
-def options(*servers: str, **settings: int) -> ConnectionOptions:
+def options(
+    *servers: str,
+    request_timeout_ms: int = 5_000,
+    retry_deadline_ms: int = 5_000,
+    security: Security = UNPROTECTED,
+) -> ConnectionOptions:
     """Options with short timeouts, so that a broken client fails instead of hanging."""
-    times = {"request_timeout_ms": 5_000, "retry_deadline_ms": 5_000}
-    return ConnectionOptions(bootstrap_servers=servers, client_id="tester", **{**times, **settings})
+    return ConnectionOptions(
+        bootstrap_servers=servers,
+        security=security,
+        client_id="tester",
+        request_timeout_ms=request_timeout_ms,
+        retry_deadline_ms=retry_deadline_ms,
+    )
 
 
 class ScriptedBroker:
-    """Listens between `with` and its end. `asked` holds the requests so far; one that nobody scripted closes."""
+    """Listens between `with` and its end. `asked` holds the requests so far; one that nobody scripted closes.
 
-    def __init__(self, answers: dict[int, Answer] | None = None) -> None:
+    With `tls` connections begin with a handshake.
+    """
+
+    def __init__(self, answers: dict[int, Answer] | None = None, *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.answers: dict[int, Answer] = {API_VERSIONS: versions(), **(answers or {})}
         self.asked: list[Asked] = []
         self.connections = 0
@@ -106,6 +122,9 @@ class ScriptedBroker:
 
     def _serve(self, sock: socket.socket) -> None:
         try:
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True)
+                self._open.append(sock)
             while (asked := _read(sock)) is not None:
                 self.asked.append(asked)
                 answer = self.answers.get(asked.api_key, _hang_up)(asked)

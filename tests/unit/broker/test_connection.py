@@ -11,14 +11,20 @@ import pytest
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
 from tasks.broker.connection import BrokerAddress, Connection
-from tasks.model.errors import BrokerUnavailableError, UnsupportedError
+from tasks.model.errors import BrokerUnavailableError, ConfigError, UnsupportedError
 from tests.unit.broker.scripted_broker import API_VERSIONS, Asked, Raw, ScriptedBroker, options, versions
 
 METADATA = 3
 
 
-def _connection(broker: ScriptedBroker, **settings: int) -> Connection:
-    return Connection(BrokerAddress("127.0.0.1", broker.port), options(broker.address, **settings))
+def _connection(broker: ScriptedBroker, request_timeout_ms: int = 5_000) -> Connection:
+    settings = options(broker.address, request_timeout_ms=request_timeout_ms)
+    return Connection(BrokerAddress("127.0.0.1", broker.port), settings)
+
+
+def _framed(correlation_id: int, body: list[bytes]) -> list[bytes]:
+    head = struct.pack(">hhih", METADATA, 12, correlation_id, 6) + b"tester"
+    return [struct.pack(">i", len(head) + sum(map(len, body))), head, *body]
 
 
 def _request() -> Any:
@@ -93,14 +99,12 @@ def test_a_request_of_thousands_of_buffers_arrives_whole() -> None:
 
     with ScriptedBroker({METADATA: answer}) as broker:
         connection = _connection(broker)
-        head = struct.pack(">hhih", METADATA, 12, connection.next_correlation_id, 6) + b"tester"
-        parts = [head, *(bytes([number % 251]) * (number % 4_000) for number in range(3_000))]
-        length = sum(map(len, parts))
+        body = [bytes([number % 251]) * (number % 4_000) for number in range(3_000)]
 
-        connection.send_encoded([struct.pack(">i", length), *parts], METADATA, 12)
+        connection.send_encoded(lambda number: _framed(number, body), METADATA, 12)
 
-        assert str(length - len(head)) == connection.receive().cluster_id
-        assert b"".join(parts[1:]) == broker.of(METADATA)[0].body
+        assert str(sum(map(len, body))) == connection.receive().cluster_id
+        assert b"".join(body) == broker.of(METADATA)[0].body
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,7 @@ def test_a_port_that_speaks_another_protocol_is_said_to_and_costs_no_memory(talk
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         port = listener.getsockname()[1]
-        with pytest.raises(BrokerUnavailableError, match=r"not Kafka's protocol.*TLS"):
+        with pytest.raises(ConfigError, match=r"does not speak Kafka's protocol.*TLS"):
             Connection(BrokerAddress("127.0.0.1", port), options(f"127.0.0.1:{port}"))
         thread.join(5)
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from kafka import errors as kafka_errors
 
-from tasks.broker.translation import Attempt, error_for, error_for_code, is_unknown_topic, translated
+from tasks.broker import translation
+from tasks.broker.translation import (
+    Attempt,
+    Permission,
+    error_for,
+    error_for_code,
+    is_forbidden,
+    is_unknown_topic,
+    translated,
+)
 from tasks.model.errors import (
     AccessError,
     BrokerError,
@@ -73,6 +84,40 @@ def test_whatever_kafka_calls_retriable_is_retried_here() -> None:
 
     assert NOT_RETRIED.keys() == left_out
     assert len(declared) > 20
+
+
+def test_every_code_that_the_libraries_know_stands_in_one_place_of_the_table() -> None:
+    """A new release with a new code fails here, and someone decides what it means."""
+    named = [getattr(KafkaError, name) for name in dir(KafkaError) if name.isupper()]
+    known = {code for code in named if isinstance(code, int)} | {code for code in kafka_errors.kafka_errors if code}
+    places: list[Iterable[int]] = [
+        translation._RETRIABLE,
+        translation._FORBIDDEN,
+        translation._NOT_AUTHENTICATED,
+        translation._MISCONFIGURED,
+        translation._UNSUPPORTED,
+        translation._FINAL,
+        translation.UNKNOWN_TOPIC,
+        {translation.UNKNOWN_MEMBER, translation._OUT_OF_RANGE, translation._UNKNOWN_TOPIC_ID},
+    ]
+    found = Counter(code for place in places for code in place)
+
+    assert set() == known - found.keys()
+    assert [] == [code for code, count in found.items() if count > 1]
+    assert len(known) > 180
+
+
+def test_what_is_not_allowed_says_what_an_acl_would_have_to_allow() -> None:
+    needs = (Permission("Describe", "Group", "payments"), Permission("Describe", "Topic", "orders"))
+    attempt = Attempt("read the positions of", "group payments", needs)
+
+    assert "Not allowed to read the positions of group payments: that needs Describe on Group payments " in str(
+        error_for_code(30, attempt)
+    )
+    assert "that needs Describe on Topic orders (TOPIC_AUTHORIZATION_FAILED)." in str(error_for_code(29, attempt))
+    assert [True, True, False, False] == [is_forbidden(error_for_code(c, attempt)) for c in (29, 30, 58, 3)]
+    cluster = Attempt("list", "ACLs", (Permission("Describe", "Cluster"),))
+    assert "that needs Describe on Cluster kafka-cluster" in str(error_for_code(31, cluster))
 
 
 def test_a_message_is_one_sentence_with_kafkas_name_and_the_reason_given() -> None:

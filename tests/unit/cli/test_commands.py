@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from tasks.cli.backup import GroupNotes, code_of, group_notes
 from tasks.cli.main import LATER, app
 from tasks.repository.entries import PointEntry
 from tasks.repository.repository import Repository
-from tasks.repository.state_objects import GroupsState, GroupState, write_state
 from tasks.store.local import LocalStore
 from tests.support.made_backup import SET, back_up, make_repository
 from tests.support.made_logs import many_logs
@@ -117,29 +115,3 @@ def test_commands_that_are_not_here_yet_are_not_offered() -> None:
 
     assert set() == offered & set(LATER)
     assert {"backup", "list", "describe", "validate", "validate-restore", "restore", "finalize"} <= offered
-
-
-def test_group_positions_that_were_asked_for_and_are_missing_are_failures(made: Made) -> None:
-    refused = made.point.model_copy(update={"groups": None, "groups_failure": "not authorized"})
-    not_asked = made.point.model_copy(update={"groups": None})
-    gone = GroupState(group="lost", group_type="classic", state="Empty", failure="coordinator not available")
-    state = GroupsState(groups=(gone,), not_covered=("carts (share group)",))
-    one_failed = made.point.model_copy(
-        update={"groups": write_state(made.repository.store, SET, made.point.run, state, newest=None)}
-    )
-
-    assert GroupNotes() == group_notes(made.repository, made.point) == group_notes(made.repository, not_asked)
-    assert GroupNotes(("group positions are not in this point: not authorized",)) == group_notes(
-        made.repository, refused
-    )
-    assert GroupNotes(
-        ("group lost is not in this point: coordinator not available",), ("carts (share group)",)
-    ) == group_notes(made.repository, one_failed)
-
-
-def test_a_backup_ends_well_only_when_all_that_was_asked_for_is_in_it(made: Made) -> None:
-    complete = made.point.model_copy(update={"status": "complete"})
-    partial = made.point.model_copy(update={"status": "partial"})
-
-    assert [0, 3, 3] == [code_of(point, GroupNotes()) for point in (complete, made.point, partial)]
-    assert [3, 0] == [code_of(complete, notes) for notes in (GroupNotes(("lost",)), GroupNotes((), ("a share group",)))]

@@ -1,0 +1,134 @@
+"""As whom a cluster is reached and what is encrypted on the way: values under the names that the files give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
+
+_SPELLED = {"SCRAM-SHA256": "SCRAM-SHA-256", "SCRAM-SHA512": "SCRAM-SHA-512"}
+_PASSWORD_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _mechanism(value: object) -> object:
+    if not isinstance(value, str) or not value:
+        return None if value == "" else value
+    name = value.upper().replace("_", "-")
+    if name == "GSSAPI":
+        raise ValueError(
+            "GSSAPI needs a librdkafka with Kerberos, which confluent-kafka's wheels lack, and the package gssapi: "
+            "use SCRAM, OAUTHBEARER or client certificates"
+        )
+    return _SPELLED.get(name, name)
+
+
+def _nothing_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+def _is_endpoint(text: str | None) -> str | None:
+    """Its sentence shows no value: a URL may hold a password."""
+    try:
+        parts = urlsplit(text or "http://none")
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_url = False
+    if not is_url or parts.username is not None or parts.fragment:
+        raise ValueError("should be a http(s) URL without user, password and fragment")
+    return text
+
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+Text = Annotated[str | None, BeforeValidator(_nothing_if_empty)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_nothing_if_empty)]
+
+
+class Security(BaseModel):
+    """How connections to a cluster are protected. Frozen and picklable; no secret is in its repr or in an error.
+
+    Without `ssl_ca_location` the system's authorities count. What is given and would not be used is an error, so that
+    nobody believes in a protection that is not there.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    security_protocol: Annotated[Protocol, BeforeValidator(_upper)] = "PLAINTEXT"
+    sasl_mechanism: Annotated[Mechanism | None, BeforeValidator(_mechanism)] = None
+    sasl_username: Text = None
+    sasl_password: Secret = None
+    ssl_ca_location: Text = None
+    ssl_certificate_location: Text = None
+    ssl_key_location: Text = None
+    ssl_key_password: Secret = None
+    sasl_oauth_token_endpoint_url: Annotated[Text, AfterValidator(_is_endpoint)] = None
+    sasl_oauth_client_id: Text = None
+    sasl_oauth_client_secret: Secret = None
+    sasl_oauth_scope: Text = None
+    sasl_oauth_token_file: Text = None
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.security_protocol in ("SSL", "SASL_SSL")
+
+    @property
+    def has_sasl(self) -> bool:
+        """Whether connections begin with a SASL exchange."""
+        return self.security_protocol in ("SASL_PLAINTEXT", "SASL_SSL")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Security:
+        for problem in (*self._missing(), *self._unused()):
+            raise ValueError(problem)
+        return self
+
+    def _missing(self) -> Iterator[str]:
+        if self.has_sasl and self.sasl_mechanism is None:
+            mechanisms = ", ".join((*_PASSWORD_MECHANISMS, "OAUTHBEARER"))
+            yield f"{self.security_protocol} needs a sasl_mechanism: {mechanisms}"
+        if self.sasl_mechanism in _PASSWORD_MECHANISMS:
+            yield from self._needs("sasl_username", "sasl_password", by=str(self.sasl_mechanism))
+        if self.sasl_mechanism == "OAUTHBEARER" and self.sasl_oauth_token_file is None:
+            names = ("sasl_oauth_token_endpoint_url", "sasl_oauth_client_id", "sasl_oauth_client_secret")
+            yield from self._needs(*names, by="OAUTHBEARER without a sasl_oauth_token_file")
+        if self.ssl_key_location is not None:
+            yield from self._needs("ssl_certificate_location", by="ssl_key_location")
+        if self.ssl_certificate_location is not None:
+            yield from self._needs("ssl_key_location", by="ssl_certificate_location")
+        if self.ssl_key_password is not None:
+            yield from self._needs("ssl_key_location", by="ssl_key_password")
+
+    def _needs(self, *names: str, by: str) -> Iterator[str]:
+        absent = [name for name in names if getattr(self, name) is None]
+        if absent:
+            yield f"{by} needs {' and '.join(absent)}"
+
+    def _unused(self) -> Iterator[str]:
+        """What is set although nothing would look at it."""
+        names = [name for name in Security.model_fields if getattr(self, name) is not None]
+        for name in names:
+            if name.startswith("ssl_") and not self.has_tls:
+                yield f"{name} has no place with {self.security_protocol}: set security_protocol to SSL or SASL_SSL"
+            if name.startswith("sasl_") and not self.has_sasl:
+                yield (
+                    f"{name} has no place with {self.security_protocol}: "
+                    "set security_protocol to SASL_SSL or SASL_PLAINTEXT"
+                )
+            if name in ("sasl_username", "sasl_password") and self.sasl_mechanism == "OAUTHBEARER":
+                yield f"{name} has no place with OAUTHBEARER"
+            if name.startswith("sasl_oauth_") and self.sasl_mechanism != "OAUTHBEARER":
+                yield f"{name} has no place with {self.sasl_mechanism}: it belongs to OAUTHBEARER"
+        others = [name for name in names if name.startswith("sasl_oauth_") and name != "sasl_oauth_token_file"]
+        if self.sasl_oauth_token_file is not None and others:
+            yield f"the token comes from sasl_oauth_token_file or from an endpoint: {others[0]} would not be used"
+
+
+UNPROTECTED = Security()
+"""Neither encrypted nor authenticated."""

@@ -1,0 +1,1 @@
+"""What runs have to say to people: numbers, tables and texts. Pure."""
