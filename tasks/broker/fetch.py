@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tasks.broker.cluster import Cluster
 from tasks.broker.connection import Connection
+from tasks.broker.fetch_answer import FetchAnswer
 from tasks.broker.fetch_request import BY_ID, FETCH_KEY, FETCH_VERSIONS, fetch_request
 from tasks.broker.retry import Patience
 from tasks.broker.translation import Attempt, Permission, error_for_code
@@ -150,33 +151,31 @@ class Fetcher:
         self._cluster.forget([partition])
         self._cluster.leader(partition)
 
-    def _read(self, question: _Question, response: Any) -> Fetched:
-        if response.error_code:
-            raise _error(response.error_code, question)
-        throttle_time_ms = response.throttle_time_ms or 0
-        parts = [part for topic in response.responses for part in topic.partitions]
-        if not parts:
+    def _read(self, question: _Question, answer: FetchAnswer) -> Fetched:
+        if answer.error_code:
+            raise _error(answer.error_code, question)
+        if not answer.partitions:
             return Fetched(
                 partition=question.partition,
                 position=question.position,
                 records=b"",
-                throttle_time_ms=throttle_time_ms,
+                throttle_time_ms=answer.throttle_time_ms,
             )
-        [part] = parts
+        [part] = answer.partitions
         if part.error_code:
             raise _error(part.error_code, question)
-        records = bytes(part.records or b"")
-        self._adapt(question, records, part.last_stable_offset > question.position and not throttle_time_ms)
+        is_more_there = part.last_stable_offset > question.position and not answer.throttle_time_ms
+        self._adapt(question, part.records, is_more_there)
         return Fetched(
             partition=question.partition,
             position=question.position,
-            records=records,
-            aborted=tuple((one.producer_id, one.first_offset) for one in part.aborted_transactions or ()),
+            records=part.records,
+            aborted=part.aborted,
             high_watermark=part.high_watermark,
             last_stable_offset=part.last_stable_offset,
             log_start_offset=part.log_start_offset,
-            throttle_time_ms=throttle_time_ms,
-            diverging=_diverging(part),
+            throttle_time_ms=answer.throttle_time_ms,
+            diverging=part.diverging,
         )
 
     def _adapt(self, question: _Question, records: bytes, is_more_there: bool) -> None:
@@ -194,13 +193,6 @@ class Fetcher:
 
 def _version(connection: Connection) -> int:
     return connection.pick(FETCH_KEY, *FETCH_VERSIONS)
-
-
-def _diverging(part: Any) -> tuple[int, int] | None:
-    found = getattr(part, "diverging_epoch", None)
-    if found is None or found.epoch is None or found.epoch < 0:
-        return None
-    return found.epoch, found.end_offset
 
 
 def _place(question: _Question) -> str:

@@ -12,6 +12,7 @@ from kafka.protocol.metadata import ApiVersionsRequest, MetadataRequest
 from kafka.protocol.producer import InitProducerIdRequest, ProduceRequest
 from kafka.protocol.sasl import SaslAuthenticateRequest, SaslHandshakeRequest
 
+from tasks.broker.fetch_answer import decode_fetch_answer
 from tasks.broker.produce_answer import decode_produce_answer
 from tasks.broker.produce_request import PRODUCE_KEY, PRODUCE_VERSION
 
@@ -42,6 +43,8 @@ def decode_response(data: memoryview, *, api_key: int, api_version: int) -> tupl
     """(correlation id, response) of an answer without its length. Byte fields of the response are copies."""
     if (api_key, api_version) == (PRODUCE_KEY, PRODUCE_VERSION):
         return decode_produce_answer(data)
+    if api_key == FetchRequest.API_KEY:
+        return decode_fetch_answer(data, api_version)
     response_class = ResponseClassRegistry._response_class_registry[api_key][api_version]
     # Four bytes of correlation id, and one of tags if the version is flexible; ApiVersions never has tags.
     head = BytesIO(data[:16])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from kafka.protocol.admin import DescribeLogDirsRequest, DescribeLogDirsResponse
-from kafka.protocol.consumer import FetchResponse, ListOffsetsRequest, ListOffsetsResponse
+from kafka.protocol.consumer import ListOffsetsRequest, ListOffsetsResponse
 from kafka.protocol.metadata import ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse
 from kafka.protocol.producer import (
     InitProducerIdRequest,
@@ -122,31 +122,6 @@ def test_fetch_asks_for_committed_data_of_one_partition_by_id_where_it_can(versi
     assert [] == sent.forgotten_topics_data
     no_epoch = _sent(fetch_request(PARTITION, 0, None, version=version, max_bytes=1, max_wait_ms=1), version)
     assert -1 == no_epoch.topics[0].partitions[0].last_fetched_epoch
-
-
-@pytest.mark.parametrize("version", range(FETCH_VERSIONS[0], FETCH_VERSIONS[1] + 1))
-def test_fetched_records_are_bytes_that_outlive_the_buffer(version: int) -> None:
-    part_class = FetchResponse.FetchableTopicResponse.PartitionData
-    part = part_class(
-        partition_index=3,
-        error_code=0,
-        high_watermark=10,
-        last_stable_offset=9,
-        log_start_offset=1,
-        aborted_transactions=[part_class.AbortedTransaction(producer_id=4, first_offset=2)],
-        diverging_epoch=part_class.EpochEndOffset(epoch=6, end_offset=7),
-        records=b"batch",
-    )
-    topic = FetchResponse.FetchableTopicResponse(topic="orders-ü", topic_id=topic_uuid(TOPIC_ID), partitions=[part])
-    received = _received(FetchResponse(throttle_time_ms=8, error_code=0, session_id=0, responses=[topic]), version)
-
-    assert (8, 0) == (received.throttle_time_ms, received.error_code)
-    [read] = received.responses[0].partitions
-    assert b"batch" == read.records
-    assert isinstance(read.records, bytes)
-    assert (10, 9, 1) == (read.high_watermark, read.last_stable_offset, read.log_start_offset)
-    assert [(4, 2)] == [(one.producer_id, one.first_offset) for one in read.aborted_transactions]
-    assert (6, 7) == (read.diverging_epoch.epoch, read.diverging_epoch.end_offset)
 
 
 @pytest.mark.parametrize("version", range(2, 8))
