@@ -22,6 +22,8 @@ TEMPORARY_PREFIX = ".tmp-"
 _BUFFERS_PER_CALL = 1024
 """IOV_MAX on Linux and the BSDs."""
 
+_LARGE_BYTES = 1 << 20
+
 
 class Temporary(NamedTuple):
     """A complete, durable file that has no lasting name yet, and its status, which it keeps when it is named."""
@@ -47,12 +49,19 @@ def temporary_file(folder: Path, body: Body, *, after_ns: int = 0) -> Iterator[T
             os.utime(descriptor, ns=(modified_ns, modified_ns))
             os.fsync(descriptor)
             status = os.fstat(descriptor)
+            _leave_the_cache(descriptor, status.st_size)
         finally:
             os.close(descriptor)
         yield Temporary(path, status)
     finally:
         with contextlib.suppress(OSError):  # renamed away, or left for the sweep: a leftover is never an object
             os.unlink(path)
+
+
+def _leave_the_cache(descriptor: int, size_bytes: int) -> None:
+    """A large object is not read again soon: the memory it was written through is worth more to the brokers here."""
+    if size_bytes >= _LARGE_BYTES and hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def write_all(descriptor: int, body: Body) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import os
 import time
 from collections.abc import Sequence
@@ -62,3 +64,35 @@ def test_making_a_folder_again_is_no_error(tmp_path: Path) -> None:
     for _ in range(2):
         make_folder(tmp_path / "a/b/c")
     assert (tmp_path / "a/b/c").is_dir()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system has no posix_fadvise")
+def test_a_large_file_leaves_the_memory_it_was_written_through_and_a_small_one_stays(tmp_path: Path) -> None:
+    with open(_written(tmp_path, 16 << 10), "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if _pages_in_memory(Path(file.name)):
+            pytest.skip("this file system keeps its files in memory")
+
+    assert 0 == _pages_in_memory(_written(tmp_path, 2 << 20))
+    assert 4 == _pages_in_memory(_written(tmp_path, 16 << 10))
+
+
+def _written(folder: Path, size_bytes: int) -> Path:
+    final = folder / f"{size_bytes}-{len(list(folder.iterdir()))}"
+    with temporary_file(folder, [bytes(size_bytes)]) as temporary:
+        assert link_new(temporary.path, final)
+    return final
+
+
+def _pages_in_memory(file: Path) -> int:
+    """As mincore(2) counts them, a byte for each page."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(file, "r+b") as opened, mmap.mmap(opened.fileno(), 0) as mapped:
+        pages = (ctypes.c_ubyte * (len(mapped) // mmap.PAGESIZE))()
+        whole = ctypes.c_char.from_buffer(mapped)
+        try:
+            failed = libc.mincore(ctypes.c_void_p(ctypes.addressof(whole)), ctypes.c_size_t(len(mapped)), pages)
+        finally:
+            del whole
+    assert not failed, os.strerror(ctypes.get_errno())
+    return sum(page & 1 for page in pages)
