@@ -63,10 +63,16 @@ def _repository_to_look_at(storage: StorageSection) -> Repository:
     from tasks.repository.repository import Repository
     from tasks.store.memory import MemoryStore
 
+    nothing = MemoryStore()
     try:
-        return Repository.open(store_of(storage), now_ms)
+        store = store_of(storage)
+    except NotFoundError:  # a folder, which the backup itself would make
+        return Repository.open_or_create(nothing, now_ms)
+    try:
+        return Repository.open(store, now_ms)
     except NotFoundError:
-        return Repository.open_or_create(MemoryStore(), now_ms)
+        next(store.list(""), None)  # raises it again for a bucket that is missing: no backup makes one
+        return Repository.open_or_create(nothing, now_ms)
 
 
 def _snapshot(current: Session, repository: Repository, request: SnapshotRequest, config: Path) -> int:

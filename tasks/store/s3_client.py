@@ -73,11 +73,11 @@ def _credentials(location: S3Location) -> dict[str, str | None]:
 
 def _stay_in_region(params: dict[str, Any], **_: object) -> None:
     """botocore would follow a bucket into another region, request by request, and nobody would correct the file."""
-    params["context"]["s3_redirected"] = True
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _keep_secrets_unlogged() -> None:
     """At level DEBUG botocore logs whole requests, session tokens included; and `-v` turns that level on for all."""
     for name in ("botocore", "boto3", "urllib3"):
         logger = logging.getLogger(name)
-        logger.setLevel(max(logger.level, logging.INFO))
+        logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))

@@ -41,6 +41,8 @@ _BROKEN_OFF = (
     *(ResponseParserError, HTTPError),
 )
 _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+_UNREADABLE = (FileNotFoundError, PermissionError, IsADirectoryError)
+_NO_CERTIFICATE = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE"})
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 
 FOREIGN = (foreign.BotoCoreError, ResponseParserError, HTTPError)
@@ -94,6 +96,8 @@ def _tls_problem(error: foreign.SSLError, asked: Asked) -> KafkaBackupError | No
             f"{asked.where} shows a certificate that is not trusted: {said}. "
             "Name the certificate of its authority in AWS_CA_BUNDLE."
         )
+    if isinstance(_cause(error, OSError), _UNREADABLE) or (cause is not None and cause.reason in _NO_CERTIFICATE):
+        return ConfigError("AWS_CA_BUNDLE names a file that cannot be read, or holds no certificate: correct it.")
     if cause is not None and cause.reason in _NO_TLS:
         return ConfigError(f"{asked.where} does not speak TLS: correct the endpoint, or use http and allow_http: true.")
     return None
@@ -106,8 +110,6 @@ def _endpoint_problem(error: Exception, asked: Asked) -> ConfigError | None:
         return ConfigError(f"{asked.where}: no host has the endpoint's name: correct endpoint and region.")
     if isinstance(error, ResponseParserError):
         return no_store(asked)
-    if "TLS CA certificate bundle" in str(_cause(error, OSError)):
-        return ConfigError("AWS_CA_BUNDLE names a file that cannot be read: correct it.")
     return None
 
 

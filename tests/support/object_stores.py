@@ -129,6 +129,12 @@ class ObjectStoreServer(ABC):
         self.client.create_bucket(Bucket=name)
         return name
 
+    def empty(self, bucket: str) -> None:
+        """Delete every object in it."""
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            for one in page.get("Contents", []):
+                self.client.delete_object(Bucket=bucket, Key=one["Key"])
+
     def _boto3(self, service: str) -> Any:
         own = ROOT_CREDENTIALS
         session = boto3.session.Session(own.access_key, own.secret_key, region_name=self.region)

@@ -1,0 +1,240 @@
+"""A TCP proxy in front of an HTTP server that cuts, stalls, swallows and answers for it, request by request.
+
+It reads a request whole before the server sees any of it, so that each fault strikes at a known moment:
+
+    cut-before    reset when the head is there: the server never hears of the request
+    cut-midway    the server gets half of the body and then loses the connection, as the client does
+    cut-after     the server carries the request out, its answer is lost, the client's connection is reset
+    cut-answer    half of the answer's body, then the end
+    stall         nothing is forwarded and nothing said until the client gives up
+    swallow       the server carries the request out; nothing is said until the client gives up
+    Answer(503, "SlowDown")                    an error in the server's name, nothing is forwarded
+    Answer(500, "InternalError", is_late=True) the same after the server carried the request out
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import struct
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from types import TracebackType
+from typing import BinaryIO, Literal, Self
+
+Method = Literal["GET", "HEAD", "PUT", "POST"]
+Name = Literal["cut-before", "cut-midway", "cut-after", "cut-answer", "stall", "swallow"]
+
+_HOP_BY_HOP = ("transfer-encoding", "connection", "content-length", "keep-alive")
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An error of S3, said by the proxy."""
+
+    status: int
+    code: str
+    is_late: bool = False
+
+    @property
+    def data(self) -> bytes:
+        """As it goes over the wire."""
+        body = f"<?xml version='1.0'?><Error><Code>{self.code}</Code><Message>armed fault</Message></Error>".encode()
+        head = f"HTTP/1.1 {self.status} Fault\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n"
+        return f"{head}Connection: close\r\n\r\n".encode() + body
+
+
+Fault = Name | Answer
+
+
+@dataclass(slots=True)
+class _Armed:
+    fault: Fault
+    method: Method | None
+    skip: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    head: bytes
+    """Without `Expect`, which the proxy answers itself."""
+    body_bytes: int
+    is_expecting: bool
+
+
+class TcpProxy:
+    """Forwards between `with` and its end. `struck` are the faults that have struck, in order."""
+
+    def __init__(self, upstream_port: int) -> None:
+        self._upstream = ("127.0.0.1", upstream_port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._lock = threading.Lock()
+        self._armed: list[_Armed] = []
+        self._storm: tuple[random.Random, Sequence[Fault], float] | None = None
+        self._clients: set[socket.socket] = set()
+        self.struck: list[Fault] = []
+
+    @property
+    def endpoint(self) -> str:
+        """Where clients reach it."""
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def arm(self, fault: Fault, *, method: Method | None = None, skip: int = 0, times: int = 1) -> None:
+        """Strike `times` requests (of the method) after the next `skip` ones."""
+        with self._lock:
+            self._armed.append(_Armed(fault, method, skip, times))
+
+    def storm(self, faults: Sequence[Fault], *, share: float, seed: int) -> None:
+        """From now on strike this share of all requests, each with one of the faults."""
+        self._storm = (random.Random(seed), faults, share)
+
+    def calm(self) -> None:
+        """Only forward from now on."""
+        with self._lock:
+            self._storm, self._armed = None, []
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would leave `accept` waiting for one more
+        self._listener.close()
+        for client in list(self._clients):
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._clients.add(client)
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError, ValueError), client, client.makefile("rb") as incoming:
+            while (request := _read_request(incoming)) is not None:
+                fault = self._next_fault(request)
+                if fault is not None:
+                    self._strike(fault, request, client, incoming)
+                    break
+                client.sendall(self._forwarded(request, _read_body(request, client, incoming)))
+        self._clients.discard(client)
+
+    def _next_fault(self, request: _Request) -> Fault | None:
+        with self._lock:
+            fault = self._from_armed(request) or self._from_storm()
+            if fault is not None:
+                self.struck.append(fault)
+            return fault
+
+    def _from_armed(self, request: _Request) -> Fault | None:
+        for armed in self._armed:
+            if armed.times and armed.method in (None, request.method):
+                if armed.skip:
+                    armed.skip -= 1
+                    continue
+                armed.times -= 1
+                return armed.fault
+        return None
+
+    def _from_storm(self) -> Fault | None:
+        if self._storm is None:
+            return None
+        chance, faults, share = self._storm
+        return chance.choice(faults) if chance.random() < share else None
+
+    def _strike(self, fault: Fault, request: _Request, client: socket.socket, incoming: BinaryIO) -> None:
+        if fault == "cut-before":
+            _reset(client)
+        elif fault == "stall":
+            _await_end(incoming)
+        elif isinstance(fault, Answer) and not fault.is_late:
+            client.sendall(fault.data)
+            _await_end(incoming)
+        else:
+            self._strike_behind(fault, request, client, incoming)
+
+    def _strike_behind(self, fault: Fault, request: _Request, client: socket.socket, incoming: BinaryIO) -> None:
+        """Faults of which the server notices something."""
+        body = _read_body(request, client, incoming)
+        if fault == "cut-midway":
+            self._forward_half(request, body)
+            _reset(client)
+            return
+        answer = self._forwarded(request, body)
+        if isinstance(fault, Answer):
+            client.sendall(fault.data)
+        elif fault == "cut-after":
+            _reset(client)
+        elif fault == "cut-answer":
+            head, _, rest = answer.partition(b"\r\n\r\n")
+            client.sendall(head + b"\r\n\r\n" + rest[: len(rest) // 2])
+        else:
+            _await_end(incoming)
+
+    def _forward_half(self, request: _Request, body: bytes) -> None:
+        with socket.create_connection(self._upstream) as server:
+            whole = request.head + body
+            server.sendall(whole[: len(request.head) + len(body) // 2] if body else whole[: len(whole) // 2])
+
+    def _forwarded(self, request: _Request, body: bytes) -> bytes:
+        """The server's answer to the request, as it goes to the client."""
+        with socket.create_connection(self._upstream) as server:
+            server.sendall(request.head)
+            server.sendall(body)
+            with HTTPResponse(server, method=request.method) as response:
+                response.begin()
+                content = response.read()
+                lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+                lines += [
+                    f"{name}: {value}" for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP
+                ]
+                length = response.headers.get("Content-Length", "0") if request.method == "HEAD" else str(len(content))
+        return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode("latin-1") + content
+
+
+def _read_request(incoming: BinaryIO) -> _Request | None:
+    """The next request's head; None when there is no further one."""
+    lines = []
+    while (line := incoming.readline()) not in (b"\r\n", b""):
+        lines.append(line)
+    if not lines:
+        return None
+    headers = {name.strip().lower(): value.strip() for name, _, value in (one.partition(b":") for one in lines[1:])}
+    kept = [one for one in lines if not one.lower().startswith(b"expect:")]
+    return _Request(
+        method=lines[0].split()[0].decode(),
+        head=b"".join(kept) + b"\r\n",
+        body_bytes=int(headers.get(b"content-length", b"0")),
+        is_expecting=b"expect" in headers,
+    )
+
+
+def _read_body(request: _Request, client: socket.socket, incoming: BinaryIO) -> bytes:
+    if request.is_expecting:
+        client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = incoming.read(request.body_bytes)
+    if len(body) < request.body_bytes:
+        raise OSError("the client has gone")
+    return body
+
+
+def _await_end(incoming: BinaryIO) -> None:
+    """Wait until the client closes its side, whatever it sends until then."""
+    while incoming.read(1 << 16):
+        pass
+
+
+def _reset(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
