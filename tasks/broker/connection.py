@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from tasks.broker.sasl import Session, authenticate
 from tasks.broker.security import UNPROTECTED, Security
 from tasks.broker.transport import last_words, open_socket, send_all
 from tasks.broker.wire import ApiVersionsRequest, decode_response, encode_request
-from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, UnsupportedError
+from tasks.model.errors import BrokerUnavailableError, InterruptedRunError, KafkaBackupError, UnsupportedError
 
 _UNSUPPORTED_VERSION = 35
 _KEPT_BUFFER_BYTES = 64 << 10
@@ -27,6 +28,9 @@ _BEFORE_ALL_OTHERS = frozenset({17, 18, 36})
 """SaslHandshake, ApiVersions, SaslAuthenticate: what a broker answers before it lets anybody do anything."""
 
 _LENGTH = struct.Struct(">i")
+
+_DEAF_S = 0.5
+"""How long a wait for a broker that sends nothing does not look at `stop`."""
 
 
 class BrokerAddress(NamedTuple):
@@ -143,19 +147,20 @@ class Connection:
         except OSError as error:
             raise self._lost(f"sending failed: {error}", last_words(sock) or error) from None
 
-    def receive(self) -> Any:
-        """The answer to the oldest request in flight."""
+    def receive(self, stop: threading.Event | None = None) -> Any:
+        """The answer to the oldest request in flight. While the broker sends nothing, `stop` ends the wait: the
+        connection is closed, and `InterruptedRunError` raised."""
         sock = self._open_socket()
         expected = self._pending.popleft()
         # A throttled broker answers at once and mutes the channel: the answer after that is the late one.
         patience_ms = self._options.request_timeout_ms + expected.patience_ms + self._throttled_ms
         deadline = time.monotonic() + patience_ms / 1000
-        self._fill(sock, _LENGTH.size, deadline)
+        self._fill(sock, _LENGTH.size, deadline, stop)
         size = _LENGTH.unpack_from(self._buffer)[0]
         if not 0 < size <= _LARGEST_ANSWER_BYTES:
             raise self._foreign()
         end = _LENGTH.size + size
-        self._fill(sock, end, deadline)
+        self._fill(sock, end, deadline, stop)
         correlation_id, response = self._decode(memoryview(self._buffer)[_LENGTH.size : end], expected)
         self._forget(end)
         if correlation_id != expected.correlation_id:
@@ -216,20 +221,31 @@ class Connection:
         except Exception as error:  # the library raises whatever its parsers stumble over
             raise self._failed(f"its answer cannot be read: {error!r}") from error
 
-    def _fill(self, sock: socket.socket, needed: int, deadline: float) -> None:
+    def _fill(self, sock: socket.socket, needed: int, deadline: float, stop: threading.Event | None) -> None:
         """Receive until the buffer holds `needed` bytes; what comes with them is the beginning of the next answer."""
         if len(self._buffer) < needed:
             self._buffer += bytes(needed - len(self._buffer))
         with memoryview(self._buffer) as view:
             while self._filled < needed:
+                left_s = max(0.001, deadline - time.monotonic())
                 try:
-                    sock.settimeout(max(0.001, deadline - time.monotonic()))
+                    sock.settimeout(min(left_s, _DEAF_S))
                     count = sock.recv_into(view[self._filled :])
+                except TimeoutError as error:
+                    self._heed(stop)
+                    if left_s > _DEAF_S:
+                        continue
+                    raise self._lost(f"receiving failed: {error}", error) from None
                 except OSError as error:
                     raise self._lost(f"receiving failed: {error}", error) from None
                 if count == 0:
                     raise self._lost("it closed the connection")
                 self._filled += count
+
+    def _heed(self, stop: threading.Event | None) -> None:
+        if stop is not None and stop.is_set():
+            self.close()
+            raise InterruptedRunError("Stopped on request.") from None
 
     def _forget(self, end: int) -> None:
         """Drop the answer that ends at `end`; keep the beginning of the next one."""

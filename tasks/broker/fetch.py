@@ -110,7 +110,7 @@ class Fetcher:
                     self._ask(question)
                 connection, self._connection = self._connection, None
                 assert connection is not None
-                fetched = self._read(question, connection.receive())
+                fetched = self._read(question, connection.receive(self._stop))
                 if _version(connection) < BY_ID:
                     self._check_id(question.partition)
                 return fetched

@@ -171,7 +171,7 @@ class _Production:
 
     def _receive(self, request: _Request) -> None:
         try:
-            response = request.connection.receive()
+            response = request.connection.receive(self._stop)
         except BrokerUnavailableError as error:
             self._lose(request.connection, error)
             return

@@ -168,3 +168,21 @@ def test_a_question_that_is_replaced_leaves_no_answer_behind() -> None:
         assert (SECOND, 2) == ((answer := fetcher.receive()).partition, answer.high_watermark)
         _fetcher(cluster).send(FIRST, 3, None)
         assert 4 == _ask(_fetcher(cluster), 4).high_watermark
+
+
+def test_a_fetch_that_nobody_answers_ends_soon_after_stop() -> None:
+    """A throttled client waits for many seconds, one of a stalled broker for the whole request timeout."""
+    stop, silence, tired = threading.Event(), threading.Event(), threading.Event()
+
+    def say_nothing(_: Asked) -> None:
+        stop.set()
+        if not silence.wait(10):
+            tired.set()
+
+    with ScriptedBroker() as broker, Cluster(options(broker.address, request_timeout_ms=60_000)) as cluster:
+        World({FIRST: 1}, broker)
+        broker.answers[FETCH] = say_nothing
+        with pytest.raises(InterruptedRunError):
+            _ask(_fetcher(cluster, stop))
+        silence.set()
+    assert not tired.is_set()

@@ -269,3 +269,20 @@ def test_a_batch_is_ours_when_offset_producer_sequence_and_count_are() -> None:
     assert is_same(batch, stored)
     for name in ("base_offset", "producer_id", "producer_epoch", "base_sequence", "record_count"):
         assert not is_same(batch, stored._replace(**{name: 77}))
+
+
+def test_a_produce_that_nobody_answers_ends_soon_after_stop() -> None:
+    stop, silence, tired = threading.Event(), threading.Event(), threading.Event()
+
+    def say_nothing(_: Asked) -> None:
+        stop.set()
+        if not silence.wait(10):
+            tired.set()
+
+    with ScriptedBroker() as broker, Cluster(options(broker.address, request_timeout_ms=60_000)) as cluster:
+        World({FIRST: 1}, broker)
+        broker.answers[PRODUCE] = say_nothing
+        with pytest.raises(InterruptedRunError):
+            _produce(cluster, FIRST, stop=stop)
+        silence.set()
+    assert not tired.is_set()
