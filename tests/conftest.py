@@ -16,6 +16,7 @@ from tests.support.kafka import DEFAULT_VERSION, KafkaCluster, MissingToolError,
 from tests.support.store_programs import require_minio
 
 if TYPE_CHECKING:
+    from tests.support.installation import Installation
     from tests.support.object_stores import MinIO
 
 KAFKA_VERSION = os.environ.get("KAFKA_VERSION", DEFAULT_VERSION)
@@ -88,6 +89,18 @@ def minio_tls(_minio_tls: tuple[MinIO, Path], monkeypatch: pytest.MonkeyPatch) -
     server, ca = _minio_tls
     monkeypatch.setenv("AWS_CA_BUNDLE", str(ca))
     return server
+
+
+@pytest.fixture(scope="session")
+def installation(kafka: KafkaCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One Prefect server with everything deployed and a worker, for all tests of the session.
+
+    Tests share it: each uses a backup set of its own, and what it kills it starts again.
+    """
+    from tests.support.installation import installed  # here, since no other test pays for importing Prefect
+
+    with installed(tmp_path_factory.mktemp("installation"), kafka.bootstrap_servers) as installation:
+        yield installation
 
 
 @pytest.fixture

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from tasks.repository.plans import PlannedPartition
 
 MAX_TASKS = 256
-"""Most task runs of one flow run that do the same; beyond that, partitions share bins."""
+"""Most task runs of one flow run."""
+
+MAX_BINS = MAX_TASKS - 6
+"""Most bins where each is a task run: some steps come before and after. Beyond that, partitions share bins."""
 
 
 def bins_to_capture(planned: Sequence[PlannedPartition], most_bins: int) -> tuple[tuple[int, ...], ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tasks.model.errors import InterruptedRunError, LockedError
 from tasks.repository.document import seal
-from tasks.repository.leases import Lease, LeaseRecord, acquire, kept
+from tasks.repository.leases import Lease, LeaseRecord, acquire, kept, watched
 from tasks.store.memory import MemoryStore
 from tests.support.faults import FaultyStore
 
@@ -149,3 +150,52 @@ def test_an_error_of_the_work_is_not_hidden_by_the_release() -> None:
     faulty.fail_before("compare_and_swap", times=5)
     with pytest.raises(ValueError, match="the work"), kept(lease, threading.Event()):
         raise ValueError("the work")
+
+
+def _held_for(store: MemoryStore, run: str, *, ttl_ms: int = 500) -> Lease:
+    lease = acquire(store, KEY, ttl_ms=ttl_ms)
+    lease.renew(run=run)
+    return lease
+
+
+def _after(store: MemoryStore, change: Callable[[Lease], object]) -> bool:
+    """Whether work under the lease was told to stop soon after `change`."""
+    stop = threading.Event()
+    lease = _held_for(store, "run-1")
+    with watched(store, KEY, "run-1", stop):
+        assert not stop.is_set()
+        change(lease)
+        return stop.wait(5)
+
+
+def test_work_of_another_process_stops_when_the_lease_is_released() -> None:
+    assert _after(MemoryStore(), lambda lease: lease.renew(is_released=True))
+
+
+def test_work_of_another_process_stops_when_another_run_has_begun() -> None:
+    assert _after(MemoryStore(), lambda lease: lease.renew(run="run-2"))
+
+
+def test_work_of_another_process_stops_when_another_owner_took_the_lease() -> None:
+    store = MemoryStore()
+    assert _after(store, lambda lease: acquire(store, KEY, ttl_ms=500, clock=Clock(step_s=1.0)))
+
+
+def test_work_of_another_process_stops_when_nobody_renews_the_lease_any_more() -> None:
+    assert _after(MemoryStore(), lambda lease: None)
+
+
+def test_work_of_another_process_goes_on_while_the_lease_is_kept() -> None:
+    store, stop = MemoryStore(), threading.Event()
+    lease = _held_for(store, "run-1", ttl_ms=200)
+    with kept(lease, threading.Event()), watched(store, KEY, "run-1", stop):
+        assert not stop.wait(1)
+
+
+@pytest.mark.parametrize("change", [None, {"run": "run-2"}, {"is_released": True}])
+def test_work_under_a_lease_that_has_ended_does_not_begin(change: dict[str, Any] | None) -> None:
+    store = MemoryStore()
+    if change is not None:
+        _held_for(store, "run-1").renew(**change)
+    with pytest.raises(InterruptedRunError, match="not held"), watched(store, KEY, "run-1", threading.Event()):
+        pytest.fail("it began")

@@ -1,0 +1,49 @@
+"""Reads prefect.yaml for what is not `prefect deploy`: the flows that it deploys, served or watched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.deployments.runner import RunnerDeployment
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.schedules import Schedule
+from prefect.types.entrypoint import EntrypointType
+
+PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
+
+
+def entries(path: Path = PREFECT_FILE) -> list[dict[str, Any]]:
+    """The deployments of the file, each as it is written."""
+    return list(yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"])
+
+
+def flow_of(entry: dict[str, Any]) -> Flow[..., Any]:
+    """The flow that the entry deploys. Raises what its module raises when it is imported."""
+    return load_flow_from_entrypoint(entry["entrypoint"], use_placeholder_flow=False)
+
+
+def deployed_flows(path: Path = PREFECT_FILE) -> list[str]:
+    """The names of the flows that the file deploys."""
+    return sorted({flow_of(entry).name for entry in entries(path)})
+
+
+def served(entry: dict[str, Any]) -> RunnerDeployment:
+    """The entry as a deployment without a work pool."""
+    limit = entry.get("concurrency_limit")
+    deployment = flow_of(entry).to_deployment(
+        entry["name"],
+        parameters=entry.get("parameters"),
+        schedules=[Schedule(**schedule) for schedule in entry.get("schedules", ())],
+        concurrency_limit=ConcurrencyLimitConfig(**limit) if limit else None,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    assert isinstance(deployment, RunnerDeployment)  # a coroutine only where an event loop runs
+    return deployment
+
+
+def environment_of(entry: dict[str, Any]) -> dict[str, str]:
+    """The variables that the entry's work pool would give its runs."""
+    return dict(entry.get("work_pool", {}).get("job_variables", {}).get("env", {}))

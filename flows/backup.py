@@ -1,0 +1,63 @@
+"""Flows that make restore points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows.parameters import (
+    ALL_TOPICS,
+    USUAL_BACKUP,
+    HowToBackUp,
+    NewPointOf,
+    RepositoryName,
+    SourceCluster,
+    TopicsToTake,
+)
+from tasks.announce import tell_of_backup, tell_of_capture, tell_of_plan
+from tasks.backup import (
+    backing_up,
+    capture_part,
+    commit_backup,
+    plan_backup,
+)
+from tasks.endings import run_name, skipped
+from tasks.fan_out import THREADS, fan_out
+from tasks.model.errors import LockedError
+
+
+@flow(
+    name="snapshot-backup",
+    flow_run_name=run_name,
+    task_runner=THREADS,
+    persist_result=False,
+)
+def snapshot_backup(
+    backup_id: NewPointOf,
+    source: SourceCluster,
+    repository: RepositoryName,
+    topics: TopicsToTake = ALL_TOPICS,
+    options: HowToBackUp = USUAL_BACKUP,
+) -> State[Any]:
+    """Make one restore point of a cluster's topics, their settings and consumer-group positions.
+
+    Plan, then read every partition up to where it ends at plan time, a few side by side, then commit: the point exists
+    when the commit has ended, and not before. A run that finds its set locked by another one ends as `Skipped`, one
+    whose point lacks something as `Partial`.
+    """
+    try:
+        with backing_up(backup_id, source, repository) as work:
+            planning = plan_backup.submit(work, topics, options)
+            planned = tell_of_plan(work, planning.result())
+            captured = fan_out(
+                lambda part: capture_part.submit(work, part, return_state=False, wait_for=[planning]),
+                planned.parts,
+                width=options.max_concurrent_partitions,
+                finished=lambda bin_: tell_of_capture(work, bin_),
+            )
+            taken = commit_backup.submit(work, captured, return_state=False)
+            return tell_of_backup(work, [one.result() for one in captured], taken.result())
+    except LockedError as error:
+        return skipped(f"{backup_id}: {error}")

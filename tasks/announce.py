@@ -1,0 +1,160 @@
+"""What a flow run says of itself: a line or two in the log, its progress, its artifacts, and the state it ends in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+
+from tasks.artifacts import artifact_key, markdown, publish, table
+from tasks.backup import BackupWork, PlannedBackup
+from tasks.endings import ended_badly, ended_partial, ended_well
+from tasks.engine.captured import CapturedBin
+from tasks.engine.completeness import TakenPoint
+from tasks.engine.restore import RestoreResult
+from tasks.engine.restore_steps import FinishedRestore
+from tasks.engine.validate import ValidationResult
+from tasks.engine.verify import Mismatch
+from tasks.live_runs import live_run
+from tasks.reports.backup import backup_headline, backup_summary, partition_rows
+from tasks.reports.figures import size_text
+from tasks.reports.recipe import restore_recipe
+from tasks.reports.restore import (
+    preview_headline,
+    preview_rows,
+    preview_summary,
+    restore_headline,
+    restore_summary,
+    restored_rows,
+)
+from tasks.reports.validation import checked_rows, validation_headline, validation_summary
+from tasks.restore import PlannedRestore, ReplayedPart, RestoreWork, targets_of
+from tasks.validate import CheckedPart, PlannedValidation, ValidationWork, bins, inspection
+from tasks.wiring import places
+
+
+def tell_of_plan(work: BackupWork, planned: PlannedBackup) -> PlannedBackup:
+    """Say how much there is to read."""
+    _begin(work.flow_run, planned.log_bytes, f"{work.set_name}: {planned.partitions:,} partitions to read")
+    return planned
+
+
+def tell_of_capture(work: BackupWork, captured: CapturedBin) -> None:
+    """Note what a task has read, whichever process it ran in."""
+    for one in captured.ranges:
+        live_run(work.flow_run).ledger.settle(one.source, records=one.records, log_bytes=one.log_bytes)
+
+
+def tell_of_backup(work: BackupWork, captured: Sequence[CapturedBin], taken: TakenPoint) -> State[Any]:
+    """The artifacts of a point that stands, and the state that says what it is."""
+    live_run(work.flow_run).ledger.is_done = True
+    key, name = artifact_key("backup", taken.point.set), f"{taken.point.set}@{taken.point.seq}"
+    topics = sorted({one.source.topic for one in taken.ranges})
+    recipe = restore_recipe(name, topics, places(work.flow_run, work.source, work.repository))
+    summary = backup_summary(taken, live_run(work.flow_run).seconds, recipe)
+    publish(
+        work.flow_run,
+        table(f"{key}-partitions", partition_rows(taken, captured), f"The partitions of {name}"),
+        markdown(key, summary, f"The restore point {name}"),
+    )
+    headline = backup_headline(taken)
+    if taken.verdict == "complete":
+        return ended_well(headline)
+    return ended_partial(headline, event="kafka-backup.point.partial")
+
+
+def tell_of_objects(work: ValidationWork, planned: PlannedValidation) -> PlannedValidation:
+    """Say how much there is to check."""
+    _begin(work.flow_run, planned.log_bytes, f"{work.set_name}@{work.seq}: {planned.objects:,} objects to check")
+    return planned
+
+
+def tell_of_check(work: ValidationWork, part: CheckedPart) -> None:
+    """Note what a task has checked, whichever process it ran in."""
+    live_run(work.flow_run).ledger.settle(part.number, records=part.records, log_bytes=part.log_bytes)
+
+
+def tell_of_validation(work: ValidationWork, checked: Sequence[CheckedPart], result: ValidationResult) -> State[Any]:
+    """The artifacts of a validation, and the state that gives the verdict."""
+    live_run(work.flow_run).ledger.is_done = True
+    key, name = artifact_key("validate", work.set_name), f"{work.set_name}@{work.seq}"
+    seconds = {key: one.seconds for one in checked for key in bins(work)[one.number]}
+    rows = checked_rows(result, inspection(work).contents, seconds)
+    summary = validation_summary(result, work.level, live_run(work.flow_run).seconds)
+    publish(
+        work.flow_run,
+        table(f"{key}-partitions", rows, f"The partitions of {name}"),
+        markdown(key, summary, f"Validation of {name}"),
+    )
+    headline = validation_headline(result, work.level)
+    return ended_badly(headline) if result.findings else ended_well(headline)
+
+
+def tell_of_preview(work: RestoreWork, planned: PlannedRestore) -> State[Any]:
+    """The artifacts of a restore that was only planned, and the state that says whether it would be refused."""
+    key, name = artifact_key("validate-restore", work.set_name), f"{work.set_name}@{work.seq}"
+    publish(
+        work.flow_run,
+        table(
+            f"{key}-partitions", preview_rows(planned.plan, planned.findings), f"What a restore of {name} would write"
+        ),
+        markdown(key, preview_summary(planned.plan, planned.findings), f"Preview of a restore of {name}"),
+    )
+    headline = preview_headline(planned.plan, planned.findings)
+    return ended_badly(headline) if planned.is_refused else ended_well(headline)
+
+
+def tell_of_restore_plan(work: RestoreWork, planned: PlannedRestore) -> None:
+    """Say how much there is to write."""
+    copies = planned.plan.partitions
+    _begin(
+        work.flow_run,
+        sum(copy.log_bytes for copy in copies),
+        f"{work.set_name}@{work.seq}, restore {work.restore}: {len(copies):,} partitions to write",
+    )
+
+
+def tell_of_replay(work: RestoreWork, planned: PlannedRestore, replayed: ReplayedPart) -> None:
+    """Note what a task has written, whichever process it ran in."""
+    for index in planned.plan.bins[replayed.number]:
+        copy = planned.plan.partitions[index]
+        live_run(work.flow_run).ledger.settle(copy.source, records=copy.records, log_bytes=copy.log_bytes)
+
+
+def tell_of_restore(
+    work: RestoreWork,
+    planned: PlannedRestore,
+    replayed: Sequence[ReplayedPart],
+    mismatches: Sequence[Mismatch],
+    finished: FinishedRestore,
+) -> State[Any]:
+    """The artifacts of a restore, and the state that gives the verdict."""
+    live_run(work.flow_run).ledger.is_done = True
+    result = RestoreResult(
+        plan=planned.plan,
+        findings=planned.findings,
+        mismatches=mismatches,
+        positions=finished.positions,
+        positions_written=bool(planned.plan.options["reset_consumer_offsets"]),
+        deferred=finished.deferred,
+    )
+    key, name = artifact_key("restore", work.set_name), f"{work.set_name}@{work.seq}"
+    rows = restored_rows(result, targets_of(work), {one.number: one.seconds for one in replayed})
+    where = places(work.flow_run, work.target, work.repository)
+    publish(
+        work.flow_run,
+        table(f"{key}-partitions", rows, f"The partitions restored from {name}"),
+        markdown(key, restore_summary(result, live_run(work.flow_run).seconds, where), f"Restore of {name}"),
+    )
+    headline = restore_headline(result)
+    if result.mismatches:
+        return ended_badly(headline)
+    is_partial = any(position.failure for position in result.positions)
+    return ended_partial(headline, event="kafka-backup.restore.partial") if is_partial else ended_well(headline)
+
+
+def _begin(flow_run: str, log_bytes: int, sentence: str) -> None:
+    live_run(flow_run).ledger.total_bytes = log_bytes
+    get_run_logger().info("%s, about %s.", sentence, size_text(log_bytes))

@@ -1,0 +1,122 @@
+"""The tasks of a backup. Each takes names and numbers, takes one step of the engine, and returns a small value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from tasks.at_work import AtWork, at_work
+from tasks.endings import under_a_name
+from tasks.engine.backup import commit_or_void, held_run
+from tasks.engine.bins import MAX_BINS
+from tasks.engine.capture import capture_bin
+from tasks.engine.captured import CapturedBin
+from tasks.engine.completeness import TakenPoint, taken_point
+from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.engine.plan import SnapshotRequest, plan_snapshot
+from tasks.live_progress import shown
+from tasks.live_runs import at_home, ending
+from tasks.model.errors import BrokerUnavailableError
+from tasks.parts import Part, parts_of
+from tasks.repository.names import capture_lease_key, check_set_name, new_run_id
+from tasks.repository.plans import Plan, read_plan
+from tasks.retries import is_last_try, tried_again
+from tasks.wiring import connection, now_ms, places, repository, repository_reference
+
+
+@dataclass(frozen=True, slots=True)
+class BackupWork:
+    """Which backup a task works for: the flow run, the names of its blocks, the set and the run."""
+
+    flow_run: str
+    source: str
+    repository: str
+    set_name: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBackup:
+    """What a backup will read: a part for each task, and for people how much there is."""
+
+    parts: tuple[Part, ...]
+    partitions: int
+    log_bytes: int
+
+
+@contextmanager
+def backing_up(backup_id: str, source: str, repository_name: str) -> Iterator[BackupWork]:
+    """A new run of the set, whose lease is held while the body plans, captures and commits. Raises `LockedError`."""
+    set_name, run = check_set_name(backup_id), new_run_id(now_ms())
+    work = BackupWork(str(flow_run.id), source, repository_reference(repository_name), set_name, run)
+
+    def waiting(owner: str) -> None:
+        get_run_logger().info("Another writer (%s) has the set's lease; waiting to see whether it is alive.", owner)
+
+    with at_home(work.flow_run) as live:
+        places(work.flow_run, source, work.repository)  # so that nothing has to ask the server for blocks again
+        connection(work.flow_run, source)
+        opened = repository(work.flow_run, work.repository, create=True)
+        with (
+            shown(live.ledger, f"Backing up {backup_id}", work.flow_run),
+            held_run(opened, set_name, run, stop=live.stop, waiting=waiting),
+            ending(live.stop),
+        ):
+            yield work
+
+
+@tried_again("plan")
+def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions) -> PlannedBackup:
+    """Decide what to read, and write it down. A plan of this run that is there already is kept."""
+    request = SnapshotRequest(
+        set_name=work.set_name,
+        run=work.run,
+        connection=connection(work.flow_run, work.source),
+        topics=topics,
+        options=options,
+        most_bins=MAX_BINS,
+    )
+    with _at_work(work) as at:
+        plan = plan_snapshot(at.repository, request, stop=at.stop)
+    parts = parts_of([[plan.partitions[index].source for index in bin_] for bin_ in plan.bins])
+    return PlannedBackup(parts, len(plan.partitions), sum(part.bytes for part in plan.partitions))
+
+
+@tried_again("capture", run_name="{part.label}")
+def capture_part(work: BackupWork, part: Part) -> CapturedBin:
+    """Copy the partitions of one part into the repository. What an attempt leaves behind is named by nobody."""
+    with _at_work(work) as at:
+        plan = _plan(work, at)
+        at.live.ledger.restart(*(plan.partitions[index].source for index in plan.bins[part.number]))
+        cluster = connection(work.flow_run, work.source)
+        captured = capture_bin(at.repository, plan, part.number, cluster, stop=at.stop, progress=at.progress)
+    return _given_or_retried(captured)
+
+
+@tried_again("commit")
+def commit_backup(work: BackupWork, captured: Sequence[CapturedBin]) -> TakenPoint:
+    """Make what was captured count: the point, or nothing."""
+    with _at_work(work) as at:
+        plan = _plan(work, at)
+        point = commit_or_void(at.repository, plan, captured)
+        return taken_point(at.repository, plan, point, captured)
+
+
+def _at_work(work: BackupWork) -> AbstractContextManager[AtWork]:
+    return at_work(work.flow_run, work.repository, lease=capture_lease_key(work.set_name), run=work.run)
+
+
+def _plan(work: BackupWork, at: AtWork) -> Plan:
+    return at.live.once("plan", lambda: read_plan(at.repository.store, work.set_name, work.run))
+
+
+def _given_or_retried(captured: CapturedBin) -> CapturedBin:
+    """A partition whose broker did not come back in time gets the task's retries before the point does without it."""
+    passing = [failure for failure in captured.failures if failure.is_passing]
+    if passing and not is_last_try():
+        raise BrokerUnavailableError(passing[0].reason)
+    return under_a_name("Incomplete", captured.failures[0].reason, captured) if captured.failures else captured

@@ -1,0 +1,92 @@
+"""What a backup by a flow has to say: a table with a row per partition, and a summary. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from tasks.engine.captured import CapturedBin
+from tasks.engine.completeness import HeldRange, TakenPoint
+from tasks.model.partition import Partition
+from tasks.reports.figures import duration_text, note_text, point_notes, size_text
+from tasks.reports.partitions import Row, listed, shortened
+from tasks.repository.entries import PointEntry, Status
+from tasks.repository.points import format_time
+
+_STATUS: Mapping[Status, str] = {"complete": "is complete", "gaps": "has gaps", "partial": "is partial"}
+
+
+def partition_rows(taken: TakenPoint, captured: Sequence[CapturedBin]) -> list[Row]:
+    """A row for each partition of the point, and for each that should be in it; those with something to say first.
+
+    `records` and `bytes` are what this run read, `first` and `next` what the point holds: they differ where a partition
+    failed and the point keeps what an earlier run had read of it.
+    """
+    ranges = {one.source: one for bin_ in captured for one in bin_.ranges}
+    held = {one.source: one for one in taken.ranges}
+    notes = _notes(taken.point, held)
+    sources = sorted({*held, *ranges, *notes}, key=lambda source: (source not in notes, source))
+    rows: list[Row] = []
+    for source in sources:
+        one, place = ranges.get(source), held.get(source)
+        rows.append(
+            {
+                "topic": source.topic,
+                "partition": source.partition,
+                "first": place.first if place else None,
+                "next": place.next if place else None,
+                "records": one.records if one else 0,
+                "bytes": one.log_bytes if one else 0,
+                "seconds": round(one.seconds, 2) if one else 0.0,
+                "gaps and failures": "; ".join(notes.get(source, ())),
+            }
+        )
+    return shortened(rows)
+
+
+def backup_headline(taken: TakenPoint) -> str:
+    """One line: which point, and what is in it."""
+    point, totals = taken.point, taken.point.totals
+    notes = len([*point.gaps, *point.failures, *taken.groups.failures])
+    lacking = f", {notes:,} gaps and failures" if notes else ""
+    held = f"{totals.partitions:,} partitions, {totals.records:,} records"
+    return f"{point.set}@{point.seq} {_STATUS[point.status]}: {held}{lacking}"
+
+
+def backup_summary(taken: TakenPoint, seconds: float, recipe: str) -> str:
+    """The point in markdown, with what to say of it, and how to restore it."""
+    point, totals = taken.point, taken.point.totals
+    notes = [*point_notes(point), *taken.groups.failures, *(f"not covered: {one}" for one in taken.groups.not_covered)]
+    return "\n".join(
+        (
+            f"## {point.set}@{point.seq} {_STATUS[point.status]}",
+            "",
+            "| | |",
+            "| --- | --- |",
+            f"| taken | {format_time(point.time_ms)}, in {duration_text(seconds)} |",
+            f"| cluster | {point.cluster_label or point.cluster_id} |",
+            f"| topics | {totals.topics:,} |",
+            f"| partitions | {totals.partitions:,} |",
+            f"| records | {totals.records:,} |",
+            f"| log | {size_text(totals.log_bytes)}, stored in {size_text(totals.stored_bytes)} |",
+            f"| objects | {totals.objects:,} |",
+            "",
+            *listed("Gaps, failures and other notes", notes),
+            "### Restore it",
+            "",
+            recipe,
+        )
+    )
+
+
+def _notes(point: PointEntry, held: Mapping[Partition, HeldRange]) -> dict[Partition, list[str]]:
+    """Per partition what there is to say of it, in the words of the command's output."""
+    notes: dict[Partition, list[str]] = defaultdict(list)
+    for kind, ones in (("failure", point.failures), ("gap", point.gaps), ("trimmed", point.trimmed)):
+        for one in ones:
+            source = Partition(one.topic, one.topic_id, one.partition)
+            notes[source].append(note_text(kind, one).replace(f" {source}:", ""))
+    for source, place in held.items():
+        if place.is_kept:
+            notes[source].append("the point keeps what an earlier run has read")
+    return notes

@@ -1,0 +1,62 @@
+"""How to restore a point, as text to copy: by a deployment, and by the command when no Prefect runs. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+MOST_MAPPED = 5
+"""Topics whose mapping is written out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """A cluster and a repository: by the names of their blocks, and as the sections of a file, in which every secret is
+    a `${VARIABLE}`."""
+
+    cluster: str
+    repository: str
+    cluster_section: Mapping[str, object]
+    storage_section: Mapping[str, object]
+
+
+def restore_recipe(point: str, topics: Sequence[str], places: Places) -> str:
+    """Both ways, beside the originals on the source cluster; for another cluster one name changes."""
+    mapping = {topic: f"{topic}-restored" for topic in topics} if len(topics) <= MOST_MAPPED else {}
+    options = {"topic_mapping": mapping} if mapping else {}
+    return "\n".join(
+        (
+            "By Prefect; for another cluster write its block's name after `target=`:",
+            "",
+            "```",
+            shlex.join(_deployment_run(point, places, options)),
+            "```",
+            "",
+            "By the command, which needs no Prefect: `kafka-backup restore --config restore.yaml` with",
+            "",
+            *restore_file(point, places, options),
+        )
+    )
+
+
+def restore_file(point: str, places: Places, options: Mapping[str, object]) -> Iterator[str]:
+    """The lines of a restore.yaml, in a fence."""
+    file = {
+        "mode": "restore",
+        "backup_id": point,
+        "target": dict(places.cluster_section),
+        "storage": dict(places.storage_section),
+        **({"restore": dict(options)} if options else {}),
+    }
+    yield from ("```yaml", yaml.safe_dump(file, sort_keys=False).rstrip(), "```", "")
+
+
+def _deployment_run(point: str, places: Places, options: Mapping[str, object]) -> list[str]:
+    words = ["prefect", "deployment", "run", "restore/on-demand"]
+    for name, value in (("backup_id", point), ("target", places.cluster), ("repository", places.repository)):
+        words += ["--param", f"{name}={value}"]
+    return [*words, "--param", f"options={json.dumps(options)}"] if options else words

@@ -1,0 +1,161 @@
+"""What a restore by a flow has to say: a table with a row per partition, and a summary. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tasks.engine.findings import Finding, has_errors
+from tasks.engine.positions import TranslatedPosition
+from tasks.engine.restore import RestoreResult
+from tasks.reports.figures import duration_text, size_text
+from tasks.reports.partitions import MOST_NOTES, Row, listed, shortened
+from tasks.reports.recipe import Places, restore_file
+from tasks.repository.restores import PartitionCopy, RestorePlan, Targets
+
+
+def preview_rows(plan: RestorePlan, findings: Sequence[Finding]) -> list[Row]:
+    """A row for each partition that a restore would write, with what there is to say of its target."""
+    return shortened(
+        [
+            {
+                "from": f"{copy.topic}-{copy.partition}",
+                "topic": copy.target_topic,
+                "partition": copy.target_partition,
+                "records": copy.records,
+                "bytes": copy.log_bytes,
+                "findings": "; ".join(str(finding) for finding in findings if _concerns(finding, copy)),
+            }
+            for copy in plan.partitions
+        ]
+    )
+
+
+def restored_rows(result: RestoreResult, targets: Targets, seconds_of: Mapping[int, float]) -> list[Row]:
+    """A row for each target partition, mismatches first. `first` and `next` are the target's offsets; `seconds_of` says
+    how long the task took that wrote a bin."""
+    plan, mismatches = result.plan, {one.target: one.message for one in result.mismatches}
+    bin_of = {index: number for number, bin_ in enumerate(plan.bins) for index in bin_}
+    rows: list[Row] = [
+        {
+            "from": f"{copy.topic}-{copy.partition}",
+            "topic": target.topic,
+            "partition": target.partition,
+            "first": target.base,
+            "next": target.base + copy.records,
+            "records": copy.records,
+            "bytes": copy.log_bytes,
+            "seconds": round(seconds_of[bin_of[index]], 2),
+            "mismatch": mismatches.get(target.target, ""),
+        }
+        for index, (copy, target) in enumerate(zip(plan.partitions, targets.partitions, strict=True))
+    ]
+    return shortened(sorted(rows, key=lambda row: not row["mismatch"]))
+
+
+def preview_headline(plan: RestorePlan, findings: Sequence[Finding]) -> str:
+    """One line: whether a restore would be refused."""
+    what = f"{plan.set}@{plan.point} into {len(plan.topics):,} topics, {len(plan.partitions):,} partitions"
+    errors = [finding for finding in findings if finding.level == "error"]
+    if errors:
+        return f"{what}: REFUSED, {len(errors):,} reasons; the first: {errors[0].subject}: {errors[0].message}"
+    warnings = sum(1 for finding in findings if finding.level == "warning")
+    return f"{what}: nothing speaks against it" + (f"; {warnings:,} warnings" if warnings else "")
+
+
+def preview_summary(plan: RestorePlan, findings: Sequence[Finding]) -> str:
+    """The plan and its findings in markdown."""
+    verdict = "would be refused" if has_errors(findings) else "nothing speaks against it"
+    return "\n".join(
+        (
+            f"## Restore of {plan.set}@{plan.point}: {verdict}",
+            "",
+            *_figures(plan),
+            "",
+            *listed("Findings", [str(finding) for finding in findings]),
+            "Nothing was changed.",
+        )
+    )
+
+
+def restore_headline(result: RestoreResult) -> str:
+    """One line: the verdict, and on what it rests."""
+    plan = result.plan
+    name = f"restore {plan.restore} of {plan.set}@{plan.point}"
+    if result.mismatches:
+        first = result.mismatches[0]
+        return f"{name}: {len(result.mismatches):,} MISMATCHES; the first: {first.target}: {first.message}"
+    failed = [one for one in result.positions if one.failure]
+    lacking = f"; {len(failed):,} positions lack, {failed[0].group}: {failed[0].failure}" if failed else ""
+    waiting = f"; to finalize: {', '.join(result.deferred)}" if result.deferred else ""
+    records = sum(copy.records for copy in plan.partitions)
+    return f"{name}: verified, {len(plan.partitions):,} partitions, {records:,} records{lacking}{waiting}"
+
+
+def restore_summary(result: RestoreResult, seconds: float, places: Places) -> str:
+    """What a restore came to in markdown, with what is left to do."""
+    plan = result.plan
+    verdict = f"{len(result.mismatches):,} mismatches" if result.mismatches else "verified"
+    notes = [str(finding) for finding in result.findings]
+    return "\n".join(
+        (
+            f"## Restore of {plan.set}@{plan.point}: {verdict}",
+            "",
+            *_figures(plan),
+            f"| took | {duration_text(seconds)} |",
+            "",
+            *listed("Mismatches", [f"{one.target}: {one.message}" for one in result.mismatches]),
+            *listed("Findings of the preflight", notes),
+            *_positions(result.positions, are_written=result.positions_written),
+            *_to_finalize(result, places),
+        )
+    )
+
+
+def _concerns(finding: Finding, copy: PartitionCopy) -> bool:
+    return finding.subject in (copy.target_topic, f"{copy.target_topic}-{copy.target_partition}")
+
+
+def _figures(plan: RestorePlan) -> tuple[str, ...]:
+    return (
+        "| | |",
+        "| --- | --- |",
+        f"| restore | {plan.restore} |",
+        f"| target cluster | {plan.cluster_id} |",
+        f"| topics | {', '.join(topic.target for topic in plan.topics[:MOST_NOTES])} |",
+        f"| partitions | {len(plan.partitions):,} |",
+        f"| records | {sum(copy.records for copy in plan.partitions):,} |",
+        f"| log | {size_text(sum(copy.log_bytes for copy in plan.partitions))} |",
+    )
+
+
+def _positions(positions: Sequence[TranslatedPosition], *, are_written: bool) -> list[str]:
+    if not positions:
+        return []
+    done = "written" if are_written else "translated, not written"
+    lines = [
+        f"| {_cell(one.group)} | {one.source_topic}-{one.source_partition} | {one.source_offset} "
+        f"| {one.target_topic}-{one.target_partition} | {one.target_offset} | {_cell(one.failure or done)} |"
+        for one in sorted(positions, key=lambda one: not one.failure)
+    ]
+    more = [f"| and {len(lines) - MOST_NOTES:,} more | | | | | |"] if len(lines) > MOST_NOTES else []
+    head = ["| group | from | offset | to | offset | |", "| --- | --- | --- | --- | --- | --- |"]
+    return ["### Group positions", "", *head, *lines[:MOST_NOTES], *more, ""]
+
+
+def _cell(text: str) -> str:
+    """Group names are any text: what would end a cell is shown instead."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _to_finalize(result: RestoreResult, places: Places) -> list[str]:
+    if not result.deferred:
+        return []
+    plan = result.plan
+    return [
+        "### To finalize",
+        "",
+        f"{', '.join(result.deferred)} keep unlimited retention: their own settings would delete restored records. "
+        f"To apply them: `kafka-backup finalize {plan.restore} --config restore.yaml` with",
+        "",
+        *restore_file(f"{plan.set}@{plan.point}", places, {}),
+    ]

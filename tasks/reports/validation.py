@@ -1,0 +1,71 @@
+"""What a validation by a flow has to say: a table with a row per partition, and a summary. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from tasks.engine.validate import ValidationResult
+from tasks.engine.validate_objects import Level
+from tasks.engine.validate_point import PointContents
+from tasks.reports.figures import duration_text, size_text
+from tasks.reports.partitions import Row, listed, shortened
+from tasks.repository.points import format_time
+
+
+def checked_rows(result: ValidationResult, contents: PointContents, seconds_of: Mapping[str, float]) -> list[Row]:
+    """A row for each partition of the point, damaged ones first. `seconds_of` says how long the task took that checked
+    an object; a partition's are the sum over the tasks it shared with others."""
+    findings: dict[tuple[str | None, int | None], list[str]] = defaultdict(list)
+    for finding in result.findings:
+        findings[finding.topic, finding.partition].append(str(finding))
+    rows: list[Row] = []
+    for source, row in sorted(contents.rows.items()):
+        lines = contents.counting[source]
+        tasks = {seconds_of[line.object] for line in lines if line.object and line.object in seconds_of}
+        rows.append(
+            {
+                "topic": source.topic,
+                "partition": source.partition,
+                "first": row.first,
+                "next": row.next,
+                "records": sum(line.records for line in lines),
+                "bytes": sum(line.log_bytes for line in lines),
+                "seconds": round(sum(tasks), 2),
+                "findings": "; ".join(findings.get((source.topic, source.partition), ())),
+            }
+        )
+    return shortened(sorted(rows, key=lambda row: not row["findings"]))
+
+
+def validation_headline(result: ValidationResult, level: Level) -> str:
+    """One line: the verdict, and on what it rests."""
+    name = f"{result.point.set}@{result.point.seq}"
+    if result.findings:
+        return f"{name} is DAMAGED, {len(result.findings):,} findings; the first: {result.findings[0]}"
+    read = f" and {result.checked_records:,} records read" if level == "full" else ""
+    return f"{name}: no damage found; {result.checked_objects:,} objects checked{read} ({level})"
+
+
+def validation_summary(result: ValidationResult, level: Level, seconds: float) -> str:
+    """The verdict in markdown, with everything that is wrong."""
+    point = result.point
+    verdict = f"{len(result.findings):,} findings" if result.findings else "no damage found"
+    unpinned = "The repository may not be written to, so nothing kept the point meanwhile."
+    return "\n".join(
+        (
+            f"## {point.set}@{point.seq}: {verdict}",
+            "",
+            "| | |",
+            "| --- | --- |",
+            f"| level | {level} |",
+            f"| point of | {format_time(point.time_ms)}, {point.status} |",
+            f"| objects checked | {result.checked_objects:,} |",
+            f"| records read | {result.checked_records:,} |" if level == "full" else "| records read | none |",
+            f"| bytes read | {size_text(result.checked_bytes)} |",
+            f"| took | {duration_text(seconds)} |",
+            "",
+            *(() if result.is_pinned else (unpinned, "")),
+            *listed("Damage", [str(finding) for finding in result.findings]),
+        )
+    )

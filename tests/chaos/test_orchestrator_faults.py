@@ -1,0 +1,247 @@
+"""What Prefect, its workers and its server do to a backup: nothing is lost, nothing half-done counts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prefect.client.schemas.objects import StateType
+from prefect.states import Cancelling
+
+from deployments.automations import SILENCE
+from tasks.config.adapters import store_of
+from tasks.store.factory import LocalLocation, open_store
+from tasks.store.protocol import ObjectStore
+from tests.support.faults import FaultyStore, Operation
+from tests.support.installation import Installation
+from tests.support.kafka import KafkaCluster
+from tests.support.prefect_server import PROGRAMS, ROOT
+from tests.support.producing import OutRecord, create_topic, produce
+from tests.support.quotas import fetch_quota
+from tests.support.round_trip import Backups
+
+pytestmark = pytest.mark.kafka
+
+DEPLOYMENT = "snapshot-backup/nightly"
+PARTITIONS = 2
+RECORDS = 2_000
+"""In each partition, of 8 KiB: four data objects of a frame, which is 4 MiB."""
+
+SMALL_OBJECTS = {"segment_max_bytes": 1 << 20, "fetch_max_bytes": 1 << 20}
+SLOWLY = 1_000_000
+"""Bytes a second: the first objects come at once, the others take some 20 s."""
+
+STOP_LIMIT_S = 15.0
+"""Prefect needs 3 s to see that a process has ended, and as long to look for hooks."""
+
+
+@pytest.fixture
+def topic(kafka: KafkaCluster, topic_name: str) -> str:
+    create_topic(kafka.bootstrap, topic_name, partitions=PARTITIONS)
+    for partition in range(PARTITIONS):
+        values = (os.urandom(8_192) for _ in range(RECORDS))
+        produce(kafka.bootstrap, topic_name, (OutRecord(None, value) for value in values), partition=partition)
+    return topic_name
+
+
+class Set:
+    """The backup set of one test in the installation's repository, named like its topic."""
+
+    def __init__(self, installation: Installation, kafka: KafkaCluster, topic: str) -> None:
+        store = open_store(LocalLocation(installation.repository), create=True)
+        self._installation = installation
+        self._topic = topic
+        self.backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=store, set_name=topic)
+
+    def start(self) -> UUID:
+        """A run of the backup, once its first data object is stored: there is more to come."""
+        run = self._installation.start(DEPLOYMENT, **self.parameters)
+        self.await_object(run)
+        return run
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """What to run the deployment with."""
+        return {"backup_id": self._topic, "topics": {"include": [self._topic]}, "options": SMALL_OBJECTS}
+
+    def await_object(self, run: UUID, pattern: str = "data/{set}/**/*.zst") -> Path:
+        """An object of the set that fits the pattern, as soon as there is one and while the run goes on."""
+        deadline = time.monotonic() + 90
+        while (found := next(self._installation.repository.glob(pattern.format(set=self._topic)), None)) is None:
+            assert time.monotonic() < deadline, self._installation.worker_talk()
+            time.sleep(0.01)  # another process's file has no event to wait for
+        return found
+
+    def kinds(self) -> list[str]:
+        """What the set's log says, an entry each."""
+        log = self.backups.repository.log(self._topic)
+        return [entry.kind for entry in log.entries()]
+
+    def assert_exact(self, seq: int) -> None:
+        """The newest point is that one, complete, with every record once, and not a byte of it is wrong."""
+        log = self.backups.repository.log(self._topic)
+        newest = log.state().newest_point
+        assert newest is not None
+        point = log.point(newest)
+        assert (seq, "complete", PARTITIONS * RECORDS) == (point.seq, point.status, point.totals.records)
+        assert () == self.backups.findings(point)
+
+
+@pytest.fixture
+def backup_set(installation: Installation, kafka: KafkaCluster, topic: str) -> Set:
+    return Set(installation, kafka, topic)
+
+
+def test_a_cancelled_run_stops_in_seconds_commits_nothing_and_the_next_is_clean(
+    installation: Installation, kafka: KafkaCluster, backup_set: Set
+) -> None:
+    with fetch_quota(kafka.connection, SLOWLY):
+        run = backup_set.start()
+        installation.client.set_flow_run_state(run, Cancelling())  # as the UI's button does
+        cancelled = installation.ended(run, timeout_s=STOP_LIMIT_S)
+
+    assert StateType.CANCELLED == cancelled.state_type
+    assert [] == installation.processes_of(run)
+    assert [] == backup_set.kinds()
+    again = installation.run(DEPLOYMENT, **backup_set.parameters)
+    assert StateType.COMPLETED == again.state_type, again.state
+    assert ["void", "point"] == backup_set.kinds()
+    backup_set.assert_exact(2)
+
+
+def test_a_killed_run_is_reported_by_its_worker_and_the_next_is_clean(
+    installation: Installation, kafka: KafkaCluster, backup_set: Set
+) -> None:
+    with fetch_quota(kafka.connection, SLOWLY):
+        run = backup_set.start()
+        installation.kill_processes_of(run)
+        crashed = installation.ended(run, timeout_s=STOP_LIMIT_S)
+
+    assert StateType.CRASHED == crashed.state_type
+    assert [] == backup_set.kinds()
+    again = installation.run(DEPLOYMENT, **backup_set.parameters)
+    assert StateType.COMPLETED == again.state_type, again.state
+    assert ["void", "point"] == backup_set.kinds()
+    backup_set.assert_exact(2)
+
+
+@pytest.mark.soak
+def test_a_run_that_died_with_its_worker_is_marked_when_its_heartbeats_are_missed(
+    installation: Installation, kafka: KafkaCluster, backup_set: Set
+) -> None:
+    with fetch_quota(kafka.connection, SLOWLY):
+        run = backup_set.start()
+        installation.worker.end(signal.SIGKILL)
+        installation.kill_processes_of(run)
+    with installation.worker:
+        crashed = installation.ended(run, timeout_s=SILENCE.total_seconds() + 60)
+        again = installation.run(DEPLOYMENT, **backup_set.parameters)
+
+    assert StateType.CRASHED == crashed.state_type
+    assert crashed.state is not None
+    assert "No heartbeat" in (crashed.state.message or "")
+    assert StateType.COMPLETED == again.state_type, again.state
+    backup_set.assert_exact(2)
+
+
+def test_a_server_that_is_away_in_the_middle_fails_no_run(
+    installation: Installation, kafka: KafkaCluster, backup_set: Set
+) -> None:
+    with fetch_quota(kafka.connection, SLOWLY):
+        run = backup_set.start()
+        installation.server.kill()
+        assert [] == backup_set.kinds()
+    try:
+        backup_set.await_object(run, "meta/{set}/log/0000000001.json")  # the point: made without the server
+    finally:
+        installation.server.start()
+
+    ended = installation.ended(run)
+    assert (StateType.COMPLETED, "Completed") == (ended.state_type, ended.state_name), ended.state
+    assert ["point"] == backup_set.kinds()
+    backup_set.assert_exact(1)
+    assert {"table", "markdown"} <= {artifact.type for artifact in installation.artifacts(run)}
+
+
+def test_a_task_that_raises_half_way_is_tried_again_and_the_point_is_exact(
+    installation: Installation, backup_set: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.backup import snapshot_backup
+
+    monkeypatch.setattr("tasks.wiring.store_of", lambda section, **how: _failing_once(store_of(section, **how)))
+    with installation.as_client():
+        state = snapshot_backup(
+            source="production", repository="production", **backup_set.parameters, return_state=True
+        )
+
+    assert StateType.COMPLETED == state.type, state
+    backup_set.assert_exact(1)
+    assert state.state_details.flow_run_id is not None
+    runs = installation.task_runs(state.state_details.flow_run_id, at_least=PARTITIONS + 2)
+    assert sorted([1] * (PARTITIONS + 1) + [2]) == sorted(one.run_count for one in runs)
+
+
+def _failing_once(store: ObjectStore) -> ObjectStore:
+    """Away for one request, after the first data object was stored."""
+
+    def strike(_number: int, _operation: Operation, key: str) -> None:
+        if key.startswith("data/") and not struck:
+            struck.append(key)
+            faulty.fail_before("put_if_absent")
+
+    struck: list[str] = []
+    faulty = FaultyStore(store, on_write=strike)
+    return faulty
+
+
+ZOMBIE = """
+import sys
+from tasks.backup import BackupWork, capture_part
+from tasks.parts import Part
+
+flow_run, set_name, run = sys.argv[1:]
+work = BackupWork(
+    flow_run=flow_run, source="production", repository="local-repository/production", set_name=set_name, run=run
+)
+capture_part.fn(work, Part(0, "again"))
+"""
+
+
+def test_a_task_that_ran_twice_in_two_processes_does_no_harm(
+    installation: Installation, kafka: KafkaCluster, backup_set: Set, topic: str
+) -> None:
+    with fetch_quota(kafka.connection, SLOWLY):
+        flow_run = backup_set.start()
+        plan = backup_set.await_object(flow_run, "meta/{set}/runs/*/plan.json")
+        zombie = _start(installation, ZOMBIE, str(flow_run), topic, plan.parent.name)
+        _await(lambda: 1 + PARTITIONS == len(_writers(installation, topic)), zombie)
+    ended = installation.ended(flow_run)
+    zombie.wait(60)  # to its end, or until it sees that the run is over
+
+    assert StateType.COMPLETED == ended.state_type, ended.state
+    assert ["point"] == backup_set.kinds()
+    backup_set.assert_exact(1)
+
+
+def _start(installation: Installation, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """A Python of its own, ended with the installation at the latest."""
+    command = [str(PROGRAMS / "python"), "-c", program, *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=installation.server.environment)
+
+
+def _writers(installation: Installation, set_name: str) -> set[str]:
+    """Who wrote data objects of the set: each attempt at a task has an id of its own."""
+    objects = installation.repository.glob(f"data/{set_name}/**/*.zst")
+    return {path.name.rpartition("-")[0] for path in objects}
+
+
+def _await(is_so: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    while not is_so():
+        assert process.poll() is None, "the process ended before it could do harm"
+        time.sleep(0.01)  # another process's file has no event to wait for

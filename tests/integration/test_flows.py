@@ -1,0 +1,292 @@
+"""The flows against a real Kafka and a real Prefect server, run in this process and read back through the API."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import yaml
+from prefect.client.schemas.objects import State, StateType, TaskRun
+
+import flows.backup
+from flows.backup import snapshot_backup
+from flows.restore import restore, validate_restore
+from flows.validate import validate
+from tasks.broker.admin import Admin
+from tasks.engine.captured import CapturedBin
+from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
+from tasks.store.local import LocalStore
+from tests.support.command import Command
+from tests.support.installation import Installation
+from tests.support.kafka import KafkaCluster
+from tests.support.positions import commit_positions
+from tests.support.producing import OutRecord, create_topic, produce
+from tests.support.round_trip import Backups, contents
+
+pytestmark = pytest.mark.kafka
+
+CLUSTER = REPOSITORY = "production"
+RECORDS = 50
+
+
+class Flows:
+    """What one test runs: topics and a set of its own."""
+
+    def __init__(self, installation: Installation, kafka: KafkaCluster, stem: str) -> None:
+        self.installation = installation
+        self.kafka = kafka
+        self.stem = stem
+        self.topics = TopicSelection(include=(f"{stem}*",), exclude=("*-restored",))
+        self.backups = Backups(
+            bootstrap_servers=kafka.bootstrap_servers,
+            store=LocalStore(installation.repository, create=True),
+            set_name=stem,
+        )
+
+    def fill(self, topic: str, partitions: int, **how: Any) -> str:
+        """A topic whose partitions hold records, but the last one."""
+        create_topic(self.kafka.bootstrap, topic, partitions=partitions, **how)
+        for partition in range(partitions - 1):
+            records = [OutRecord(b"%d" % number, b"value") for number in range(RECORDS)]
+            produce(self.kafka.bootstrap, topic, records, partition=partition)
+        return topic
+
+    def back_up(self, **options: Any) -> State[Any]:
+        """One run of `snapshot-backup`."""
+        chosen = BackupOptions(**options)
+        state: State[Any] = snapshot_backup(
+            self.stem, CLUSTER, REPOSITORY, topics=self.topics, options=chosen, return_state=True
+        )
+        return state
+
+    def task_runs(self, state: State[Any], count: int) -> dict[str, TaskRun]:
+        """The task runs by their names, once all have arrived."""
+        deadline = time.monotonic() + 30
+        while len(found := self.installation.task_runs(_run(state))) < count or not all(one.end_time for one in found):
+            assert time.monotonic() < deadline, [one.name for one in found]
+            time.sleep(0.05)  # they come as events, some time after the run
+        assert count == len(found)
+        return {one.name: one for one in found}
+
+    def artifacts(self, state: State[Any]) -> dict[str | None, Any]:
+        """Kind → data; there is one of each."""
+        found = self.installation.artifacts(_run(state))
+        assert 3 >= len(found) == len({one.type for one in found})
+        return {one.type: one.data for one in found}
+
+    def rows(self, state: State[Any]) -> list[dict[str, Any]]:
+        """The table."""
+        rows: list[dict[str, Any]] = json.loads(self.artifacts(state)["table"])
+        return rows
+
+
+@pytest.fixture
+def of_test(installation: Installation, kafka: KafkaCluster, topic_name: str) -> Iterator[Flows]:
+    with installation.as_client():
+        yield Flows(installation, kafka, topic_name)
+
+
+def _run(state: State[Any]) -> UUID:
+    run = state.state_details.flow_run_id
+    assert run is not None
+    return run
+
+
+def _parents(task_run: TaskRun) -> set[UUID]:
+    return {one.id for inputs in task_run.task_inputs.values() for one in inputs if hasattr(one, "id")}
+
+
+def test_a_backup_is_a_graph_of_plan_a_task_for_each_partition_and_commit(of_test: Flows) -> None:
+    topic = of_test.fill(of_test.stem, 4)
+
+    state = of_test.back_up()
+
+    assert (StateType.COMPLETED, "Completed") == (state.type, state.name), state
+    assert re.fullmatch(rf"{topic}@1 is complete: 4 partitions, {3 * RECORDS} records", state.message or "")
+    runs = of_test.task_runs(state, 6)
+    captures = [f"{topic}-{partition}" for partition in range(4)]
+    assert {"plan", *captures, "commit"} == runs.keys()
+    assert [{runs["plan"].id}] * 4 == [_parents(runs[name]) for name in captures]
+    assert {runs[name].id for name in captures} == _parents(runs["commit"])
+    name = of_test.installation.client.read_flow_run(_run(state)).name
+    assert re.fullmatch(rf"{topic} 20\d\d-\d\d-\d\dT\d\d:\d\dZ", name)
+
+
+def test_the_table_of_a_backup_is_what_the_point_holds(of_test: Flows) -> None:
+    of_test.fill(of_test.stem, 3)
+    of_test.fill(f"{of_test.stem}-other", 2)
+
+    state = of_test.back_up()
+
+    point = of_test.backups.repository.log(of_test.stem).point(1)
+    for row in of_test.rows(state):
+        held = of_test.backups.row(point, row["topic"], row["partition"])
+        lines = of_test.backups.lines(point, row["topic"], row["partition"])
+        assert (held.first, held.next) == (row["first"], row["next"])
+        assert sum(line.records for line in lines) == row["records"]
+        assert sum(line.log_bytes for line in lines) == row["bytes"]
+        assert "" == row["gaps and failures"]
+        assert row["seconds"] >= 0
+    assert point.totals.partitions == len(of_test.rows(state)) == 5
+
+
+def test_the_summary_of_a_backup_says_how_to_restore_it_and_both_ways_work(of_test: Flows, tmp_path: Path) -> None:
+    topic = of_test.fill(of_test.stem, 2)
+    summary = of_test.artifacts(of_test.back_up())["markdown"]
+    [words, file] = re.findall(r"```(?:yaml)?\n(.*?)\n```", summary, re.S)
+
+    of_test.installation.server.run(*shlex.split(words), "--watch")
+    assert contents(of_test.kafka.bootstrap, topic) == contents(of_test.kafka.bootstrap, f"{topic}-restored")
+
+    document = yaml.safe_load(file)
+    assert {"topic_mapping": {topic: f"{topic}-restored"}} == document["restore"]
+    document["restore"]["topic_mapping"] = {topic: f"{topic}-by-command"}
+    (tmp_path / "restore.yaml").write_text(yaml.safe_dump(document))
+    Command(folder=tmp_path).restore()
+    assert contents(of_test.kafka.bootstrap, topic) == contents(of_test.kafka.bootstrap, f"{topic}-by-command")
+
+
+def test_a_point_that_lacks_something_ends_as_partial_with_an_event(
+    of_test: Flows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, lost = (of_test.fill(f"{of_test.stem}-{which}", 2) for which in ("a", "b"))
+    told: list[CapturedBin] = []
+
+    def first_delete(work: Any, captured: CapturedBin) -> None:
+        if not told:
+            with Admin(of_test.backups.connection) as admin:
+                admin.delete_topics([lost])
+        told.append(captured)
+
+    monkeypatch.setattr(flows.backup, "tell_of_capture", first_delete)
+    state = of_test.back_up(max_concurrent_partitions=1)
+
+    assert (StateType.COMPLETED, "Partial") == (state.type, state.name), state
+    assert "has gaps" in (state.message or "")
+    rows = of_test.rows(state)
+    assert lost == rows[0]["topic"]
+    assert "topic deleted" in rows[0]["gaps and failures"]
+    assert {""} == {row["gaps and failures"] for row in rows if row["topic"] == kept}
+    assert "topic deleted" in of_test.artifacts(state)["markdown"]
+    assert [state.message] == _events(of_test.installation, "kafka-backup.point.partial", _run(state))
+
+
+def _events(installation: Installation, name: str, run: UUID) -> list[str]:
+    """The messages of the run's events of that name, once there are any."""
+    wanted = {"filter": {"event": {"name": [name]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}}
+    deadline = time.monotonic() + 30
+    while not (found := httpx.post(f"{installation.server.api_url}/events/filter", json=wanted).json()["events"]):
+        assert time.monotonic() < deadline, f"there is no event {name}"
+        time.sleep(0.1)  # events are told by asking
+    return [event["payload"]["message"] for event in found]
+
+
+def test_a_validation_checks_each_partition_in_a_task_and_reads_every_record(of_test: Flows) -> None:
+    topic = of_test.fill(of_test.stem, 3)
+    of_test.back_up()
+
+    state: State[Any] = validate(topic, REPOSITORY, return_state=True)
+
+    assert StateType.COMPLETED == state.type
+    assert f"{2 * RECORDS} records read" in (state.message or "")
+    assert {"inspect", f"{topic}-0", f"{topic}-1", "conclude"} == of_test.task_runs(state, 4).keys()
+    assert [RECORDS, RECORDS, 0] == [row["records"] for row in of_test.rows(state)]
+
+
+def test_a_restore_brings_everything_back_and_says_where_every_group_stands(of_test: Flows) -> None:
+    topic = of_test.fill(of_test.stem, 3, configs={"retention.ms": "1000", "cleanup.policy": "compact"})
+    target, group = f"{topic}-restored", f"{topic}-group"
+    commit_positions(of_test.kafka.bootstrap, group, topic, {0: 20})
+    of_test.back_up(consumer_group_snapshot=True)
+
+    options = RestoreOptions(
+        topic_mapping={topic: target}, consumer_group_strategy="header-based", reset_consumer_offsets=True
+    )
+    state: State[Any] = restore(topic, CLUSTER, REPOSITORY, options=options, return_state=True)
+
+    assert (StateType.COMPLETED, "Completed") == (state.type, state.name), state
+    for partition in range(3):
+        assert contents(of_test.kafka.bootstrap, topic, partition) == contents(
+            of_test.kafka.bootstrap, target, partition
+        )
+    assert [(0, RECORDS), (0, RECORDS), (0, 0)] == [(row["first"], row["next"]) for row in of_test.rows(state)]
+    summary = of_test.artifacts(state)["markdown"]
+    assert f"| {group} | {topic}-0 | 20 | {target}-0 | 20 | written |" in summary
+    run = of_test.installation.client.read_flow_run(_run(state))
+    assert run.name.startswith(f"{topic} to {CLUSTER} 20")
+    assert {"plan", "prepare topics", "verify", "finish"} < of_test.task_runs(state, 5).keys()
+
+
+def test_settings_that_would_delete_what_was_restored_wait_for_the_command_in_the_summary(
+    of_test: Flows, tmp_path: Path
+) -> None:
+    topic = of_test.fill(of_test.stem, 2, configs={"retention.ms": "86400000"})
+    of_test.back_up()
+
+    options = RestoreOptions(topic_mapping={topic: f"{topic}-restored"}, finalize="defer")
+    state: State[Any] = restore(topic, CLUSTER, REPOSITORY, options=options, return_state=True)
+
+    assert f"to finalize: {topic}-restored" in (state.message or "")
+    summary = of_test.artifacts(state)["markdown"]
+    *_, words = re.findall(r"`kafka-backup (finalize [^`]*)`", summary)
+    [file] = re.findall(r"```yaml\n(.*?)\n```", summary, re.S)
+    (tmp_path / "restore.yaml").write_text(file)
+    assert f"{topic}-restored: " in Command(folder=tmp_path).run(*shlex.split(words)).stdout
+
+
+def test_a_restore_that_is_refused_fails_with_every_reason_and_changes_nothing(of_test: Flows) -> None:
+    topic = of_test.fill(of_test.stem, 3)
+    of_test.back_up()
+    before = contents(of_test.kafka.bootstrap, topic)
+
+    preview: State[Any] = validate_restore(topic, CLUSTER, REPOSITORY, return_state=True)
+    refused: State[Any] = restore(topic, CLUSTER, REPOSITORY, return_state=True)
+
+    for state in (preview, refused):
+        assert StateType.FAILED == state.type
+        assert "REFUSED, 2 reasons" in (state.message or "")
+        assert 2 == of_test.artifacts(state)["markdown"].count("it is not empty")
+        assert [True, True, False] == ["not empty" in row["findings"] for row in of_test.rows(state)]
+    assert before == contents(of_test.kafka.bootstrap, topic)
+    assert {"plan"} == of_test.task_runs(refused, 1).keys()
+
+
+def test_a_dry_run_and_a_preview_of_what_would_work_say_so(of_test: Flows) -> None:
+    topic = of_test.fill(of_test.stem, 2)
+    of_test.back_up()
+    options = {"topic_mapping": {topic: f"{topic}-restored"}}
+
+    preview: State[Any] = validate_restore(
+        topic, CLUSTER, REPOSITORY, options=RestoreOptions.model_validate(options), return_state=True
+    )
+    dry = RestoreOptions.model_validate({**options, "dry_run": True})
+    dry_run: State[Any] = restore(topic, CLUSTER, REPOSITORY, options=dry, return_state=True)
+
+    expected = f"{topic}@1 into 1 topics, 2 partitions: nothing speaks against it"
+    assert [expected, expected] == [preview.message, dry_run.message]
+    with Admin(of_test.backups.connection) as admin:
+        assert [] == admin.describe_topics([f"{topic}-restored"])
+
+
+def test_a_restore_purges_topics_only_with_a_second_consent(of_test: Flows) -> None:
+    topic = of_test.fill(of_test.stem, 2)
+    of_test.back_up()
+    before = contents(of_test.kafka.bootstrap, topic)
+
+    options = RestoreOptions(purge_topics=True)
+    refused: State[Any] = restore(topic, CLUSTER, REPOSITORY, options=options, return_state=True)
+    assert StateType.FAILED == refused.type
+    assert "consent with purge_confirmed" in (refused.message or "")
+    assert before == contents(of_test.kafka.bootstrap, topic)
+
+    done: State[Any] = restore(topic, CLUSTER, REPOSITORY, options=options, purge_confirmed=True, return_state=True)
+    assert StateType.COMPLETED == done.type, done
+    assert before == contents(of_test.kafka.bootstrap, topic)

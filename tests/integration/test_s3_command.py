@@ -1,0 +1,347 @@
+"""The command on S3: as whom it comes, what it is told there, and what each mistake ends with."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks import S3Repository
+from tasks.config.adapters import store_of
+from tasks.config.models import StorageSection
+from tasks.store.s3 import S3Store
+from tasks.wiring import field_values
+from tests.support.instance_role import InstanceRole
+from tests.support.made_backup import SET, back_up, keys, make_repository
+from tests.support.made_logs import plain_log
+from tests.support.object_stores import ROOT_CREDENTIALS, MinIO, ObjectStoreServer, Rclone
+
+pytestmark = pytest.mark.minio
+
+COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
+README = Path(__file__).resolve().parents[2] / "README.md"
+KEYS = {"access_key": ROOT_CREDENTIALS.access_key, "secret_key": ROOT_CREDENTIALS.secret_key}
+
+
+@pytest.fixture(scope="module")
+def bucket(minio: MinIO) -> str:
+    """A bucket with one small backup set under the prefix `team`."""
+    name = minio.new_bucket()
+    back_up(make_repository(S3Store(minio.location(name, "team"))), [plain_log("orders", batches=3)])
+    return name
+
+
+def storage(server: ObjectStoreServer, bucket: str, **changes: object) -> dict[str, object]:
+    """The section `storage` as the server's owner writes it, but for the changes; None leaves a key out."""
+    section = {
+        "backend": "s3",
+        "bucket": bucket,
+        "prefix": "team",
+        "region": server.region,
+        "endpoint": server.endpoint,
+        "path_style": True,
+        "allow_http": True,
+        **KEYS,
+        **changes,
+    }
+    return {name: value for name, value in section.items() if value is not None}
+
+
+class Shell:
+    """A folder with one file, and the command run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(
+        self, command: str, section: Mapping[str, object], code: int = 0, /, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it with a file that has this section; it must end with `code`, and never with a traceback."""
+        source = {"bootstrap_servers": ["127.0.0.1:1"], "topics": {"include": ["orders"]}}
+        document = {"mode": "backup", "backup_id": SET, "source": source, "storage": section}
+        (self.folder / "file.yaml").write_text(json.dumps(document))
+        done = self.bare(f"{command} --config file.yaml", **variables)
+        assert code == done.returncode, done.stderr
+        return done
+
+    def bare(self, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run it as it stands."""
+        return subprocess.run(
+            [COMMAND, *command.split()],
+            cwd=self.folder,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    def sentence(self, section: Mapping[str, object], code: int, command: str = "list", **variables: str) -> str:
+        """What the command says when it ends with `code`: one sentence, without a secret."""
+        done = self.run(command, section, code, **variables)
+        [line] = [line for line in done.stderr.splitlines() if line]
+        assert ROOT_CREDENTIALS.secret_key not in done.stdout + done.stderr
+        return line.removeprefix("kafka-backup: ")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+# ── as whom ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _ambient(server: ObjectStoreServer, bucket: str) -> dict[str, object]:
+    return storage(server, bucket, access_key=None, secret_key=None)
+
+
+def test_credentials_of_the_file_serve(shell: Shell, minio: MinIO, bucket: str) -> None:
+    assert f"{SET}@1" in shell.run("list", storage(minio, bucket)).stdout
+    assert "no damage found" in shell.run(f"validate --backup-id {SET}", storage(minio, bucket)).stdout
+
+
+def test_credentials_of_a_block_serve(minio: MinIO, bucket: str) -> None:
+    values = storage(minio, bucket)
+    block = S3Repository(**{name: value for name, value in values.items() if name != "backend"})
+
+    store = store_of(StorageSection.model_validate({"backend": "s3", **field_values(block)}))
+
+    assert ROOT_CREDENTIALS.secret_key not in repr(block)
+    assert "repository.json" in keys(store)
+
+
+def test_temporary_credentials_of_the_file_serve(shell: Shell, minio: MinIO, bucket: str) -> None:
+    own = minio.temporary_credentials(_policy(bucket))
+    section = storage(
+        minio, bucket, access_key=own.access_key, secret_key=own.secret_key, session_token=own.session_token
+    )
+
+    done = shell.run("list -v", section)
+
+    assert f"{SET}@1" in done.stdout
+    assert own.session_token
+    for secret in (own.secret_key, own.session_token):
+        assert secret not in done.stdout + done.stderr
+
+
+def test_credentials_of_the_environment_serve_for_a_file_and_a_url(shell: Shell, minio_tls: MinIO) -> None:
+    name = minio_tls.new_bucket()
+    back_up(make_repository(S3Store(minio_tls.location(name, "team"))), [plain_log("orders", batches=1)])
+    variables = {
+        "AWS_ACCESS_KEY_ID": ROOT_CREDENTIALS.access_key,
+        "AWS_SECRET_ACCESS_KEY": ROOT_CREDENTIALS.secret_key,
+        "AWS_ENDPOINT_URL_S3": minio_tls.endpoint,
+    }
+    section = {"backend": "s3", "bucket": name, "prefix": "team"}
+
+    assert f"{SET}@1" in shell.run("list", section, **variables).stdout
+    assert f"{SET}@1" in shell.bare(f"list --storage s3://{name}/team", **variables).stdout
+
+
+def test_a_profile_serves(shell: Shell, minio: MinIO, bucket: str) -> None:
+    files = {"AWS_SHARED_CREDENTIALS_FILE": "credentials", "AWS_CONFIG_FILE": "config", "AWS_PROFILE": "backup"}
+    (shell.folder / "credentials").write_text(
+        f"[backup]\naws_access_key_id = {KEYS['access_key']}\naws_secret_access_key = {KEYS['secret_key']}\n"
+    )
+    (shell.folder / "config").write_text(f"[profile backup]\nregion = us-east-1\nendpoint_url = {minio.endpoint}\n")
+    section = {"backend": "s3", "bucket": bucket, "prefix": "team", "allow_http": True}
+
+    assert f"{SET}@1" in shell.run("list", section, **files).stdout
+
+    missing = shell.sentence(section, 2, **{**files, "AWS_PROFILE": "other"})
+    assert "The config profile (other) could not be found: correct the variables and files of the AWS tools." == missing
+
+
+def test_the_role_of_the_machine_serves(shell: Shell, minio: MinIO, bucket: str) -> None:
+    with InstanceRole(minio.temporary_credentials(_policy(bucket))) as role:
+        assert f"{SET}@1" in shell.run("list", _ambient(minio, bucket), **role.environment).stdout
+
+
+def test_no_credentials_at_all_end_with_12(shell: Shell, minio: MinIO, bucket: str) -> None:
+    assert shell.sentence(_ambient(minio, bucket), 12).startswith("There are no credentials for S3: set access_key and")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"access_key": "nobody"}, "the store does not know this access key"),
+        ({"secret_key": "wrong-secret-marker"}, "the secret key does not belong to the access key"),
+        ({"session_token": "wrong-token-marker"}, "the session token does not belong to these credentials"),
+    ],
+)
+@pytest.mark.parametrize("command", ["list", "list -v", "backup", "backup --dry-run"])
+def test_wrong_credentials_end_with_12_and_are_not_shown(
+    shell: Shell, minio: MinIO, bucket: str, changes: dict[str, object], expected: str, command: str
+) -> None:
+    done = shell.run(command, storage(minio, bucket, **changes), 12)
+
+    assert f"s3://{bucket} at {minio.endpoint}: {expected}: " in done.stderr
+    assert "marker" not in done.stdout + done.stderr
+    assert ROOT_CREDENTIALS.secret_key not in done.stdout + done.stderr
+
+
+# ── what it must be allowed ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _policy(bucket: str, *, without: str | None = None) -> dict[str, Any]:
+    """The policy that README prints, for this bucket and prefix."""
+    [text] = re.findall(r"```json\n(\{\n  \"Version\".*?\n)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    policy: dict[str, Any] = json.loads(text.replace("my-kafka-backups", bucket).replace("backups/production", "team"))
+    for statement in policy["Statement"]:
+        statement["Action"] = [action for action in statement["Action"] if action != without]
+    policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
+    return policy
+
+
+def _whole_backup(minio: MinIO, bucket: str, prefix: str, policy: Mapping[str, Any]) -> None:
+    store = S3Store(minio.location(bucket, prefix, credentials=minio.temporary_credentials(policy)))
+    repository = make_repository(store)
+    back_up(repository, [plain_log("orders", batches=3)])
+    assert [SET] == repository.set_names()
+    store.delete(["never"])
+
+
+def test_the_policy_that_readme_prints_suffices(minio: MinIO) -> None:
+    name = minio.new_bucket()
+    _whole_backup(minio, name, "team", _policy(name))
+    assert [] == keys(S3Store(minio.location(name, "team")), "probe/")
+
+
+@pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"])
+def test_each_action_of_that_policy_is_needed_and_named_when_it_is_missing(minio: MinIO, action: str) -> None:
+    from tasks.model.errors import AccessError
+
+    name = minio.new_bucket()
+    with pytest.raises(AccessError, match=f"access denied. The credentials need {action}"):
+        _whole_backup(minio, name, "team", _policy(name, without=action))
+
+
+def test_that_policy_ends_at_its_prefix(minio: MinIO) -> None:
+    from tasks.model.errors import AccessError
+
+    name = minio.new_bucket()
+    with pytest.raises(AccessError):
+        _whole_backup(minio, name, "other", _policy(name))
+
+
+# ── mistakes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("command", ["list", f"validate --backup-id {SET}", "backup", "backup --dry-run"])
+def test_a_missing_bucket_ends_with_10(shell: Shell, minio: MinIO, command: str) -> None:
+    expected = f"There is no bucket s3://no-such-bucket at {minio.endpoint}: create it, or correct bucket and endpoint."
+    assert expected == shell.sentence(storage(minio, "no-such-bucket"), 10, command)
+
+
+def test_an_empty_bucket_has_no_repository(shell: Shell, minio: MinIO) -> None:
+    name = minio.new_bucket()
+    assert f"There is no repository at s3://{name}/team." == shell.sentence(storage(minio, name), 10)
+
+
+def test_another_region_is_named(shell: Shell, tmp_path: Path) -> None:
+    with MinIO(region="eu-central-1") as server:
+        name = server.new_bucket()
+        where = f"s3://{name} at {server.endpoint} is in region eu-central-1"
+        wrong = storage(server, name, region="us-west-2")
+        assert f"{where}, not us-west-2: set region: eu-central-1." == shell.sentence(wrong, 2)
+        assert f"{where}: set region: eu-central-1." == shell.sentence(storage(server, name, region=None), 2)
+        assert "no repository" in shell.sentence(storage(server, name), 10)
+
+
+def test_a_name_or_region_that_cannot_be_is_refused(shell: Shell, minio: MinIO) -> None:
+    for changes in ({"bucket": "Not a bucket"}, {"region": "no region"}):
+        assert "There cannot be a bucket" in shell.sentence({**storage(minio, "orders"), **changes}, 2)
+    assert "'ab' is not a name that a bucket can have." == shell.sentence(storage(minio, "ab"), 2)
+
+
+def test_an_endpoint_whose_host_does_not_exist_is_refused(shell: Shell, minio: MinIO, bucket: str) -> None:
+    section = storage(minio, bucket, endpoint="https://s3.nowhere.invalid")
+    assert f"s3://{bucket} at https://s3.nowhere.invalid: no host has the endpoint's name" in shell.sentence(section, 2)
+
+
+def test_tls_where_there_is_none_is_a_mistake(shell: Shell, minio: MinIO, bucket: str) -> None:
+    to_http = storage(minio, bucket, endpoint=minio.endpoint.replace("http:", "https:"))
+    assert "does not speak TLS" in shell.sentence(to_http, 2)
+
+
+def test_a_certificate_that_nothing_vouches_for_ends_with_12(
+    shell: Shell, minio_tls: MinIO, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE")
+    assert "Name the certificate of its authority in AWS_CA_BUNDLE." in shell.sentence(storage(minio_tls, bucket), 12)
+
+
+@pytest.mark.parametrize("file", ["/nowhere/ca.pem", "file.yaml"])
+def test_authorities_that_cannot_be_read_are_refused(shell: Shell, minio_tls: MinIO, bucket: str, file: str) -> None:
+    said = shell.sentence(storage(minio_tls, bucket), 2, AWS_CA_BUNDLE=file)
+    assert "AWS_CA_BUNDLE names a file that cannot be read, or holds no certificate: correct it." == said
+
+
+def test_a_website_is_no_store(shell: Shell, minio: MinIO, bucket: str, web: int) -> None:
+    section = storage(minio, bucket, endpoint=f"http://127.0.0.1:{web}")
+    assert "is no S3 store: correct the endpoint." in shell.sentence(section, 2)
+
+
+@pytest.fixture
+def web() -> Iterator[int]:
+    """The port of a web server that has a page for every address."""
+
+    class Pages(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("is_ambient", [False, True])
+def test_http_has_to_be_allowed(shell: Shell, minio: MinIO, bucket: str, is_ambient: bool) -> None:
+    endpoint = {"endpoint": None} if is_ambient else {}
+    variables = {"AWS_ENDPOINT_URL_S3": minio.endpoint} if is_ambient else {}
+    section = storage(minio, bucket, allow_http=None, **endpoint)
+    expected = "would carry every record unencrypted: use https, or set allow_http: true"
+    assert expected in shell.sentence(section, 2, **variables)
+
+
+def test_a_store_that_ignores_conditions_is_refused_and_nothing_is_left_in_it(shell: Shell) -> None:
+    with Rclone() as server:
+        name = server.new_bucket()
+        said = shell.sentence(storage(server, name), 2, "backup")
+        assert f"s3://{name}/team ignores write conditions" in said
+        assert "Use another store." in said
+        assert [] == keys(S3Store(server.location(name)))
+
+
+def test_a_store_that_is_not_there_is_waited_for_and_then_a_failure(minio: MinIO, bucket: str) -> None:
+    from tasks.model.errors import StoreUnavailableError
+    from tasks.store.retrying import RetryingStore
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    waits: list[float] = []
+    location = minio.location(bucket, endpoint=f"http://127.0.0.1:{port}")
+    ticks = itertools.count(0, 0.1)
+    store = RetryingStore(S3Store(location), deadline_ms=300, sleep=waits.append, clock=lambda: next(ticks))
+    with pytest.raises(StoreUnavailableError, match="cannot be reached: connection refused"):
+        store.get("repository.json")
+    assert waits

@@ -1,0 +1,168 @@
+"""Prefect with all of `deployments/` in it and a worker, set up by the runbook's commands against a real Kafka."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter
+from prefect.client.schemas.objects import Artifact, FlowRun, Log, StateType, TaskRun
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from tests.support.prefect_server import PrefectServer, PrefectWorker
+from tests.support.processes import marked
+
+POOL = "kafka-backup"
+FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
+RUN_TIMEOUT_S = 150.0
+_DRAIN_TIMEOUT_S = 30.0
+_PAGE = 200
+_ARRIVAL_TIMEOUT_S = 30.0
+
+
+class Installation:
+    """A server with everything deployed, and a worker that may be killed and started again."""
+
+    def __init__(self, server: PrefectServer, client: SyncPrefectClient, repository: Path) -> None:
+        self.server = server
+        self.client = client
+        self.repository = repository
+        self.worker = PrefectWorker(server, POOL)
+
+    @contextmanager
+    def as_client(self) -> Iterator[None]:
+        """Flows that this process itself runs meanwhile are runs of this server, without heartbeats.
+
+        Prefect keeps a sender of events and one of log lines per process, which stay with the server that they found.
+        """
+        _drain()
+        with temporary_settings({PREFECT_API_URL: self.server.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            try:
+                yield
+            finally:
+                _drain()
+
+    def run(self, deployment: str, **parameters: Any) -> FlowRun:
+        """One run of `FLOW/DEPLOYMENT`, whatever state it ends in."""
+        return self.ended(self.start(deployment, **parameters))
+
+    def start(self, deployment: str, **parameters: Any) -> UUID:
+        """Ask for a run of `FLOW/DEPLOYMENT` with these parameters beside its own, and return at once."""
+        known = self.client.read_deployment_by_name(deployment)
+        return self.client.create_flow_run_from_deployment(known.id, parameters=parameters).id
+
+    def ended(self, run: UUID, timeout_s: float = RUN_TIMEOUT_S) -> FlowRun:
+        """The run in a state it cannot leave."""
+        return self.awaited(run, lambda flow_run: flow_run.state_type in FINAL, timeout_s)
+
+    def awaited(self, run: UUID, is_so: Callable[[FlowRun], bool], timeout_s: float = RUN_TIMEOUT_S) -> FlowRun:
+        """The run as soon as something is so."""
+        deadline = time.monotonic() + timeout_s
+        while not is_so(flow_run := self.client.read_flow_run(run)):
+            assert time.monotonic() < deadline, f"{flow_run.name} is {flow_run.state}:\n{self.worker_talk()}"
+            time.sleep(0.1)  # states are told by asking
+        return flow_run
+
+    def processes_of(self, run: UUID) -> list[int]:
+        """The ids of the run's processes."""
+        return marked(f"PREFECT__FLOW_RUN_ID={run}")
+
+    def kill_processes_of(self, run: UUID) -> None:
+        """SIGKILL all of them."""
+        pids = self.processes_of(run)
+        assert pids, "the run has no process to kill"
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    def task_runs(self, run: UUID, *, at_least: int = 0) -> list[TaskRun]:
+        """The task runs of a flow run, in the order they began, once so many have arrived and all of them have ended.
+
+        They come as events, which the server may write down some time after it knows of the flow run's end.
+        """
+        wanted = FlowRunFilter.model_validate({"id": {"any_": [run]}})
+        deadline = time.monotonic() + _ARRIVAL_TIMEOUT_S
+        while True:
+            found = self._pages(wanted)
+            if not at_least or (len(found) >= at_least and all(one.end_time for one in found)):
+                return sorted(found, key=lambda task_run: str(task_run.start_time))
+            assert time.monotonic() < deadline, [(one.name, one.state_name) for one in found]
+            time.sleep(0.1)
+
+    def _pages(self, wanted: FlowRunFilter) -> list[TaskRun]:
+        found: list[TaskRun] = []
+        while page := self.client.read_task_runs(flow_run_filter=wanted, limit=_PAGE, offset=len(found)):
+            found += page
+        return found
+
+    def artifacts(self, run: UUID) -> list[Artifact]:
+        """The artifacts of a flow run, tasks' too."""
+        wanted = ArtifactFilter.model_validate({"flow_run_id": {"any_": [run]}})
+        return list(self.client.read_artifacts(artifact_filter=wanted))
+
+    def logs(self, run: UUID) -> list[Log]:
+        """The log lines of a flow run, as far as they have arrived."""
+        return list(self.client.read_logs(log_filter=LogFilter.model_validate({"flow_run_id": {"any_": [run]}})))
+
+    def worker_talk(self) -> str:
+        """The last lines of the worker and its flow runs."""
+        return "\n".join(self.worker.talk.read_text(errors="replace").splitlines()[-40:])
+
+
+def _drain() -> None:
+    EventsWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
+    APILogWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
+
+
+@contextmanager
+def installed(
+    folder: Path, bootstrap_servers: Sequence[str], told: Callable[[str], None] = lambda command: None
+) -> Iterator[Installation]:
+    """A Prefect in `folder` with all of `deployments/`, and a worker; `told` hears each command before it runs.
+
+    Its blocks are the clusters `production` and `disaster-recovery`, which are the same Kafka, and the repository
+    `production` in `folder`. Schedules are paused: what runs is what somebody asked for.
+    """
+    repository = folder.resolve() / "my-kafka-backups"
+    with PrefectServer(folder / "prefect") as server, server.client() as client:
+        installation = Installation(server, client, repository)
+        for command in _set_up(write_blocks(folder, bootstrap_servers, repository)):
+            told(shlex.join(command))
+            server.run(*command)
+        server.run("prefect", "deployment", "schedule", "pause", "--all")
+        told(f"prefect worker start --pool {POOL}")
+        with installation.worker:
+            yield installation
+
+
+def write_blocks(folder: Path, bootstrap_servers: Sequence[str], repository: Path) -> Path:
+    """A file of blocks: the clusters `production` and `disaster-recovery`, and the repository `production`."""
+    cluster = {"bootstrap_servers": list(bootstrap_servers)}
+    documents = {
+        "kafka-cluster": {"production": cluster, "disaster-recovery": cluster},
+        "local-repository": {"production": {"path": str(repository)}},
+    }
+    file = folder / "blocks.yaml"
+    file.write_text(json.dumps(documents, indent=2), encoding="utf-8")  # JSON is YAML
+    return file
+
+
+def _set_up(blocks_file: Path) -> list[list[str]]:
+    """The runbook's commands."""
+    return [
+        ["prefect", "block", "register", "-m", "blocks"],
+        ["python", "deployments/blocks.py", str(blocks_file)],
+        ["prefect", "work-pool", "create", POOL, "--type", "process"],
+        ["prefect", "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all"],
+        ["python", "deployments/automations.py"],
+    ]

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ParameterTypeError
+
+from deployments.prefect_file import deployed_flows, entries, environment_of, flow_of, served
+
+ENTRIES = {f"{flow_of(entry).name}/{entry['name']}": entry for entry in entries()}
+GIVEN_BY_WHO_RUNS_IT = {"restore/on-demand": {"target": "disaster-recovery"}}
+
+
+def test_the_file_deploys_every_flow() -> None:
+    expected = ["snapshot-backup/nightly", "validate/daily", "validate-restore/daily", "restore/on-demand"]
+
+    assert expected == list(ENTRIES)
+    assert ["restore", "snapshot-backup", "validate", "validate-restore"] == deployed_flows()
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entrypoint_loads_and_takes_the_parameters_that_are_written(name: str) -> None:
+    entry = ENTRIES[name]
+    parameters = {**entry["parameters"], **GIVEN_BY_WHO_RUNS_IT.get(name, {})}
+
+    assert set(parameters) <= set(flow_of(entry).validate_parameters(parameters))
+
+
+def test_a_restore_without_a_target_is_refused() -> None:
+    entry = ENTRIES["restore/on-demand"]
+
+    with pytest.raises(ParameterTypeError):
+        flow_of(entry).validate_parameters(entry["parameters"])
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_parameter_that_a_flow_does_not_have_is_refused(name: str) -> None:
+    with pytest.raises(TypeError):
+        flow_of(ENTRIES[name]).validate_parameters({**ENTRIES[name]["parameters"], "bakup_id": "x"})
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_parameter_has_a_title_and_a_description_for_the_form(name: str) -> None:
+    form = flow_of(ENTRIES[name]).parameters.model_dump()["properties"]
+
+    assert [] == [key for key, field in form.items() if not (field.get("title") and _description(field))]
+
+
+def _description(field: dict[str, Any]) -> object:
+    return field.get("description") or field.get("allOf", [{}])[0].get("description")
+
+
+def test_overlapping_backups_are_cancelled_and_restores_wait() -> None:
+    strategies = {name: entry["concurrency_limit"]["collision_strategy"] for name, entry in ENTRIES.items()}
+
+    assert "CANCEL_NEW" == strategies["snapshot-backup/nightly"]
+    assert "ENQUEUE" == strategies["restore/on-demand"]
+    assert {1} == {entry["concurrency_limit"]["limit"] for entry in ENTRIES.values()}
+
+
+def test_no_secret_is_taken_from_a_block_into_parameters() -> None:
+    assert "prefect.blocks" not in str(ENTRIES)
+
+
+def test_a_served_deployment_is_the_one_of_the_file() -> None:
+    entry = ENTRIES["snapshot-backup/nightly"]
+
+    deployment = served(entry)
+
+    assert ("nightly", "snapshot-backup") == (deployment.name, deployment.flow_name)
+    assert "flows.backup.snapshot_backup" == deployment.entrypoint
+    assert entry["parameters"] == deployment.parameters
+    [schedule] = deployment.schedules or []
+    assert isinstance(schedule.schedule, CronSchedule)
+    assert entry["schedules"] == [{"cron": schedule.schedule.cron, "timezone": schedule.schedule.timezone}]
+    assert "30" == environment_of(entry)["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]

@@ -1,0 +1,42 @@
+"""A Prefect of the test session, without a worker and without a Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
+
+from blocks import LocalRepository
+from tasks.store.local import LocalStore
+from tests.support.made_backup import back_up, make_repository
+from tests.support.made_logs import many_logs
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[None]:
+    """Prefect's own harness: a server with a database of its own. Heartbeats would make each run a second longer."""
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield
+
+
+@pytest.fixture
+def client(prefect_api: None) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def repository_name(prefect_api: None, tmp_path: Path) -> str:
+    """A LocalRepository block of a folder with one point of the set `demo`, made without a Kafka."""
+    repository = make_repository(LocalStore(tmp_path, create=True))
+    back_up(repository, many_logs())
+    name = tmp_path.name.lower().replace("_", "-")
+    LocalRepository(path=str(tmp_path)).save(name)
+    return name

@@ -1,0 +1,59 @@
+"""The form that the UI makes of a flow: it can be filled in by someone who has not read the code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from prefect import Flow
+
+from flows.backup import snapshot_backup
+from flows.restore import restore, validate_restore
+from flows.validate import validate
+
+FLOWS: tuple[Flow[..., Any], ...] = (snapshot_backup, validate, validate_restore, restore)
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_every_parameter_and_every_option_has_a_title_and_a_description(flow: Flow[..., Any]) -> None:
+    schema = flow.parameters.model_dump()
+    nameless = [
+        name
+        for name, shown in _properties(schema)
+        if shown.get("title") in (None, "", name) or not shown.get("description")
+    ]
+    assert [] == nameless
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_whoever_starts_a_run_names_sets_and_blocks_and_finds_everything_else_filled_in(flow: Flow[..., Any]) -> None:
+    required = set(flow.parameters.required or ())
+    assert required <= {"backup_id", "repository", "source", "target"}
+    assert {"backup_id", "repository"} <= required
+    assert all(flow.parameters.properties[name]["type"] == "string" for name in required)
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_no_parameter_takes_a_secret(flow: Flow[..., Any]) -> None:
+    assert "password" not in json.dumps(flow.parameters.model_dump())
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_a_flow_says_what_it_does(flow: Flow[..., Any]) -> None:
+    assert flow.description is not None
+    assert len(flow.description.splitlines()[0]) > 30
+
+
+def test_wrong_options_are_refused_before_anything_runs() -> None:
+    with pytest.raises(Exception, match="compression_level"):
+        snapshot_backup.validate_parameters(
+            {"backup_id": "a", "source": "b", "repository": "c", "options": {"compression_level": 99}}
+        )
+
+
+def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(name, what is shown) of the parameters and of the members of the models they take."""
+    for model in (schema, *schema["definitions"].values()):
+        yield from model.get("properties", {}).items()
