@@ -36,7 +36,7 @@ check: install
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: install
+bench: servers
 	$(PYTHON) -m tests.bench
 
 clean:

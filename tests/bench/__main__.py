@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import platform
 import shutil
@@ -12,9 +13,11 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
+from tests.bench.flows import prefect
 from tests.bench.measure import Cost, at_once, peak, ratio, run, side_by_side
 from tests.bench.report import Row, table
 from tests.support.kafka import KafkaCluster
+from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
 from tests.support.producing import create_topic
 
 RECORDS = int(os.environ.get("BENCH_RECORDS", "3000000"))
@@ -48,6 +51,16 @@ class Bench:
         """Back a topic up into a new repository, which stays for the restore."""
         shutil.rmtree(self.folder / f"repository-{topic}", ignore_errors=True)
         return self.command("backup", "--config", str(self._file("backup", topic, topic, workers)))
+
+    def backup_to(self, store: MinIO, topic: str, workers: int) -> Cost:
+        """Back it up into a bucket of its own."""
+        bucket = store.new_bucket()
+        storage = {"backend": "s3", "bucket": bucket, "region": store.region, "endpoint": store.endpoint}
+        keys = {"access_key": ROOT_CREDENTIALS.access_key, "secret_key": ROOT_CREDENTIALS.secret_key}
+        section = json.dumps({**storage, **keys, "path_style": True, "allow_http": True})
+        cost = self.command("backup", "--config", str(self._file("backup", topic, topic, workers, section)))
+        store.empty(bucket)
+        return cost
 
     def restore(self, topic: str, workers: int) -> Cost:
         """Restore the topic's backup into a new topic, and delete that."""
@@ -93,7 +106,8 @@ class Bench:
         with Admin(self.kafka.connection) as admin:
             admin.delete_topics([topic])
 
-    def _file(self, mode: str, topic: str, target: str, workers: int) -> Path:
+    def _file(self, mode: str, topic: str, target: str, workers: int, storage: str | None = None) -> Path:
+        folder = json.dumps({"backend": "filesystem", "path": str(self.folder / f"repository-{topic}")})
         path = self.folder / f"{mode}-{topic}.yaml"
         side = "source" if mode == "backup" else "target"
         details = (
@@ -105,7 +119,7 @@ class Bench:
         topics = f"  topics:\n    include: [{topic}]\n"
         path.write_text(
             f"mode: {mode}\nbackup_id: bench\n{side}:\n  bootstrap_servers: ['{self.kafka.bootstrap}']\n"
-            f"{topics}storage:\n  backend: filesystem\n  path: {self.folder}/repository-{topic}\n{details}"
+            f"{topics}storage: {storage or folder}\n{details}"
         )
         return path
 
@@ -118,9 +132,11 @@ def main() -> None:
         with KafkaCluster(overrides=overrides, heap_mb=1024) as kafka:
             bench = Bench(kafka, folder)
             _raw(bench)
+            _other_ways(bench)
             _zstd(bench)
             _large_records(bench)
             _small_partitions(bench)
+            _many_tasks(bench)
             _start_up(bench)
             print(f"{date.today()}, {os.cpu_count()} cores, Python {platform.python_version()}, {RECORDS:,} records\n")
             print(table(bench.rows))
@@ -143,6 +159,28 @@ def _raw(bench: Bench) -> None:
         Row(f"backup, raw topic of {size_bytes >> 20} MiB: MiB of memory, 1 worker", peak(alone), 200),
     ]
     _restore(bench, "raw", "none", 0.4)
+
+
+def _other_ways(bench: Bench) -> None:
+    """The same raw topic into S3, and by the flow."""
+    with MinIO() as store:
+        on_s3, local = side_by_side(lambda: bench.backup_to(store, "raw", 4), lambda: bench.backup("raw", 4))
+    bench.rows += [
+        Row("backup to S3 (MinIO beside it): wall / to a folder", ratio(on_s3, local, "wall_s"), 1 / 0.7),
+        Row("backup to S3: MiB of memory, 4 workers", peak(on_s3), 350),
+    ]
+    names = (f"raw-{number}" for number in itertools.count())
+    with prefect(bench.folder, bench.kafka.bootstrap_servers, bench.log) as flow:
+        by_flow, by_command = side_by_side(
+            lambda: flow.backup(next(names), "raw", 4), lambda: bench.backup("raw", 4), repeats=2
+        )
+        create_topic(bench.kafka.bootstrap, "empty")
+        nothing = flow.backup("nothing", "empty", 4)
+    bench.rows += [
+        Row("flow `snapshot-backup`, raw topic: wall / the command", ratio(by_flow, by_command, "wall_s")),
+        Row("flow `snapshot-backup`, raw topic: MiB of memory, 4 workers", peak(by_flow), 350),
+        Row("flow `snapshot-backup`, an empty topic: MiB of memory (Prefect's own share)", nothing.peak_mib),
+    ]
     bench.delete("raw")
 
 
@@ -197,6 +235,19 @@ def _small_partitions(bench: Bench) -> None:
         Row("backup, 1,000 small partitions: data objects (16 bins)", objects, 16),
         Row("restore, 1,000 small partitions: MiB of memory, 4 workers", restored.peak_mib, 350),
     ]
+
+
+def _many_tasks(bench: Bench) -> None:
+    create_topic(bench.kafka.bootstrap, "crowd", partitions=2000)
+    bench.client("load", "crowd", 2000, 200_000, "none")
+    with prefect(bench.folder, bench.kafka.bootstrap_servers, bench.log) as flow:
+        by_flow, by_command = flow.backup("crowd", "crowd", 4), bench.backup("crowd", 4)
+    bench.rows += [
+        Row("flow `snapshot-backup`, 2,000 partitions: wall / the command", by_flow.wall_s / by_command.wall_s),
+        Row("flow `snapshot-backup`, 2,000 partitions: wall seconds", by_flow.wall_s),
+        Row("flow `snapshot-backup`, 2,000 partitions: MiB of memory, 4 workers", by_flow.peak_mib, 350),
+    ]
+    bench.delete("crowd")
 
 
 def _start_up(bench: Bench) -> None:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 _TOUCH = "import mmap\nwith mmap.mmap(-1, 1 << 30) as memory:\n for at in range(0, 1 << 30, 4096): memory[at] = 1"
+
+
+_LAUNCH = """
+import os, sys, time
+since = time.monotonic()
+to_the_log = [(os.POSIX_SPAWN_DUP2, 2, 1)]
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=to_the_log)
+_, status, usage = os.wait4(child, 0)
+figures = time.monotonic() - since, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+print(os.waitstatus_to_exitcode(status), *figures)
+"""
+"""Starts the command from a process that is small: the peak memory of a process counts from before its exec, when it
+was still a copy of its parent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,34 +35,35 @@ class Cost:
     peak_mib: float
 
 
-def run(command: Sequence[str], *, log: Path) -> Cost:
+def run(command: Sequence[str], *, log: Path, environment: Mapping[str, str] = os.environ) -> Cost:
     """Run to the end; raises when it fails. Its output goes to `log`."""
     _warm_memory()
-    return _ended(_started(command, log), log)
+    return _ended(command, _started(command, log, environment), log)
 
 
 def at_once(commands: Sequence[Sequence[str]], *, log: Path) -> Cost:
     """Run all at the same time; the cost of the one that took longest. Raises when one fails."""
     _warm_memory()
-    started = [_started(command, log) for command in commands]
-    return max((_ended(one, log) for one in started), key=lambda cost: cost.wall_s)
+    started = [_started(command, log, os.environ) for command in commands]
+    ended = [_ended(command, one, log) for command, one in zip(commands, started, strict=True)]
+    return max(ended, key=lambda cost: cost.wall_s)
 
 
-def _started(command: Sequence[str], log: Path) -> tuple[subprocess.Popen[bytes], float]:
-    """Python's compiled modules are kept, as they are where nobody forbids it."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+def _started(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """It prints the figures. Python's compiled modules are kept, as they are where nobody forbids it."""
+    usual = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    launch = [sys.executable, "-S", "-c", _LAUNCH, *command]
     with log.open("ab") as out:
-        return subprocess.Popen(command, stdout=out, stderr=out, env=environment), time.monotonic()
+        return subprocess.Popen(launch, stdout=subprocess.PIPE, stderr=out, env=usual, text=True)
 
 
-def _ended(started: tuple[subprocess.Popen[bytes], float], log: Path) -> Cost:
-    process, since = started
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.monotonic() - since
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{process.args!r} ended with {process.returncode}; see {log}")
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+def _ended(command: Sequence[str], process: subprocess.Popen[str], log: Path) -> Cost:
+    figures, _ = process.communicate()
+    code, *cost = figures.split() or ["nothing"]
+    if code != "0":
+        raise RuntimeError(f"{command!r} ended with {code}; see {log}")
+    wall_s, cpu_s, peak_mib = map(float, cost)
+    return Cost(wall_s, cpu_s, peak_mib)
 
 
 def _warm_memory() -> None:

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure and the most it may be."""
+    """One figure and the most it may be, where there is a limit."""
 
     what: str
     figure: float
-    limit: float
+    limit: float | None = None
 
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown; a figure above its limit is marked."""
     lines = ["| what | measured | limit |", "| --- | --- | --- |"]
     for row in rows:
-        mark = "" if row.figure <= row.limit else " **over**"
-        lines.append(f"| {row.what} | {_number(row.figure)}{mark} | {_number(row.limit)} |")
+        limit = "" if row.limit is None else _number(row.limit)
+        mark = " **over**" if row.limit is not None and row.figure > row.limit else ""
+        lines.append(f"| {row.what} | {_number(row.figure)}{mark} | {limit} |")
     return "\n".join(lines)
 
 
