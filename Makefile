@@ -4,6 +4,9 @@ PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest -q
 FAST   := tests/unit tests/contract tests/property tests/golden
 
+# Prefect reports its use to its makers unless told not to.
+export DO_NOT_TRACK := 1
+
 .PHONY: install servers demo test test-fast soak check bench clean
 
 install: $(VENV)/.installed

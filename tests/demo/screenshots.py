@@ -48,7 +48,7 @@ def _take(installation: Installation, backup: UUID) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        page = browser.new_page(viewport={"width": 1280, "height": 720}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
         page.goto(f"{installation.server.ui_url}/runs/flow-run/{backup}")
         page.get_by_text("Task runs").first.wait_for()
         page.wait_for_timeout(4_000)  # the graph draws itself, and says to nobody when it has
@@ -56,6 +56,7 @@ def _take(installation: Installation, backup: UUID) -> None:
         [summary] = [one for one in installation.artifacts(backup) if one.type == "markdown"]
         page.goto(f"{installation.server.ui_url}/artifacts/artifact/{summary.id}")
         page.get_by_text("Restore it").wait_for()
+        page.set_viewport_size({"width": 1280, "height": 1080})
         _save(page, "summary.png")
         browser.close()
 
