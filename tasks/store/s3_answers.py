@@ -40,7 +40,7 @@ _CREDENTIALS = {
 
 _NOT_CARRIED_OUT = frozenset(
     {
-        *("SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "RequestLimitExceeded"),
+        *("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded"),
         *("TooManyRequests", "TooManyRequestsException", "BandwidthLimitExceeded", "XMinioStorageFull"),
         *("ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "IncompleteBody"),
     }
