@@ -199,9 +199,7 @@ def _zstd(bench: Bench) -> None:
 
 
 def _restore(bench: Bench, topic: str, codec: str, limit: float) -> None:
-    restored, replayed = side_by_side(
-        lambda: bench.restore(topic, 4), lambda: bench.replay(topic, codec, PARTITIONS), repeats=2
-    )
+    restored, replayed = side_by_side(lambda: bench.restore(topic, 4), lambda: bench.replay(topic, codec, PARTITIONS))
     alone = bench.restore(topic, 1)
     kind = "raw" if codec == "none" else codec
     bench.rows += [
