@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from typing import Final
 
 from tasks.batches.header import CONTROL_BIT, LOG_APPEND_TIME_BIT, read_header
@@ -17,19 +17,25 @@ from tasks.batches.record_slices import (
 TINY_BATCH_BYTES: Final = 4 << 10
 """Only batches below this size, as stored, are joined."""
 
+LONG_RUN_BATCHES: Final = 16
+"""Fewer neighbours are not joined: to decode and compress records anew costs more than the requests that it saves."""
 
-def regroup(batches: Iterable[bytes], *, target_bytes: int) -> Iterator[bytes]:
-    """The batches in order, with neighbours that are tiny, dense, CreateTime and of one codec joined into one batch.
+
+def regroup(batches: Iterable[bytes], *, target_bytes: int, least_batches: int = LONG_RUN_BATCHES) -> Iterator[bytes]:
+    """The batches in order, with neighbours that are tiny, dense, CreateTime and of one codec joined into one batch
+    where at least `least_batches` of them follow one another.
 
     A joined batch has at most `target_bytes` of uncompressed records. Records keep order, times and bytes; offsets are
-    dense from 0. Everything else passes untouched, a tiny batch without such a neighbour undecoded. The result is a
-    function of the input alone, and starts anew with every call. Raises `UnsupportedBatchError` for unreadable batches.
+    dense from 0. Everything else passes untouched, tiny batches without enough such neighbours undecoded. The result is
+    a function of the input alone, and starts anew with every call.
+
+    Raises `UnsupportedBatchError` for unreadable batches.
     """
     for codec, run in groupby(batches, key=_joinable_codec):
         if codec is None:
             yield from run
         else:
-            yield from _join_run(run, codec, target_bytes)
+            yield from _join_run(run, codec, target_bytes, least_batches)
 
 
 def _joinable_codec(batch: bytes) -> str | None:
@@ -41,13 +47,13 @@ def _joinable_codec(batch: bytes) -> str | None:
     return header.codec if is_plain and header.is_dense and header.record_count > 0 else None
 
 
-def _join_run(run: Iterator[bytes], codec: str, target_bytes: int) -> Iterator[bytes]:
-    lonely, second = next(run), next(run, None)
-    if second is None:
-        yield lonely
+def _join_run(run: Iterator[bytes], codec: str, target_bytes: int, least_batches: int) -> Iterator[bytes]:
+    beginning = list(islice(run, least_batches))
+    if len(beginning) < least_batches:
+        yield from beginning
         return
     group = _Group(codec)
-    for batch in chain((lonely, second), run):
+    for batch in chain(beginning, run):
         slices = read_slices(batch)
         size = sum(len(piece.body) for piece in slices) + LONGEST_FRAMING_BYTES * len(slices)
         if group.size and group.size + size > target_bytes:

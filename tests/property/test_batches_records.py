@@ -135,9 +135,9 @@ def test_kafka_python_reads_rebuilt_and_stamped_append_times(
 )
 def test_regrouping_keeps_every_record_in_order(groups: list[tuple[list[Record], str]], target_bytes: int) -> None:
     batches = [encode_batch(records, codec=codec) for records, codec in groups]
-    joined = list(regroup(batches, target_bytes=target_bytes))
+    joined = list(regroup(batches, target_bytes=target_bytes, least_batches=2))
 
-    assert joined == list(regroup(iter(batches), target_bytes=target_bytes))
+    assert joined == list(regroup(iter(batches), target_bytes=target_bytes, least_batches=2))
     expected = [record._replace(offset=0) for records, _ in groups for record in records]
     assert expected == [record._replace(offset=0) for batch in joined for record in decode_records(batch)]
     for batch in joined:
