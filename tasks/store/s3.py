@@ -7,7 +7,7 @@ store verifies and keeps. `version` is the ETag. Nothing is repeated here: see `
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -20,11 +20,12 @@ from tasks.model.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
     StoreError,
+    UnsupportedError,
 )
 from tasks.store.body_reader import BodyReader
 from tasks.store.keys import check_key, check_prefix, is_component
 from tasks.store.protocol import Body, Checksum, ObjectInfo
-from tasks.store.s3_answers import Asked, item_refusal, no_store
+from tasks.store.s3_answers import Asked, item_refusal, unreadable
 from tasks.store.s3_client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, open_client
 from tasks.store.s3_errors import translated
 from tasks.store.s3_location import S3Location
@@ -73,9 +74,8 @@ class S3Store:
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         with self._asking("GetObject", key) as asked:
             answer = self._client.get_object(**self._object(key))
+            self._check_is_of_s3(answer, ("ETag", "LastModified"), asked)
             data: bytes = answer["Body"].read()
-        if "ETag" not in answer:
-            raise no_store(asked)
         return data, _info(key, len(data), answer["LastModified"], answer)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
@@ -91,23 +91,28 @@ class S3Store:
         return data
 
     def head(self, key: str) -> ObjectInfo:
-        with self._asking("HeadObject", key):
+        with self._asking("HeadObject", key) as asked:
             answer = self._client.head_object(**self._object(key), ChecksumMode="ENABLED")
+            self._check_is_of_s3(answer, ("ETag", "LastModified"), asked)
         return _info(key, answer["ContentLength"], answer["LastModified"], answer)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """See the protocol. Objects of others, whose names are no keys, are passed over."""
-        question = {"Bucket": self._location.bucket, "Prefix": self._prefix + check_prefix(prefix)}
-        while True:
-            with self._asking("ListObjectsV2"):
-                page = self._client.list_objects_v2(**question)
-            for item in page.get("Contents", ()):
-                key = item["Key"][len(self._prefix) :]
-                if all(map(is_component, key.split("/"))):
-                    yield _info(key, item["Size"], item["LastModified"], item)
-            if not page.get("IsTruncated"):
-                return
-            question["ContinuationToken"] = page["NextContinuationToken"]
+        """See the protocol. Objects of others, whose names are no keys, are passed over.
+
+        Raises `UnsupportedError` for a store that keeps no order, as directory buckets do: whoever continues a listing
+        after its last key would miss objects there.
+        """
+        last = ""
+        for item in self._listed(self._prefix + check_prefix(prefix)):
+            key = item["Key"][len(self._prefix) :]
+            if not all(map(is_component, key.split("/"))):
+                continue
+            if key <= last:
+                raise UnsupportedError(
+                    f"{self.location} does not list its objects in order: use another kind of bucket."
+                )
+            yield _info(key, item["Size"], item["LastModified"], item)
+            last = key
 
     def delete(self, keys: Iterable[str]) -> None:
         doomed = [self._prefix + check_key(key) for key in keys]
@@ -117,11 +122,25 @@ class S3Store:
     def close(self) -> None:
         self._client.close()
 
+    def _listed(self, full_prefix: str) -> Iterator[dict[str, Any]]:
+        """What S3 says of each object, page by page."""
+        question = {"Bucket": self._location.bucket, "Prefix": full_prefix}
+        is_more = True
+        while is_more:
+            with self._asking("ListObjectsV2") as asked:
+                page = self._client.list_objects_v2(**question)
+                self._check_is_of_s3(page, ("IsTruncated",), asked)
+                is_more = page["IsTruncated"]
+                if is_more:
+                    self._check_is_of_s3(page, ("NextContinuationToken",), asked)
+                    question["ContinuationToken"] = page["NextContinuationToken"]
+            yield from page.get("Contents", ())
+
     def _put(
         self, key: str, body: Body, digest: bytes, *, lost: type[StoreError] | None = None, **condition: str
     ) -> ObjectInfo:
         reader = BodyReader(body)
-        with self._asking("PutObject", key, is_write=True, lost=lost):
+        with self._asking("PutObject", key, is_write=True, lost=lost) as asked:
             answer = self._client.put_object(
                 **self._object(key),
                 **condition,
@@ -129,7 +148,9 @@ class S3Store:
                 ContentLength=reader.size_bytes,
                 ChecksumSHA256=b64encode(digest).decode(),
             )
-        written = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            headers = answer["ResponseMetadata"]["HTTPHeaders"]
+            self._check_is_of_s3({**answer, **headers}, ("ETag", "date"), asked)
+        written = parsedate_to_datetime(headers["date"])
         return _info(key, reader.size_bytes, written, answer)
 
     def _delete(self, full_keys: Sequence[str]) -> None:
@@ -148,6 +169,11 @@ class S3Store:
 
     def _object(self, key: str) -> dict[str, str]:
         return {"Bucket": self._location.bucket, "Key": self._prefix + check_key(key)}
+
+    def _check_is_of_s3(self, answer: Mapping[str, Any], names: tuple[str, ...], asked: Asked) -> None:
+        """Raise unless the answer has what every answer of S3 has: another program may have answered."""
+        if any(name not in answer for name in names):
+            raise unreadable(asked, has_answered=self._has_answered)
 
     @contextmanager
     def _asking(

@@ -43,6 +43,7 @@ _NOT_CARRIED_OUT = frozenset(
         *("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded"),
         *("TooManyRequests", "TooManyRequestsException", "BandwidthLimitExceeded", "XMinioStorageFull"),
         *("ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "IncompleteBody"),
+        *("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"),  # a byte flipped on the way
     }
 )
 """The store says that nothing happened, and the same request may succeed."""
@@ -102,14 +103,19 @@ def refusal(response: Any, asked: Asked, *, has_answered: bool) -> KafkaBackupEr
     # boto3 makes a code of the status when there is no error of S3 in the answer. To HEAD there never is; elsewhere it
     # was cut, or another program answered: its 404 does not mean that there is no object.
     if code.isdigit() and status in (400, 404, 405) and asked.operation != "HeadObject":
-        return passing(f"{asked.what}: the answer cannot be read", asked) if has_answered else no_store(asked)
+        return unreadable(asked, has_answered=has_answered)
     return _by_status(code, status, _printable(str(details.get("Message", ""))), asked)
 
 
 def item_refusal(code: str, message: str, asked: Asked) -> KafkaBackupError | None:
     """The error that one key of a DeleteObjects came to; None when the key did not exist."""
-    status = {"AccessDenied": 403, "NoSuchKey": 404, "InternalError": 500}.get(code, 400)
+    status = {"AccessDenied": 403, "NoSuchKey": 404, "InternalError": 500, "ServiceUnavailable": 503}.get(code, 400)
     return None if status == 404 else _by_status(code, status, _printable(message), asked)
+
+
+def unreadable(asked: Asked, *, has_answered: bool) -> KafkaBackupError:
+    """An answer that is none of S3's. `has_answered`: see `refusal`."""
+    return passing(f"{asked.what}: the answer cannot be read", asked) if has_answered else no_store(asked)
 
 
 def no_store(asked: Asked) -> ConfigError:

@@ -51,7 +51,7 @@ def check_endpoint(endpoint: str, *, allow_http: bool) -> str:
     """
     try:
         parts = urlsplit(endpoint)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_url = False
     if not is_url or "@" in parts.netloc or parts.query or parts.fragment:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,14 +22,15 @@ from tasks.store.s3 import S3Store
 from tests.support.damaged_backup import DAMAGES
 from tests.support.faults import FaultyStore
 from tests.support.kafka import KafkaCluster
-from tests.support.made_backup import keys
-from tests.support.object_stores import MinIO
+from tests.support.made_backup import keys, make_repository
+from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
 from tests.support.producing import OutRecord, create_topic, produce
 from tests.support.round_trip import Backups, contents
 from tests.support.tcp_proxy import Answer, Fault, TcpProxy
 
 pytestmark = [pytest.mark.kafka, pytest.mark.minio]
 
+COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
 PARTITIONS, RECORDS, RECORD_BYTES = 3, 240, 50_000
 SMALL_OBJECTS = BackupOptions(
     fetch_max_bytes=1 << 20, segment_max_bytes=1 << 20, compression="none", consumer_group_snapshot=True
@@ -128,6 +133,47 @@ def test_a_store_that_is_killed_and_comes_back_costs_a_backup_nothing(
 
     assert at_fourth.has_struck
     _assert_whole(backups, S3Store(location), point)
+
+
+def test_a_backup_ends_at_the_first_signal_and_one_that_waits_for_s3_at_the_second(
+    kafka: KafkaCluster, topic: str, minio: MinIO, tmp_path: Path
+) -> None:
+    bucket = minio.new_bucket()
+    with TcpProxy(minio.port) as proxy:
+        section = minio.location(bucket, endpoint=proxy.endpoint)
+        (tmp_path / "backup.yaml").write_text(
+            f"mode: backup\nbackup_id: set\nsource:\n  bootstrap_servers: ['{kafka.bootstrap}']\n"
+            f"  topics: {{include: [{topic}]}}\nbackup: {{segment_max_bytes: 1048576, fetch_max_bytes: 1048576}}\n"
+            f"storage: {{backend: s3, bucket: {bucket}, region: {section.region}, endpoint: '{section.endpoint}',\n"
+            f"  path_style: true, allow_http: true, access_key: {ROOT_CREDENTIALS.access_key},"
+            f" secret_key: {ROOT_CREDENTIALS.secret_key}}}\n"
+        )
+        proxy.arm(Answer(503, "SlowDown"), method="PUT", skip=20)
+        assert "kafka-backup: Stopped" in _interrupted(tmp_path, proxy, times=1)
+        proxy.struck.clear()
+        proxy.arm("stall", method="PUT", skip=10, times=1000)
+        assert "kafka-backup: Interrupted.\n" == _interrupted(tmp_path, proxy, times=2)
+    entries = make_repository(S3Store(minio.location(bucket))).log("set").entries()
+    assert [] == [entry for entry in entries if isinstance(entry, PointEntry)]
+
+
+def _interrupted(folder: Path, proxy: TcpProxy, *, times: int) -> str:
+    """Back up, and interrupt it when a fault has struck; what it says after the last signal."""
+    command = [COMMAND, "backup", "--config", str(folder / "backup.yaml")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            while not proxy.struck:
+                assert process.poll() is None, process.stderr.read()
+                time.sleep(0.01)  # another process's request has no event to wait for
+            process.send_signal(signal.SIGINT)
+            assert any("stopping; once more ends at once" in line for line in process.stderr)
+            if times == 2:
+                process.send_signal(signal.SIGINT)
+            assert 130 == process.wait(15)
+            return process.stderr.read()
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="module")

@@ -165,6 +165,19 @@ def test_any_number_of_faults_in_a_row_is_survived(bed: Bed, operation: str) -> 
     assert ["cut-after", SLOW_DOWN, "swallow", "cut-midway", CONFLICT] == bed.proxy.struck
 
 
+@pytest.mark.parametrize("operation", [name for name, (method, _) in OPERATIONS.items() if method == "PUT"])
+def test_a_bit_that_flips_on_the_way_is_noticed_by_the_store_and_the_request_sent_again(
+    bed: Bed, operation: str
+) -> None:
+    method, check = OPERATIONS[operation]
+    bed.proxy.struck.clear()
+    bed.proxy.arm("flip", method=method)
+
+    check(bed, bed.patient)
+
+    assert ["flip"] == bed.proxy.struck
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_an_error_says_whether_the_request_may_have_been_carried_out(bed: Bed, operation: str, fault: Fault) -> None:

@@ -213,11 +213,13 @@ def test_a_prefix_may_end_within_a_name(store: ObjectStore, prefix: str) -> None
     assert sorted(key for key in keys if key.startswith(prefix)) == [info.key for info in store.list(prefix)]
 
 
-def test_a_listing_of_more_than_a_page_misses_and_repeats_nothing(store: ObjectStore) -> None:
+def test_more_objects_than_one_request_can_name_are_all_listed_once_and_all_deleted(store: ObjectStore) -> None:
     keys = [f"many/{n:05d}" for n in range(1005)]
     for key in keys:
         store.put(key, [b""])
     assert keys == [info.key for info in store.list("many/")]
+    store.delete(keys)
+    assert [] == list(store.list("many/"))
 
 
 def test_deleting_may_be_repeated_and_a_missing_key_is_no_error(store: ObjectStore) -> None:

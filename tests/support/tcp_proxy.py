@@ -7,6 +7,7 @@ It reads a request whole before the server sees any of it, so that each fault st
     cut-after     the server carries the request out, its answer is lost, the client's connection is reset
     cut-answer    half of the answer's body, then the end
     stall         nothing is forwarded and nothing said until the client gives up
+    flip          one bit of the request's body is another one when it reaches the server
     swallow       the server carries the request out; nothing is said until the client gives up
     Answer(503, "SlowDown")                    an error in the server's name, nothing is forwarded
     Answer(500, "InternalError", is_late=True) the same after the server carried the request out
@@ -26,7 +27,7 @@ from types import TracebackType
 from typing import BinaryIO, Literal, Self
 
 Method = Literal["GET", "HEAD", "PUT", "POST"]
-Name = Literal["cut-before", "cut-midway", "cut-after", "cut-answer", "stall", "swallow"]
+Name = Literal["cut-before", "cut-midway", "cut-after", "cut-answer", "stall", "flip", "swallow"]
 
 _HOP_BY_HOP = ("transfer-encoding", "connection", "content-length", "keep-alive")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -171,6 +172,9 @@ class TcpProxy:
         if fault == "cut-midway":
             self._forward_half(request, body)
             _reset(client)
+            return
+        if fault == "flip":
+            client.sendall(self._forwarded(request, body[:-1] + bytes([body[-1] ^ 1])))
             return
         answer = self._forwarded(request, body)
         if isinstance(fault, Answer):
