@@ -100,6 +100,7 @@ class _PartitionCapture:
                 case EmptyTail(offset):
                     self._segment.empty_from = offset
                     self._segment.skip_to(self.planned.end)
+            del event  # or this answer would still be in memory while the next one is read
 
     def finish(self) -> CapturedRange:
         """Hand the last segment to the sink. Call it once, also after `run` raised."""

@@ -20,6 +20,7 @@ _FITS_IN_CACHE: Final = {"window_log": 19, "hash_log": 16, "chain_log": 15, "min
 _USUAL_FRAME_BYTES: Final = 4 << 20
 _PROBE_BYTES: Final = 64 << 10
 _WORTHWHILE: Final = 0.95
+_HARDLY_LESS: Final = 0.9
 _AT_ONCE: Final = threading.BoundedSemaphore(os.cpu_count() or 1)
 """More threads that compress than cores would only evict one another's tables from the caches."""
 
@@ -77,8 +78,9 @@ def run_compressor(
 ) -> Iterator[bytes]:
     """One frame of `parts`. A single part takes the call that needs no buffer of its own: a tenth cheaper."""
     if len(parts) == 1:
-        # A copy, because the library's result stands in memory for the worst case, most of which nobody could use.
-        yield bytes(memoryview(compressor.compress(parts[0])))
+        # The library's result stands in memory for the worst case: what it could not use is given back by copying.
+        packed = compressor.compress(parts[0])
+        yield packed if len(packed) > log_bytes * _HARDLY_LESS else bytes(memoryview(packed))
         return
     stream = compressor.compressobj(size=log_bytes)
     for part in parts:
