@@ -25,12 +25,12 @@ class Places:
 
 
 def restore_recipe(point: str, topics: Sequence[str], places: Places) -> str:
-    """Both ways, beside the originals on the source cluster; for another cluster one name changes."""
+    """Both ways: few topics beside the originals on the source cluster, many under their own names on another."""
     mapping = {topic: f"{topic}-restored" for topic in topics} if len(topics) <= MOST_MAPPED else {}
     options = {"topic_mapping": mapping} if mapping else {}
     return "\n".join(
         (
-            "By Prefect; for another cluster write its block's name after `target=`:",
+            f"By Prefect; for another cluster write its block's name after `target=`{_caution(topics)}:",
             "",
             "```",
             shlex.join(_deployment_run(point, places, options)),
@@ -53,6 +53,12 @@ def restore_file(point: str, places: Places, options: Mapping[str, object]) -> I
         **({"restore": dict(options)} if options else {}),
     }
     yield from ("```yaml", yaml.safe_dump(file, sort_keys=False).rstrip(), "```", "")
+
+
+def _caution(topics: Sequence[str]) -> str:
+    if len(topics) <= MOST_MAPPED:
+        return ""
+    return f" (the {len(topics):,} topics keep their names, so a cluster that has records in them refuses)"
 
 
 def _deployment_run(point: str, places: Places, options: Mapping[str, object]) -> list[str]:

@@ -14,20 +14,19 @@ from tasks.repository.restores import PartitionCopy, RestorePlan, Targets
 
 
 def preview_rows(plan: RestorePlan, findings: Sequence[Finding]) -> list[Row]:
-    """A row for each partition that a restore would write, with what there is to say of its target."""
-    return shortened(
-        [
-            {
-                "from": f"{copy.topic}-{copy.partition}",
-                "topic": copy.target_topic,
-                "partition": copy.target_partition,
-                "records": copy.records,
-                "bytes": copy.log_bytes,
-                "findings": "; ".join(str(finding) for finding in findings if _concerns(finding, copy)),
-            }
-            for copy in plan.partitions
-        ]
-    )
+    """A row for each partition that a restore would write, those first of whose target there is something to say."""
+    rows: list[Row] = [
+        {
+            "from": f"{copy.topic}-{copy.partition}",
+            "topic": copy.target_topic,
+            "partition": copy.target_partition,
+            "records": copy.records,
+            "bytes": copy.log_bytes,
+            "findings": "; ".join(str(finding) for finding in findings if _concerns(finding, copy)),
+        }
+        for copy in plan.partitions
+    ]
+    return shortened(sorted(rows, key=lambda row: not row["findings"]))
 
 
 def restored_rows(result: RestoreResult, targets: Targets, seconds_of: Mapping[int, float]) -> list[Row]:

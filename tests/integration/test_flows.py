@@ -15,6 +15,7 @@ import httpx
 import pytest
 import yaml
 from prefect.client.schemas.objects import State, StateType, TaskRun
+from prefect.states import AwaitingRetry
 
 import flows.backup
 from flows.backup import snapshot_backup
@@ -290,3 +291,22 @@ def test_a_restore_purges_topics_only_with_a_second_consent(of_test: Flows) -> N
     done: State[Any] = restore(topic, CLUSTER, REPOSITORY, options=options, purge_confirmed=True, return_state=True)
     assert StateType.COMPLETED == done.type, done
     assert before == contents(of_test.kafka.bootstrap, topic)
+
+
+def test_retry_in_the_ui_makes_a_new_run_of_the_set_which_voids_the_failed_one(of_test: Flows) -> None:
+    topic, installation = of_test.fill(of_test.stem, 2), of_test.installation
+    in_the_way = installation.repository / "data" / topic
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.touch()  # where the folder of the set's data objects belongs
+
+    failed = installation.run("snapshot-backup/nightly", backup_id=topic, topics={"include": [topic]})
+    assert StateType.FAILED == failed.state_type, failed.state
+    in_the_way.unlink()
+    installation.client.set_flow_run_state(failed.id, AwaitingRetry())  # as the UI's button does
+    ended = installation.ended(failed.id)
+
+    assert (StateType.COMPLETED, 2) == (ended.state_type, ended.run_count), ended.state
+    log = of_test.backups.repository.log(topic)
+    assert ["void", "point"] == [entry.kind for entry in log.entries()]
+    point = log.point(2)
+    assert (2, RECORDS, ()) == (point.totals.partitions, point.totals.records, of_test.backups.findings(point))

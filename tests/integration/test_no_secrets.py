@@ -11,21 +11,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 
 from blocks import KafkaCluster, S3Repository
 from deployments.block_file import block_types
 from flows.backup import snapshot_backup
 from flows.restore import validate_restore
-from tests.support.certificates import Authority
-from tests.support.command import COMMAND
+from tasks.engine.options import TopicSelection
+from tests.support.command import COMMAND, security_keys
 from tests.support.installation import Installation
-from tests.support.kafka import KafkaCluster as Cluster
-from tests.support.kafka import free_ports
 from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
 from tests.support.producing import OutRecord, create_topic, produce
+from tests.support.secured_kafka import ADMIN, MTLS, SASL_PLAINTEXT, SASL_SSL, Acl, SecuredKafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.minio]
 
@@ -59,29 +59,23 @@ def test_the_search_finds_every_spelling(prefix: str) -> None:
 
 
 class Planted:
-    """Sections with markers in them: every one is refused by somebody, and errors are where secrets come out."""
+    """Sections with markers in them. Some work, the others are refused, since errors are where secrets come out."""
 
-    def __init__(self, kafka: Cluster, minio: MinIO, bucket: str, authority: Authority) -> None:
-        servers, [closed] = {"bootstrap_servers": [kafka.bootstrap]}, free_ports(1)
-        leaf = authority.issue("client", password=SECRETS["ssl_key_password"])
-        sasl = {"security_protocol": "SASL_PLAINTEXT", **servers}
-        self.clusters: dict[str, dict[str, Any]] = {
-            "scram": {**sasl, "sasl_mechanism": "SCRAM-SHA-512", "sasl_username": SHOWN, **_of("sasl_password")},
-            "mutual-tls": {
-                **servers,
-                "security_protocol": "SSL",
-                "ssl_ca_location": str(authority.ca),
-                "ssl_certificate_location": str(leaf.certificate),
-                "ssl_key_location": str(leaf.key),
-                **_of("ssl_key_password"),
-            },
-            "oauth": {
-                **sasl,
-                "sasl_mechanism": "OAUTHBEARER",
-                "sasl_oauth_token_endpoint_url": f"http://127.0.0.1:{closed}/token",
-                "sasl_oauth_client_id": SHOWN,
-                **_of("sasl_oauth_client_secret"),
-            },
+    def __init__(self, secured: SecuredKafka, minio: MinIO, bucket: str, topic: str) -> None:
+        self.topic, self.bootstrap = topic, secured.cluster.bootstrap
+        secured.add_user(SHOWN, SECRETS["sasl_password"])
+        secured.allow(SHOWN, [Acl("TOPIC", topic, "READ"), Acl("TOPIC", topic, "DESCRIBE_CONFIGS")])
+        secured.issuer.clients[SHOWN] = SECRETS["sasl_oauth_client_secret"]
+        self.working: dict[str, dict[str, Any]] = {
+            "scram": _sasl(secured, SASL_SSL, "SCRAM-SHA-512", SHOWN),
+            "oauth": _sasl(secured, SASL_SSL, "OAUTHBEARER", SHOWN),
+            "mutual-tls": _mutual_tls(secured, SECRETS["ssl_key_password"]),
+        }
+        self.refused: dict[str, dict[str, Any]] = {
+            "refused-plain": _sasl(secured, SASL_PLAINTEXT, "PLAIN", ADMIN),
+            "refused-scram": _sasl(secured, SASL_SSL, "SCRAM-SHA-256", ADMIN),
+            "refused-oauth": _sasl(secured, SASL_SSL, "OAUTHBEARER", ADMIN),
+            "refused-key": _mutual_tls(secured, "another password"),
         }
         place = {"bucket": bucket, "endpoint": minio.endpoint, "region": minio.region}
         how = {"path_style": True, "allow_http": True}
@@ -92,21 +86,37 @@ class Planted:
             "temporary-keys": {**place, **how, **own, **_of("session_token")},
         }
 
+    @property
+    def clusters(self) -> dict[str, dict[str, Any]]:
+        """All of them."""
+        return {**self.working, **self.refused}
+
+
+def _sasl(secured: SecuredKafka, listener: str, mechanism: str, user: str) -> dict[str, Any]:
+    """As that user, with the marker for a secret."""
+    secret = SECRETS["sasl_oauth_client_secret" if mechanism == "OAUTHBEARER" else "sasl_password"]
+    security = secured.security(listener, mechanism, user, secret)
+    return {"bootstrap_servers": [secured.address(listener)], **security_keys(security)}
+
+
+def _mutual_tls(secured: SecuredKafka, password: str) -> dict[str, Any]:
+    """A key that this password opens, and the marker to open it with."""
+    leaf = secured.authority.issue(f"client-{uuid4().hex}", common_name="client", password=password)
+    files = {"ssl_certificate_location": str(leaf.certificate), "ssl_key_location": str(leaf.key)}
+    keys = {**security_keys(secured.security(MTLS)), **files, **_of("ssl_key_password")}
+    return {"bootstrap_servers": [secured.address(MTLS)], **keys}
+
 
 def _of(name: str) -> dict[str, str]:
     return {name: SECRETS[name]}
 
 
 @pytest.fixture
-def planted(kafka: Cluster, minio: MinIO, tmp_path: Path) -> Planted:
-    return Planted(kafka, minio, minio.new_bucket(), Authority(tmp_path / "authority"))
-
-
-@pytest.fixture
-def topic(kafka: Cluster, topic_name: str) -> str:
-    create_topic(kafka.bootstrap, topic_name)
-    produce(kafka.bootstrap, topic_name, [OutRecord(b"key", b"value")] * 100)
-    return topic_name
+def planted(secured: SecuredKafka, minio: MinIO, topic_name: str) -> Planted:
+    """Everything planted, and a topic to back up."""
+    create_topic(secured.cluster.bootstrap, topic_name)
+    produce(secured.cluster.bootstrap, topic_name, [OutRecord(b"key", b"value")] * 100)
+    return Planted(secured, minio, minio.new_bucket(), topic_name)
 
 
 def _search(where: Mapping[str, str | bytes]) -> None:
@@ -129,33 +139,39 @@ def test_flows_leave_no_secret_of_their_blocks_anywhere(
     installation: Installation,
     minio: MinIO,
     planted: Planted,
-    topic: str,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    printed = _make_blocks(installation, planted, tmp_path / "blocks.yaml")
-    taken = {"source": "production", "backup_id": topic, "topics": {"include": [topic]}}
+    printed, topic = _make_blocks(installation, planted, tmp_path / "blocks.yaml"), planted.topic
+    taken = {"source": "scram", "backup_id": topic, "topics": {"include": [topic]}}
     done = installation.run("snapshot-backup/nightly", **taken, repository="s3-repository/own-keys")
     runs = [
         installation.start("validate/daily", backup_id=topic, repository=f"s3-repository/{name}")
         for name in ("wrong-keys", "temporary-keys")
     ]
-    states = []
+    topics = TopicSelection(include=[topic])
     with installation.as_client():
-        for name in planted.clusters:
-            states += [
-                snapshot_backup(f"{topic}-{name}", name, "production", return_state=True),
+        working = [
+            snapshot_backup(f"{topic}-{name}", name, "production", topics=topics, return_state=True)
+            for name in planted.working
+        ]
+        refused: list[State[Any]] = []
+        for name in planted.refused:
+            refused += (
+                snapshot_backup(f"{topic}-{name}", name, "production", topics=topics, return_state=True),
                 validate_restore(topic, name, "s3-repository/own-keys", return_state=True),
-            ]
+            )
     ended = [installation.ended(run) for run in runs]
 
     assert StateType.COMPLETED == done.state_type, done.state
-    assert [StateType.FAILED] * 2 == [run.state_type for run in ended]
-    assert [StateType.FAILED] * 6 == [state.type for state in states], states
+    assert [StateType.COMPLETED] * len(working) == [state.type for state in working], working
+    assert {StateType.FAILED} == {run.state_type for run in ended}
+    assert {StateType.FAILED} == {state.type for state in refused}, refused
+    messages = "".join(str(state) for state in (done.state, *ended, *working, *refused))
     database = _dump(installation.server.database)
     assert topic in database
-    assert SHOWN in printed + "".join(str(state.message) for state in states) + database
+    assert SHOWN in messages + database
     _search(
         {
             "the output of blocks.py": printed,
@@ -163,7 +179,7 @@ def test_flows_leave_no_secret_of_their_blocks_anywhere(
             "the talk of the server": (installation.server.folder / "server.log").read_bytes(),
             "the talk of the worker": installation.worker.talk.read_bytes(),
             "the database": database,
-            "the messages of states": "".join(str(state) for state in (done.state, *ended, *states)),
+            "the messages of states": messages,
             "the repository": b"".join(path.read_bytes() for path in _files(minio.folder / "data")),
             "the folder": b"".join(path.read_bytes() for path in _files(installation.repository)),
         }
@@ -191,20 +207,18 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
 
 
-def test_the_command_shows_no_secret_of_its_file_however_loud(planted: Planted, topic: str, tmp_path: Path) -> None:
+def test_the_command_shows_no_secret_of_its_file_however_loud(planted: Planted, tmp_path: Path) -> None:
     local = {"backend": "filesystem", "path": str(tmp_path / "repository")}
-    plain = {"bootstrap_servers": planted.clusters["scram"]["bootstrap_servers"]}
-    clusters = [
-        {"bootstrap_servers": one["bootstrap_servers"], "security": _without(one, "bootstrap_servers")}
-        for one in planted.clusters.values()
-    ]
-    pairs = [(cluster, local) for cluster in clusters]
-    pairs += [(plain, {"backend": "s3", **one}) for one in planted.repositories.values()]
+    plain = {"bootstrap_servers": [planted.bootstrap]}
+    pairs = [(_section(one), local, 0) for one in planted.working.values()]
+    pairs += [(_section(one), local, code) for one, code in zip(planted.refused.values(), (12, 12, 12, 2), strict=True)]
+    stores = zip(planted.repositories.values(), (0, 12, 12), strict=True)
+    pairs += [(plain, {"backend": "s3", **one}, code) for one, code in stores]
 
-    codes, said = [], ""
-    for cluster, storage in pairs:
-        source = {**cluster, "topics": {"include": [topic]}}
-        document = {"mode": "backup", "backup_id": "set", "source": source, "storage": storage}
+    said = ""
+    for number, (cluster, storage, code) in enumerate(pairs):
+        source = {**cluster, "topics": {"include": [planted.topic]}}
+        document = {"mode": "backup", "backup_id": f"set-{number}", "source": source, "storage": storage}
         (tmp_path / "file.yaml").write_text(json.dumps(document))
         done = subprocess.run(
             [COMMAND, "backup", "-v", "--config", "file.yaml"],
@@ -214,12 +228,9 @@ def test_the_command_shows_no_secret_of_its_file_however_loud(planted: Planted, 
             timeout=120,
             check=False,
         )
-        codes.append(done.returncode)
+        assert code == done.returncode, (cluster, done.stderr)
         said += done.stdout + done.stderr
 
-    assert [2, 2] == codes[:2]
-    assert 0 not in codes[:3]
-    assert [0, 12, 12] == codes[3:]
     assert re.search("Traceback", said), "-v tells more"
     _search(
         {
@@ -229,8 +240,10 @@ def test_the_command_shows_no_secret_of_its_file_however_loud(planted: Planted, 
     )
 
 
-def _without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key != name}
+def _section(block: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a cluster's block as a file says them."""
+    security = {key: value for key, value in block.items() if key != "bootstrap_servers"}
+    return {"bootstrap_servers": block["bootstrap_servers"], "security": security}
 
 
 def test_blocks_show_no_secret_of_theirs(planted: Planted) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from prefect import Flow
+from prefect.exceptions import ParameterTypeError
 
 from flows.backup import snapshot_backup
 from flows.restore import restore, validate_restore
@@ -46,11 +48,30 @@ def test_a_flow_says_what_it_does(flow: Flow[..., Any]) -> None:
     assert len(flow.description.splitlines()[0]) > 30
 
 
-def test_wrong_options_are_refused_before_anything_runs() -> None:
-    with pytest.raises(Exception, match="compression_level"):
-        snapshot_backup.validate_parameters(
-            {"backup_id": "a", "source": "b", "repository": "c", "options": {"compression_level": 99}}
-        )
+@pytest.mark.parametrize(
+    ("flow", "given", "expected"),
+    [
+        (snapshot_backup, {"options": {"compression_level": 99}}, "options.compression_level: Input should be"),
+        (snapshot_backup, {"options": {"compresion": "none"}}, "options.compresion: Extra inputs are not permitted"),
+        (snapshot_backup, {"options": {"internal_topics": ["a"]}}, "options: .*internal_topics needs include_"),
+        (snapshot_backup, {"topics": {"include": "a"}}, "topics.include: Input should be"),
+        (snapshot_backup, {"source": None}, "source: Input should be a valid string"),
+        (validate, {"level": "deep"}, "level: Input should be 'quick' or 'full'"),
+        (validate_restore, {"options": {"topic_mapping": {"a": 3}}}, "options.topic_mapping.a: Input should be"),
+        (restore, {"options": {"finalize": "maybe"}}, "options.finalize: Input should be 'apply' or 'defer'"),
+        (restore, {"purge_confirmed": "perhaps"}, "purge_confirmed: Input should be a valid boolean"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Flow) else next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_wrong_parameter_is_refused_by_its_name_in_one_sentence_before_anything_runs(
+    flow: Flow[..., Any], given: Mapping[str, Any], expected: str
+) -> None:
+    names = dict.fromkeys(flow.parameters.required or (), "name")
+    with pytest.raises(ParameterTypeError) as raised:
+        flow.validate_parameters({**names, **given})
+
+    _, sentence = str(raised.value).splitlines()
+    assert re.fullmatch(f" - {expected}.*", sentence), sentence
 
 
 def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,0 +1,55 @@
+"""What a backup says of its point: all of it, and nothing better than it is."""
+
+from __future__ import annotations
+
+from tasks.engine.captured import CapturedBin, CapturedRange
+from tasks.engine.completeness import GroupNotes, HeldRange, TakenPoint
+from tasks.reports.backup import backup_headline, backup_summary, partition_rows
+from tasks.repository.points import read_rows
+from tests.support.made_backup import MadeBackup, make_backup, make_history
+from tests.support.made_logs import plain_log
+
+
+def _taken(made: MadeBackup, *lost_groups: str) -> TakenPoint:
+    rows = read_rows(made.store, made.point).values()
+    held = tuple(HeldRange(row.source, row.first, row.next, row.base_seq != made.point.seq) for row in rows)
+    is_whole = made.point.status == "complete" and not lost_groups
+    return TakenPoint(made.point, held, GroupNotes(lost_groups), "complete" if is_whole else "incomplete")
+
+
+def test_partitions_that_failed_come_first_with_what_the_point_keeps_of_them() -> None:
+    made = make_history()
+    failed = [made.logs[3].source, made.logs[1].source]
+    read = made.logs[0].source
+    captured = CapturedBin(
+        writer="w",
+        fragments=1,
+        ranges=(CapturedRange(source=read, first=0, next=9, records=9, log_bytes=900, seconds=0.5),),
+        failures=(),
+    )
+
+    rows = partition_rows(_taken(made), [captured])
+
+    remarks = {f"{row['topic']}-{row['partition']}": row["gaps and failures"] for row in rows}
+    kept = "failure: the broker did not answer; the point keeps what an earlier run has read"
+    assert [(str(source), kept) for source in sorted(failed)] == [one for one in remarks.items() if one[1] == kept]
+    remarked = [bool(remark) for remark in remarks.values()]
+    assert sorted(remarked, reverse=True) == remarked
+    assert len(made.logs) == len(rows)
+    [own] = [row for row in rows if (row["topic"], row["partition"]) == (read.topic, read.partition)]
+    assert (9, 900, 0.5) == (own["records"], own["bytes"], own["seconds"])
+
+
+def test_a_point_without_some_positions_is_not_called_complete() -> None:
+    made = make_backup([plain_log("orders", 0, batches=1)])
+    sentence = "group billing is not in this point: it may not be read"
+
+    taken = _taken(made, sentence)
+
+    assert "complete" == made.point.status
+    assert backup_headline(_taken(made)).startswith("demo@1 is complete: ")
+    assert backup_headline(taken).startswith("demo@1 lacks group positions: ")
+    summary = backup_summary(taken, 1.0, "the recipe")
+    assert "## demo@1 lacks group positions" in summary
+    assert f"- {sentence}" in summary
+    assert summary.endswith("the recipe")

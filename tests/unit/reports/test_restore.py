@@ -1,0 +1,112 @@
+"""What a restore says of its targets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.engine.findings import Finding
+from tasks.engine.positions import TranslatedPosition
+from tasks.engine.restore import RestoreResult
+from tasks.engine.verify import Mismatch
+from tasks.reports.recipe import Places
+from tasks.reports.restore import preview_headline, preview_rows, restore_headline, restore_summary, restored_rows
+from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets
+
+PLACES = Places(
+    cluster="production",
+    repository="prod",
+    cluster_section={"bootstrap_servers": ["kafka:9092"]},
+    storage_section={"backend": "filesystem", "path": "/backups"},
+)
+PLAN = RestorePlan(
+    repository_id="repository",
+    restore="20260101T000000000Z-aaaaaaaa",
+    set="nightly",
+    point=3,
+    created_ms=0,
+    cluster_id="cluster",
+    options={},
+    regroup_bytes=1,
+    topics=(),
+    partitions=tuple(
+        PartitionCopy(
+            topic="orders",
+            topic_id="id",
+            partition=number,
+            target_topic="copy",
+            target_partition=number,
+            records=10 + number,
+            log_bytes=100,
+        )
+        for number in range(3)
+    ),
+    bins=((0, 2), (1,)),
+    tool="made",
+)
+TARGETS = Targets(
+    restore=PLAN.restore,
+    producer_id=1,
+    producer_epoch=0,
+    partitions=tuple(
+        TargetPartition(topic="copy", topic_id="new", partition=number, base=5 * number) for number in range(3)
+    ),
+)
+RESULT = RestoreResult(plan=PLAN, findings=(), mismatches=(), positions=(), positions_written=True, deferred=())
+
+
+def test_a_preview_begins_with_the_targets_that_something_is_said_of() -> None:
+    findings = [Finding("error", "copy-2", "it is not empty"), Finding("warning", "another", "it is old")]
+
+    rows = preview_rows(PLAN, findings)
+
+    assert [2, 0, 1] == [row["partition"] for row in rows]
+    assert ["error: copy-2: it is not empty", "", ""] == [row["findings"] for row in rows]
+    assert "REFUSED, 1 reasons; the first: copy-2: it is not empty" in preview_headline(PLAN, findings)
+    assert preview_headline(PLAN, findings[1:]).endswith("nothing speaks against it; 1 warnings")
+
+
+def test_a_restore_that_does_not_verify_begins_with_its_mismatches() -> None:
+    result = replace(RESULT, mismatches=[Mismatch(TARGETS.partitions[1].target, "2 records lack")])
+
+    rows = restored_rows(result, TARGETS, {0: 1.5, 1: 0.5})
+
+    assert [(1, 5, 16, 0.5), (0, 0, 10, 1.5), (2, 10, 22, 1.5)] == [
+        (row["partition"], row["first"], row["next"], row["seconds"]) for row in rows
+    ]
+    assert ["2 records lack", "", ""] == [row["mismatch"] for row in rows]
+    assert "1 MISMATCHES; the first: copy-1: 2 records lack" in restore_headline(result)
+    assert "1 mismatches" in restore_summary(result, 2.0, PLACES).splitlines()[0]
+
+
+def test_positions_that_were_not_written_come_first_whatever_the_group_is_called() -> None:
+    done, failed = _position("billing"), replace(_position("a|b\nc"), failure="the group is active")
+
+    result = replace(RESULT, positions=[done, failed])
+
+    lines = [line for line in restore_summary(result, 2.0, PLACES).splitlines() if "orders-0" in line]
+    assert [
+        "| a\\|b c | orders-0 | 4 | copy-0 | 2 | the group is active |",
+        "| billing | orders-0 | 4 | copy-0 | 2 | written |",
+    ] == lines
+    assert "; 1 positions lack, a|b" in restore_headline(result)
+
+
+def test_what_waits_to_be_finalized_comes_with_the_command_that_does_it() -> None:
+    summary = restore_summary(replace(RESULT, deferred=["copy"]), 2.0, PLACES)
+
+    assert f"`kafka-backup finalize {PLAN.restore} --config restore.yaml`" in summary
+    assert "backup_id: nightly@3" in summary
+    assert restore_headline(replace(RESULT, deferred=["copy"])).endswith("33 records; to finalize: copy")
+
+
+def _position(group: str) -> TranslatedPosition:
+    return TranslatedPosition(
+        group=group,
+        source_topic="orders",
+        source_partition=0,
+        source_offset=4,
+        target_topic="copy",
+        target_partition=0,
+        target_offset=2,
+        metadata="",
+    )
