@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from flows.parameters import PointToRead, RepositoryName, shown_as
 from tasks.announce import tell_of_check, tell_of_objects, tell_of_validation
 from tasks.endings import run_name
-from tasks.engine.validate import WORKERS
+from tasks.engine.validation.point import WORKERS
 from tasks.fan_out import THREADS, fan_out
 from tasks.validate import (
     check_part,

@@ -11,12 +11,12 @@ from prefect.logging import get_run_logger
 from tasks.artifacts import artifact_key, markdown, publish, table
 from tasks.backup import BackupWork, PlannedBackup
 from tasks.endings import ended_badly, ended_partial, ended_well
-from tasks.engine.captured import CapturedBin
-from tasks.engine.completeness import TakenPoint
-from tasks.engine.restore import RestoreResult
-from tasks.engine.restore_steps import FinishedRestore
-from tasks.engine.validate import ValidationResult
-from tasks.engine.verify import Mismatch
+from tasks.engine.backup.captured import CapturedBin
+from tasks.engine.backup.completeness import TakenPoint
+from tasks.engine.restore.in_one_process import RestoreResult
+from tasks.engine.restore.steps import FinishedRestore
+from tasks.engine.restore.verify import Mismatch
+from tasks.engine.validation.point import ValidationResult
 from tasks.live_runs import live_run
 from tasks.reports.backup import backup_headline, backup_summary, partition_rows
 from tasks.reports.figures import size_text

@@ -11,13 +11,13 @@ from prefect.runtime import flow_run
 
 from tasks.at_work import AtWork, at_work
 from tasks.endings import under_a_name
-from tasks.engine.backup import commit_or_void, held_run
+from tasks.engine.backup.capture import capture_bin
+from tasks.engine.backup.captured import CapturedBin
+from tasks.engine.backup.completeness import TakenPoint, taken_point
+from tasks.engine.backup.held_run import commit_or_void, held_run
+from tasks.engine.backup.plan import SnapshotRequest, plan_snapshot
 from tasks.engine.bins import MAX_BINS
-from tasks.engine.capture import capture_bin
-from tasks.engine.captured import CapturedBin
-from tasks.engine.completeness import TakenPoint, taken_point
 from tasks.engine.options import BackupOptions, TopicSelection
-from tasks.engine.plan import SnapshotRequest, plan_snapshot
 from tasks.live_progress import shown
 from tasks.live_runs import at_home, ending
 from tasks.model.errors import BrokerUnavailableError

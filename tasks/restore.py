@@ -13,11 +13,11 @@ from tasks.at_work import AtWork, at_work
 from tasks.broker.admin import Admin
 from tasks.broker.connection import ConnectionOptions
 from tasks.engine.bins import MAX_BINS
-from tasks.engine.findings import Finding, has_errors
 from tasks.engine.options import RestoreOptions, TopicSelection
-from tasks.engine.replay import replay_bin
-from tasks.engine.restore_plan import RestoreRequest
-from tasks.engine.restore_steps import (
+from tasks.engine.restore.findings import Finding, has_errors
+from tasks.engine.restore.plan import RestoreRequest
+from tasks.engine.restore.replay import replay_bin
+from tasks.engine.restore.steps import (
     FinishedRestore,
     StartedRestore,
     begin_restore,
@@ -29,7 +29,7 @@ from tasks.engine.restore_steps import (
     restore_targets,
     started_restore,
 )
-from tasks.engine.verify import Mismatch
+from tasks.engine.restore.verify import Mismatch
 from tasks.live_progress import shown
 from tasks.live_runs import at_home, ending, live_run
 from tasks.model.errors import ConfigError

@@ -11,7 +11,8 @@ from prefect.runtime import flow_run
 
 from tasks.endings import under_a_name
 from tasks.engine.bins import MAX_BINS
-from tasks.engine.validate import (
+from tasks.engine.validation.objects import Checked, Level, check_objects, object_bins
+from tasks.engine.validation.point import (
     ChosenPoint,
     Inspection,
     ValidationResult,
@@ -20,7 +21,6 @@ from tasks.engine.validate import (
     conclude,
     inspect,
 )
-from tasks.engine.validate_objects import Checked, Level, check_objects, object_bins
 from tasks.live_progress import shown
 from tasks.live_runs import at_home, ending, live_run
 from tasks.model.partition import Partition

@@ -17,8 +17,8 @@ from tasks.reports.figures import duration_text, point_notes, size_text, table_t
 
 if TYPE_CHECKING:
     from tasks.config.models import StorageSection
-    from tasks.engine.completeness import Completeness, GroupNotes
-    from tasks.engine.plan import SnapshotRequest
+    from tasks.engine.backup.completeness import Completeness, GroupNotes
+    from tasks.engine.backup.plan import SnapshotRequest
     from tasks.repository.entries import PointEntry
     from tasks.repository.plans import Plan
     from tasks.repository.repository import Repository
@@ -30,9 +30,9 @@ def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
     """One snapshot as the file says, or its plan. Returns the exit code."""
     from tasks.config.adapters import connection_options, store_of
     from tasks.config.load import load_backup
-    from tasks.engine.backup import BINS_PER_WORKER
+    from tasks.engine.backup.plan import SnapshotRequest, draft_snapshot
     from tasks.engine.options import BackupOptions
-    from tasks.engine.plan import SnapshotRequest, draft_snapshot
+    from tasks.engine.workers import BINS_PER_WORKER
     from tasks.repository.names import check_set_name, new_run_id
     from tasks.repository.repository import Repository
 
@@ -76,8 +76,8 @@ def _repository_to_look_at(storage: StorageSection) -> Repository:
 
 
 def _snapshot(current: Session, repository: Repository, request: SnapshotRequest, config: Path) -> int:
-    from tasks.engine.backup import snapshot
-    from tasks.engine.completeness import completeness, denied_reasons, group_notes
+    from tasks.engine.backup.completeness import completeness, denied_reasons, group_notes
+    from tasks.engine.backup.in_one_process import snapshot
 
     started = time.monotonic()
     current.is_gentle = True

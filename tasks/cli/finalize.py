@@ -14,7 +14,7 @@ def run_finalize(current: Session, restore: str, config: Path) -> int:
     from tasks.broker.admin import Admin
     from tasks.config.adapters import connection_options, store_of
     from tasks.config.load import load_restore
-    from tasks.engine.finalize import finalize_restore
+    from tasks.engine.restore.finalize import finalize_restore
     from tasks.repository.repository import Repository
 
     loaded = load_restore(config)

@@ -1,1 +1,1 @@
-"""Use cases: plan, capture, commit, validate, preflight, replay, verify, groups, finalize. Imports no Prefect."""
+"""Use cases: a backup, a restore and a validation, each in a folder of its own, and what they share. No Prefect."""

@@ -23,7 +23,7 @@ from tasks.broker.cluster import Cluster
 from tasks.broker.connection import ConnectionOptions
 from tasks.broker.fetch import Fetcher
 from tasks.broker.offsets import list_offsets
-from tasks.engine.scan import scan
+from tasks.engine.backup.scan import scan
 from tasks.model.partition import Partition
 
 Text = str | bytes | None

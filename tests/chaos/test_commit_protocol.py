@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.engine.backup import open_run
-from tasks.engine.commit import commit_snapshot, void_run
-from tasks.engine.validate import validate
+from tasks.engine.backup.commit import commit_snapshot, void_run
+from tasks.engine.backup.held_run import open_run
+from tasks.engine.validation.point import validate
 from tasks.model.errors import CommitError, OutcomeUnknownError, PreconditionError, RunClosedError
 from tasks.repository import hints
 from tasks.repository.entries import PointEntry

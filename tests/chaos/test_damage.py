@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from tasks.engine.damage import DamageFinding
-from tasks.engine.validate_objects import Level
+from tasks.engine.validation.damage import DamageFinding
+from tasks.engine.validation.objects import Level
 from tasks.model.errors import DamagedError
 from tasks.repository import hints
 from tasks.repository.fragments import read_fragment

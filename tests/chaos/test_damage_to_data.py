@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tasks.engine.damage import DamageFinding
 from tasks.engine.frame_reader import FrameReader
-from tasks.engine.validate_bytes import NamedLine, check_bytes
-from tasks.engine.validate_objects import named_lines
-from tasks.engine.validate_point import read_contents
+from tasks.engine.validation.contents import read_contents
+from tasks.engine.validation.damage import DamageFinding
+from tasks.engine.validation.object_bytes import NamedLine, check_bytes
+from tasks.engine.validation.objects import named_lines
 from tasks.model.errors import DamagedError
 from tasks.repository.document import sha256_hex
 from tasks.repository.lines import IndexLine

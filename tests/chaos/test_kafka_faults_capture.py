@@ -13,9 +13,9 @@ import pytest
 
 from tasks.broker.admin import Admin
 from tasks.broker.topics import NewTopicSpec
+from tasks.engine.backup.outcome import TOPIC_GONE
+from tasks.engine.backup.range_reader import TRIMMED
 from tasks.engine.options import BackupOptions
-from tasks.engine.outcome import TOPIC_GONE
-from tasks.engine.range_reader import TRIMMED
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PartitionNote

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tasks.broker.admin import Admin
+from tasks.engine.backup.range_reader import TRUNCATED
 from tasks.engine.options import BackupOptions
-from tasks.engine.range_reader import TRUNCATED
 from tasks.model.partition import Partition
 from tasks.store.memory import MemoryStore
 from tests.conftest import KAFKA_VERSION

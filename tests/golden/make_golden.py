@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.broker.connection import ConnectionOptions
-from tasks.engine.backup import capture_bins, snapshot
-from tasks.engine.captured import CapturedBin, CaptureFailure
-from tasks.engine.commit import commit_snapshot, void_run
+from tasks.engine.backup.captured import CapturedBin, CaptureFailure
+from tasks.engine.backup.commit import commit_snapshot, void_run
+from tasks.engine.backup.in_one_process import capture_bins, snapshot
+from tasks.engine.backup.plan import SnapshotRequest, plan_snapshot
 from tasks.engine.options import BackupOptions, TopicSelection
-from tasks.engine.plan import SnapshotRequest, plan_snapshot
 from tasks.engine.progress import silent
 from tasks.repository.entries import NoteEntry
 from tasks.repository.names import new_id, new_run_id

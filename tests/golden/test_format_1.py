@@ -19,8 +19,8 @@ import zstandard
 
 from tasks.batches.records import Record, decode_records
 from tasks.engine.frame_reader import FrameReader
-from tasks.engine.replay import target_batches
-from tasks.engine.validate import validate
+from tasks.engine.restore.replay import target_batches
+from tasks.engine.validation.point import validate
 from tasks.model.errors import UnsupportedError
 from tasks.repository import document
 from tasks.repository.document import seal, unseal

@@ -22,7 +22,7 @@ from flows.backup import snapshot_backup
 from flows.restore import restore, validate_restore
 from flows.validate import validate
 from tasks.broker.admin import Admin
-from tasks.engine.captured import CapturedBin
+from tasks.engine.backup.captured import CapturedBin
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.store.local import LocalStore
 from tests.support.command import Command

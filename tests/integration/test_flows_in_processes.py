@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tasks.backup import BackupWork, capture_part, plan_backup
-from tasks.engine.backup import held_run
+from tasks.engine.backup.held_run import held_run
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.model.errors import InterruptedRunError
 from tasks.parts import Part

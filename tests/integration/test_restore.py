@@ -11,10 +11,10 @@ import pytest
 from tasks.broker.admin import Admin
 from tasks.broker.cluster import Cluster
 from tasks.broker.offsets import list_offsets
-from tasks.engine.finalize import finalize_restore
 from tasks.engine.options import RestoreOptions, TopicSelection
-from tasks.engine.restore_plan import RestoreRequest
-from tasks.engine.restore_steps import preview_restore
+from tasks.engine.restore.finalize import finalize_restore
+from tasks.engine.restore.plan import RestoreRequest
+from tasks.engine.restore.steps import preview_restore
 from tasks.model.errors import ConfigError, RefusedError
 from tasks.model.partition import Partition
 from tasks.repository.names import new_run_id

@@ -10,8 +10,8 @@ import pytest
 from tasks.broker.admin import Admin
 from tasks.broker.groups import CommittedOffset, commit_offsets, committed_offsets
 from tasks.engine.options import BackupOptions
-from tasks.engine.positions import TranslatedPosition
-from tasks.engine.restore import RestoreResult
+from tasks.engine.restore.in_one_process import RestoreResult
+from tasks.engine.restore.positions import TranslatedPosition
 from tasks.model.errors import RefusedError
 from tasks.repository.entries import PointEntry
 from tests.conftest import KAFKA_VERSION

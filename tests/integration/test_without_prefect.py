@@ -40,9 +40,11 @@ def test_a_backup_is_restored_where_prefect_cannot_be_imported(
     assert expected == [record.value for record in read_all(kafka.bootstrap, f"{topic_name}-restored")]
 
 
-@pytest.mark.parametrize("module", ["tasks.engine.validate", "tasks.engine.commit", "tasks.engine.offset_map"])
+@pytest.mark.parametrize(
+    "module", ["tasks.engine.validation.point", "tasks.engine.backup.commit", "tasks.engine.restore.offset_map"]
+)
 def test_reading_and_validating_a_backup_imports_no_client(module: str) -> None:
-    code = f"import sys, {module}; print([name for name in {DATA_SDKS.split()} if name in sys.modules])"
+    code = f"import sys, tasks.engine.{module}; print([name for name in {DATA_SDKS.split()} if name in sys.modules])"
 
     assert "[]\n" == _run(code).stdout
 

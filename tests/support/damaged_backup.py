@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tasks.engine.damage import DamageFinding, of_error
-from tasks.engine.validate import validate
-from tasks.engine.validate_fragments import fragment_beside
-from tasks.engine.validate_objects import Level, named_lines
-from tasks.engine.validate_point import read_contents
+from tasks.engine.validation.contents import read_contents
+from tasks.engine.validation.damage import DamageFinding, of_error
+from tasks.engine.validation.fragments import fragment_beside
+from tasks.engine.validation.objects import Level, named_lines
+from tasks.engine.validation.point import validate
 from tasks.model.errors import DamagedError
 from tasks.repository import hints
 from tasks.repository.document import seal, unseal

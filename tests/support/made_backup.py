@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from tasks.batches.aborted import AbortTracker
 from tasks.batches.header import read_header
 from tasks.batches.records import Record, count_in_range, decode_records
-from tasks.engine.captured import CapturedBin, CaptureFailure
-from tasks.engine.commit import commit_snapshot, void_run
+from tasks.engine.backup.captured import CapturedBin, CaptureFailure
+from tasks.engine.backup.commit import commit_snapshot, void_run
+from tasks.engine.backup.object_sink import ObjectSink
+from tasks.engine.backup.segment_builder import SegmentBuilder
 from tasks.engine.frame_reader import FrameReader
-from tasks.engine.object_sink import ObjectSink
-from tasks.engine.segment_builder import SegmentBuilder
 from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
 from tasks.repository.entries import AnyEntry, NoteEntry, PointEntry

@@ -16,16 +16,16 @@ from tasks.broker.offsets import list_offsets
 from tasks.broker.produce import OutgoingBatch, produce
 from tasks.broker.security import UNPROTECTED, Security
 from tasks.broker.topics import DYNAMIC_TOPIC_CONFIG
-from tasks.engine.backup import snapshot
-from tasks.engine.damage import DamageFinding
+from tasks.engine.backup.in_one_process import snapshot
+from tasks.engine.backup.plan import SnapshotRequest
 from tasks.engine.frame_reader import FrameReader
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
-from tasks.engine.plan import SnapshotRequest
 from tasks.engine.progress import Progress, silent
-from tasks.engine.restore import RestoreResult, restore
-from tasks.engine.restore_plan import RestoreRequest
-from tasks.engine.restore_steps import Preview
-from tasks.engine.validate import validate
+from tasks.engine.restore.in_one_process import RestoreResult, restore
+from tasks.engine.restore.plan import RestoreRequest
+from tasks.engine.restore.steps import Preview
+from tasks.engine.validation.damage import DamageFinding
+from tasks.engine.validation.point import validate
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
 from tasks.repository.lines import IndexLine

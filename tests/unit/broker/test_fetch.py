@@ -18,6 +18,7 @@ from tasks.model.errors import (
     TopicGoneError,
     UnsupportedBatchError,
 )
+from tasks.model.partition import Partition
 from tests.support.batch_factory import make_batch, make_records
 from tests.unit.broker.scripted_broker import Asked, ScriptedBroker, options
 from tests.unit.broker.scripts import FETCH, FIRST, SECOND, World, asked_bytes, fetched
@@ -29,8 +30,8 @@ def _fetcher(cluster: Cluster, stop: threading.Event | None = None) -> Fetcher:
     return Fetcher(cluster, stop=stop or threading.Event(), max_bytes=1_000, max_wait_ms=10)
 
 
-def _ask(fetcher: Fetcher, position: int = 0) -> Any:
-    fetcher.send(FIRST, position, None)
+def _ask(fetcher: Fetcher, position: int = 0, partition: Partition = FIRST) -> Any:
+    fetcher.send(partition, position, None)
     return fetcher.receive()
 
 
@@ -73,6 +74,7 @@ def test_only_a_batch_that_does_not_fit_makes_the_next_request_larger_and_only_f
         {"stable": 9, "high": 9, "records": cut},
         {"stable": 9, "high": 9, "records": BATCH},
         {"stable": 9, "high": 9},
+        {"stable": 9, "high": 9},
     ]
     answers = iter(script)
     with ScriptedBroker() as broker, Cluster(options(broker.address)) as cluster:
@@ -82,7 +84,7 @@ def test_only_a_batch_that_does_not_fit_makes_the_next_request_larger_and_only_f
         for _ in range(5):
             _ask(fetcher)
         _ask(fetcher, 3)
-        fetcher.send(SECOND, 3, None)
+        _ask(fetcher, 3, SECOND)
 
     large = 12 + (1 << 20)
     assert [1_000, 1_000, 1_000, 2_000, large, 1_000, 1_000] == [asked_bytes(asked)[1] for asked in broker.of(FETCH)]

@@ -1,0 +1,1 @@
+"""From a plan by way of captured bins to one restore point in the log."""

@@ -1,0 +1,17 @@
+"""What a backup must be allowed to do, looked at before it begins. README lists the same as ACLs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tasks.broker.admin import Admin
+from tasks.broker.permissions import require_on_topics
+from tasks.broker.translation import Attempt
+from tasks.engine.options import TopicSelection
+from tasks.engine.topic_patterns import is_literal
+
+
+def require_visible(admin: Admin, selection: TopicSelection, visible: Collection[str]) -> None:
+    """Topics that one may not describe are in no list; only asked for by name does Kafka say so (`AccessError`)."""
+    hidden = [name for name in selection.include if is_literal(name) and name not in visible]
+    require_on_topics(admin, dict.fromkeys(hidden, ("Read", "DescribeConfigs")), Attempt("back up", ", ".join(hidden)))

@@ -1,0 +1,1 @@
+"""What a restore point promises, compared with what is stored."""

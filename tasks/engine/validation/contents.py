@@ -1,0 +1,167 @@
+"""Validation of what a point's entry names besides data: index, partition table, states, and that they fit together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tasks.engine.validation.damage import DamageFinding, of_error, of_lines, of_object, of_range
+from tasks.model.errors import DamagedError
+from tasks.model.partition import Incarnation, Partition
+from tasks.repository.entries import PointEntry
+from tasks.repository.index import IndexRef, read_index
+from tasks.repository.lines import IndexLine
+from tasks.repository.names import log_key
+from tasks.repository.partition_table import Row, TableRef, read_table
+from tasks.repository.points import counting_lines
+from tasks.repository.state_objects import GroupsState, TopicsState, read_state
+from tasks.store.protocol import ObjectStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointContents:
+    """What could be read of a point. `lines` are all lines of its index, `counting` those that count for each row.
+    `findings` are about the objects themselves, and about lines, rows and totals that do not fit."""
+
+    rows: Mapping[Partition, Row]
+    lines: Sequence[IndexLine]
+    counting: Mapping[Partition, Sequence[IndexLine]]
+    findings: Sequence[DamageFinding]
+    objects: int
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads on after damage, and remembers it."""
+
+    store: ObjectStore
+    point: PointEntry
+    findings: list[DamageFinding] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+    def index(self, ref: IndexRef) -> list[IndexLine]:
+        try:
+            lines = list(read_index(self.store, ref, entry_seq=self.point.seq))
+        except DamagedError as error:
+            self._note(ref.key, error)
+            return []
+        if len(lines) != ref.lines:
+            self.findings.append(of_object(ref.key, f"it has {len(lines)} lines, its log entry says {ref.lines}"))
+        return lines
+
+    def table(self, ref: TableRef) -> dict[Partition, Row]:
+        try:
+            return read_table(self.store, [ref], entry_seq=self.point.seq)
+        except DamagedError as error:
+            self._note(ref.key, error)
+            return {}
+
+    def topics(self) -> TopicsState | None:
+        try:
+            return read_state(self.store, self.point.topics, TopicsState)
+        except DamagedError as error:
+            self._note(self.point.topics.key, error)
+            return None
+
+    def groups(self) -> None:
+        try:
+            if self.point.groups is not None:
+                read_state(self.store, self.point.groups, GroupsState)
+        except DamagedError as error:
+            self._note(self.point.groups.key if self.point.groups else "", error)
+
+    def _note(self, key: str, error: DamagedError) -> None:
+        self.findings.append(of_error(error))
+        self.unreadable.append(key)
+
+
+def read_contents(store: ObjectStore, point: PointEntry) -> PointContents:
+    """Read everything the point names but its data, and check that rows, lines, states and totals agree."""
+    reader = _Reader(store, point)
+    lines = [line for ref in point.index for line in reader.index(ref)]
+    lost_index = list(reader.unreadable)
+    rows = {source: row for ref in point.table for source, row in reader.table(ref).items()}
+    is_whole = not reader.unreadable
+    topics = reader.topics()
+    reader.groups()
+    counting = count_lines(rows, lines)
+    blamed = lost_index[0] if lost_index else log_key(point.set, point.seq)
+    findings = [*reader.findings, *(found for line in lines for found in _line_findings(line, blamed))]
+    for source, row in rows.items():
+        findings += hole_findings(row, counting[source], blamed)
+    if topics is not None:
+        findings += _topic_findings(point, rows, topics)
+    if is_whole:
+        findings += total_findings(point, rows, counting)
+    objects = len(point.index) + len(point.table) + 1 + (point.groups is not None)
+    return PointContents(rows=rows, lines=lines, counting=counting, findings=findings, objects=objects)
+
+
+def count_lines(rows: Mapping[Partition, Row], lines: Sequence[IndexLine]) -> dict[Partition, list[IndexLine]]:
+    """The counting lines of each row."""
+    found: dict[Partition, list[IndexLine]] = defaultdict(list)
+    for line in lines:
+        found[line.source].append(line)
+    return {source: counting_lines(row, found[source]) for source, row in rows.items()}
+
+
+def hole_findings(row: Row, lines: Sequence[IndexLine], key: str) -> Iterator[DamageFinding]:
+    """Offsets of the row that none of its counting lines speaks for; `key` is the object to blame. Pure."""
+    position = row.first
+    for line in lines:
+        if line.first > position:
+            yield of_range(key, row.source, position, line.first, "no index line covers these offsets")
+        position = max(position, line.next)
+    if position < row.next:
+        yield of_range(key, row.source, position, row.next, "no index line covers these offsets")
+
+
+def total_findings(
+    point: PointEntry, rows: Mapping[Partition, Row], counting: Mapping[Partition, Sequence[IndexLine]]
+) -> Iterator[DamageFinding]:
+    """Totals of the entry that are not the sums over what it names, but for records, which take decoding. Pure."""
+    lines = [line for own in counting.values() for line in own]
+    sums = {
+        "topics": len({source.incarnation for source in rows}),
+        "partitions": len(rows),
+        "log_bytes": sum(line.log_bytes for line in lines),
+        "stored_bytes": sum({line.object: line.stored_bytes or 0 for line in lines}.values()),
+        "objects": len({line.object for line in lines if line.object}),
+    }
+    stated = point.totals.model_dump()
+    for name, amount in sums.items():
+        if stated[name] != amount:
+            message = f"its total of {name} is {stated[name]}, what it names adds up to {amount}"
+            yield of_object(log_key(point.set, point.seq), message)
+
+
+def line_problem(line: IndexLine) -> str | None:
+    """What makes a line contradict itself. Pure."""
+    if bool(line.frames) != (line.object is not None) or (line.object is None) != (line.sha256 is None):
+        return "its index line has frames without an object, or an object without frames"
+    if line.first > line.next or any(not line.first <= gap.first < gap.next <= line.next for gap in line.gaps):
+        return "its index line has a range that runs backwards, or a gap outside its range"
+    for one, other in zip(line.frames, line.frames[1:], strict=False):
+        if one.next > other.first or one.position + one.stored_bytes > other.position:
+            return "its index line has frames that overlap"
+    for frame in line.frames:
+        if frame.first >= frame.next or frame.first >= line.next or frame.next <= line.first:
+            return "its index line has a frame outside its range"
+        if any(frame.first < gap.next and gap.first < frame.next for gap in line.gaps):
+            return "its index line has a frame inside a gap"
+    return None
+
+
+def _line_findings(line: IndexLine, key: str) -> list[DamageFinding]:
+    problem = line_problem(line)
+    return of_lines(line.object or key, [line], problem) if problem else []
+
+
+def _topic_findings(point: PointEntry, rows: Mapping[Partition, Row], topics: TopicsState) -> Iterator[DamageFinding]:
+    """Live rows whose topic's settings are not there: such a topic could not be restored."""
+    known = {Incarnation(topic.topic, topic.topic_id): topic.partitions for topic in topics.topics}
+    for source, row in rows.items():
+        if row.is_live and source.partition >= known.get(source.incarnation, 0):
+            message = "it says nothing of this partition, which the point has"
+            yield of_range(point.topics.key, source, row.first, row.next, message)

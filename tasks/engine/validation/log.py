@@ -1,0 +1,84 @@
+"""Validation of a set's log: from its first entry on, and against everything that claims to know where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tasks.engine.validation.damage import DamageFinding, of_error, of_object
+from tasks.model.errors import DamagedError, NotFoundError
+from tasks.repository.hints import read_checkpoint
+from tasks.repository.log import SetLog
+from tasks.repository.names import checkpoint_key, log_key
+from tasks.repository.points import PointReference, choose_point
+from tasks.repository.set_state import SetState, apply
+
+
+@dataclass(frozen=True, slots=True)
+class LogReading:
+    """The state that the log's readable part amounts to, and what is wrong with the log."""
+
+    state: SetState
+    findings: tuple[DamageFinding, ...]
+
+
+def read_whole_log(log: SetLog) -> LogReading:
+    """Follow the chain from entry 1 and compare the head and every checkpoint with it.
+
+    A damaged head or checkpoint is passed over; an intact one that contradicts the log is a finding. Where the chain is
+    broken but a checkpoint lies beyond, the state is what other readers see. Raises `UnsupportedError` for entries of a
+    newer version.
+    """
+    findings: list[DamageFinding] = []
+    checkpoints = _checkpoint_seqs(log)  # listed first: the log only grows
+    walked = SetState()
+    try:
+        for walked in _states(log):
+            if walked.seq in checkpoints:
+                findings += _checkpoint_findings(log, walked)
+    except DamagedError as error:
+        findings.append(of_error(error))
+    seen = walked
+    try:
+        seen = log.state()
+        log.check_continuous()
+    except DamagedError as error:
+        findings.append(of_error(error))
+    if seen.seq > walked.seq and not findings and log.read_entry(walked.seq + 1) is None:
+        findings.append(of_object(log_key(log.set_name, walked.seq + 1), "it is missing, yet later entries exist"))
+    findings += [_beyond(log, seq) for seq in sorted(checkpoints) if seq > max(walked.seq, seen.seq)]
+    return LogReading(max(walked, seen, key=lambda state: state.seq), tuple(dict.fromkeys(findings)))
+
+
+def choose_readable(reading: LogReading, reference: PointReference) -> int:
+    """The seq of the point that is meant. Raises `DamagedError` when a damaged log may be why it is not there."""
+    try:
+        return choose_point(reading.state, reference)
+    except NotFoundError:
+        if reading.findings:
+            raise DamagedError(str(reading.findings[0]), key=reading.findings[0].object) from None
+        raise
+
+
+def _states(log: SetLog) -> Iterator[SetState]:
+    state = SetState()
+    while (found := log.read_entry(state.seq + 1)) is not None:
+        state = apply(state, *found)
+        yield state
+
+
+def _checkpoint_seqs(log: SetLog) -> set[int]:
+    prefix = checkpoint_key(log.set_name, 0).rpartition("/")[0] + "/"
+    names = (info.key.removeprefix(prefix).partition(".")[0] for info in log.store.list(prefix))
+    return {int(name) for name in names if name.isdecimal()}
+
+
+def _checkpoint_findings(log: SetLog, state: SetState) -> list[DamageFinding]:
+    found = read_checkpoint(log.store, log.set_name, state.seq)
+    if found is None or found == state:
+        return []
+    return [of_object(checkpoint_key(log.set_name, state.seq), "it is not what the log amounts to at that entry")]
+
+
+def _beyond(log: SetLog, seq: int) -> DamageFinding:
+    return of_object(checkpoint_key(log.set_name, seq), "it lies beyond the end of the log: entries are missing")

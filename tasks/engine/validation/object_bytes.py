@@ -1,0 +1,147 @@
+"""Validation of a whole data object: every byte, and that it says of itself what its index lines say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tasks.engine.validation.damage import DamageFinding, of_lines, of_range
+from tasks.engine.validation.frame import Range, SeenBatches, frame_problem
+from tasks.model.errors import DamagedError
+from tasks.repository.document import sha256_hex
+from tasks.repository.lines import Frame, IndexLine
+from tasks.segment.frames import FramePlace, decompress_frame
+from tasks.segment.reader import TailTooShort, Trailer, read_trailer
+from tasks.segment.trailer import TrailerSegment
+
+
+class NamedLine(NamedTuple):
+    """A line that names an object, and which ranges of it count for the point: none, when newer lines cover it."""
+
+    line: IndexLine
+    counting: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCheck:
+    """What is wrong with an object, and its restorable records in the ranges that count."""
+
+    findings: Sequence[DamageFinding]
+    records: int = 0
+
+
+class _Segment(NamedTuple):
+    """A segment as the object's own end describes it."""
+
+    told: TrailerSegment
+    places: tuple[FramePlace, ...]
+
+
+class _LineCheck(NamedTuple):
+    finding: DamageFinding | None
+    records: int
+
+
+def check_bytes(key: str, stored: bytes, named: Sequence[NamedLine], *, repository_id: str) -> ObjectCheck:
+    """Check an object's bytes against all lines that name it.
+
+    Frames that cannot be read are named with their offsets, one finding for each line. When every frame can, but the
+    SHA-256 differs or the object's end is damaged, each partition of the object is named with all its offsets. Raises
+    `UnsupportedError` for an object of a newer format.
+    """
+    segments, damage = _segments(key, stored, repository_id)
+    if {line.sha256 for line, _ in named} != {sha256_hex(stored)}:
+        damage = damage or "its SHA-256 is not the one in the index"
+    checks = [_check_line(key, stored, one, None if damage else segments) for one in named]
+    findings = [check.finding for check in checks if check.finding is not None]
+    if damage and not findings:
+        findings = of_lines(key, [line for line, _ in named], damage)
+    return ObjectCheck(findings, sum(check.records for check in checks))
+
+
+def _segments(key: str, stored: bytes, repository_id: str) -> tuple[list[_Segment], str | None]:
+    """(the segments that the object's end describes, what is wrong with that end)."""
+    try:
+        end = read_trailer(stored, len(stored))
+    except DamagedError as error:
+        return [], str(error)
+    assert not isinstance(end, TailTooShort), "the whole object is never too short a tail"
+    return [_Segment(*one) for one in end.segments()], _origin_problem(key, end, repository_id)
+
+
+def _origin_problem(key: str, end: Trailer, repository_id: str) -> str | None:
+    _, set_name, run, _ = key.split("/")
+    told = end.document
+    if (told.repository_id, told.set, told.run) == (repository_id, set_name, run):
+        return None
+    return f"its trailer says that it is of set {told.set}, run {told.run}, repository {told.repository_id}"
+
+
+def _check_line(key: str, stored: bytes, named: NamedLine, segments: Sequence[_Segment] | None) -> _LineCheck:
+    """Check a line's frames, then the line itself against the object's end, unless that is damaged (None)."""
+    line, counting = named
+    segment = _segment_of(line, segments or ())
+    captured = (segment.told.first, segment.told.next) if segment else None
+    seen = SeenBatches()
+    problems = [
+        (frame, problem)
+        for frame in line.frames
+        if (problem := _check_frame(stored, line, frame, captured, counting, seen)) is not None
+    ]
+    if problems:
+        return _LineCheck(_frames_finding(key, line, problems), seen.counted)
+    wrong = None if segments is None else _line_problem(line, segment, seen)
+    return _LineCheck(of_range(key, line.source, line.first, line.next, wrong) if wrong else None, seen.counted)
+
+
+def _segment_of(line: IndexLine, segments: Sequence[_Segment]) -> _Segment | None:
+    """The segment that a line is, or was clipped from."""
+    named = {_place(frame) for frame in line.frames}
+    for segment in segments:
+        told = segment.told
+        is_same = (told.topic, told.topic_id, told.partition) == line.source
+        if is_same and told.first <= line.first and line.next <= told.next and named <= set(segment.places):
+            return segment
+    return None
+
+
+def _check_frame(
+    stored: bytes, line: IndexLine, frame: Frame, captured: Range | None, counting: Sequence[Range], seen: SeenBatches
+) -> str | None:
+    try:
+        body = memoryview(stored)[frame.position : frame.position + frame.stored_bytes]
+        log = decompress_frame(body, log_bytes=frame.log_bytes)
+    except DamagedError as error:
+        return str(error)
+    return frame_problem(line, frame, log, captured=captured, counting=counting, seen=seen)
+
+
+def _frames_finding(key: str, line: IndexLine, problems: Sequence[tuple[Frame, str]]) -> DamageFinding:
+    """One finding from the first to the last damaged frame of a line."""
+    first = max(line.first, problems[0][0].first)
+    end = min(line.next, problems[-1][0].next)
+    others = f" ({len(problems)} frames are damaged)" if len(problems) > 1 else ""
+    return of_range(key, line.source, first, end, problems[0][1] + others)
+
+
+def _line_problem(line: IndexLine, segment: _Segment | None, seen: SeenBatches) -> str | None:
+    """What the line says otherwise than the trailer, or than its batches. A clipped line says more than they show."""
+    if segment is None:
+        return "its trailer has no such segment"
+    told, places = segment
+    if (line.captured_ms, line.epochs, line.aborted) != (told.captured_ms, told.epochs, told.aborted):
+        return "its trailer and its index line differ in capture time, epochs or aborted ranges"
+    if (line.first, line.next) != (told.first, told.next):
+        is_told = seen.codecs <= set(line.codecs) and seen.largest_batch_bytes <= line.largest_batch_bytes
+        return None if is_told else "its codecs or its largest batch are not those of its index line"
+    if line.gaps != told.gaps or tuple(_place(frame) for frame in line.frames) != places:
+        return "its trailer and its index line differ in gaps or frames"
+    shown = (tuple(sorted(seen.codecs)), seen.timestamp_type, seen.largest_batch_bytes, tuple(seen.epochs))
+    if shown != (line.codecs, line.timestamp_type, line.largest_batch_bytes, line.epochs):
+        return "its codecs, timestamp type, largest batch or epochs are not those of its index line"
+    return None
+
+
+def _place(frame: Frame) -> FramePlace:
+    return FramePlace(frame.position, frame.stored_bytes, frame.log_bytes)

@@ -1,0 +1,138 @@
+"""Validation of data objects: each for itself, so that threads and tasks can share them out."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.engine.bins import balance
+from tasks.engine.progress import Progress
+from tasks.engine.validation.contents import PointContents
+from tasks.engine.validation.damage import DamageFinding, of_lines
+from tasks.engine.validation.fragments import check_fragment
+from tasks.engine.validation.object_bytes import NamedLine, check_bytes
+from tasks.model.errors import InterruptedRunError, ObjectNotFoundError
+from tasks.repository.repository import Repository
+from tasks.store.protocol import ObjectInfo
+
+Level = Literal["quick", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the check of some objects came to."""
+
+    findings: Sequence[DamageFinding]
+    objects: int = 0
+    bytes: int = 0
+    records: int = 0
+
+
+def named_lines(contents: PointContents) -> dict[str, list[NamedLine]]:
+    """For each data object the lines that name it, whether they count or not, with the ranges that do. Pure."""
+    counting: dict[tuple[str | None, object], list[tuple[int, int]]] = defaultdict(list)
+    for lines in contents.counting.values():
+        for line in lines:
+            counting[line.object, line.source].append((line.first, line.next))
+    named: dict[str, list[NamedLine]] = defaultdict(list)
+    for line in contents.lines:
+        if line.object is not None:
+            ranges = [
+                (max(first, line.first), min(end, line.next)) for first, end in counting[line.object, line.source]
+            ]
+            named[line.object].append(NamedLine(line, tuple(range_ for range_ in ranges if range_[0] < range_[1])))
+    return named
+
+
+def object_bins(named: Mapping[str, Sequence[NamedLine]], most_bins: int) -> list[list[str]]:
+    """The keys of all objects in at most `most_bins` bins: those of one partition together, packed ones each for
+    itself; where that makes too many, balanced by what is stored. Pure."""
+    groups: dict[object, list[str]] = defaultdict(list)
+    for key, lines in named.items():
+        sources = {line.source for line, _ in lines}
+        groups[next(iter(sources)) if len(sources) == 1 else key].append(key)
+    members = list(groups.values())
+    sizes = [sum(named[key][0].line.stored_bytes or 0 for key in keys) for keys in members]
+    if len(members) <= most_bins:
+        return members
+    return [[key for number in bin_ for key in members[number]] for bin_ in balance(sizes, most_bins)]
+
+
+def check_object(
+    repository: Repository,
+    key: str,
+    named: Sequence[NamedLine],
+    level: Level,
+    *,
+    stop: threading.Event,
+    progress: Progress,
+) -> Checked:
+    """Check one data object against the lines that name it. `progress` is told of each of them when it is done."""
+    if stop.is_set():
+        raise InterruptedRunError("The validation was stopped.")
+    checked = _check_quick(repository, key, named) if level == "quick" else _check_full(repository, key, named)
+    for line, _ in named:
+        progress(line.source, records=line.records, log_bytes=line.log_bytes)
+    return checked
+
+
+def check_objects(
+    repository: Repository,
+    named: Mapping[str, Sequence[NamedLine]],
+    level: Level,
+    *,
+    stop: threading.Event,
+    progress: Progress,
+) -> Checked:
+    """One object after the other, all together."""
+    return together(
+        [check_object(repository, key, lines, level, stop=stop, progress=progress) for key, lines in named.items()]
+    )
+
+
+def together(parts: Sequence[Checked]) -> Checked:
+    """The sum of several checks. Pure."""
+    return Checked(
+        [finding for one in parts for finding in one.findings],
+        objects=sum(one.objects for one in parts),
+        bytes=sum(one.bytes for one in parts),
+        records=sum(one.records for one in parts),
+    )
+
+
+def _check_quick(repository: Repository, key: str, named: Sequence[NamedLine]) -> Checked:
+    try:
+        info = repository.store.head(key)
+    except ObjectNotFoundError:
+        return Checked(_missing(key, named), objects=1)
+    return Checked(_info_findings(info, named), objects=1)
+
+
+def _check_full(repository: Repository, key: str, named: Sequence[NamedLine]) -> Checked:
+    fragment = check_fragment(repository, key, [line for line, _ in named])
+    try:
+        stored, info = repository.store.get(key)
+    except ObjectNotFoundError:
+        return Checked([*_missing(key, named), *fragment], objects=2)
+    check = check_bytes(key, stored, named, repository_id=repository.root.repository_id)
+    findings = [*(check.findings or _info_findings(info, named)), *fragment]
+    return Checked(findings, objects=2, bytes=len(stored), records=check.records)
+
+
+def _missing(key: str, named: Sequence[NamedLine]) -> list[DamageFinding]:
+    return of_lines(key, [line for line, _ in named], "the object is missing")
+
+
+def _info_findings(info: ObjectInfo, named: Sequence[NamedLine]) -> list[DamageFinding]:
+    """What the store says of an object and its lines do not."""
+    lines = [line for line, _ in named]
+    for line in lines:
+        if line.stored_bytes != info.size_bytes:
+            return of_lines(info.key, lines, f"it has {info.size_bytes} bytes instead of {line.stored_bytes}")
+        stated, actual = line.checksum, info.checksum
+        if stated and actual and stated.kind == actual.kind and stated.value != actual.value:
+            return of_lines(info.key, lines, f"its {actual.kind} in the store is not the one in the index")
+    return []
