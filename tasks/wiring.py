@@ -42,11 +42,13 @@ def connection(flow_run: str, cluster: str) -> ConnectionOptions:
 def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
     """The repository of a block, opened once per process and flow run; `create` makes one where there is none."""
 
+    live = live_run(flow_run)
+
     def opened() -> Repository:
-        store = store_of(storage_section(reference), create=create)
+        store = store_of(storage_section(reference), create=create, stop=live.stop)
         return Repository.open_or_create(store, now_ms) if create else Repository.open(store, now_ms)
 
-    return live_run(flow_run).once(("repository", reference), opened)
+    return live.once(("repository", reference), opened)
 
 
 def repository_reference(name: str) -> str:

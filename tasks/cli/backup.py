@@ -52,7 +52,7 @@ def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
         plan = draft_snapshot(_repository_to_look_at(file.storage), request, stop=current.stop, is_dry_run=True)
         _show_plan(current, plan)
         return ACCESS if plan.denied else INCOMPLETE if plan.failures else OK
-    repository = Repository.open_or_create(store_of(file.storage, create=True), now_ms)
+    repository = Repository.open_or_create(store_of(file.storage, create=True, stop=current.stop), now_ms)
     return _snapshot(current, repository, request, config)
 
 

@@ -19,7 +19,7 @@ def run_finalize(current: Session, restore: str, config: Path) -> int:
 
     loaded = load_restore(config)
     tell_notes(current, loaded.notes)
-    repository = Repository.open(store_of(loaded.file.storage), now_ms)
+    repository = Repository.open(store_of(loaded.file.storage, stop=current.stop), now_ms)
     with Admin(connection_options(loaded.file.target), stop=current.stop) as admin:
         changed = finalize_restore(repository, restore, admin)
     for topic in changed:

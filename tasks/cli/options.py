@@ -41,10 +41,10 @@ def open_repository(current: Session, config: Path | None, storage: str | None) 
         raise ConfigError("Name the repository: either --config FILE or --storage URL.")
     if config is None:
         assert storage is not None
-        return Repository.open(store_at(storage), now_ms), None
+        return Repository.open(store_at(storage, stop=current.stop), now_ms), None
     loaded = load_repository(config)
     tell_notes(current, loaded.notes)
-    return Repository.open(store_of(loaded.file.storage), now_ms), loaded.file.backup_id
+    return Repository.open(store_of(loaded.file.storage, stop=current.stop), now_ms), loaded.file.backup_id
 
 
 def chosen_point(current: Session, repository: Repository, backup_id: str | None) -> PointEntry:

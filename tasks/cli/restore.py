@@ -34,7 +34,7 @@ def run_restore(current: Session, config: Path, *, only_preview: bool, yes: bool
     loaded = load_restore(config)
     tell_notes(current, loaded.notes)
     request = _request(loaded.file)
-    repository = Repository.open(store_of(loaded.file.storage), now_ms)
+    repository = Repository.open(store_of(loaded.file.storage, stop=current.stop), now_ms)
     if only_preview or request.options.dry_run:
         return _preview(current, repository, loaded.file.backup_id, request)
     if request.options.purge_topics and not yes:

@@ -19,7 +19,7 @@ from typing import NoReturn, TextIO
 
 from tasks.cli.exit_codes import INTERRUPTED, exit_code_of
 from tasks.cli.signals import STDERR, end_at_once, heard, tell
-from tasks.model.errors import InterruptedRunError, KafkaBackupError
+from tasks.model.errors import InterruptedRunError, KafkaBackupError, StoreUnavailableError
 
 _VISIBLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 """Group names and metadata are any text: what would move the cursor or colour the terminal is shown instead."""
@@ -71,7 +71,8 @@ def session(*, is_json: bool, is_verbose: bool) -> Iterator[Session]:
         try:
             yield current
         except KafkaBackupError as error:
-            _fail(current, error, str(error))
+            ended = _as_interruption(current, error)
+            _fail(current, ended, str(ended))
         except Exception as error:
             _fail(current, error, f"Unexpected {type(error).__name__}; run it with -v for the traceback.")
 
@@ -89,6 +90,15 @@ def _print(text: str, stream: TextIO | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the exit would try, and complain, once more
         if not isinstance(error, BrokenPipeError):
             raise KafkaBackupError(f"The result could not be written: {error.strerror}.") from None
+
+
+def _as_interruption(current: Session, error: KafkaBackupError) -> KafkaBackupError:
+    """Once a run was asked to stop its store is not tried again: the request ended the run, and not the failure."""
+    if not current.is_asked_to_stop or type(error) is not StoreUnavailableError:
+        return error
+    interruption = InterruptedRunError(f"Stopped while the repository failed. {error}")
+    interruption.__cause__ = error
+    return interruption
 
 
 def _fail(current: Session, error: BaseException, message: str) -> NoReturn:

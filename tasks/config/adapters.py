@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from tasks.broker.cluster import bootstrap_addresses
@@ -22,14 +23,14 @@ def connection_options(section: ClusterSection) -> ConnectionOptions:
     return ConnectionOptions(bootstrap_servers=section.bootstrap_servers, security=section.security)
 
 
-def store_of(section: StorageSection, *, create: bool = False) -> ObjectStore:
-    """The store of a storage section, with retries around it."""
-    return _opened(_location(section), create=create)
+def store_of(section: StorageSection, *, create: bool = False, stop: threading.Event | None = None) -> ObjectStore:
+    """The store of a storage section, with retries around it that end once `stop` is set."""
+    return _opened(_location(section), create=create, stop=stop)
 
 
-def store_at(url: str) -> ObjectStore:
-    """The store that a `--storage` URL names, with retries around it."""
-    return _opened(location_from_url(url), create=False)
+def store_at(url: str, *, stop: threading.Event | None = None) -> ObjectStore:
+    """The store that a `--storage` URL names, likewise."""
+    return _opened(location_from_url(url), create=False, stop=stop)
 
 
 def _location(section: StorageSection) -> StoreLocation:
@@ -60,5 +61,5 @@ def _s3_credentials(section: StorageSection) -> S3Credentials | None:
     )
 
 
-def _opened(location: StoreLocation, *, create: bool) -> ObjectStore:
-    return RetryingStore(open_store(location, create=create))
+def _opened(location: StoreLocation, *, create: bool, stop: threading.Event | None) -> ObjectStore:
+    return RetryingStore(open_store(location, create=create), stop=stop)

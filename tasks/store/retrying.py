@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -36,6 +37,9 @@ class RetryingStore:
     bytes are the ones sent. So the bodies of concurrent writers to one key must differ, e.g. by a random id.
     A swap that landed unseen and was swapped over since is reported as changed: that says "not mine now", never "not
     written".
+
+    Once `stop` is set nothing is tried again, and the wait for the next attempt ends, but for writes that may have been
+    carried out: those are settled first.
     `sleep` takes seconds, `clock` gives seconds that never go back.
     """
 
@@ -46,13 +50,15 @@ class RetryingStore:
         deadline_ms: int = 120_000,
         first_wait_ms: int = 100,
         longest_wait_ms: int = 10_000,
-        sleep: Callable[[float], None] = time.sleep,
+        stop: threading.Event | None = None,
+        sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
         self._deadline_s = deadline_ms / 1000
         self._backoff = wait_random_exponential(multiplier=first_wait_ms / 1000, max=longest_wait_ms / 1000)
-        self._sleep = sleep
+        self._stop = stop or threading.Event()
+        self._sleep = sleep or self._wait
         self._clock = clock
 
     @property
@@ -133,16 +139,18 @@ class RetryingStore:
         def wait(state: RetryCallState) -> float:
             return max(0.0, min(self._backoff(state), deadline - self._clock()))
 
-        def note(state: RetryCallState) -> None:
+        def is_over(state: RetryCallState) -> bool:
             nonlocal is_unknown
-            error = state.outcome.exception() if state.outcome else None
-            is_unknown = is_unknown or isinstance(error, OutcomeUnknownError)
-            _log.warning("%s failed, trying again (attempt %d): %s", what, state.attempt_number, error)
+            is_unknown = is_unknown or isinstance(_error(state), OutcomeUnknownError)
+            return self._clock() >= deadline or (self._stop.is_set() and not is_unknown)
+
+        def note(state: RetryCallState) -> None:
+            _log.warning("%s failed, trying again (attempt %d): %s", what, state.attempt_number, _error(state))
 
         retrying = Retrying(
             retry=retry_if_exception(_is_retryable),
             wait=wait,
-            stop=lambda state: self._clock() >= deadline,
+            stop=is_over,
             sleep=self._sleep,
             before_sleep=note,
             reraise=True,
@@ -155,6 +163,13 @@ class RetryingStore:
                     f"Whether {what} was carried out is unknown: {error}", key=error.key
                 ) from error
             raise
+
+    def _wait(self, seconds: float) -> None:
+        """Until `stop` is set; what goes on after that is not to turn in haste."""
+        if self._stop.is_set():
+            time.sleep(seconds)
+        else:
+            self._stop.wait(seconds)
 
 
 class _Listing:
@@ -183,6 +198,10 @@ class _Listing:
         if page:
             self._last = page[-1].key
         return tuple(page)
+
+
+def _error(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 def _is_retryable(error: BaseException) -> bool:

@@ -135,7 +135,7 @@ def test_a_store_that_is_killed_and_comes_back_costs_a_backup_nothing(
     _assert_whole(backups, S3Store(location), point)
 
 
-def test_a_backup_ends_at_the_first_signal_and_one_that_waits_for_s3_at_the_second(
+def test_a_backup_ends_at_the_first_signal_and_one_that_s3_does_not_answer_at_the_second(
     kafka: KafkaCluster, topic: str, minio: MinIO, tmp_path: Path
 ) -> None:
     bucket = minio.new_bucket()
@@ -150,6 +150,10 @@ def test_a_backup_ends_at_the_first_signal_and_one_that_waits_for_s3_at_the_seco
         )
         proxy.arm(Answer(503, "SlowDown"), method="PUT", skip=20)
         assert "kafka-backup: Stopped" in _interrupted(tmp_path, proxy, times=1)
+        proxy.struck.clear()
+        proxy.arm(Answer(503, "SlowDown"), method="PUT", skip=10, times=1000)
+        assert "kafka-backup: Stopped while the repository failed. " in _interrupted(tmp_path, proxy, times=1)
+        proxy.calm()
         proxy.struck.clear()
         proxy.arm("stall", method="PUT", skip=10, times=1000)
         assert "kafka-backup: Interrupted.\n" == _interrupted(tmp_path, proxy, times=2)

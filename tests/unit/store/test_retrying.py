@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from hashlib import sha256
 
@@ -199,3 +200,28 @@ def test_a_delete_of_an_iterator_is_repeated_whole(store: RetryingStore, faulty:
     faulty.fail_before("delete")
     store.delete(iter(["a", "b"]))
     assert [info.key for info in store.list("")] == ["c"]
+
+
+def test_once_asked_to_stop_it_tries_nothing_again(faulty: FaultyStore) -> None:
+    stop = threading.Event()
+    store = RetryingStore(faulty, stop=stop, first_wait_ms=10**9, longest_wait_ms=10**9)
+    faulty.fail_before("put_if_absent", times=10**6)
+    threading.Timer(0.05, stop.set).start()
+    with pytest.raises(StoreUnavailableError):
+        create(store, "a")  # it waits for two minutes, unless it is stopped
+    tries = faulty.writes
+
+    with pytest.raises(StoreUnavailableError):
+        create(store, "a")
+    assert tries + 1 == faulty.writes
+
+
+def test_asked_to_stop_it_still_settles_a_write_that_may_have_been_carried_out(
+    memory: MemoryStore, faulty: FaultyStore, clock: Clock
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    store = RetryingStore(faulty, stop=stop, sleep=clock.sleep, clock=clock.read)
+    faulty.lose_response("put_if_absent", times=2)
+    assert create(store, "a", b"mine") == memory.head("a")
+    assert 2 == len(clock.waits_s)
