@@ -44,6 +44,7 @@ def run_list(current: Session, repository: Repository, *, restores: bool) -> int
 def restore_progress(
     plan: RestorePlan,
     *,
+    has_targets: bool,
     is_replayed: bool,
     verified: StepDone | None,
     has_groups: bool,
@@ -51,13 +52,14 @@ def restore_progress(
 ) -> RestoreProgress:
     """By the steps that were recorded. Pure.
 
-    `deferred`: all is done but settings that would delete records. `verified`: it ended before its topics had their
-    settings back. `mismatched`: the target is not what was asked for, and stays staged.
+    `begun`: its topics are there and may hold a part of the records. `deferred`: all is done but settings that would
+    delete records. `verified`: it ended before its topics had their settings back. `mismatched`: the target is not what
+    was asked for, and stays staged.
     """
     if is_finalized:
         return RestoreProgress("finalized")
     if verified is None:
-        return RestoreProgress("replayed" if is_replayed else "planned")
+        return RestoreProgress("replayed" if is_replayed else "begun" if has_targets else "planned")
     if verified.report.get("mismatches"):
         return RestoreProgress("mismatched")
     deferred = tuple(topic.target for topic in plan.topics if topic.deferred)
@@ -120,13 +122,14 @@ def _list_restores(current: Session, repository: Repository) -> int:
 
 
 def _progress(repository: Repository, plan: RestorePlan) -> RestoreProgress:
-    from tasks.repository.restores import Step, StepDone, read_part
+    from tasks.repository.restores import Step, StepDone, Targets, read_part
 
     def read(step: Step) -> StepDone | None:
         return read_part(repository.store, plan.restore, step, StepDone)
 
     return restore_progress(
         plan,
+        has_targets=read_part(repository.store, plan.restore, "targets", Targets) is not None,
         is_replayed=read("replayed") is not None,
         verified=read("verified"),
         has_groups=read("groups") is not None,

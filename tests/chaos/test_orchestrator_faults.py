@@ -26,8 +26,9 @@ from tests.support.installation import Installation
 from tests.support.kafka import KafkaCluster
 from tests.support.prefect_server import PROGRAMS, ROOT
 from tests.support.producing import OutRecord, create_topic, produce
-from tests.support.quotas import fetch_quota
-from tests.support.round_trip import Backups
+from tests.support.quotas import fetch_quota, produce_quota
+from tests.support.reading import end_offset
+from tests.support.round_trip import Backups, contents, own_settings
 
 pytestmark = pytest.mark.kafka
 
@@ -75,11 +76,9 @@ class Set:
 
     def await_object(self, run: UUID, pattern: str = "data/{set}/**/*.zst") -> Path:
         """An object of the set that fits the pattern, as soon as there is one and while the run goes on."""
-        deadline = time.monotonic() + 90
-        while (found := next(self._installation.repository.glob(pattern.format(set=self._topic)), None)) is None:
-            assert time.monotonic() < deadline, self._installation.worker_talk()
-            time.sleep(0.01)  # another process's file has no event to wait for
-        return found
+        pattern = pattern.format(set=self._topic)
+        _await(self._installation, lambda: any(self._installation.repository.glob(pattern)))
+        return next(self._installation.repository.glob(pattern))
 
     def kinds(self) -> list[str]:
         """What the set's log says, an entry each."""
@@ -122,6 +121,38 @@ def test_a_cancelled_run_stops_in_seconds_commits_nothing_and_the_next_is_clean(
     assert StateType.COMPLETED == again.state_type, again.state
     assert ["void", "point"] == backup_set.kinds()
     backup_set.assert_exact(2)
+
+
+def test_a_cancelled_restore_stops_in_seconds_and_its_topic_keeps_what_was_written(
+    installation: Installation, kafka: KafkaCluster, backup_set: Set, topic: str
+) -> None:
+    backup_set.backups.back_up([topic])
+    target = f"{topic}-restored"
+    asked: dict[str, object] = {"topic_mapping": {topic: target}}
+    where = {"backup_id": topic, "target": "disaster-recovery", "repository": "production"}
+
+    with produce_quota(kafka.connection, SLOWLY):
+        run = installation.start("restore/on-demand", **where, options=asked)
+        logs = f"{target}-[0-9]/*.log"
+        _await(installation, lambda: any(log.stat().st_size for log in kafka.log_dir().glob(logs)))
+        installation.client.set_flow_run_state(run, Cancelling())
+        _await_end_of_processes(installation, run)
+    cancelled = installation.ended(run)
+
+    assert StateType.CANCELLED == cancelled.state_type
+    held = [end_offset(kafka.bootstrap, target, partition) for partition in range(PARTITIONS)]
+    assert 0 < sum(held) < PARTITIONS * RECORDS
+    assert "-1" == own_settings(kafka.bootstrap_servers, target)["retention.ms"], "Kafka deletes nothing of it"
+    refused = installation.run("restore/on-demand", **where, options=asked)
+    assert StateType.FAILED == refused.state_type
+    assert refused.state is not None
+    assert "it is not empty" in (refused.state.message or "")
+    again = installation.run(
+        "restore/on-demand", **where, options={**asked, "purge_topics": True}, purge_confirmed=True
+    )
+    assert StateType.COMPLETED == again.state_type, again.state
+    for partition in range(PARTITIONS):
+        assert contents(kafka.bootstrap, topic, partition) == contents(kafka.bootstrap, target, partition)
 
 
 def test_a_killed_run_is_reported_by_its_worker_and_the_next_is_clean(
@@ -201,6 +232,13 @@ def test_a_task_that_raises_half_way_is_tried_again_and_the_point_is_exact(
     assert sorted([1] * (PARTITIONS + 1) + [2]) == sorted(one.run_count for one in runs)
 
 
+def _await(installation: Installation, is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not is_so():
+        assert time.monotonic() < deadline, installation.worker_talk()
+        time.sleep(0.01)  # another process's file has no event to wait for
+
+
 def _await_end_of_processes(installation: Installation, run: UUID) -> None:
     """Not the run's state: Prefect looks for the end of a process only every few seconds."""
     deadline = time.monotonic() + STOP_LIMIT_S
@@ -242,7 +280,8 @@ def test_a_task_that_ran_twice_in_two_processes_does_no_harm(
         flow_run = backup_set.start()
         plan = backup_set.await_object(flow_run, "meta/{set}/runs/*/plan.json")
         zombie = _start(installation, ZOMBIE, str(flow_run), topic, plan.parent.name)
-        _await(lambda: 1 + PARTITIONS == len(_writers(installation, topic)), zombie)
+        _await(installation, lambda: 1 + PARTITIONS == len(_writers(installation, topic)))
+        assert zombie.poll() is None, "it ended before it could do harm"
     ended = installation.ended(flow_run)
     zombie.wait(60)  # to its end, or until it sees that the run is over
 
@@ -261,9 +300,3 @@ def _writers(installation: Installation, set_name: str) -> set[str]:
     """Who wrote data objects of the set: each attempt at a task has an id of its own."""
     objects = installation.repository.glob(f"data/{set_name}/**/*.zst")
     return {path.name.rpartition("-")[0] for path in objects}
-
-
-def _await(is_so: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    while not is_so():
-        assert process.poll() is None, "the process ended before it could do harm"
-        time.sleep(0.01)  # another process's file has no event to wait for

@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,27 @@ import pytest
 
 from tests.support.kafka import KafkaCluster
 from tests.support.producing import OutRecord, create_topic, produce
+from tests.support.quotas import produce_quota
+from tests.support.reading import end_offset
+from tests.support.round_trip import contents, own_settings
 
 pytestmark = pytest.mark.kafka
 
 COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
 DATA_PATTERN = "repository/data/**/*.log.zst"
+CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 130}
+RECORDS = 2_000
+"""Of 8 KiB."""
+
+SLOWLY = 1_000_000
+"""Bytes a second: the first ten megabytes come at once, the other six take their time."""
 
 
 @pytest.fixture
 def backup_file(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Path:
     """A backup of a topic that becomes several small data objects."""
     create_topic(kafka.bootstrap, topic_name)
-    values = (os.urandom(8_192) for _ in range(2_000))
+    values = (os.urandom(8_192) for _ in range(RECORDS))
     produce(kafka.bootstrap, topic_name, (OutRecord(None, value) for value in values))
     path = tmp_path / "backup.yaml"
     path.write_text(
@@ -41,38 +49,64 @@ def backup_file(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_backup_leaves_no_point_and_the_next_run_is_clean(backup_file: Path, sign: signal.Signals) -> None:
-    expected_code = -signal.SIGKILL if sign == signal.SIGKILL else 130
-
-    assert expected_code == _kill_at_first_object(backup_file, sign)
+    assert CODES[sign] == _killed("backup", backup_file, sign, when=lambda: any(backup_file.parent.glob(DATA_PATTERN)))
     assert [] == _points(backup_file)
 
     again = _run("backup", "--config", str(backup_file))
     assert again.returncode == 0, again.stderr
     [point] = _points(backup_file)
-    assert 2_000 == point["totals"]["records"]
+    assert RECORDS == point["totals"]["records"]
     assert "complete" == point["status"]
     assert 0 == _run("validate", "--config", str(backup_file), "--backup-id", "killed").returncode
     assert "void" == _first_entry(backup_file)["kind"]
 
 
-def _kill_at_first_object(backup_file: Path, sign: signal.Signals) -> int:
-    """Start a backup, send the signal as soon as its first data object is stored, and return its exit code."""
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_what_a_killed_restore_has_written_stays_and_is_written_again_only_with_consent(
+    kafka: KafkaCluster, backup_file: Path, topic_name: str, sign: signal.Signals
+) -> None:
+    assert 0 == _run("backup", "--config", str(backup_file)).returncode
+    target, file = f"{topic_name}-restored", backup_file.with_name("restore.yaml")
+    text = backup_file.read_text().partition("\nbackup:")[0].replace("mode: backup", "mode: restore")
+    file.write_text(text.replace("source:", "target:") + f"\nrestore:\n  topic_mapping: {{{topic_name}: {target}}}\n")
+
+    with produce_quota(kafka.connection, SLOWLY):
+        code = _killed("restore", file, sign, when=lambda: any(_sizes(kafka, target)))
+    assert CODES[sign] == code
+    written = end_offset(kafka.bootstrap, target)
+    assert 0 < written < RECORDS
+    assert "-1" == own_settings(kafka.bootstrap_servers, target)["retention.ms"], "Kafka deletes nothing of it"
+    [killed] = json.loads(_run("list", "--restores", "--config", str(file), "--json").stdout)["restores"]
+    assert "begun" == killed["state"]
+
+    refused = _run("restore", "--config", str(file))
+    assert 3 == refused.returncode
+    assert f"{target}-0: it is not empty ({written} offsets)" in refused.stderr
+    assert written == end_offset(kafka.bootstrap, target)
+    assert 0 != _run("finalize", killed["restore"], "--config", str(file)).returncode
+
+    file.write_text(file.read_text() + "  purge_topics: true\n")
+    again = _run("restore", "--config", str(file), "--yes")
+    assert 0 == again.returncode, again.stderr
+    assert contents(kafka.bootstrap, topic_name) == contents(kafka.bootstrap, target)
+    assert {} == own_settings(kafka.bootstrap_servers, target)
+
+
+def _killed(command: str, file: Path, sign: signal.Signals, *, when: Callable[[], bool]) -> int:
+    """Start a command, send the signal as soon as something is so, and return the exit code."""
     process = subprocess.Popen(
-        [COMMAND, "backup", "--config", str(backup_file)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [COMMAND, command, "--config", str(file)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
-    seen = threading.Event()
-    for _ in _until(seen, process):
-        if next(backup_file.parent.glob(DATA_PATTERN), None) is not None:
-            seen.set()
+    while not when():
+        assert process.poll() is None, f"the {command} ended before it could be killed"
+        time.sleep(0.001)  # another process's file has no event to wait for
     process.send_signal(sign)
     return process.wait(60)
 
 
-def _until(seen: threading.Event, process: subprocess.Popen[bytes]) -> Iterator[None]:
-    while not seen.is_set():
-        assert process.poll() is None, "the backup ended before it could be killed"
-        yield
-        time.sleep(0.001)  # another process's file has no event to wait for
+def _sizes(kafka: KafkaCluster, topic: str) -> list[int]:
+    """Of the broker's own log files of a topic, once they are there."""
+    return [path.stat().st_size for path in kafka.log_dir().glob(f"{topic}-[0-9]*/*.log")]
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

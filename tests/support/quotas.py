@@ -1,4 +1,8 @@
-"""Slows down what our own clients read, by a quota of the broker, so that a backup surely runs while a test strikes."""
+"""Slows our own clients down by quotas of the broker, so that a backup or a restore surely runs while a test strikes.
+
+Quotas are for all clients of the program's client id; librdkafka's, which the tests use, are not slowed down. The
+broker looks at the mean over ten seconds, so that the first ten seconds' worth goes through at once.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,28 @@ from tasks.broker.connection import ConnectionOptions
 
 @contextmanager
 def fetch_quota(connection: ConnectionOptions, bytes_per_second: int) -> Iterator[None]:
-    """For all clients of the program's client id; librdkafka's, which the tests read with, are not slowed down.
+    """On what is read, while the body runs."""
+    with _quota(connection, "consumer_byte_rate", bytes_per_second):
+        yield
 
-    The broker looks at the mean over ten seconds, so that the first ten seconds' worth comes at once.
-    """
-    _set(connection, bytes_per_second)
+
+@contextmanager
+def produce_quota(connection: ConnectionOptions, bytes_per_second: int) -> Iterator[None]:
+    """On what is written, while the body runs."""
+    with _quota(connection, "producer_byte_rate", bytes_per_second):
+        yield
+
+
+@contextmanager
+def _quota(connection: ConnectionOptions, key: str, bytes_per_second: int) -> Iterator[None]:
+    _set(connection, key, bytes_per_second)
     try:
         yield
     finally:
-        _set(connection, None)
+        _set(connection, key, None)
 
 
-def _set(connection: ConnectionOptions, bytes_per_second: int | None) -> None:
+def _set(connection: ConnectionOptions, key: str, bytes_per_second: int | None) -> None:
     from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest
 
     entry = AlterClientQuotasRequest.EntryData
@@ -31,7 +45,7 @@ def _set(connection: ConnectionOptions, bytes_per_second: int | None) -> None:
         entries=[
             entry(
                 entity=[entry.EntityData(entity_type="client-id", entity_name=connection.client_id)],
-                ops=[entry.OpData(key="consumer_byte_rate", value=rate, remove=bytes_per_second is None)],
+                ops=[entry.OpData(key=key, value=rate, remove=bytes_per_second is None)],
             )
         ],
         validate_only=False,

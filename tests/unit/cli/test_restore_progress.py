@@ -13,6 +13,7 @@ from tasks.repository.restores import RestorePlan, StepDone, TopicCopy
 class Steps(NamedTuple):
     """Which steps a restore recorded."""
 
+    has_targets: bool = False
     is_replayed: bool = False
     verified: StepDone | None = None
     has_groups: bool = False
@@ -60,11 +61,12 @@ def _plan(**deferred: tuple[str, ...]) -> RestorePlan:
     ("steps", "expected"),
     [
         (Steps(), RestoreProgress("planned")),
-        (Steps(is_replayed=True), RestoreProgress("replayed")),
-        (Steps(True, _verified("orders-0: 3 records, not 4")), RestoreProgress("mismatched")),
-        (Steps(True, _verified()), RestoreProgress("verified", ("orders", "clicks"))),
-        (Steps(True, _verified(), has_groups=True), RestoreProgress("deferred", ("orders",))),
-        (Steps(True, _verified(), has_groups=True, is_finalized=True), RestoreProgress("finalized")),
+        (Steps(True), RestoreProgress("begun")),
+        (Steps(True, True), RestoreProgress("replayed")),
+        (Steps(True, True, _verified("orders-0: 3 records, not 4")), RestoreProgress("mismatched")),
+        (Steps(True, True, _verified()), RestoreProgress("verified", ("orders", "clicks"))),
+        (Steps(True, True, _verified(), has_groups=True), RestoreProgress("deferred", ("orders",))),
+        (Steps(True, True, _verified(), has_groups=True, is_finalized=True), RestoreProgress("finalized")),
     ],
     ids=lambda value: value.state if isinstance(value, RestoreProgress) else "",
 )
@@ -73,6 +75,6 @@ def test_a_restore_is_only_as_far_as_it_was_recorded(steps: Steps, expected: Res
 
 
 def test_a_restore_that_died_before_its_topics_had_their_settings_back_waits_with_all_of_them() -> None:
-    steps = Steps(True, _verified(), has_groups=True)
+    steps = Steps(True, True, _verified(), has_groups=True)
 
     assert RestoreProgress("verified", ("orders", "clicks")) == restore_progress(_plan(), **steps._asdict())
