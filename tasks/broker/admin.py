@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.broker.asking import values
 from tasks.broker.client import AskingClient, done
+from tasks.broker.cluster import NEWBORN_MS
+from tasks.broker.retry import Patience
 from tasks.broker.topics import (
     ConfigEntry,
     NewTopicSpec,
@@ -28,6 +30,8 @@ from tasks.model.errors import BrokerError, KafkaBackupError, TopicGoneError
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import DescribeClusterResult  # type: ignore[attr-defined]
+
+V = TypeVar("V")
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -64,18 +68,19 @@ class Admin(AskingClient):
 
     def describe_topics(self, names: Sequence[str] | None = None) -> list[TopicDescription]:
         """These topics, or all with internal ones, by name. Names that do not exist are absent from the answer."""
+        if names is not None:
+            return list(self._describe(names).values())
+        return list(self._once_known(self._topic_names(), self._describe).values())
+
+    def _describe(self, names: Sequence[str]) -> dict[str, TopicDescription]:
         from confluent_kafka import TopicCollection
 
         def request(some: list[str]) -> Mapping[str, Future[Any]]:
             return self.sdk.describe_topics(TopicCollection(some), request_timeout=self.timeout_s)
 
-        found: list[TopicDescription] = []
-        for some in _portions(self._topic_names() if names is None else names):
-            answers = self.ask_each(
-                some, request, lambda name, topic: topic_description(topic), _topic("describe", "Describe")
-            )
-            found += values({name: one for name, one in answers.items() if not is_unknown_topic(one)}).values()
-        return found
+        return self._of_known(
+            names, request, lambda name, topic: topic_description(topic), _topic("describe", "Describe")
+        )
 
     def _topic_names(self) -> list[str]:
         return self.ask(
@@ -85,24 +90,45 @@ class Admin(AskingClient):
 
     def topic_configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
         """Every setting in force for each topic, the brokers' own included. `TopicGoneError`: one does not exist."""
+        found = self.known_topic_configs(names)
+        for name in (name for name in names if name not in found):
+            raise TopicGoneError(f"Topic {name} does not exist (any more).")
+        return found
 
+    def known_topic_configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
+        """The same, where names that do not exist are absent from the answer."""
+        return self._once_known(names, self._configs)
+
+    def _configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
         def request(some: list[str]) -> Mapping[str, Future[Any]]:
             resources = [client_resource(name) for name in some]
             futures = self.sdk.describe_configs(resources, request_timeout=self.timeout_s)
             return {resource.name: future for resource, future in futures.items()}
 
-        found: dict[str, tuple[ConfigEntry, ...]] = {}
+        needed = _topic("read the settings of", "DescribeConfigs")
+        return self._of_known(names, request, lambda name, entries: config_entries(entries), needed)
+
+    def _of_known(
+        self,
+        names: Sequence[str],
+        request: Callable[[list[str]], Mapping[str, Future[Any]]],
+        read: Callable[[str, Any], V],
+        attempt: Callable[[str], Attempt],
+    ) -> dict[str, V]:
+        """What the brokers that are asked say of the topics they know, in the order of names."""
+        found: dict[str, V] = {}
         for some in _portions(names):
-            answers = self.ask_each(
-                some,
-                request,
-                lambda name, entries: config_entries(entries),
-                _topic("read the settings of", "DescribeConfigs"),
-            )
-            for name in (name for name, answer in answers.items() if is_unknown_topic(answer)):
-                raise TopicGoneError(f"Topic {name} does not exist (any more).")
-            found |= values(answers)
+            answers = self.ask_each(some, request, read, attempt)
+            found |= values({name: one for name, one in answers.items() if not is_unknown_topic(one)})
         return found
+
+    def _once_known(self, names: Sequence[str], ask: Callable[[Sequence[str]], dict[str, V]]) -> dict[str, V]:
+        """The answers for names that somebody has just seen: brokers learn of a topic one after the other."""
+        found = ask(names)
+        newborn = Patience(NEWBORN_MS, self._stop)
+        while (unknown := [name for name in names if name not in found]) and newborn.wait():
+            found |= ask(unknown)
+        return dict(sorted(found.items()))
 
     def create_topics(
         self, specs: Sequence[NewTopicSpec], *, validate_only: bool = False

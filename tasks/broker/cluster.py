@@ -16,7 +16,7 @@ from tasks.model.partition import Incarnation, Partition
 T = TypeVar("T")
 
 _LEADER_NOT_AVAILABLE = 5
-_NEWBORN_MS = 2_000
+NEWBORN_MS = 2_000
 """A topic that was just created may be unknown to some brokers for so long."""
 
 
@@ -69,7 +69,7 @@ class Cluster:
         `AccessError`, `BrokerUnavailableError` after the deadline. A partition without a leader is no failure.
         """
         patience = Patience(self.options.retry_deadline_ms, self.stop)
-        newborn = Patience(_NEWBORN_MS, self.stop)
+        newborn = Patience(NEWBORN_MS, self.stop)
         while True:
             asked = {partition.incarnation for partition in partitions if partition not in self._leaders}
             if not asked:

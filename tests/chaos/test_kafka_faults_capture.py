@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from tasks.broker.admin import Admin
-from tasks.broker.topics import NewTopicSpec
+from tasks.broker.topics import NewTopicSpec, TopicDescription
 from tasks.engine.backup.outcome import TOPIC_GONE
 from tasks.engine.backup.range_reader import TRIMMED
 from tasks.engine.options import BackupOptions
@@ -155,6 +155,33 @@ def test_a_topic_that_goes_under_a_running_capture_is_named_and_its_rows_are_not
     target = f"{topic_name}-restored"
     assert [] == backups.restore({topic_name: target}).mismatches
     assert point.totals.records == len(contents(kafka.bootstrap, target))
+
+
+def test_a_topic_that_is_deleted_while_the_backup_is_planned_is_named_and_the_others_are_kept(
+    kafka: KafkaCluster, topic_name: str, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stays, goes = f"{topic_name}-stays", f"{topic_name}-goes"
+    for topic in (stays, goes):
+        producing.create_topic(kafka.bootstrap, topic)
+        producing.produce(kafka.bootstrap, topic, [OutRecord(b"key", b"value")] * 10)
+    describe = Admin.describe_topics
+
+    def then_delete(asking: Admin, names: Sequence[str] | None = None) -> list[TopicDescription]:
+        found = describe(asking, names)
+        if names is None:
+            admin.delete_topics([goes])
+        return found
+
+    monkeypatch.setattr(Admin, "describe_topics", then_delete)
+    backups = Backups(bootstrap_servers=kafka.bootstrap_servers)
+    point = backups.back_up([stays, goes])
+
+    assert ("partial", 10) == (point.status, point.totals.records)
+    [failure] = point.failures
+    assert goes == failure.topic
+    assert f"Topic {goes} (" in failure.reason
+    assert ") was deleted, or deleted and created again." in failure.reason
+    assert () == backups.findings(point)
 
 
 def test_one_failing_partition_makes_the_point_partial_and_keeps_its_earlier_row(

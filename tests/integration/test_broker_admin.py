@@ -96,6 +96,13 @@ def test_topics_are_described_with_ids_and_leaders_and_unknown_ones_are_absent(a
         admin.topic_configs([topic_name, "no-such-topic"])
 
 
+def test_settings_of_a_topic_that_a_broker_does_not_know_yet_are_waited_for(admin: Admin, topic_name: str) -> None:
+    birth = threading.Timer(0.5, lambda: admin.create_topics([_spec(topic_name, segment_ms="4000")]))
+    birth.start()
+    assert "4000" == _own_settings(admin, topic_name)["segment.ms"]
+    birth.join()
+
+
 def test_a_topic_created_again_has_another_id(admin: Admin, topic_name: str) -> None:
     admin.create_topics([_spec(topic_name)])
     (before,) = admin.describe_topics([topic_name])
