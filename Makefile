@@ -27,7 +27,7 @@ test: servers
 	$(PYTEST) tests --ignore=tests/bench -m 'not soak'
 
 test-fast: install
-	$(PYTEST) $(FAST) -m 'not soak and not kafka and not minio'
+	$(PYTEST) $(FAST) -n 2 --dist loadfile -m 'not soak and not kafka and not minio'
 
 soak: servers
 	$(PYTEST) tests --ignore=tests/bench
