@@ -44,7 +44,7 @@ def test_a_backup_is_restored_where_prefect_cannot_be_imported(
     "module", ["tasks.engine.validation.point", "tasks.engine.backup.commit", "tasks.engine.restore.offset_map"]
 )
 def test_reading_and_validating_a_backup_imports_no_client(module: str) -> None:
-    code = f"import sys, tasks.engine.{module}; print([name for name in {DATA_SDKS.split()} if name in sys.modules])"
+    code = f"import sys, {module}; print([name for name in {DATA_SDKS.split()} if name in sys.modules])"
 
     assert "[]\n" == _run(code).stdout
 
