@@ -38,6 +38,7 @@ class Fetched:
 
     Without records it means "wait": the log has nothing there yet, or the broker throttles (`throttle_time_ms`).
     `diverging` (epoch, end offset): the log the position was read from is not the leader's beyond that offset.
+    `preferred_replica`: a broker that the leader points to instead of sending records, or −1.
     """
 
     partition: Partition
@@ -49,6 +50,7 @@ class Fetched:
     log_start_offset: int = -1
     throttle_time_ms: int = 0
     diverging: tuple[int, int] | None = None
+    preferred_replica: int = -1
 
 
 class _Question(NamedTuple):
@@ -176,6 +178,7 @@ class Fetcher:
             log_start_offset=part.log_start_offset,
             throttle_time_ms=answer.throttle_time_ms,
             diverging=part.diverging,
+            preferred_replica=part.preferred_replica,
         )
 
     def _adapt(self, question: _Question, records: bytes, is_more_there: bool) -> None:

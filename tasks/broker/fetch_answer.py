@@ -29,7 +29,8 @@ _DIVERGING_TAG = 0
 
 
 class FetchedPartition(NamedTuple):
-    """What the leader says of one partition. `aborted` are (producer id, first offset); `diverging` is (epoch, end)."""
+    """What the leader says of one partition. `aborted` are (producer id, first offset); `diverging` is (epoch, end);
+    `preferred_replica` is the broker that it would rather have asked, −1 when it answers itself."""
 
     partition: int
     error_code: int
@@ -39,6 +40,7 @@ class FetchedPartition(NamedTuple):
     aborted: tuple[tuple[int, int], ...]
     records: bytes
     diverging: tuple[int, int] | None
+    preferred_replica: int
 
 
 class FetchAnswer(NamedTuple):
@@ -80,7 +82,7 @@ def _partition(cursor: _Cursor) -> FetchedPartition:
         producer_id, first_offset = cursor.take(_ABORTED)
         cursor.tags()
         aborted.append((producer_id, first_offset))
-    cursor.skip(_I32.size)
+    (preferred_replica,) = cursor.take(_I32)
     records = cursor.blob()
     diverging = cursor.tags().get(_DIVERGING_TAG)
     return FetchedPartition(
@@ -92,6 +94,7 @@ def _partition(cursor: _Cursor) -> FetchedPartition:
         tuple(aborted),
         records,
         _diverging(diverging) if diverging is not None else None,
+        preferred_replica,
     )
 
 

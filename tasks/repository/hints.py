@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zstandard
 
-from tasks.model.errors import DamagedError, ObjectNotFoundError, StoreError, UnsupportedError
+from tasks.model.errors import DamagedError, KafkaBackupError, ObjectNotFoundError, UnsupportedError
 from tasks.repository.document import FORMAT_MAJOR, Document, seal, sha256_hex, unseal
 from tasks.repository.names import checkpoint_key, head_key
 from tasks.repository.set_state import SetState
@@ -45,7 +45,7 @@ def write_head(store: ObjectStore, set_name: str, state: SetState) -> None:
         return
     try:
         store.put(head_key(set_name), [seal(Head(seq=state.seq, entry_sha256=state.tip).to_json())])
-    except StoreError:
+    except KafkaBackupError:
         return
 
 
@@ -67,7 +67,7 @@ def write_checkpoint(store: ObjectStore, set_name: str, state: SetState) -> None
     data = zstandard.ZstdCompressor(level=6, write_checksum=True).compress(seal(Checkpoint(state=state).to_json()))
     try:
         store.put_if_absent(checkpoint_key(set_name, state.seq), [data], sha256=sha256_hex(data))
-    except StoreError:
+    except KafkaBackupError:
         return
 
 

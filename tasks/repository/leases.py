@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from tasks.model.errors import (
     DamagedError,
     InterruptedRunError,
+    KafkaBackupError,
     LockedError,
     ObjectChangedError,
     ObjectNotFoundError,
-    StoreError,
 )
 from tasks.repository.document import FORMAT_MAJOR, Document, seal, unseal
 from tasks.repository.names import new_id
@@ -49,14 +49,25 @@ class Lease:
     def renew(self, *, run: str | None = None, is_released: bool = False) -> None:
         """Write the next beat. Raises `LockedError` when another owner has taken the lease."""
         with self._lock:
-            record = self.record.model_copy(
-                update={"beat": self.record.beat + 1, "run": run or self.record.run, "is_released": is_released}
-            )
             try:
-                info = self.store.compare_and_swap(self.key, [seal(record.to_json())], expected=self.version)
+                self._swap(run, is_released)
             except ObjectChangedError:
-                raise LockedError(f"The lease {self.key} was taken over by another writer.") from None
-            self.record, self.version = record, info.version
+                self._adopt()
+                self._swap(run, is_released)
+
+    def _swap(self, run: str | None, is_released: bool) -> None:
+        record = self.record.model_copy(
+            update={"beat": self.record.beat + 1, "run": run or self.record.run, "is_released": is_released}
+        )
+        info = self.store.compare_and_swap(self.key, [seal(record.to_json())], expected=self.version)
+        self.record, self.version = record, info.version
+
+    def _adopt(self) -> None:
+        """Go on from what is stored, if it is this owner's: a beat that was never heard of may have been written."""
+        current, version = _read(self.store, self.key)
+        if current is None or version is None or current.owner != self.record.owner:
+            raise LockedError(f"The lease {self.key} was taken over by another writer.") from None
+        self.record, self.version = current, version
 
 
 def acquire(
@@ -134,8 +145,8 @@ def _watch(store: ObjectStore, key: str, first: LeaseRecord, done: threading.Eve
     while not done.wait(first.ttl_ms / 10_000):
         try:
             current, _ = _read(store, key)
-        except StoreError:
-            continue  # the work itself will say so if the store stays away
+        except KafkaBackupError:
+            continue  # the work itself will say so if the store, or the permission to read it, stays away
         if current is not None and current != seen:
             seen, since = current, time.monotonic()
         is_held = current is not None and (current.owner, current.run) == (first.owner, first.run)
@@ -152,14 +163,14 @@ def _keep(lease: Lease, done: threading.Event, stop: threading.Event, lost: thre
             lost.set()
             stop.set()
             return
-        except StoreError:
-            continue  # the store may come back before the time-to-live ends; if not, the next owner's takeover tells
+        except KafkaBackupError:
+            continue  # it may pass before the time-to-live ends; if not, the next owner's takeover tells
 
 
 def _release(lease: Lease) -> None:
     try:
         lease.renew(is_released=True)
-    except (LockedError, StoreError):
+    except KafkaBackupError:
         return  # an unreleased lease only makes the next owner wait
 
 

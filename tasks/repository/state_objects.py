@@ -30,6 +30,11 @@ class TopicState(Document):
     replication_factor: int
     settings: tuple[Setting, ...] = ()
 
+    @property
+    def is_compacted(self) -> bool:
+        """Whether a cleaner may have dropped records anywhere in it, be it by the broker's default."""
+        return any(entry.name == "cleanup.policy" and "compact" in (entry.value or "") for entry in self.settings)
+
     def topic_settings(self) -> dict[str, str]:
         """What was set on the topic itself, without the broker's defaults."""
         return {entry.name: entry.value for entry in self.settings if entry.source == 1 and entry.value is not None}

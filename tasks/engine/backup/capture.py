@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import cache, partial
 
 from tasks.batches.aborted import AbortTracker
 from tasks.batches.header import BatchHeader, check_crc
@@ -22,6 +23,7 @@ from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
 from tasks.repository.plans import Plan, PlannedPartition
 from tasks.repository.repository import Repository
+from tasks.repository.state_objects import TopicsState, read_state
 
 BIG_PARTITION_BYTES = 32 << 20
 """A partition of at least this size begins an object of its own; smaller ones share objects."""
@@ -46,14 +48,28 @@ def capture_bin(
     failures: list[CaptureFailure] = []
     with Cluster(connection, stop=stop) as cluster:
         for index in plan.bins[bin_number]:
-            capture = _PartitionCapture(plan.partitions[index], sink, repository.now_ms, progress)
+            planned = plan.partitions[index]
+            reader = RangeReader(
+                cluster,
+                Fetcher(cluster, max_bytes=plan.fetch_bytes, stop=stop),
+                planned,
+                is_compacted=cache(partial(_is_compacted, repository, plan, planned.source)),
+                stop=stop,
+            )
+            capture = _PartitionCapture(planned, sink, repository.now_ms, progress)
             try:
-                capture.run(cluster, Fetcher(cluster, max_bytes=plan.fetch_bytes, stop=stop), stop)
+                capture.run(reader, stop)
             except (BrokerError, AccessError) as error:
                 failures.append(_failure(capture.planned.source, error))
             ranges.append(capture.finish())
     sink.flush()
     return CapturedBin(writer=sink.writer_id, fragments=sink.fragments, ranges=tuple(ranges), failures=tuple(failures))
+
+
+def _is_compacted(repository: Repository, plan: Plan, source: Partition) -> bool:
+    """By the topic's settings when the run was planned."""
+    topics = read_state(repository.store, plan.topics, TopicsState).topics
+    return any(topic.is_compacted for topic in topics if topic.topic_id == source.topic_id)
 
 
 def _failure(source: Partition, error: KafkaBackupError) -> CaptureFailure:
@@ -80,9 +96,9 @@ class _PartitionCapture:
             sink.flush()
         self._begin(planned.start)
 
-    def run(self, cluster: Cluster, fetcher: Fetcher, stop: threading.Event) -> None:
+    def run(self, reader: RangeReader, stop: threading.Event) -> None:
         """Read the range to its end. Raises what the reader raises; what was read before stays captured."""
-        for event in RangeReader(cluster, fetcher, self.planned, stop=stop):
+        for event in reader:
             if stop.is_set():
                 raise InterruptedRunError("Stopped; there is no new restore point.")
             match event:
@@ -148,7 +164,7 @@ class _PartitionCapture:
             restorable = self._restorable(records, at, header)
             closed = self._segment.add(view, at, header, restorable=restorable, ends_answer=at == last)
             done += header.batch_length + 12
-            if closed and self._sink.is_full(self._segment.records):
+            if closed and self._segment.next < self.planned.end and self._sink.is_full(self._segment.records):
                 before, done = self._report(before, done), 0
                 self._renew_object()
                 before = 0

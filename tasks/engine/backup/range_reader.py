@@ -19,8 +19,9 @@ from tasks.model.ranges import Gap
 from tasks.repository.plans import PlannedPartition
 
 EMPTY_ANSWERS = 5
-"""So many empty answers in a row, without throttle or error and with everything up to the end stable, say that a
-cleaner dropped the log's last batches."""
+"""So many empty answers in a row, without throttle or error and with everything up to the end stable, say of a
+compacted topic that a cleaner dropped the log's last batches. Of any other they say nothing: while tiered storage is
+slow or its quota is used up a leader answers just so (KIP-405), and compacted topics cannot be tiered."""
 
 TRIMMED = "log start moved"
 """Reason of a gap that the broker's retention, or a DeleteRecords, tore into a range that was being read."""
@@ -75,6 +76,7 @@ class RangeReader:
         fetcher: Fetcher,
         planned: PlannedPartition,
         *,
+        is_compacted: Callable[[], bool],
         stop: threading.Event,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -85,6 +87,7 @@ class RangeReader:
         self._end = self._planned_end = planned.end
         self._epoch: int | None = None
         self._has_read = False
+        self._is_compacted = is_compacted
         self._stop = stop
         self._clock = clock
         self._empty = 0
@@ -131,24 +134,27 @@ class RangeReader:
         """An empty answer means wait, unless it is repeated where nothing is left to wait for."""
         if fetched.throttle_time_ms:
             self._empty = 0
-        elif fetched.last_stable_offset >= self._end:
+        elif fetched.last_stable_offset < self._end:
+            self._wait_for(fetched.last_stable_offset)
+        else:
             self._empty += 1
-            if self._empty >= EMPTY_ANSWERS:
+            if fetched.preferred_replica >= 0 or (self._empty >= EMPTY_ANSWERS and not self._is_compacted()):
+                self._wait(f"the leader sends no records from offset {self._position} on, where its log has some")
+            elif self._empty >= EMPTY_ANSWERS:
                 yield EmptyTail(self._position)
                 self._position = self._end
-        else:
-            self._wait_for(fetched.last_stable_offset)
         self._send()
 
     def _wait_for(self, last_stable_offset: int) -> None:
+        self._wait(f"the leader serves up to offset {last_stable_offset}, the plan ends at {self._end}")
+
+    def _wait(self, why: str) -> None:
+        """Until something comes, at most until the cluster's deadline has passed since this began."""
         now = self._clock()
         if self._deadline is None:
             self._deadline = now + self._cluster.options.retry_deadline_ms / 1000
         if now > self._deadline:
-            raise BrokerUnavailableError(
-                f"{self._source}: the leader serves up to offset {last_stable_offset}, the plan ends at {self._end}; "
-                "it did not get there in time."
-            )
+            raise BrokerUnavailableError(f"{self._source}: {why}; that did not change in time.")
 
     def _out_of_range(self) -> Iterator[Event]:
         """By itself the error says nothing: ask where the log begins and ends now."""

@@ -66,8 +66,8 @@ def test_every_field_is_read_past_the_tags_between_them(version: int, size: int)
         correlation_id, answer = decode_fetch_answer(view, version)
     data[:] = bytes(len(data))  # what was read outlives the buffer
 
-    plain = FetchedPartition(0, 1, -1, -1, -1, (), b"", None)
-    full = FetchedPartition(3, 0, 1 << 40, 9, 1, ((4, 2), (1 << 50, 7)), records[:size], (6, 7))
+    plain = FetchedPartition(0, 1, -1, -1, -1, (), b"", None, -1)
+    full = FetchedPartition(3, 0, 1 << 40, 9, 1, ((4, 2), (1 << 50, 7)), records[:size], (6, 7), 2)
     assert (99, FetchAnswer(5, 8, [plain, full, plain])) == (correlation_id, answer)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tasks.model.errors import InterruptedRunError, LockedError
+from tasks.model.errors import AccessError, InterruptedRunError, LockedError, OutcomeUnknownError
 from tasks.repository.document import seal
 from tasks.repository.leases import Lease, LeaseRecord, acquire, kept, watched
 from tasks.store.memory import MemoryStore
+from tasks.store.protocol import Body, ObjectInfo
 from tests.support.faults import FaultyStore
 
 KEY = "leases/orders.json"
@@ -141,6 +142,52 @@ def test_a_lost_lease_stops_the_work_and_says_so() -> None:
 
     with pytest.raises(LockedError, match="taken over"):
         work()
+
+
+class Denying(MemoryStore):
+    """A store whose first so many swaps of `denied` are refused for want of a permission, as while a role's
+    credentials are renewed."""
+
+    denied = 0
+
+    def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
+        if self.denied:
+            self.denied -= 1
+            raise AccessError("the credentials have expired")
+        return super().compare_and_swap(key, body, expected=expected)
+
+
+def test_a_renewal_that_is_denied_is_tried_again_and_the_lease_is_kept() -> None:
+    store = Denying()
+    renewed, stop = threading.Event(), threading.Event()
+    faulty = FaultyStore(store, on_write=lambda number, operation, key: renewed.set())
+    lease = acquire(faulty, KEY, ttl_ms=500)
+    renewed.clear()
+    store.denied = 1
+    with kept(lease, stop):
+        assert renewed.wait(10)
+        assert 0 == store.denied
+    assert not stop.is_set()
+    assert lease.record.is_released
+
+
+def test_a_release_that_is_denied_is_no_failure_of_the_work() -> None:
+    store = Denying()
+    lease = acquire(store, KEY)
+    with kept(lease, threading.Event()):
+        store.denied = 1
+    assert not lease.record.is_released
+
+
+def test_a_beat_that_was_written_and_not_heard_of_is_the_owners_own() -> None:
+    store = MemoryStore()
+    faulty = FaultyStore(store)
+    lease = acquire(faulty, KEY)
+    faulty.lose_response("compare_and_swap")
+    with pytest.raises(OutcomeUnknownError):
+        lease.renew()
+    lease.renew(run="next")
+    assert ("next", 2) == (lease.record.run, lease.record.beat)
 
 
 def test_an_error_of_the_work_is_not_hidden_by_the_release() -> None:
