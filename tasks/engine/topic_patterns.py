@@ -29,13 +29,17 @@ def select_topics(
     chosen = [
         name
         for name, is_internal in sorted(available.items())
-        if _matches_any(name, selection.include or ("*",))
-        and not _matches_any(name, selection.exclude)
+        if is_selected(name, selection)
         and (not is_internal or name in selection.include or _is_wanted(name, include_internal, internal_topics))
     ]
     if not chosen:
         raise ConfigError("The topic selection matches no topic.")
     return chosen
+
+
+def is_selected(name: str, selection: TopicSelection) -> bool:
+    """Whether an ordinary topic of that name is selected."""
+    return _matches_any(name, selection.include or ("*",)) and not _matches_any(name, selection.exclude)
 
 
 def is_literal(pattern: str) -> bool:

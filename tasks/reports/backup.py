@@ -50,7 +50,7 @@ def backup_headline(taken: TakenPoint) -> str:
     notes = len([*point.gaps, *point.failures, *taken.groups.failures])
     lacking = f", {notes:,} gaps and failures" if notes else ""
     held = f"{totals.partitions:,} partitions, {totals.records:,} records"
-    return f"{point.set}@{point.seq} {_standing(taken)}: {held}{lacking}"
+    return f"{point.set}@{point.seq} {_STATUS[point.status]}: {held}{lacking}"
 
 
 def backup_summary(taken: TakenPoint, seconds: float, recipe: str) -> str:
@@ -59,7 +59,7 @@ def backup_summary(taken: TakenPoint, seconds: float, recipe: str) -> str:
     notes = [*point_notes(point), *taken.groups.failures, *(f"not covered: {one}" for one in taken.groups.not_covered)]
     return "\n".join(
         (
-            f"## {point.set}@{point.seq} {_standing(taken)}",
+            f"## {point.set}@{point.seq} {_STATUS[point.status]}",
             "",
             "| | |",
             "| --- | --- |",
@@ -77,13 +77,6 @@ def backup_summary(taken: TakenPoint, seconds: float, recipe: str) -> str:
             recipe,
         )
     )
-
-
-def _standing(taken: TakenPoint) -> str:
-    """A point's status is about records: one may have them all and lack positions."""
-    if taken.point.status == "complete" and taken.groups.failures:
-        return "lacks group positions"
-    return _STATUS[taken.point.status]
 
 
 def _notes(point: PointEntry, held: Mapping[Partition, HeldRange]) -> dict[Partition, list[str]]:

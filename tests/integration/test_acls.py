@@ -49,12 +49,12 @@ class Case:
 
     def back_up(self, acls: Sequence[Acl], *, code: int = 0, topics: Sequence[str] = (), **options: object) -> Ran:
         """`kafka-backup backup` as a new user who is allowed exactly this."""
-        self.command.write_backup(self._connection(acls), list(topics) or [self.topic], **options)
+        self.command.write_backup(self.connection(acls), list(topics) or [self.topic], **options)
         return self.command.back_up(code=code)
 
     def restore(self, acls: Sequence[Acl], *, code: int = 0) -> Ran:
         """`kafka-backup restore` as a new user who is allowed exactly this."""
-        self.command.write_restore(self._connection(acls), {self.topic: self.target}, **self.options)
+        self.command.write_restore(self.connection(acls), {self.topic: self.target}, **self.options)
         return self.command.restore(code=code)
 
     def points(self) -> int:
@@ -64,7 +64,7 @@ class Case:
         sets = json.loads(self.command.run("list", "--config", "backup.yaml", "--json").stdout)["sets"]
         return len(sets["set"]["points"]) if "set" in sets else 0
 
-    def _connection(self, acls: Sequence[Acl]) -> ConnectionOptions:
+    def connection(self, acls: Sequence[Acl]) -> ConnectionOptions:
         name = f"user-{uuid.uuid4().hex[:8]}"
         self.secured.add_user(name)
         self.secured.allow(name, acls)
@@ -112,6 +112,26 @@ def test_a_topic_that_is_seen_and_may_not_be_read_is_named_and_the_others_are_ke
     assert 1 == case.points()
     restored = case.restore(_restore_acls(case.target))
     assert "verified" in restored.stdout
+
+
+def test_a_topic_that_may_not_be_seen_any_more_is_named_and_the_point_keeps_what_it_had_of_it(case: Case) -> None:
+    other = f"{case.topic}-other"
+    create_topic(case.secured.cluster.bootstrap, other)
+    produce(case.secured.cluster.bootstrap, other, [OutRecord(b"key", b"value")])
+    pattern = [f"{case.topic}*"]
+    case.back_up([*_backup_acls(case.topic), *_backup_acls(other)], topics=pattern)
+
+    told = case.back_up(_backup_acls(case.topic), code=12, topics=pattern)
+
+    assert f"failure: {other}-0: Not allowed to back up {other}" in told.stdout
+    assert "partial" in told.stdout
+    assert 2 == case.points()
+    assert f"Topic {other}" in case.command.run("backup", "--config", "backup.yaml", "--dry-run", code=12).stdout
+    mapping = {case.topic: case.target, other: f"{other}-restored"}
+    everything = case.connection([*_restore_acls(case.target), *_restore_acls(f"{other}-restored")])
+    case.command.write_restore(everything, mapping)
+    case.command.restore()
+    assert 1 == len(read_all(case.secured.cluster.bootstrap, f"{other}-restored"))
 
 
 def test_positions_of_groups_need_two_permissions_more(case: Case) -> None:

@@ -21,6 +21,7 @@ from tasks.repository.plans import Plan
 from tasks.repository.points import read_lines, read_rows
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.set_state import SetState
+from tasks.repository.state_objects import GroupsState, read_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _point(
         newest_point=state.seq + 1,
         run=plan.run,
         point_kind="snapshot",
-        status=status_of(has_failures=bool(stated or plan.groups_failure), has_gaps=bool(gaps)),
+        status=status_of(has_failures=bool(stated) or _lacks_positions(repository, plan), has_gaps=bool(gaps)),
         cluster_id=plan.cluster_id,
         cluster_label=plan.cluster_label,
         planned_ms=plan.planned_ms,
@@ -165,6 +166,13 @@ def _point(
         gaps=gaps,
         trimmed=trimmed,
     )
+
+
+def _lacks_positions(repository: Repository, plan: Plan) -> bool:
+    """Of all groups, or of one: what was asked for and is not in the point makes it partial."""
+    if plan.groups_failure is not None or plan.groups is None:
+        return plan.groups_failure is not None
+    return any(group.failure for group in read_state(repository.store, plan.groups, GroupsState).groups)
 
 
 def _repeated_lines(repository: Repository, earlier: _Earlier, outcomes: Sequence[Outcome]) -> list[IndexLine]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.broker.admin import Admin
@@ -13,17 +13,18 @@ from tasks.broker.log_dirs import partition_bytes
 from tasks.broker.offsets import OffsetAnswers, list_offsets
 from tasks.broker.topics import TopicDescription
 from tasks.engine.backup.group_state import groups_of_topics, read_groups
-from tasks.engine.backup.permissions import require_visible
+from tasks.engine.backup.hidden_topics import kept_of_hidden, live_topics
+from tasks.engine.backup.permissions import denied_topics, require_visible
 from tasks.engine.backup.topic_state import read_topics
 from tasks.engine.bins import bins_to_capture
 from tasks.engine.options import BackupOptions, TopicSelection
-from tasks.engine.topic_patterns import select_topics
+from tasks.engine.topic_patterns import is_selected, select_topics
 from tasks.model.errors import AccessError, ConfigError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
 from tasks.repository.plans import Plan, PlanFailure, PlannedPartition, write_plan
 from tasks.repository.repository import Repository, tool_name
-from tasks.repository.state_objects import GroupsState, TopicsState, write_state
+from tasks.repository.state_objects import GroupsState, TopicsState, TopicState, write_state
 from tasks.repository.stored import StoredRef
 
 
@@ -49,6 +50,8 @@ class _ClusterState:
     groups: GroupsState | None
     groups_failure: str | None
     denied: tuple[str, ...]
+    hidden: Mapping[str, str]
+    """Topics of the newest point that may not be seen any more, and why."""
 
 
 def plan_snapshot(repository: Repository, request: SnapshotRequest, *, stop: threading.Event) -> Plan:
@@ -65,13 +68,14 @@ def draft_snapshot(
 ) -> Plan:
     """The plan of `plan_snapshot`, not stored. A dry run does not store the state objects that it names either."""
     newest = _newest_point(repository, request.set_name)
-    cluster = _cluster_state(request, stop)
+    cluster = _cluster_state(request, stop, live_topics(repository, newest))
     _check_cluster(request.set_name, newest, cluster.cluster_id)
     partitions = [
         Partition(topic.name, topic.topic_id, part.partition) for topic in cluster.topics for part in topic.partitions
     ]
     planned, failures = _plan_partitions(request.connection, partitions, stop)
-    groups_ref, topics_ref = _write_states(repository, request, cluster, newest, is_dry_run=is_dry_run)
+    kept, last_states = kept_of_hidden(repository, newest, cluster.hidden)
+    groups_ref, topics_ref = _write_states(repository, request, cluster, last_states, newest, is_dry_run=is_dry_run)
     options = request.options
     return Plan(
         repository_id=repository.root.repository_id,
@@ -89,11 +93,11 @@ def draft_snapshot(
         fetch_bytes=options.fetch_max_bytes,
         partitions=planned,
         bins=bins_to_capture(planned, request.most_bins),
-        failures=failures,
+        failures=(*failures, *kept),
         topics=topics_ref,
         groups=groups_ref,
         groups_failure=cluster.groups_failure,
-        denied=cluster.denied,
+        denied=(*cluster.denied, *cluster.hidden.values()),
         tool=tool_name(),
     )
 
@@ -151,12 +155,14 @@ def _plan_partitions(
         )
 
 
-def _cluster_state(request: SnapshotRequest, stop: threading.Event) -> _ClusterState:
+def _cluster_state(request: SnapshotRequest, stop: threading.Event, earlier: Collection[str]) -> _ClusterState:
     options = request.options
     with Admin(request.connection, stop=stop) as admin:
         groups, groups_failure, denied = _groups(admin, options)
         described = admin.describe_topics()
-        require_visible(admin, request.topics, {topic.name for topic in described})
+        visible = {topic.name for topic in described}
+        require_visible(admin, request.topics, visible)
+        missing = [name for name in earlier if name not in visible and is_selected(name, request.topics)]
         chosen = set(
             select_topics(
                 {topic.name: topic.is_internal for topic in described},
@@ -173,6 +179,7 @@ def _cluster_state(request: SnapshotRequest, stop: threading.Event) -> _ClusterS
             groups=groups_of_topics(groups, topics) if groups else None,
             groups_failure=groups_failure,
             denied=denied,
+            hidden=denied_topics(admin, missing),
         )
 
 
@@ -193,6 +200,7 @@ def _write_states(
     repository: Repository,
     request: SnapshotRequest,
     cluster: _ClusterState,
+    last_states: Sequence[TopicState],
     newest: PointEntry | None,
     *,
     is_dry_run: bool,
@@ -206,7 +214,12 @@ def _write_states(
         return write_state(repository.store, request.set_name, request.run, state, newest=earlier)
 
     groups = write(cluster.groups, newest.groups if newest else None) if cluster.groups else None
-    return groups, write(cluster.topics_state, newest.topics if newest else None)
+    return groups, write(_with(cluster.topics_state, last_states), newest.topics if newest else None)
+
+
+def _with(state: TopicsState, more: Sequence[TopicState]) -> TopicsState:
+    topics = sorted((*state.topics, *more), key=lambda topic: topic.topic)
+    return state.model_copy(update={"topics": tuple(topics)})
 
 
 def _newest_point(repository: Repository, set_name: str) -> PointEntry | None:

@@ -40,16 +40,13 @@ def test_partitions_that_failed_come_first_with_what_the_point_keeps_of_them() -
     assert (9, 900, 0.5) == (own["records"], own["bytes"], own["seconds"])
 
 
-def test_a_point_without_some_positions_is_not_called_complete() -> None:
+def test_positions_that_the_point_lacks_are_named_before_its_recipe() -> None:
     made = make_backup([plain_log("orders", 0, batches=1)])
     sentence = "group billing is not in this point: it may not be read"
 
-    taken = _taken(made, sentence)
+    summary = backup_summary(_taken(made, sentence), 1.0, "the recipe")
 
-    assert "complete" == made.point.status
     assert backup_headline(_taken(made)).startswith("demo@1 is complete: ")
-    assert backup_headline(taken).startswith("demo@1 lacks group positions: ")
-    summary = backup_summary(taken, 1.0, "the recipe")
-    assert "## demo@1 lacks group positions" in summary
+    assert backup_headline(_taken(made, sentence)).endswith(", 1 gaps and failures")
     assert f"- {sentence}" in summary
     assert summary.endswith("the recipe")

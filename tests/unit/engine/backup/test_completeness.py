@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from tasks.engine.backup.captured import CapturedBin, CaptureFailure
+from tasks.engine.backup.commit import commit_snapshot
 from tasks.engine.backup.completeness import GroupNotes, completeness, denied_reasons, group_notes
 from tasks.model.partition import Partition
 from tasks.repository.state_objects import GroupsState, GroupState, write_state
-from tests.support.made_backup import SET, make_backup, plan_logs
+from tasks.store.memory import MemoryStore
+from tests.support.made_backup import SET, capture_logs, make_backup, make_repository, plan_logs
+from tests.support.made_logs import plain_log
 
 SOURCE = Partition("orders", "AAAAAAAAAAAAAAAAAAAAAA", 0)
 
@@ -28,6 +31,19 @@ def test_group_positions_that_were_asked_for_and_are_missing_are_failures() -> N
     assert GroupNotes(
         ("group lost is not in this point: coordinator not available",), ("carts (share group)",)
     ) == group_notes(made.repository, one_failed)
+
+
+def test_a_point_without_the_positions_of_one_group_is_partial() -> None:
+    repository, logs = make_repository(MemoryStore()), [plain_log("orders", 0, batches=1)]
+    plan = plan_logs(repository, logs)
+    gone = GroupState(group="lost", group_type="classic", state="Empty", failure="coordinator not available")
+    groups = write_state(repository.store, SET, plan.run, GroupsState(groups=(gone,)), newest=None)
+
+    point = commit_snapshot(
+        repository, plan.model_copy(update={"groups": groups}), capture_logs(repository, plan, logs)
+    )
+
+    assert ("partial", ()) == (point.status, point.failures)
 
 
 def test_a_backup_ends_well_only_when_all_that_was_asked_for_is_in_it() -> None:
