@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tasks.repository.entries import PointEntry
     from tasks.repository.plans import Plan
     from tasks.repository.repository import Repository
+    from tasks.store.protocol import ObjectStore
 
 _CODES: Mapping[Completeness, int] = {"complete": OK, "incomplete": INCOMPLETE, "denied": ACCESS}
 
@@ -34,7 +35,6 @@ def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
     from tasks.engine.options import BackupOptions
     from tasks.engine.workers import BINS_PER_WORKER
     from tasks.repository.names import check_set_name, new_run_id
-    from tasks.repository.repository import Repository
 
     loaded = load_backup(config)
     tell_notes(current, loaded.notes)
@@ -52,8 +52,21 @@ def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
         plan = draft_snapshot(_repository_to_look_at(file.storage), request, stop=current.stop, is_dry_run=True)
         _show_plan(current, plan)
         return ACCESS if plan.denied else INCOMPLETE if plan.failures else OK
-    repository = Repository.open_or_create(store_of(file.storage, create=True, stop=current.stop), now_ms)
+    repository = _opened_or_new(current, store_of(file.storage, create=True, stop=current.stop))
     return _snapshot(current, repository, request, config)
+
+
+def _opened_or_new(current: Session, store: ObjectStore) -> Repository:
+    """Says so when it makes one: a disk that is not mounted, or another prefix, looks like a place for a new one."""
+    from tasks.model.errors import NotFoundError
+    from tasks.repository.repository import Repository
+
+    try:
+        return Repository.open(store, now_ms)
+    except NotFoundError:
+        made = Repository.open_or_create(store, now_ms)
+        current.say(f"There was no repository at {store.location}; a new one was made.")
+        return made
 
 
 def _repository_to_look_at(storage: StorageSection) -> Repository:

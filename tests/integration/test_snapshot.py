@@ -162,3 +162,23 @@ def test_a_round_trip_on_kafka_3_9_brings_everything_back(topic_name: str) -> No
         assert contents(old.bootstrap, topic_name) == contents(old.bootstrap, target)
         assert [(42, 42, None)] == [(one.source_offset, one.target_offset, one.failure) for one in result.positions]
         assert {"retention.ms": "86400000"} == own_settings(old.bootstrap_servers, target)
+
+
+def test_a_transaction_that_nobody_ends_makes_the_next_point_partial_and_says_what_it_holds_back(
+    kafka: KafkaCluster, topic_name: str
+) -> None:
+    producing.create_topic(kafka.bootstrap, topic_name)
+    producing.produce(kafka.bootstrap, topic_name, _numbered(10))
+    backups = Backups(bootstrap_servers=kafka.bootstrap_servers)
+    with producing.open_transaction(kafka.bootstrap, topic_name, _numbered(5)):
+        first = backups.back_up([topic_name])
+        producing.produce(kafka.bootstrap, topic_name, _numbered(20))
+        second = backups.back_up([topic_name])
+    third = backups.back_up([topic_name])
+
+    assert ["complete", "partial", "complete"] == [first.status, second.status, third.status]
+    [held] = second.failures
+    assert (10, 35, 10) == (held.first, held.next, second.totals.records)
+    assert "a transaction that was open at the last point" in held.reason
+    assert () == backups.findings(second)
+    assert 30 == third.totals.records

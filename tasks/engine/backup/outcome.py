@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.engine.backup.tiling import Cover, contiguous, tile
@@ -66,6 +66,31 @@ def status_of(*, has_failures: bool, has_gaps: bool) -> Status:
     if has_failures:
         return "partial"
     return "gaps" if has_gaps else "complete"
+
+
+def held_back(planned: Iterable[PlannedPartition], earlier: Mapping[Partition, Row]) -> Iterator[PartitionNote]:
+    """Partitions whose end is where it was at the newest point, since a transaction that was open then is open still.
+
+    Readers of committed data get nothing behind its first record, so a transaction that nobody ends stops all backups
+    of its partitions there.
+    """
+    for part in planned:
+        row = earlier.get(part.source)
+        if row is None or row.last_stable_offset != part.end:
+            continue
+        if _is_held(part.end, row.high_watermark) and _is_held(part.end, part.high_watermark):
+            yield PartitionNote(
+                topic=part.topic,
+                topic_id=part.topic_id,
+                partition=part.partition,
+                reason="a transaction that was open at the last point already holds them back",
+                first=part.end,
+                next=part.high_watermark,
+            )
+
+
+def _is_held(last_stable_offset: int, high_watermark: int | None) -> bool:
+    return high_watermark is not None and last_stable_offset < high_watermark
 
 
 def _finished(planned: PlannedPartition, cover: Cover) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.engine.backup.outcome import TOPIC_GONE, Outcome, decide, notes_of, status_of
+from tasks.engine.backup.outcome import TOPIC_GONE, Outcome, decide, held_back, notes_of, status_of
 from tasks.model.errors import CommitError
 from tasks.model.partition import Partition
 from tasks.repository.lines import IndexLine
@@ -114,3 +114,26 @@ def test_a_failure_weighs_more_than_a_gap() -> None:
     assert "partial" == status_of(has_failures=True, has_gaps=True)
     assert "gaps" == status_of(has_failures=False, has_gaps=True)
     assert "complete" == status_of(has_failures=False, has_gaps=False)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "planned", "is_told"),
+    [
+        ((10, 15), (10, 15), True),
+        ((10, 15), (10, 5_000_000), True),
+        ((10, 15), (12, 5_000_000), False),
+        ((10, 10), (10, 15), False),
+        ((10, 15), (15, 15), False),
+    ],
+    ids=["still-open", "and-more-came", "moved-on", "opened-since", "ended-since"],
+)
+def test_a_transaction_that_outlives_a_point_is_told_with_what_it_holds_back(
+    earlier: tuple[int, int], planned: tuple[int, int], is_told: bool
+) -> None:
+    row = _earlier(last_stable_offset=earlier[0], high_watermark=earlier[1])
+    part = PlannedPartition(**SOURCE._asdict(), start=0, end=planned[0], high_watermark=planned[1])
+
+    told = [(note.topic, note.partition, note.first, note.next) for note in held_back([part], {SOURCE: row})]
+
+    assert told == ([("orders", 0, *planned)] if is_told else [])
+    assert [] == list(held_back([part], {}))
