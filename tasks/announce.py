@@ -151,8 +151,7 @@ def tell_of_restore(
     headline = restore_headline(result)
     if result.mismatches:
         return ended_badly(headline)
-    is_partial = any(position.failure for position in result.positions)
-    return ended_partial(headline, event="kafka-backup.restore.partial") if is_partial else ended_well(headline)
+    return ended_partial(headline, event="kafka-backup.restore.partial") if result.is_partial else ended_well(headline)
 
 
 def _begin(flow_run: str, log_bytes: int, sentence: str) -> None:

@@ -56,6 +56,10 @@ class Admin(AskingClient):
         """How many brokers are alive."""
         return len(self._cluster().nodes)
 
+    def node_ids(self) -> list[int]:
+        """The brokers that are alive."""
+        return [node.id for node in self._cluster().nodes]
+
     def node_addresses(self) -> list[tuple[str, int]]:
         """Host and port of every broker that is alive, as it advertises them."""
         return [(node.host, node.port) for node in self._cluster().nodes]
@@ -181,20 +185,27 @@ class Admin(AskingClient):
         self.await_that(lambda: not self.describe_topics(deleted), f"Deleted topics stay: {', '.join(deleted)}.")
         return answers
 
-    def alter_topic_configs(self, name: str, to_set: Mapping[str, str], to_delete: Collection[str]) -> None:
-        """Set settings on the topic itself and take others away, in one request, all or nothing.
+    def alter_topic_configs(
+        self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
+    ) -> None:
+        """Set settings on the topic itself and take others away, in one request, all or nothing; or only have the
+        brokers check that they could.
 
         Returns when the brokers show the change. `ConfigError`: Kafka refuses a setting; nothing was changed.
         """
 
         def request(some: list[str]) -> Mapping[str, Future[Any]]:
             resource = client_resource(name, to_set, to_delete)
-            futures = self.sdk.incremental_alter_configs([resource], request_timeout=self.timeout_s)
+            futures = self.sdk.incremental_alter_configs(
+                [resource], validate_only=validate_only, request_timeout=self.timeout_s
+            )
             return {one.name: future for one, future in futures.items()}
 
         if not to_set and not to_delete:
             return
         values(self.ask_each([name], request, _nothing, _topic("change the settings of", "AlterConfigs")))
+        if validate_only:
+            return
         self.await_that(
             lambda: is_in_force(self.topic_configs([name])[name], to_set, to_delete),
             f"The settings of topic {name} were changed and do not show it.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.cli.exit_codes import OK
+from tasks.cli.exit_codes import INCOMPLETE, OK
 from tasks.cli.options import tell_notes
 from tasks.cli.session import Session, now_ms
 
@@ -14,7 +14,7 @@ def run_finalize(current: Session, restore: str, config: Path) -> int:
     from tasks.broker.admin import Admin
     from tasks.config.adapters import connection_options, store_of
     from tasks.config.load import load_restore
-    from tasks.engine.restore.finalize import finalize_restore
+    from tasks.engine.restore.finalize import finalize_restore, positions_are_missing
     from tasks.repository.repository import Repository
 
     loaded = load_restore(config)
@@ -28,5 +28,14 @@ def run_finalize(current: Session, restore: str, config: Path) -> int:
         )
     if not changed:
         current.show(f"Nothing of restore {restore} was waiting.")
-    current.give({"restore": restore, "finalized": [topic.target for topic in changed]})
-    return OK
+    lacks_positions = positions_are_missing(repository, restore)
+    if lacks_positions:
+        current.say(f"The positions of groups that restore {restore} was asked for were never written.")
+    current.give(
+        {
+            "restore": restore,
+            "finalized": [topic.target for topic in changed],
+            "lacks_positions": lacks_positions,
+        }
+    )
+    return INCOMPLETE if lacks_positions else OK

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.cli.exit_codes import OK
+from tasks.cli.exit_codes import OK, exit_code_of
 from tasks.cli.session import Session
 from tasks.reports.figures import size_text, table_text
 
 if TYPE_CHECKING:
+    from tasks.model.errors import KafkaBackupError
     from tasks.repository.repository import Repository
     from tasks.repository.restores import RestorePlan, StepDone
     from tasks.repository.set_state import PointSummary
@@ -86,11 +87,19 @@ def _row(name: str, point: PointSummary) -> tuple[object, ...]:
 
 
 def _list_restores(current: Session, repository: Repository) -> int:
+    """All that can be read; one that cannot does not hide the others."""
+    from tasks.model.errors import DamagedError, UnsupportedError
     from tasks.repository.points import format_time
     from tasks.repository.restores import read_restore_plan, restore_ids
 
-    plans = [read_restore_plan(repository.store, restore) for restore in restore_ids(repository.store)]
-    found = [(plan, _progress(repository, plan)) for plan in plans]
+    found: list[tuple[RestorePlan, RestoreProgress]] = []
+    unreadable: dict[str, KafkaBackupError] = {}
+    for restore in restore_ids(repository.store):
+        try:
+            plan = read_restore_plan(repository.store, restore)
+            found.append((plan, _progress(repository, plan)))
+        except (DamagedError, UnsupportedError) as error:
+            unreadable[restore] = error
     rows = [
         (
             plan.restore,
@@ -104,8 +113,11 @@ def _list_restores(current: Session, repository: Repository) -> int:
     ]
     head = ("RESTORE", "TIME", "POINT", "PARTITIONS", "STATE", "TO FINALIZE")
     current.show(table_text(head, rows) if rows else "No restores.")
+    for reason in unreadable.values():
+        current.say(str(reason))
     current.give(
         {
+            "unreadable": {restore: str(error) for restore, error in unreadable.items()},
             "restores": [
                 {
                     "restore": plan.restore,
@@ -115,10 +127,10 @@ def _list_restores(current: Session, repository: Repository) -> int:
                     "to_finalize": list(progress.to_finalize),
                 }
                 for plan, progress in found
-            ]
+            ],
         }
     )
-    return OK
+    return max(map(exit_code_of, unreadable.values()), default=OK)
 
 
 def _progress(repository: Repository, plan: RestorePlan) -> RestoreProgress:

@@ -128,13 +128,13 @@ def _restore(current: Session, repository: Repository, backup_id: str, request: 
 
 
 def code_of(result: RestoreResult) -> int:
-    """A target that is not what was asked for is a failure; positions that could not be written leave it incomplete,
-    or want a permission."""
+    """A target that is not what was asked for is a failure; positions that could not be written, and what the point
+    lacks, leave it incomplete, or want a permission."""
     if result.mismatches:
         return FAILED
     if any(position.is_denied for position in result.positions):
         return ACCESS
-    return INCOMPLETE if any(position.failure for position in result.positions) else OK
+    return INCOMPLETE if result.is_partial else OK
 
 
 def show_result(current: Session, result: RestoreResult, seconds: float, config: Path) -> None:

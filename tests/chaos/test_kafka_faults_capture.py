@@ -153,7 +153,11 @@ def test_a_topic_that_goes_under_a_running_capture_is_named_and_its_rows_are_not
     assert (gap.first, False) == (point.totals.records, backups.row(point, topic_name).is_live)
     assert () == backups.findings(point)
     target = f"{topic_name}-restored"
-    assert [] == backups.restore({topic_name: target}).mismatches
+    restored = backups.restore({topic_name: target})
+    assert ([], True) == (restored.mismatches, restored.is_partial)
+    assert f"offsets {gap.first} to {end - 1} are not in the point: {TOPIC_GONE}." in [
+        finding.message for finding in restored.findings
+    ]
     assert point.totals.records == len(contents(kafka.bootstrap, target))
 
 

@@ -130,7 +130,8 @@ def test_a_topic_that_may_not_be_seen_any_more_is_named_and_the_point_keeps_what
     mapping = {case.topic: case.target, other: f"{other}-restored"}
     everything = case.connection([*_restore_acls(case.target), *_restore_acls(f"{other}-restored")])
     case.command.write_restore(everything, mapping)
-    case.command.restore()
+    restored = case.command.restore(code=3)
+    assert f"warning: {other}-0: the point has only what an earlier run read" in restored.stderr
     assert 1 == len(read_all(case.secured.cluster.bootstrap, f"{other}-restored"))
 
 
@@ -187,8 +188,23 @@ def test_writing_positions_needs_one_permission_per_group(case: Case) -> None:
     looked = case.command.run("validate-restore", "--config", "restore.yaml", code=12)
     assert f"Read on Group {case.group}" in looked.stderr
 
-    written = case.restore([*acls, Acl("GROUP", case.group, "READ")])
+    sees_brokers = Acl("BROKER", CLUSTER, "DESCRIBE_CONFIGS")
+    written = case.restore([*acls, Acl("GROUP", case.group, "READ"), sees_brokers])
     assert ["70", "written"] == written.stdout.split()[-2:]
+
+
+def test_where_nobody_says_what_the_brokers_keep_settings_that_might_delete_wait(case: Case) -> None:
+    case.back_up(_backup_acls(case.topic))
+
+    waiting = case.restore(_restore_acls(case.target))
+    assert f"to finalize: {case.target} keep unlimited retention" in waiting.stdout
+    assert "DescribeConfigs on Cluster kafka-cluster" in waiting.stderr
+
+    case.target = f"{case.topic}-seen"
+    assert (
+        "to finalize"
+        not in case.restore([*_restore_acls(case.target), Acl("BROKER", CLUSTER, "DESCRIBE_CONFIGS")]).text
+    )
 
 
 def test_reading_a_backup_needs_no_cluster(case: Case) -> None:

@@ -196,6 +196,54 @@ def test_purged_topics_lose_what_they_held_and_get_the_backups_records_after_it(
     assert 4 == reading.read_all(kafka.bootstrap, target)[0].offset
 
 
+def test_partitions_that_are_not_restored_must_be_empty_even_when_the_others_are_purged(
+    kafka: KafkaCluster, backups: Backups, topic_name: str
+) -> None:
+    target = f"{topic_name}-target"
+    _source(kafka, topic_name, partitions=2)
+    _source(kafka, target, partitions=3)
+    backups.back_up([topic_name])
+
+    with pytest.raises(RefusedError, match=rf"{target}-2: it is not empty \(10 offsets\), and purge_topics does not"):
+        backups.restore({topic_name: target}, purge_topics=True)
+    assert [10, 10, 10] == [len(reading.read_all(kafka.bootstrap, target, partition)) for partition in range(3)]
+
+
+def test_settings_that_an_existing_topic_cannot_have_are_refused_before_anything_is_changed(
+    kafka: KafkaCluster, backups: Backups, topic_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = f"{topic_name}-target"
+    _source(kafka, topic_name, {"segment.ms": "4000"})
+    producing.create_topic(kafka.bootstrap, target)
+    backups.back_up([topic_name])
+    copied = "tasks.engine.restore.plan.copied_settings"
+    monkeypatch.setattr(copied, lambda settings: {**settings, "segment.bytes": "1"})  # as an older Kafka allowed it
+
+    with pytest.raises(RefusedError, match=rf"{target}: its settings cannot be changed: .*segment.bytes"):
+        backups.restore({topic_name: target}, topic_configs="apply")
+    assert {} == own_settings(kafka.bootstrap_servers, target)
+
+
+def test_kafkas_own_topics_are_no_targets(kafka: KafkaCluster, backups: Backups, topic_name: str) -> None:
+    _source(kafka, topic_name)
+    backups.back_up([topic_name])
+
+    with pytest.raises(RefusedError, match="__consumer_offsets: Kafka lets no client write to this topic of its own"):
+        backups.restore({topic_name: "__consumer_offsets"})
+
+
+def test_a_replication_factor_that_the_cluster_cannot_hold_is_lowered_and_warned_of(
+    kafka: KafkaCluster, backups: Backups, topic_name: str
+) -> None:
+    _source(kafka, topic_name)
+    backups.back_up([topic_name])
+
+    result = backups.restore({topic_name: f"{topic_name}-target"}, default_replication_factor=3)
+
+    told = [finding.message for finding in result.findings if "replication factor" in finding.message]
+    assert ["replication factor 1 instead of 3: 1 brokers are alive."] == told
+
+
 def test_a_compact_only_topic_is_not_purged(kafka: KafkaCluster, backups: Backups, topic_name: str) -> None:
     target = f"{topic_name}-target"
     _source(kafka, topic_name, {"cleanup.policy": "compact"})
@@ -391,6 +439,26 @@ def test_staging_settings_of_a_restore_that_died_never_become_the_topics_own(
     assert {**STAGED_OVER, "segment.bytes": "1048576"} == own_settings(kafka.bootstrap_servers, target)
     assert {"segment.bytes": "1048576"} == own_settings(kafka.bootstrap_servers, created)
     assert contents(kafka.bootstrap, topic_name) == contents(kafka.bootstrap, target)
+
+
+def test_what_somebody_has_set_since_a_restore_died_is_the_topics_own(
+    kafka: KafkaCluster, topic_name: str, admin: Admin
+) -> None:
+    target, is_armed = f"{topic_name}-target", threading.Event()
+    _source(kafka, topic_name)
+    producing.create_topic(kafka.bootstrap, target, configs={"retention.ms": str(HOUR_MS), "segment.ms": "4000"})
+    backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=_dying_at("targets", is_armed))
+    backups.back_up([topic_name])
+    is_armed.set()
+    with pytest.raises(_DiedError):
+        backups.restore({topic_name: target}, topic_configs="ignore")
+    is_armed.clear()
+    later = {"retention.ms": str(30 * DAY_MS), "max.message.bytes": "2000000"}
+    admin.alter_topic_configs(target, to_set=later, to_delete=["segment.ms"])
+
+    backups.restore({topic_name: target}, topic_configs="ignore", finalize="apply")
+
+    assert later == own_settings(kafka.bootstrap_servers, target)
 
 
 def test_finalize_gives_the_settings_of_a_restore_that_died_once_it_had_verified(

@@ -69,6 +69,13 @@ def finalize_restore(repository: Repository, restore: str, admin: Admin) -> list
     return changing
 
 
+def positions_are_missing(repository: Repository, restore: str) -> bool:
+    """Whether the restore was asked to write positions of groups and died before it did."""
+    plan = read_restore_plan(repository.store, restore)
+    is_asked_for = bool(plan.options.get("reset_consumer_offsets"))
+    return is_asked_for and read_part(repository.store, restore, "groups", StepDone) is None
+
+
 def record_finalized(repository: Repository, plan: RestorePlan) -> None:
     """Note in the restore, and in the set's log, that nothing of it is deferred any more."""
     names = [topic.target for topic in plan.topics]

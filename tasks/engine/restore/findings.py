@@ -14,12 +14,13 @@ Level = Literal["error", "warning", "note"]
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One sentence about one subject (a topic, a group, an object). An `error` forbids the restore; one that
-    `is_denied` stands until someone grants a permission."""
+    `is_denied` stands until someone grants a permission. `is_lack`: the point itself lacks something of it."""
 
     level: Level
     subject: str
     message: str
     is_denied: bool = False
+    is_lack: bool = False
 
     def __str__(self) -> str:
         return f"{self.level}: {self.subject}: {self.message}"

@@ -42,6 +42,12 @@ class RestoreResult:
     positions_written: bool
     deferred: Sequence[str]
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether the point lacks something of what was restored, or positions could not be written."""
+        lacks = any(finding.is_lack for finding in self.findings)
+        return lacks or any(position.failure for position in self.positions)
+
 
 def restore(
     repository: Repository,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.broker.admin import Admin
+from tasks.broker.broker_defaults import topic_defaults
 from tasks.broker.connection import ConnectionOptions
 from tasks.broker.topics import ConfigEntry, TopicDescription
 from tasks.engine.bins import balance
@@ -94,7 +95,8 @@ def look_at_target(admin: Admin, targets: Sequence[str]) -> TargetView:
         nodes=admin.node_count(),
         topics={name: described[name] for name in present},
         settings=settings,
-        defaults={
+        defaults=topic_defaults(admin)
+        | {
             entry.name: entry.value
             for entries in [*settings.values(), _sample_settings(admin)]
             for entry in entries

@@ -12,6 +12,8 @@ from tasks.repository.lines import IndexLine
 
 _LONGEST_MS = str((1 << 63) - 1)
 _LEAST_MESSAGE_BYTES = 16 << 20
+_UNKNOWN = "0"
+"""For what a broker keeps nobody may tell us: as if it kept nothing."""
 
 NOT_COPIED: Mapping[str, str] = {
     "leader.replication.throttled.replicas": "it names the source's brokers",
@@ -56,7 +58,8 @@ def deferred_settings(
     now_ms: int,
 ) -> tuple[str, ...]:
     """Which settings wait for `finalize`: none with `apply`; with `defer`, or when records would go, those that
-    delete. `defaults` are the target broker's values, which count where the topic sets none itself.
+    delete. `defaults` are the target broker's values, which count where the topic sets none itself; where these are not
+    known either, anything might go.
 
     Kafka drops a log segment whose newest record is older than `retention.ms`. A segment holds whole batches, so a
     batch is safe when its own maximum timestamp is young enough: the oldest batch of all decides.
@@ -64,8 +67,8 @@ def deferred_settings(
     policy = settings.get("cleanup.policy", defaults.get("cleanup.policy", "delete"))
     if choice == "apply" or "delete" not in policy:
         return ()
-    age_ms = int(settings.get("retention.ms", defaults.get("retention.ms", "604800000")))
-    size_bytes = int(settings.get("retention.bytes", defaults.get("retention.bytes", "-1")))
+    in_force = {**defaults, **settings}
+    age_ms, size_bytes = (int(in_force.get(name, _UNKNOWN)) for name in ("retention.ms", "retention.bytes"))
     if choice is None and not any(_would_go(lines, age_ms, size_bytes, now_ms) for lines in partitions):
         return ()
     compacting = ("cleanup.policy",) if "compact" in policy else ()

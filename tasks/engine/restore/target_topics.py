@@ -12,7 +12,7 @@ from tasks.broker.offsets import list_offsets
 from tasks.broker.produce import init_producer_id
 from tasks.broker.topics import NewTopicSpec
 from tasks.engine.restore.permissions import require_restorable
-from tasks.engine.restore.preflight import creation_settings
+from tasks.engine.restore.target_findings import creation_settings
 from tasks.model.errors import RefusedError
 from tasks.model.partition import Partition
 from tasks.repository.restores import RestorePlan, TargetPartition, Targets, TopicCopy

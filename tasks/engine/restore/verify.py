@@ -17,7 +17,7 @@ from tasks.broker.offsets import list_offsets
 from tasks.broker.retry import Patience
 from tasks.engine.frame_reader import FrameReader
 from tasks.engine.restore.replay import restorable_batches
-from tasks.model.errors import BrokerUnavailableError
+from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, TopicGoneError
 from tasks.model.partition import Partition
 from tasks.repository.lines import IndexLine
 from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets
@@ -43,13 +43,16 @@ def verify_counts(
     *,
     stop: threading.Event,
 ) -> list[Mismatch]:
-    """Every mismatch of the restored partitions: offsets, number of records, and the first and last record itself."""
+    """Every mismatch of the restored partitions: offsets, number of records, and the first and last record itself.
+
+    Raises what keeps it from looking: `BrokerUnavailableError`, `AccessError`. It may be called again.
+    """
     with Cluster(connection, stop=stop) as cluster:
         partitions = [target.target for target in targets.partitions]
         earliest = list_offsets(cluster, partitions, "earliest")
         latest = list_offsets(cluster, partitions, "latest")
         failures = {**earliest.failures, **latest.failures}
-        found = [Mismatch(partition, str(error)) for partition, error in failures.items()]
+        found = [Mismatch(partition, str(error)) for partition, error in failures.items() if _is_lasting(error)]
         fetcher = Fetcher(cluster, stop=stop, max_bytes=_FETCH_BYTES)
         for copy, target in zip(plan.partitions, targets.partitions, strict=True):
             if target.target not in failures:
@@ -59,6 +62,14 @@ def verify_counts(
                     reader, copy, target, lines[copy.source], fetcher, Patience(connection.retry_deadline_ms, stop)
                 )
     return found
+
+
+def _is_lasting(error: KafkaBackupError) -> bool:
+    """That a topic has gone is a mismatch. Other trouble is raised: it says nothing of the records, and a mismatch is
+    for good."""
+    if not isinstance(error, TopicGoneError):
+        raise error
+    return True
 
 
 def _boundaries(copy: PartitionCopy, target: TargetPartition, bounds: tuple[int, int]) -> Iterator[Mismatch]:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from tasks.cli.main import LATER, app
 from tasks.repository.entries import PointEntry
+from tasks.repository.names import restore_key
 from tasks.repository.repository import Repository
 from tasks.store.local import LocalStore
 from tests.support.made_backup import SET, back_up, make_repository
@@ -52,7 +53,15 @@ def test_list_shows_every_point_with_its_figures(made: Made) -> None:
     assert (1, "snapshot", "gaps") == (point["seq"], point["point_kind"], point["status"])
     assert made.point.totals.to_json() == point["totals"]
     assert f"{SET}@1" in made.run("list")
-    assert {"restores": []} == made.document("list", "--restores")
+    assert {"restores": [], "unreadable": {}} == made.document("list", "--restores")
+
+
+def test_a_restore_that_cannot_be_read_is_named_beside_the_others(made: Made) -> None:
+    made.repository.store.put(restore_key("20260101T000000000Z-aaaaaaaa", "plan"), [b"{broken"])
+
+    listed = made.document("list", "--restores", code=20)
+
+    assert ([], ["20260101T000000000Z-aaaaaaaa"]) == (listed["restores"], list(listed["unreadable"]))
 
 
 def test_describe_has_every_partition_setting_gap_and_group(made: Made) -> None:

@@ -27,7 +27,8 @@ def _deferred(
     settings: dict[str, str], *, age_ms: int = 0, choice: str | None = None, defaults: dict[str, str] | None = None
 ) -> tuple[str, ...]:
     partitions = [_partition(NOW_MS - age_ms)]
-    return deferred_settings(settings, defaults or {}, partitions, choice=choice, now_ms=NOW_MS)
+    usual = {"retention.ms": str(7 * DAY_MS), "retention.bytes": "-1"}
+    return deferred_settings(settings, usual | (defaults or {}), partitions, choice=choice, now_ms=NOW_MS)
 
 
 def test_a_staged_topic_neither_expires_nor_refuses_nor_recompresses() -> None:
@@ -52,6 +53,13 @@ def test_the_targets_own_retention_counts_where_the_topic_sets_none() -> None:
     assert not _deferred({}, age_ms=6 * DAY_MS)
     assert _deferred({}, age_ms=2 * DAY_MS, defaults={"retention.ms": str(DAY_MS)})
     assert not _deferred({}, age_ms=9 * DAY_MS, defaults={"retention.ms": "-1"})
+
+
+def test_retention_waits_when_nobody_knows_what_the_target_keeps() -> None:
+    partitions = [_partition(NOW_MS - 1)]
+    for known in ({}, {"retention.ms": "-1"}, {"retention.bytes": "-1"}):
+        assert deferred_settings({}, known, partitions, choice=None, now_ms=NOW_MS)
+    assert not deferred_settings({}, {"retention.ms": "-1", "retention.bytes": "-1"}, partitions, choice=None, now_ms=0)
 
 
 def test_retention_by_size_waits_when_a_partition_is_larger() -> None:
