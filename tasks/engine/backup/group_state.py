@@ -12,6 +12,8 @@ from tasks.broker.translation import Attempt
 from tasks.model.errors import AccessError, KafkaBackupError
 from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState
 
+_POSITIONS_TOPIC = "__consumer_offsets"
+
 COVERED_TYPES = ("classic", "consumer")
 """Kinds of group whose positions are committed offsets; share groups keep theirs elsewhere."""
 
@@ -23,7 +25,7 @@ def read_groups(admin: Admin) -> tuple[GroupsState, tuple[str, ...]]:
     listed: an empty answer must never stand for a failed one.
     """
     require_on_cluster(admin, Attempt("see every group of", admin.location, (SEES_ALL_GROUPS,)))
-    listings = list_groups(admin)
+    listings = _settled_listings(admin)
     covered = [listing for listing in listings if listing.group_type.lower() in COVERED_TYPES]
     answers = committed_offsets(admin, [listing.group_id for listing in covered])
     denied = tuple(str(answer) for answer in answers.values() if isinstance(answer, AccessError))
@@ -34,6 +36,37 @@ def read_groups(admin: Admin) -> tuple[GroupsState, tuple[str, ...]]:
         not_covered=tuple(sorted(f"{one.group_id} ({one.group_type} group)" for one in listings if one not in covered)),
     )
     return state, denied
+
+
+def _settled_listings(admin: Admin) -> list[GroupListing]:
+    """All groups, listed while each had its coordinator: a group whose partition of `__consumer_offsets` has no leader,
+    or gets another one that was asked already, is in no broker's list, and nothing says so.
+
+    Where this user may not describe that topic nobody can tell. Raises `BrokerUnavailableError` after the deadline.
+    """
+    found: list[GroupListing] = []
+
+    def is_settled() -> bool:
+        before = _coordinators(admin)
+        if None in before:
+            return False
+        found[:] = list_groups(admin)
+        return before == _coordinators(admin)
+
+    admin.await_that(
+        is_settled,
+        f"Partitions of {_POSITIONS_TOPIC} have no leader or change it: groups that they keep are in no list.",
+    )
+    return found
+
+
+def _coordinators(admin: Admin) -> list[int | None]:
+    """The leaders of the partitions that keep groups."""
+    try:
+        topics = admin.describe_topics([_POSITIONS_TOPIC])
+    except AccessError:
+        return []
+    return [partition.leader for topic in topics for partition in topic.partitions]
 
 
 def groups_of_topics(state: GroupsState, topics: Sequence[TopicDescription]) -> GroupsState:
