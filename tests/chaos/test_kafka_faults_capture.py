@@ -212,13 +212,34 @@ def test_one_failing_partition_makes_the_point_partial_and_keeps_its_earlier_row
     assert (None, failure.reason) == (good.failure, kept.failure)
     assert 30 == second.totals.records
     target = f"{topic_name}-restored"
-    assert [] == backups.restore({bad: target}).mismatches
+    restored = backups.restore({bad: target})
+    assert ([], True) == (restored.mismatches, restored.is_partial)
+    [lack] = [finding for finding in restored.findings if finding.is_lack]
+    assert f"{bad}-0" == lack.subject
+    assert lack.message.startswith("the point has only what was read of it before: ")
     assert 10 == len(contents(kafka.bootstrap, target))
 
 
-def _flip_a_byte_of_the_last_batch(kafka: KafkaCluster, topic: str) -> None:
+def test_a_partition_whose_only_backup_failed_is_named_by_its_restore(kafka: KafkaCluster, topic_name: str) -> None:
+    producing.create_topic(kafka.bootstrap, topic_name, partitions=2)
+    for partition in range(2):
+        producing.produce(kafka.bootstrap, topic_name, [OutRecord(b"k", b"v" * 50)], partition=partition)
+    _flip_a_byte_of_the_last_batch(kafka, topic_name, partition=1)
+    backups = Backups(bootstrap_servers=kafka.bootstrap_servers)
+    backups.back_up([topic_name])
+
+    restored = backups.restore({topic_name: f"{topic_name}-restored"})
+    alone = backups.restore({topic_name: f"{topic_name}-alone"}, source_partitions=(0,))
+
+    [lack] = [finding for finding in restored.findings if finding.is_lack]
+    assert f"{topic_name}-1" == lack.subject
+    assert "CRC" in lack.message
+    assert (True, False) == (restored.is_partial, alone.is_partial)
+
+
+def _flip_a_byte_of_the_last_batch(kafka: KafkaCluster, topic: str, *, partition: int = 0) -> None:
     """As a bad disk does; the broker serves the bytes as they stand in its file."""
-    log = kafka.log_dir() / f"{topic}-0" / "00000000000000000000.log"
+    log = kafka.log_dir() / f"{topic}-{partition}" / "00000000000000000000.log"
     with open(log, "r+b") as file:
         file.seek(-5, os.SEEK_END)
         byte = file.read(1)[0]

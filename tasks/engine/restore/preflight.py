@@ -37,7 +37,7 @@ def preflight(
     """All findings, errors first. Reads the cluster and the repository, changes neither."""
     findings = [
         *target_findings(plan, source, view, options, admin),
-        *_lacks(source),
+        *_lacks(source, options),
         *_emptiness(plan, view, options, connection),
         *missing_for_groups(source, admin, options),
         *_objects(repository, source),
@@ -81,12 +81,16 @@ def _emptiness(
             )
 
 
-def _lacks(source: RestoreSource) -> Iterator[Finding]:
+def _lacks(source: RestoreSource, options: RestoreOptions) -> Iterator[Finding]:
     """What the point itself lacks of the topics that are restored."""
     for chosen in source.chosen:
+        topic, held = chosen.state, {row.partition for row in chosen.rows}
+        for number in range(topic.partitions) if options.source_partitions is None else ():
+            if number not in held:
+                yield _lack(Partition(topic.topic, topic.topic_id, number), "the point has nothing of it.")
         for row in chosen.rows:
             if row.failure is not None:
-                yield _lack(row.source, f"the point has only what an earlier run read: {row.failure}")
+                yield _lack(row.source, f"the point has only what was read of it before: {row.failure}")
             for gap in (gap for line in source.lines[row.source] for gap in line.gaps):
                 yield _lack(row.source, f"offsets {gap.first} to {gap.next - 1} are not in the point: {gap.reason}.")
 
