@@ -23,8 +23,8 @@ from tasks.backup import (
     commit_backup,
     plan_backup,
 )
-from tasks.endings import run_name, skipped
-from tasks.fan_out import THREADS, fan_out
+from tasks.flow_support.fan_out import THREADS, fan_out
+from tasks.flow_support.states import run_name, skipped
 from tasks.model.errors import LockedError
 
 

@@ -18,8 +18,8 @@ from flows.parameters import (
     shown_as,
 )
 from tasks.announce import tell_of_preview, tell_of_replay, tell_of_restore, tell_of_restore_plan
-from tasks.endings import run_name
-from tasks.fan_out import THREADS, fan_out
+from tasks.flow_support.fan_out import THREADS, fan_out
+from tasks.flow_support.states import run_name
 from tasks.restore import (
     finish_topics,
     looking_at,

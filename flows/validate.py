@@ -9,9 +9,9 @@ from prefect.client.schemas.objects import State
 
 from flows.parameters import PointToRead, RepositoryName, shown_as
 from tasks.announce import tell_of_check, tell_of_objects, tell_of_validation
-from tasks.endings import run_name
-from tasks.engine.validation.point import WORKERS
-from tasks.fan_out import THREADS, fan_out
+from tasks.engine.validate import WORKERS
+from tasks.flow_support.fan_out import THREADS, fan_out
+from tasks.flow_support.states import run_name
 from tasks.validate import (
     check_part,
     conclude_validation,

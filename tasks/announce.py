@@ -8,16 +8,17 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
-from tasks.artifacts import artifact_key, markdown, publish, table
 from tasks.backup import BackupWork, PlannedBackup
-from tasks.endings import ended_badly, ended_partial, ended_well
-from tasks.engine.backup.captured import CapturedBin
-from tasks.engine.backup.completeness import TakenPoint
-from tasks.engine.restore.in_one_process import RestoreResult
-from tasks.engine.restore.steps import FinishedRestore
-from tasks.engine.restore.verify import Mismatch
-from tasks.engine.validation.point import ValidationResult
-from tasks.live_runs import live_run
+from tasks.engine.capture.capture_result import CapturedBin
+from tasks.engine.commit.completeness import TakenPoint
+from tasks.engine.replay.verify import Mismatch
+from tasks.engine.restore import RestoreResult
+from tasks.engine.restore_steps import FinishedRestore
+from tasks.engine.validate import ValidationResult
+from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
+from tasks.flow_support.flow_run_cache import live_run
+from tasks.flow_support.states import ended_badly, ended_partial, ended_well
+from tasks.flow_support.wiring import places
 from tasks.reports.backup import backup_headline, backup_summary, partition_rows
 from tasks.reports.figures import size_text
 from tasks.reports.recipe import restore_recipe
@@ -32,7 +33,6 @@ from tasks.reports.restore import (
 from tasks.reports.validation import checked_rows, validation_headline, validation_summary
 from tasks.restore import PlannedRestore, ReplayedPart, RestoreWork, targets_of
 from tasks.validate import CheckedPart, PlannedValidation, ValidationWork, bins, inspection
-from tasks.wiring import places
 
 
 def tell_of_plan(work: BackupWork, planned: PlannedBackup) -> PlannedBackup:

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from tasks.at_work import AtWork, at_work
-from tasks.endings import under_a_name
-from tasks.engine.backup.capture import capture_bin
-from tasks.engine.backup.captured import CapturedBin
-from tasks.engine.backup.completeness import TakenPoint, taken_point
-from tasks.engine.backup.held_run import commit_or_void, held_run
-from tasks.engine.backup.plan import SnapshotRequest, plan_snapshot
 from tasks.engine.bins import MAX_BINS
+from tasks.engine.capture.capture_ranges import capture_bin
+from tasks.engine.capture.capture_result import CapturedBin
+from tasks.engine.commit.completeness import TakenPoint, taken_point
+from tasks.engine.commit.runs import commit_or_void, held_run
 from tasks.engine.options import BackupOptions, TopicSelection
-from tasks.live_progress import shown
-from tasks.live_runs import at_home, ending
+from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
+from tasks.flow_support.bin_tasks import Part, parts_of
+from tasks.flow_support.flow_run_cache import at_home, ending
+from tasks.flow_support.progress_artifact import shown
+from tasks.flow_support.retries import is_last_try, tried_again
+from tasks.flow_support.states import under_a_name
+from tasks.flow_support.task_context import AtWork, at_work
+from tasks.flow_support.wiring import connection, now_ms, places, repository, repository_reference
 from tasks.model.errors import BrokerUnavailableError
-from tasks.parts import Part, parts_of
 from tasks.repository.names import capture_lease_key, check_set_name, new_run_id
 from tasks.repository.plans import Plan, read_plan
-from tasks.retries import is_last_try, tried_again
-from tasks.wiring import connection, now_ms, places, repository, repository_reference
 
 
 @dataclass(frozen=True, slots=True)

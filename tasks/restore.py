@@ -9,15 +9,13 @@ from dataclasses import dataclass
 
 from prefect.runtime import flow_run
 
-from tasks.at_work import AtWork, at_work
-from tasks.broker.admin import Admin
-from tasks.broker.connection import ConnectionOptions
+from tasks.broker.admin.admin import Admin
+from tasks.broker.raw.connection import ConnectionOptions
 from tasks.engine.bins import MAX_BINS
 from tasks.engine.options import RestoreOptions, TopicSelection
-from tasks.engine.restore.findings import Finding, has_errors
-from tasks.engine.restore.plan import RestoreRequest
-from tasks.engine.restore.replay import replay_bin
-from tasks.engine.restore.steps import (
+from tasks.engine.replay.replay import replay_bin
+from tasks.engine.replay.verify import Mismatch
+from tasks.engine.restore_steps import (
     FinishedRestore,
     StartedRestore,
     begin_restore,
@@ -29,18 +27,20 @@ from tasks.engine.restore.steps import (
     restore_targets,
     started_restore,
 )
-from tasks.engine.restore.verify import Mismatch
-from tasks.live_progress import shown
-from tasks.live_runs import at_home, ending, live_run
+from tasks.engine.target.findings import Finding, has_errors
+from tasks.engine.target.restore_plan import RestoreRequest
+from tasks.flow_support.bin_tasks import Part, parts_of
+from tasks.flow_support.flow_run_cache import at_home, ending, live_run
+from tasks.flow_support.progress_artifact import shown
+from tasks.flow_support.retries import tried_again, tried_once
+from tasks.flow_support.task_context import AtWork, at_work
+from tasks.flow_support.wiring import connection, now_ms, places, repository, repository_reference
 from tasks.model.errors import ConfigError
 from tasks.model.partition import Partition
-from tasks.parts import Part, parts_of
 from tasks.repository.names import new_run_id, restore_lease_key
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 from tasks.repository.restores import RestorePlan, Targets
-from tasks.retries import tried_again, tried_once
-from tasks.wiring import connection, now_ms, places, repository, repository_reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 from prefect.runtime import flow_run
 
-from tasks.endings import under_a_name
 from tasks.engine.bins import MAX_BINS
-from tasks.engine.validation.objects import Checked, Level, check_objects, object_bins
-from tasks.engine.validation.point import (
+from tasks.engine.validate import (
     ChosenPoint,
     Inspection,
     ValidationResult,
@@ -21,13 +19,15 @@ from tasks.engine.validation.point import (
     conclude,
     inspect,
 )
-from tasks.live_progress import shown
-from tasks.live_runs import at_home, ending, live_run
+from tasks.engine.validation.objects import Checked, Level, check_objects, object_bins
+from tasks.flow_support.bin_tasks import Part, parts_of
+from tasks.flow_support.flow_run_cache import at_home, ending, live_run
+from tasks.flow_support.progress_artifact import shown
+from tasks.flow_support.retries import tried_again
+from tasks.flow_support.states import under_a_name
+from tasks.flow_support.wiring import repository, repository_reference
 from tasks.model.partition import Partition
-from tasks.parts import Part, parts_of
 from tasks.repository.points import PointReference
-from tasks.retries import tried_again
-from tasks.wiring import repository, repository_reference
 
 
 @dataclass(frozen=True, slots=True)

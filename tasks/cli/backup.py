@@ -17,8 +17,8 @@ from tasks.reports.figures import duration_text, point_notes, size_text, table_t
 
 if TYPE_CHECKING:
     from tasks.config.models import StorageSection
-    from tasks.engine.backup.completeness import Completeness, GroupNotes
-    from tasks.engine.backup.plan import SnapshotRequest
+    from tasks.engine.commit.completeness import Completeness, GroupNotes
+    from tasks.engine.source.snapshot_plan import SnapshotRequest
     from tasks.repository.entries import PointEntry
     from tasks.repository.plans import Plan
     from tasks.repository.repository import Repository
@@ -31,8 +31,8 @@ def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
     """One snapshot as the file says, or its plan. Returns the exit code."""
     from tasks.config.adapters import connection_options, store_of
     from tasks.config.load import load_backup
-    from tasks.engine.backup.plan import SnapshotRequest, draft_snapshot
     from tasks.engine.options import BackupOptions
+    from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
     from tasks.engine.workers import BINS_PER_WORKER
     from tasks.repository.names import check_set_name, new_run_id
 
@@ -74,7 +74,7 @@ def _repository_to_look_at(storage: StorageSection) -> Repository:
     from tasks.config.adapters import store_of
     from tasks.model.errors import NotFoundError
     from tasks.repository.repository import Repository
-    from tasks.store.memory import MemoryStore
+    from tasks.store.memory.memory_store import MemoryStore
 
     nothing = MemoryStore()
     try:
@@ -89,8 +89,8 @@ def _repository_to_look_at(storage: StorageSection) -> Repository:
 
 
 def _snapshot(current: Session, repository: Repository, request: SnapshotRequest, config: Path) -> int:
-    from tasks.engine.backup.completeness import completeness, denied_reasons, group_notes
-    from tasks.engine.backup.in_one_process import snapshot
+    from tasks.engine.commit.completeness import completeness, denied_reasons, group_notes
+    from tasks.engine.snapshot import snapshot
 
     started = time.monotonic()
     current.is_gentle = True

@@ -11,10 +11,10 @@ from tasks.cli.session import Session, now_ms
 
 def run_finalize(current: Session, restore: str, config: Path) -> int:
     """Apply what a restore deferred. Returns the exit code."""
-    from tasks.broker.admin import Admin
+    from tasks.broker.admin.admin import Admin
     from tasks.config.adapters import connection_options, store_of
     from tasks.config.load import load_restore
-    from tasks.engine.restore.finalize import finalize_restore, positions_are_missing
+    from tasks.engine.target.finalize import finalize_restore, positions_are_missing
     from tasks.repository.repository import Repository
 
     loaded = load_restore(config)

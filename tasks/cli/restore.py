@@ -19,9 +19,9 @@ from tasks.reports.figures import duration_text, size_text, table_text
 
 if TYPE_CHECKING:
     from tasks.config.models import RestoreFile
-    from tasks.engine.restore.in_one_process import RestoreResult
-    from tasks.engine.restore.plan import RestoreRequest
-    from tasks.engine.restore.steps import Preview
+    from tasks.engine.restore import RestoreResult
+    from tasks.engine.restore_steps import Preview
+    from tasks.engine.target.restore_plan import RestoreRequest
     from tasks.repository.repository import Repository
 
 
@@ -45,7 +45,7 @@ def run_restore(current: Session, config: Path, *, only_preview: bool, yes: bool
 def _request(file: RestoreFile) -> RestoreRequest:
     from tasks.config.adapters import connection_options
     from tasks.engine.options import RestoreOptions
-    from tasks.engine.restore.plan import RestoreRequest
+    from tasks.engine.target.restore_plan import RestoreRequest
     from tasks.engine.workers import BINS_PER_WORKER
     from tasks.repository.names import new_run_id
 
@@ -69,9 +69,9 @@ def _confirm_purge(current: Session) -> None:
 
 
 def _preview(current: Session, repository: Repository, backup_id: str, request: RestoreRequest) -> int:
-    from tasks.broker.admin import Admin
-    from tasks.engine.restore.findings import has_errors, refusal_of
-    from tasks.engine.restore.steps import preview_restore
+    from tasks.broker.admin.admin import Admin
+    from tasks.engine.restore_steps import preview_restore
+    from tasks.engine.target.findings import has_errors, refusal_of
 
     point = chosen_point(current, repository, backup_id)
     with Admin(request.connection, stop=current.stop) as admin:
@@ -99,7 +99,7 @@ def _show_preview(current: Session, preview: Preview) -> None:
 
 
 def _restore(current: Session, repository: Repository, backup_id: str, request: RestoreRequest, config: Path) -> int:
-    from tasks.engine.restore.in_one_process import restore
+    from tasks.engine.restore import restore
     from tasks.repository.points import PointReference
 
     started = time.monotonic()

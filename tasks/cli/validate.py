@@ -20,7 +20,7 @@ def run_validate(
     current: Session, repository: Repository, backup_id: str | None, level: Literal["quick", "full"]
 ) -> int:
     """Validate a point and print every finding. Returns the exit code."""
-    from tasks.engine.validation.point import validate
+    from tasks.engine.validate import validate
     from tasks.repository.points import PointReference
 
     started = time.monotonic()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from tasks.broker.cluster import bootstrap_addresses
-from tasks.broker.connection import ConnectionOptions
-from tasks.broker.tls import check_files
+from tasks.broker.auth.tls import check_files
+from tasks.broker.raw.cluster import bootstrap_addresses
+from tasks.broker.raw.connection import ConnectionOptions
 from tasks.config.models import ClusterSection, StorageSection
 from tasks.store.factory import LocalLocation, MemoryLocation, StoreLocation, location_from_url, open_store
 from tasks.store.protocol import ObjectStore
 from tasks.store.retrying import RetryingStore
-from tasks.store.s3_location import S3Credentials, S3Location
+from tasks.store.s3.location import S3Credentials, S3Location
 
 
 def connection_options(section: ClusterSection) -> ConnectionOptions:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from tasks.config.check import check
+from tasks.config.classify_keys import sift
 from tasks.config.keys import NOT_YET
 from tasks.config.models import BackupFile, RepositoryFile, RestoreFile
-from tasks.config.sift import sift
 from tasks.config.yaml_tree import Tree, parse
 from tasks.model.errors import ConfigError
 

@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from tasks.broker.security import UNPROTECTED, Security
+from tasks.broker.auth.security import UNPROTECTED, Security
 from tasks.config.check import SHOWS_VALUE
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.topic_patterns import compile_pattern
 from tasks.model.errors import ConfigError
 from tasks.repository.points import PointReference
 from tasks.store.keys import check_key
-from tasks.store.s3_location import check_endpoint
+from tasks.store.s3.location import check_endpoint
 
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s@/,:\[\]]+):[0-9]{1,5}")
 

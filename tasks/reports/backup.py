@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from tasks.engine.backup.captured import CapturedBin
-from tasks.engine.backup.completeness import HeldRange, TakenPoint
+from tasks.engine.capture.capture_result import CapturedBin
+from tasks.engine.commit.completeness import HeldRange, TakenPoint
 from tasks.model.partition import Partition
 from tasks.reports.figures import duration_text, note_text, point_notes, size_text
 from tasks.reports.partitions import Row, listed, shortened

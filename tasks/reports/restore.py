@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks.engine.restore.findings import Finding, has_errors
-from tasks.engine.restore.in_one_process import RestoreResult
-from tasks.engine.restore.positions import TranslatedPosition
+from tasks.engine.positions.positions import TranslatedPosition
+from tasks.engine.restore import RestoreResult
+from tasks.engine.target.findings import Finding, has_errors
 from tasks.reports.figures import duration_text, size_text
 from tasks.reports.partitions import MOST_NOTES, Row, listed, shortened
 from tasks.reports.recipe import Places, restore_file

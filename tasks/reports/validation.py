@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
+from tasks.engine.validate import ValidationResult
 from tasks.engine.validation.contents import PointContents
 from tasks.engine.validation.objects import Level
-from tasks.engine.validation.point import ValidationResult
 from tasks.reports.figures import duration_text, size_text
 from tasks.reports.partitions import Row, listed, shortened
 from tasks.repository.points import format_time

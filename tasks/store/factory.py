@@ -11,10 +11,10 @@ from urllib.parse import unquote, urlsplit
 from tasks.model.errors import ConfigError, UnsupportedError
 from tasks.store.keys import check_key
 from tasks.store.protocol import ObjectStore
-from tasks.store.s3_location import S3Location, s3_location
+from tasks.store.s3.location import S3Location, s3_location
 
 if TYPE_CHECKING:
-    from tasks.store.memory import MemoryStore
+    from tasks.store.memory.memory_store import MemoryStore
 
 _NOT_YET = frozenset({"gs", "gcs", "az", "azure", "abfs", "abfss", "wasb", "wasbs", "http", "https"})
 
@@ -79,14 +79,14 @@ def open_store(location: StoreLocation, *, create: bool = False) -> ObjectStore:
     """
     match location:
         case LocalLocation(path, prefix):
-            from tasks.store.local import LocalStore
+            from tasks.store.local.local_store import LocalStore
 
             inner = prefix.strip("/")
             return LocalStore(path / check_key(inner) if inner else path, create=create)
         case MemoryLocation(name):
             return _shared_memory(name)
         case S3Location():
-            from tasks.store.s3 import S3Store
+            from tasks.store.s3.s3_store import S3Store
 
             return S3Store(location)
         case _:
@@ -94,7 +94,7 @@ def open_store(location: StoreLocation, *, create: bool = False) -> ObjectStore:
 
 
 def _shared_memory(name: str) -> MemoryStore:
-    from tasks.store.memory import MemoryStore
+    from tasks.store.memory.memory_store import MemoryStore
 
     with _memory_lock:
         return _memory_stores.setdefault(name, MemoryStore(name))

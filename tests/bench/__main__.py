@@ -101,7 +101,7 @@ class Bench:
 
     def delete(self, topic: str) -> None:
         """Remove a topic that was measured."""
-        from tasks.broker.admin import Admin
+        from tasks.broker.admin.admin import Admin
 
         with Admin(self.kafka.connection) as admin:
             admin.delete_topics([topic])

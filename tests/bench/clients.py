@@ -19,11 +19,11 @@ from collections.abc import Iterator
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tasks.broker.cluster import Cluster
-from tasks.broker.connection import ConnectionOptions
-from tasks.broker.fetch import Fetcher
-from tasks.broker.offsets import list_offsets
-from tasks.engine.backup.scan import scan
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import ConnectionOptions
+from tasks.broker.raw.fetch import Fetcher
+from tasks.broker.raw.offsets import list_offsets
+from tasks.engine.capture.scan import scan
 from tasks.model.partition import Partition
 
 Text = str | bytes | None
@@ -38,7 +38,7 @@ def count(bootstrap: str, topic: str, partitions: int) -> int:
 
 def fetch(bootstrap: str, topic: str, partitions: int) -> int:
     """Fetch everything as raw answers; returns their bytes."""
-    from tasks.broker.admin import Admin
+    from tasks.broker.admin.admin import Admin
 
     with Admin(ConnectionOptions(bootstrap_servers=(bootstrap,))) as admin:
         [described] = admin.describe_topics([topic])

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.engine.backup.commit import commit_snapshot, void_run
-from tasks.engine.backup.held_run import open_run
-from tasks.engine.validation.point import validate
+from tasks.engine.commit.commit import commit_snapshot, void_run
+from tasks.engine.commit.runs import open_run
+from tasks.engine.validate import validate
 from tasks.model.errors import CommitError, OutcomeUnknownError, PreconditionError, RunClosedError
 from tasks.repository import hints
 from tasks.repository.entries import PointEntry
@@ -19,7 +19,7 @@ from tasks.repository.lines import IndexLine
 from tasks.repository.names import capture_lease_key, log_key, new_run_id
 from tasks.repository.points import PointReference, read_lines, read_rows
 from tasks.repository.repository import Repository
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectStore
 from tasks.store.retrying import RetryingStore
 from tests.support.faults import WRITES, Crashed, FaultyStore, Operation

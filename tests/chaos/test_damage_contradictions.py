@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.engine.validation.point import validate
+from tasks.engine.validate import validate
 from tasks.model.errors import DamagedError, UnsupportedError
 from tasks.repository import hints
 from tasks.repository.leases import acquire

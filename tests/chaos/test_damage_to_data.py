@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tasks.engine.frame_reader import FrameReader
 from tasks.engine.validation.contents import read_contents
 from tasks.engine.validation.damage import DamageFinding
 from tasks.engine.validation.object_bytes import NamedLine, check_bytes
 from tasks.engine.validation.objects import named_lines
 from tasks.model.errors import DamagedError
 from tasks.repository.document import sha256_hex
+from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tests.support.damaged_backup import (
     DAMAGES,

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from tasks.broker.admin import Admin
-from tasks.broker.topics import NewTopicSpec, TopicDescription
-from tasks.engine.backup.outcome import TOPIC_GONE
-from tasks.engine.backup.range_reader import TRIMMED
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.topics import NewTopicSpec, TopicDescription
+from tasks.engine.capture.range_reader import TRIMMED
+from tasks.engine.commit.outcome import TOPIC_GONE
 from tasks.engine.options import BackupOptions
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PartitionNote
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tests.conftest import KAFKA_VERSION
 from tests.support import producing
 from tests.support.faults import FaultyStore

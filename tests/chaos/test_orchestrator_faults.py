@@ -219,7 +219,9 @@ def test_a_task_that_raises_half_way_is_tried_again_and_the_point_is_exact(
 ) -> None:
     from flows.backup import snapshot_backup
 
-    monkeypatch.setattr("tasks.wiring.store_of", lambda section, **how: _failing_once(store_of(section, **how)))
+    monkeypatch.setattr(
+        "tasks.flow_support.wiring.store_of", lambda section, **how: _failing_once(store_of(section, **how))
+    )
     with installation.as_client():
         state = snapshot_backup(
             source="production", repository="production", **backup_set.parameters, return_state=True
@@ -263,7 +265,7 @@ def _failing_once(store: ObjectStore) -> ObjectStore:
 ZOMBIE = """
 import sys
 from tasks.backup import BackupWork, capture_part
-from tasks.parts import Part
+from tasks.flow_support.bin_tasks import Part
 
 flow_run, set_name, run = sys.argv[1:]
 work = BackupWork(

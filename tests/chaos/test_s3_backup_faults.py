@@ -18,7 +18,7 @@ from tasks.repository.entries import PointEntry
 from tasks.repository.points import read_lines, read_rows
 from tasks.store.protocol import ObjectStore
 from tasks.store.retrying import RetryingStore
-from tasks.store.s3 import S3Store
+from tasks.store.s3.s3_store import S3Store
 from tests.support.damaged_backup import DAMAGES
 from tests.support.faults import FaultyStore
 from tests.support.kafka import KafkaCluster

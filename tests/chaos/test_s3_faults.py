@@ -14,7 +14,7 @@ from tasks.repository.entries import NoteEntry
 from tasks.repository.leases import acquire
 from tasks.store.protocol import Body, Checksum, ObjectStore
 from tasks.store.retrying import RetryingStore
-from tasks.store.s3 import S3Store
+from tasks.store.s3.s3_store import S3Store
 from tests.support.made_backup import SET, append_note, make_repository
 from tests.support.object_stores import MinIO
 from tests.support.tcp_proxy import Answer, Fault, Method, TcpProxy

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tasks.model.errors import ObjectExistsError
-from tasks.store.local import LocalStore
+from tasks.store.local.local_store import LocalStore
 
 
 def sealed_body() -> list[bytes | memoryview]:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from tasks.store.local import LocalStore
-from tasks.store.memory import MemoryStore
+from tasks.store.local.local_store import LocalStore
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectInfo, ObjectStore
 from tasks.store.retrying import RetryingStore
-from tasks.store.s3 import S3Store
+from tasks.store.s3.s3_store import S3Store
 from tests.support.faults import FaultyStore
 from tests.support.object_stores import MinIO
 

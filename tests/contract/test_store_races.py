@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tasks.model.errors import ObjectChangedError, ObjectExistsError
-from tasks.store.local import LocalStore
+from tasks.store.local.local_store import LocalStore
 from tasks.store.protocol import ObjectInfo, ObjectStore
 from tests.contract.stores import create
 

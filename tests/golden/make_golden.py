@@ -18,13 +18,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from tasks.broker.connection import ConnectionOptions
-from tasks.engine.backup.captured import CapturedBin, CaptureFailure
-from tasks.engine.backup.commit import commit_snapshot, void_run
-from tasks.engine.backup.in_one_process import capture_bins, snapshot
-from tasks.engine.backup.plan import SnapshotRequest, plan_snapshot
+from tasks.broker.raw.connection import ConnectionOptions
+from tasks.engine.capture.capture_result import CapturedBin, CaptureFailure
+from tasks.engine.commit.commit import commit_snapshot, void_run
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.progress import silent
+from tasks.engine.snapshot import capture_bins, snapshot
+from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
 from tasks.repository.entries import NoteEntry
 from tasks.repository.names import new_id, new_run_id
 from tasks.repository.repository import Repository, tool_name

@@ -18,13 +18,13 @@ import pytest
 import zstandard
 
 from tasks.batches.records import Record, decode_records
-from tasks.engine.frame_reader import FrameReader
-from tasks.engine.restore.replay import target_batches
-from tasks.engine.validation.point import validate
+from tasks.engine.replay.replay import target_batches
+from tasks.engine.validate import validate
 from tasks.model.errors import UnsupportedError
 from tasks.repository import document
 from tasks.repository.document import seal, unseal
 from tasks.repository.entries import PointEntry, decode_entry, encode_entry
+from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tasks.repository.points import PointReference, read_lines, read_rows
 from tasks.repository.repository import Repository

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.broker.connection import ConnectionOptions
+from tasks.broker.raw.connection import ConnectionOptions
 from tests.support.command import Command, Ran
 from tests.support.positions import commit_positions
 from tests.support.producing import OutRecord, create_topic, produce

@@ -18,11 +18,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from tasks.broker.acls import NO_AUTHORIZER, AclBinding, read_acls
-from tasks.broker.admin import Admin
-from tasks.broker.connection import ConnectionOptions
-from tasks.broker.groups import CommittedOffset, commit_offsets, committed_offsets, describe_groups, list_groups
-from tasks.broker.topics import DYNAMIC_TOPIC_CONFIG, NewTopicSpec
+from tasks.broker.admin.acls import NO_AUTHORIZER, AclBinding, read_acls
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.groups import CommittedOffset, commit_offsets, committed_offsets, describe_groups, list_groups
+from tasks.broker.admin.topics import DYNAMIC_TOPIC_CONFIG, NewTopicSpec
+from tasks.broker.raw.connection import ConnectionOptions
 from tasks.model.errors import (
     AccessError,
     BrokerError,

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tasks.broker.admin import Admin
+from tasks.broker.admin.admin import Admin
 from tasks.repository.leases import acquire, kept
 from tasks.repository.names import capture_lease_key
-from tasks.store.local import LocalStore
+from tasks.store.local.local_store import LocalStore
 from tests.support.kafka import KafkaCluster
 from tests.support.positions import commit_positions, group_member
 from tests.support.producing import OutRecord, create_topic, produce

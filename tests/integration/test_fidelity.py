@@ -14,11 +14,11 @@ import pytest
 
 from tasks.batches.header import read_header
 from tasks.batches.records import Record, decode_records
-from tasks.engine.frame_reader import FrameReader
 from tasks.engine.options import BackupOptions
-from tasks.engine.restore.in_one_process import RestoreResult
-from tasks.engine.restore.offset_map import rank
+from tasks.engine.positions.rank import rank
+from tasks.engine.restore import RestoreResult
 from tasks.repository.entries import PointEntry
+from tasks.repository.frame_reader import FrameReader
 from tests.support import producing, reading
 from tests.support.batch_factory import make_batch
 from tests.support.kafka import KafkaCluster

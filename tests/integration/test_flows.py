@@ -21,10 +21,10 @@ import flows.backup
 from flows.backup import snapshot_backup
 from flows.restore import restore, validate_restore
 from flows.validate import validate
-from tasks.broker.admin import Admin
-from tasks.engine.backup.captured import CapturedBin
+from tasks.broker.admin.admin import Admin
+from tasks.engine.capture.capture_result import CapturedBin
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
-from tasks.store.local import LocalStore
+from tasks.store.local.local_store import LocalStore
 from tests.support.command import Command
 from tests.support.installation import Installation
 from tests.support.kafka import KafkaCluster

@@ -11,13 +11,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from tasks.backup import BackupWork, capture_part, plan_backup
-from tasks.engine.backup.held_run import held_run
+from tasks.engine.commit.runs import held_run
 from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.flow_support.bin_tasks import Part
 from tasks.model.errors import InterruptedRunError
-from tasks.parts import Part
 from tasks.repository.names import new_run_id
 from tasks.repository.points import read_rows
-from tasks.store.local import LocalStore
+from tasks.store.local.local_store import LocalStore
 from tests.support.installation import Installation
 from tests.support.kafka import KafkaCluster
 from tests.support.producing import OutRecord, create_topic, produce

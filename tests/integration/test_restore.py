@@ -8,19 +8,19 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tasks.broker.admin import Admin
-from tasks.broker.cluster import Cluster
-from tasks.broker.offsets import list_offsets
+from tasks.broker.admin.admin import Admin
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.offsets import list_offsets
 from tasks.engine.options import RestoreOptions, TopicSelection
-from tasks.engine.restore.finalize import finalize_restore
-from tasks.engine.restore.plan import RestoreRequest
-from tasks.engine.restore.steps import preview_restore
+from tasks.engine.restore_steps import preview_restore
+from tasks.engine.target.finalize import finalize_restore
+from tasks.engine.target.restore_plan import RestoreRequest
 from tasks.model.errors import ConfigError, RefusedError
 from tasks.model.partition import Partition
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
 from tasks.repository.restores import restore_ids
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tests.support import producing, reading
 from tests.support.faults import FaultyStore
 from tests.support.kafka import KafkaCluster
@@ -216,7 +216,7 @@ def test_settings_that_an_existing_topic_cannot_have_are_refused_before_anything
     _source(kafka, topic_name, {"segment.ms": "4000"})
     producing.create_topic(kafka.bootstrap, target)
     backups.back_up([topic_name])
-    copied = "tasks.engine.restore.plan.copied_settings"
+    copied = "tasks.engine.target.restore_plan.copied_settings"
     monkeypatch.setattr(copied, lambda settings: {**settings, "segment.bytes": "1"})  # as an older Kafka allowed it
 
     with pytest.raises(RefusedError, match=rf"{target}: its settings cannot be changed: .*segment.bytes"):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from tasks.broker.admin import Admin
-from tasks.broker.groups import CommittedOffset, commit_offsets, committed_offsets
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.groups import CommittedOffset, commit_offsets, committed_offsets
 from tasks.engine.options import BackupOptions
-from tasks.engine.restore.in_one_process import RestoreResult
-from tasks.engine.restore.positions import TranslatedPosition
+from tasks.engine.positions.positions import TranslatedPosition
+from tasks.engine.restore import RestoreResult
 from tasks.model.errors import RefusedError
 from tasks.repository.entries import PointEntry
 from tests.conftest import KAFKA_VERSION

@@ -20,8 +20,8 @@ import pytest
 from blocks import S3Repository
 from tasks.config.adapters import store_of
 from tasks.config.models import StorageSection
-from tasks.store.s3 import S3Store
-from tasks.wiring import field_values
+from tasks.flow_support.wiring import field_values
+from tasks.store.s3.s3_store import S3Store
 from tests.support.instance_role import InstanceRole
 from tests.support.made_backup import SET, back_up, keys, make_repository
 from tests.support.made_logs import plain_log

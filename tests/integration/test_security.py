@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.broker.admin import Admin
-from tasks.broker.cluster import Cluster
-from tasks.broker.connection import BrokerAddress, Connection, ConnectionOptions
-from tasks.broker.fetch import Fetcher
-from tasks.broker.groups import list_groups
-from tasks.broker.metadata import metadata_request
-from tasks.broker.security import Security
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.groups import list_groups
+from tasks.broker.auth.security import Security
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import BrokerAddress, Connection, ConnectionOptions
+from tasks.broker.raw.fetch import Fetcher
+from tasks.broker.raw.metadata import metadata_request
 from tasks.engine.options import BackupOptions
 from tasks.model.errors import AccessError, ConfigError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition

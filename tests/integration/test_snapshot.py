@@ -12,8 +12,8 @@ from tasks.engine.options import BackupOptions
 from tasks.model.errors import ConfigError, InterruptedRunError, LockedError, NotFoundError
 from tasks.repository.entries import PointEntry
 from tasks.repository.points import PointReference
-from tasks.store.local import LocalStore
-from tasks.store.memory import MemoryStore
+from tasks.store.local.local_store import LocalStore
+from tasks.store.memory.memory_store import MemoryStore
 from tests.conftest import KAFKA_VERSION
 from tests.support import producing
 from tests.support.faults import FaultyStore

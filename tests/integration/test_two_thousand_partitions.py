@@ -10,10 +10,10 @@ from confluent_kafka import Producer
 from prefect.client.schemas.objects import StateType
 
 from flows.backup import snapshot_backup
-from tasks.broker.admin import Admin
+from tasks.broker.admin.admin import Admin
 from tasks.engine.bins import MAX_BINS, MAX_TASKS
 from tasks.engine.options import BackupOptions, TopicSelection
-from tasks.store.local import LocalStore
+from tasks.store.local.local_store import LocalStore
 from tests.support.installation import Installation
 from tests.support.kafka import KafkaCluster
 from tests.support.producing import create_topic

@@ -41,7 +41,7 @@ def test_a_backup_is_restored_where_prefect_cannot_be_imported(
 
 
 @pytest.mark.parametrize(
-    "module", ["tasks.engine.validation.point", "tasks.engine.backup.commit", "tasks.engine.restore.offset_map"]
+    "module", ["tasks.engine.validate", "tasks.engine.commit.commit", "tasks.engine.positions.rank"]
 )
 def test_reading_and_validating_a_backup_imports_no_client(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {DATA_SDKS.split()} if name in sys.modules])"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.engine.backup.commit import void_run
+from tasks.engine.commit.commit import void_run
 from tasks.repository import hints
 from tasks.repository.entries import AnyEntry, PointEntry, Totals
 from tasks.repository.log import SetLog
@@ -16,7 +16,7 @@ from tasks.repository.names import checkpoint_key, head_key, new_id
 from tasks.repository.repository import Repository
 from tasks.repository.set_state import SetState, apply, fold
 from tasks.repository.stored import StoredRef
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tests.support.made_backup import SET, append_note, copy_store, make_repository
 
 Change = tuple[str, int]

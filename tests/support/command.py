@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from tasks.broker.connection import ConnectionOptions
-from tasks.broker.security import Security
+from tasks.broker.auth.security import Security
+from tasks.broker.raw.connection import ConnectionOptions
 
 COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from tasks.engine.validate import validate
 from tasks.engine.validation.contents import read_contents
 from tasks.engine.validation.damage import DamageFinding, of_error
 from tasks.engine.validation.fragments import fragment_beside
 from tasks.engine.validation.objects import Level, named_lines
-from tasks.engine.validation.point import validate
 from tasks.model.errors import DamagedError
 from tasks.repository import hints
 from tasks.repository.document import seal, unseal
@@ -24,7 +24,7 @@ from tasks.repository.names import ROOT_KEY, capture_lease_key, pin_key
 from tasks.repository.pins import Pin
 from tasks.repository.points import PointReference
 from tasks.repository.restores import RestorePlan, write_part
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tests.support.made_backup import SET, MadeBackup, copy_store, keys, make_history, make_repository
 
 RESTORE = "20270115T080002000Z-00000000"

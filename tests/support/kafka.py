@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tasks.broker.connection import ConnectionOptions
+from tasks.broker.raw.connection import ConnectionOptions
 from tests.support.kafka_jars import KafkaStartError, MissingToolError, require_tools, run_tool
 from tests.support.kafka_node import KafkaNode
 from tests.support.kafka_properties import NodePorts, properties_file, server_properties

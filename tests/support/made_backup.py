@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from tasks.batches.aborted import AbortTracker
 from tasks.batches.header import read_header
 from tasks.batches.records import Record, count_in_range, decode_records
-from tasks.engine.backup.captured import CapturedBin, CaptureFailure
-from tasks.engine.backup.commit import commit_snapshot, void_run
-from tasks.engine.backup.object_sink import ObjectSink
-from tasks.engine.backup.segment_builder import SegmentBuilder
-from tasks.engine.frame_reader import FrameReader
+from tasks.engine.capture.capture_result import CapturedBin, CaptureFailure
+from tasks.engine.capture.object_sink import ObjectSink
+from tasks.engine.capture.segment_builder import SegmentBuilder
+from tasks.engine.commit.commit import commit_snapshot, void_run
 from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
 from tasks.repository.entries import AnyEntry, NoteEntry, PointEntry
+from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import new_id, new_run_id
 from tasks.repository.plans import Plan, PlannedPartition, write_plan
@@ -33,7 +33,7 @@ from tasks.repository.state_objects import (
     write_state,
 )
 from tasks.repository.stored import StoredRef
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectStore
 from tests.support.made_logs import MadeLog, many_logs
 

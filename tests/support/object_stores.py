@@ -24,7 +24,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from tasks.store.s3_location import S3Credentials, S3Location
+from tasks.store.s3.location import S3Credentials, S3Location
 from tests.support.certificates import Authority
 from tests.support.kafka import free_ports
 from tests.support.kafka_node import die_with_parent

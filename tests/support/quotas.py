@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.broker.cluster import Cluster
-from tasks.broker.connection import ConnectionOptions
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import ConnectionOptions
 
 
 @contextmanager

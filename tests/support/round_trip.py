@@ -8,33 +8,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.batches.header import iter_headers, read_header
-from tasks.broker.admin import Admin
-from tasks.broker.cluster import Cluster
-from tasks.broker.connection import ConnectionOptions
-from tasks.broker.fetch import Fetcher
-from tasks.broker.offsets import list_offsets
-from tasks.broker.produce import OutgoingBatch, produce
-from tasks.broker.security import UNPROTECTED, Security
-from tasks.broker.topics import DYNAMIC_TOPIC_CONFIG
-from tasks.engine.backup.in_one_process import snapshot
-from tasks.engine.backup.plan import SnapshotRequest
-from tasks.engine.frame_reader import FrameReader
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.topics import DYNAMIC_TOPIC_CONFIG
+from tasks.broker.auth.security import UNPROTECTED, Security
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import ConnectionOptions
+from tasks.broker.raw.fetch import Fetcher
+from tasks.broker.raw.offsets import list_offsets
+from tasks.broker.raw.produce import OutgoingBatch, produce
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.progress import Progress, silent
-from tasks.engine.restore.in_one_process import RestoreResult, restore
-from tasks.engine.restore.plan import RestoreRequest
-from tasks.engine.restore.steps import Preview
+from tasks.engine.restore import RestoreResult, restore
+from tasks.engine.restore_steps import Preview
+from tasks.engine.snapshot import snapshot
+from tasks.engine.source.snapshot_plan import SnapshotRequest
+from tasks.engine.target.restore_plan import RestoreRequest
+from tasks.engine.validate import validate
 from tasks.engine.validation.damage import DamageFinding
-from tasks.engine.validation.point import validate
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
+from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import new_run_id
 from tasks.repository.partition_table import Row
 from tasks.repository.points import PointReference, read_lines, read_rows
 from tasks.repository.repository import Repository
 from tasks.repository.state_objects import GroupsState, read_state
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectStore
 from tests.support.reading import SeenRecord, read_all
 

@@ -28,8 +28,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     UserScramCredentialUpsertion,
 )
 
-from tasks.broker.connection import ConnectionOptions
-from tasks.broker.security import Security
+from tasks.broker.auth.security import Security
+from tasks.broker.raw.connection import ConnectionOptions
 from tests.support.certificates import Authority, Leaf
 from tests.support.kafka import DEFAULT_VERSION, KafkaCluster, free_ports, run_tool
 from tests.support.token_issuer import AUDIENCE, ISSUER, TokenIssuer

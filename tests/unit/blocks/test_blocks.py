@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 import blocks
 from blocks import KafkaCluster, LocalRepository, S3Repository
-from tasks.broker.security import Mechanism, Protocol, Security
+from tasks.broker.auth.security import Mechanism, Protocol, Security
 from tasks.config.models import StorageSection
 
 BLOCKS: tuple[type[Block], ...] = (KafkaCluster, LocalRepository, S3Repository)

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Self
 
 from kafka.protocol.metadata import ApiVersionsResponse
 
-from tasks.broker.connection import ConnectionOptions
-from tasks.broker.security import UNPROTECTED, Security
+from tasks.broker.auth.security import UNPROTECTED, Security
+from tasks.broker.raw.connection import ConnectionOptions
 
 API_VERSIONS = 18
 SPOKEN = {0: (3, 9), 1: (4, 17), 2: (1, 9), 3: (0, 12), 17: (0, 1), 18: (0, 3), 22: (0, 4), 35: (0, 4), 36: (0, 2)}

@@ -13,7 +13,7 @@ from tasks.cli.main import LATER, app
 from tasks.repository.entries import PointEntry
 from tasks.repository.names import restore_key
 from tasks.repository.repository import Repository
-from tasks.store.local import LocalStore
+from tasks.store.local.local_store import LocalStore
 from tests.support.made_backup import SET, back_up, make_repository
 from tests.support.made_logs import many_logs
 

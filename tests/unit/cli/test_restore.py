@@ -9,9 +9,9 @@ import pytest
 
 from tasks.cli.restore import code_of, show_result
 from tasks.cli.session import Session
-from tasks.engine.restore.in_one_process import RestoreResult
-from tasks.engine.restore.positions import TranslatedPosition
-from tasks.engine.restore.verify import Mismatch
+from tasks.engine.positions.positions import TranslatedPosition
+from tasks.engine.replay.verify import Mismatch
+from tasks.engine.restore import RestoreResult
 from tasks.model.partition import Partition
 from tasks.repository.restores import RestorePlan
 

@@ -11,7 +11,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.testing.utilities import prefect_test_harness
 
 from blocks import LocalRepository
-from tasks.store.local import LocalStore
+from tasks.store.local.local_store import LocalStore
 from tests.support.made_backup import back_up, make_repository
 from tests.support.made_logs import many_logs
 

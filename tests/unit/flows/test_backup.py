@@ -12,7 +12,7 @@ from blocks import KafkaCluster
 from flows.backup import snapshot_backup
 from tasks.repository.leases import acquire, kept
 from tasks.repository.names import capture_lease_key
-from tasks.store.local import LocalStore
+from tasks.store.local.local_store import LocalStore
 from tests.support.made_backup import SET
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.engine.backup.captured import CapturedBin, CapturedRange
-from tasks.engine.backup.completeness import GroupNotes, HeldRange, TakenPoint
+from tasks.engine.capture.capture_result import CapturedBin, CapturedRange
+from tasks.engine.commit.completeness import GroupNotes, HeldRange, TakenPoint
 from tasks.reports.backup import backup_headline, backup_summary, partition_rows
 from tasks.repository.points import read_rows
 from tests.support.made_backup import MadeBackup, make_backup, make_history

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tasks.engine.restore.findings import Finding
-from tasks.engine.restore.in_one_process import RestoreResult
-from tasks.engine.restore.positions import TranslatedPosition
-from tasks.engine.restore.verify import Mismatch
+from tasks.engine.positions.positions import TranslatedPosition
+from tasks.engine.replay.verify import Mismatch
+from tasks.engine.restore import RestoreResult
+from tasks.engine.target.findings import Finding
 from tasks.reports.recipe import Places
 from tasks.reports.restore import preview_headline, preview_rows, restore_headline, restore_summary, restored_rows
 from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets

@@ -11,7 +11,7 @@ import pytest
 from tasks.model.errors import AccessError, InterruptedRunError, LockedError, OutcomeUnknownError
 from tasks.repository.document import seal
 from tasks.repository.leases import Lease, LeaseRecord, acquire, kept, watched
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import Body, ObjectInfo
 from tests.support.faults import FaultyStore
 

@@ -15,7 +15,7 @@ from tasks.repository.partition_table import TableRef, read_table
 from tasks.repository.repository import Repository
 from tasks.repository.set_state import SetState, fold
 from tasks.repository.stored import compress_object
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tests.support.faults import FaultyStore
 from tests.support.made_backup import SET, append_note, copy_store, make_backup, make_repository
 

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.model.errors import AccessError
 from tasks.repository.pins import LIFETIME_MS, pinned
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import Body, ObjectInfo
 from tests.support.faults import FaultyStore
 

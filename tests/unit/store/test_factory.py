@@ -10,7 +10,7 @@ import pytest
 
 from tasks.model.errors import ConfigError, NotFoundError, UnsupportedError
 from tasks.store.factory import LocalLocation, MemoryLocation, location_from_url, open_store
-from tasks.store.s3_location import S3Location
+from tasks.store.s3.location import S3Location
 
 
 @pytest.mark.parametrize(
@@ -79,5 +79,5 @@ def test_importing_the_factory_imports_no_backend() -> None:
     code = "import sys, tasks.store.factory; print(*sorted(name for name in sys.modules if 'tasks.store.' in name))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.split() == [
-        *("tasks.store.factory", "tasks.store.keys", "tasks.store.protocol", "tasks.store.s3_location"),
+        *("tasks.store.factory", "tasks.store.keys", "tasks.store.protocol", "tasks.store.s3.location"),
     ]

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tasks.model.errors import ObjectExistsError, OutcomeUnknownError, StoreUnavailableError
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectStore
 from tests.contract.stores import create
 from tests.support.faults import Crashed, FaultyStore

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tasks.model.errors import AccessError, ObjectChangedError, StoreError, StoreUnavailableError
-from tasks.store.local import LocalStore
-from tasks.store.memory import MemoryStore
+from tasks.store.local.local_store import LocalStore
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.probe import ProbeResult, probe
 from tasks.store.protocol import Body, ObjectInfo, ObjectStore
 from tests.support.faults import FaultyStore

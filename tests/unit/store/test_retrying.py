@@ -15,7 +15,7 @@ from tasks.model.errors import (
     OutcomeUnknownError,
     StoreUnavailableError,
 )
-from tasks.store.memory import MemoryStore
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.retrying import RetryingStore
 from tests.contract.stores import create
 from tests.support.faults import WRITES, FaultyStore, Operation

@@ -1,0 +1,78 @@
+"""Access control lists, read from the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.admin_messages import ListedAcl, ask_acls
+from tasks.broker.admin.raw_admin import ask_broker
+from tasks.broker.translation import Attempt, Permission, error_for_code
+from tasks.model.errors import AccessError
+
+NO_AUTHORIZER = "the cluster has no authorizer, so it keeps no ACLs"
+_SECURITY_DISABLED = 54
+
+_RESOURCE_TYPES = ("TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID", "DELEGATION_TOKEN", "USER")
+_PATTERN_TYPES = ("MATCH", "LITERAL", "PREFIXED")
+_PERMISSIONS = ("DENY", "ALLOW")
+_OPERATIONS = (
+    *("ALL", "READ", "WRITE", "CREATE", "DELETE", "ALTER", "DESCRIBE", "CLUSTER_ACTION", "DESCRIBE_CONFIGS"),
+    *("ALTER_CONFIGS", "IDEMPOTENT_WRITE", "CREATE_TOKENS", "DESCRIBE_TOKENS", "TWO_PHASE_COMMIT"),
+)
+_FIRST = 2
+"""In each of Kafka's four enumerations 0 is UNKNOWN and 1 is ANY, which no binding has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class AclBinding:
+    """One rule, in the words of `kafka-acls`. A kind that this version has no word for is its number."""
+
+    resource_type: str
+    resource_name: str
+    pattern_type: str
+    principal: str
+    host: str
+    operation: str
+    permission: str
+
+
+def read_acls(admin: Admin) -> tuple[tuple[AclBinding, ...], str | None]:
+    """All ACLs in a fixed order and None; or none and the reason why they could not be read.
+
+    Having no authorizer and not being allowed to look are reasons, not errors; anything else raises.
+    """
+    attempt = Attempt("describe the ACLs of", admin.location, (Permission("Describe", "Cluster"),))
+    try:
+        listed = ask_broker(admin, attempt, lambda connection: _answer(*ask_acls(connection), attempt))
+    except AccessError as error:
+        return (), str(error)
+    return ((), NO_AUTHORIZER) if listed is None else (tuple(sorted(map(binding, listed))), None)
+
+
+def _answer(
+    code: int, message: str | None, listed: Sequence[ListedAcl], attempt: Attempt
+) -> Sequence[ListedAcl] | None:
+    if code == _SECURITY_DISABLED:
+        return None
+    if code:
+        raise error_for_code(code, attempt, message)
+    return listed
+
+
+def binding(listed: ListedAcl) -> AclBinding:
+    """Kafka's numbers in Kafka's words."""
+    return AclBinding(
+        resource_type=_word(_RESOURCE_TYPES, listed.resource_type),
+        resource_name=listed.resource_name,
+        pattern_type=_word(_PATTERN_TYPES, listed.pattern_type),
+        principal=listed.principal,
+        host=listed.host,
+        operation=_word(_OPERATIONS, listed.operation),
+        permission=_word(_PERMISSIONS, listed.permission),
+    )
+
+
+def _word(words: tuple[str, ...], number: int) -> str:
+    return words[number - _FIRST] if _FIRST <= number < _FIRST + len(words) else str(number)

@@ -1,0 +1,55 @@
+"""What topics get that set nothing themselves, by the settings of a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from tasks.broker.admin.admin import Admin
+from tasks.broker.translation import Attempt, Permission
+from tasks.model.errors import AccessError
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import ConfigEntry  # type: ignore[attr-defined]
+
+_RETENTION_UNITS_MS = {"log.retention.ms": 1, "log.retention.minutes": 60_000, "log.retention.hours": 3_600_000}
+"""The first of these that is set counts (Kafka's `ServerLogConfigs`)."""
+
+
+def topic_defaults(admin: Admin) -> dict[str, str]:
+    """`retention.ms`, `retention.bytes` and `cleanup.policy` of topics without their own; nothing when this user may
+    not read the settings of brokers."""
+    from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined]
+
+    node = str(min(admin.node_ids()))
+
+    def request(some: list[str]) -> Mapping[str, Future[Any]]:
+        resources = [ConfigResource(ResourceType.BROKER, name) for name in some]
+        futures = admin.sdk.describe_configs(resources, request_timeout=admin.timeout_s)
+        return {resource.name: future for resource, future in futures.items()}
+
+    needed = Attempt(
+        "read the settings of", f"broker {node}", (Permission("DescribeConfigs", "Cluster", "kafka-cluster"),)
+    )
+    found = admin.ask_each([node], request, lambda name, entries: defaults_of(_values(entries)), lambda name: needed)
+    answer = found[node]
+    if isinstance(answer, AccessError):
+        return {}
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def defaults_of(settings: Mapping[str, str]) -> dict[str, str]:
+    """The topics' defaults by a broker's settings in force. Pure."""
+    ages = [int(settings[name]) * unit for name, unit in _RETENTION_UNITS_MS.items() if settings.get(name)]
+    found = {"retention.ms": str(max(-1, ages[0]))} if ages else {}
+    for name in ("retention.bytes", "cleanup.policy"):
+        if settings.get(f"log.{name}"):
+            found[name] = settings[f"log.{name}"]
+    return found
+
+
+def _values(entries: Mapping[str, ConfigEntry]) -> dict[str, str]:
+    return {name: entry.value for name, entry in entries.items() if entry.value is not None}

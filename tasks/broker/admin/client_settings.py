@@ -1,0 +1,37 @@
+"""A cluster's security as librdkafka's properties, so that both planes reach it in the same way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.broker.auth.security import Security
+from tasks.broker.auth.tokens import current_token
+
+_LOCATIONS = {
+    "ssl_ca_location": "ssl.ca.location",
+    "ssl_certificate_location": "ssl.certificate.location",
+    "ssl_key_location": "ssl.key.location",
+}
+
+
+def client_settings(security: Security) -> dict[str, Any]:
+    """The properties, secrets among them: for the library alone. Tokens come from the same source as the raw side's."""
+    settings: dict[str, Any] = {"security.protocol": security.security_protocol}
+    if security.has_tls:
+        settings |= _tls(security)
+    if security.sasl_mechanism is not None:
+        settings["sasl.mechanism"] = security.sasl_mechanism
+    if security.sasl_mechanism == "OAUTHBEARER":
+        settings["oauth_cb"] = lambda _: tuple(current_token(security))
+    elif security.sasl_password is not None:
+        settings["sasl.username"] = security.sasl_username
+        settings["sasl.password"] = security.sasl_password.get_secret_value()
+    return settings
+
+
+def _tls(security: Security) -> dict[str, Any]:
+    named = {theirs: getattr(security, ours) for ours, theirs in _LOCATIONS.items()}
+    settings = {name: path for name, path in named.items() if path is not None}
+    if security.ssl_key_password is not None:
+        settings["ssl.key.password"] = security.ssl_key_password.get_secret_value()
+    return {**settings, "ssl.endpoint.identification.algorithm": "https"}

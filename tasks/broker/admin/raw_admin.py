@@ -1,0 +1,33 @@
+"""Administrative questions over the raw connection, with the patience of `Admin`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import TypeVar
+
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.client import done
+from tasks.broker.raw.connection import BrokerAddress, Connection
+from tasks.broker.translation import Attempt
+
+T = TypeVar("T")
+
+
+def ask_every_broker(admin: Admin, attempt: Attempt, question: Callable[[Connection], T]) -> list[T]:
+    """The answers of all brokers that are alive. When one is unavailable, all are looked up and asked again."""
+
+    def ask_all() -> list[T]:
+        return [_ask(admin, address, question) for address in admin.node_addresses()]
+
+    return admin.ask(attempt, lambda: done(ask_all()))
+
+
+def ask_broker(admin: Admin, attempt: Attempt, question: Callable[[Connection], T]) -> T:
+    """The answer of any one broker."""
+    return admin.ask(attempt, lambda: done(_ask(admin, admin.node_addresses()[0], question)))
+
+
+def _ask(admin: Admin, address: tuple[str, int], question: Callable[[Connection], T]) -> T:
+    with closing(Connection(BrokerAddress(*address), admin.connection)) as connection:
+        return question(connection)

@@ -1,0 +1,47 @@
+"""DescribeLogDirs: how many bytes the brokers keep of each partition."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tasks.broker.messages.wire import DescribeLogDirsRequest
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.translation import Attempt, Permission, error_for_code
+from tasks.model.errors import AccessError, BrokerError, UnsupportedError
+from tasks.model.partition import Partition
+
+
+def partition_bytes(cluster: Cluster, partitions: Collection[Partition]) -> dict[Partition, int] | None:
+    """The size of each partition's largest replica, in bytes; None when the brokers do not tell.
+
+    An estimate for balancing work: whoever may not ask (it needs DESCRIBE on the cluster) does without.
+    """
+    places = {(partition.topic, partition.partition): partition for partition in partitions}
+    sizes: dict[Partition, int] = {}
+    try:
+        for node_id in cluster.node_ids():
+            for topic, number, size_bytes in _ask(cluster, node_id):
+                partition = places.get((topic, number))
+                if partition is not None:
+                    sizes[partition] = max(size_bytes, sizes.get(partition, 0))
+    except (BrokerError, AccessError, UnsupportedError):
+        return None
+    return sizes or None
+
+
+def _ask(cluster: Cluster, node_id: int) -> list[tuple[str, int, int]]:
+    connection = cluster.connection(node_id)
+    request = DescribeLogDirsRequest(topics=None)
+    request.API_VERSION = connection.pick(DescribeLogDirsRequest.API_KEY, 1, 4)
+    response = connection.call(request)
+    if response.error_code:  # before version 3 whoever may not ask gets an empty list instead
+        raise error_for_code(
+            response.error_code, Attempt("describe", "the log directories", (Permission("Describe", "Cluster"),))
+        )
+    return [
+        (topic.name, part.partition_index, part.partition_size)
+        for folder in response.results
+        if not folder.error_code
+        for topic in folder.topics
+        for part in topic.partitions
+    ]

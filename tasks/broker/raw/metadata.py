@@ -1,0 +1,52 @@
+"""Metadata: the request by topic id, and whether an answer is about the incarnation that was asked for."""
+
+from __future__ import annotations
+
+import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection
+from typing import Any
+
+from tasks.broker.messages.wire import MetadataRequest
+from tasks.broker.raw.connection import Connection
+from tasks.broker.translation import Attempt, Permission, error_for_code
+from tasks.model.errors import KafkaBackupError, TopicGoneError
+from tasks.model.partition import Incarnation
+
+_UNKNOWN_TOPIC = 3
+_UNKNOWN_TOPIC_ID = 100
+_BY_ID = 12
+"""The first version that looks topics up by id."""
+
+
+def topic_uuid(topic_id: str) -> uuid.UUID:
+    """The id that Kafka prints as 22 characters, as the wire has it."""
+    return uuid.UUID(bytes=urlsafe_b64decode(topic_id + "=="))
+
+
+def topic_id_text(value: uuid.UUID | None) -> str:
+    """A topic id as Kafka prints it."""
+    return urlsafe_b64encode((value or uuid.UUID(int=0)).bytes).decode().rstrip("=")
+
+
+def error_of(incarnation: Incarnation, described: Any) -> KafkaBackupError | None:
+    """What a topic of a Metadata answer says against the incarnation that was asked for; None: it is that one."""
+    code = _UNKNOWN_TOPIC_ID if described is None else described.error_code
+    is_another = not code and topic_id_text(described.topic_id) != incarnation.topic_id
+    if is_another or code in (_UNKNOWN_TOPIC, _UNKNOWN_TOPIC_ID):
+        return TopicGoneError(f"Topic {incarnation} was deleted, or deleted and created again.")
+    needs = (Permission("Describe", "Topic", incarnation.topic),)
+    return error_for_code(code, Attempt("describe", f"topic {incarnation.topic}", needs)) if code else None
+
+
+def metadata_request(connection: Connection, topics: Collection[Incarnation]) -> Any:
+    """The message, its version set, for these topics and the brokers; by id where the broker can. Creates no topic."""
+    version = connection.pick(MetadataRequest.API_KEY, 10, 12)
+    topic_class = MetadataRequest.MetadataRequestTopic
+    if version >= _BY_ID:
+        wanted = [topic_class(topic_id=topic_uuid(topic.topic_id), name=None) for topic in topics]
+    else:
+        wanted = [topic_class(topic_id=uuid.UUID(int=0), name=name) for name in {topic.topic for topic in topics}]
+    request = MetadataRequest(topics=wanted, allow_auto_topic_creation=False)
+    request.API_VERSION = version
+    return request

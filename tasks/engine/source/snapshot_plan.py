@@ -1,0 +1,236 @@
+"""Plan of a snapshot: groups first, then topics, then the offsets to read; written before the first byte is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.topics import TopicDescription
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import ConnectionOptions
+from tasks.broker.raw.log_dirs import partition_bytes
+from tasks.broker.raw.offsets import OffsetAnswers, list_offsets
+from tasks.engine.bins import bins_to_capture
+from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.engine.source.group_state import groups_of_topics, read_groups
+from tasks.engine.source.hidden_topics import kept_of_hidden, live_topics
+from tasks.engine.source.permissions import denied_topics, require_visible
+from tasks.engine.source.topic_state import read_topics
+from tasks.engine.topic_patterns import is_selected, select_topics
+from tasks.model.errors import AccessError, ConfigError, InterruptedRunError, KafkaBackupError
+from tasks.model.partition import Partition
+from tasks.repository.entries import PointEntry
+from tasks.repository.plans import Plan, PlanFailure, PlannedPartition, write_plan
+from tasks.repository.repository import Repository, tool_name
+from tasks.repository.state_objects import GroupsState, TopicsState, TopicState, write_state
+from tasks.repository.stored import StoredRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRequest:
+    """What a snapshot shall hold: values only, so that a task in another process can take it."""
+
+    set_name: str
+    run: str
+    connection: ConnectionOptions
+    topics: TopicSelection
+    options: BackupOptions
+    most_bins: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ClusterState:
+    """What the cluster's administrative side says, groups read before everything else."""
+
+    cluster_id: str
+    topics: list[TopicDescription]
+    topics_state: TopicsState
+    groups: GroupsState | None
+    groups_failure: str | None
+    denied: tuple[str, ...]
+    hidden: Mapping[str, str]
+    """Topics of the newest point that may not be seen any more, and why."""
+
+
+def plan_snapshot(repository: Repository, request: SnapshotRequest, *, stop: threading.Event) -> Plan:
+    """Decide what the run will read, and store it. A run that has a plan already keeps it.
+
+    Raises `ConfigError` for topics that do not exist, a selection without topics, or a set of another cluster.
+    """
+    plan = draft_snapshot(repository, request, stop=stop)
+    return write_plan(repository.store, plan)
+
+
+def draft_snapshot(
+    repository: Repository, request: SnapshotRequest, *, stop: threading.Event, is_dry_run: bool = False
+) -> Plan:
+    """The plan of `plan_snapshot`, not stored. A dry run does not store the state objects that it names either."""
+    newest = _newest_point(repository, request.set_name)
+    cluster = _cluster_state(request, stop, live_topics(repository, newest))
+    _check_cluster(request.set_name, newest, cluster.cluster_id)
+    partitions = [
+        Partition(topic.name, topic.topic_id, part.partition) for topic in cluster.topics for part in topic.partitions
+    ]
+    planned, failures = _plan_partitions(request.connection, partitions, stop)
+    kept, last_states = kept_of_hidden(repository, newest, cluster.hidden)
+    groups_ref, topics_ref = _write_states(repository, request, cluster, last_states, newest, is_dry_run=is_dry_run)
+    options = request.options
+    return Plan(
+        repository_id=repository.root.repository_id,
+        set=request.set_name,
+        run=request.run,
+        kind="snapshot",
+        cluster_id=cluster.cluster_id,
+        cluster_label=options.source_cluster_id,
+        planned_ms=repository.now_ms(),
+        based_on=newest.seq if newest else None,
+        compression=options.compression,
+        compression_level=options.compression_level,
+        object_log_bytes=options.segment_max_bytes,
+        object_records=options.segment_max_records,
+        fetch_bytes=options.fetch_max_bytes,
+        partitions=planned,
+        bins=bins_to_capture(planned, request.most_bins),
+        failures=(*failures, *kept),
+        topics=topics_ref,
+        groups=groups_ref,
+        groups_failure=cluster.groups_failure,
+        denied=(*cluster.denied, *cluster.hidden.values()),
+        tool=tool_name(),
+    )
+
+
+def planned_ranges(
+    partitions: Sequence[Partition],
+    *,
+    earliest: OffsetAnswers,
+    stable: OffsetAnswers,
+    high: OffsetAnswers,
+    sizes_bytes: dict[Partition, int] | None,
+) -> tuple[tuple[PlannedPartition, ...], tuple[PlanFailure, ...]]:
+    """Per partition its range [log start, last stable offset), or why it has none. Pure.
+
+    Without sizes from the brokers the number of offsets balances the bins.
+    """
+    planned, failures = [], []
+    for source in partitions:
+        reason = next(
+            (answer.failures[source] for answer in (earliest, stable, high) if source in answer.failures), None
+        )
+        if reason is not None:
+            failures.append(
+                PlanFailure(
+                    topic=source.topic, topic_id=source.topic_id, partition=source.partition, reason=str(reason)
+                )
+            )
+            continue
+        start = earliest.offsets[source]
+        end = max(start, stable.offsets[source])
+        planned.append(
+            PlannedPartition(
+                topic=source.topic,
+                topic_id=source.topic_id,
+                partition=source.partition,
+                start=start,
+                end=end,
+                high_watermark=high.offsets[source],
+                bytes=(end - start) if sizes_bytes is None else sizes_bytes.get(source, 0),
+            )
+        )
+    return tuple(planned), tuple(failures)
+
+
+def _plan_partitions(
+    connection: ConnectionOptions, partitions: Sequence[Partition], stop: threading.Event
+) -> tuple[tuple[PlannedPartition, ...], tuple[PlanFailure, ...]]:
+    with Cluster(connection, stop=stop) as cluster:
+        return planned_ranges(
+            partitions,
+            earliest=list_offsets(cluster, partitions, "earliest"),
+            stable=list_offsets(cluster, partitions, "last_stable"),
+            high=list_offsets(cluster, partitions, "latest"),
+            sizes_bytes=partition_bytes(cluster, partitions),
+        )
+
+
+def _cluster_state(request: SnapshotRequest, stop: threading.Event, earlier: Collection[str]) -> _ClusterState:
+    options = request.options
+    with Admin(request.connection, stop=stop) as admin:
+        groups, groups_failure, denied = _groups(admin, options)
+        described = admin.describe_topics()
+        visible = {topic.name for topic in described}
+        require_visible(admin, request.topics, visible)
+        missing = [name for name in earlier if name not in visible and is_selected(name, request.topics)]
+        chosen = set(
+            select_topics(
+                {topic.name: topic.is_internal for topic in described},
+                request.topics,
+                include_internal=options.include_internal_topics,
+                internal_topics=options.internal_topics,
+            )
+        )
+        topics = [topic for topic in described if topic.name in chosen]
+        return _ClusterState(
+            cluster_id=admin.cluster_id(),
+            topics=topics,
+            topics_state=read_topics(admin, topics),
+            groups=groups_of_topics(groups, topics) if groups else None,
+            groups_failure=groups_failure,
+            denied=denied,
+            hidden=denied_topics(admin, missing),
+        )
+
+
+def _groups(admin: Admin, options: BackupOptions) -> tuple[GroupsState | None, str | None, tuple[str, ...]]:
+    """(the positions, why they are not here, what was denied): an empty snapshot never stands for a failed one."""
+    if not options.consumer_group_snapshot:
+        return None, None, ()
+    try:
+        state, denied = read_groups(admin)
+    except InterruptedRunError:
+        raise
+    except KafkaBackupError as error:
+        return None, str(error), (str(error),) if isinstance(error, AccessError) else ()
+    return state, None, denied
+
+
+def _write_states(
+    repository: Repository,
+    request: SnapshotRequest,
+    cluster: _ClusterState,
+    last_states: Sequence[TopicState],
+    newest: PointEntry | None,
+    *,
+    is_dry_run: bool,
+) -> tuple[StoredRef | None, StoredRef]:
+    if is_dry_run:
+        nothing = StoredRef(key="", sha256="", stored_bytes=0)
+        return nothing, nothing
+
+    def write(state: TopicsState | GroupsState, ref: StoredRef | None) -> StoredRef:
+        earlier = ref.model_copy(update={"seq": ref.seq or newest.seq}) if ref and newest else None
+        return write_state(repository.store, request.set_name, request.run, state, newest=earlier)
+
+    groups = write(cluster.groups, newest.groups if newest else None) if cluster.groups else None
+    return groups, write(_with(cluster.topics_state, last_states), newest.topics if newest else None)
+
+
+def _with(state: TopicsState, more: Sequence[TopicState]) -> TopicsState:
+    topics = sorted((*state.topics, *more), key=lambda topic: topic.topic)
+    return state.model_copy(update={"topics": tuple(topics)})
+
+
+def _newest_point(repository: Repository, set_name: str) -> PointEntry | None:
+    log = repository.log(set_name)
+    seq = log.state().newest_point
+    return None if seq is None else log.point(seq)
+
+
+def _check_cluster(set_name: str, newest: PointEntry | None, cluster_id: str) -> None:
+    if newest is not None and newest.cluster_id != cluster_id:
+        raise ConfigError(
+            f"The backup set {set_name!r} belongs to cluster {newest.cluster_id}; this is cluster {cluster_id}. "
+            "Name another set with backup_id."
+        )

@@ -1,0 +1,250 @@
+"""Plan of a restore: the point, the partitions, the target topics as they shall be. Nothing is changed by it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.broker_defaults import topic_defaults
+from tasks.broker.admin.topics import ConfigEntry, TopicDescription
+from tasks.broker.raw.connection import ConnectionOptions
+from tasks.engine.bins import balance
+from tasks.engine.options import RestoreOptions, TopicSelection
+from tasks.engine.replay.replay import PARTITIONS_AT_ONCE
+from tasks.engine.target.selection import ChosenTopic, choose, incarnations
+from tasks.engine.target.staging import copied_settings, deferred_settings, staging_settings
+from tasks.engine.target.unfinished_restores import original_settings
+from tasks.engine.topic_patterns import select_topics
+from tasks.model.errors import AccessError, KafkaBackupError, RefusedError, TopicGoneError
+from tasks.model.partition import Incarnation, Partition
+from tasks.repository.entries import PointEntry
+from tasks.repository.frame_reader import FrameReader
+from tasks.repository.lines import IndexLine
+from tasks.repository.partition_table import Row
+from tasks.repository.points import read_lines, read_rows
+from tasks.repository.repository import Repository, tool_name
+from tasks.repository.restores import PartitionCopy, RestorePlan, TopicCopy
+from tasks.repository.state_objects import GroupsState, TopicsState, TopicState, read_state
+
+REGROUP_BYTES = 1 << 20
+"""Runs of tiny batches are joined up to this many bytes of records."""
+
+_MOST_SAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """What shall be restored where: values only."""
+
+    restore: str
+    connection: ConnectionOptions
+    topics: TopicSelection
+    options: RestoreOptions
+    most_bins: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreSource:
+    """What the point says of the partitions that are restored."""
+
+    point: PointEntry
+    chosen: Sequence[ChosenTopic]
+    lines: Mapping[Partition, Sequence[IndexLine]]
+    groups: GroupsState | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetView:
+    """The target cluster as it is: existing target topics with all their settings, and the brokers' own values."""
+
+    cluster_id: str
+    nodes: int
+    topics: Mapping[str, TopicDescription]
+    settings: Mapping[str, Sequence[ConfigEntry]]
+    defaults: Mapping[str, str]
+
+
+def read_source(repository: Repository, point: PointEntry, request: RestoreRequest) -> RestoreSource:
+    """Read what the point holds of the wanted topics. Raises `RefusedError` when it does not hold them."""
+    store, options = repository.store, request.options
+    rows = read_rows(store, point)
+    states = read_state(store, point.topics, TopicsState).topics
+    by_incarnation = {Incarnation(state.topic, state.topic_id): state for state in states}
+    names = _wanted_names(repository, point, rows.values(), by_incarnation, request.topics)
+    chosen = choose(
+        rows.values(), by_incarnation, names, mapping=options.topic_mapping, partitions=options.source_partitions
+    )
+    _check_mapping(options, [topic.state.topic for topic in chosen])
+    lines = read_lines(store, point, [row for topic in chosen for row in topic.rows])
+    groups = read_state(store, point.groups, GroupsState) if point.groups else None
+    return RestoreSource(point=point, chosen=chosen, lines=lines, groups=groups)
+
+
+def look_at_target(admin: Admin, targets: Sequence[str]) -> TargetView:
+    """Describe the target topics that exist, and the values that the brokers give to topics without their own.
+
+    Raises `AccessError` when one of the targets may not be described: it might exist.
+    """
+    described = {topic.name: topic for topic in admin.describe_topics(targets)}
+    present = [name for name in targets if name in described]
+    settings = admin.topic_configs(present)
+    return TargetView(
+        cluster_id=admin.cluster_id(),
+        nodes=admin.node_count(),
+        topics={name: described[name] for name in present},
+        settings=settings,
+        defaults=topic_defaults(admin)
+        | {
+            entry.name: entry.value
+            for entries in [*settings.values(), _sample_settings(admin)]
+            for entry in entries
+            if entry.source != 1 and entry.value is not None
+        },
+    )
+
+
+def _sample_settings(admin: Admin) -> Sequence[ConfigEntry]:
+    """The settings of some topic that may be looked at, an ordinary one first; none when there is no such topic."""
+    for topic in sorted(admin.describe_topics(), key=lambda topic: topic.is_internal)[:_MOST_SAMPLES]:
+        try:
+            return admin.topic_configs([topic.name])[topic.name]
+        except (AccessError, TopicGoneError):
+            continue
+    return ()
+
+
+def draft_restore(
+    repository: Repository, request: RestoreRequest, source: RestoreSource, view: TargetView
+) -> RestorePlan:
+    """The plan of a restore, not yet written."""
+    reader = FrameReader(repository.store)
+    copies = [
+        PartitionCopy(
+            topic=row.topic,
+            topic_id=row.topic_id,
+            partition=row.partition,
+            target_topic=topic.target,
+            target_partition=row.partition,
+            records=sum(reader.count_records(line) for line in source.lines[row.source]),
+            log_bytes=sum(line.log_bytes for line in source.lines[row.source]),
+        )
+        for topic in source.chosen
+        for row in topic.rows
+    ]
+    return RestorePlan(
+        repository_id=repository.root.repository_id,
+        restore=request.restore,
+        set=source.point.set,
+        point=source.point.seq,
+        created_ms=repository.now_ms(),
+        cluster_id=view.cluster_id,
+        options=request.options.model_dump(mode="json"),
+        regroup_bytes=REGROUP_BYTES,
+        topics=tuple(_topic_copy(repository, request, source, view, topic) for topic in source.chosen),
+        partitions=tuple(copies),
+        bins=_bins(copies, source.lines, request.most_bins),
+        tool=tool_name(),
+    )
+
+
+def _topic_copy(
+    repository: Repository, request: RestoreRequest, source: RestoreSource, view: TargetView, topic: ChosenTopic
+) -> TopicCopy:
+    options = request.options
+    existing = view.topics.get(topic.target)
+    original = _original(repository, topic.target, existing, view)
+    backed_up = {} if options.topic_configs == "ignore" else copied_settings(topic.state.topic_settings())
+    settings = {**original, **(backed_up if options.topic_configs == "apply" or existing is None else {})}
+    lines = [source.lines[row.source] for row in topic.rows]
+    largest = max((line.largest_batch_bytes for part in lines for line in part), default=0)
+    return TopicCopy(
+        topic=topic.state.topic,
+        topic_id=topic.state.topic_id,
+        target=topic.target,
+        partitions=topic.state.partitions,
+        replication_factor=_replication_factor(options, topic.state, existing, view),
+        exists=existing is not None,
+        target_id=existing.topic_id if existing else None,
+        settings=settings,
+        staging=staging_settings(largest),
+        original=dict(original),
+        deferred=deferred_settings(settings, view.defaults, lines, choice=options.finalize, now_ms=repository.now_ms()),
+        is_purged=existing is not None and options.purge_topics,
+    )
+
+
+def _original(
+    repository: Repository, target: str, existing: TopicDescription | None, view: TargetView
+) -> Mapping[str, str]:
+    """What an existing topic has set on itself, or had before an unfinished restore staged it."""
+    if existing is None:
+        return {}
+    own = {entry.name: entry.value for entry in view.settings[target] if entry.source == 1 and entry.value is not None}
+    return original_settings(repository.store, target, existing.topic_id, own)
+
+
+def _replication_factor(
+    options: RestoreOptions, state: TopicState, existing: TopicDescription | None, view: TargetView
+) -> int:
+    if existing is not None:
+        return len(existing.partitions[0].replicas)
+    return min(options.default_replication_factor or state.replication_factor, view.nodes)
+
+
+def _wanted_names(
+    repository: Repository,
+    point: PointEntry,
+    rows: Collection[Row],
+    states: Mapping[Incarnation, TopicState],
+    selection: TopicSelection,
+) -> list[str]:
+    available = incarnations(rows)
+    internal = {state.topic: state.is_internal for state in states.values()}
+    try:
+        return select_topics(
+            {name: internal.get(name, False) for name in available},
+            selection,
+            include_internal=True,
+            internal_topics=(),
+        )
+    except KafkaBackupError as error:
+        raise RefusedError(f"{error} {_other_points(repository, point, selection)}".strip()) from None
+
+
+def _other_points(repository: Repository, point: PointEntry, selection: TopicSelection) -> str:
+    """Where the missing topics are, if an earlier or later point has them."""
+    log = repository.log(point.set)
+    found = []
+    for name in selection.include:
+        for seq in sorted(log.state().points, reverse=True):
+            held = incarnations(read_rows(repository.store, log.point(seq)).values()) if seq != point.seq else {}
+            if name in held:
+                found.append(f"{point.set}@{seq} has {name}.")
+                break
+    return " ".join(found)
+
+
+def _check_mapping(options: RestoreOptions, names: Sequence[str]) -> None:
+    unknown = sorted(set(options.topic_mapping) - set(names))
+    if unknown:
+        raise RefusedError(f"topic_mapping names {', '.join(unknown)}, which this restore does not include.")
+
+
+def _bins(
+    copies: Sequence[PartitionCopy], lines: Mapping[Partition, Sequence[IndexLine]], most_bins: int
+) -> tuple[tuple[int, ...], ...]:
+    """Partitions that share a packed object go together, so that it is fetched once; and as many partitions as a bin
+    replays at once share it, because their batches then share requests, which is what small batches cost."""
+    groups: dict[object, list[int]] = defaultdict(list)
+    for index, copy in enumerate(copies):
+        own = lines[copy.source]
+        is_small = len(own) == 1 and own[0].frame_bytes * 2 < (own[0].stored_bytes or 0)
+        groups[own[0].object if is_small else index].append(index)
+    members = list(groups.values())
+    fewest = -(-len(copies) // PARTITIONS_AT_ONCE)
+    sizes = [sum(copies[index].log_bytes for index in group) for group in members]
+    return tuple(
+        tuple(index for number in bin_ for index in members[number]) for bin_ in balance(sizes, min(most_bins, fewest))
+    )

@@ -1,0 +1,180 @@
+"""What speaks against the target topics of a restore as they are, and as they would be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.topics import NewTopicSpec
+from tasks.engine.options import RestoreOptions
+from tasks.engine.target.findings import Finding, error_finding
+from tasks.engine.target.restore_plan import RestoreSource, TargetView
+from tasks.engine.target.staging import NOT_COPIED
+from tasks.model.errors import InterruptedRunError, KafkaBackupError
+from tasks.repository.restores import RestorePlan, TopicCopy
+from tasks.repository.state_objects import TopicState
+
+_KAFKAS_OWN = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+
+_COMPARED = (
+    "cleanup.policy",
+    "max.message.bytes",
+    "message.timestamp.after.max.ms",
+    "message.timestamp.before.max.ms",
+    "message.timestamp.type",
+    "min.insync.replicas",
+    "retention.bytes",
+    "retention.ms",
+)
+"""Settings whose effective value should be known before a topic is relied upon."""
+
+
+def target_findings(
+    plan: RestorePlan, source: RestoreSource, view: TargetView, options: RestoreOptions, admin: Admin
+) -> Iterator[Finding]:
+    """Of every target topic. Has the brokers check the changes that the restore would make; nothing is changed."""
+    for topic in plan.topics:
+        yield from _topic_findings(topic, view, options)
+    yield from _settings_findings(source, plan, view, options)
+    yield from _unknown_retention(plan, view)
+    yield from _creation(plan, admin)
+    yield from _changes(plan, admin)
+
+
+def _topic_findings(topic: TopicCopy, view: TargetView, options: RestoreOptions) -> Iterator[Finding]:
+    existing = view.topics.get(topic.target)
+    if topic.target in _KAFKAS_OWN:
+        yield Finding(
+            "error",
+            topic.target,
+            "Kafka lets no client write to this topic of its own: exclude it, or map it to another name.",
+        )
+    if existing is None:
+        if not options.create_topics:
+            yield Finding("error", topic.target, "the topic does not exist and create_topics is false.")
+        return
+    if len(existing.partitions) < topic.partitions:
+        yield Finding(
+            "error", topic.target, f"it has {len(existing.partitions)} partitions, the backup has {topic.partitions}."
+        )
+    elif len(existing.partitions) > topic.partitions:
+        yield Finding(
+            "warning",
+            topic.target,
+            f"it has {len(existing.partitions)} partitions, the backup has {topic.partitions}: "
+            "producers will place keys elsewhere than the restored records.",
+        )
+    present = {entry.name: entry.value or "" for entry in view.settings[topic.target]}
+    if topic.is_purged and "delete" not in present.get("cleanup.policy", "delete"):
+        yield Finding("error", topic.target, "it is compact-only, and records of such topics cannot be deleted.")
+
+
+def _replication(topic: TopicCopy, state: TopicState, options: RestoreOptions, view: TargetView) -> Iterator[Finding]:
+    wanted = options.default_replication_factor or state.replication_factor
+    if not topic.exists and topic.replication_factor < wanted:
+        yield Finding(
+            "warning",
+            topic.target,
+            f"replication factor {topic.replication_factor} instead of {wanted}: {view.nodes} brokers are alive.",
+        )
+
+
+def _settings_findings(
+    source: RestoreSource, plan: RestorePlan, view: TargetView, options: RestoreOptions
+) -> Iterator[Finding]:
+    states = {chosen.target: chosen.state for chosen in source.chosen}
+    for topic in plan.topics:
+        state = states[topic.target]
+        for name in sorted(state.topic_settings().keys() & NOT_COPIED.keys()):
+            yield Finding("note", topic.target, f"{name} is not copied: {NOT_COPIED[name]}.")
+        yield from _replication(topic, state, options, view)
+        yield from _validated(topic, state, plan)
+        yield from _differences(topic, state, view)
+        if _appended_time(source, topic):
+            yield Finding(
+                "note", topic.target, "records of a LogAppendTime topic come back as CreateTime with their append time."
+            )
+        if topic.deferred:
+            yield Finding(
+                "warning",
+                topic.target,
+                f"{', '.join(topic.deferred)} would delete restored records and will wait; "
+                f"apply with `kafka-backup finalize {plan.restore}`.",
+            )
+
+
+def _validated(topic: TopicCopy, state: TopicState, plan: RestorePlan) -> Iterator[Finding]:
+    if plan.options.get("topic_configs") != "validate" or not topic.exists:
+        return
+    for name, value in sorted(state.topic_settings().items()):
+        if name not in NOT_COPIED and topic.original.get(name) != value:
+            has = topic.original.get(name, "nothing of its own")
+            yield Finding("error", topic.target, f"{name} is {value} in the backup, the topic has {has}.")
+
+
+def _differences(topic: TopicCopy, state: TopicState, view: TargetView) -> Iterator[Finding]:
+    before = {entry.name: entry.value for entry in state.settings}
+    for name in _COMPARED:
+        after = _effective(topic, view, name, before.get(name) or "")
+        if before.get(name) is not None and after != before[name]:
+            yield Finding("warning", topic.target, f"{name} was {before[name]} at the source and will be {after}.")
+
+
+def _effective(topic: TopicCopy, view: TargetView, name: str, otherwise: str) -> str:
+    return topic.settings.get(name, view.defaults.get(name, otherwise))
+
+
+def _appended_time(source: RestoreSource, topic: TopicCopy) -> bool:
+    return any(
+        line.timestamp_type in ("LogAppendTime", "mixed")
+        for partition, lines in source.lines.items()
+        if partition.topic_id == topic.topic_id
+        for line in lines
+    )
+
+
+def _creation(plan: RestorePlan, admin: Admin) -> Iterator[Finding]:
+    """Each new topic is tried with `validate_only`, with its staging and with its final settings."""
+    missing = [topic for topic in plan.topics if not topic.exists]
+    for settings_of in (creation_settings, lambda topic: topic.settings):
+        specs = [
+            NewTopicSpec(
+                name=topic.target,
+                partitions=topic.partitions,
+                replication_factor=topic.replication_factor,
+                configs=settings_of(topic),
+            )
+            for topic in missing
+        ]
+        if specs:
+            failed = admin.create_topics(specs, validate_only=True)
+            yield from (
+                error_finding(name, error, lead="cannot be created: ") for name, error in failed.items() if error
+            )
+
+
+def _changes(plan: RestorePlan, admin: Admin) -> Iterator[Finding]:
+    """Likewise the settings of each topic that exists."""
+    for topic in plan.topics:
+        for settings in (topic.staging, topic.settings) if topic.exists else ():
+            try:
+                admin.alter_topic_configs(topic.target, to_set=settings, to_delete=(), validate_only=True)
+            except InterruptedRunError:
+                raise
+            except KafkaBackupError as error:
+                yield error_finding(topic.target, error, lead="its settings cannot be changed: ")
+
+
+def creation_settings(topic: TopicCopy) -> dict[str, str]:
+    """What a new topic is created with: its own settings under the staging ones."""
+    return {**topic.settings, **topic.staging}
+
+
+def _unknown_retention(plan: RestorePlan, view: TargetView) -> Iterator[Finding]:
+    if "retention.ms" not in view.defaults and any(topic.deferred for topic in plan.topics):
+        yield Finding(
+            "warning",
+            "retention",
+            "what the brokers keep is not known: that needs DescribeConfigs on Cluster kafka-cluster. So settings that "
+            "might delete restored records wait.",
+        )

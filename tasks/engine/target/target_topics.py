@@ -1,0 +1,99 @@
+"""The target topics of a restore: made or staged, purged if asked for, and pinned by id, base offset and producer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.topics import NewTopicSpec
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import ConnectionOptions
+from tasks.broker.raw.offsets import list_offsets
+from tasks.broker.raw.produce import init_producer_id
+from tasks.engine.target.permissions import require_restorable
+from tasks.engine.target.target_findings import creation_settings
+from tasks.model.errors import RefusedError
+from tasks.model.partition import Partition
+from tasks.repository.restores import RestorePlan, TargetPartition, Targets, TopicCopy
+
+
+def prepare_targets(
+    plan: RestorePlan, admin: Admin, connection: ConnectionOptions, *, stop: threading.Event
+) -> Targets:
+    """Create what does not exist and stage what does. Returns what to write down before the first record.
+
+    Raises `RefusedError` when an existing topic is not the one that was planned for, or is not empty, and `AccessError`
+    when a permission is missing that nothing but the topic's existence could show.
+    """
+    _create(plan, admin)
+    ids = _topic_ids(plan, admin)
+    for topic in plan.topics:
+        if topic.exists:
+            if ids[topic.target] != topic.target_id:
+                raise RefusedError(f"{topic.target} was deleted and created again since this restore was planned.")
+            admin.alter_topic_configs(topic.target, to_set=topic.staging, to_delete=())
+    is_purging = any(topic.is_purged for topic in plan.topics)
+    require_restorable(admin, [topic.target for topic in plan.topics], is_purging=is_purging)
+    with Cluster(connection, stop=stop) as cluster:
+        bases = _bases(plan, ids, cluster, admin)
+        identity = init_producer_id(cluster)
+    return Targets(
+        restore=plan.restore,
+        producer_id=identity.producer_id,
+        producer_epoch=identity.epoch,
+        partitions=tuple(
+            TargetPartition(topic=part.topic, topic_id=part.topic_id, partition=part.partition, base=bases[part])
+            for copy in plan.partitions
+            for part in [Partition(copy.target_topic, ids[copy.target_topic], copy.target_partition)]
+        ),
+    )
+
+
+def _create(plan: RestorePlan, admin: Admin) -> None:
+    specs = [_spec(topic) for topic in plan.topics if not topic.exists]
+    failed = admin.create_topics(specs) if specs else {}
+    for error in failed.values():
+        if error is not None:
+            raise error
+
+
+def _spec(topic: TopicCopy) -> NewTopicSpec:
+    return NewTopicSpec(
+        name=topic.target,
+        partitions=topic.partitions,
+        replication_factor=topic.replication_factor,
+        configs=creation_settings(topic),
+    )
+
+
+def _topic_ids(plan: RestorePlan, admin: Admin) -> Mapping[str, str]:
+    """The targets' ids. Brokers lag behind one another: the one that is asked may not know a new topic yet."""
+    names = [topic.target for topic in plan.topics]
+    ids: dict[str, str] = {}
+
+    def are_known() -> bool:
+        ids.update({topic.name: topic.topic_id for topic in admin.describe_topics(names)})
+        return set(names) <= ids.keys()
+
+    admin.await_that(are_known, f"The topics {', '.join(names)} were created and do not all show up.")
+    return ids
+
+
+def _bases(plan: RestorePlan, ids: Mapping[str, str], cluster: Cluster, admin: Admin) -> dict[Partition, int]:
+    partitions = [
+        Partition(copy.target_topic, ids[copy.target_topic], copy.target_partition) for copy in plan.partitions
+    ]
+    purged = {topic.target for topic in plan.topics if topic.is_purged}
+    latest = list_offsets(cluster, partitions, "latest")
+    if purged:
+        admin.delete_records(
+            {(part.topic, part.partition): latest.offsets[part] for part in partitions if part.topic in purged}
+        )
+    earliest = list_offsets(cluster, partitions, "earliest")
+    for failure in [*latest.failures.values(), *earliest.failures.values()]:
+        raise failure
+    for part in partitions:
+        if earliest.offsets[part] != latest.offsets[part]:
+            raise RefusedError(f"{part}: it is not empty.")
+    return latest.offsets

@@ -1,0 +1,141 @@
+"""From the names of blocks to what the engine works with, by the models and adapters that serve the YAML files too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TypeVar
+
+from prefect.blocks.core import Block
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from blocks import KafkaCluster, LocalRepository, S3Repository
+from tasks.broker.raw.connection import ConnectionOptions
+from tasks.config.adapters import connection_options, store_of
+from tasks.config.models import ClusterSection, StorageSection
+from tasks.flow_support.flow_run_cache import live_run
+from tasks.model.errors import ConfigError
+from tasks.reports.recipe import Places
+from tasks.repository.repository import Repository
+
+BlockT = TypeVar("BlockT", bound=Block)
+SectionT = TypeVar("SectionT", bound=BaseModel)
+
+BACKENDS: Mapping[type[Block], str] = {LocalRepository: "filesystem", S3Repository: "s3"}
+"""The blocks of repositories, and the backend that each is in the YAML files."""
+
+_UNPROTECTED = {"security_protocol": "PLAINTEXT"}
+
+_BY_SLUG: Mapping[str, type[Block]] = {str(kind._block_type_slug): kind for kind in BACKENDS}
+
+
+def now_ms() -> int:
+    """The clock of everything a flow writes: Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def connection(flow_run: str, cluster: str) -> ConnectionOptions:
+    """How to reach the cluster of a KafkaCluster block; loaded once per process and flow run."""
+    return live_run(flow_run).once(("connection", cluster), lambda: connection_options(cluster_section(cluster)))
+
+
+def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
+    """The repository of a block, opened once per process and flow run; `create` makes one where there is none."""
+
+    live = live_run(flow_run)
+
+    def opened() -> Repository:
+        store = store_of(storage_section(reference), create=create, stop=live.stop)
+        return Repository.open_or_create(store, now_ms) if create else Repository.open(store, now_ms)
+
+    return live.once(("repository", reference), opened)
+
+
+def repository_reference(name: str) -> str:
+    """`type/name` of a repository's block, from that or from the bare name. Raises `ConfigError` for a name that no
+    block has, or blocks of several types have."""
+    if "/" in name:
+        return name
+    found = [f"{slug}/{name}" for slug, kind in _BY_SLUG.items() if _find(kind, name) is not None]
+    if not found:
+        raise ConfigError(f"There is no repository block named {name!r}: make a {' or '.join(_BY_SLUG)} of that name.")
+    if len(found) > 1:
+        raise ConfigError(f"There are several repository blocks named {name!r}: write {' or '.join(found)}.")
+    return found[0]
+
+
+def cluster_section(cluster: str) -> ClusterSection:
+    """What a KafkaCluster block says, as the section of a file. Raises `ConfigError` when it cannot serve as one."""
+    name = cluster.removeprefix("kafka-cluster/")
+    values = field_values(_load(KafkaCluster, name))
+    servers = values.pop("bootstrap_servers", [])
+    return _section(ClusterSection, {"bootstrap_servers": servers, "security": values}, f"kafka-cluster/{name}")
+
+
+def storage_section(reference: str) -> StorageSection:
+    """What the block of a repository says, likewise. The reference is `type/name`."""
+    slug, _, name = reference.partition("/")
+    if slug not in _BY_SLUG:
+        raise ConfigError(
+            f"{reference!r} names no repository: write a block's name, or one of {', '.join(_BY_SLUG)} and it."
+        )
+    kind = _BY_SLUG[slug]
+    return _section(StorageSection, {"backend": BACKENDS[kind], **field_values(_load(kind, name))}, reference)
+
+
+def places(flow_run: str, cluster: str, reference: str) -> Places:
+    """Where a flow run works, to show to people; loaded once per process and flow run."""
+    return live_run(flow_run).once(("places", cluster, reference), lambda: _places(cluster, reference))
+
+
+def field_values(block: Block) -> dict[str, object]:
+    """The fields of a block that are set, secrets and all."""
+    fields = {name: getattr(block, name) for name in type(block).model_fields}
+    plain = {name: one.get_secret_value() if isinstance(one, SecretStr) else one for name, one in fields.items()}
+    return {name: value for name, value in plain.items() if value not in (None, "")}
+
+
+def _places(cluster: str, reference: str) -> Places:
+    slug, _, name = reference.partition("/")
+    security = _shown_values(_load(KafkaCluster, cluster.removeprefix("kafka-cluster/")))
+    servers = security.pop("bootstrap_servers", [])
+    return Places(
+        cluster=cluster,
+        repository=reference,
+        cluster_section={"bootstrap_servers": servers, **({} if security == _UNPROTECTED else {"security": security})},
+        storage_section={"backend": BACKENDS[_BY_SLUG[slug]], **_shown_values(_load(_BY_SLUG[slug], name))},
+    )
+
+
+def _shown_values(block: Block) -> dict[str, object]:
+    secret = {name for name in type(block).model_fields if isinstance(getattr(block, name), SecretStr)}
+    values = field_values(block)
+    return {name: f"${{{name.upper()}}}" if name in secret else value for name, value in values.items()}
+
+
+def _load(kind: type[BlockT], name: str) -> BlockT:
+    found = _find(kind, name)
+    if found is None:
+        raise ConfigError(f"There is no block {kind._block_type_slug}/{name}: make it in the UI, or name another.")
+    return found
+
+
+def _find(kind: type[BlockT], name: str) -> BlockT | None:
+    try:
+        loaded = kind.load(name)
+    except ValueError as error:
+        if "Unable to find block document" in str(error):
+            return None
+        raise
+    assert isinstance(loaded, kind)
+    return loaded
+
+
+def _section(model: type[SectionT], values: Mapping[str, object], block: str) -> SectionT:
+    """Its sentences show no value of a field: it might be a secret."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        sentences = {f"{'.'.join(map(str, one['loc']))} {one['msg'].removeprefix('Value error, ')}" for one in problems}
+        raise ConfigError(f"The block {block} cannot be used: {'; '.join(sorted(sentences)).strip()}.") from None

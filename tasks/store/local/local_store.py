@@ -1,0 +1,260 @@
+"""A folder as an object store: one file per object, its path is its key.
+
+Atomicity and durability (`durable_files`): an object is written to a temporary file of the same folder, fsynced, then
+hard-linked (put-if-absent: fails if the name is taken) or renamed (overwrite), then the folder and its parents are
+fsynced, also when the race was lost, because the loser relies on what it found.
+
+    <root>/<key>              objects
+    <root>/…/.tmp-<random>    writes under way, or left by a killed process
+    <root>/.locks/<00..ff>    flock files of overwrites and deletes, by the key's hash; never deleted, or two writers
+                              could hold the "same" lock
+
+`version` is the modification time in nanoseconds and the size. Writes set the time themselves, and an overwrite, which
+happens under the lock, sets it above the one it replaces; so no two writes of a key share it. Not the inode: ext4
+reuses it at once, and FUSE may renumber a file at any time. Not a digest: `head` and `list` would read every byte.
+Where a file system keeps coarser times, the probe finds that stale swaps pass, and the repository is refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256 as sha256_of
+from pathlib import Path
+from typing import BinaryIO
+
+from tasks.model.errors import (
+    DamagedError,
+    NotFoundError,
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StoreError,
+    StoreUnavailableError,
+    UnsupportedError,
+)
+from tasks.store.keys import check_key, check_prefix, is_component
+from tasks.store.local.durable_files import Temporary, link_new, make_folder, sync_folder, temporary_file
+from tasks.store.local.os_errors import translated
+from tasks.store.protocol import Body, ObjectInfo
+
+_LOCKS = ".locks"
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+class LocalStore:
+    """The objects under one folder. Safe for several threads, processes, and machines that share the folder, as far as
+    its file system keeps links atomic and honours flock (see `probe`).
+
+    Deleting leaves empty folders behind. No key may be a folder of another key (`a/b` beside `a/b/c`).
+    """
+
+    def __init__(self, root: Path, *, create: bool) -> None:
+        """Open the folder; `create` makes it and its parents. Raises `NotFoundError` when there is no such folder."""
+        self._root = root.absolute()
+        self._synced: set[Path] = set()
+        with translated(self.location):
+            if create and not self._root.exists():
+                make_folder(self._root)
+            if not self._root.is_dir():
+                raise NotFoundError(f"There is no folder {self._root}.")
+            self._device = self._root.stat().st_dev
+
+    @property
+    def location(self) -> str:
+        return self._root.as_uri()
+
+    def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+        """See the protocol. `sha256` is not verified: a file system computes no checksum of its own."""
+        with self._translated(key):
+            path = self._writable_path(key)
+            with temporary_file(path.parent, body) as temporary:
+                is_new = self._link(temporary, path, key)
+        self._make_durable(path.parent, key)
+        if not is_new:
+            raise ObjectExistsError(f"{key} exists already in {self.location}", key=key)
+        return _info(key, temporary.status)
+
+    def put(self, key: str, body: Body) -> ObjectInfo:
+        with self._translated(key), self._locked(key):
+            return self._overwrite(key, body, self._current(key))
+
+    def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
+        with self._translated(key), self._locked(key):
+            current = self._current(key)
+            if (current.version if current else None) != expected:
+                raise ObjectChangedError(f"{key} is not at the expected version in {self.location}", key=key)
+            if current:
+                return self._overwrite(key, body, current)
+            try:
+                return self.put_if_absent(key, body, sha256="")
+            except ObjectExistsError:  # put_if_absent takes no lock
+                raise ObjectChangedError(f"{key} was just created in {self.location}", key=key) from None
+
+    def get(self, key: str) -> tuple[bytes, ObjectInfo]:
+        with self._translated(key), self._opened(key) as (file, status):
+            return file.read(), _info(key, status)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        with self._translated(key), self._opened(key) as (file, status):
+            if start + length <= status.st_size:
+                file.seek(start)
+                data = file.read(length)
+                if len(data) == length:
+                    return data
+        raise DamagedError(f"{key} is cut: it ends before byte {start + length}", key=key)
+
+    def head(self, key: str) -> ObjectInfo:
+        check_key(key)
+        with self._translated(key), self._opened(key) as (_, status):
+            return _info(key, status)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        folder, _, start = check_prefix(prefix).rpartition("/")
+        with self._translated(prefix):
+            yield from self._walk(f"{folder}/" if folder else "", start)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """See the protocol. Durable on return; folders stay."""
+        folders: set[Path] = set()
+        for key in keys:
+            path = self._root / check_key(key)
+            with self._translated(key), self._locked(key):
+                try:
+                    path.unlink()
+                    folders.add(path.parent)
+                except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                    self._check_mounted()
+        with self._translated("", may_have_landed=True):
+            for folder in sorted(folders):
+                sync_folder(folder)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    @contextmanager
+    def _translated(self, key: str, *, may_have_landed: bool = False) -> Iterator[None]:
+        with translated(f"{key or 'the folder'} in {self.location}", key=key, may_have_landed=may_have_landed):
+            yield
+
+    def _check_mounted(self) -> None:
+        """A missing file means a missing object only while the folder itself is there: without this check, an
+        unmounted disk would read as an empty repository, and be written to."""
+        try:
+            if self._root.stat().st_dev == self._device:
+                return
+        except FileNotFoundError:
+            pass
+        raise StoreUnavailableError(f"The folder {self._root} is no longer there: is its disk mounted?")
+
+    def _writable_path(self, key: str) -> Path:
+        path = self._root / check_key(key)
+        self._check_mounted()
+        if not path.parent.is_dir():
+            self._synced.discard(path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _make_durable(self, folder: Path, key: str) -> None:
+        """Sync the folder, and once per process also its parents: another process may have made them and not yet
+        synced them."""
+        with self._translated(key, may_have_landed=True):
+            sync_folder(folder)
+            if folder not in self._synced:
+                for parent in folder.parents[: len(folder.relative_to(self._root).parts)]:
+                    sync_folder(parent)
+                self._synced.add(folder)
+
+    def _link(self, temporary: Temporary, path: Path, key: str) -> bool:
+        with self._translated(key, may_have_landed=True):
+            try:
+                is_new = link_new(temporary.path, path)
+            except OSError as error:
+                if error.errno in _NO_HARD_LINKS:
+                    raise UnsupportedError(f"The file system of {self._root} has no hard links.") from error
+                raise
+        if not is_new and path.is_dir():
+            raise StoreError(f"{key} in {self.location} is a folder", key=key)
+        return is_new
+
+    def _overwrite(self, key: str, body: Body, current: ObjectInfo | None) -> ObjectInfo:
+        path = self._writable_path(key)
+        with temporary_file(path.parent, body, after_ns=_modified_ns(current)) as temporary:
+            with self._translated(key, may_have_landed=True):
+                os.replace(temporary.path, path)
+            self._make_durable(path.parent, key)
+        return _info(key, temporary.status)
+
+    def _current(self, key: str) -> ObjectInfo | None:
+        try:
+            return self.head(key)
+        except ObjectNotFoundError:
+            return None
+
+    @contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        """Exclude other overwrites and deletes of this key, of threads too: each call has a descriptor of its own."""
+        self._check_mounted()
+        folder = self._root / _LOCKS
+        folder.mkdir(exist_ok=True)
+        name = sha256_of(key.encode()).hexdigest()[:2]
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[tuple[BinaryIO, os.stat_result]]:
+        """The object's file and its status from one descriptor, so that both are of one write; opening it also makes
+        a network file system look again."""
+        path = self._root / check_key(key)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            self._check_mounted()
+            raise ObjectNotFoundError(f"{key} is not in {self.location}", key=key) from None
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise ObjectNotFoundError(f"{key} in {self.location} is a folder", key=key)
+        with open(descriptor, "rb") as file:
+            yield file, status
+
+    def _walk(self, base: str, start: str) -> Iterator[ObjectInfo]:
+        """Objects under folder `base` whose next name begins with `start`, in the order of their whole keys: a folder
+        sorts as its name with the slash, so that `a-b` < `a.b` < `a/b`. One folder's names are in memory at a time."""
+        try:
+            with os.scandir(self._root / base) as found:
+                entries = [entry for entry in found if entry.name.startswith(start) and is_component(entry.name)]
+        except (FileNotFoundError, NotADirectoryError):
+            self._check_mounted()
+            return
+        for name, entry in sorted((f"{entry.name}/" if entry.is_dir() else entry.name, entry) for entry in entries):
+            if name.endswith("/"):
+                yield from self._walk(base + name, "")
+                continue
+            try:
+                status = entry.stat()
+            except FileNotFoundError:  # deleted meanwhile
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield _info(base + name, status)
+
+
+def _modified_ns(info: ObjectInfo | None) -> int:
+    return int(info.version.partition("-")[0], 16) if info else 0
+
+
+def _info(key: str, status: os.stat_result) -> ObjectInfo:
+    return ObjectInfo(
+        key=key,
+        size_bytes=status.st_size,
+        modified_ms=status.st_mtime_ns // 1_000_000,
+        version=f"{status.st_mtime_ns:x}-{status.st_size:x}",
+    )

@@ -1,0 +1,231 @@
+"""The inner messages of kafka-python that we use, each at every version that we may pick: what is sent, what is read.
+
+Kafka's own schemas say what the bytes mean; kafka-python generates its codecs from them. These tests fail when a new
+release of it renames a field, drops a version or changes a default.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from typing import Any
+
+import pytest
+from kafka.protocol.admin import DescribeLogDirsRequest, DescribeLogDirsResponse
+from kafka.protocol.consumer import ListOffsetsRequest, ListOffsetsResponse
+from kafka.protocol.metadata import ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse
+from kafka.protocol.producer import (
+    InitProducerIdRequest,
+    InitProducerIdResponse,
+    ProduceRequest,
+    ProduceResponse,
+)
+from kafka.protocol.sasl import (
+    SaslAuthenticateRequest,
+    SaslAuthenticateResponse,
+    SaslHandshakeRequest,
+    SaslHandshakeResponse,
+)
+
+from tasks.broker.messages import wire
+from tasks.broker.messages.fetch_request import BY_ID, FETCH_VERSIONS, fetch_request
+from tasks.broker.messages.produce_request import PRODUCE_KEY, PRODUCE_VERSION, encode_produce
+from tasks.broker.raw.metadata import topic_id_text, topic_uuid
+from tasks.model.partition import Partition
+
+TOPIC_ID = "kM2jV_iUQ4y9-0gQx3S7vA"
+PARTITION = Partition("orders-ü", TOPIC_ID, 3)
+
+
+def _sent(request: Any, version: int) -> Any:
+    """The request as the other side reads it, from the bytes that go to the socket."""
+    request.API_VERSION = version
+    data = wire.encode_request(request, correlation_id=7, client_id="me")
+    assert len(data) - 4 == struct.unpack_from(">i", data)[0]
+    assert (type(request).API_KEY, version, 7, 2, b"me") == struct.unpack_from(">hhih2s", data, 4)
+    return type(request).decode(data, version=version, header=True, framed=True)
+
+
+def _received(response: Any, version: int) -> Any:
+    """The response as we read it, from the bytes of the other side."""
+    response.API_VERSION = version
+    response.with_header(correlation_id=7)
+    data = memoryview(response.encode(header=True))
+    correlation_id, read = wire.decode_response(data, api_key=type(response).API_KEY, api_version=version)
+    assert 7 == correlation_id
+    return read
+
+
+def test_topic_ids_are_written_as_kafka_prints_them() -> None:
+    assert TOPIC_ID == topic_id_text(topic_uuid(TOPIC_ID))
+    assert uuid.UUID("90cda357-f894-438c-bdfb-4810c774bbbc") == topic_uuid(TOPIC_ID)
+    assert "AAAAAAAAAAAAAAAAAAAAAA" == topic_id_text(None)
+
+
+@pytest.mark.parametrize("version", [0, 3])
+def test_api_versions(version: int) -> None:
+    sent = _sent(ApiVersionsRequest(client_software_name="kafka-backup", client_software_version="1"), version)
+    key = ApiVersionsResponse.ApiVersion(api_key=1, min_version=4, max_version=17)
+    received = _received(ApiVersionsResponse(error_code=0, api_keys=[key], throttle_time_ms=0), version)
+
+    assert version == 0 or ("kafka-backup", "1") == (sent.client_software_name, sent.client_software_version)
+    assert [(1, 4, 17)] == [(one.api_key, one.min_version, one.max_version) for one in received.api_keys]
+
+
+@pytest.mark.parametrize("version", [10, 11, 12])
+def test_metadata(version: int) -> None:
+    topic_class = MetadataRequest.MetadataRequestTopic
+    topics = [topic_class(topic_id=topic_uuid(TOPIC_ID), name=None if version == 12 else "orders-ü")]
+    sent = _sent(MetadataRequest(topics=topics, allow_auto_topic_creation=False), version)
+    assert sent.allow_auto_topic_creation is False
+    assert [(topic_uuid(TOPIC_ID), None if version == 12 else "orders-ü")] == [
+        (t.topic_id, t.name) for t in sent.topics
+    ]
+
+    described = MetadataResponse.MetadataResponseTopic
+    part = described.MetadataResponsePartition(error_code=0, partition_index=3, leader_id=2, leader_epoch=9)
+    topic = described(error_code=0, name="orders-ü", topic_id=topic_uuid(TOPIC_ID), partitions=[part])
+    broker = MetadataResponse.MetadataResponseBroker(node_id=2, host="h", port=9)
+    received = _received(MetadataResponse(brokers=[broker], topics=[topic]), version)
+    assert [(2, "h", 9)] == [(one.node_id, one.host, one.port) for one in received.brokers]
+    [read] = received.topics
+    assert (0, "orders-ü", topic_uuid(TOPIC_ID)) == (read.error_code, read.name, read.topic_id)
+    assert [(3, 2, 9)] == [(one.partition_index, one.leader_id, one.leader_epoch) for one in read.partitions]
+
+
+@pytest.mark.parametrize("version", range(FETCH_VERSIONS[0], FETCH_VERSIONS[1] + 1))
+def test_fetch_asks_for_committed_data_of_one_partition_by_id_where_it_can(version: int) -> None:
+    request = fetch_request(PARTITION, 1 << 40, 5, version=version, max_bytes=111, max_wait_ms=222)
+    sent = _sent(request, version)
+
+    assert (222, 1, 111, 1, 0, -1) == (
+        sent.max_wait_ms,
+        sent.min_bytes,
+        sent.max_bytes,
+        sent.isolation_level,
+        sent.session_id,
+        sent.session_epoch,
+    )
+    [topic] = sent.topics
+    if version < BY_ID:
+        assert "orders-ü" == topic.topic
+    else:
+        assert topic_uuid(TOPIC_ID) == topic.topic_id
+    [part] = topic.partitions
+    assert (3, -1, 1 << 40, 5, 111) == (
+        part.partition,
+        part.current_leader_epoch,
+        part.fetch_offset,
+        part.last_fetched_epoch,
+        part.partition_max_bytes,
+    )
+    assert [] == sent.forgotten_topics_data
+    no_epoch = _sent(fetch_request(PARTITION, 0, None, version=version, max_bytes=1, max_wait_ms=1), version)
+    assert -1 == no_epoch.topics[0].partitions[0].last_fetched_epoch
+
+
+@pytest.mark.parametrize("version", range(2, 8))
+def test_list_offsets(version: int) -> None:
+    topic_class = ListOffsetsRequest.ListOffsetsTopic
+    part = topic_class.ListOffsetsPartition(partition_index=3, current_leader_epoch=-1, timestamp=-2)
+    topics = [topic_class(name="orders-ü", partitions=[part])]
+    sent = _sent(ListOffsetsRequest(replica_id=-1, isolation_level=1, topics=topics), version)
+    assert (-1, 1, "orders-ü") == (sent.replica_id, sent.isolation_level, sent.topics[0].name)
+    assert (3, -2) == (sent.topics[0].partitions[0].partition_index, sent.topics[0].partitions[0].timestamp)
+
+    answer = ListOffsetsResponse.ListOffsetsTopicResponse
+    answered = answer.ListOffsetsPartitionResponse(partition_index=3, error_code=6, timestamp=-1, offset=1 << 40)
+    topic = answer(name="orders-ü", partitions=[answered])
+    [read] = _received(ListOffsetsResponse(throttle_time_ms=0, topics=[topic]), version).topics
+    assert ("orders-ü", 3, 6, 1 << 40) == (
+        read.name,
+        read.partitions[0].partition_index,
+        read.partitions[0].error_code,
+        read.partitions[0].offset,
+    )
+
+
+@pytest.mark.parametrize("version", range(5))
+def test_init_producer_id(version: int) -> None:
+    request = InitProducerIdRequest(
+        transactional_id=None, transaction_timeout_ms=60_000, producer_id=-1, producer_epoch=-1
+    )
+    assert _sent(request, version).transactional_id is None
+    read = _received(
+        InitProducerIdResponse(throttle_time_ms=0, error_code=14, producer_id=5, producer_epoch=6), version
+    )
+    assert (14, 5, 6) == (read.error_code, read.producer_id, read.producer_epoch)
+
+
+@pytest.mark.parametrize("version", range(1, 5))
+def test_describe_log_dirs(version: int) -> None:
+    assert _sent(DescribeLogDirsRequest(topics=None), version).topics is None
+    result = DescribeLogDirsResponse.DescribeLogDirsResult
+    part = result.DescribeLogDirsTopic.DescribeLogDirsPartition(
+        partition_index=3, partition_size=1 << 40, offset_lag=0, is_future_key=False
+    )
+    topic = result.DescribeLogDirsTopic(name="orders-ü", partitions=[part])
+    response = DescribeLogDirsResponse(
+        throttle_time_ms=0, error_code=31, results=[result(error_code=0, log_dir="/d", topics=[topic])]
+    )
+    read = _received(response, version)
+    assert (31 if version >= 3 else 0) == read.error_code
+    [folder] = read.results
+    assert (0, "orders-ü") == (folder.error_code, folder.topics[0].name)
+    assert (3, 1 << 40) == (
+        folder.topics[0].partitions[0].partition_index,
+        folder.topics[0].partitions[0].partition_size,
+    )
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_sasl_handshake(version: int) -> None:
+    assert "PLAIN" == _sent(SaslHandshakeRequest(mechanism="PLAIN"), version).mechanism
+    read = _received(SaslHandshakeResponse(error_code=33, mechanisms=["A", "B"]), version)
+    assert (33, ["A", "B"]) == (read.error_code, list(read.mechanisms))
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_sasl_authenticate(version: int) -> None:
+    assert b"\0x" == _sent(SaslAuthenticateRequest(auth_bytes=b"\0x"), version).auth_bytes
+    response = SaslAuthenticateResponse(error_code=58, error_message="no", auth_bytes=b"y", session_lifetime_ms=1 << 40)
+    read = _received(response, version)
+    assert (58, "no", b"y") == (read.error_code, read.error_message, bytes(read.auth_bytes))
+    assert (1 << 40 if version else 0) == (read.session_lifetime_ms or 0)
+
+
+@pytest.mark.parametrize("name", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"])
+def test_every_mechanism_begins_and_is_not_done(name: str) -> None:
+    mechanism = wire.sasl_mechanism(name, username="me", password="secret", token="token")
+
+    assert isinstance(mechanism.auth_bytes(), bytes)
+    assert not mechanism.is_done()
+
+
+def test_produce_encoded_by_hand_is_what_the_library_reads() -> None:
+    others = [(PARTITION, b"first" * 100), (Partition("b", "", 0), b"second"), (PARTITION._replace(partition=4), b"3")]
+
+    buffers = encode_produce(others, correlation_id=9, client_id="mé", timeout_ms=1234)
+
+    data = b"".join(buffers)
+    sent = ProduceRequest.decode(data, version=PRODUCE_VERSION, header=True, framed=True)
+    assert (PRODUCE_KEY, PRODUCE_VERSION, 9) == struct.unpack_from(">hhi", data, 4)
+    assert len(data) - 4 == struct.unpack_from(">i", data)[0]
+    assert (None, -1, 1234) == (sent.transactional_id, sent.acks, sent.timeout_ms)
+    assert [("orders-ü", [(3, b"first" * 100), (4, b"3")]), ("b", [(0, b"second")])] == [
+        (topic.name, [(part.index, bytes(part.records)) for part in topic.partition_data]) for topic in sent.topic_data
+    ]
+    assert any(buffer is others[0][1] for buffer in buffers), "batches are handed on, not copied"
+
+
+def test_what_a_leader_says_of_a_produced_batch() -> None:
+    answer = ProduceResponse.TopicProduceResponse
+    part = answer.PartitionProduceResponse(
+        index=3, error_code=87, base_offset=1 << 40, error_message="why", record_errors=[], log_start_offset=0
+    )
+    topic = answer(name="orders-ü", partition_responses=[part])
+    read = _received(ProduceResponse(responses=[topic], throttle_time_ms=3), PRODUCE_VERSION)
+
+    [said] = read.partitions
+    assert ("orders-ü", 3, 87, 1 << 40, "why") == said
+    assert 3 == read.throttle_time_ms

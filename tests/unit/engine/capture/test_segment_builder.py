@@ -1,0 +1,45 @@
+"""Segments: which batches share a frame."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.batches.header import read_header
+from tasks.engine.capture.segment_builder import FRAME_LOG_BYTES, FULL_ENOUGH_BYTES, SegmentBuilder
+from tasks.model.partition import Partition
+from tasks.segment.writer import ObjectWriter
+from tests.support.batch_factory import make_batch, make_records
+
+SOURCE = Partition("orders", "AAAAAAAAAAAAAAAAAAAAAA", 0)
+
+
+def _batch(base_offset: int, size_bytes: int) -> bytes:
+    return make_batch(make_records(1, first=base_offset, size_bytes=size_bytes), base_offset=base_offset)
+
+
+@pytest.mark.parametrize(
+    ("sizes_bytes", "ends_answer", "closes"),
+    [
+        ([FULL_ENOUGH_BYTES], True, [True]),
+        ([FULL_ENOUGH_BYTES], False, [False]),
+        ([FULL_ENOUGH_BYTES // 2], True, [False]),
+        ([FULL_ENOUGH_BYTES // 2] * 2, True, [False, True]),
+        ([FRAME_LOG_BYTES // 2] * 2, False, [False, True]),
+        ([3 * FRAME_LOG_BYTES], False, [True]),
+    ],
+)
+def test_a_frame_ends_when_it_is_full_or_with_the_answer_that_fills_three_quarters(
+    sizes_bytes: list[int], ends_answer: bool, closes: list[bool]
+) -> None:
+    writer = ObjectWriter(compression="none", level=3)
+    segment = SegmentBuilder(writer, SOURCE, 0, trimmed_from=None)
+    closed = []
+    for offset, size_bytes in enumerate(sizes_bytes):
+        batch = _batch(offset, size_bytes)
+        header = read_header(batch, 0)
+        closed.append(segment.add(memoryview(batch), 0, header, restorable=1, ends_answer=ends_answer))
+    assert closes == closed
+    segment.close_frame()
+    line = segment.line(aborted=[], captured_ms=0)
+    assert len(sizes_bytes) == sum(frame.restorable for frame in line.frames)
+    assert [0, len(sizes_bytes)] == [line.frames[0].first, line.frames[-1].next]

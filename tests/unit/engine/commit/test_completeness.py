@@ -1,0 +1,70 @@
+"""Whether a point has everything that was asked for."""
+
+from __future__ import annotations
+
+from tasks.engine.capture.capture_result import CapturedBin, CaptureFailure
+from tasks.engine.commit.commit import commit_snapshot
+from tasks.engine.commit.completeness import GroupNotes, completeness, denied_reasons, group_notes
+from tasks.model.partition import Partition
+from tasks.repository.state_objects import GroupsState, GroupState, write_state
+from tasks.store.memory.memory_store import MemoryStore
+from tests.support.made_backup import SET, capture_logs, make_backup, make_repository, plan_logs
+from tests.support.made_logs import plain_log
+
+SOURCE = Partition("orders", "AAAAAAAAAAAAAAAAAAAAAA", 0)
+
+
+def test_group_positions_that_were_asked_for_and_are_missing_are_failures() -> None:
+    made = make_backup()
+    refused = made.point.model_copy(update={"groups": None, "groups_failure": "not authorized"})
+    not_asked = made.point.model_copy(update={"groups": None})
+    gone = GroupState(group="lost", group_type="classic", state="Empty", failure="coordinator not available")
+    state = GroupsState(groups=(gone,), not_covered=("carts (share group)",))
+    one_failed = made.point.model_copy(
+        update={"groups": write_state(made.repository.store, SET, made.point.run, state, newest=None)}
+    )
+
+    assert GroupNotes() == group_notes(made.repository, made.point) == group_notes(made.repository, not_asked)
+    assert GroupNotes(("group positions are not in this point: not authorized",)) == group_notes(
+        made.repository, refused
+    )
+    assert GroupNotes(
+        ("group lost is not in this point: coordinator not available",), ("carts (share group)",)
+    ) == group_notes(made.repository, one_failed)
+
+
+def test_a_point_without_the_positions_of_one_group_is_partial() -> None:
+    repository, logs = make_repository(MemoryStore()), [plain_log("orders", 0, batches=1)]
+    plan = plan_logs(repository, logs)
+    gone = GroupState(group="lost", group_type="classic", state="Empty", failure="coordinator not available")
+    groups = write_state(repository.store, SET, plan.run, GroupsState(groups=(gone,)), newest=None)
+
+    point = commit_snapshot(
+        repository, plan.model_copy(update={"groups": groups}), capture_logs(repository, plan, logs)
+    )
+
+    assert ("partial", ()) == (point.status, point.failures)
+
+
+def test_a_backup_ends_well_only_when_all_that_was_asked_for_is_in_it() -> None:
+    made = make_backup()
+    complete = made.point.model_copy(update={"status": "complete"})
+    partial = made.point.model_copy(update={"status": "partial"})
+
+    verdicts = [completeness(point, GroupNotes()) for point in (complete, made.point, partial)]
+    assert ["complete", "incomplete", "incomplete"] == verdicts
+    notes = (GroupNotes(("lost",)), GroupNotes((), ("a share group",)))
+    assert ["incomplete", "complete"] == [completeness(complete, one) for one in notes]
+
+
+def test_what_is_missing_for_want_of_a_permission_comes_first() -> None:
+    made = make_backup()
+    plan = plan_logs(made.repository, made.logs).model_copy(update={"denied": ("Describe on Group payments",)})
+    failures = (
+        CaptureFailure(source=SOURCE, reason="Read on Topic orders", is_denied=True),
+        CaptureFailure(source=SOURCE, reason="the broker did not answer", is_passing=True),
+    )
+    reasons = denied_reasons(plan, [CapturedBin(writer="w", fragments=0, ranges=(), failures=failures)])
+
+    assert ("Describe on Group payments", "Read on Topic orders") == reasons
+    assert "denied" == completeness(made.point, GroupNotes(), reasons)

@@ -1,0 +1,71 @@
+"""Selection: a restore takes what was asked for, all of it, and never guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import pytest
+
+from tasks.engine.target.selection import ChosenTopic, choose, incarnations
+from tasks.model.errors import RefusedError
+from tasks.model.partition import Incarnation
+from tasks.repository.partition_table import Row
+from tasks.repository.state_objects import TopicState
+
+
+def _row(topic: str, partition: int, topic_id: str = "1") -> Row:
+    return Row(topic=topic, topic_id=topic_id, partition=partition, first=0, next=1)
+
+
+ROWS = [_row("orders", 1), _row("orders", 0), _row("clicks", 0)]
+
+
+def _choose(
+    names: list[str],
+    rows: Collection[Row] = ROWS,
+    mapping: Mapping[str, str] | None = None,
+    partitions: Collection[int] | None = None,
+) -> list[ChosenTopic]:
+    states = {
+        Incarnation(row.topic, row.topic_id): TopicState(
+            topic=row.topic, topic_id=row.topic_id, partitions=2, replication_factor=1
+        )
+        for row in rows
+        if row.topic != "stateless"
+    }
+    return choose(rows, states, names, mapping=mapping or {}, partitions=partitions)
+
+
+def test_topics_come_with_their_partitions_in_order_and_their_target() -> None:
+    chosen = _choose(["orders", "clicks"], mapping={"orders": "restored"})
+    assert [("restored", [0, 1]), ("clicks", [0])] == [
+        (topic.target, [row.partition for row in topic.rows]) for topic in chosen
+    ]
+
+
+def test_only_the_wanted_partitions_are_taken() -> None:
+    chosen = _choose(["orders", "clicks"], partitions=[1])
+    assert [("orders", [1])] == [(topic.state.topic, [row.partition for row in topic.rows]) for topic in chosen]
+
+
+def test_a_wanted_partition_that_no_topic_has_is_refused() -> None:
+    with pytest.raises(RefusedError, match="no chosen topic has partition 5, 7"):
+        _choose(["orders"], partitions=[0, 7, 5])
+
+
+def test_two_incarnations_of_a_topic_are_refused_and_listed() -> None:
+    rows = [*ROWS, _row("orders", 0, topic_id="2")]
+    with pytest.raises(RefusedError, match=r"holds 2 incarnations \(1, 2\)"):
+        _choose(["orders"], rows)
+    assert [Incarnation("orders", "1"), Incarnation("orders", "2")] == incarnations(rows)["orders"]
+    assert ["clicks"] == [topic.state.topic for topic in _choose(["clicks"], rows)]
+
+
+def test_two_topics_into_one_are_refused() -> None:
+    with pytest.raises(RefusedError, match="clicks and orders to one topic, all"):
+        _choose(["orders", "clicks"], mapping={"orders": "all", "clicks": "all"})
+
+
+def test_records_without_their_topics_settings_are_refused() -> None:
+    with pytest.raises(RefusedError, match="its records but not its settings"):
+        _choose(["stateless"], [_row("stateless", 0)])

@@ -1,0 +1,78 @@
+"""Parts side by side: never more than asked for, the first failure at once, whatever the runner."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prefect.futures import PrefectConcurrentFuture, PrefectFuture
+
+from tasks.flow_support.bin_tasks import Part, parts_of
+from tasks.flow_support.fan_out import fan_out
+from tasks.model.partition import Partition
+
+
+class Runner:
+    """Real threads and Prefect's own futures; counts what runs at the same time."""
+
+    def __init__(self, pool: ThreadPoolExecutor, failing: int | None = None) -> None:
+        self.most = 0
+        self.begun: list[int] = []
+        self._running = 0
+        self._lock = threading.Lock()
+        self._pool = pool
+        self._failing = failing
+
+    def submit(self, part: Part) -> PrefectFuture[int]:
+        return PrefectConcurrentFuture(task_run_id=uuid4(), wrapped_future=self._pool.submit(self._run, part))
+
+    def _run(self, part: Part) -> int:
+        with self._lock:
+            self.begun.append(part.number)
+            self._running += 1
+            self.most = max(self.most, self._running)
+        threading.Event().wait(0.001)  # long enough for others to begin
+        with self._lock:
+            self._running -= 1
+        if part.number == self._failing:
+            raise ValueError(f"part {part.number}")
+        return part.number
+
+
+def _parts(count: int) -> list[Part]:
+    return [Part(number, str(number)) for number in range(count)]
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(st.integers(0, 20), st.integers(1, 6))
+def test_every_part_runs_and_never_more_at_once_than_asked_for(count: int, width: int) -> None:
+    told: list[int] = []
+    with ThreadPoolExecutor(16) as pool:
+        runner = Runner(pool)
+        futures = fan_out(runner.submit, _parts(count), width=width, finished=told.append)
+
+    assert list(range(count)) == [future.result() for future in futures]
+    assert list(range(count)) == sorted(told)
+    assert runner.most <= width
+
+
+def test_the_first_failure_is_raised_before_the_rest_begins() -> None:
+    with ThreadPoolExecutor(16) as pool:
+        runner = Runner(pool, failing=1)
+        with pytest.raises(ValueError, match="part 1"):
+            fan_out(runner.submit, _parts(50), width=2)
+
+    assert len(runner.begun) < 10
+
+
+def test_a_part_is_named_after_its_partition_or_how_many_it_has() -> None:
+    orders = [Partition("orders", "id", number) for number in range(3)]
+
+    assert ("orders-1", "bin 1 (2 partitions)") == tuple(
+        part.label for part in parts_of([[orders[1]], [orders[0], orders[2]]])
+    )
+    assert (Part(0, "orders-2"),) == parts_of([[orders[2], orders[2]]])

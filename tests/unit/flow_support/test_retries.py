@@ -1,0 +1,51 @@
+"""Which failures of a task are worth another try."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from prefect import Task
+from prefect.client.schemas.objects import TaskRun
+from prefect.states import Failed
+
+from tasks.backup import capture_part, commit_backup, plan_backup
+from tasks.flow_support.retries import is_worth_another_try
+from tasks.model.errors import (
+    AccessError,
+    BrokerUnavailableError,
+    ConfigError,
+    InterruptedRunError,
+    LockedError,
+    OutcomeUnknownError,
+    PreconditionError,
+    StoreUnavailableError,
+)
+from tasks.restore import finish_topics, prepare_topics, replay_part, verify_targets
+from tasks.validate import check_part
+
+NOTHING: Any = None
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (StoreUnavailableError("away"), True),
+        (OutcomeUnknownError("lost"), True),
+        (BrokerUnavailableError("away"), True),
+        (OSError("no file descriptors left"), True),
+        (AccessError("no"), False),
+        (ConfigError("no"), False),
+        (PreconditionError("no"), False),
+        (LockedError("no"), False),
+        (InterruptedRunError("no"), False),
+    ],
+)
+def test_waiting_helps_against_what_passes_and_against_nothing_else(error: Exception, expected: bool) -> None:
+    task, run = cast(Task[..., Any], NOTHING), cast(TaskRun, NOTHING)
+    assert expected == is_worth_another_try(task, run, Failed(data=error))
+
+
+def test_what_writes_to_a_cluster_is_never_tried_again_and_what_only_reads_it_is() -> None:
+    assert {0} == {task.retries for task in (prepare_topics, replay_part, finish_topics)}
+    assert {2} == {task.retries for task in (plan_backup, capture_part, commit_backup, check_part, verify_targets)}

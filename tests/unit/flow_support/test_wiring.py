@@ -1,0 +1,130 @@
+"""From the names of blocks to the models and adapters of the YAML files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from blocks import KafkaCluster, LocalRepository, S3Repository
+from tasks.flow_support.flow_run_cache import MOST_GUESTS, at_home, live_run
+from tasks.flow_support.wiring import (
+    cluster_section,
+    connection,
+    places,
+    repository,
+    repository_reference,
+    storage_section,
+)
+from tasks.model.errors import ConfigError, NotFoundError
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+PASSWORD = "marker-6e0b"
+
+
+def _name() -> str:
+    return f"block-{uuid4().hex[:8]}"
+
+
+def _secured() -> KafkaCluster:
+    return KafkaCluster(
+        bootstrap_servers=["kafka:9093"],
+        security_protocol="SASL_SSL",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_username="backup",
+        sasl_password=SecretStr(PASSWORD),
+    )
+
+
+def test_a_cluster_block_becomes_the_section_of_a_file_with_its_secrets() -> None:
+    name = _name()
+    _secured().save(name)
+
+    section = cluster_section(name)
+
+    assert ("kafka:9093",) == section.bootstrap_servers
+    assert section.security.sasl_password is not None
+    assert PASSWORD == section.security.sasl_password.get_secret_value()
+    assert section == cluster_section(f"kafka-cluster/{name}")
+    assert section.security == connection(str(uuid4()), name).security
+
+
+def test_a_block_that_contradicts_itself_is_named_with_its_field_and_without_its_secret() -> None:
+    name = _name()
+    KafkaCluster(bootstrap_servers=["kafka:9092"], sasl_password=SecretStr(PASSWORD)).save(name)
+
+    with pytest.raises(ConfigError, match=f"kafka-cluster/{name} cannot be used: .*sasl_password") as raised:
+        cluster_section(name)
+
+    assert PASSWORD not in str(raised.value)
+
+
+def test_what_is_shown_of_blocks_is_a_file_that_works_and_holds_no_secret() -> None:
+    cluster, bucket = _name(), _name()
+    _secured().save(cluster)
+    S3Repository(bucket="backups", access_key="id", secret_key=SecretStr(PASSWORD)).save(bucket)
+
+    shown = places(str(uuid4()), cluster, f"s3-repository/{bucket}")
+
+    assert PASSWORD not in repr(shown)
+    security = shown.cluster_section["security"]
+    assert isinstance(security, dict)
+    assert "${SASL_PASSWORD}" == security["sasl_password"]
+    assert ("s3", "${SECRET_KEY}") == (shown.storage_section["backend"], shown.storage_section["secret_key"])
+
+
+def test_a_repository_is_found_by_its_bare_name(tmp_path: Path) -> None:
+    name = _name()
+    LocalRepository(path=str(tmp_path), prefix="team").save(name)
+
+    assert f"local-repository/{name}" == repository_reference(name)
+    assert f"s3-repository/{name}" == repository_reference(f"s3-repository/{name}")
+    section = storage_section(f"local-repository/{name}")
+    assert ("filesystem", str(tmp_path), "team") == (section.backend, section.path, section.prefix)
+
+
+def test_a_name_that_two_kinds_of_repository_have_must_say_which(tmp_path: Path) -> None:
+    name = _name()
+    LocalRepository(path=str(tmp_path)).save(name)
+    S3Repository(bucket="backups").save(name)
+
+    with pytest.raises(ConfigError, match=f"write local-repository/{name} or s3-repository/{name}"):
+        repository_reference(name)
+
+
+def test_blocks_that_do_not_exist_are_named() -> None:
+    with pytest.raises(ConfigError, match="no repository block named 'none'"):
+        repository_reference("none")
+    with pytest.raises(ConfigError, match="no block local-repository/none"):
+        storage_section("local-repository/none")
+    with pytest.raises(ConfigError, match="no block kafka-cluster/none"):
+        cluster_section("none")
+    with pytest.raises(ConfigError, match="names no repository"):
+        storage_section("kafka-cluster/none")
+
+
+def test_a_flow_run_opens_its_repository_once_and_only_a_backup_makes_one(tmp_path: Path) -> None:
+    name, flow_run = _name(), str(uuid4())
+    LocalRepository(path=str(tmp_path / "new")).save(name)
+    reference = f"local-repository/{name}"
+
+    with pytest.raises(NotFoundError):
+        repository(flow_run, reference)
+    with at_home(flow_run):
+        opened = repository(flow_run, reference, create=True)
+        LocalRepository(path=str(tmp_path / "other")).save(name, overwrite=True)
+        assert opened is repository(flow_run, reference)
+
+
+def test_a_process_forgets_the_oldest_of_many_flow_runs_that_are_not_its_own() -> None:
+    runs = [str(uuid4()) for _ in range(MOST_GUESTS + 2)]
+    with at_home(runs[0]) as own:
+        guests = [live_run(run) for run in runs[1:]]
+
+        assert own is live_run(runs[0])
+        assert guests[-1] is live_run(runs[-1])
+        assert guests[0] is not live_run(runs[1])
+    assert not live_run(runs[0]).is_home
