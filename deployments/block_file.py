@@ -38,7 +38,7 @@ def block_types() -> dict[str, type[Block]]:
 def load(path: Path, environment: Mapping[str, str]) -> list[BlockDocument]:
     """The documents of the file. Raises `ConfigError` with one line per problem: file, line, key, what is wrong."""
     tree, types = read_tree(path, environment), block_types()
-    for place, sentence in _strangers(tree.value, types):
+    for place, sentence in _unknown_fields(tree.value, types):
         tree.complain(place, sentence)
     checked = check(tree, _model_of(types), tree.value)
     if checked is None or tree.problems:
@@ -46,7 +46,7 @@ def load(path: Path, environment: Mapping[str, str]) -> list[BlockDocument]:
     return list(_documents(checked, types))
 
 
-def _strangers(value: Mapping[str, Any], types: Mapping[str, type[Block]]) -> Iterator[tuple[Place, str]]:
+def _unknown_fields(value: Mapping[str, Any], types: Mapping[str, type[Block]]) -> Iterator[tuple[Place, str]]:
     """Block types, names and fields that do not exist or cannot be; a block itself would accept any field."""
     for slug, documents in value.items():
         if slug not in types:

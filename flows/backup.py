@@ -9,18 +9,18 @@ from prefect.client.schemas.objects import State
 
 from flows.parameters import (
     ALL_TOPICS,
-    USUAL_BACKUP,
-    HowToBackUp,
-    NewPointOf,
+    DEFAULT_BACKUP_OPTIONS,
+    BackupOptionsParam,
+    BackupSetName,
     RepositoryName,
     SourceCluster,
-    TopicsToTake,
+    TopicsParam,
 )
-from tasks.announce import tell_of_backup, tell_of_capture, tell_of_plan
+from tasks.announce import report_backup, report_backup_plan, report_captured_bin
 from tasks.backup import (
-    backing_up,
     capture_part,
     commit_backup,
+    open_backup,
     plan_backup,
 )
 from tasks.flow_support.fan_out import THREADS, fan_out
@@ -35,11 +35,11 @@ from tasks.model.errors import LockedError
     persist_result=False,
 )
 def snapshot_backup(
-    backup_id: NewPointOf,
+    backup_id: BackupSetName,
     source: SourceCluster,
     repository: RepositoryName,
-    topics: TopicsToTake = ALL_TOPICS,
-    options: HowToBackUp = USUAL_BACKUP,
+    topics: TopicsParam = ALL_TOPICS,
+    options: BackupOptionsParam = DEFAULT_BACKUP_OPTIONS,
 ) -> State[Any]:
     """Make one restore point of a cluster's topics, their settings and consumer-group positions.
 
@@ -48,16 +48,16 @@ def snapshot_backup(
     whose point lacks something as `Partial`.
     """
     try:
-        with backing_up(backup_id, source, repository) as work:
+        with open_backup(backup_id, source, repository) as work:
             planning = plan_backup.submit(work, topics, options)
-            planned = tell_of_plan(work, planning.result())
+            planned = report_backup_plan(work, planning.result())
             captured = fan_out(
-                lambda part: capture_part.submit(work, part, return_state=False, wait_for=[planning]),
-                planned.parts,
+                lambda bin_task: capture_part.submit(work, bin_task, return_state=False, wait_for=[planning]),
+                planned.bin_tasks,
                 width=options.max_concurrent_partitions,
-                finished=lambda bin_: tell_of_capture(work, bin_),
+                finished=lambda bin_: report_captured_bin(work, bin_),
             )
             taken = commit_backup.submit(work, captured, return_state=False)
-            return tell_of_backup(work, [one.result() for one in captured], taken.result())
+            return report_backup(work, [one.result() for one in captured], taken.result())
     except LockedError as error:
         return skipped(f"{backup_id}: {error}")

@@ -21,19 +21,19 @@ from tasks.engine.restore_steps import (
     begin_restore,
     check_restore,
     finish_restore,
-    held_restore,
     prepare_restore,
     preview_restore,
+    restore_lease,
     restore_targets,
     started_restore,
 )
 from tasks.engine.target.findings import Finding, has_errors
 from tasks.engine.target.restore_plan import RestoreRequest
-from tasks.flow_support.bin_tasks import Part, parts_of
-from tasks.flow_support.flow_run_cache import at_home, ending, live_run
-from tasks.flow_support.progress_artifact import shown
-from tasks.flow_support.retries import tried_again, tried_once
-from tasks.flow_support.task_context import AtWork, at_work
+from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
+from tasks.flow_support.flow_run_cache import flow_process, flow_run_cache, stop_on_failure
+from tasks.flow_support.progress_artifact import progress_artifact
+from tasks.flow_support.retries import one_shot_task, repeatable_task
+from tasks.flow_support.task_context import TaskContext, task_context
 from tasks.flow_support.wiring import connection, now_ms, places, repository, repository_reference
 from tasks.model.errors import ConfigError
 from tasks.model.partition import Partition
@@ -68,10 +68,10 @@ class PlannedRestore:
         return has_errors(self.findings)
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def bin_tasks(self) -> tuple[BinTask, ...]:
         """One for each task, named after the target partitions that it writes."""
         targets = [Partition(copy.target_topic, "", copy.target_partition) for copy in self.plan.partitions]
-        return parts_of([[targets[index] for index in bin_] for bin_ in self.plan.bins])
+        return bin_tasks_of([[targets[index] for index in bin_] for bin_ in self.plan.bins])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def require_consent(options: RestoreOptions, *, is_given: bool) -> None:
 
 
 @contextmanager
-def looking_at(backup_id: str, target: str, repository_name: str) -> Iterator[RestoreWork]:
+def open_preview(backup_id: str, target: str, repository_name: str) -> Iterator[RestoreWork]:
     """A restore that is only looked at: nothing is held while the body runs, and nothing is written."""
     with _opened(target, repository_name) as (flow, name, opened):
         point = opened.point(PointReference.parse(backup_id))
@@ -97,25 +97,25 @@ def looking_at(backup_id: str, target: str, repository_name: str) -> Iterator[Re
 
 
 @contextmanager
-def restoring(backup_id: str, target: str, repository_name: str) -> Iterator[RestoreWork]:
+def open_restore(backup_id: str, target: str, repository_name: str) -> Iterator[RestoreWork]:
     """A new restore, whose lease is held and whose point is pinned while the body runs."""
     reference, restore = PointReference.parse(backup_id), new_run_id(now_ms())
     with _opened(target, repository_name) as (flow, name, opened):
-        live = live_run(flow)
+        cache = flow_run_cache(flow)
         with (
-            shown(live.ledger, f"Restoring {backup_id}", flow),
-            held_restore(opened, reference, restore, stop=live.stop) as point,
-            ending(live.stop),
+            progress_artifact(cache.counter, f"Restoring {backup_id}", flow),
+            restore_lease(opened, reference, restore, stop=cache.stop) as point,
+            stop_on_failure(cache.stop),
         ):
             yield RestoreWork(flow, target, name, point.set, point.seq, restore)
 
 
-@tried_once("plan")
+@one_shot_task("plan")
 def plan_restore(
     work: RestoreWork, topics: TopicSelection, options: RestoreOptions, *, is_preview: bool = False
 ) -> PlannedRestore:
     """Plan and preflight. Unless it is only a preview, or refused, the plan is written down; nothing else is."""
-    opened, live = repository(work.flow_run, work.repository), live_run(work.flow_run)
+    opened, cache = repository(work.flow_run, work.repository), flow_run_cache(work.flow_run)
     request = RestoreRequest(
         restore=work.restore,
         connection=connection(work.flow_run, work.target),
@@ -124,82 +124,82 @@ def plan_restore(
         most_bins=MAX_BINS,
     )
     point = opened.point(PointReference(work.set_name, seq=work.seq))
-    with Admin(request.connection, stop=live.stop) as admin:
+    with Admin(request.connection, stop=cache.stop) as admin:
         preview = preview_restore(opened, point, request, admin)
     planned = PlannedRestore(preview.plan, tuple(preview.findings))
     if not is_preview and not planned.is_refused:
-        live.once("started", lambda: begin_restore(opened, preview))
+        cache.cached("started", lambda: begin_restore(opened, preview))
     return planned
 
 
-@tried_once("prepare topics")
+@one_shot_task("prepare topics")
 def prepare_topics(work: RestoreWork) -> None:
     """Make or stage the target topics, and write down which they are."""
-    with _at_work(work) as at, _admin(work, at) as admin:
+    with _task_context(work) as at, _admin(work, at) as admin:
         prepare_restore(at.repository, _started(work, at).plan, admin, _connection(work), stop=at.stop)
 
 
-@tried_once("replay", run_name="{part.label}")
-def replay_part(work: RestoreWork, part: Part) -> ReplayedPart:
+@one_shot_task("replay", run_name="{bin_task.label}")
+def replay_part(work: RestoreWork, bin_task: BinTask) -> ReplayedPart:
     """Write the partitions of one part to their targets, exactly once: not to be tried again after it began."""
     began = time.monotonic()
-    with _at_work(work) as at:
+    with _task_context(work) as at:
         started = _started(work, at)
         replay_bin(
             started.reader,
             started.plan,
             targets_of(work),
             started.lines,
-            part.number,
+            bin_task.number,
             _connection(work),
             produce_timeout_ms=started.options.produce_timeout_ms,
             stop=at.stop,
             progress=at.progress,
         )
-    return ReplayedPart(part.number, time.monotonic() - began)
+    return ReplayedPart(bin_task.number, time.monotonic() - began)
 
 
-@tried_again("verify")
+@repeatable_task("verify")
 def verify_targets(work: RestoreWork, replayed: Sequence[ReplayedPart]) -> list[Mismatch]:
     """Compare every target partition with the backup, when all parts were replayed."""
-    with _at_work(work) as at:
+    with _task_context(work) as at:
         return check_restore(at.repository, _started(work, at), targets_of(work), _connection(work), stop=at.stop)
 
 
-@tried_once("finish")
+@one_shot_task("finish")
 def finish_topics(work: RestoreWork, mismatches: Sequence[Mismatch]) -> FinishedRestore:
     """Group positions, then the topics' own settings; neither where something does not verify."""
-    with _at_work(work) as at, _admin(work, at) as admin:
+    with _task_context(work) as at, _admin(work, at) as admin:
         return finish_restore(at.repository, _started(work, at), targets_of(work), admin, mismatches)
 
 
 def targets_of(work: RestoreWork) -> Targets:
     """The target partitions, as this process has read them, once."""
     opened = repository(work.flow_run, work.repository)
-    return live_run(work.flow_run).once("targets", lambda: restore_targets(opened, work.restore))
+    return flow_run_cache(work.flow_run).cached("targets", lambda: restore_targets(opened, work.restore))
 
 
 @contextmanager
 def _opened(target: str, repository_name: str) -> Iterator[tuple[str, str, Repository]]:
     """(the flow run, the full name of the repository's block, the repository); no task has to ask for blocks again."""
     flow, name = str(flow_run.id), repository_reference(repository_name)
-    with at_home(flow):
+    with flow_process(flow):
         places(flow, target, name)
         connection(flow, target)
         yield flow, name, repository(flow, name)
 
 
-def _at_work(work: RestoreWork) -> AbstractContextManager[AtWork]:
-    return at_work(work.flow_run, work.repository, lease=restore_lease_key(work.restore))
+def _task_context(work: RestoreWork) -> AbstractContextManager[TaskContext]:
+    return task_context(work.flow_run, work.repository, lease=restore_lease_key(work.restore))
 
 
 def _connection(work: RestoreWork) -> ConnectionOptions:
     return connection(work.flow_run, work.target)
 
 
-def _admin(work: RestoreWork, at: AtWork) -> Admin:
+def _admin(work: RestoreWork, at: TaskContext) -> Admin:
     return Admin(_connection(work), stop=at.stop)
 
 
-def _started(work: RestoreWork, at: AtWork) -> StartedRestore:
-    return at.live.once("started", lambda: started_restore(at.repository, work.restore))
+def _started(work: RestoreWork, at: TaskContext) -> StartedRestore:
+    return at.cache.cached("started", lambda: started_restore(at.repository, work.restore))

@@ -16,15 +16,15 @@ from tasks.engine.validate import (
     ValidationResult,
     check_runs,
     chosen_point,
-    conclude,
     inspect,
+    verdict,
 )
 from tasks.engine.validation.objects import Checked, Level, check_objects, object_bins
-from tasks.flow_support.bin_tasks import Part, parts_of
-from tasks.flow_support.flow_run_cache import at_home, ending, live_run
-from tasks.flow_support.progress_artifact import shown
-from tasks.flow_support.retries import tried_again
-from tasks.flow_support.states import under_a_name
+from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
+from tasks.flow_support.flow_run_cache import flow_process, flow_run_cache, stop_on_failure
+from tasks.flow_support.progress_artifact import progress_artifact
+from tasks.flow_support.retries import repeatable_task
+from tasks.flow_support.states import with_state_name
 from tasks.flow_support.wiring import repository, repository_reference
 from tasks.model.partition import Partition
 from tasks.repository.points import PointReference
@@ -46,7 +46,7 @@ class ValidationWork:
 class PlannedValidation:
     """What there is to check: a part for each task, and for people how much it is."""
 
-    parts: tuple[Part, ...]
+    bin_tasks: tuple[BinTask, ...]
     objects: int
     log_bytes: int
 
@@ -63,65 +63,65 @@ class CheckedPart:
 
 
 @contextmanager
-def validating(backup_id: str, repository_name: str, level: Level) -> Iterator[ValidationWork]:
+def open_validation(backup_id: str, repository_name: str, level: Level) -> Iterator[ValidationWork]:
     """The point that is meant, pinned while the body validates it."""
     reference, flow = repository_reference(repository_name), str(flow_run.id)
-    with at_home(flow) as live:
+    with flow_process(flow) as cache:
         opened = repository(flow, reference)
         with (
-            shown(live.ledger, f"Validating {backup_id}", flow),
+            progress_artifact(cache.counter, f"Validating {backup_id}", flow),
             chosen_point(opened, PointReference.parse(backup_id)) as chosen,
-            ending(live.stop),
+            stop_on_failure(cache.stop),
         ):
             yield ValidationWork(flow, reference, chosen.set_name, chosen.seq, chosen.is_pinned, level)
 
 
-@tried_again("inspect")
+@repeatable_task("inspect")
 def inspect_point(work: ValidationWork) -> PlannedValidation:
     """Read the log and what the point names but its data, and share out its data objects."""
     found = inspection(work)
-    parts = parts_of([{line.source for key in keys for line, _ in found.named[key]} for keys in bins(work)])
-    return PlannedValidation(parts, len(found.named), found.point.totals.log_bytes)
+    bin_tasks = bin_tasks_of([{line.source for key in keys for line, _ in found.named[key]} for keys in bins(work)])
+    return PlannedValidation(bin_tasks, len(found.named), found.point.totals.log_bytes)
 
 
-@tried_again("check", run_name="{part.label}")
-def check_part(work: ValidationWork, part: Part) -> CheckedPart:
+@repeatable_task("check", run_name="{bin_task.label}")
+def check_part(work: ValidationWork, bin_task: BinTask) -> CheckedPart:
     """Check the data objects of one part."""
-    began, live = time.monotonic(), live_run(work.flow_run)
-    named = {key: inspection(work).named[key] for key in bins(work)[part.number]}
+    began, cache = time.monotonic(), flow_run_cache(work.flow_run)
+    named = {key: inspection(work).named[key] for key in bins(work)[bin_task.number]}
     lines = [line for own in named.values() for line, _ in own]
-    live.ledger.restart(part.number)
+    cache.counter.restart(bin_task.number)
 
     def progress(partition: Partition, *, records: int, log_bytes: int) -> None:
-        live.ledger.add(part.number, records=records, log_bytes=log_bytes)
+        cache.counter.add(bin_task.number, records=records, log_bytes=log_bytes)
 
     opened = repository(work.flow_run, work.repository)
-    checked = check_objects(opened, named, work.level, stop=live.stop, progress=progress)
+    checked = check_objects(opened, named, work.level, stop=cache.stop, progress=progress)
     result = CheckedPart(
-        part.number,
+        bin_task.number,
         time.monotonic() - began,
         checked,
         records=sum(line.records for line in lines),
         log_bytes=sum(line.log_bytes for line in lines),
     )
-    return under_a_name("Damaged", str(checked.findings[0]), result) if checked.findings else result
+    return with_state_name("Damaged", str(checked.findings[0]), result) if checked.findings else result
 
 
-@tried_again("conclude")
+@repeatable_task("conclude")
 def conclude_validation(work: ValidationWork, checked: Sequence[CheckedPart]) -> ValidationResult:
     """Check what belongs to no single object, and add everything up."""
     opened, found = repository(work.flow_run, work.repository), inspection(work)
-    runs = check_runs(opened, found, work.level, stop=live_run(work.flow_run).stop)
-    return conclude(found, work.level, [*(one.checked for one in checked), runs], is_pinned=work.is_pinned)
+    runs = check_runs(opened, found, work.level, stop=flow_run_cache(work.flow_run).stop)
+    return verdict(found, work.level, [*(one.checked for one in checked), runs], is_pinned=work.is_pinned)
 
 
 def inspection(work: ValidationWork) -> Inspection:
     """The point as this process has read it, once."""
     opened = repository(work.flow_run, work.repository)
     chosen = ChosenPoint(work.set_name, work.seq, work.is_pinned)
-    return live_run(work.flow_run).once("inspection", lambda: inspect(opened, chosen))
+    return flow_run_cache(work.flow_run).cached("inspection", lambda: inspect(opened, chosen))
 
 
 def bins(work: ValidationWork) -> list[list[str]]:
     """The keys of the data objects of each part."""
-    return live_run(work.flow_run).once("bins", lambda: object_bins(inspection(work).named, MAX_BINS))
+    return flow_run_cache(work.flow_run).cached("bins", lambda: object_bins(inspection(work).named, MAX_BINS))

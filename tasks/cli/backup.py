@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.cli.exit_codes import ACCESS, INCOMPLETE, OK
-from tasks.cli.options import tell_notes
+from tasks.cli.options import log_notes
 from tasks.cli.progress_bars import LateBar
 from tasks.cli.session import Session, now_ms
 from tasks.reports.figures import duration_text, point_notes, size_text, table_text
@@ -37,7 +37,7 @@ def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
     from tasks.repository.names import check_set_name, new_run_id
 
     loaded = load_backup(config)
-    tell_notes(current, loaded.notes)
+    log_notes(current, loaded.notes)
     file = loaded.file
     options = BackupOptions.model_validate({name: getattr(file.backup, name) for name in BackupOptions.model_fields})
     request = SnapshotRequest(
@@ -65,7 +65,7 @@ def _opened_or_new(current: Session, store: ObjectStore) -> Repository:
         return Repository.open(store, now_ms)
     except NotFoundError:
         made = Repository.open_or_create(store, now_ms)
-        current.say(f"There was no repository at {store.location}; a new one was made.")
+        current.log(f"There was no repository at {store.location}; a new one was made.")
         return made
 
 
@@ -93,7 +93,7 @@ def _snapshot(current: Session, repository: Repository, request: SnapshotRequest
     from tasks.engine.snapshot import snapshot
 
     started = time.monotonic()
-    current.is_gentle = True
+    current.stops_gracefully = True
     plans: list[Plan] = []
     with ExitStack() as stack:
         tell = LateBar(stack)
@@ -101,11 +101,11 @@ def _snapshot(current: Session, repository: Repository, request: SnapshotRequest
         def planned(plan: Plan) -> None:
             plans.append(plan)
             total = sum(part.bytes for part in plan.partitions)
-            current.say(f"{plan.set}: {len(plan.partitions)} partitions to read, about {size_text(total)}.")
+            current.log(f"{plan.set}: {len(plan.partitions)} partitions to read, about {size_text(total)}.")
             tell.begin("backing up", total)
 
         def waiting(owner: str) -> None:
-            current.say(f"Another writer ({owner}) has the set's lease; waiting to see whether it is alive.")
+            current.log(f"Another writer ({owner}) has the set's lease; waiting to see whether it is alive.")
 
         point, captured = snapshot(
             repository,
@@ -128,29 +128,29 @@ def code_of(verdict: Completeness) -> int:
 
 def _show_plan(current: Session, plan: Plan) -> None:
     rows = [(part.topic, part.partition, part.start, part.end, size_text(part.bytes)) for part in plan.partitions]
-    current.show(table_text(("TOPIC", "PARTITION", "FROM", "TO", "ABOUT"), rows))
-    current.show(f"\n{len(rows)} partitions in {len(plan.bins)} bins. Nothing was written.")
+    current.print(table_text(("TOPIC", "PARTITION", "FROM", "TO", "ABOUT"), rows))
+    current.print(f"\n{len(rows)} partitions in {len(plan.bins)} bins. Nothing was written.")
     for failure in plan.failures:
-        current.show(f"failure: {failure.topic}-{failure.partition}: {failure.reason}")
+        current.print(f"failure: {failure.topic}-{failure.partition}: {failure.reason}")
     for reason in plan.denied:
-        current.show(f"failure: {reason}")
-    current.give({"dry_run": True, "plan": plan.to_json()})
+        current.print(f"failure: {reason}")
+    current.print_json({"dry_run": True, "plan": plan.to_json()})
 
 
 def _show_point(current: Session, point: PointEntry, groups: GroupNotes, seconds: float, config: Path) -> None:
     from tasks.repository.points import format_time
 
     totals = point.totals
-    current.show(
+    current.print(
         f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.status}\n"
         f"{totals.topics} topics, {totals.partitions} partitions, {totals.records:,} records; "
         f"{size_text(totals.log_bytes)} of log in {size_text(totals.stored_bytes)}, {totals.objects} objects, "
         f"{duration_text(seconds)}"
     )
     for text in (*point_notes(point), *groups.failures, *(f"not covered: {name}" for name in groups.not_covered)):
-        current.show(text)
-    current.say(
+        current.print(text)
+    current.log(
         f"next: kafka-backup validate --config {shlex.quote(str(config))} --backup-id {point.set}@{point.seq}\n"
         f'      kafka-backup restore --config restore.yaml, with backup_id: "{point.set}@{point.seq}" in it'
     )
-    current.give({"point": point.to_json(), "groups": groups._asdict(), "seconds": round(seconds, 3)})
+    current.print_json({"point": point.to_json(), "groups": groups._asdict(), "seconds": round(seconds, 3)})

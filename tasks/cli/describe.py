@@ -26,7 +26,7 @@ def run_describe(current: Session, repository: Repository, backup_id: str | None
     topics = read_state(repository.store, point.topics, TopicsState)
     groups = read_state(repository.store, point.groups, GroupsState) if point.groups else None
     _show_point(current, point, list(rows.values()), topics, groups)
-    current.give(
+    current.print_json(
         {
             "point": point.to_json(),
             "partitions": [row.to_json() for row in rows.values()],
@@ -44,7 +44,7 @@ def _show_point(
 
     label = f" ({point.cluster_label})" if point.cluster_label else ""
     totals = point.totals
-    current.show(
+    current.print(
         f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.point_kind}, {point.status}\n"
         f"cluster {point.cluster_id}{label}, run {point.run}, {point.tool}\n"
         f"{totals.records:,} records, {size_text(totals.log_bytes)} of log in {size_text(totals.stored_bytes)}, "
@@ -54,9 +54,9 @@ def _show_point(
         (row.topic, row.partition, row.first, row.next, _state_of(row))
         for row in sorted(rows, key=lambda row: row.source)
     ]
-    current.show(table_text(("TOPIC", "PARTITION", "FIRST", "NEXT", "STATE"), partitions))
+    current.print(table_text(("TOPIC", "PARTITION", "FIRST", "NEXT", "STATE"), partitions))
     for text in point_notes(point):
-        current.show(text)
+        current.print(text)
     _show_states(current, point, topics, groups)
 
 
@@ -69,15 +69,15 @@ def _state_of(row: Row) -> str:
 def _show_states(current: Session, point: PointEntry, topics: TopicsState, groups: GroupsState | None) -> None:
     own = {topic.topic: len(topic.topic_settings()) for topic in topics.topics}
     settings = ", ".join(f"{name} {count}" for name, count in own.items() if count) or "none"
-    current.show(f"\nsettings of their own: {settings}")
-    current.show(f"ACLs: {topics.acls_absent or len(topics.acls)}")
+    current.print(f"\nsettings of their own: {settings}")
+    current.print(f"ACLs: {topics.acls_absent or len(topics.acls)}")
     if groups is None:
-        current.show(f"groups: {point.groups_failure or 'not asked for'}")
+        current.print(f"groups: {point.groups_failure or 'not asked for'}")
         return
     counts = [f"{group.group} ({len(group.positions)} positions)" for group in groups.groups]
-    current.show(f"groups: {', '.join(counts) or 'none'}")
+    current.print(f"groups: {', '.join(counts) or 'none'}")
     for group in groups.groups:
         if group.failure:
-            current.show(f"group {group.group}: {group.failure}")
+            current.print(f"group {group.group}: {group.failure}")
     for name in groups.not_covered:
-        current.show(f"not covered: {name}")
+        current.print(f"not covered: {name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.cli.exit_codes import INCOMPLETE, OK
-from tasks.cli.options import tell_notes
+from tasks.cli.options import log_notes
 from tasks.cli.session import Session, now_ms
 
 
@@ -18,20 +18,20 @@ def run_finalize(current: Session, restore: str, config: Path) -> int:
     from tasks.repository.repository import Repository
 
     loaded = load_restore(config)
-    tell_notes(current, loaded.notes)
+    log_notes(current, loaded.notes)
     repository = Repository.open(store_of(loaded.file.storage, stop=current.stop), now_ms)
     with Admin(connection_options(loaded.file.target), stop=current.stop) as admin:
         changed = finalize_restore(repository, restore, admin)
     for topic in changed:
-        current.show(
+        current.print(
             f"{topic.target}: {', '.join(topic.deferred) or 'its settings'} applied; Kafka may now delete old records."
         )
     if not changed:
-        current.show(f"Nothing of restore {restore} was waiting.")
+        current.print(f"Nothing of restore {restore} was waiting.")
     lacks_positions = positions_are_missing(repository, restore)
     if lacks_positions:
-        current.say(f"The positions of groups that restore {restore} was asked for were never written.")
-    current.give(
+        current.log(f"The positions of groups that restore {restore} was asked for were never written.")
+    current.print_json(
         {
             "restore": restore,
             "finalized": [topic.target for topic in changed],

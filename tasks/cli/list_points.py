@@ -30,8 +30,8 @@ def run_list(current: Session, repository: Repository, *, restores: bool) -> int
         return _list_restores(current, repository)
     states = {name: repository.state(name) for name in repository.set_names()}
     rows = [_row(name, point) for name, state in states.items() for point in state.points.values()]
-    current.show(table_text(_HEAD, rows) if rows else f"No restore point at {repository.store.location}.")
-    current.give(
+    current.print(table_text(_HEAD, rows) if rows else f"No restore point at {repository.store.location}.")
+    current.print_json(
         {
             "repository_id": repository.root.repository_id,
             "sets": {
@@ -112,10 +112,10 @@ def _list_restores(current: Session, repository: Repository) -> int:
         for plan, progress in found
     ]
     head = ("RESTORE", "TIME", "POINT", "PARTITIONS", "STATE", "TO FINALIZE")
-    current.show(table_text(head, rows) if rows else "No restores.")
+    current.print(table_text(head, rows) if rows else "No restores.")
     for reason in unreadable.values():
-        current.say(str(reason))
-    current.give(
+        current.log(str(reason))
+    current.print_json(
         {
             "unreadable": {restore: str(error) for restore, error in unreadable.items()},
             "restores": [

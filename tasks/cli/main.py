@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-LATER = (
+PLANNED_COMMANDS = (
     *("offsets", "drill", "prune", "lag", "export", "cat", "state", "hold", "lifecycle", "copy", "standby", "promote"),
     *("audit", "evidence", "keygen", "unlock", "consolidate", "rebuild-index", "import"),
 )
@@ -138,7 +138,7 @@ def _add_later(name: str) -> None:
             raise UnsupportedError(f"`kafka-backup {name}` is not available yet.")
 
 
-for _name in LATER:
+for _name in PLANNED_COMMANDS:
     _add_later(_name)
 
 

@@ -43,7 +43,7 @@ def open_repository(current: Session, config: Path | None, storage: str | None) 
         assert storage is not None
         return Repository.open(store_at(storage, stop=current.stop), now_ms), None
     loaded = load_repository(config)
-    tell_notes(current, loaded.notes)
+    log_notes(current, loaded.notes)
     return Repository.open(store_of(loaded.file.storage, stop=current.stop), now_ms), loaded.file.backup_id
 
 
@@ -56,11 +56,11 @@ def chosen_point(current: Session, repository: Repository, backup_id: str | None
     reference = PointReference.parse(backup_id)
     point = repository.point(reference)
     if reference.seq is None:
-        current.say(f"{backup_id} is {point.set}@{point.seq} of {format_time(point.time_ms)}, {point.status}.")
+        current.log(f"{backup_id} is {point.set}@{point.seq} of {format_time(point.time_ms)}, {point.status}.")
     return point
 
 
-def tell_notes(current: Session, notes: tuple[str, ...]) -> None:
+def log_notes(current: Session, notes: tuple[str, ...]) -> None:
     """Say what the file's keys without a meaning here are replaced by."""
     for note in notes:
-        current.say(f"note: {note}")
+        current.log(f"note: {note}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.cli.exit_codes import ACCESS, FAILED, INCOMPLETE, OK, exit_code_of
-from tasks.cli.options import chosen_point, tell_notes
+from tasks.cli.options import chosen_point, log_notes
 from tasks.cli.progress_bars import LateBar
 from tasks.cli.session import Session, now_ms
 from tasks.model.errors import ConfigError
@@ -32,7 +32,7 @@ def run_restore(current: Session, config: Path, *, only_preview: bool, yes: bool
     from tasks.repository.repository import Repository
 
     loaded = load_restore(config)
-    tell_notes(current, loaded.notes)
+    log_notes(current, loaded.notes)
     request = _request(loaded.file)
     repository = Repository.open(store_of(loaded.file.storage, stop=current.stop), now_ms)
     if only_preview or request.options.dry_run:
@@ -63,7 +63,7 @@ def _confirm_purge(current: Session) -> None:
     """Deleting what a topic holds is never done on a file's word alone."""
     if not sys.stdin.isatty():
         raise ConfigError("purge_topics deletes what the target topics hold: confirm with --yes.")
-    current.say("purge_topics will delete everything that the target topics hold. Type 'yes' to go on:")
+    current.log("purge_topics will delete everything that the target topics hold. Type 'yes' to go on:")
     if sys.stdin.readline().strip() != "yes":
         raise ConfigError("Not confirmed; nothing was changed.")
 
@@ -77,8 +77,8 @@ def _preview(current: Session, repository: Repository, backup_id: str, request: 
     with Admin(request.connection, stop=current.stop) as admin:
         preview = preview_restore(repository, point, request, admin)
     _show_preview(current, preview)
-    current.show("Nothing was changed.")
-    current.give({"plan": preview.plan.to_json(), "findings": [asdict(finding) for finding in preview.findings]})
+    current.print("Nothing was changed.")
+    current.print_json({"plan": preview.plan.to_json(), "findings": [asdict(finding) for finding in preview.findings]})
     return exit_code_of(refusal_of(preview.findings)) if has_errors(preview.findings) else OK
 
 
@@ -93,9 +93,9 @@ def _show_preview(current: Session, preview: Preview) -> None:
         )
         for copy in plan.partitions
     ]
-    current.show(table_text(("FROM", "TO", "RECORDS", "LOG"), rows))
+    current.print(table_text(("FROM", "TO", "RECORDS", "LOG"), rows))
     for finding in preview.findings:
-        current.say(str(finding))
+        current.log(str(finding))
 
 
 def _restore(current: Session, repository: Repository, backup_id: str, request: RestoreRequest, config: Path) -> int:
@@ -104,14 +104,14 @@ def _restore(current: Session, repository: Repository, backup_id: str, request: 
 
     started = time.monotonic()
     point = chosen_point(current, repository, backup_id)
-    current.is_gentle = True
+    current.stops_gracefully = True
     with ExitStack() as stack:
         bar = LateBar(stack)
 
         def previewed(preview: Preview) -> None:
             for finding in preview.findings:
                 if finding.level != "error":  # errors are the message of the refusal that follows
-                    current.say(str(finding))
+                    current.log(str(finding))
             bar.begin("restoring", sum(copy.log_bytes for copy in preview.plan.partitions))
 
         result = restore(
@@ -143,20 +143,20 @@ def show_result(current: Session, result: RestoreResult, seconds: float, config:
     records = sum(copy.records for copy in plan.partitions)
     log_bytes = sum(copy.log_bytes for copy in plan.partitions)
     verdict = f"{len(result.mismatches)} MISMATCHES" if result.mismatches else "verified"
-    current.show(
+    current.print(
         f"restore {plan.restore} of {plan.set}@{plan.point}: {verdict}\n"
         f"{len(plan.topics)} topics, {len(plan.partitions)} partitions, {records:,} records, "
         f"{size_text(log_bytes)} of log, {duration_text(seconds)}"
     )
     for mismatch in result.mismatches:
-        current.show(f"mismatch: {mismatch.target}: {mismatch.message}")
+        current.print(f"mismatch: {mismatch.target}: {mismatch.message}")
     _show_positions(current, result)
     if result.deferred:
-        current.show(
+        current.print(
             f"to finalize: {', '.join(result.deferred)} keep unlimited retention until "
             f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}`"
         )
-    current.give(
+    current.print_json(
         {
             "restore": plan.restore,
             "point": f"{plan.set}@{plan.point}",
@@ -185,6 +185,6 @@ def _show_positions(current: Session, result: RestoreResult) -> None:
         )
         for position in result.positions
     ]
-    current.show(table_text(("GROUP", "FROM", "OFFSET", "TO", "OFFSET", ""), rows))
+    current.print(table_text(("GROUP", "FROM", "OFFSET", "TO", "OFFSET", ""), rows))
     if not result.positions_written:
-        current.show("positions were translated and not written; reset_consumer_offsets: true writes them.")
+        current.print("positions were translated and not written; reset_consumer_offsets: true writes them.")

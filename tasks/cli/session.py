@@ -18,7 +18,7 @@ from functools import partial
 from typing import NoReturn, TextIO
 
 from tasks.cli.exit_codes import INTERRUPTED, exit_code_of
-from tasks.cli.signals import STDERR, end_at_once, heard, tell
+from tasks.cli.signals import STDERR, end_at_once, listen_for_signals, tell
 from tasks.model.errors import InterruptedRunError, KafkaBackupError, StoreUnavailableError
 
 _VISIBLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
@@ -34,27 +34,27 @@ def now_ms() -> int:
 class Session:
     """One run of the command. Results go to stdout, as text or as one JSON document; talk goes to stderr.
 
-    A command that looks at `stop` and can end in good order sets `is_gentle` before it begins: then the first SIGINT or
-    SIGTERM only sets `stop`. Otherwise, and the second time, the process ends at once.
+    A command that checks `stop` and can end in good order sets `stops_gracefully` before it begins: then the first
+    SIGINT or SIGTERM only sets `stop`. Otherwise, and the second time, the process ends at once.
     """
 
     is_json: bool
     is_verbose: bool
     stop: threading.Event = field(default_factory=threading.Event)
-    is_gentle: bool = False
+    stops_gracefully: bool = False
     is_asked_to_stop: bool = False
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Talk: progress, notes, hints. A run does not fail because nobody can hear it."""
         with suppress(KafkaBackupError):
             _print(text.translate(_VISIBLE), sys.stderr)
 
-    def show(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """A result for people; silent with `--json`. Raises `KafkaBackupError` when it cannot be written."""
         if not self.is_json:
             _print(text.translate(_VISIBLE), sys.stdout)
 
-    def give(self, document: object) -> None:
+    def print_json(self, document: object) -> None:
         """The result for programs; silent without `--json`. Raises `KafkaBackupError` when it cannot be written."""
         if self.is_json:
             _print(json.dumps(document, indent=2), sys.stdout)
@@ -67,7 +67,7 @@ def session(*, is_json: bool, is_verbose: bool) -> Iterator[Session]:
     logging.basicConfig(level=logging.DEBUG if is_verbose else logging.CRITICAL, stream=sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # no name that a terminal cannot show fails a command
-    with heard(partial(_on_signal, current)):
+    with listen_for_signals(partial(_on_signal, current)):
         try:
             yield current
         except KafkaBackupError as error:
@@ -105,9 +105,9 @@ def _fail(current: Session, error: BaseException, message: str) -> NoReturn:
     code = exit_code_of(error)
     if current.is_verbose:
         traceback.print_exception(error)
-    current.say(f"kafka-backup: {message}")
+    current.log(f"kafka-backup: {message}")
     with suppress(KafkaBackupError):
-        current.give(_error_document(type(error), message, code))
+        current.print_json(_error_document(type(error), message, code))
     raise SystemExit(code) from None
 
 
@@ -116,7 +116,7 @@ def _error_document(kind: type[BaseException], message: str, code: int) -> dict[
 
 
 def _on_signal(current: Session, number: signal.Signals) -> None:
-    if current.is_gentle and not current.is_asked_to_stop:
+    if current.stops_gracefully and not current.is_asked_to_stop:
         current.is_asked_to_stop = True
         tell(STDERR, f"{number.name}: stopping; once more ends at once.\n")
         current.stop.set()  # after the words, or the command's own last ones could come before them

@@ -19,7 +19,7 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 @contextmanager
-def heard(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
+def listen_for_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
     """Call `on_signal` for each SIGINT and SIGTERM while the body runs, from a side thread.
 
     Python's own handlers run in the main thread, and only when that is not waiting in a library's C code, as it does

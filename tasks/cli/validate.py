@@ -25,23 +25,23 @@ def run_validate(
 
     started = time.monotonic()
     point = chosen_point(current, repository, backup_id)
-    current.is_gentle = True
+    current.stops_gracefully = True
     total_bytes = point.totals.log_bytes if level == "full" else 0
     with progress_bar("validating", total_bytes) as progress:
         result = validate(
             repository, PointReference(point.set, seq=point.seq), level=level, stop=current.stop, progress=progress
         )
     if not result.is_pinned:
-        current.say("note: this repository may not be written to, so nothing kept the point while it was read.")
+        current.log("note: this repository may not be written to, so nothing kept the point while it was read.")
     for finding in result.findings:
-        current.show(f"damaged: {finding}")
+        current.print(f"damaged: {finding}")
     verdict = f"{len(result.findings)} findings" if result.findings else "no damage found"
     read = f", {size_text(result.checked_bytes)} and {result.checked_records:,} records read" if level == "full" else ""
-    current.show(
+    current.print(
         f"{point.set}@{point.seq}  {level}: {verdict}; {result.checked_objects} objects checked{read}, "
         f"{duration_text(time.monotonic() - started)}"
     )
-    current.give(
+    current.print_json(
         {
             "point": f"{point.set}@{point.seq}",
             "level": level,

@@ -8,26 +8,28 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from tasks.config.keys import KEYS_WITHIN, NOT_YET, NOTED, STORAGE_KEYS, STORAGE_NOT_YET, is_off
+from tasks.config.keys import KEYS_WITHIN, NOT_YET, NOTED, STORAGE_KEYS, STORAGE_NOT_YET, is_disabled
 from tasks.config.yaml_tree import Place, Tree, path_text
 
 _STORAGE_KEYS = frozenset[str]().union(*STORAGE_KEYS.values())
 
 
-def sift(tree: Tree, model: type[BaseModel], elsewhere: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+def classify_keys(
+    tree: Tree, model: type[BaseModel], keys_of_other_files: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str]]:
     """(what the model is asked to validate, notes); problems go to the tree.
 
-    `elsewhere` says of keys at the top why they are not wanted; an empty sentence passes over the key.
+    `keys_of_other_files` says of keys at the top why they are not wanted; an empty sentence passes over the key.
     """
-    sifter = _Sifter(tree, model, elsewhere)
+    sifter = _Sifter(tree, model, keys_of_other_files)
     return sifter.section(tree.value, model, ()), sifter.notes
 
 
 class _Sifter:
-    def __init__(self, tree: Tree, top: type[BaseModel], elsewhere: Mapping[str, str]) -> None:
+    def __init__(self, tree: Tree, top: type[BaseModel], keys_of_other_files: Mapping[str, str]) -> None:
         self._tree = tree
         self._top = top
-        self._elsewhere = elsewhere
+        self._keys_of_other_files = keys_of_other_files
         self.notes: list[str] = []
 
     def section(self, value: Mapping[str, Any], model: type[BaseModel], place: Place) -> dict[str, Any]:
@@ -47,14 +49,14 @@ class _Sifter:
 
     def _without_field(self, model: type[BaseModel], place: Place, member: object) -> None:
         dotted = path_text(place)
-        if dotted in self._elsewhere:
-            if self._elsewhere[dotted]:
-                self._tree.complain(place, self._elsewhere[dotted])
+        if dotted in self._keys_of_other_files:
+            if self._keys_of_other_files[dotted]:
+                self._tree.complain(place, self._keys_of_other_files[dotted])
         elif dotted in NOTED:
             line = self._tree.line(place)
             self.notes.append(f"{self._tree.file}:{line}: {dotted!r} has no meaning here: {NOTED[dotted]}.")
         elif dotted in NOT_YET:
-            if not is_off(dotted, member):
+            if not is_disabled(dotted, member):
                 self._tree.complain(place, f"{dotted!r} is not available yet: {NOT_YET[dotted]}.")
             self._check_within(place, dotted, member)
         elif not (place[:-1] == ("storage",) and place[-1] in _STORAGE_KEYS):

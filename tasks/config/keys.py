@@ -112,10 +112,10 @@ STORAGE_KEYS: Mapping[str, frozenset[str]] = {
 """The keys of each backend, beside `backend` itself."""
 
 
-def is_off(dotted: str, value: object) -> bool:
+def is_disabled(dotted: str, value: object) -> bool:
     """Whether the value of a `NOT_YET` key asks for nothing: false, null, empty, a section of which that is true."""
     if dotted == "offset_storage":  # its mere presence makes runs incremental
         return value is None
     if isinstance(value, Mapping):
-        return value.get("enabled") is False or all(is_off(key, member) for key, member in value.items())
+        return value.get("enabled") is False or all(is_disabled(key, member) for key, member in value.items())
     return value is None or value is False or value in ("", [])

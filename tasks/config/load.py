@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from tasks.config.check import check
-from tasks.config.classify_keys import sift
+from tasks.config.classify_keys import classify_keys
 from tasks.config.keys import NOT_YET
 from tasks.config.models import BackupFile, RepositoryFile, RestoreFile
 from tasks.config.yaml_tree import Tree, parse
@@ -74,8 +74,8 @@ def read_tree(path: Path, environment: Mapping[str, str]) -> Tree:
     return parse(text, file=str(path), environment=environment)
 
 
-def _checked(tree: Tree, kind: type[FileT], elsewhere: Mapping[str, str]) -> Loaded[FileT]:
-    value, notes = sift(tree, kind, elsewhere)
+def _checked(tree: Tree, kind: type[FileT], keys_of_other_files: Mapping[str, str]) -> Loaded[FileT]:
+    value, notes = classify_keys(tree, kind, keys_of_other_files)
     file = check(tree, kind, value)
     if tree.problems or file is None:
         raise ConfigError(tree.report())

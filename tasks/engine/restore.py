@@ -18,9 +18,9 @@ from tasks.engine.restore_steps import (
     begin_restore,
     check_restore,
     finish_restore,
-    held_restore,
     prepare_restore,
     preview_restore,
+    restore_lease,
 )
 from tasks.engine.target.findings import Finding
 from tasks.engine.target.restore_plan import RestoreRequest
@@ -68,7 +68,7 @@ def restore(
         raise ConfigError("dry_run asks for a preview, not for a restore.")
     connection = request.connection
     with (
-        held_restore(repository, reference, request.restore, stop=stop) as point,
+        restore_lease(repository, reference, request.restore, stop=stop) as point,
         Admin(connection, stop=stop) as admin,
     ):
         preview = preview_restore(repository, point, request, admin)

@@ -20,7 +20,7 @@ from tasks.engine.target.finalize import finish_settings, record_finalized
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.permissions import require_restorable
 from tasks.engine.target.preflight import preflight
-from tasks.engine.target.restore_plan import RestoreRequest, RestoreSource, draft_restore, look_at_target, read_source
+from tasks.engine.target.restore_plan import RestoreRequest, RestoreSource, describe_target, draft_restore, read_source
 from tasks.engine.target.target_topics import prepare_targets
 from tasks.model.errors import NotFoundError
 from tasks.model.partition import Partition
@@ -77,7 +77,7 @@ class FinishedRestore:
 
 
 @contextmanager
-def held_restore(
+def restore_lease(
     repository: Repository, reference: PointReference, restore: str, *, stop: threading.Event
 ) -> Iterator[PointEntry]:
     """The point that is meant, pinned, and the restore's lease, while the body takes the steps."""
@@ -98,7 +98,7 @@ def preview_restore(repository: Repository, point: PointEntry, request: RestoreR
     source = read_source(repository, point, request)
     targets = [topic.target for topic in source.chosen]
     require_restorable(admin, targets, is_purging=request.options.purge_topics)
-    view = look_at_target(admin, targets)
+    view = describe_target(admin, targets)
     plan = draft_restore(repository, request, source, view)
     findings = preflight(repository, plan, source, view, request.options, admin, request.connection)
     return Preview(plan=plan, findings=findings, source=source)

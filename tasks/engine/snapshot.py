@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tasks.engine.capture.capture_ranges import capture_bin
 from tasks.engine.capture.capture_result import CapturedBin
-from tasks.engine.commit.runs import commit_or_void, held_run
+from tasks.engine.commit.runs import commit_or_void, run_lease
 from tasks.engine.progress import Progress, silent
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
 from tasks.engine.workers import results_or_first_error
@@ -29,7 +29,7 @@ def snapshot(
 ) -> tuple[PointEntry, list[CapturedBin]]:
     """Make one point of the set. Raises `LockedError` when another writer is at it, `InterruptedRunError` on `stop`;
     then, as after any other error, there is no point of this run, and the next run voids what is left of it."""
-    with held_run(repository, request.set_name, request.run, stop=stop, waiting=waiting):
+    with run_lease(repository, request.set_name, request.run, stop=stop, waiting=waiting):
         plan = plan_snapshot(repository, request, stop=stop)
         planned(plan)
         captured = capture_bins(repository, plan, request, workers=workers, stop=stop, progress=progress)

@@ -21,7 +21,7 @@ from tasks.engine.validation.fragments import (
 )
 from tasks.engine.validation.log import choose_readable, read_whole_log
 from tasks.engine.validation.object_bytes import NamedLine
-from tasks.engine.validation.objects import Checked, Level, check_object, named_lines, together
+from tasks.engine.validation.objects import Checked, Level, check_object, merge, named_lines
 from tasks.model.errors import InterruptedRunError, NotFoundError
 from tasks.repository.entries import PointEntry
 from tasks.repository.names import log_key
@@ -107,7 +107,7 @@ def validate(
             *_in_threads(check, inspection.named),
             check_runs(repository, inspection, level, stop=stop),
         ]
-    return conclude(inspection, level, checked, is_pinned=chosen.is_pinned)
+    return verdict(inspection, level, checked, is_pinned=chosen.is_pinned)
 
 
 @contextmanager
@@ -146,13 +146,13 @@ def check_runs(repository: Repository, inspection: Inspection, level: Level, *, 
         lone = lone_fragments(repository.store, point.set, run, beside)
         others = [finding for key in lone for finding in check_lone_fragment(repository.store, key)]
         checked.append(Checked([*check_plan(repository, point.set, run), *others], objects=1 + len(lone)))
-    return together(checked)
+    return merge(checked)
 
 
-def conclude(inspection: Inspection, level: Level, checked: Sequence[Checked], *, is_pinned: bool) -> ValidationResult:
+def verdict(inspection: Inspection, level: Level, checked: Sequence[Checked], *, is_pinned: bool) -> ValidationResult:
     """The verdict, when every object of the point is among what was checked. Pure."""
     point = inspection.point
-    total = together([inspection.checked, *checked])
+    total = merge([inspection.checked, *checked])
     findings = list(total.findings)
     if level == "full" and not findings and total.records != point.totals.records:
         message = f"its total of records is {point.totals.records}, its objects hold {total.records}"

@@ -23,16 +23,16 @@ _REQUEST_TIMEOUT_S = 10.0
 
 
 @contextmanager
-def impatient_client() -> Iterator[SyncPrefectClient]:
+def single_try_client() -> Iterator[SyncPrefectClient]:
     """A client that tries once: Prefect's own waits twice as long after each failure, up to days."""
     brisk = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: _REQUEST_TIMEOUT_S}
     with temporary_settings(brisk), get_client(sync_client=True) as client:
         yield client
 
 
-def artifact_key(*parts: str) -> str:
+def artifact_key(*bin_tasks: str) -> str:
     """A key as Prefect wants it: lower-case letters, digits and dashes. Runs of one set share it."""
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(bin_tasks).lower()).strip("-")
 
 
 def markdown(key: str, text: str, description: str) -> ArtifactCreate:
@@ -51,7 +51,7 @@ def publish(flow_run: str, *artifacts: ArtifactCreate) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            with impatient_client() as client:
+            with single_try_client() as client:
                 while waiting:
                     client.create_artifact(waiting[0])
                     waiting.pop(0)

@@ -9,16 +9,16 @@ from tasks.model.partition import Partition
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BinTask:
     """One bin of a plan. `label` names the task run: `orders-3`, or `bin 17 (12 partitions)`."""
 
     number: int
     label: str
 
 
-def parts_of(bins: Sequence[Iterable[Partition]]) -> tuple[Part, ...]:
+def bin_tasks_of(bins: Sequence[Iterable[Partition]]) -> tuple[BinTask, ...]:
     """The parts for the bins of a plan, by the partitions in each. Pure."""
-    return tuple(Part(number, _label(number, set(sources))) for number, sources in enumerate(bins))
+    return tuple(BinTask(number, _label(number, set(sources))) for number, sources in enumerate(bins))
 
 
 def _label(number: int, sources: set[Partition]) -> str:

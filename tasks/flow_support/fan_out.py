@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.flow_support.bin_tasks import Part
+from tasks.flow_support.bin_tasks import BinTask
 
 T = TypeVar("T")
 
@@ -19,8 +19,8 @@ and starts none before it is needed. (Any: mypy does not see that it is a runner
 
 
 def fan_out(
-    submit: Callable[[Part], PrefectFuture[T]],
-    parts: Sequence[Part],
+    submit: Callable[[BinTask], PrefectFuture[T]],
+    bin_tasks: Sequence[BinTask],
     *,
     width: int,
     finished: Callable[[T], None] = lambda result: None,
@@ -32,11 +32,11 @@ def fan_out(
     """
     ended: SimpleQueue[PrefectFuture[T]] = SimpleQueue()
     futures: list[PrefectFuture[T]] = []
-    for number in range(len(parts) + width):
-        if number >= width and number - width < len(parts):
+    for number in range(len(bin_tasks) + width):
+        if number >= width and number - width < len(bin_tasks):
             finished(ended.get().result())
-        if number < len(parts):
-            future = submit(parts[number])
+        if number < len(bin_tasks):
+            future = submit(bin_tasks[number])
             future.add_done_callback(ended.put)
             futures.append(future)
     return futures

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-from tasks.flow_support.progress_artifact import Ledger
+from tasks.flow_support.progress_artifact import ProgressCounter
 
 T = TypeVar("T")
 
@@ -24,12 +24,12 @@ MOST_GUESTS = 4
 
 
 @dataclass
-class LiveRun:
-    """One flow run in this process. `is_home`: the flow itself runs here."""
+class FlowRunCache:
+    """One flow run in this process. `is_flow_process`: the flow itself runs here."""
 
-    is_home: bool
+    is_flow_process: bool
     stop: threading.Event = field(default_factory=threading.Event)
-    ledger: Ledger = field(default_factory=Ledger)
+    counter: ProgressCounter = field(default_factory=ProgressCounter)
     began: float = field(default_factory=time.monotonic)
     _kept: dict[Hashable, object] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -39,7 +39,7 @@ class LiveRun:
         """Since this process first heard of it."""
         return time.monotonic() - self.began
 
-    def once(self, what: Hashable, make: Callable[[], T]) -> T:
+    def cached(self, what: Hashable, make: Callable[[], T]) -> T:
         """What `make` gave when it was first asked for."""
         with self._lock:
             if what not in self._kept:
@@ -47,14 +47,14 @@ class LiveRun:
             return cast(T, self._kept[what])
 
 
-_runs: OrderedDict[str, LiveRun] = OrderedDict()
+_runs: OrderedDict[str, FlowRunCache] = OrderedDict()
 _lock = threading.Lock()
 
 
 @contextmanager
-def at_home(flow_run: str) -> Iterator[LiveRun]:
+def flow_process(flow_run: str) -> Iterator[FlowRunCache]:
     """Keep a flow run of this process while the body runs."""
-    run = LiveRun(is_home=True)
+    run = FlowRunCache(is_flow_process=True)
     with _lock:
         _runs[flow_run] = run
     try:
@@ -65,7 +65,7 @@ def at_home(flow_run: str) -> Iterator[LiveRun]:
 
 
 @contextmanager
-def ending(stop: threading.Event) -> Iterator[None]:
+def stop_on_failure(stop: threading.Event) -> Iterator[None]:
     """Set `stop` when the body ends otherwise than well, be it by Prefect's signal of a cancellation."""
     try:
         yield
@@ -74,12 +74,12 @@ def ending(stop: threading.Event) -> Iterator[None]:
         raise
 
 
-def live_run(flow_run: str) -> LiveRun:
+def flow_run_cache(flow_run: str) -> FlowRunCache:
     """The flow run, known here or new; of those that are not at home the oldest is forgotten."""
     with _lock:
         if flow_run not in _runs:
-            _runs[flow_run] = LiveRun(is_home=False)
-            guests = [key for key, run in _runs.items() if not run.is_home]
+            _runs[flow_run] = FlowRunCache(is_flow_process=False)
+            guests = [key for key, run in _runs.items() if not run.is_flow_process]
             for key in guests[:-MOST_GUESTS]:
                 del _runs[key]
         return _runs[flow_run]

@@ -12,7 +12,7 @@ from uuid import UUID
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.logging import get_logger
 
-from tasks.flow_support.artifacts import impatient_client
+from tasks.flow_support.artifacts import single_try_client
 from tasks.model.partition import Partition
 from tasks.reports.figures import size_text
 
@@ -23,7 +23,7 @@ _log = get_logger("kafka_backup.progress")
 
 
 @dataclass
-class Ledger:
+class ProgressCounter:
     """Records and log bytes done, per partition or whatever else a task works on. Safe to use from several threads; it
     is the engine's `Progress`."""
 
@@ -41,7 +41,7 @@ class Ledger:
             before = self._done.get(what, (0, 0))
             self._done[what] = (before[0] + records, before[1] + log_bytes)
 
-    def settle(self, what: Hashable, *, records: int, log_bytes: int) -> None:
+    def set_final(self, what: Hashable, *, records: int, log_bytes: int) -> None:
         """What a finished task says of it, whichever process it ran in and however often it began."""
         with self._lock:
             self._done[what] = (records, log_bytes)
@@ -71,12 +71,12 @@ class Ledger:
 
 
 @contextmanager
-def shown(ledger: Ledger, what: str, flow_run: str) -> Iterator[None]:
+def progress_artifact(counter: ProgressCounter, what: str, flow_run: str) -> Iterator[None]:
     """Keep one progress artifact of the flow run up to date while the body runs.
 
     A server that does not answer delays and fails nothing: the next turn tries again.
     """
-    artifact = _ProgressArtifact(ledger, what, UUID(flow_run))
+    artifact = _ProgressArtifact(counter, what, UUID(flow_run))
     done = threading.Event()
     thread = threading.Thread(
         target=copy_context().run, args=(artifact.keep, done), name="progress-artifact", daemon=True
@@ -91,7 +91,7 @@ def shown(ledger: Ledger, what: str, flow_run: str) -> Iterator[None]:
 
 @dataclass
 class _ProgressArtifact:
-    ledger: Ledger
+    counter: ProgressCounter
     what: str
     flow_run: UUID
     _id: UUID | None = None
@@ -110,8 +110,8 @@ class _ProgressArtifact:
             _log.debug("The progress artifact was not written: %r", error)
 
     def _write(self) -> None:
-        percent, description = self.ledger.percent(), f"{self.what}: {self.ledger.text()}"
-        with impatient_client() as client:
+        percent, description = self.counter.percent(), f"{self.what}: {self.counter.text()}"
+        with single_try_client() as client:
             if self._id is None:
                 created = client.create_artifact(
                     ArtifactCreate(type="progress", description=description, data=percent, flow_run_id=self.flow_run)

@@ -21,7 +21,7 @@ DELAYS_S = [1.0, 5.0]
 """Short, because a task that waits for its turn hears nothing of a cancellation."""
 
 
-def tried_again(name: str, *, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
+def repeatable_task(name: str, *, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
     """A task that may run several times: what an earlier attempt left behind counts for nothing."""
     return task(
         name=name,
@@ -29,24 +29,24 @@ def tried_again(name: str, *, run_name: str | None = None) -> Callable[[Callable
         retries=RETRIES,
         retry_delay_seconds=DELAYS_S,
         retry_jitter_factor=0.5,
-        retry_condition_fn=is_worth_another_try,
+        retry_condition_fn=should_retry,
         persist_result=False,
         cache_policy=NO_CACHE,
     )
 
 
-def tried_once(name: str, *, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
+def one_shot_task(name: str, *, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
     """A task that changes a cluster, and must not run again after it has begun to."""
     return task(name=name, task_run_name=run_name or name, retries=0, persist_result=False, cache_policy=NO_CACHE)
 
 
-def is_worth_another_try(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+def should_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Errors of ours say by themselves whether waiting helps: no one's permission comes back by trying."""
     error = state.result(raise_on_failure=False)
     return error.retryable if isinstance(error, KafkaBackupError) else True
 
 
-def is_last_try() -> bool:
+def is_last_attempt() -> bool:
     """Whether the task that calls this has no retry left."""
     context = TaskRunContext.get()
     return context is None or context.task_run.run_count > context.task.retries

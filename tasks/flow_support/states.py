@@ -12,12 +12,12 @@ from prefect.states import Completed, Failed
 T = TypeVar("T")
 
 
-def ended_well(sentence: str) -> State[Any]:
+def completed(sentence: str) -> State[Any]:
     """Everything that was asked for is done."""
     return Completed(message=sentence)
 
 
-def ended_partial(sentence: str, *, event: str) -> State[Any]:
+def partial(sentence: str, *, event: str) -> State[Any]:
     """Something is there, and something is missing. Not a failure, and not to be overlooked."""
     _tell(event, sentence)
     return Completed(name="Partial", message=sentence)
@@ -29,12 +29,12 @@ def skipped(sentence: str) -> State[Any]:
     return Completed(name="Skipped", message=sentence)
 
 
-def ended_badly(sentence: str) -> State[Any]:
+def failed(sentence: str) -> State[Any]:
     """What was looked for is not there, or not right."""
     return Failed(message=sentence)
 
 
-def under_a_name(name: str, sentence: str, value: T) -> T:
+def with_state_name(name: str, sentence: str, value: T) -> T:
     """What a task returns whose work is done and whose result wants to be seen: in the UI it ends as `name`."""
     # Prefect takes a state for the result that it holds; whoever waits for the task gets the value.
     return cast(T, Completed(name=name, message=sentence, data=value))

@@ -13,7 +13,7 @@ from blocks import KafkaCluster, LocalRepository, S3Repository
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.config.adapters import connection_options, store_of
 from tasks.config.models import ClusterSection, StorageSection
-from tasks.flow_support.flow_run_cache import live_run
+from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.model.errors import ConfigError
 from tasks.reports.recipe import Places
 from tasks.repository.repository import Repository
@@ -36,19 +36,21 @@ def now_ms() -> int:
 
 def connection(flow_run: str, cluster: str) -> ConnectionOptions:
     """How to reach the cluster of a KafkaCluster block; loaded once per process and flow run."""
-    return live_run(flow_run).once(("connection", cluster), lambda: connection_options(cluster_section(cluster)))
+    return flow_run_cache(flow_run).cached(
+        ("connection", cluster), lambda: connection_options(cluster_section(cluster))
+    )
 
 
 def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
     """The repository of a block, opened once per process and flow run; `create` makes one where there is none."""
 
-    live = live_run(flow_run)
+    cache = flow_run_cache(flow_run)
 
     def opened() -> Repository:
-        store = store_of(storage_section(reference), create=create, stop=live.stop)
+        store = store_of(storage_section(reference), create=create, stop=cache.stop)
         return Repository.open_or_create(store, now_ms) if create else Repository.open(store, now_ms)
 
-    return live.once(("repository", reference), opened)
+    return cache.cached(("repository", reference), opened)
 
 
 def repository_reference(name: str) -> str:
@@ -85,7 +87,7 @@ def storage_section(reference: str) -> StorageSection:
 
 def places(flow_run: str, cluster: str, reference: str) -> Places:
     """Where a flow run works, to show to people; loaded once per process and flow run."""
-    return live_run(flow_run).once(("places", cluster, reference), lambda: _places(cluster, reference))
+    return flow_run_cache(flow_run).cached(("places", cluster, reference), lambda: _places(cluster, reference))
 
 
 def field_values(block: Block) -> dict[str, object]:

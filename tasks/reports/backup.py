@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from tasks.engine.capture.capture_result import CapturedBin
-from tasks.engine.commit.completeness import HeldRange, TakenPoint
+from tasks.engine.commit.completeness import HeldRange, NewPoint
 from tasks.model.partition import Partition
 from tasks.reports.figures import duration_text, note_text, point_notes, size_text
 from tasks.reports.partitions import Row, listed, shortened
@@ -16,7 +16,7 @@ from tasks.repository.points import format_time
 _STATUS: Mapping[Status, str] = {"complete": "is complete", "gaps": "has gaps", "partial": "is partial"}
 
 
-def partition_rows(taken: TakenPoint, captured: Sequence[CapturedBin]) -> list[Row]:
+def partition_rows(taken: NewPoint, captured: Sequence[CapturedBin]) -> list[Row]:
     """A row for each partition of the point, and for each that should be in it; those with something to say first.
 
     `records` and `bytes` are what this run read, `first` and `next` what the point holds: they differ where a partition
@@ -44,7 +44,7 @@ def partition_rows(taken: TakenPoint, captured: Sequence[CapturedBin]) -> list[R
     return shortened(rows)
 
 
-def backup_headline(taken: TakenPoint) -> str:
+def backup_headline(taken: NewPoint) -> str:
     """One line: which point, and what is in it."""
     point, totals = taken.point, taken.point.totals
     notes = len([*point.gaps, *point.failures, *taken.groups.failures])
@@ -53,7 +53,7 @@ def backup_headline(taken: TakenPoint) -> str:
     return f"{point.set}@{point.seq} {_STATUS[point.status]}: {held}{lacking}"
 
 
-def backup_summary(taken: TakenPoint, seconds: float, recipe: str) -> str:
+def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
     """The point in markdown, with what to say of it, and how to restore it."""
     point, totals = taken.point, taken.point.totals
     notes = [*point_notes(point), *taken.groups.failures, *(f"not covered: {one}" for one in taken.groups.not_covered)]

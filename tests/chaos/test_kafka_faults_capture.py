@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.topics import NewTopicSpec, TopicDescription
-from tasks.engine.capture.range_reader import TRIMMED
-from tasks.engine.commit.outcome import TOPIC_GONE
+from tasks.broker.admin_values import NewTopicSpec, TopicDescription
 from tasks.engine.options import BackupOptions
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
+from tasks.model.ranges import TOPIC_GONE, TRIMMED
 from tasks.repository.entries import PartitionNote
 from tasks.store.memory.memory_store import MemoryStore
 from tests.conftest import KAFKA_VERSION

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tasks.broker.admin.admin import Admin
-from tasks.engine.capture.range_reader import TRUNCATED
 from tasks.engine.options import BackupOptions
 from tasks.model.partition import Partition
+from tasks.model.ranges import TRUNCATED
 from tasks.store.memory.memory_store import MemoryStore
 from tests.conftest import KAFKA_VERSION
 from tests.support import producing

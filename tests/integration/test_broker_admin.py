@@ -18,10 +18,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from tasks.broker.admin.acls import NO_AUTHORIZER, AclBinding, read_acls
+from tasks.broker.admin.acls import NO_AUTHORIZER, read_acls
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.groups import CommittedOffset, commit_offsets, committed_offsets, describe_groups, list_groups
-from tasks.broker.admin.topics import DYNAMIC_TOPIC_CONFIG, NewTopicSpec
+from tasks.broker.admin.groups import commit_offsets, committed_offsets, describe_groups, list_groups
+from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, AclBinding, CommittedOffset, NewTopicSpec
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.model.errors import (
     AccessError,

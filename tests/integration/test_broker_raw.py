@@ -11,12 +11,13 @@ import pytest
 from tasks.batches.header import iter_headers, stamp
 from tasks.batches.records import decode_records
 from tasks.broker.admin.admin import Admin
+from tasks.broker.log_values import Fetched, OutgoingBatch, ProducerIdentity
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.fetch import FETCH_BYTES, Fetched, Fetcher
+from tasks.broker.raw.fetch import FETCH_BYTES, Fetcher
 from tasks.broker.raw.log_dirs import partition_bytes
 from tasks.broker.raw.offsets import list_offsets
-from tasks.broker.raw.produce import OutgoingBatch, ProducerIdentity, init_producer_id, produce
+from tasks.broker.raw.produce import init_producer_id, produce
 from tasks.model.errors import (
     BrokerError,
     BrokerUnavailableError,

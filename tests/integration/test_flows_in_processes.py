@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from tasks.backup import BackupWork, capture_part, plan_backup
-from tasks.engine.commit.runs import held_run
+from tasks.engine.commit.runs import run_lease
 from tasks.engine.options import BackupOptions, TopicSelection
-from tasks.flow_support.bin_tasks import Part
+from tasks.flow_support.bin_tasks import BinTask
 from tasks.model.errors import InterruptedRunError
 from tasks.repository.names import new_run_id
 from tasks.repository.points import read_rows
@@ -100,8 +100,8 @@ def test_a_task_of_another_process_ends_with_its_flow_run(
     """This process is the other one: no flow runs in it, only the lease tells its tasks of one."""
     backups = _backups(kafka, installation.repository, topic)
     work = BackupWork(str(uuid4()), CLUSTER, REPOSITORY, topic, new_run_id(now_ms()))
-    part = Part(0, f"{topic}-0")
-    with held_run(backups.repository, topic, work.run, stop=threading.Event()):
+    part = BinTask(0, f"{topic}-0")
+    with run_lease(backups.repository, topic, work.run, stop=threading.Event()):
         plan_backup.fn(work, TopicSelection(include=(topic,)), BackupOptions())
         assert 500 == capture_part.fn(work, part).ranges[0].records
 

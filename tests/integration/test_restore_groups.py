@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.groups import CommittedOffset, commit_offsets, committed_offsets
+from tasks.broker.admin.groups import commit_offsets, committed_offsets
+from tasks.broker.admin_values import CommittedOffset
 from tasks.engine.options import BackupOptions
 from tasks.engine.positions.positions import TranslatedPosition
 from tasks.engine.restore import RestoreResult

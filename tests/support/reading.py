@@ -92,12 +92,12 @@ def _bounds(
 
 
 def _records_below(consumer: Consumer, end: int, name: str) -> Iterator[SeenRecord]:
-    heard = time.monotonic()
+    listen_for_signals = time.monotonic()
     while True:
         messages = consumer.consume(1000, timeout=0.5)
         if messages:
-            heard = time.monotonic()
-        elif time.monotonic() - heard > IDLE_LIMIT_S:
+            listen_for_signals = time.monotonic()
+        elif time.monotonic() - listen_for_signals > IDLE_LIMIT_S:
             raise StoppedShortError(f"{name}: nothing more after {IDLE_LIMIT_S} s, before the end {end}")
         for message in messages:
             if _position(message) < end and message.error() is None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from tasks.batches.header import iter_headers, read_header
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.topics import DYNAMIC_TOPIC_CONFIG
+from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG
 from tasks.broker.auth.security import UNPROTECTED, Security
+from tasks.broker.log_values import OutgoingBatch
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.offsets import list_offsets
-from tasks.broker.raw.produce import OutgoingBatch, produce
+from tasks.broker.raw.produce import produce
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.progress import Progress, silent
 from tasks.engine.restore import RestoreResult, restore

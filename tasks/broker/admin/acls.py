@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.admin_messages import ListedAcl, ask_acls
-from tasks.broker.admin.raw_admin import ask_broker
+from tasks.broker.admin.admin_messages import ListedAcl, request_acls
+from tasks.broker.admin.raw_admin import call_broker
+from tasks.broker.admin_values import AclBinding
 from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.model.errors import AccessError
 
@@ -25,19 +25,6 @@ _FIRST = 2
 """In each of Kafka's four enumerations 0 is UNKNOWN and 1 is ANY, which no binding has."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class AclBinding:
-    """One rule, in the words of `kafka-acls`. A kind that this version has no word for is its number."""
-
-    resource_type: str
-    resource_name: str
-    pattern_type: str
-    principal: str
-    host: str
-    operation: str
-    permission: str
-
-
 def read_acls(admin: Admin) -> tuple[tuple[AclBinding, ...], str | None]:
     """All ACLs in a fixed order and None; or none and the reason why they could not be read.
 
@@ -45,7 +32,7 @@ def read_acls(admin: Admin) -> tuple[tuple[AclBinding, ...], str | None]:
     """
     attempt = Attempt("describe the ACLs of", admin.location, (Permission("Describe", "Cluster"),))
     try:
-        listed = ask_broker(admin, attempt, lambda connection: _answer(*ask_acls(connection), attempt))
+        listed = call_broker(admin, attempt, lambda connection: _answer(*request_acls(connection), attempt))
     except AccessError as error:
         return (), str(error)
     return ((), NO_AUTHORIZER) if listed is None else (tuple(sorted(map(binding, listed))), None)

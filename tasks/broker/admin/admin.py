@@ -11,11 +11,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.broker.admin.admin_requests import values
-from tasks.broker.admin.client import AskingClient, done
+from tasks.broker.admin.client import AdminConnection, done
 from tasks.broker.admin.topics import (
-    ConfigEntry,
-    NewTopicSpec,
-    TopicDescription,
     client_resource,
     client_topic,
     config_entries,
@@ -23,8 +20,9 @@ from tasks.broker.admin.topics import (
     is_in_force,
     topic_description,
 )
-from tasks.broker.raw.cluster import NEWBORN_MS
-from tasks.broker.raw.retry import Patience
+from tasks.broker.admin_values import ConfigEntry, NewTopicSpec, Place, TopicDescription
+from tasks.broker.raw.cluster import NEW_TOPIC_GRACE_MS
+from tasks.broker.raw.retry import RetryDeadline
 from tasks.broker.translation import TOPIC_EXISTS, Attempt, Permission, is_unknown_topic
 from tasks.model.errors import BrokerError, KafkaBackupError, TopicGoneError
 
@@ -33,13 +31,10 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-Place = tuple[str, int]
-"""Topic and partition."""
-
 _TOPICS_PER_REQUEST = 500
 
 
-class Admin(AskingClient):
+class Admin(AdminConnection):
     """Administration of one cluster. Safe to use from several threads.
 
     The connection's `request_timeout_ms` bounds one request, `deadline_ms` the wait for a cluster that does not answer
@@ -68,7 +63,7 @@ class Admin(AskingClient):
         def request() -> Future[DescribeClusterResult]:
             return self.sdk.describe_cluster(request_timeout=self.timeout_s)
 
-        return self.ask(Attempt("describe", self.location), request)
+        return self.call(Attempt("describe", self.location), request)
 
     def describe_topics(self, names: Sequence[str] | None = None) -> list[TopicDescription]:
         """These topics, or all with internal ones, by name. Names that do not exist are absent from the answer."""
@@ -87,7 +82,7 @@ class Admin(AskingClient):
         )
 
     def _topic_names(self) -> list[str]:
-        return self.ask(
+        return self.call(
             Attempt("list the topics of", self.location),
             lambda: done(list(self.sdk.list_topics(timeout=self.timeout_s).topics)),
         )
@@ -122,15 +117,15 @@ class Admin(AskingClient):
         """What the brokers that are asked say of the topics they know, in the order of names."""
         found: dict[str, V] = {}
         for some in _portions(names):
-            answers = self.ask_each(some, request, read, attempt)
+            answers = self.call_each(some, request, read, attempt)
             found |= values({name: one for name, one in answers.items() if not is_unknown_topic(one)})
         return found
 
     def _once_known(self, names: Sequence[str], ask: Callable[[Sequence[str]], dict[str, V]]) -> dict[str, V]:
         """The answers for names that somebody has just seen: brokers learn of a topic one after the other."""
         found = ask(names)
-        newborn = Patience(NEWBORN_MS, self._stop)
-        while (unknown := [name for name in names if name not in found]) and newborn.wait():
+        new_topic_deadline = RetryDeadline(NEW_TOPIC_GRACE_MS, self._stop)
+        while (unknown := [name for name in names if name not in found]) and new_topic_deadline.wait():
             found |= ask(unknown)
         return dict(sorted(found.items()))
 
@@ -150,7 +145,7 @@ class Admin(AskingClient):
             topics = [client_topic(by_name[name]) for name in some]
             return self.sdk.create_topics(topics, validate_only=validate_only, request_timeout=self.timeout_s)
 
-        answers = self.ask_each(list(by_name), request, _nothing, _topic("create", "Create"))
+        answers = self.call_each(list(by_name), request, _nothing, _topic("create", "Create"))
         for name, error in answers.items():
             if _has_code(error, TOPIC_EXISTS) and sent[name] > 1 and self._is_ours(by_name[name]):
                 answers[name] = None
@@ -177,7 +172,7 @@ class Admin(AskingClient):
             sent.update(some)
             return self.sdk.delete_topics(some, request_timeout=self.timeout_s)
 
-        answers = self.ask_each(sorted(set(names)), request, _nothing, _topic("delete", "Delete"))
+        answers = self.call_each(sorted(set(names)), request, _nothing, _topic("delete", "Delete"))
         for name, error in answers.items():
             if is_unknown_topic(error) and sent[name] > 1:  # deleted by the request whose answer was lost
                 answers[name] = None
@@ -203,7 +198,7 @@ class Admin(AskingClient):
 
         if not to_set and not to_delete:
             return
-        values(self.ask_each([name], request, _nothing, _topic("change the settings of", "AlterConfigs")))
+        values(self.call_each([name], request, _nothing, _topic("change the settings of", "AlterConfigs")))
         if validate_only:
             return
         self.await_that(
@@ -228,7 +223,7 @@ class Admin(AskingClient):
             return Attempt("delete records of", f"{place[0]}-{place[1]}", (Permission("Delete", "Topic", place[0]),))
 
         return values(
-            self.ask_each(list(before_offsets), request, lambda place, deleted: int(deleted.low_watermark), attempt)
+            self.call_each(list(before_offsets), request, lambda place, deleted: int(deleted.low_watermark), attempt)
         )
 
 

@@ -37,7 +37,7 @@ ANY = 1
 """Kafka's filter value for every resource type, pattern type, operation and permission."""
 
 
-def ask_groups(connection: Connection) -> tuple[int, Sequence[ListedGroup]]:
+def request_groups(connection: Connection) -> tuple[int, Sequence[ListedGroup]]:
     """(error code, the groups that this broker coordinates, of every type and state). ListGroups v0–v5."""
     from kafka.protocol.admin.groups import ListGroupsRequest
 
@@ -50,7 +50,7 @@ def ask_groups(connection: Connection) -> tuple[int, Sequence[ListedGroup]]:
     ]
 
 
-def ask_acls(connection: Connection) -> tuple[int, str | None, Sequence[ListedAcl]]:
+def request_acls(connection: Connection) -> tuple[int, str | None, Sequence[ListedAcl]]:
     """(error code, message, every ACL of the cluster). DescribeAcls v1–v3."""
     from kafka.protocol.admin.acl import DescribeAclsRequest
 

@@ -24,7 +24,7 @@ _GLANCE_S = 0.2
 """How often to look at `stop` while waiting."""
 
 
-def ask_each(
+def call_each(
     keys: Sequence[K],
     request: Callable[[list[K]], Mapping[K, Future[Any]]],
     read: Callable[[K, Any], V],

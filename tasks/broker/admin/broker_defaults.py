@@ -32,7 +32,7 @@ def topic_defaults(admin: Admin) -> dict[str, str]:
     needed = Attempt(
         "read the settings of", f"broker {node}", (Permission("DescribeConfigs", "Cluster", "kafka-cluster"),)
     )
-    found = admin.ask_each([node], request, lambda name, entries: defaults_of(_values(entries)), lambda name: needed)
+    found = admin.call_each([node], request, lambda name, entries: defaults_of(_values(entries)), lambda name: needed)
     answer = found[node]
     if isinstance(answer, AccessError):
         return {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
-from tasks.broker.admin.admin_requests import Answers, K, V, ask_each, pause_until, values
+from tasks.broker.admin.admin_requests import Answers, K, V, call_each, pause_until, values
 from tasks.broker.admin.client_settings import client_settings
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
@@ -41,7 +41,7 @@ def started(call: Callable[[], Future[T]]) -> Future[T]:
         return future
 
 
-class AskingClient:
+class AdminConnection:
     """Holds the library's client and asks it. Nothing connects before the first question."""
 
     def __init__(
@@ -97,14 +97,14 @@ class AskingClient:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def ask_each(
+    def call_each(
         self,
         keys: Sequence[K],
         request: Callable[[list[K]], Mapping[K, Future[Any]]],
         read: Callable[[K, Any], V],
         attempt: Callable[[K], Attempt],
     ) -> Answers[K, V]:
-        """`asking.ask_each` with this client's timeout and deadline; an unreachable cluster's error says why."""
+        """`asking.call_each` with this client's timeout and deadline; an unreachable cluster's error says why."""
         try:
             self._reach()
         except InterruptedRunError:
@@ -114,7 +114,7 @@ class AskingClient:
         except KafkaBackupError as error:
             return dict.fromkeys(keys, error)
         self._trouble = None
-        answers = ask_each(
+        answers = call_each(
             keys, request, read, attempt, timeout_s=self.timeout_s, deadline_s=self.deadline_s, stop=self._stop
         )
         return {key: self._explained(answer, attempt(key)) for key, answer in answers.items()}
@@ -129,13 +129,13 @@ class AskingClient:
             cluster.node_ids()
         self._is_reached = True
 
-    def ask(self, attempt: Attempt, request: Callable[[], Future[T]]) -> T:
+    def call(self, attempt: Attempt, request: Callable[[], Future[T]]) -> T:
         """The answer to one question, or its error raised."""
 
         def read(key: str, result: Any) -> T:
             return result  # type: ignore[no-any-return]
 
-        return values(self.ask_each(["it"], lambda keys: {"it": request()}, read, lambda key: attempt))["it"]
+        return values(self.call_each(["it"], lambda keys: {"it": request()}, read, lambda key: attempt))["it"]
 
     def await_that(self, is_so: Callable[[], bool], complaint: str) -> None:
         """Return when the brokers show something that they have already accepted; they lag behind one another."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tasks.broker.admin.admin import Admin, Place
-from tasks.broker.admin.admin_messages import ListedGroup, ask_groups
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.admin_messages import ListedGroup, request_groups
 from tasks.broker.admin.admin_requests import values
 from tasks.broker.admin.client import started
-from tasks.broker.admin.raw_admin import ask_every_broker
+from tasks.broker.admin.raw_admin import call_every_broker
+from tasks.broker.admin_values import CommittedOffset, GroupDescription, GroupListing, Place
 from tasks.broker.translation import Attempt, Permission, error_for, error_for_code
 from tasks.model.errors import BrokerError, ConfigError, KafkaBackupError
 
@@ -32,49 +32,17 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupListing:
-    """A group that some broker coordinates. `group_type` is `classic`, `consumer` (KIP-848), `share`, `streams`, …;
-    `state` Kafka's word for it (`Stable`, `Empty`, …), empty if the broker is too old to say."""
-
-    group_id: str
-    group_type: str
-    state: str
-    protocol_type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupDescription:
-    """A group's use. A group that does not exist, or is a share group, has the state `Dead` and no members."""
-
-    group_id: str
-    group_type: str
-    state: str
-    members: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommittedOffset:
-    """A position: the offset of the next record the group will read. `metadata` is free text, at most 4,096 bytes."""
-
-    topic: str
-    partition: int
-    offset: int
-    metadata: str = ""
-    leader_epoch: int | None = None
-
-
 def list_groups(admin: Admin) -> list[GroupListing]:
     """Every group of every kind that this user may see, by id. Raises unless all brokers answered."""
     attempt = Attempt("list the groups of", admin.location)
 
     def question(connection: Any) -> Sequence[ListedGroup]:
-        code, groups = ask_groups(connection)
+        code, groups = request_groups(connection)
         if code:
             raise error_for_code(code, attempt)
         return groups
 
-    answers = ask_every_broker(admin, attempt, question)
+    answers = call_every_broker(admin, attempt, question)
     # While a coordinator moves, two brokers may list the same group.
     found = {group.group_id: _listing(group) for groups in answers for group in groups}
     return [found[group_id] for group_id in sorted(found)]
@@ -95,7 +63,7 @@ def describe_groups(admin: Admin, group_ids: Sequence[str]) -> list[GroupDescrip
     def request(some: list[str]) -> Mapping[str, Future[Any]]:
         return admin.sdk.describe_consumer_groups(some, request_timeout=admin.timeout_s)
 
-    return list(values(admin.ask_each(list(group_ids), request, _description, _group("describe"))).values())
+    return list(values(admin.call_each(list(group_ids), request, _description, _group("describe"))).values())
 
 
 def _description(group_id: str, found: Any) -> GroupDescription:
@@ -115,9 +83,9 @@ def committed_offsets(admin: Admin, group_ids: Sequence[str]) -> dict[str, list[
     from confluent_kafka import ConsumerGroupTopicPartitions
 
     def request(some: list[str]) -> Mapping[str, Future[Any]]:
-        return {group_id: started(partial(ask, group_id)) for group_id in some}
+        return {group_id: started(partial(request_one, group_id)) for group_id in some}
 
-    def ask(group_id: str) -> Future[Any]:
+    def request_one(group_id: str) -> Future[Any]:
         wanted = [ConsumerGroupTopicPartitions(group_id)]  # the library takes one group per call
         futures = admin.sdk.list_consumer_group_offsets(wanted, require_stable=True, request_timeout=admin.timeout_s)
         return futures[group_id]
@@ -125,7 +93,7 @@ def committed_offsets(admin: Admin, group_ids: Sequence[str]) -> dict[str, list[
     found: dict[str, list[CommittedOffset] | KafkaBackupError] = {}
     for start in range(0, len(group_ids), _GROUPS_IN_FLIGHT):
         some = group_ids[start : start + _GROUPS_IN_FLIGHT]
-        found |= admin.ask_each(some, request, _positions, _group("read the positions of"))
+        found |= admin.call_each(some, request, _positions, _group("read the positions of"))
     return found
 
 
@@ -184,7 +152,7 @@ def commit_offsets(
             raise error_for(own[0].error, attempt(place))
 
     sent = [place for place in by_place if place not in refused]
-    return refused | admin.ask_each(sent, request, read, attempt)
+    return refused | admin.call_each(sent, request, read, attempt)
 
 
 def _client_position(offset: CommittedOffset) -> TopicPartition:

@@ -36,7 +36,7 @@ def require_on_cluster(admin: Admin, attempt: Attempt) -> None:
     def request() -> Future[Any]:
         return admin.sdk.describe_cluster(include_authorized_operations=True, request_timeout=admin.timeout_s)
 
-    found = admin.ask(Attempt("describe", admin.location), request)
+    found = admin.call(Attempt("describe", admin.location), request)
     allowed = _words(found.authorized_operations)
     _refuse(attempt, [one for one in attempt.needs if one.kind == "Cluster" and one.operation not in allowed])
 
@@ -74,7 +74,7 @@ def _require(
     def described(name: str) -> Attempt:
         return Attempt("describe", f"{kind.lower()} {name}", (Permission("Describe", kind, name),))
 
-    answers = admin.ask_each(
+    answers = admin.call_each(
         list(operations), request, lambda name, found: _words(found.authorized_operations), described
     )
     known = {name: said for name, said in answers.items() if not is_unknown_topic(said)}

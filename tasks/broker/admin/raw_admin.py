@@ -14,20 +14,20 @@ from tasks.broker.translation import Attempt
 T = TypeVar("T")
 
 
-def ask_every_broker(admin: Admin, attempt: Attempt, question: Callable[[Connection], T]) -> list[T]:
+def call_every_broker(admin: Admin, attempt: Attempt, question: Callable[[Connection], T]) -> list[T]:
     """The answers of all brokers that are alive. When one is unavailable, all are looked up and asked again."""
 
     def ask_all() -> list[T]:
-        return [_ask(admin, address, question) for address in admin.node_addresses()]
+        return [_call(admin, address, question) for address in admin.node_addresses()]
 
-    return admin.ask(attempt, lambda: done(ask_all()))
+    return admin.call(attempt, lambda: done(ask_all()))
 
 
-def ask_broker(admin: Admin, attempt: Attempt, question: Callable[[Connection], T]) -> T:
+def call_broker(admin: Admin, attempt: Attempt, question: Callable[[Connection], T]) -> T:
     """The answer of any one broker."""
-    return admin.ask(attempt, lambda: done(_ask(admin, admin.node_addresses()[0], question)))
+    return admin.call(attempt, lambda: done(_call(admin, admin.node_addresses()[0], question)))
 
 
-def _ask(admin: Admin, address: tuple[str, int], question: Callable[[Connection], T]) -> T:
+def _call(admin: Admin, address: tuple[str, int], question: Callable[[Connection], T]) -> T:
     with closing(Connection(BrokerAddress(*address), admin.connection)) as connection:
         return question(connection)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
+
+from tasks.broker.admin_values import (
+    DYNAMIC_TOPIC_CONFIG,
+    ConfigEntry,
+    NewTopicSpec,
+    PartitionDescription,
+    TopicDescription,
+)
 
 if TYPE_CHECKING:
     from confluent_kafka import Node, TopicPartitionInfo
@@ -13,56 +20,6 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import ConfigResource  # type: ignore[attr-defined]
     from confluent_kafka.admin import TopicDescription as ClientTopicDescription  # type: ignore[attr-defined]
     from confluent_kafka.cimpl import NewTopic
-
-DYNAMIC_TOPIC_CONFIG = 1
-"""`ConfigEntry.source` of what is set on the topic itself; every other source is the broker's value."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionDescription:
-    """One partition; nodes by their ids. `leader` is None while there is none."""
-
-    partition: int
-    leader: int | None
-    replicas: tuple[int, ...]
-    isr: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicDescription:
-    """One incarnation of a topic, its partitions in order. `topic_id` as Kafka prints it."""
-
-    name: str
-    topic_id: str
-    is_internal: bool
-    partitions: tuple[PartitionDescription, ...]
-
-    @property
-    def has_leaders(self) -> bool:
-        """Every partition can be read and written."""
-        return all(partition.leader is not None for partition in self.partitions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigEntry:
-    """One setting that is in force for a topic. `source` is Kafka's number (DescribeConfigs). The value of a sensitive
-    entry is None: Kafka does not give it out."""
-
-    name: str
-    value: str | None
-    source: int
-    is_sensitive: bool
-    is_read_only: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewTopicSpec:
-    """A topic to be created. `replication_factor` −1 means the broker's default."""
-
-    name: str
-    partitions: int
-    replication_factor: int
-    configs: Mapping[str, str] = field(default_factory=dict)
 
 
 def client_topic(spec: NewTopicSpec) -> NewTopic:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from tasks.broker.messages.topic_ids import topic_uuid
 from tasks.broker.messages.wire import FetchRequest
-from tasks.broker.raw.metadata import topic_uuid
 from tasks.model.partition import Partition
 
 FETCH_KEY: int = FetchRequest.API_KEY

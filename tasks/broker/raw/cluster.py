@@ -7,16 +7,17 @@ from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
+from tasks.broker.messages.topic_ids import topic_id_text
 from tasks.broker.raw.connection import BrokerAddress, Connection, ConnectionOptions
-from tasks.broker.raw.metadata import error_of, metadata_request, topic_id_text
-from tasks.broker.raw.retry import Patience
+from tasks.broker.raw.metadata import error_of, metadata_request
+from tasks.broker.raw.retry import RetryDeadline
 from tasks.model.errors import BrokerUnavailableError, ConfigError, KafkaBackupError, TopicGoneError
 from tasks.model.partition import Incarnation, Partition
 
 T = TypeVar("T")
 
 _LEADER_NOT_AVAILABLE = 5
-NEWBORN_MS = 2_000
+NEW_TOPIC_GRACE_MS = 2_000
 """A topic that was just created may be unknown to some brokers for so long."""
 
 
@@ -54,12 +55,12 @@ class Cluster:
 
     def node_ids(self) -> list[int]:
         """The brokers that the newest metadata named. Raises `BrokerUnavailableError` when none answers in time."""
-        patience = Patience(self.options.retry_deadline_ms, self.stop)
+        deadline = RetryDeadline(self.options.retry_deadline_ms, self.stop)
         while not self._addresses:
             try:
-                self._ask_metadata([])
+                self._refresh_metadata([])
             except BrokerUnavailableError as error:
-                patience.pause(error)
+                deadline.pause(error)
         return sorted(self._addresses)
 
     def look_up(self, partitions: Collection[Partition]) -> dict[Incarnation, KafkaBackupError]:
@@ -68,19 +69,19 @@ class Cluster:
         Returns the topics it could not learn about, and why: `TopicGoneError` when the cluster does not know the id,
         `AccessError`, `BrokerUnavailableError` after the deadline. A partition without a leader is no failure.
         """
-        patience = Patience(self.options.retry_deadline_ms, self.stop)
-        newborn = Patience(NEWBORN_MS, self.stop)
+        deadline = RetryDeadline(self.options.retry_deadline_ms, self.stop)
+        new_topic_deadline = RetryDeadline(NEW_TOPIC_GRACE_MS, self.stop)
         while True:
             asked = {partition.incarnation for partition in partitions if partition not in self._leaders}
             if not asked:
                 return {}
             try:
-                failures = self._ask_metadata(asked)
+                failures = self._refresh_metadata(asked)
             except BrokerUnavailableError as error:
                 failures = dict.fromkeys(asked, error)
             is_passing = any(error.retryable for error in failures.values())
             is_gone = any(isinstance(error, TopicGoneError) for error in failures.values())
-            if not (is_passing and patience.wait()) and not (is_gone and newborn.wait()):
+            if not (is_passing and deadline.wait()) and not (is_gone and new_topic_deadline.wait()):
                 return failures
 
     def known_leader(self, partition: Partition) -> Leader | None:
@@ -113,7 +114,7 @@ class Cluster:
         self._connections[node_id] = opened
         return opened
 
-    def _ask_metadata(self, topics: Collection[Incarnation]) -> dict[Incarnation, KafkaBackupError]:
+    def _refresh_metadata(self, topics: Collection[Incarnation]) -> dict[Incarnation, KafkaBackupError]:
         connection = self.any_connection()
         request = metadata_request(connection, topics)
         response = connection.call(request)

@@ -29,7 +29,7 @@ _BEFORE_ALL_OTHERS = frozenset({17, 18, 36})
 
 _LENGTH = struct.Struct(">i")
 
-_DEAF_S = 0.5
+_STOP_CHECK_S = 0.5
 """How long a wait for a broker that sends nothing does not look at `stop`."""
 
 
@@ -229,11 +229,11 @@ class Connection:
             while self._filled < needed:
                 left_s = max(0.001, deadline - time.monotonic())
                 try:
-                    sock.settimeout(min(left_s, _DEAF_S))
+                    sock.settimeout(min(left_s, _STOP_CHECK_S))
                     count = sock.recv_into(view[self._filled :])
                 except TimeoutError as error:
                     self._heed(stop)
-                    if left_s > _DEAF_S:
+                    if left_s > _STOP_CHECK_S:
                         continue
                     raise self._lost(f"receiving failed: {error}", error) from None
                 except OSError as error:

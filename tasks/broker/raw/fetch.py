@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from tasks.broker.log_values import Fetched
 from tasks.broker.messages.fetch_answer import FetchAnswer
 from tasks.broker.messages.fetch_request import BY_ID, FETCH_KEY, FETCH_VERSIONS, fetch_request
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import Connection
-from tasks.broker.raw.retry import Patience
+from tasks.broker.raw.retry import RetryDeadline
 from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.model.errors import (
     AccessError,
@@ -32,28 +32,7 @@ _LENGTH_END = 12
 _UNKNOWN_TOPICS = frozenset({3, 100, 103})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """One answer. `records` are whole batches, the last one perhaps cut off; `aborted` are (producer id, first offset).
-
-    Without records it means "wait": the log has nothing there yet, or the broker throttles (`throttle_time_ms`).
-    `diverging` (epoch, end offset): the log the position was read from is not the leader's beyond that offset.
-    `preferred_replica`: a broker that the leader points to instead of sending records, or −1.
-    """
-
-    partition: Partition
-    position: int
-    records: bytes
-    aborted: tuple[tuple[int, int], ...] = ()
-    high_watermark: int = -1
-    last_stable_offset: int = -1
-    log_start_offset: int = -1
-    throttle_time_ms: int = 0
-    diverging: tuple[int, int] | None = None
-    preferred_replica: int = -1
-
-
-class _Question(NamedTuple):
+class _PendingFetch(NamedTuple):
     partition: Partition
     position: int
     last_epoch: int | None
@@ -62,7 +41,7 @@ class _Question(NamedTuple):
 class Fetcher:
     """Asks for one partition at a time; the answer is fetched later, so that the broker reads ahead.
 
-    Not thread-safe. A new question drops an answer that nobody received.
+    Not thread-safe. A new request drops an answer that was not received.
     """
 
     def __init__(
@@ -78,7 +57,7 @@ class Fetcher:
         self._max_bytes = max_bytes
         self._max_wait_ms = max_wait_ms
         self._wanted_bytes = max_bytes
-        self._question: _Question | None = None
+        self._pending: _PendingFetch | None = None
         self._connection: Connection | None = None
 
     def send(self, partition: Partition, position: int, last_epoch: int | None) -> None:
@@ -87,42 +66,42 @@ class Fetcher:
         Never raises for trouble with the broker: `receive` does, after it has tried again.
         """
         self.abandon()
-        if self._question is None or (partition, position) != self._question[:2]:
+        if self._pending is None or (partition, position) != self._pending[:2]:
             self._wanted_bytes = self._max_bytes
-        self._question = _Question(partition, position, last_epoch)
+        self._pending = _PendingFetch(partition, position, last_epoch)
         try:
-            self._ask(self._question)
+            self._send_request(self._pending)
         except (BrokerError, AccessError, ConfigError):
             self._drop()
 
     def receive(self) -> Fetched:
-        """The answer to the last question.
+        """Return the answer to the last request.
 
         Leadership changes, lost connections and other passing trouble are waited out until the cluster's deadline.
         Raises `TopicGoneError`, `OffsetOutOfRangeError`, `UnsupportedBatchError` for a batch beyond
         `LARGEST_FETCH_BYTES`, `AccessError`, `BrokerUnavailableError` after the deadline, `BrokerError` for what
         waiting does not mend, and `InterruptedRunError`.
         """
-        assert self._question is not None, "send a question first"
-        question = self._question
-        patience = Patience(self._cluster.options.retry_deadline_ms, self._stop)
+        assert self._pending is not None, "send a request first"
+        pending = self._pending
+        deadline = RetryDeadline(self._cluster.options.retry_deadline_ms, self._stop)
         while True:
             try:
                 if self._connection is None:
-                    self._ask(question)
+                    self._send_request(pending)
                 connection, self._connection = self._connection, None
                 assert connection is not None
-                fetched = self._read(question, connection.receive(self._stop))
+                fetched = self._read(pending, connection.receive(self._stop))
                 if _version(connection) < BY_ID:
-                    self._check_id(question.partition)
+                    self._check_id(pending.partition)
                 return fetched
             except BrokerUnavailableError as error:
                 self._drop()
-                self._cluster.forget([question.partition])
-                patience.pause(error)
+                self._cluster.forget([pending.partition])
+                deadline.pause(error)
 
     def abandon(self) -> None:
-        """Drop a question whose answer nobody wants; its connection is closed, since answers come in order."""
+        """Drop a request whose answer nobody will receive; its connection is closed, since answers come in order."""
         if self._connection is not None:
             self._drop()
 
@@ -131,16 +110,16 @@ class Fetcher:
             self._connection.close()
             self._connection = None
 
-    def _ask(self, question: _Question) -> None:
-        leader = self._cluster.leader(question.partition)
+    def _send_request(self, pending: _PendingFetch) -> None:
+        leader = self._cluster.leader(pending.partition)
         connection = self._cluster.connection(leader.node_id)
         if connection.in_flight:  # an answer that somebody gave up waiting for would pass for ours
             connection.close()
             connection = self._cluster.connection(leader.node_id)
         request = fetch_request(
-            question.partition,
-            question.position,
-            question.last_epoch,
+            pending.partition,
+            pending.position,
+            pending.last_epoch,
             version=_version(connection),
             max_bytes=self._wanted_bytes,
             max_wait_ms=self._max_wait_ms,
@@ -153,24 +132,24 @@ class Fetcher:
         self._cluster.forget([partition])
         self._cluster.leader(partition)
 
-    def _read(self, question: _Question, answer: FetchAnswer) -> Fetched:
+    def _read(self, pending: _PendingFetch, answer: FetchAnswer) -> Fetched:
         if answer.error_code:
-            raise _error(answer.error_code, question)
+            raise _error(answer.error_code, pending)
         if not answer.partitions:
             return Fetched(
-                partition=question.partition,
-                position=question.position,
+                partition=pending.partition,
+                position=pending.position,
                 records=b"",
                 throttle_time_ms=answer.throttle_time_ms,
             )
         [part] = answer.partitions
         if part.error_code:
-            raise _error(part.error_code, question)
-        is_more_there = part.last_stable_offset > question.position and not answer.throttle_time_ms
-        self._adapt(question, part.records, is_more_there)
+            raise _error(part.error_code, pending)
+        is_more_there = part.last_stable_offset > pending.position and not answer.throttle_time_ms
+        self._adapt(pending, part.records, is_more_there)
         return Fetched(
-            partition=question.partition,
-            position=question.position,
+            partition=pending.partition,
+            position=pending.position,
             records=part.records,
             aborted=part.aborted,
             high_watermark=part.high_watermark,
@@ -181,14 +160,12 @@ class Fetcher:
             preferred_replica=part.preferred_replica,
         )
 
-    def _adapt(self, question: _Question, records: bytes, is_more_there: bool) -> None:
+    def _adapt(self, pending: _PendingFetch, records: bytes, is_more_there: bool) -> None:
         """When not one whole batch came although one is there, the next request for this position may be larger."""
         if len(records) >= _LENGTH_END:
             needed = _LENGTH_END + int.from_bytes(records[_LENGTH_END - 4 : _LENGTH_END], "big")
             if len(records) < needed > LARGEST_FETCH_BYTES:
-                raise UnsupportedBatchError(
-                    f"{_place(question)}: a batch of {needed} bytes is too large to be fetched."
-                )
+                raise UnsupportedBatchError(f"{_place(pending)}: a batch of {needed} bytes is too large to be fetched.")
             self._wanted_bytes = max(self._wanted_bytes, needed)
         elif is_more_there:
             self._wanted_bytes = min(2 * self._wanted_bytes, LARGEST_FETCH_BYTES)
@@ -198,13 +175,13 @@ def _version(connection: Connection) -> int:
     return connection.pick(FETCH_KEY, *FETCH_VERSIONS)
 
 
-def _place(question: _Question) -> str:
-    return f"topic {question.partition.topic}, partition {question.partition.partition}, offset {question.position}"
+def _place(pending: _PendingFetch) -> str:
+    return f"topic {pending.partition.topic}, partition {pending.partition.partition}, offset {pending.position}"
 
 
-def _error(code: int, question: _Question) -> KafkaBackupError:
-    needs = (Permission("Read", "Topic", question.partition.topic),)
-    error = error_for_code(code, Attempt("fetch", _place(question), needs))
+def _error(code: int, pending: _PendingFetch) -> KafkaBackupError:
+    needs = (Permission("Read", "Topic", pending.partition.topic),)
+    error = error_for_code(code, Attempt("fetch", _place(pending), needs))
     if code in _UNKNOWN_TOPICS:  # a broker may lag behind: the look-up by id, before the next attempt, decides
         return BrokerUnavailableError(str(error), code=code)
     return error

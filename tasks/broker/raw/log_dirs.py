@@ -20,7 +20,7 @@ def partition_bytes(cluster: Cluster, partitions: Collection[Partition]) -> dict
     sizes: dict[Partition, int] = {}
     try:
         for node_id in cluster.node_ids():
-            for topic, number, size_bytes in _ask(cluster, node_id):
+            for topic, number, size_bytes in _request_sizes(cluster, node_id):
                 partition = places.get((topic, number))
                 if partition is not None:
                     sizes[partition] = max(size_bytes, sizes.get(partition, 0))
@@ -29,7 +29,7 @@ def partition_bytes(cluster: Cluster, partitions: Collection[Partition]) -> dict
     return sizes or None
 
 
-def _ask(cluster: Cluster, node_id: int) -> list[tuple[str, int, int]]:
+def _request_sizes(cluster: Cluster, node_id: int) -> list[tuple[str, int, int]]:
     connection = cluster.connection(node_id)
     request = DescribeLogDirsRequest(topics=None)
     request.API_VERSION = connection.pick(DescribeLogDirsRequest.API_KEY, 1, 4)

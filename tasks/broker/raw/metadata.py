@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection
 from typing import Any
 
+from tasks.broker.messages.topic_ids import topic_id_text, topic_uuid
 from tasks.broker.messages.wire import MetadataRequest
 from tasks.broker.raw.connection import Connection
 from tasks.broker.translation import Attempt, Permission, error_for_code
@@ -17,16 +17,6 @@ _UNKNOWN_TOPIC = 3
 _UNKNOWN_TOPIC_ID = 100
 _BY_ID = 12
 """The first version that looks topics up by id."""
-
-
-def topic_uuid(topic_id: str) -> uuid.UUID:
-    """The id that Kafka prints as 22 characters, as the wire has it."""
-    return uuid.UUID(bytes=urlsafe_b64decode(topic_id + "=="))
-
-
-def topic_id_text(value: uuid.UUID | None) -> str:
-    """A topic id as Kafka prints it."""
-    return urlsafe_b64encode((value or uuid.UUID(int=0)).bytes).decode().rstrip("=")
 
 
 def error_of(incarnation: Incarnation, described: Any) -> KafkaBackupError | None:

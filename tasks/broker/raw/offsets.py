@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from tasks.broker.log_values import OffsetAnswers, Which
 from tasks.broker.messages.wire import ListOffsetsRequest
 from tasks.broker.raw.cluster import Cluster, no_leader
-from tasks.broker.raw.retry import Patience
+from tasks.broker.raw.retry import RetryDeadline
 from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.model.errors import BrokerUnavailableError, KafkaBackupError
 from tasks.model.partition import Partition
-
-Which = Literal["earliest", "latest", "last_stable", "max_timestamp"]
 
 _TIMESTAMPS: dict[str, int] = {"earliest": -2, "latest": -1, "last_stable": -1, "max_timestamp": -3}
 _READ_COMMITTED = 1
 _KNOWS_MAX_TIMESTAMP = 7
 _UNKNOWN_TOPIC = 3
-
-
-@dataclass(frozen=True, slots=True)
-class OffsetAnswers:
-    """An offset for every partition that could say, and the reason for every other one."""
-
-    offsets: dict[Partition, int] = field(default_factory=dict)
-    failures: dict[Partition, KafkaBackupError] = field(default_factory=dict)
 
 
 def list_offsets(cluster: Cluster, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
@@ -38,7 +28,7 @@ def list_offsets(cluster: Cluster, partitions: Collection[Partition], which: Whi
     looked up by id before and after it, and a re-created topic is a `TopicGoneError`, never another log's offset.
     """
     answers = OffsetAnswers()
-    patience = Patience(cluster.options.retry_deadline_ms, cluster.stop)
+    deadline = RetryDeadline(cluster.options.retry_deadline_ms, cluster.stop)
     missing = list(dict.fromkeys(partitions))
     while missing:
         errors = _round(cluster, missing, which, answers)
@@ -46,7 +36,7 @@ def list_offsets(cluster: Cluster, partitions: Collection[Partition], which: Whi
         if missing:
             cluster.forget(missing)
             try:
-                patience.pause(errors[missing[0]])
+                deadline.pause(errors[missing[0]])
             except BrokerUnavailableError:
                 answers.failures.update(errors)
                 break
@@ -71,14 +61,14 @@ def _round(
             again[partition] = no_leader(partition)
     for node_id, own in by_node.items():
         try:
-            for partition, code, offset in _ask(cluster, node_id, own, which):
+            for partition, code, offset in _request_offsets(cluster, node_id, own, which):
                 _settle(partition, code, offset, answers, again)
         except BrokerUnavailableError as error:
             again.update(dict.fromkeys(own, error))
     return again
 
 
-def _ask(
+def _request_offsets(
     cluster: Cluster, node_id: int, partitions: Sequence[Partition], which: Which
 ) -> Iterator[tuple[Partition, int, int]]:
     """(partition, error code, offset) of every partition, as one leader says. ListOffsets v2–v7."""

@@ -11,22 +11,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from tasks.broker.log_values import OutgoingBatch
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 
 
-class OutgoingBatch(NamedTuple):
-    """A finished batch: producer id, epoch and base sequence are inside. `expected_offset`: where it has to land."""
-
-    data: bytes
-    records: int
-    expected_offset: int
-
-
 @dataclass(eq=False)
-class Lane:
+class PartitionQueue:
     """One partition's way: its source, what is to be sent again, and what is sent and not acknowledged.
 
     `is_known`: its leader has acknowledged a batch since the beginning or the last rewind.
@@ -36,7 +28,7 @@ class Lane:
     source: Iterator[OutgoingBatch]
     again: deque[OutgoingBatch] = field(default_factory=deque)
     sent: deque[OutgoingBatch] = field(default_factory=deque)
-    peeked: OutgoingBatch | None = None
+    _next: OutgoingBatch | None = None
     in_flight: int = 0
     node_id: int = -1
     is_exhausted: bool = False
@@ -52,18 +44,18 @@ class Lane:
         """The batch to send next, without taking it; None at the end."""
         if self.again:
             return self.again[0]
-        if self.peeked is None and not self.is_exhausted:
-            self.peeked = next(self.source, None)
-            self.is_exhausted = self.peeked is None
-        return self.peeked
+        if self._next is None and not self.is_exhausted:
+            self._next = next(self.source, None)
+            self.is_exhausted = self._next is None
+        return self._next
 
     def take(self) -> OutgoingBatch:
         """Take the batch that `next_batch` showed."""
         if self.again:
             batch = self.again.popleft()
         else:
-            assert self.peeked is not None
-            batch, self.peeked = self.peeked, None
+            assert self._next is not None
+            batch, self._next = self._next, None
         self.sent.append(batch)
         self.in_flight += 1
         return batch

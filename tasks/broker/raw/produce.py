@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from tasks.broker.log_values import Acknowledged, OutgoingBatch, ProducerIdentity
 from tasks.broker.messages.produce_answer import PartitionAnswer
 from tasks.broker.messages.produce_request import PRODUCE_KEY, PRODUCE_VERSION, encode_produce
 from tasks.broker.messages.wire import InitProducerIdRequest
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import Connection
-from tasks.broker.raw.partition_queue import Lane, OutgoingBatch
+from tasks.broker.raw.partition_queue import PartitionQueue
 from tasks.broker.raw.produce_recovery import count_stored
-from tasks.broker.raw.retry import Patience
+from tasks.broker.raw.retry import RetryDeadline
 from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.model.errors import BrokerError, BrokerUnavailableError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
@@ -31,22 +32,12 @@ _MOST_IN_FLIGHT = 5
 _PRODUCER_ID = Attempt("obtain", "a producer id", (Permission("IdempotentWrite", "Cluster"),))
 
 
-class ProducerIdentity(NamedTuple):
-    """What makes a repeated batch recognizable to the brokers."""
-
-    producer_id: int
-    epoch: int
-
-
-Acknowledged = Callable[[Partition, OutgoingBatch], None]
-
-
 def init_producer_id(cluster: Cluster) -> ProducerIdentity:
     """A producer id of our own. A fresh cluster answers that it is still loading, with id -1: that means wait."""
     request = InitProducerIdRequest(
         transactional_id=None, transaction_timeout_ms=60_000, producer_id=-1, producer_epoch=-1
     )
-    patience = Patience(cluster.options.retry_deadline_ms, cluster.stop)
+    deadline = RetryDeadline(cluster.options.retry_deadline_ms, cluster.stop)
     while True:
         try:
             connection = cluster.any_connection()
@@ -56,7 +47,7 @@ def init_producer_id(cluster: Cluster) -> ProducerIdentity:
                 return ProducerIdentity(response.producer_id, response.producer_epoch)
             raise error_for_code(response.error_code, _PRODUCER_ID)
         except BrokerUnavailableError as error:
-            patience.pause(error)
+            deadline.pause(error)
 
 
 def produce(
@@ -81,7 +72,7 @@ def produce(
 
 class _Request(NamedTuple):
     connection: Connection
-    lanes: tuple[Lane, ...]
+    queues: tuple[PartitionQueue, ...]
 
 
 class _Production:
@@ -94,74 +85,74 @@ class _Production:
         on_acknowledged: Acknowledged,
     ) -> None:
         self._cluster = cluster
-        self._lanes = [Lane(partition, source) for partition, source in sources.items()]
+        self._queues = [PartitionQueue(partition, source) for partition, source in sources.items()]
         self._timeout_ms = timeout_ms
         self._stop = stop
         self._on_acknowledged = on_acknowledged
         self._requests: deque[_Request] = deque()
-        self._patience = self._new_patience()
+        self._deadline = self._new_deadline()
 
     def run(self) -> None:
-        while self._lanes:
+        while self._queues:
             if self._stop.is_set():
                 raise InterruptedRunError("Stopped on request.")
             self._send_all()
             if self._requests:
                 self._receive(self._requests[0])
             self._recover()
-            self._lanes = [lane for lane in self._lanes if lane.in_flight or not lane.is_done]
+            self._queues = [queue for queue in self._queues if queue.in_flight or not queue.is_done]
 
     def _send_all(self) -> None:
         """Fill every leader's pipeline, one batch of each of its partitions per request, in turns."""
-        by_node: dict[int, list[Lane]] = {}
-        for lane in self._lanes:
-            if lane.trouble is None:
+        by_node: dict[int, list[PartitionQueue]] = {}
+        for queue in self._queues:
+            if queue.trouble is None:
                 try:
-                    by_node.setdefault(self._node_of(lane), []).append(lane)
+                    by_node.setdefault(self._node_of(queue), []).append(queue)
                 except BrokerUnavailableError as error:
-                    lane.trouble = error
-        for node_id, lanes in by_node.items():
+                    queue.trouble = error
+        for node_id, queues in by_node.items():
             try:
                 connection = self._cluster.connection(node_id)
             except BrokerUnavailableError as error:
-                for lane in lanes:
-                    lane.trouble = error
+                for queue in queues:
+                    queue.trouble = error
                 continue
             try:
-                self._fill(connection, lanes)
+                self._fill(connection, queues)
             except BrokerUnavailableError as error:
                 self._lose(connection, error)
 
-    def _node_of(self, lane: Lane) -> int:
+    def _node_of(self, queue: PartitionQueue) -> int:
         """The leader. But until a partition's answers have all come it stays where they come from: on two connections
         its batches could overtake one another, and more be in flight than a broker remembers."""
-        if not lane.in_flight:
-            lane.node_id = self._cluster.leader(lane.partition).node_id
-        return lane.node_id
+        if not queue.in_flight:
+            queue.node_id = self._cluster.leader(queue.partition).node_id
+        return queue.node_id
 
-    def _fill(self, connection: Connection, lanes: list[Lane]) -> None:
+    def _fill(self, connection: Connection, queues: list[PartitionQueue]) -> None:
         connection.pick(PRODUCE_KEY, PRODUCE_VERSION, PRODUCE_VERSION)
         while connection.in_flight < _MOST_IN_FLIGHT and not connection.is_draining:
-            chosen: list[tuple[Lane, OutgoingBatch]] = []
+            chosen: list[tuple[PartitionQueue, OutgoingBatch]] = []
             size_bytes = 0
-            for lane in lanes:
-                batch = lane.next_batch() if lane.may_send else None
+            for queue in queues:
+                batch = queue.next_batch() if queue.may_send else None
                 if batch is None or (chosen and size_bytes + len(batch.data) > REQUEST_BYTES):
                     continue
                 size_bytes += len(batch.data)
-                chosen.append((lane, lane.take()))
+                chosen.append((queue, queue.take()))
             if not chosen:
                 return
             # Whoever was left out for size comes first next time.
-            lanes.sort(key=lambda lane: lane.in_flight)
+            queues.sort(key=lambda queue: queue.in_flight)
             self._send(connection, chosen)
 
-    def _send(self, connection: Connection, chosen: list[tuple[Lane, OutgoingBatch]]) -> None:
-        self._requests.append(_Request(connection, tuple(lane for lane, _ in chosen)))
+    def _send(self, connection: Connection, chosen: list[tuple[PartitionQueue, OutgoingBatch]]) -> None:
+        self._requests.append(_Request(connection, tuple(queue for queue, _ in chosen)))
 
         def encode(correlation_id: int) -> list[bytes]:
             return encode_produce(
-                [(lane.partition, batch.data) for lane, batch in chosen],
+                [(queue.partition, batch.data) for queue, batch in chosen],
                 correlation_id=correlation_id,
                 client_id=self._cluster.options.client_id,
                 timeout_ms=self._timeout_ms,
@@ -177,41 +168,41 @@ class _Production:
             return
         self._requests.popleft()
         answers = {(part.topic, part.partition): part for part in response.partitions}
-        for lane in request.lanes:
-            lane.in_flight -= 1
-            self._settle(lane, answers[lane.partition.topic, lane.partition.partition])
-        if any(lane.trouble is None for lane in request.lanes):
-            self._patience = self._new_patience()
+        for queue in request.queues:
+            queue.in_flight -= 1
+            self._settle(queue, answers[queue.partition.topic, queue.partition.partition])
+        if any(queue.trouble is None for queue in request.queues):
+            self._deadline = self._new_deadline()
 
     def _lose(self, connection: Connection, error: KafkaBackupError) -> None:
         """A connection is lost, and with it every answer in flight on it."""
         for request in self._requests:
             if request.connection is connection:
-                for lane in request.lanes:
-                    lane.in_flight -= 1
-                    lane.trouble = lane.trouble or error
+                for queue in request.queues:
+                    queue.in_flight -= 1
+                    queue.trouble = queue.trouble or error
         self._requests = deque(request for request in self._requests if request.connection is not connection)
 
-    def _settle(self, lane: Lane, part: PartitionAnswer) -> None:
-        if lane.trouble is not None:
+    def _settle(self, queue: PartitionQueue, part: PartitionAnswer) -> None:
+        if queue.trouble is not None:
             return  # the partition is draining: what comes now is a consequence, and will be sent again
         if part.error_code:
-            lane.trouble = self._trouble(lane, part.error_code, part)
+            queue.trouble = self._trouble(queue, part.error_code, part)
             return
-        batch = lane.acknowledge()
+        batch = queue.acknowledge()
         if part.base_offset != batch.expected_offset:
             raise BrokerError(
-                f"{_place(lane)}: the batch for offset {batch.expected_offset} was stored at {part.base_offset}: "
+                f"{_place(queue)}: the batch for offset {batch.expected_offset} was stored at {part.base_offset}: "
                 "someone else writes to the topic."
             )
-        self._on_acknowledged(lane.partition, batch)
+        self._on_acknowledged(queue.partition, batch)
 
-    def _trouble(self, lane: Lane, code: int, part: PartitionAnswer) -> KafkaBackupError:
+    def _trouble(self, queue: PartitionQueue, code: int, part: PartitionAnswer) -> KafkaBackupError:
         """The passing trouble that the code stands for; anything else is raised."""
-        offset = lane.sent[0].expected_offset if lane.sent else -1
-        needs = (Permission("Write", "Topic", lane.partition.topic),)
+        offset = queue.sent[0].expected_offset if queue.sent else -1
+        needs = (Permission("Write", "Topic", queue.partition.topic),)
         error = error_for_code(
-            code, Attempt("produce to", f"{_place(lane)} at offset {offset}", needs), part.error_message
+            code, Attempt("produce to", f"{_place(queue)} at offset {offset}", needs), part.error_message
         )
         if code == _UNKNOWN_TOPIC:
             return BrokerUnavailableError(str(error), code=code)
@@ -221,29 +212,29 @@ class _Production:
 
     def _recover(self) -> None:
         """Rewind the troubled partitions whose answers have all come, after a pause and with fresh leaders."""
-        drained = [lane for lane in self._lanes if lane.trouble is not None and lane.in_flight == 0]
+        drained = [queue for queue in self._queues if queue.trouble is not None and queue.in_flight == 0]
         if not drained:
             return
         assert drained[0].trouble is not None
-        self._patience.pause(drained[0].trouble)
-        self._cluster.forget([lane.partition for lane in drained])
-        for lane in drained:
-            lane.rewind()
-        self._acknowledge_stored({lane.partition: lane for lane in drained if lane.again})
+        self._deadline.pause(drained[0].trouble)
+        self._cluster.forget([queue.partition for queue in drained])
+        for queue in drained:
+            queue.rewind()
+        self._acknowledge_stored({queue.partition: queue for queue in drained if queue.again})
 
-    def _acknowledge_stored(self, lanes: Mapping[Partition, Lane]) -> None:
+    def _acknowledge_stored(self, queues: Mapping[Partition, PartitionQueue]) -> None:
         """Batches whose answer was lost may be in the log; they must not get there a second time."""
-        if not lanes:
+        if not queues:
             return
-        unacknowledged = {partition: tuple(lane.again) for partition, lane in lanes.items()}
+        unacknowledged = {partition: tuple(queue.again) for partition, queue in queues.items()}
         for partition, count in count_stored(self._cluster.options, unacknowledged, self._stop).items():
             for _ in range(count):
-                self._on_acknowledged(partition, lanes[partition].again.popleft())
-                self._patience = self._new_patience()
+                self._on_acknowledged(partition, queues[partition].again.popleft())
+                self._deadline = self._new_deadline()
 
-    def _new_patience(self) -> Patience:
-        return Patience(self._cluster.options.retry_deadline_ms, self._stop)
+    def _new_deadline(self) -> RetryDeadline:
+        return RetryDeadline(self._cluster.options.retry_deadline_ms, self._stop)
 
 
-def _place(lane: Lane) -> str:
-    return f"topic {lane.partition.topic}, partition {lane.partition.partition}"
+def _place(queue: PartitionQueue) -> str:
+    return f"topic {queue.partition.topic}, partition {queue.partition.partition}"

@@ -13,12 +13,12 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.batches.header import BatchHeader, iter_headers, read_header
+from tasks.broker.log_values import OutgoingBatch
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.offsets import list_offsets
-from tasks.broker.raw.partition_queue import OutgoingBatch
-from tasks.broker.raw.retry import Patience
+from tasks.broker.raw.retry import RetryDeadline
 from tasks.model.errors import BrokerError, BrokerUnavailableError
 from tasks.model.partition import Partition
 
@@ -70,7 +70,7 @@ def _count(cluster: Cluster, partition: Partition, batches: Sequence[OutgoingBat
 def _headers(cluster: Cluster, partition: Partition, position: int, end: int) -> Iterator[BatchHeader]:
     """The headers of the batches in [position, end)."""
     fetcher = Fetcher(cluster, stop=cluster.stop)
-    patience = Patience(cluster.options.retry_deadline_ms, cluster.stop)
+    deadline = RetryDeadline(cluster.options.retry_deadline_ms, cluster.stop)
     while position < end:
         fetcher.send(partition, position, None)
         asked = position
@@ -80,4 +80,4 @@ def _headers(cluster: Cluster, partition: Partition, position: int, end: int) ->
             position = header.next_offset
             yield header
         if position == asked:
-            patience.pause(BrokerUnavailableError(f"{partition}: the leader does not serve its log at {position}."))
+            deadline.pause(BrokerUnavailableError(f"{partition}: the leader does not serve its log at {position}."))

@@ -15,7 +15,7 @@ _LONGEST_MS = 5_000
 
 
 @dataclass
-class Patience:
+class RetryDeadline:
     """How long one operation may go on failing. Make a new one for each operation; not thread-safe."""
 
     deadline_ms: int

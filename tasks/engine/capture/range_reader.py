@@ -8,26 +8,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tasks.batches.header import BatchHeader
+from tasks.broker.log_values import Fetched
 from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.fetch import Fetched, Fetcher
+from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.offsets import list_offsets
 from tasks.engine.capture.scan import scan
-from tasks.engine.commit.outcome import TOPIC_GONE
 from tasks.model.errors import BrokerUnavailableError, OffsetOutOfRangeError, TopicGoneError
 from tasks.model.partition import Partition
-from tasks.model.ranges import Gap
+from tasks.model.ranges import TOPIC_GONE, TRIMMED, TRUNCATED, Gap
 from tasks.repository.plans import PlannedPartition
 
 EMPTY_ANSWERS = 5
 """So many empty answers in a row, without throttle or error and with everything up to the end stable, say of a
 compacted topic that a cleaner dropped the log's last batches. Of any other they say nothing: while tiered storage is
 slow or its quota is used up a leader answers just so (KIP-405), and compacted topics cannot be tiered."""
-
-TRIMMED = "log start moved"
-"""Reason of a gap that the broker's retention, or a DeleteRecords, tore into a range that was being read."""
-
-TRUNCATED = "truncated"
-"""Reason of a gap where the log ends before the plan: an unclean leader election lost it."""
 
 
 @dataclass(frozen=True, slots=True)

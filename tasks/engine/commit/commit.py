@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.engine.capture.capture_result import CapturedBin
-from tasks.engine.commit.outcome import Outcome, decide, held_back, notes_of, status_of
+from tasks.engine.commit.outcome import Outcome, decide, notes_of, stalled_by_open_transaction, status_of
 from tasks.model.errors import AccessError, KafkaBackupError, PreconditionError, RunClosedError
 from tasks.model.partition import Partition
 from tasks.repository.entries import AnyEntry, PartitionNote, PointEntry, Totals, VoidEntry
@@ -146,7 +146,7 @@ def _point(
     own = [line for outcome in outcomes if not outcome.is_kept for line in outcome.lines]
     repeated = _repeated_lines(repository, earlier, outcomes)
     gaps, trimmed = notes_of(outcomes)
-    stated = (*_failure_notes(plan, failures), *held_back(plan.partitions, earlier.rows))
+    stated = (*_failure_notes(plan, failures), *stalled_by_open_transaction(plan.partitions, earlier.rows))
     return PointEntry(
         **_common(repository, plan.set, state),
         newest_point=state.seq + 1,

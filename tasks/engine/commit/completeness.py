@@ -36,7 +36,7 @@ class HeldRange(NamedTuple):
     is_kept: bool
 
 
-class TakenPoint(NamedTuple):
+class NewPoint(NamedTuple):
     """A new point, what it holds, and the verdict on it."""
 
     point: PointEntry
@@ -45,11 +45,13 @@ class TakenPoint(NamedTuple):
     verdict: Completeness
 
 
-def taken_point(repository: Repository, plan: Plan, point: PointEntry, captured: Sequence[CapturedBin]) -> TakenPoint:
+def describe_new_point(
+    repository: Repository, plan: Plan, point: PointEntry, captured: Sequence[CapturedBin]
+) -> NewPoint:
     """Read back what a commit has made."""
     rows = read_rows(repository.store, point).values()
     groups = group_notes(repository, point)
-    return TakenPoint(
+    return NewPoint(
         point=point,
         ranges=tuple(HeldRange(row.source, row.first, row.next, row.base_seq != point.seq) for row in rows),
         groups=groups,

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 from tasks.engine.commit.tiling import Cover, contiguous, tile
 from tasks.model.partition import Partition
+from tasks.model.ranges import TOPIC_GONE
 from tasks.repository.entries import PartitionNote, Status
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import Plan, PlannedPartition
-
-TOPIC_GONE = "topic deleted"
-"""Reason of a gap whose topic was deleted, or deleted and created again, while it was captured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,9 @@ def status_of(*, has_failures: bool, has_gaps: bool) -> Status:
     return "gaps" if has_gaps else "complete"
 
 
-def held_back(planned: Iterable[PlannedPartition], earlier: Mapping[Partition, Row]) -> Iterator[PartitionNote]:
+def stalled_by_open_transaction(
+    planned: Iterable[PlannedPartition], earlier: Mapping[Partition, Row]
+) -> Iterator[PartitionNote]:
     """Partitions whose end is where it was at the newest point, since a transaction that was open then is open still.
 
     Readers of committed data get nothing behind its first record, so a transaction that nobody ends stops all backups

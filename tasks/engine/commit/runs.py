@@ -17,7 +17,7 @@ from tasks.repository.repository import Repository
 
 
 @contextmanager
-def held_run(
+def run_lease(
     repository: Repository,
     set_name: str,
     run: str,

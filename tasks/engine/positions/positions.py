@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.groups import CommittedOffset, commit_offsets, committed_offsets
+from tasks.broker.admin.groups import commit_offsets, committed_offsets
+from tasks.broker.admin_values import CommittedOffset
 from tasks.engine.positions.rank import rank
 from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition

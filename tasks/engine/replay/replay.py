@@ -9,10 +9,11 @@ from itertools import groupby
 from tasks.batches.header import record_count, stamp
 from tasks.batches.regroup import regroup
 from tasks.batches.rewrite import needs_rebuild, rebuild
+from tasks.broker.log_values import OutgoingBatch
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.offsets import list_offsets
-from tasks.broker.raw.produce import OutgoingBatch, produce
+from tasks.broker.raw.produce import produce
 from tasks.engine.progress import Progress, silent
 from tasks.model.errors import DamagedError, RefusedError
 from tasks.model.partition import Partition

@@ -14,7 +14,7 @@ from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.offsets import list_offsets
-from tasks.broker.raw.retry import Patience
+from tasks.broker.raw.retry import RetryDeadline
 from tasks.engine.replay.replay import restorable_batches
 from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, TopicGoneError
 from tasks.model.partition import Partition
@@ -59,7 +59,7 @@ def verify_counts(
                 bounds = (earliest.offsets[target.target], latest.offsets[target.target])
                 # Where the bounds are wrong, the first or last offset may not exist.
                 found += list(_boundaries(copy, target, bounds)) or _ends(
-                    reader, copy, target, lines[copy.source], fetcher, Patience(connection.retry_deadline_ms, stop)
+                    reader, copy, target, lines[copy.source], fetcher, RetryDeadline(connection.retry_deadline_ms, stop)
                 )
     return found
 
@@ -88,7 +88,7 @@ def _ends(
     target: TargetPartition,
     lines: Sequence[IndexLine],
     fetcher: Fetcher,
-    patience: Patience,
+    deadline: RetryDeadline,
 ) -> Iterator[Mismatch]:
     if copy.records == 0:
         return
@@ -96,7 +96,7 @@ def _ends(
         ("first", target.base, _edge_record(reader, lines, 0)),
         ("last", target.base + copy.records - 1, _edge_record(reader, lines, -1)),
     ):
-        actual = _record_at(fetcher, target.target, offset, patience)
+        actual = _record_at(fetcher, target.target, offset, deadline)
         if expected is None or actual is None or actual[1:] != expected[1:]:
             yield Mismatch(target.target, f"the {which} restored record, at offset {offset}, is not the backup's.")
 
@@ -114,7 +114,7 @@ def _edge_record(reader: FrameReader, lines: Sequence[IndexLine], edge: int) -> 
     return None
 
 
-def _record_at(fetcher: Fetcher, target: Partition, offset: int, patience: Patience) -> Record | None:
+def _record_at(fetcher: Fetcher, target: Partition, offset: int, deadline: RetryDeadline) -> Record | None:
     """The record at an offset that the log has. An answer without a whole batch means wait: the broker throttles."""
     while True:
         fetcher.send(target, offset, None)
@@ -122,4 +122,4 @@ def _record_at(fetcher: Fetcher, target: Partition, offset: int, patience: Patie
         batches = [records[at : at + header.size_bytes] for at, header in iter_headers(records)]
         if batches:
             return next((one for batch in batches for one in decode_records(batch) if one.offset == offset), None)
-        patience.pause(BrokerUnavailableError(f"{target}: the leader does not serve offset {offset}."))
+        deadline.pause(BrokerUnavailableError(f"{target}: the leader does not serve offset {offset}."))

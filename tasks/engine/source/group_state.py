@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.groups import CommittedOffset, GroupListing, committed_offsets, list_groups
+from tasks.broker.admin.groups import committed_offsets, list_groups
 from tasks.broker.admin.permissions import SEES_ALL_GROUPS, require_on_cluster
-from tasks.broker.admin.topics import TopicDescription
+from tasks.broker.admin_values import CommittedOffset, GroupListing, TopicDescription
 from tasks.broker.translation import Attempt
 from tasks.model.errors import AccessError, KafkaBackupError
 from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState

@@ -17,7 +17,7 @@ def live_topics(repository: Repository, newest: PointEntry | None) -> list[str]:
     return sorted({source.topic for source, row in rows.items() if row.is_live})
 
 
-def kept_of_hidden(
+def keep_hidden_topics(
     repository: Repository, newest: PointEntry | None, hidden: Mapping[str, str]
 ) -> tuple[list[PlanFailure], Sequence[TopicState]]:
     """The partitions of `hidden` topics as failures with the reason given for each, so that the next point keeps what

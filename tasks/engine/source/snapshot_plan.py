@@ -7,15 +7,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.topics import TopicDescription
+from tasks.broker.admin_values import TopicDescription
+from tasks.broker.log_values import OffsetAnswers
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.log_dirs import partition_bytes
-from tasks.broker.raw.offsets import OffsetAnswers, list_offsets
+from tasks.broker.raw.offsets import list_offsets
 from tasks.engine.bins import bins_to_capture
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.source.group_state import groups_of_topics, read_groups
-from tasks.engine.source.hidden_topics import kept_of_hidden, live_topics
+from tasks.engine.source.hidden_topics import keep_hidden_topics, live_topics
 from tasks.engine.source.permissions import denied_topics, require_visible
 from tasks.engine.source.topic_state import read_topics
 from tasks.engine.topic_patterns import is_selected, select_topics
@@ -74,7 +75,7 @@ def draft_snapshot(
         Partition(topic.name, topic.topic_id, part.partition) for topic in cluster.topics for part in topic.partitions
     ]
     planned, failures = _plan_partitions(request.connection, partitions, stop)
-    kept, last_states = kept_of_hidden(repository, newest, cluster.hidden)
+    kept, last_states = keep_hidden_topics(repository, newest, cluster.hidden)
     groups_ref, topics_ref = _write_states(repository, request, cluster, last_states, newest, is_dry_run=is_dry_run)
     options = request.options
     return Plan(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tasks.broker.admin.acls import read_acls
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.topics import TopicDescription
+from tasks.broker.admin_values import TopicDescription
 from tasks.model.errors import BrokerUnavailableError
 from tasks.repository.state_objects import AclState, Setting, TopicsState, TopicState
 

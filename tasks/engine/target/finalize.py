@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.topics import DYNAMIC_TOPIC_CONFIG
+from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG
 from tasks.engine.target.staging import deferred_changes, final_changes
 from tasks.model.errors import ConfigError, RefusedError
 from tasks.repository.entries import NoteEntry

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin.broker_defaults import topic_defaults
-from tasks.broker.admin.topics import ConfigEntry, TopicDescription
+from tasks.broker.admin_values import ConfigEntry, TopicDescription
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.engine.bins import balance
 from tasks.engine.options import RestoreOptions, TopicSelection
@@ -82,7 +82,7 @@ def read_source(repository: Repository, point: PointEntry, request: RestoreReque
     return RestoreSource(point=point, chosen=chosen, lines=lines, groups=groups)
 
 
-def look_at_target(admin: Admin, targets: Sequence[str]) -> TargetView:
+def describe_target(admin: Admin, targets: Sequence[str]) -> TargetView:
     """Describe the target topics that exist, and the values that the brokers give to topics without their own.
 
     Raises `AccessError` when one of the targets may not be described: it might exist.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.topics import NewTopicSpec
+from tasks.broker.admin_values import NewTopicSpec
 from tasks.engine.options import RestoreOptions
 from tasks.engine.target.findings import Finding, error_finding
 from tasks.engine.target.restore_plan import RestoreSource, TargetView

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.topics import NewTopicSpec
+from tasks.broker.admin_values import NewTopicSpec
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.offsets import list_offsets

@@ -88,12 +88,12 @@ def check_objects(
     progress: Progress,
 ) -> Checked:
     """One object after the other, all together."""
-    return together(
+    return merge(
         [check_object(repository, key, lines, level, stop=stop, progress=progress) for key, lines in named.items()]
     )
 
 
-def together(parts: Sequence[Checked]) -> Checked:
+def merge(parts: Sequence[Checked]) -> Checked:
     """The sum of several checks. Pure."""
     return Checked(
         [finding for one in parts for finding in one.findings],

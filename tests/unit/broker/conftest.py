@@ -7,4 +7,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _short_newborn_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.broker.raw.cluster.NEWBORN_MS", 200)
+    monkeypatch.setattr("tasks.broker.raw.cluster.NEW_TOPIC_GRACE_MS", 200)

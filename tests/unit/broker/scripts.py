@@ -10,7 +10,7 @@ from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 from kafka.protocol.producer import ProduceRequest, ProduceResponse
 
 from tasks.batches.header import read_header
-from tasks.broker.raw.metadata import topic_id_text, topic_uuid
+from tasks.broker.messages.topic_ids import topic_id_text, topic_uuid
 from tasks.model.partition import Incarnation, Partition
 from tests.unit.broker.scripted_broker import Answer, Asked, ScriptedBroker
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from tasks.cli.main import LATER, app
+from tasks.cli.main import PLANNED_COMMANDS, app
 from tasks.repository.entries import PointEntry
 from tasks.repository.names import restore_key
 from tasks.repository.repository import Repository
@@ -110,7 +110,7 @@ def test_no_command_that_reads_writes_to_the_repository(made: Made) -> None:
     assert before == {path for path in made.folder.rglob("*") if path.is_file() and "pins" not in path.parts}
 
 
-@pytest.mark.parametrize("name", LATER)
+@pytest.mark.parametrize("name", PLANNED_COMMANDS)
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("plan", "--config", "x.yaml", "-v")])
 def test_a_command_that_is_not_here_yet_is_refused_whatever_follows(name: str, arguments: tuple[str, ...]) -> None:
     done = CliRunner().invoke(app, [name, *arguments])
@@ -122,5 +122,5 @@ def test_commands_that_are_not_here_yet_are_not_offered() -> None:
     shown = CliRunner().invoke(app, ["--help"]).output
     offered = {line.split()[0] for line in shown.split("Commands:")[1].splitlines() if line.strip()}
 
-    assert set() == offered & set(LATER)
+    assert set() == offered & set(PLANNED_COMMANDS)
     assert {"backup", "list", "describe", "validate", "validate-restore", "restore", "finalize"} <= offered

@@ -16,9 +16,9 @@ SECRET = "hunter2-marker"
 WRITES = """
 from tasks.cli.session import session
 with session(is_json={is_json}, is_verbose=False) as current:
-    current.show("x" * 100)
-    current.show("y" * 100)
-    current.give({{"x": 1}})
+    current.print("x" * 100)
+    current.print("y" * 100)
+    current.print_json({{"x": 1}})
     raise SystemExit(20)
 """
 
@@ -68,13 +68,13 @@ def test_a_connection_that_breaks_is_a_failure_and_not_a_reader_that_has_gone(
 
 
 def test_a_name_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
-    Session(is_json=False, is_verbose=False).show("group \x1b[2J\x9bm:\tünïcödé\n2")
+    Session(is_json=False, is_verbose=False).print("group \x1b[2J\x9bm:\tünïcödé\n2")
 
     assert "group \\x1b[2J\\x9bm:\tünïcödé\n2\n" == capsys.readouterr().out
 
 
 def test_json_is_plain_ascii_whatever_the_names_are(capsys: pytest.CaptureFixture[str]) -> None:
-    Session(is_json=True, is_verbose=False).give({"group": "größe\x1b"})
+    Session(is_json=True, is_verbose=False).print_json({"group": "größe\x1b"})
 
     out = capsys.readouterr().out
     assert out.isascii()
@@ -83,7 +83,7 @@ def test_json_is_plain_ascii_whatever_the_names_are(capsys: pytest.CaptureFixtur
 
 def test_what_json_cannot_hold_is_never_guessed_at() -> None:
     with pytest.raises(TypeError):
-        Session(is_json=True, is_verbose=False).give({"bytes": b""})
+        Session(is_json=True, is_verbose=False).print_json({"bytes": b""})
 
 
 @pytest.mark.parametrize("is_json", [False, True])
@@ -117,7 +117,7 @@ def test_a_result_that_does_not_fit_on_the_disk_is_a_failure(is_json: bool) -> N
 
 
 def test_a_run_does_not_fail_because_nobody_can_hear_its_talk() -> None:
-    code = "from tasks.cli.session import Session; Session(False, False).say('x'); print('done')"
+    code = "from tasks.cli.session import Session; Session(False, False).log('x'); print('done')"
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=full, text=True, timeout=30, check=False

@@ -15,7 +15,7 @@ WAITS_FOR_STOP = """
 from tasks.cli.session import session
 from tasks.model.errors import InterruptedRunError
 with session(is_json={is_json}, is_verbose=False) as current:
-    current.is_gentle = True
+    current.stops_gracefully = True
     print("ready", flush=True)
     current.stop.wait()
     raise InterruptedRunError("Stopped on request.")
@@ -25,7 +25,7 @@ HANGS_IN_C = """
 import ctypes
 from tasks.cli.session import session
 with session(is_json={is_json}, is_verbose=False) as current:
-    current.is_gentle = {is_gentle}
+    current.stops_gracefully = {stops_gracefully}
     mutex = ctypes.create_string_buffer(64)
     print("ready", flush=True)
     while True:
@@ -59,7 +59,7 @@ def test_a_command_that_can_stop_ends_in_good_order_with_its_code(number: signal
 
 
 def test_the_second_signal_ends_a_command_that_hangs_in_a_library() -> None:
-    with _started(HANGS_IN_C.format(is_json=False, is_gentle=True)) as process:
+    with _started(HANGS_IN_C.format(is_json=False, stops_gracefully=True)) as process:
         assert process.stderr is not None
         process.send_signal(signal.SIGINT)
         assert "SIGINT: stopping; once more ends at once.\n" == process.stderr.readline()
@@ -70,7 +70,7 @@ def test_the_second_signal_ends_a_command_that_hangs_in_a_library() -> None:
 
 
 def test_a_command_that_only_reads_ends_at_the_first_signal_and_says_so_in_json() -> None:
-    with _started(HANGS_IN_C.format(is_json=True, is_gentle=False)) as process:
+    with _started(HANGS_IN_C.format(is_json=True, stops_gracefully=False)) as process:
         process.send_signal(signal.SIGTERM)
         out, talk = process.communicate(timeout=30)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 
-from tasks.flow_support.bin_tasks import Part, parts_of
+from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
 from tasks.flow_support.fan_out import fan_out
 from tasks.model.partition import Partition
 
@@ -27,24 +27,24 @@ class Runner:
         self._pool = pool
         self._failing = failing
 
-    def submit(self, part: Part) -> PrefectFuture[int]:
-        return PrefectConcurrentFuture(task_run_id=uuid4(), wrapped_future=self._pool.submit(self._run, part))
+    def submit(self, bin_task: BinTask) -> PrefectFuture[int]:
+        return PrefectConcurrentFuture(task_run_id=uuid4(), wrapped_future=self._pool.submit(self._run, bin_task))
 
-    def _run(self, part: Part) -> int:
+    def _run(self, bin_task: BinTask) -> int:
         with self._lock:
-            self.begun.append(part.number)
+            self.begun.append(bin_task.number)
             self._running += 1
             self.most = max(self.most, self._running)
         threading.Event().wait(0.001)  # long enough for others to begin
         with self._lock:
             self._running -= 1
-        if part.number == self._failing:
-            raise ValueError(f"part {part.number}")
-        return part.number
+        if bin_task.number == self._failing:
+            raise ValueError(f"part {bin_task.number}")
+        return bin_task.number
 
 
-def _parts(count: int) -> list[Part]:
-    return [Part(number, str(number)) for number in range(count)]
+def _parts(count: int) -> list[BinTask]:
+    return [BinTask(number, str(number)) for number in range(count)]
 
 
 @settings(deadline=None, derandomize=True, max_examples=25)
@@ -73,6 +73,6 @@ def test_a_part_is_named_after_its_partition_or_how_many_it_has() -> None:
     orders = [Partition("orders", "id", number) for number in range(3)]
 
     assert ("orders-1", "bin 1 (2 partitions)") == tuple(
-        part.label for part in parts_of([[orders[1]], [orders[0], orders[2]]])
+        bin_task.label for bin_task in bin_tasks_of([[orders[1]], [orders[0], orders[2]]])
     )
-    assert (Part(0, "orders-2"),) == parts_of([[orders[2], orders[2]]])
+    assert (BinTask(0, "orders-2"),) == bin_tasks_of([[orders[2], orders[2]]])

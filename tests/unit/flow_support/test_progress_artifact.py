@@ -12,41 +12,41 @@ from prefect.client.schemas.filters import ArtifactFilter
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tasks.flow_support.progress_artifact import Ledger, shown
+from tasks.flow_support.progress_artifact import ProgressCounter, progress_artifact
 from tests.support.made_logs import partition
 
 ORDERS = partition("orders")
 
 
 def test_what_a_task_says_in_the_end_replaces_what_its_attempts_counted() -> None:
-    ledger = Ledger(total_bytes=1000)
-    ledger(ORDERS, records=3, log_bytes=300)
-    ledger.restart(ORDERS)
-    ledger(ORDERS, records=4, log_bytes=400)
-    assert (4, 400) == ledger.figures()
-    ledger.settle(ORDERS, records=5, log_bytes=500)
-    ledger.settle(ORDERS, records=5, log_bytes=500)
-    assert (5, 500) == ledger.figures()
-    assert 50.0 == ledger.percent()
+    counter = ProgressCounter(total_bytes=1000)
+    counter(ORDERS, records=3, log_bytes=300)
+    counter.restart(ORDERS)
+    counter(ORDERS, records=4, log_bytes=400)
+    assert (4, 400) == counter.figures()
+    counter.set_final(ORDERS, records=5, log_bytes=500)
+    counter.set_final(ORDERS, records=5, log_bytes=500)
+    assert (5, 500) == counter.figures()
+    assert 50.0 == counter.percent()
 
 
 def test_nothing_is_complete_before_it_is() -> None:
-    ledger = Ledger(total_bytes=100)
-    ledger(ORDERS, records=1, log_bytes=250)
-    assert 99.9 == ledger.percent()
-    assert 0.0 == Ledger().percent()
-    ledger.is_done = True
-    assert 100.0 == ledger.percent()
+    counter = ProgressCounter(total_bytes=100)
+    counter(ORDERS, records=1, log_bytes=250)
+    assert 99.9 == counter.percent()
+    assert 0.0 == ProgressCounter().percent()
+    counter.is_done = True
+    assert 100.0 == counter.percent()
 
 
 def test_a_flow_run_has_one_progress_artifact_which_ends_with_the_last_figures(client: SyncPrefectClient) -> None:
-    ledger = Ledger(total_bytes=100)
+    counter = ProgressCounter(total_bytes=100)
 
     @flow(persist_result=False)
     def counting() -> str:
-        with shown(ledger, "Counting", str(flow_run.id)):
-            ledger(ORDERS, records=7, log_bytes=50)
-            ledger.is_done = True
+        with progress_artifact(counter, "Counting", str(flow_run.id)):
+            counter(ORDERS, records=7, log_bytes=50)
+            counter.is_done = True
         return str(flow_run.id)
 
     wanted = ArtifactFilter.model_validate({"flow_run_id": {"any_": [counting()]}})
@@ -57,7 +57,10 @@ def test_a_flow_run_has_one_progress_artifact_which_ends_with_the_last_figures(c
 
 def test_a_server_that_is_away_delays_and_fails_nothing() -> None:
     began = time.monotonic()
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), shown(Ledger(), "Counting", str(uuid4())):
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        progress_artifact(ProgressCounter(), "Counting", str(uuid4())),
+    ):
         pass
     assert time.monotonic() - began < 10
 
@@ -66,6 +69,6 @@ def test_the_bodys_error_is_the_bodys() -> None:
     with (
         pytest.raises(ValueError, match="mine"),
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
-        shown(Ledger(), "Counting", str(uuid4())),
+        progress_artifact(ProgressCounter(), "Counting", str(uuid4())),
     ):
         raise ValueError("mine")

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 
 from tasks.backup import capture_part, commit_backup, plan_backup
-from tasks.flow_support.retries import is_worth_another_try
+from tasks.flow_support.retries import should_retry
 from tasks.model.errors import (
     AccessError,
     BrokerUnavailableError,
@@ -43,7 +43,7 @@ NOTHING: Any = None
 )
 def test_waiting_helps_against_what_passes_and_against_nothing_else(error: Exception, expected: bool) -> None:
     task, run = cast(Task[..., Any], NOTHING), cast(TaskRun, NOTHING)
-    assert expected == is_worth_another_try(task, run, Failed(data=error))
+    assert expected == should_retry(task, run, Failed(data=error))
 
 
 def test_what_writes_to_a_cluster_is_never_tried_again_and_what_only_reads_it_is() -> None:

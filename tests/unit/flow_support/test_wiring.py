@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from blocks import KafkaCluster, LocalRepository, S3Repository
-from tasks.flow_support.flow_run_cache import MOST_GUESTS, at_home, live_run
+from tasks.flow_support.flow_run_cache import MOST_GUESTS, flow_process, flow_run_cache
 from tasks.flow_support.wiring import (
     cluster_section,
     connection,
@@ -67,13 +67,16 @@ def test_what_is_shown_of_blocks_is_a_file_that_works_and_holds_no_secret() -> N
     _secured().save(cluster)
     S3Repository(bucket="backups", access_key="id", secret_key=SecretStr(PASSWORD)).save(bucket)
 
-    shown = places(str(uuid4()), cluster, f"s3-repository/{bucket}")
+    progress_artifact = places(str(uuid4()), cluster, f"s3-repository/{bucket}")
 
-    assert PASSWORD not in repr(shown)
-    security = shown.cluster_section["security"]
+    assert PASSWORD not in repr(progress_artifact)
+    security = progress_artifact.cluster_section["security"]
     assert isinstance(security, dict)
     assert "${SASL_PASSWORD}" == security["sasl_password"]
-    assert ("s3", "${SECRET_KEY}") == (shown.storage_section["backend"], shown.storage_section["secret_key"])
+    assert ("s3", "${SECRET_KEY}") == (
+        progress_artifact.storage_section["backend"],
+        progress_artifact.storage_section["secret_key"],
+    )
 
 
 def test_a_repository_is_found_by_its_bare_name(tmp_path: Path) -> None:
@@ -113,7 +116,7 @@ def test_a_flow_run_opens_its_repository_once_and_only_a_backup_makes_one(tmp_pa
 
     with pytest.raises(NotFoundError):
         repository(flow_run, reference)
-    with at_home(flow_run):
+    with flow_process(flow_run):
         opened = repository(flow_run, reference, create=True)
         LocalRepository(path=str(tmp_path / "other")).save(name, overwrite=True)
         assert opened is repository(flow_run, reference)
@@ -121,10 +124,10 @@ def test_a_flow_run_opens_its_repository_once_and_only_a_backup_makes_one(tmp_pa
 
 def test_a_process_forgets_the_oldest_of_many_flow_runs_that_are_not_its_own() -> None:
     runs = [str(uuid4()) for _ in range(MOST_GUESTS + 2)]
-    with at_home(runs[0]) as own:
-        guests = [live_run(run) for run in runs[1:]]
+    with flow_process(runs[0]) as own:
+        guests = [flow_run_cache(run) for run in runs[1:]]
 
-        assert own is live_run(runs[0])
-        assert guests[-1] is live_run(runs[-1])
-        assert guests[0] is not live_run(runs[1])
-    assert not live_run(runs[0]).is_home
+        assert own is flow_run_cache(runs[0])
+        assert guests[-1] is flow_run_cache(runs[-1])
+        assert guests[0] is not flow_run_cache(runs[1])
+    assert not flow_run_cache(runs[0]).is_flow_process

@@ -23,8 +23,8 @@ def test_every_parameter_and_every_option_has_a_title_and_a_description(flow: Fl
     schema = flow.parameters.model_dump()
     nameless = [
         name
-        for name, shown in _properties(schema)
-        if shown.get("title") in (None, "", name) or not shown.get("description")
+        for name, progress_artifact in _properties(schema)
+        if progress_artifact.get("title") in (None, "", name) or not progress_artifact.get("description")
     ]
     assert [] == nameless
 

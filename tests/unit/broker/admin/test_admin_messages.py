@@ -7,8 +7,9 @@ from typing import Any, cast
 from kafka.protocol.admin.acl import DescribeAclsRequest, DescribeAclsResponse
 from kafka.protocol.admin.groups import ListGroupsRequest, ListGroupsResponse
 
-from tasks.broker.admin.acls import AclBinding, binding
-from tasks.broker.admin.admin_messages import ListedAcl, ListedGroup, ask_acls, ask_groups
+from tasks.broker.admin.acls import binding
+from tasks.broker.admin.admin_messages import ListedAcl, ListedGroup, request_acls, request_groups
+from tasks.broker.admin_values import AclBinding
 from tasks.broker.raw.connection import Connection
 
 
@@ -36,7 +37,7 @@ def _ask_groups(version: int) -> tuple[int, list[ListedGroup]]:
         group_id="g", protocol_type="consumer", group_state="Stable", group_type="share"
     )
     broker = Replies(version, ListGroupsResponse(throttle_time_ms=0, error_code=14, groups=[group]))
-    code, groups = ask_groups(cast(Connection, broker))
+    code, groups = request_groups(cast(Connection, broker))
     assert isinstance(broker.request, ListGroupsRequest)
     return code, list(groups)
 
@@ -55,7 +56,7 @@ def test_acls_are_asked_for_without_any_filter_and_an_error_is_not_an_empty_list
         answer = DescribeAclsResponse(throttle_time_ms=0, error_code=54, error_message="none", resources=[resource])
         broker = Replies(version, answer)
 
-        asked = ask_acls(cast(Connection, broker))
+        asked = request_acls(cast(Connection, broker))
 
         assert asked == (54, "none", [ListedAcl(2, "t", 4, "User:a", "*", 3, 2)])
         assert isinstance(broker.request, DescribeAclsRequest)

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.broker.admin.topics import (
-    ConfigEntry,
-    NewTopicSpec,
-    PartitionDescription,
-    TopicDescription,
-    is_as_specified,
-    is_in_force,
-)
+from tasks.broker.admin.topics import is_as_specified, is_in_force
+from tasks.broker.admin_values import ConfigEntry, NewTopicSpec, PartitionDescription, TopicDescription
 
 
 def _entry(name: str, value: str | None, source: int = 1, *, is_sensitive: bool = False) -> ConfigEntry:

@@ -9,7 +9,7 @@ from kafka.protocol.consumer import FetchResponse
 
 from tasks.broker.messages.fetch_answer import FetchAnswer, FetchedPartition, decode_fetch_answer
 from tasks.broker.messages.fetch_request import FETCH_VERSIONS
-from tasks.broker.raw.metadata import topic_uuid
+from tasks.broker.messages.topic_ids import topic_uuid
 from tasks.model.errors import DamagedError
 
 TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAKg"

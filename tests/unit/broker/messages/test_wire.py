@@ -30,7 +30,7 @@ from kafka.protocol.sasl import (
 from tasks.broker.messages import wire
 from tasks.broker.messages.fetch_request import BY_ID, FETCH_VERSIONS, fetch_request
 from tasks.broker.messages.produce_request import PRODUCE_KEY, PRODUCE_VERSION, encode_produce
-from tasks.broker.raw.metadata import topic_id_text, topic_uuid
+from tasks.broker.messages.topic_ids import topic_id_text, topic_uuid
 from tasks.model.partition import Partition
 
 TOPIC_ID = "kM2jV_iUQ4y9-0gQx3S7vA"

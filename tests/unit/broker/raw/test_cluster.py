@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
+from tasks.broker.log_values import ProducerIdentity
 from tasks.broker.raw.cluster import Cluster, Leader, bootstrap_addresses
 from tasks.broker.raw.connection import BrokerAddress
-from tasks.broker.raw.produce import ProducerIdentity, init_producer_id
+from tasks.broker.raw.produce import init_producer_id
 from tasks.model.errors import (
     AccessError,
     BrokerUnavailableError,

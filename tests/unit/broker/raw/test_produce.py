@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tasks.batches.header import read_header, stamp
+from tasks.broker.log_values import OutgoingBatch
 from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.partition_queue import Lane
-from tasks.broker.raw.produce import OutgoingBatch, produce
+from tasks.broker.raw.partition_queue import PartitionQueue
+from tasks.broker.raw.produce import produce
 from tasks.broker.raw.produce_recovery import is_same
 from tasks.model.errors import BrokerError, BrokerUnavailableError, InterruptedRunError, UnsupportedError
 from tasks.model.partition import Partition
@@ -242,24 +243,24 @@ def test_a_broker_without_our_version_is_refused_before_anything_is_sent() -> No
 
 def test_a_lane_holds_only_what_is_unacknowledged_and_rewinds_in_order() -> None:
     first, second, third, *_ = batches = list(_batches())
-    lane = Lane(FIRST, iter(batches))
+    queue = PartitionQueue(FIRST, iter(batches))
 
-    assert lane.next_batch() is first
-    assert lane.next_batch() is first
-    assert [first] == [lane.take()]
-    assert not lane.may_send
-    assert lane.acknowledge() is first
-    lane.in_flight -= 1
-    assert lane.may_send
+    assert queue.next_batch() is first
+    assert queue.next_batch() is first
+    assert [first] == [queue.take()]
+    assert not queue.may_send
+    assert queue.acknowledge() is first
+    queue.in_flight -= 1
+    assert queue.may_send
     for expected in (second, third):
-        lane.next_batch()
-        assert expected is lane.take()
-    assert [second, third] == list(lane.sent)
-    lane.in_flight = 0
-    lane.rewind()
-    assert lane.next_batch() is second
-    assert [second, third] == list(lane.again)
-    assert [[], False] == [list(lane.sent), lane.is_known]
+        queue.next_batch()
+        assert expected is queue.take()
+    assert [second, third] == list(queue.sent)
+    queue.in_flight = 0
+    queue.rewind()
+    assert queue.next_batch() is second
+    assert [second, third] == list(queue.again)
+    assert [[], False] == [list(queue.sent), queue.is_known]
 
 
 def test_a_batch_is_ours_when_offset_producer_sequence_and_count_are() -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tasks.broker.raw.retry import Patience
+from tasks.broker.raw.retry import RetryDeadline
 from tasks.model.errors import BrokerUnavailableError, InterruptedRunError
 
 ERROR = BrokerUnavailableError("not now")
@@ -27,19 +27,19 @@ class Clock(threading.Event):
         return self.is_set()
 
 
-def _patience(clock: Clock, deadline_ms: int) -> Patience:
-    return Patience(deadline_ms, clock, lambda: clock.now_s)
+def _deadline(clock: Clock, deadline_ms: int) -> RetryDeadline:
+    return RetryDeadline(deadline_ms, clock, lambda: clock.now_s)
 
 
 def test_waits_double_up_to_a_cap_with_jitter_and_end_at_the_deadline() -> None:
     clock = Clock()
-    patience = _patience(clock, 60_000)
+    deadline = _deadline(clock, 60_000)
 
-    while patience.wait():
+    while deadline.wait():
         pass
 
     with pytest.raises(BrokerUnavailableError) as caught:
-        patience.pause(ERROR)
+        deadline.pause(ERROR)
     assert caught.value is ERROR
     assert 60 == pytest.approx(sum(clock.waits_s))
     longest_s = [min(0.05 * 2**n, 5.0) for n in range(len(clock.waits_s))]
@@ -50,13 +50,13 @@ def test_waits_double_up_to_a_cap_with_jitter_and_end_at_the_deadline() -> None:
 def test_without_time_left_the_error_comes_at_once() -> None:
     clock = Clock()
     with pytest.raises(BrokerUnavailableError):
-        _patience(clock, 0).pause(ERROR)
+        _deadline(clock, 0).pause(ERROR)
     assert [] == clock.waits_s
-    assert _patience(clock, 0).wait() is False
+    assert _deadline(clock, 0).wait() is False
 
 
 def test_stop_ends_the_wait_as_interrupted() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(InterruptedRunError):
-        Patience(60_000, stop).pause(ERROR)
+        RetryDeadline(60_000, stop).pause(ERROR)

@@ -12,8 +12,8 @@ import pytest
 
 from tasks.batches.header import read_header
 from tasks.batches.records import Record, encode_batch
+from tasks.broker.log_values import Fetched
 from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.fetch import Fetched
 from tasks.engine.capture import capture_ranges as capture
 from tasks.engine.capture.range_reader import Batches
 from tasks.engine.commit.tiling import tile

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from tasks.broker.log_values import Fetched
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.fetch import Fetched, Fetcher
+from tasks.broker.raw.fetch import Fetcher
 from tasks.engine.capture.range_reader import EMPTY_ANSWERS, EmptyTail, Event, RangeReader
 from tasks.model.errors import BrokerUnavailableError
 from tasks.repository.plans import PlannedPartition

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.engine.commit.outcome import TOPIC_GONE, Outcome, decide, held_back, notes_of, status_of
+from tasks.engine.commit.outcome import Outcome, decide, notes_of, stalled_by_open_transaction, status_of
 from tasks.model.errors import CommitError
 from tasks.model.partition import Partition
+from tasks.model.ranges import TOPIC_GONE
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import Plan, PlanFailure, PlannedPartition
@@ -133,7 +134,10 @@ def test_a_transaction_that_outlives_a_point_is_told_with_what_it_holds_back(
     row = _earlier(last_stable_offset=earlier[0], high_watermark=earlier[1])
     part = PlannedPartition(**SOURCE._asdict(), start=0, end=planned[0], high_watermark=planned[1])
 
-    told = [(note.topic, note.partition, note.first, note.next) for note in held_back([part], {SOURCE: row})]
+    told = [
+        (note.topic, note.partition, note.first, note.next)
+        for note in stalled_by_open_transaction([part], {SOURCE: row})
+    ]
 
     assert told == ([("orders", 0, *planned)] if is_told else [])
-    assert [] == list(held_back([part], {}))
+    assert [] == list(stalled_by_open_transaction([part], {}))

@@ -7,8 +7,8 @@ from contextlib import nullcontext
 
 import pytest
 
+from tasks.broker.log_values import OffsetAnswers
 from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.offsets import OffsetAnswers
 from tasks.engine.replay import verify
 from tasks.model.errors import AccessError, BrokerUnavailableError, KafkaBackupError, TopicGoneError
 from tasks.model.partition import Partition

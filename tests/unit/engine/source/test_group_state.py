@@ -8,8 +8,7 @@ from typing import cast
 import pytest
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.groups import GroupListing
-from tasks.broker.admin.topics import PartitionDescription, TopicDescription
+from tasks.broker.admin_values import GroupListing, PartitionDescription, TopicDescription
 from tasks.engine.source import group_state
 from tasks.model.errors import AccessError, BrokerUnavailableError, KafkaBackupError
 

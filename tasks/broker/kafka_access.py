@@ -1,0 +1,136 @@
+"""The Kafka ports over the network: raw connections for logs, confluent-kafka for most of the administration."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tasks.broker.admin import acls, broker_defaults, groups, permissions
+from tasks.broker.admin.admin import Admin
+from tasks.broker.admin_values import AclBinding, CommittedOffset, GroupDescription, GroupListing, Place
+from tasks.broker.log_values import Acknowledged, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import ConnectionOptions
+from tasks.broker.raw.fetch import Fetcher
+from tasks.broker.raw.log_dirs import partition_bytes
+from tasks.broker.raw.offsets import list_offsets
+from tasks.broker.raw.produce import init_producer_id, produce
+from tasks.broker.translation import Attempt
+from tasks.model.errors import KafkaBackupError
+from tasks.model.partition import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaAccess:
+    """A cluster that is reached over the network: the `ClusterAccess` of real brokers."""
+
+    options: ConnectionOptions
+
+    @contextmanager
+    def reader(self, stop: threading.Event) -> Iterator[KafkaLogReader]:
+        """See `ClusterAccess.reader`."""
+        with Cluster(self.options, stop=stop) as cluster:
+            yield KafkaLogReader(cluster)
+
+    @contextmanager
+    def writer(self, stop: threading.Event) -> Iterator[KafkaLogWriter]:
+        """See `ClusterAccess.writer`."""
+        with Cluster(self.options, stop=stop) as cluster:
+            yield KafkaLogWriter(cluster)
+
+    @contextmanager
+    def admin(self, stop: threading.Event) -> Iterator[KafkaAdmin]:
+        """See `ClusterAccess.admin`."""
+        with KafkaAdmin(self.options, stop=stop) as admin:
+            yield admin
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaLogReader:
+    """The `LogReader` over one thread's connections."""
+
+    cluster: Cluster
+
+    @property
+    def retry_deadline_ms(self) -> int:
+        """As the connection's options say."""
+        return self.cluster.options.retry_deadline_ms
+
+    def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
+        """See `LogReader.list_offsets`."""
+        return list_offsets(self.cluster, partitions, which)
+
+    def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:
+        """See `LogReader.partition_bytes`."""
+        return partition_bytes(self.cluster, partitions)
+
+    def fetcher(self, *, max_bytes: int) -> Fetcher:
+        """See `LogReader.fetcher`."""
+        return Fetcher(self.cluster, stop=self.cluster.stop, max_bytes=max_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaLogWriter:
+    """The `LogWriter` over one thread's connections."""
+
+    cluster: Cluster
+
+    def init_producer_id(self) -> ProducerIdentity:
+        """See `LogWriter.init_producer_id`."""
+        return init_producer_id(self.cluster)
+
+    def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
+        """See `LogWriter.list_offsets`."""
+        return list_offsets(self.cluster, partitions, which)
+
+    def produce(
+        self,
+        sources: Mapping[Partition, Iterator[OutgoingBatch]],
+        *,
+        timeout_ms: int,
+        on_acknowledged: Acknowledged,
+    ) -> None:
+        """See `LogWriter.produce`."""
+        produce(self.cluster, sources, timeout_ms=timeout_ms, stop=self.cluster.stop, on_acknowledged=on_acknowledged)
+
+
+class KafkaAdmin(Admin):
+    """The `ClusterAdmin`: topics and settings from `Admin`, the rest from the modules beside it."""
+
+    def topic_defaults(self) -> dict[str, str]:
+        """See `ClusterAdmin.topic_defaults`."""
+        return broker_defaults.topic_defaults(self)
+
+    def list_groups(self) -> list[GroupListing]:
+        """See `ClusterAdmin.list_groups`."""
+        return groups.list_groups(self)
+
+    def describe_groups(self, group_ids: Sequence[str]) -> list[GroupDescription]:
+        """See `ClusterAdmin.describe_groups`."""
+        return groups.describe_groups(self, group_ids)
+
+    def committed_offsets(self, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset] | KafkaBackupError]:
+        """See `ClusterAdmin.committed_offsets`."""
+        return groups.committed_offsets(self, group_ids)
+
+    def commit_offsets(self, group_id: str, offsets: Sequence[CommittedOffset]) -> dict[Place, KafkaBackupError | None]:
+        """See `ClusterAdmin.commit_offsets`."""
+        return groups.commit_offsets(self, group_id, offsets)
+
+    def read_acls(self) -> tuple[tuple[AclBinding, ...], str | None]:
+        """See `ClusterAdmin.read_acls`."""
+        return acls.read_acls(self)
+
+    def require_on_cluster(self, attempt: Attempt) -> None:
+        """See `ClusterAdmin.require_on_cluster`."""
+        permissions.require_on_cluster(self, attempt)
+
+    def require_on_topics(self, operations: Mapping[str, Sequence[str]], attempt: Attempt) -> None:
+        """See `ClusterAdmin.require_on_topics`."""
+        permissions.require_on_topics(self, operations, attempt)
+
+    def require_on_groups(self, operations: Mapping[str, Sequence[str]], attempt: Attempt) -> None:
+        """See `ClusterAdmin.require_on_groups`."""
+        permissions.require_on_groups(self, operations, attempt)
