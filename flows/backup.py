@@ -16,13 +16,9 @@ from flows.parameters import (
     SourceCluster,
     TopicsParam,
 )
-from tasks.announce import report_backup, report_backup_plan, report_captured_bin
-from tasks.backup import (
-    capture_part,
-    commit_backup,
-    open_backup,
-    plan_backup,
-)
+from tasks.backup import capture_bin, commit_backup, plan_backup
+from tasks.flow_support.backup_report import report_backup, report_backup_plan, report_captured_bin
+from tasks.flow_support.backup_work import open_backup
 from tasks.flow_support.fan_out import THREADS, fan_out
 from tasks.flow_support.states import run_name, skipped
 from tasks.model.errors import LockedError
@@ -52,7 +48,7 @@ def snapshot_backup(
             planning = plan_backup.submit(work, topics, options)
             planned = report_backup_plan(work, planning.result())
             captured = fan_out(
-                lambda bin_task: capture_part.submit(work, bin_task, return_state=False, wait_for=[planning]),
+                lambda bin_task: capture_bin.submit(work, bin_task, return_state=False, wait_for=[planning]),
                 planned.bin_tasks,
                 width=options.max_concurrent_partitions,
                 finished=lambda bin_: report_captured_bin(work, bin_),

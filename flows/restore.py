@@ -17,19 +17,11 @@ from flows.parameters import (
     TopicsParam,
     form_field,
 )
-from tasks.announce import report_preview, report_replayed_bin, report_restore, report_restore_plan
 from tasks.flow_support.fan_out import THREADS, fan_out
+from tasks.flow_support.restore_report import report_preview, report_replayed_bin, report_restore, report_restore_plan
+from tasks.flow_support.restore_work import open_preview, open_restore, require_consent
 from tasks.flow_support.states import run_name
-from tasks.restore import (
-    finish_topics,
-    open_preview,
-    open_restore,
-    plan_restore,
-    prepare_topics,
-    replay_part,
-    require_consent,
-    verify_targets,
-)
+from tasks.restore import finish_topics, plan_restore, prepare_topics, replay_bin, verify_targets
 
 Consent = Annotated[
     bool,
@@ -81,7 +73,7 @@ def restore(
         preparing = prepare_topics.submit(work, return_state=False, wait_for=[planning])
         preparing.result()
         replayed = fan_out(
-            lambda bin_task: replay_part.submit(work, bin_task, return_state=False, wait_for=[preparing]),
+            lambda bin_task: replay_bin.submit(work, bin_task, return_state=False, wait_for=[preparing]),
             planned.bin_tasks,
             width=options.max_concurrent_partitions,
             finished=lambda bin_task: report_replayed_bin(work, planned, bin_task),

@@ -8,16 +8,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.parameters import PointParam, RepositoryName, form_field
-from tasks.announce import report_checked_bin, report_validation, report_validation_plan
 from tasks.engine.validate import WORKERS
 from tasks.flow_support.fan_out import THREADS, fan_out
 from tasks.flow_support.states import run_name
-from tasks.validate import (
-    check_part,
-    conclude_validation,
-    inspect_point,
-    open_validation,
-)
+from tasks.flow_support.validation_report import report_checked_bin, report_validation, report_validation_plan
+from tasks.flow_support.validation_work import open_validation
+from tasks.validate import check_bin, conclude_validation, inspect_point
 
 ValidationLevel = Annotated[
     Literal["quick", "full"],
@@ -36,7 +32,7 @@ def validate(backup_id: PointParam, repository: RepositoryName, level: Validatio
         inspecting = inspect_point.submit(work)
         planned = report_validation_plan(work, inspecting.result())
         checked = fan_out(
-            lambda bin_task: check_part.submit(work, bin_task, return_state=False, wait_for=[inspecting]),
+            lambda bin_task: check_bin.submit(work, bin_task, return_state=False, wait_for=[inspecting]),
             planned.bin_tasks,
             width=WORKERS,
             finished=lambda bin_task: report_checked_bin(work, bin_task),

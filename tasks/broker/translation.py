@@ -77,6 +77,10 @@ class Permission(NamedTuple):
         return f"{self.operation} on {self.kind} {self.name}"
 
 
+SEES_ALL_GROUPS = Permission("Describe", "Cluster")
+"""Without it brokers leave groups out of their lists, and do not say so."""
+
+
 class Attempt(NamedTuple):
     """What was tried, for messages: a verb and the thing, e.g. `describe` and `topic orders`; and what one must be
     allowed to do for it."""

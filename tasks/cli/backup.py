@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from tasks.reports.figures import duration_text, point_notes, size_text, table_t
 if TYPE_CHECKING:
     from tasks.config.models import StorageSection
     from tasks.engine.commit.completeness import Completeness, GroupNotes
+    from tasks.engine.run_context import ClusterContext
     from tasks.engine.source.snapshot_plan import SnapshotRequest
     from tasks.repository.entries import PointEntry
     from tasks.repository.plans import Plan
@@ -29,9 +31,10 @@ _CODES: Mapping[Completeness, int] = {"complete": OK, "incomplete": INCOMPLETE, 
 
 def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
     """One snapshot as the file says, or its plan. Returns the exit code."""
-    from tasks.config.adapters import connection_options, store_of
+    from tasks.config.adapters import cluster_access, store_of
     from tasks.config.load import load_backup
     from tasks.engine.options import BackupOptions
+    from tasks.engine.run_context import ClusterContext
     from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
     from tasks.engine.workers import BINS_PER_WORKER
     from tasks.repository.names import check_set_name, new_run_id
@@ -43,17 +46,20 @@ def run_backup(current: Session, config: Path, *, dry_run: bool) -> int:
     request = SnapshotRequest(
         set_name=check_set_name(file.backup_id),
         run=new_run_id(now_ms()),
-        connection=connection_options(file.source),
         topics=file.source.topics,
         options=options,
         most_bins=options.max_concurrent_partitions * BINS_PER_WORKER,
     )
+    cluster = cluster_access(file.source)
     if dry_run:
-        plan = draft_snapshot(_repository_to_look_at(file.storage), request, stop=current.stop, is_dry_run=True)
+        context = ClusterContext(repository=_repository_to_read(file.storage), cluster=cluster, stop=current.stop)
+        plan = draft_snapshot(context, request, is_dry_run=True)
         _show_plan(current, plan)
         return ACCESS if plan.denied else INCOMPLETE if plan.failures else OK
     repository = _opened_or_new(current, store_of(file.storage, create=True, stop=current.stop))
-    return _snapshot(current, repository, request, config)
+    return _snapshot(
+        current, ClusterContext(repository=repository, cluster=cluster, stop=current.stop), request, config
+    )
 
 
 def _opened_or_new(current: Session, store: ObjectStore) -> Repository:
@@ -69,7 +75,7 @@ def _opened_or_new(current: Session, store: ObjectStore) -> Repository:
         return made
 
 
-def _repository_to_look_at(storage: StorageSection) -> Repository:
+def _repository_to_read(storage: StorageSection) -> Repository:
     """The repository, or an empty one in memory where there is none yet: a dry run creates nothing."""
     from tasks.config.adapters import store_of
     from tasks.model.errors import NotFoundError
@@ -88,9 +94,9 @@ def _repository_to_look_at(storage: StorageSection) -> Repository:
         return Repository.open_or_create(nothing, now_ms)
 
 
-def _snapshot(current: Session, repository: Repository, request: SnapshotRequest, config: Path) -> int:
+def _snapshot(current: Session, context: ClusterContext, request: SnapshotRequest, config: Path) -> int:
     from tasks.engine.commit.completeness import completeness, denied_reasons, group_notes
-    from tasks.engine.snapshot import snapshot
+    from tasks.engine.snapshot import snapshot_locally
 
     started = time.monotonic()
     current.stops_gracefully = True
@@ -107,18 +113,16 @@ def _snapshot(current: Session, repository: Repository, request: SnapshotRequest
         def waiting(owner: str) -> None:
             current.log(f"Another writer ({owner}) has the set's lease; waiting to see whether it is alive.")
 
-        point, captured = snapshot(
-            repository,
+        point, captured = snapshot_locally(
+            replace(context, progress=tell),
             request,
             workers=request.options.max_concurrent_partitions,
-            stop=current.stop,
             planned=planned,
             waiting=waiting,
-            progress=tell,
         )
-    groups = group_notes(repository, point)
-    _show_point(current, point, groups, time.monotonic() - started, config)
-    return code_of(completeness(point, groups, denied_reasons(plans[0], captured)))
+    groups = group_notes(point)
+    _show_point(current, point.entry, groups, time.monotonic() - started, config)
+    return code_of(completeness(point.entry, groups, denied_reasons(plans[0], captured)))
 
 
 def code_of(verdict: Completeness) -> int:

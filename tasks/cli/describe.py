@@ -18,18 +18,13 @@ if TYPE_CHECKING:
 
 def run_describe(current: Session, repository: Repository, backup_id: str | None) -> int:
     """One point with its partitions, gaps and groups. Returns the exit code."""
-    from tasks.repository.points import read_rows
-    from tasks.repository.state_objects import GroupsState, TopicsState, read_state
-
     point = chosen_point(current, repository, backup_id)
-    rows = read_rows(repository.store, point)
-    topics = read_state(repository.store, point.topics, TopicsState)
-    groups = read_state(repository.store, point.groups, GroupsState) if point.groups else None
-    _show_point(current, point, list(rows.values()), topics, groups)
+    entry, rows, topics, groups = point.entry, list(point.rows.values()), point.topics, point.groups
+    _show_point(current, entry, rows, topics, groups)
     current.print_json(
         {
-            "point": point.to_json(),
-            "partitions": [row.to_json() for row in rows.values()],
+            "point": entry.to_json(),
+            "partitions": [row.to_json() for row in rows],
             "topics": topics.to_json(),
             "groups": groups.to_json() if groups else None,
         }

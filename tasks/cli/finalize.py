@@ -11,8 +11,7 @@ from tasks.cli.session import Session, now_ms
 
 def run_finalize(current: Session, restore: str, config: Path) -> int:
     """Apply what a restore deferred. Returns the exit code."""
-    from tasks.broker.admin.admin import Admin
-    from tasks.config.adapters import connection_options, store_of
+    from tasks.config.adapters import cluster_access, store_of
     from tasks.config.load import load_restore
     from tasks.engine.target.finalize import finalize_restore, positions_are_missing
     from tasks.repository.repository import Repository
@@ -20,7 +19,7 @@ def run_finalize(current: Session, restore: str, config: Path) -> int:
     loaded = load_restore(config)
     log_notes(current, loaded.notes)
     repository = Repository.open(store_of(loaded.file.storage, stop=current.stop), now_ms)
-    with Admin(connection_options(loaded.file.target), stop=current.stop) as admin:
+    with cluster_access(loaded.file.target).admin(current.stop) as admin:
         changed = finalize_restore(repository, restore, admin)
     for topic in changed:
         current.print(

@@ -11,8 +11,8 @@ from tasks.cli.session import Session, now_ms
 from tasks.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tasks.repository.entries import PointEntry
     from tasks.repository.repository import Repository
+    from tasks.repository.restore_point import RestorePoint
 
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.", show_default=False)]
 MaybeConfig = Annotated[
@@ -47,7 +47,7 @@ def open_repository(current: Session, config: Path | None, storage: str | None) 
     return Repository.open(store_of(loaded.file.storage, stop=current.stop), now_ms), loaded.file.backup_id
 
 
-def chosen_point(current: Session, repository: Repository, backup_id: str | None) -> PointEntry:
+def chosen_point(current: Session, repository: Repository, backup_id: str | None) -> RestorePoint:
     """The point that was asked for; says which one a bare set's name came to."""
     from tasks.repository.points import PointReference, format_time
 
@@ -56,7 +56,7 @@ def chosen_point(current: Session, repository: Repository, backup_id: str | None
     reference = PointReference.parse(backup_id)
     point = repository.point(reference)
     if reference.seq is None:
-        current.log(f"{backup_id} is {point.set}@{point.seq} of {format_time(point.time_ms)}, {point.status}.")
+        current.log(f"{backup_id} is {point.name} of {format_time(point.entry.time_ms)}, {point.entry.status}.")
     return point
 
 

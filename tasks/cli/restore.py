@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,29 +21,33 @@ if TYPE_CHECKING:
     from tasks.config.models import RestoreFile
     from tasks.engine.restore import RestoreResult
     from tasks.engine.restore_steps import Preview
+    from tasks.engine.run_context import ClusterContext
     from tasks.engine.target.restore_plan import RestoreRequest
-    from tasks.repository.repository import Repository
 
 
 def run_restore(current: Session, config: Path, *, only_preview: bool, yes: bool) -> int:
     """Restore as the file says, or say what would be done. Returns the exit code."""
-    from tasks.config.adapters import store_of
+    from tasks.config.adapters import cluster_access, store_of
     from tasks.config.load import load_restore
+    from tasks.engine.run_context import ClusterContext
     from tasks.repository.repository import Repository
 
     loaded = load_restore(config)
     log_notes(current, loaded.notes)
     request = _request(loaded.file)
-    repository = Repository.open(store_of(loaded.file.storage, stop=current.stop), now_ms)
+    context = ClusterContext(
+        repository=Repository.open(store_of(loaded.file.storage, stop=current.stop), now_ms),
+        cluster=cluster_access(loaded.file.target),
+        stop=current.stop,
+    )
     if only_preview or request.options.dry_run:
-        return _preview(current, repository, loaded.file.backup_id, request)
+        return _preview(current, context, loaded.file.backup_id, request)
     if request.options.purge_topics and not yes:
         _confirm_purge(current)
-    return _restore(current, repository, loaded.file.backup_id, request, config)
+    return _restore(current, context, loaded.file.backup_id, request, config)
 
 
 def _request(file: RestoreFile) -> RestoreRequest:
-    from tasks.config.adapters import connection_options
     from tasks.engine.options import RestoreOptions
     from tasks.engine.target.restore_plan import RestoreRequest
     from tasks.engine.workers import BINS_PER_WORKER
@@ -52,7 +56,6 @@ def _request(file: RestoreFile) -> RestoreRequest:
     options = RestoreOptions.model_validate({name: getattr(file.restore, name) for name in RestoreOptions.model_fields})
     return RestoreRequest(
         restore=new_run_id(now_ms()),
-        connection=connection_options(file.target),
         topics=file.target.topics,
         options=options,
         most_bins=options.max_concurrent_partitions * BINS_PER_WORKER,
@@ -68,14 +71,13 @@ def _confirm_purge(current: Session) -> None:
         raise ConfigError("Not confirmed; nothing was changed.")
 
 
-def _preview(current: Session, repository: Repository, backup_id: str, request: RestoreRequest) -> int:
-    from tasks.broker.admin.admin import Admin
+def _preview(current: Session, context: ClusterContext, backup_id: str, request: RestoreRequest) -> int:
     from tasks.engine.restore_steps import preview_restore
     from tasks.engine.target.findings import has_errors, refusal_of
 
-    point = chosen_point(current, repository, backup_id)
-    with Admin(request.connection, stop=current.stop) as admin:
-        preview = preview_restore(repository, point, request, admin)
+    point = chosen_point(current, context.repository, backup_id)
+    with context.admin() as admin:
+        preview = preview_restore(context, admin, point, request)
     _show_preview(current, preview)
     current.print("Nothing was changed.")
     current.print_json({"plan": preview.plan.to_json(), "findings": [asdict(finding) for finding in preview.findings]})
@@ -98,12 +100,12 @@ def _show_preview(current: Session, preview: Preview) -> None:
         current.log(str(finding))
 
 
-def _restore(current: Session, repository: Repository, backup_id: str, request: RestoreRequest, config: Path) -> int:
-    from tasks.engine.restore import restore
+def _restore(current: Session, context: ClusterContext, backup_id: str, request: RestoreRequest, config: Path) -> int:
+    from tasks.engine.restore import restore_locally
     from tasks.repository.points import PointReference
 
     started = time.monotonic()
-    point = chosen_point(current, repository, backup_id)
+    point = chosen_point(current, context.repository, backup_id)
     current.stops_gracefully = True
     with ExitStack() as stack:
         bar = LateBar(stack)
@@ -114,14 +116,12 @@ def _restore(current: Session, repository: Repository, backup_id: str, request: 
                     current.log(str(finding))
             bar.begin("restoring", sum(copy.log_bytes for copy in preview.plan.partitions))
 
-        result = restore(
-            repository,
-            PointReference(point.set, seq=point.seq),
+        result = restore_locally(
+            replace(context, progress=bar),
+            PointReference(point.set_name, seq=point.seq),
             request,
             workers=request.options.max_concurrent_partitions,
-            stop=current.stop,
             previewed=previewed,
-            progress=bar,
         )
     show_result(current, result, time.monotonic() - started, config)
     return code_of(result)

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from tasks.broker.auth.tls import check_files
+from tasks.broker.kafka_access import KafkaAccess
 from tasks.broker.raw.cluster import bootstrap_addresses
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.config.models import ClusterSection, StorageSection
@@ -21,6 +22,11 @@ def connection_options(section: ClusterSection) -> ConnectionOptions:
     bootstrap_addresses(section.bootstrap_servers)
     check_files(section.security)
     return ConnectionOptions(bootstrap_servers=section.bootstrap_servers, security=section.security)
+
+
+def cluster_access(section: ClusterSection) -> KafkaAccess:
+    """The cluster of a `source` or `target` section. Raises as `connection_options`; nothing is connected yet."""
+    return KafkaAccess(connection_options(section))
 
 
 def store_of(section: StorageSection, *, create: bool = False, stop: threading.Event | None = None) -> ObjectStore:

@@ -10,6 +10,9 @@ from tasks.repository.plans import PlannedPartition
 MAX_TASKS = 256
 """Most task runs of one flow run."""
 
+PARTITIONS_AT_ONCE = 4
+"""Partitions of a bin that a restore replays at the same time. They share requests; each holds a frame in memory."""
+
 MAX_BINS = MAX_TASKS - 6
 """Most bins where each is a task run: some steps come before and after. Beyond that, partitions share bins."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tasks.engine.progress import Progress, silent
+from tasks.engine.run_context import RunContext
 from tasks.engine.validation.contents import PointContents, read_contents
 from tasks.engine.validation.damage import DamageFinding, of_object
 from tasks.engine.validation.fragments import (
@@ -22,6 +20,7 @@ from tasks.engine.validation.fragments import (
 from tasks.engine.validation.log import choose_readable, read_whole_log
 from tasks.engine.validation.object_bytes import NamedLine
 from tasks.engine.validation.objects import Checked, Level, check_object, merge, named_lines
+from tasks.engine.workers import run_all
 from tasks.model.errors import InterruptedRunError, NotFoundError
 from tasks.repository.entries import PointEntry
 from tasks.repository.names import log_key
@@ -69,14 +68,7 @@ class ValidationResult:
     is_pinned: bool = True
 
 
-def validate(
-    repository: Repository,
-    reference: PointReference,
-    *,
-    level: Level,
-    stop: threading.Event,
-    progress: Progress = silent,
-) -> ValidationResult:
+def validate_locally(context: RunContext, reference: PointReference, *, level: Level) -> ValidationResult:
     """Validate a point under a pin, and report all damage, not the first.
 
     Both levels promise, when there is no finding: the set's log is an unbroken chain from entry 1, and head and
@@ -93,20 +85,16 @@ def validate(
     are those of the index. And that the plans of the runs that wrote the data, and the fragments beside it, are
     intact. `restores/`, `leases/` and `pins/` are no part of a point and are not read.
 
-    `progress` is told of each line when its object is done. Raises `NotFoundError` when there is no such point,
-    `DamagedError` when the log is too damaged to tell, `UnsupportedError` for a newer format, `InterruptedRunError` on
-    `stop`, and what the store raises when it cannot answer: that is no finding.
+    Each line is reported to `context.progress` when its object is done. Raises `NotFoundError` when there is no such
+    point, `DamagedError` when the log is too damaged to tell, `UnsupportedError` for a newer format,
+    `InterruptedRunError` on `stop`, and what the store raises when it cannot answer: that is no finding.
     """
-    with chosen_point(repository, reference) as chosen:
-        inspection = inspect(repository, chosen)
-
-        def check(key: str, named: Sequence[NamedLine]) -> Checked:
-            return check_object(repository, key, named, level, stop=stop, progress=progress)
-
-        checked = [
-            *_in_threads(check, inspection.named),
-            check_runs(repository, inspection, level, stop=stop),
-        ]
+    with chosen_point(context.repository, reference) as chosen:
+        inspection = inspect(context.repository, chosen)
+        checked = run_all(
+            lambda item: check_object(context, *item, level), inspection.named.items(), WORKERS, context.stop
+        )
+        checked.append(check_runs(context, inspection, level))
     return verdict(inspection, level, checked, is_pinned=chosen.is_pinned)
 
 
@@ -125,23 +113,23 @@ def inspect(repository: Repository, chosen: ChosenPoint) -> Inspection:
     reading = read_whole_log(log)
     if chosen.seq not in reading.state.points:
         raise NotFoundError(f"{log.set_name}@{chosen.seq} was removed before it could be validated.")
-    point = log.point(chosen.seq)
+    point = log.point(chosen.seq).entry
     contents = read_contents(repository.store, point)
     checked = Checked([*reading.findings, *contents.findings], objects=contents.objects)
     return Inspection(point=point, contents=contents, checked=checked, named=named_lines(contents))
 
 
-def check_runs(repository: Repository, inspection: Inspection, level: Level, *, stop: threading.Event) -> Checked:
+def check_runs(context: RunContext, inspection: Inspection, level: Level) -> Checked:
     """At level full: the plans of the runs that wrote what the point names, and those of their fragments that stand
     beside no object."""
     if level == "quick":
         return Checked([])
-    point = inspection.point
+    repository, point = context.repository, inspection.point
     keys = {line.object for line in inspection.contents.lines if line.object is not None}
     beside = {fragment_beside(key) for key in keys}
     checked = []
     for run in sorted({point.run} | {run_of(key) for key in keys}):
-        if stop.is_set():
+        if context.stop.is_set():
             raise InterruptedRunError("The validation was stopped.")
         lone = lone_fragments(repository.store, point.set, run, beside)
         others = [finding for key in lone for finding in check_lone_fragment(repository.store, key)]
@@ -165,16 +153,3 @@ def verdict(inspection: Inspection, level: Level, checked: Sequence[Checked], *,
         checked_records=total.records,
         is_pinned=is_pinned,
     )
-
-
-def _in_threads(
-    check: Callable[[str, Sequence[NamedLine]], Checked], work: Mapping[str, Sequence[NamedLine]]
-) -> list[Checked]:
-    """The results in order; the first error ends the work that has not begun, and is raised."""
-    with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="validate") as pool:
-        futures = [pool.submit(check, key, named) for key, named in work.items()]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise

@@ -1,24 +1,32 @@
-"""Bins worked on side by side by the threads of one process."""
+"""Work that is shared out over the threads of one process."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from concurrent.futures import Future, as_completed
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 T = TypeVar("T")
+WorkT = TypeVar("WorkT")
 
 BINS_PER_WORKER = 4
 """The command shows no tasks, so a few bins per worker balance the load and pack small partitions together."""
 
 
-def results_or_first_error(futures: Sequence[Future[T]], stop: threading.Event) -> list[T]:
-    """The results in order. On the first error `stop` is set, so that the other workers end, and it is raised."""
-    try:
-        for future in as_completed(futures):
-            future.result()
-    except BaseException:
-        stop.set()
-        raise
-    return [future.result() for future in futures]
+def run_all(work: Callable[[WorkT], T], items: Iterable[WorkT], workers: int, stop: threading.Event) -> list[T]:
+    """`work` on every item, by at most `workers` threads. Returns the results in order.
+
+    On the first error `stop` is set, so that the other threads end; work that has not begun is dropped; and the error
+    is raised once all threads have ended.
+    """
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="worker") as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        return [future.result() for future in futures]

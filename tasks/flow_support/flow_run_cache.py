@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
+from tasks.engine.run_context import RunContext
 from tasks.flow_support.progress_artifact import ProgressCounter
+from tasks.repository.repository import Repository
 
 T = TypeVar("T")
 
@@ -38,6 +40,10 @@ class FlowRunCache:
     def seconds(self) -> float:
         """Since this process first heard of it."""
         return time.monotonic() - self.began
+
+    def run_context(self, repository: Repository) -> RunContext:
+        """For steps that this process takes by itself: they end with the flow and count its progress."""
+        return RunContext(repository=repository, stop=self.stop, progress=self.counter)
 
     def cached(self, what: Hashable, make: Callable[[], T]) -> T:
         """What `make` gave when it was first asked for."""

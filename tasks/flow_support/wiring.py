@@ -10,8 +10,9 @@ from prefect.blocks.core import Block
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from blocks import KafkaCluster, LocalRepository, S3Repository
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.config.adapters import connection_options, store_of
+from tasks.broker.kafka_access import KafkaAccess
+from tasks.config import adapters
+from tasks.config.adapters import store_of
 from tasks.config.models import ClusterSection, StorageSection
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.model.errors import ConfigError
@@ -34,11 +35,10 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def connection(flow_run: str, cluster: str) -> ConnectionOptions:
-    """How to reach the cluster of a KafkaCluster block; loaded once per process and flow run."""
-    return flow_run_cache(flow_run).cached(
-        ("connection", cluster), lambda: connection_options(cluster_section(cluster))
-    )
+def cluster_access(flow_run: str, cluster: str) -> KafkaAccess:
+    """The cluster of a KafkaCluster block; loaded once per process and flow run."""
+    cache = flow_run_cache(flow_run)
+    return cache.cached(("cluster", cluster), lambda: adapters.cluster_access(cluster_section(cluster)))
 
 
 def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from tasks.engine.capture.capture_result import CapturedBin
+from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import HeldRange, NewPoint
 from tasks.model.partition import Partition
 from tasks.reports.figures import duration_text, note_text, point_notes, size_text
@@ -16,7 +16,7 @@ from tasks.repository.points import format_time
 _STATUS: Mapping[Status, str] = {"complete": "is complete", "gaps": "has gaps", "partial": "is partial"}
 
 
-def partition_rows(taken: NewPoint, captured: Sequence[CapturedBin]) -> list[Row]:
+def partition_rows(taken: NewPoint, captured: Sequence[CaptureResult]) -> list[Row]:
     """A row for each partition of the point, and for each that should be in it; those with something to say first.
 
     `records` and `bytes` are what this run read, `first` and `next` what the point holds: they differ where a partition

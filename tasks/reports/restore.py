@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks.engine.positions.positions import TranslatedPosition
+from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.restore import RestoreResult
 from tasks.engine.target.findings import Finding, has_errors
 from tasks.reports.figures import duration_text, size_text

@@ -10,6 +10,7 @@ from tasks.repository.document import sha256_hex
 from tasks.repository.entries import AnyEntry, PointEntry, decode_entry, encode_entry
 from tasks.repository.hints import Head, latest_checkpoint, read_head, write_checkpoint, write_head
 from tasks.repository.names import check_set_name, log_key, log_prefix
+from tasks.repository.restore_point import RestorePoint
 from tasks.repository.set_state import SetState, apply
 from tasks.store.protocol import ObjectStore
 
@@ -56,12 +57,17 @@ class SetLog:
             raise DamagedError(f"{key} is missing: the head knows entry {head.seq}", key=key)
         return state
 
-    def point(self, seq: int) -> PointEntry:
+    def point(self, seq: int) -> RestorePoint:
         """The point with this number. Raises `NotFoundError` when there is none."""
         found = self.read_entry(seq)
         if found is None or not isinstance(found[0], PointEntry):
             raise NotFoundError(f"{self.set_name}@{seq} is not a restore point.")
-        return found[0]
+        return RestorePoint(self.store, found[0])
+
+    def newest_point(self) -> RestorePoint | None:
+        """The newest point now; None in a set without one."""
+        seq = self.state().newest_point
+        return None if seq is None else self.point(seq)
 
     def append(self, build: Build) -> AnyEntry:
         """Append what `build` makes of the newest state.

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from tasks.model.errors import NotFoundError
-from tasks.repository.entries import PointEntry
 from tasks.repository.log import SetLog
-from tasks.repository.names import check_set_name
+from tasks.repository.names import check_set_name, new_id
 from tasks.repository.points import PointReference, choose_point
+from tasks.repository.restore_point import RestorePoint
 from tasks.repository.root import Root, open_or_create_root, read_root
 from tasks.repository.set_state import SetState
 from tasks.store.protocol import ObjectStore
@@ -57,7 +58,19 @@ class Repository:
             raise NotFoundError(f"There is no backup set {set_name!r} at {self.store.location}.")
         return state
 
-    def point(self, reference: PointReference) -> PointEntry:
+    def next_entry(self, set_name: str, state: SetState) -> dict[str, Any]:
+        """The members that every entry following `state` has, except `newest_point`."""
+        return {
+            "seq": state.seq + 1,
+            "id": new_id(),
+            "repository_id": self.root.repository_id,
+            "set": set_name,
+            "parent": state.tip,
+            "time_ms": self.now_ms(),
+            "tool": tool_name(),
+        }
+
+    def point(self, reference: PointReference) -> RestorePoint:
         """The point that a reference means. Raises `NotFoundError` when the set has no such live point."""
         seq = choose_point(self.state(reference.set_name), reference)
         return self.log(reference.set_name).point(seq)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal, TypeVar
 
 from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError, ObjectNotFoundError
@@ -143,8 +142,15 @@ def read_restore_plan(store: ObjectStore, restore: str) -> RestorePlan:
     return plan
 
 
-def restore_ids(store: ObjectStore) -> Iterator[str]:
-    """The ids of all restores, oldest first."""
+def restore_ids(store: ObjectStore) -> list[str]:
+    """The ids of all restores that have a plan, oldest first."""
+    return list(restore_parts(store))
+
+
+def restore_parts(store: ObjectStore) -> dict[str, set[str]]:
+    """The restores that have a plan, oldest first, each with the names of its parts. One listing; it may lag behind."""
+    parts: dict[str, set[str]] = {}
     for info in store.list("restores/"):
-        if info.key.endswith("/plan.json"):
-            yield info.key.split("/")[1]
+        _, restore, name = info.key.split("/", 2)
+        parts.setdefault(restore, set()).add(name.removesuffix(".json"))
+    return {restore: names for restore, names in parts.items() if "plan" in names}

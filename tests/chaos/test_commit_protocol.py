@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.engine.commit.commit import commit_snapshot, void_run
-from tasks.engine.commit.runs import open_run
-from tasks.engine.validate import validate
+from tasks.engine.commit.runs import begin_run, earlier_open_run, void_run
+from tasks.engine.run_context import RunContext
+from tasks.engine.validate import validate_locally
 from tasks.model.errors import CommitError, OutcomeUnknownError, PreconditionError, RunClosedError
 from tasks.repository import hints
 from tasks.repository.entries import PointEntry
@@ -28,6 +28,7 @@ from tests.support.made_backup import (
     append_note,
     back_up,
     capture_logs,
+    commit_logs,
     copy_store,
     keys,
     make_repository,
@@ -72,21 +73,24 @@ def snapshot(store: ObjectStore, logs: Sequence[MadeLog] = NEW) -> PointEntry:
     run = _enter(repository, lease)
     plan = plan_logs(repository, logs, run=run)
     captured = capture_logs(repository, plan, logs)
-    point = commit_snapshot(repository, plan, captured)
+    point = commit_logs(repository, plan, captured)
     lease.renew(is_released=True)
     return point
 
 
 def _enter(repository: Repository, lease: Lease) -> str:
     run = new_run_id(repository.now_ms())
-    open_run(repository, lease, SET, run)
+    earlier = earlier_open_run(repository, lease, SET)
+    if earlier is not None:
+        void_run(repository, SET, earlier, "its writer ended without a point")
+    begin_run(lease, run)
     return run
 
 
 def assert_sound(store: ObjectStore, *allowed: Sequence[MadeLog]) -> None:
     """The newest point validates in full, and holds exactly one of the allowed states."""
     repository = make_repository(store)
-    result = validate(repository, PointReference(SET), level="full", stop=threading.Event())
+    result = validate_locally(RunContext(repository=repository), PointReference(SET), level="full")
     assert () == result.findings
     records = restorable_records(repository, result.point)
     assert any(all(tuple(records[log.source]) == log.records for log in logs) for logs in allowed)
@@ -156,8 +160,8 @@ def test_a_commit_whose_outcome_stayed_unknown_is_called_again_and_finds_its_poi
     captured = capture_logs(repository, plan, NEW)
     faulty.lose_response("put_if_absent", skip=INDEX_AND_TABLE)
     with pytest.raises(OutcomeUnknownError):
-        commit_snapshot(repository, plan, captured)
-    point = commit_snapshot(repository, plan, captured)
+        commit_logs(repository, plan, captured)
+    point = commit_logs(repository, plan, captured)
     assert (2, plan.run) == (point.seq, point.run)
     assert {1, 2} == set(make_repository(store).state(SET).points)
     assert_sound(store, NEW)
@@ -196,7 +200,7 @@ def test_two_runs_of_one_plan_state_that_commit_at_once_both_count(before: Memor
     repository = make_repository(store)
     plans = [plan_logs(repository, NEW) for _ in range(2)]
     captured = [capture_logs(repository, plan, NEW) for plan in plans]
-    answers = _together(*(lambda n=n: commit_snapshot(repository, plans[n], captured[n]) for n in range(2)))
+    answers = _together(*(lambda n=n: commit_logs(repository, plans[n], captured[n]) for n in range(2)))
     points = [answer for answer in answers if isinstance(answer, PointEntry)]
     assert {2, 3} == {point.seq for point in points}
     assert_sound(store, NEW)
@@ -210,7 +214,7 @@ def test_a_run_commits_behind_an_entry_that_came_in_between(before: MemoryStore)
     captured = capture_logs(repository, plan, NEW)
     stall = faulty.stall("put_if_absent", skip=INDEX_AND_TABLE)
     with ThreadPoolExecutor(1) as pool:
-        committing = pool.submit(commit_snapshot, repository, plan, captured)
+        committing = pool.submit(commit_logs, repository, plan, captured)
         assert stall.reached.wait(10)
         append_note(make_repository(store), "meanwhile")
         stall.release.set()
@@ -225,7 +229,7 @@ def test_a_run_that_another_overtook_is_refused_and_takes_nothing_away(before: M
     captured = capture_logs(repository, slow, OLD)
     back_up(repository, NEW)
     with pytest.raises(PreconditionError, match="past this plan"):
-        commit_snapshot(repository, slow, captured)
+        commit_logs(repository, slow, captured)
     assert_sound(store, NEW)
 
 
@@ -237,7 +241,7 @@ def test_a_run_that_lacks_a_topic_which_another_added_is_refused(before: MemoryS
     wider = [*OLD, plain_log("added", batches=1)]
     back_up(repository, wider)
     with pytest.raises(PreconditionError, match="does not have it"):
-        commit_snapshot(repository, plan, captured)
+        commit_logs(repository, plan, captured)
     assert_sound(store, wider)
 
 
@@ -248,7 +252,7 @@ def test_a_voided_run_can_never_commit_and_a_committed_one_is_never_voided(befor
     captured = capture_logs(repository, plan, NEW)
     void_run(repository, SET, plan.run, "its lease was gone")
     with pytest.raises(RunClosedError, match="was voided"):
-        commit_snapshot(repository, plan, captured)
+        commit_logs(repository, plan, captured)
     point = back_up(repository, NEW)
     void_run(repository, SET, point.run, "by mistake")
     assert point.seq == repository.state(SET).seq
@@ -260,7 +264,7 @@ def test_a_zombie_that_captured_the_same_plan_does_no_harm(before: MemoryStore) 
     plan = plan_logs(repository, NEW)
     zombie = capture_logs(repository, plan, NEW)
     captured = capture_logs(repository, plan, NEW)
-    point = commit_snapshot(repository, plan, captured)
+    point = commit_logs(repository, plan, captured)
     late = capture_logs(repository, plan, NEW)
     named = {line.object for line in _lines(repository, point) if line.object}
     for stranger in (*zombie, *late):
@@ -279,5 +283,5 @@ def test_a_capture_that_left_a_hole_is_not_committed(before: MemoryStore) -> Non
     plan = plan_logs(repository, NEW)
     captured = capture_logs(repository, plan, NEW)
     with pytest.raises(CommitError, match="neither captured nor stated"):
-        commit_snapshot(repository, plan, captured[1:])
+        commit_logs(repository, plan, captured[1:])
     assert 1 == repository.state(SET).seq

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tasks.engine.validate import validate
+from tasks.engine.run_context import RunContext
+from tasks.engine.validate import validate_locally
 from tasks.model.errors import DamagedError, UnsupportedError
 from tasks.repository import hints
 from tasks.repository.leases import acquire
@@ -77,7 +77,7 @@ def test_a_point_that_a_damaged_log_hides_is_damage_and_not_unknown(backup: Back
     without_hints = copy_store(backup.store, without=[*backup.kinds["head"], *backup.kinds["checkpoint"]])
     cut = copy_store(without_hints, without=[log_key(SET, 1)])
     with pytest.raises(DamagedError, match=log_key(SET, 1)):
-        validate(make_repository(cut), PointReference(SET), level="quick", stop=threading.Event())
+        validate_locally(RunContext(repository=make_repository(cut)), PointReference(SET), level="quick")
 
 
 # ── newer versions ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -95,7 +95,7 @@ class Set:
         log = self.backups.repository.log(self._topic)
         newest = log.state().newest_point
         assert newest is not None
-        point = log.point(newest)
+        point = log.point(newest).entry
         assert (seq, "complete", PARTITIONS * RECORDS) == (point.seq, point.status, point.totals.records)
         assert () == self.backups.findings(point)
 
@@ -264,14 +264,14 @@ def _failing_once(store: ObjectStore) -> ObjectStore:
 
 ZOMBIE = """
 import sys
-from tasks.backup import BackupWork, capture_part
+from tasks.backup import BackupWork, capture_bin
 from tasks.flow_support.bin_tasks import Part
 
 flow_run, set_name, run = sys.argv[1:]
 work = BackupWork(
     flow_run=flow_run, source="production", repository="local-repository/production", set_name=set_name, run=run
 )
-capture_part.fn(work, Part(0, "again"))
+capture_bin.fn(work, Part(0, "again"))
 """
 
 

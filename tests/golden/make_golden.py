@@ -11,23 +11,23 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from tasks.broker.kafka_access import KafkaAccess
 from tasks.broker.raw.connection import ConnectionOptions
-from tasks.engine.capture.capture_result import CapturedBin, CaptureFailure
-from tasks.engine.commit.commit import commit_snapshot, void_run
+from tasks.engine.capture.capture_result import CaptureFailure, CaptureResult
+from tasks.engine.commit.runs import void_run
 from tasks.engine.options import BackupOptions, TopicSelection
-from tasks.engine.progress import silent
-from tasks.engine.snapshot import capture_bins, snapshot
+from tasks.engine.run_context import ClusterContext
+from tasks.engine.snapshot import capture_bins, commit_snapshot, snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
 from tasks.repository.entries import NoteEntry
-from tasks.repository.names import new_id, new_run_id
-from tasks.repository.repository import Repository, tool_name
+from tasks.repository.names import new_run_id
+from tasks.repository.repository import Repository
 from tasks.repository.set_state import SetState
 from tasks.store.factory import LocalLocation, open_store
 from tests.golden import source
@@ -52,13 +52,18 @@ class Golden:
     kafka: KafkaCluster
     expected: dict[str, dict[int, Records]] = field(default_factory=dict)
 
+    @property
+    def context(self) -> ClusterContext:
+        """What the engine's steps need."""
+        options = ConnectionOptions(bootstrap_servers=self.kafka.bootstrap_servers)
+        return ClusterContext(repository=self.repository, cluster=KafkaAccess(options))
+
     def request(
         self, set_name: str, topics: Sequence[str] = (), compression: Literal["zstd", "lz4", "none"] = "zstd"
     ) -> SnapshotRequest:
         return SnapshotRequest(
             set_name=set_name,
             run=new_run_id(now_ms()),
-            connection=ConnectionOptions(bootstrap_servers=self.kafka.bootstrap_servers),
             topics=TopicSelection(include=tuple(topics)),
             options=BackupOptions(consumer_group_snapshot=True, compression=compression),
             most_bins=3,
@@ -67,7 +72,8 @@ class Golden:
     def add_point(self, request: SnapshotRequest) -> None:
         """A point, and what librdkafka reads before and after it, which must be the same."""
         before = self.read(request.topics.include)
-        point, _ = snapshot(self.repository, request, workers=2, stop=threading.Event())
+        restore_point, _ = snapshot_locally(self.context, request, workers=2)
+        point = restore_point.entry
         if point.status != "complete" or before != self.read(request.topics.include):
             raise SystemExit(f"{request.set_name}@{point.seq} is {point.status}, or its source changed meanwhile")
         self.expected.setdefault(request.set_name, {})[point.seq] = before
@@ -75,16 +81,15 @@ class Golden:
     def add_partial_point(self, request: SnapshotRequest, failed: str) -> None:
         """A point for which the partitions of the topic `failed` could not be captured: they keep what they had."""
         [*_, earlier] = self.expected[request.set_name].values()
-        stop = threading.Event()
-        plan = plan_snapshot(self.repository, request, stop=stop)
-        captured = capture_bins(self.repository, plan, request, workers=2, stop=stop, progress=silent)
-        point = commit_snapshot(self.repository, plan, [_with_failure(bin_, failed) for bin_ in captured])
+        plan = plan_snapshot(self.context, request)
+        captured = capture_bins(self.context, plan, workers=2)
+        point = commit_snapshot(self.repository, plan, [_with_failure(bin_, failed) for bin_ in captured]).entry
         kept = {name: records for name, records in earlier.items() if name.split("/")[0] == failed}
         self.expected[request.set_name][point.seq] = self.read(request.topics.include) | kept
 
     def add_void(self, request: SnapshotRequest) -> None:
         """A run that planned and then ended without a point."""
-        plan_snapshot(self.repository, request, stop=threading.Event())
+        plan_snapshot(self.context, request)
         void_run(self.repository, request.set_name, request.run, "its writer ended without a point")
 
     def add_note(self, set_name: str, text: str) -> None:
@@ -110,7 +115,7 @@ class Golden:
         }
 
 
-def _with_failure(captured: CapturedBin, topic: str) -> CapturedBin:
+def _with_failure(captured: CaptureResult, topic: str) -> CaptureResult:
     failures = [
         CaptureFailure(source=range_.source, reason="the leader did not answer in time")
         for range_ in captured.ranges
@@ -121,14 +126,8 @@ def _with_failure(captured: CapturedBin, topic: str) -> CapturedBin:
 
 def _note(repository: Repository, set_name: str, state: SetState, text: str) -> NoteEntry:
     return NoteEntry(
-        seq=state.seq + 1,
-        id=new_id(),
-        repository_id=repository.root.repository_id,
-        set=set_name,
-        parent=state.tip,
+        **repository.next_entry(set_name, state),
         newest_point=state.newest_point,
-        time_ms=now_ms(),
-        tool=tool_name(),
         point=state.newest_point,
         text=text,
     )

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,8 @@ import zstandard
 
 from tasks.batches.records import Record, decode_records
 from tasks.engine.replay.replay import target_batches
-from tasks.engine.validate import validate
+from tasks.engine.run_context import RunContext
+from tasks.engine.validate import validate_locally
 from tasks.model.errors import UnsupportedError
 from tasks.repository import document
 from tasks.repository.document import seal, unseal
@@ -102,7 +102,7 @@ def test_a_restore_would_write_the_same_records_at_dense_offsets(
 @each_point
 def test_a_full_validation_finds_nothing_wrong(repository: Repository, set_name: str, seq: int) -> None:
     reference = PointReference(set_name, seq=seq)
-    result = validate(repository, reference, level="full", stop=threading.Event())
+    result = validate_locally(RunContext(repository=repository), reference, level="full")
     assert () == result.findings
     assert result.checked_records == sum(map(len, EXPECTED[set_name][str(seq)].values()))
 
@@ -171,7 +171,7 @@ def _open(folder: Path) -> Repository:
 
 
 def _lines(repository: Repository, set_name: str, seq: int) -> dict[str, list[IndexLine]]:
-    point = repository.point(PointReference(set_name, seq=seq))
+    point = repository.point(PointReference(set_name, seq=seq)).entry
     rows = read_rows(repository.store, point).values()
     lines = read_lines(repository.store, point, rows)
     return {f"{source.topic}/{source.partition}": found for source, found in lines.items()}

@@ -22,7 +22,7 @@ from flows.backup import snapshot_backup
 from flows.restore import restore, validate_restore
 from flows.validate import validate
 from tasks.broker.admin.admin import Admin
-from tasks.engine.capture.capture_result import CapturedBin
+from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.store.local.local_store import LocalStore
 from tests.support.command import Command
@@ -127,7 +127,7 @@ def test_the_table_of_a_backup_is_what_the_point_holds(of_test: Flows) -> None:
 
     state = of_test.back_up()
 
-    point = of_test.backups.repository.log(of_test.stem).point(1)
+    point = of_test.backups.repository.log(of_test.stem).point(1).entry
     for row in of_test.rows(state):
         held = of_test.backups.row(point, row["topic"], row["partition"])
         lines = of_test.backups.lines(point, row["topic"], row["partition"])
@@ -159,9 +159,9 @@ def test_a_point_that_lacks_something_ends_as_partial_with_an_event(
     of_test: Flows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, lost = (of_test.fill(f"{of_test.stem}-{which}", 2) for which in ("a", "b"))
-    told: list[CapturedBin] = []
+    told: list[CaptureResult] = []
 
-    def first_delete(work: Any, captured: CapturedBin) -> None:
+    def first_delete(work: Any, captured: CaptureResult) -> None:
         if not told:
             with Admin(of_test.backups.connection) as admin:
                 admin.delete_topics([lost])
@@ -308,5 +308,5 @@ def test_retry_in_the_ui_makes_a_new_run_of_the_set_which_voids_the_failed_one(o
     assert (StateType.COMPLETED, 2) == (ended.state_type, ended.run_count), ended.state
     log = of_test.backups.repository.log(topic)
     assert ["void", "point"] == [entry.kind for entry in log.entries()]
-    point = log.point(2)
+    point = log.point(2).entry
     assert (2, RECORDS, ()) == (point.totals.partitions, point.totals.records, of_test.backups.findings(point))

@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tasks.backup import BackupWork, capture_part, plan_backup
+from tasks.backup import capture_bin, plan_backup
 from tasks.engine.commit.runs import run_lease
 from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.flow_support.backup_work import BackupWork
 from tasks.flow_support.bin_tasks import BinTask
 from tasks.model.errors import InterruptedRunError
 from tasks.repository.names import new_run_id
@@ -81,7 +82,7 @@ def test_tasks_in_other_processes_make_the_same_point_and_restore_it(
     printed = installation.server.run("python", str(tmp_path / "program.py"), *sets, topic)
 
     one, other = (_backups(kafka, installation.repository, name) for name in sets)
-    own, others = one.repository.log(one.set_name).point(1), other.repository.log(other.set_name).point(1)
+    own, others = one.repository.log(one.set_name).point(1).entry, other.repository.log(other.set_name).point(1).entry
     assert read_rows(one.store, own) == read_rows(other.store, others)
     assert (own.totals.records, own.totals.log_bytes) == (others.totals.records, others.totals.log_bytes)
     for partition in range(PARTITIONS):
@@ -103,8 +104,8 @@ def test_a_task_of_another_process_ends_with_its_flow_run(
     part = BinTask(0, f"{topic}-0")
     with run_lease(backups.repository, topic, work.run, stop=threading.Event()):
         plan_backup.fn(work, TopicSelection(include=(topic,)), BackupOptions())
-        assert 500 == capture_part.fn(work, part).ranges[0].records
+        assert 500 == capture_bin.fn(work, part).ranges[0].records
 
     with pytest.raises(InterruptedRunError, match="not held for this run"):
-        capture_part.fn(work, part)
+        capture_bin.fn(work, part)
     assert [] == list(backups.repository.log(topic).entries())

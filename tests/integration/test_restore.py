@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tasks.broker.admin.admin import Admin
+from tasks.broker.kafka_access import KafkaAdmin
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.offsets import list_offsets
 from tasks.engine.options import RestoreOptions, TopicSelection
@@ -39,8 +39,8 @@ def backups(kafka: KafkaCluster) -> Backups:
 
 
 @pytest.fixture
-def admin(kafka: KafkaCluster) -> Iterator[Admin]:
-    with Admin(kafka.connection) as admin:
+def admin(kafka: KafkaCluster) -> Iterator[KafkaAdmin]:
+    with KafkaAdmin(kafka.connection) as admin:
         yield admin
 
 
@@ -140,23 +140,21 @@ def test_a_target_with_fewer_partitions_is_refused_and_one_with_more_is_warned_o
 
 
 def test_a_dry_run_shows_the_findings_and_changes_neither_cluster_nor_repository(
-    kafka: KafkaCluster, topic_name: str, admin: Admin
+    kafka: KafkaCluster, topic_name: str, admin: KafkaAdmin
 ) -> None:
     store = FaultyStore(MemoryStore())
     backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=store)
     _source(kafka, topic_name, {"retention.ms": str(HOUR_MS)})
     backups.back_up([topic_name])
     topics, writes = admin.describe_topics(), store.writes
-    repository = backups.repository
     request = RestoreRequest(
         restore=new_run_id(now_ms()),
-        connection=backups.connection,
         topics=TopicSelection(include=(topic_name,)),
         options=RestoreOptions(topic_mapping={topic_name: f"{topic_name}-target"}, finalize="defer", dry_run=True),
         most_bins=4,
     )
 
-    preview = preview_restore(repository, repository.point(PointReference("set")), request, admin)
+    preview = preview_restore(backups.context(), admin, backups.repository.point(PointReference("set")), request)
 
     assert [10] == [copy.records for copy in preview.plan.partitions]
     assert any("will wait" in finding.message for finding in preview.findings)
@@ -327,7 +325,7 @@ def test_with_validate_settings_that_differ_refuse_the_restore_and_equal_ones_do
 # ── finalize ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _source_of_old_and_new(kafka: KafkaCluster, topic: str, admin: Admin) -> None:
+def _source_of_old_and_new(kafka: KafkaCluster, topic: str, admin: KafkaAdmin) -> None:
     """Two batches in one segment, which the broker keeps for the younger: the older alone would be deleted.
 
     Less than seven days apart, or the broker begins another segment between them (`segment.ms` goes by record time).
@@ -339,7 +337,7 @@ def _source_of_old_and_new(kafka: KafkaCluster, topic: str, admin: Admin) -> Non
 
 
 def test_settings_that_would_delete_restored_records_wait_until_finalize(
-    kafka: KafkaCluster, backups: Backups, topic_name: str, admin: Admin
+    kafka: KafkaCluster, backups: Backups, topic_name: str, admin: KafkaAdmin
 ) -> None:
     target = f"{topic_name}-target"
     _source_of_old_and_new(kafka, topic_name, admin)
@@ -360,7 +358,7 @@ def test_settings_that_would_delete_restored_records_wait_until_finalize(
 
 
 def test_finalizing_really_lets_old_records_go_and_not_before(
-    kafka: KafkaCluster, backups: Backups, topic_name: str, admin: Admin
+    kafka: KafkaCluster, backups: Backups, topic_name: str, admin: KafkaAdmin
 ) -> None:
     target = f"{topic_name}-target"
     producing.create_topic(kafka.bootstrap, topic_name)
@@ -387,7 +385,7 @@ def _await_log_start(backups: Backups, topic: str, offset: int) -> None:
 
 
 def test_with_apply_every_setting_stands_at_once(
-    kafka: KafkaCluster, backups: Backups, topic_name: str, admin: Admin
+    kafka: KafkaCluster, backups: Backups, topic_name: str, admin: KafkaAdmin
 ) -> None:
     target = f"{topic_name}-target"
     _source_of_old_and_new(kafka, topic_name, admin)
@@ -442,7 +440,7 @@ def test_staging_settings_of_a_restore_that_died_never_become_the_topics_own(
 
 
 def test_what_somebody_has_set_since_a_restore_died_is_the_topics_own(
-    kafka: KafkaCluster, topic_name: str, admin: Admin
+    kafka: KafkaCluster, topic_name: str, admin: KafkaAdmin
 ) -> None:
     target, is_armed = f"{topic_name}-target", threading.Event()
     _source(kafka, topic_name)
@@ -462,7 +460,7 @@ def test_what_somebody_has_set_since_a_restore_died_is_the_topics_own(
 
 
 def test_finalize_gives_the_settings_of_a_restore_that_died_once_it_had_verified(
-    kafka: KafkaCluster, topic_name: str, admin: Admin
+    kafka: KafkaCluster, topic_name: str, admin: KafkaAdmin
 ) -> None:
     is_armed = threading.Event()
     backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=_dying_at("verified", is_armed))
@@ -482,7 +480,7 @@ def test_finalize_gives_the_settings_of_a_restore_that_died_once_it_had_verified
 
 
 def test_a_restore_that_died_before_it_verified_is_not_finalized(
-    kafka: KafkaCluster, topic_name: str, admin: Admin
+    kafka: KafkaCluster, topic_name: str, admin: KafkaAdmin
 ) -> None:
     is_armed = threading.Event()
     is_armed.set()
@@ -501,7 +499,7 @@ def test_a_restore_that_died_before_it_verified_is_not_finalized(
 
 
 def test_a_restore_that_does_not_verify_says_so_and_keeps_its_staging_settings(
-    kafka: KafkaCluster, backups: Backups, topic_name: str, admin: Admin
+    kafka: KafkaCluster, backups: Backups, topic_name: str, admin: KafkaAdmin
 ) -> None:
     target = f"{topic_name}-target"
     _source(kafka, topic_name)

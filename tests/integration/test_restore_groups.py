@@ -11,7 +11,7 @@ from tasks.broker.admin.admin import Admin
 from tasks.broker.admin.groups import commit_offsets, committed_offsets
 from tasks.broker.admin_values import CommittedOffset
 from tasks.engine.options import BackupOptions
-from tasks.engine.positions.positions import TranslatedPosition
+from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.restore import RestoreResult
 from tasks.model.errors import RefusedError
 from tasks.repository.entries import PointEntry

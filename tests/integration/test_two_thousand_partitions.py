@@ -56,6 +56,6 @@ def test_two_thousand_partitions_are_at_most_256_task_runs_and_each_has_its_row(
     assert {number: (0, FILLED.get(number, 0), FILLED.get(number, 0)) for number in range(PARTITIONS)} == shown
     store = LocalStore(installation.repository, create=True)
     backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=store, set_name=crowd)
-    point = backups.repository.log(crowd).point(1)
+    point = backups.repository.log(crowd).point(1).entry
     assert (PARTITIONS, sum(FILLED.values())) == (point.totals.partitions, point.totals.records)
     assert () == backups.findings(point)

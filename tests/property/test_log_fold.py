@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.engine.commit.commit import void_run
+from tasks.engine.commit.runs import void_run
 from tasks.repository import hints
 from tasks.repository.entries import AnyEntry, PointEntry, Totals
 from tasks.repository.log import SetLog

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tasks.engine.validate import validate
+from tasks.engine.run_context import RunContext
+from tasks.engine.validate import validate_locally
 from tasks.engine.validation.contents import read_contents
 from tasks.engine.validation.damage import DamageFinding, of_error
 from tasks.engine.validation.fragments import fragment_beside
@@ -147,7 +147,7 @@ def validated(store: MemoryStore, level: Level, reference: str = SET) -> list[Da
     """What validation says, whether it reports or gives up: both end with exit code 20."""
     repository = make_repository(store)
     try:
-        result = validate(repository, PointReference.parse(reference), level=level, stop=threading.Event())
+        result = validate_locally(RunContext(repository=repository), PointReference.parse(reference), level=level)
     except DamagedError as error:
         return [of_error(error)]
     return list(result.findings)

@@ -6,19 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.batches.aborted import AbortTracker
 from tasks.batches.header import read_header
-from tasks.batches.records import Record, count_in_range, decode_records
-from tasks.engine.capture.capture_result import CapturedBin, CaptureFailure
-from tasks.engine.capture.object_sink import ObjectSink
-from tasks.engine.capture.segment_builder import SegmentBuilder
-from tasks.engine.commit.commit import commit_snapshot, void_run
+from tasks.batches.records import Record, decode_records
+from tasks.engine import snapshot
+from tasks.engine.capture.capture_result import CaptureFailure, CaptureResult
+from tasks.engine.capture.object_sink import ObjectSettings, ObjectSink
+from tasks.engine.capture.segment import Segment, SegmentStart
+from tasks.engine.commit.runs import void_run
 from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
 from tasks.repository.entries import AnyEntry, NoteEntry, PointEntry
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
-from tasks.repository.names import new_id, new_run_id
+from tasks.repository.names import new_run_id
 from tasks.repository.plans import Plan, PlannedPartition, write_plan
 from tasks.repository.points import read_lines, read_rows
 from tasks.repository.repository import Repository
@@ -94,7 +94,12 @@ def back_up(
 ) -> PointEntry:
     """Plan, capture and commit one snapshot. `failing` partitions are not captured, for the reason given."""
     plan = plan_logs(repository, logs, compression=compression)
-    return commit_snapshot(repository, plan, capture_logs(repository, plan, logs, failing=failing or {}))
+    return commit_logs(repository, plan, capture_logs(repository, plan, logs, failing=failing or {}))
+
+
+def commit_logs(repository: Repository, plan: Plan, captured: Sequence[CaptureResult]) -> PointEntry:
+    """The point of what was captured, by the program's own commit."""
+    return snapshot.commit_snapshot(repository, plan, captured).entry
 
 
 def plan_logs(
@@ -130,15 +135,15 @@ def plan_logs(
 
 def capture_logs(
     repository: Repository, plan: Plan, logs: Sequence[MadeLog], *, failing: Mapping[Partition, str] | None = None
-) -> list[CapturedBin]:
+) -> list[CaptureResult]:
     """Capture every bin of the plan, each with a writer id of its own."""
     reasons = failing or {}
     captured = []
     for bin_ in plan.bins:
-        sink = ObjectSink(repository.store, plan)
+        sink = ObjectSink(repository.store, ObjectSettings.of_plan(plan), repository.now_ms)
         for log in (logs[number] for number in bin_):
             if log.source not in reasons:
-                _capture(log, sink, repository.now_ms())
+                _capture(log, sink)
         sink.flush()
         failures = [
             CaptureFailure(source=logs[number].source, reason=reasons[logs[number].source])
@@ -146,7 +151,7 @@ def capture_logs(
             if logs[number].source in reasons
         ]
         captured.append(
-            CapturedBin(writer=sink.writer_id, fragments=sink.fragments, ranges=(), failures=tuple(failures))
+            CaptureResult(writer=sink.writer_id, fragments=sink.fragments, ranges=(), failures=tuple(failures))
         )
     return captured
 
@@ -156,14 +161,8 @@ def append_note(repository: Repository, text: str) -> AnyEntry:
 
     def build(state: SetState) -> AnyEntry:
         return NoteEntry(
-            seq=state.seq + 1,
-            id=new_id(),
-            repository_id=repository.root.repository_id,
-            set=SET,
-            parent=state.tip,
+            **{**repository.next_entry(SET, state), "tool": "made"},
             newest_point=state.newest_point,
-            time_ms=repository.now_ms(),
-            tool="made",
             text=text,
         )
 
@@ -236,9 +235,8 @@ def _planned(log: MadeLog) -> PlannedPartition:
 
 
 def _newest(repository: Repository) -> PointEntry | None:
-    log = repository.log(SET)
-    seq = log.state().newest_point
-    return None if seq is None else log.point(seq)
+    newest = repository.log(SET).newest_point()
+    return newest.entry if newest else None
 
 
 def _write(
@@ -252,28 +250,37 @@ def _write(
     return write_state(repository.store, SET, run, state, newest=earlier)
 
 
-def _capture(log: MadeLog, sink: ObjectSink, now_ms: int) -> None:
-    tracker = AbortTracker()
-    tracker.start_response(log.announced)
+def _capture(log: MadeLog, sink: ObjectSink) -> None:
+    """The log's frames and objects end where the log says, not where the program would end them."""
     first = log.start if log.trimmed_to is None else log.trimmed_to
-    trimmed_from = None if log.trimmed_to is None else log.start
-    segment = SegmentBuilder(sink.object, log.source, first, trimmed_from=trimmed_from)
-    for is_last, frame in _frames(log):
+    start = SegmentStart(first=first, trimmed_from=None if log.trimmed_to is None else log.start)
+    start.tracker.start_response(log.announced)
+    frames = _frames(log)
+    is_over = False
+    while not is_over:
+        with sink.segment(log.source, start, log.end) as segment:
+            is_over = _fill(segment, frames)
+            if is_over:
+                if log.empty_from is not None:
+                    segment.mark_empty(log.empty_from)
+                segment.skip_to(log.end)
+            start = segment.next_start()
+        if not is_over:
+            sink.flush()
+
+
+def _fill(segment: Segment, frames: Iterator[tuple[bool, Sequence[bytes | Gap]]]) -> bool:
+    """Whether no frame is left after this object."""
+    for is_last, frame in frames:
         for piece in frame:
             if isinstance(piece, Gap):
                 segment.add_gap(piece)
             else:
-                _add(segment, tracker, piece, log.end)
+                segment.add(piece, memoryview(piece), 0, read_header(piece, 0))
         segment.close_frame()
         if is_last:
-            sink.add(segment.line(aborted=tracker.ranges(), captured_ms=now_ms))
-            sink.flush()
-            tracker = tracker.continued()
-            segment = SegmentBuilder(sink.object, log.source, segment.next, trimmed_from=None)
-    segment.empty_from = log.empty_from
-    segment.skip_to(log.end)
-    if not segment.is_fresh:
-        sink.add(segment.line(aborted=tracker.ranges(), captured_ms=now_ms))
+            return False
+    return True
 
 
 def _frames(log: MadeLog) -> Iterator[tuple[bool, Sequence[bytes | Gap]]]:
@@ -284,10 +291,3 @@ def _frames(log: MadeLog) -> Iterator[tuple[bool, Sequence[bytes | Gap]]]:
             log.frames_per_object is not None and number % log.frames_per_object == 0,
             log.pieces[start : start + log.batches_per_frame],
         )
-
-
-def _add(segment: SegmentBuilder, tracker: AbortTracker, batch: bytes, end: int) -> None:
-    header = read_header(batch, 0)
-    is_aborted = tracker.judge(header, batch, 0)
-    restorable = 0 if is_aborted or header.is_control else count_in_range(batch, segment.next, end)
-    segment.add(memoryview(batch), 0, header, restorable=restorable)

@@ -11,6 +11,7 @@ from tasks.batches.header import iter_headers, read_header
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG
 from tasks.broker.auth.security import UNPROTECTED, Security
+from tasks.broker.kafka_access import KafkaAccess
 from tasks.broker.log_values import OutgoingBatch
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
@@ -19,12 +20,13 @@ from tasks.broker.raw.offsets import list_offsets
 from tasks.broker.raw.produce import produce
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.progress import Progress, silent
-from tasks.engine.restore import RestoreResult, restore
+from tasks.engine.restore import RestoreResult, restore_locally
 from tasks.engine.restore_steps import Preview
-from tasks.engine.snapshot import snapshot
+from tasks.engine.run_context import ClusterContext
+from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest
 from tasks.engine.target.restore_plan import RestoreRequest
-from tasks.engine.validate import validate
+from tasks.engine.validate import validate_locally
 from tasks.engine.validation.damage import DamageFinding
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
@@ -68,6 +70,15 @@ class Backups:
         """The repository, made when it is first asked for."""
         return Repository.open_or_create(self.store, now_ms)
 
+    def context(self, *, stop: threading.Event | None = None, progress: Progress = silent) -> ClusterContext:
+        """What the engine's steps need, on this repository and this cluster."""
+        return ClusterContext(
+            repository=self.repository,
+            cluster=KafkaAccess(self.connection),
+            stop=stop or threading.Event(),
+            progress=progress,
+        )
+
     def back_up(
         self,
         topics: Sequence[str],
@@ -81,20 +92,13 @@ class Backups:
         request = SnapshotRequest(
             set_name=self.set_name,
             run=new_run_id(now_ms()),
-            connection=self.connection,
             topics=TopicSelection(include=tuple(topics)),
             options=options or BackupOptions(consumer_group_snapshot=True),
             most_bins=4 * self.workers,
         )
-        point, _ = snapshot(
-            self.repository,
-            request,
-            workers=self.workers,
-            stop=stop or threading.Event(),
-            progress=progress,
-            waiting=waiting,
-        )
-        return point
+        context = self.context(stop=stop, progress=progress)
+        point, _ = snapshot_locally(context, request, workers=self.workers, waiting=waiting)
+        return point.entry
 
     def restore(
         self,
@@ -109,25 +113,19 @@ class Backups:
         chosen = RestoreOptions.model_validate({"topic_mapping": dict(mapping), **options})
         request = RestoreRequest(
             restore=new_run_id(now_ms()),
-            connection=self.connection,
             topics=TopicSelection(include=tuple(mapping)),
             options=chosen,
             most_bins=4 * self.workers,
         )
-        return restore(
-            self.repository,
-            PointReference(self.set_name, seq=seq),
-            request,
-            workers=self.workers,
-            stop=threading.Event(),
-            progress=progress,
-            previewed=previewed,
+        reference = PointReference(self.set_name, seq=seq)
+        return restore_locally(
+            self.context(progress=progress), reference, request, workers=self.workers, previewed=previewed
         )
 
     def findings(self, point: PointEntry) -> tuple[DamageFinding, ...]:
         """What a full validation has against the point."""
         reference = PointReference(self.set_name, seq=point.seq)
-        return validate(self.repository, reference, level="full", stop=threading.Event()).findings
+        return validate_locally(self.context(), reference, level="full").findings
 
     def row(self, point: PointEntry, topic: str, partition: int = 0) -> Row:
         """The point's row of a partition."""
@@ -136,7 +134,7 @@ class Backups:
         ]
         return row
 
-    def lines(self, point: PointEntry, topic: str, partition: int = 0) -> list[IndexLine]:
+    def lines(self, point: PointEntry, topic: str, partition: int = 0) -> Sequence[IndexLine]:
         """The index lines that count for a partition."""
         row = self.row(point, topic, partition)
         return read_lines(self.store, point, [row])[row.source]

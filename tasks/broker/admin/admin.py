@@ -22,7 +22,7 @@ from tasks.broker.admin.topics import (
 )
 from tasks.broker.admin_values import ConfigEntry, NewTopicSpec, Place, TopicDescription
 from tasks.broker.raw.cluster import NEW_TOPIC_GRACE_MS
-from tasks.broker.raw.retry import RetryDeadline
+from tasks.broker.retry import RetryDeadline
 from tasks.broker.translation import TOPIC_EXISTS, Attempt, Permission, is_unknown_topic
 from tasks.model.errors import BrokerError, KafkaBackupError, TopicGoneError
 

@@ -14,9 +14,6 @@ from tasks.model.errors import AccessError
 if TYPE_CHECKING:
     from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined]
 
-SEES_ALL_GROUPS = Permission("Describe", "Cluster")
-"""Without it brokers leave groups out of their lists, and do not say so."""
-
 _WORDS = {
     "READ": "Read",
     "WRITE": "Write",

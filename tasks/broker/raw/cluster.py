@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from tasks.broker.messages.topic_ids import topic_id_text
 from tasks.broker.raw.connection import BrokerAddress, Connection, ConnectionOptions
 from tasks.broker.raw.metadata import error_of, metadata_request
-from tasks.broker.raw.retry import RetryDeadline
+from tasks.broker.retry import RetryDeadline
 from tasks.model.errors import BrokerUnavailableError, ConfigError, KafkaBackupError, TopicGoneError
 from tasks.model.partition import Incarnation, Partition
 

@@ -10,7 +10,7 @@ from tasks.broker.messages.fetch_answer import FetchAnswer
 from tasks.broker.messages.fetch_request import BY_ID, FETCH_KEY, FETCH_VERSIONS, fetch_request
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import Connection
-from tasks.broker.raw.retry import RetryDeadline
+from tasks.broker.retry import RetryDeadline
 from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.model.errors import (
     AccessError,

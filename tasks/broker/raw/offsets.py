@@ -9,7 +9,7 @@ from typing import Any
 from tasks.broker.log_values import OffsetAnswers, Which
 from tasks.broker.messages.wire import ListOffsetsRequest
 from tasks.broker.raw.cluster import Cluster, no_leader
-from tasks.broker.raw.retry import RetryDeadline
+from tasks.broker.retry import RetryDeadline
 from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.model.errors import BrokerUnavailableError, KafkaBackupError
 from tasks.model.partition import Partition

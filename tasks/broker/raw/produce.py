@@ -19,7 +19,7 @@ from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import Connection
 from tasks.broker.raw.partition_queue import PartitionQueue
 from tasks.broker.raw.produce_recovery import count_stored
-from tasks.broker.raw.retry import RetryDeadline
+from tasks.broker.retry import RetryDeadline
 from tasks.broker.translation import Attempt, Permission, error_for_code
 from tasks.model.errors import BrokerError, BrokerUnavailableError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition

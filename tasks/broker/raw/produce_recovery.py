@@ -18,7 +18,7 @@ from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.offsets import list_offsets
-from tasks.broker.raw.retry import RetryDeadline
+from tasks.broker.retry import RetryDeadline
 from tasks.model.errors import BrokerError, BrokerUnavailableError
 from tasks.model.partition import Partition
 

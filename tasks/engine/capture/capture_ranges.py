@@ -1,75 +1,71 @@
-"""Capture of one bin: each partition's planned range, verbatim, into data objects with their fragments."""
+"""Capture of offset ranges: each partition's range, verbatim, into data objects with their fragments."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-from tasks.batches.aborted import AbortTracker
-from tasks.batches.header import BatchHeader, check_crc
-from tasks.batches.records import count_in_range
-from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.fetch import Fetcher
-from tasks.engine.capture.capture_result import CapturedBin, CapturedRange, CaptureFailure
-from tasks.engine.capture.object_sink import ObjectSink
-from tasks.engine.capture.range_reader import Batches, Diverged, EmptyTail, RangeReader, Trimmed
-from tasks.engine.capture.segment_builder import SegmentBuilder
-from tasks.engine.progress import Progress, silent
-from tasks.model.errors import AccessError, BrokerError, InterruptedRunError, KafkaBackupError, UnsupportedBatchError
+from tasks.batches.header import BatchHeader
+from tasks.broker.ports import LogReader
+from tasks.engine.capture.capture_result import CapturedRange, CaptureFailure, CaptureResult
+from tasks.engine.capture.object_sink import ObjectSettings, ObjectSink
+from tasks.engine.capture.range_reader import Batches, CaptureRange, Diverged, EmptyTail, Event, RangeReader, Trimmed
+from tasks.engine.capture.segment import Segment, SegmentStart
+from tasks.engine.run_context import ClusterContext
+from tasks.model.errors import AccessError, BrokerError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
-from tasks.repository.plans import Plan, PlannedPartition
-from tasks.repository.repository import Repository
-from tasks.repository.state_objects import TopicsState, read_state
 
 BIG_PARTITION_BYTES = 32 << 20
 """A partition of at least this size begins an object of its own; smaller ones share objects."""
 
+IsCompacted = Callable[[Partition], bool]
+"""Whether a cleaner may have removed the last batches of the partition's log."""
 
-def capture_bin(
-    repository: Repository,
-    plan: Plan,
-    bin_number: int,
-    connection: ConnectionOptions,
+
+def capture_ranges(
+    context: ClusterContext,
+    ranges: Sequence[CaptureRange],
+    settings: ObjectSettings,
     *,
-    stop: threading.Event,
-    progress: Progress = silent,
-) -> CapturedBin:
-    """Capture the partitions of one bin of a plan. May run again: each attempt writes under a writer id of its own.
+    fetch_bytes: int,
+    is_compacted: IsCompacted,
+) -> CaptureResult:
+    """Capture the ranges one after the other. May run again: each attempt writes under a writer id of its own.
 
     A partition that fails is reported and the others are finished. Raises `InterruptedRunError` when `stop` is set,
-    and `StoreError` when the repository fails: what was written then is named by nobody.
+    and `StoreError` when the repository fails: no log entry names what was written until then.
     """
-    sink = ObjectSink(repository.store, plan)
-    ranges: list[CapturedRange] = []
+    sink = ObjectSink(context.repository.store, settings, context.repository.now_ms)
+    captured: list[CapturedRange] = []
     failures: list[CaptureFailure] = []
-    with Cluster(connection, stop=stop) as cluster:
-        for index in plan.bins[bin_number]:
-            planned = plan.partitions[index]
-            reader = RangeReader(
-                cluster,
-                Fetcher(cluster, max_bytes=plan.fetch_bytes, stop=stop),
-                planned,
-                is_compacted=cache(partial(_is_compacted, repository, plan, planned.source)),
-                stop=stop,
-            )
-            capture = _PartitionCapture(planned, sink, repository.now_ms, progress)
+    with context.reader() as log:
+        for range_ in ranges:
+            capture = _RangeCapture(range_, sink, context)
             try:
-                capture.run(reader, stop)
+                capture.run(_events(log, range_, context, fetch_bytes, is_compacted))
             except (BrokerError, AccessError) as error:
-                failures.append(_failure(capture.planned.source, error))
-            ranges.append(capture.finish())
+                failures.append(_failure(range_.source, error))
+            captured.append(capture.result())
     sink.flush()
-    return CapturedBin(writer=sink.writer_id, fragments=sink.fragments, ranges=tuple(ranges), failures=tuple(failures))
+    return CaptureResult(
+        writer=sink.writer_id, fragments=sink.fragments, ranges=tuple(captured), failures=tuple(failures)
+    )
 
 
-def _is_compacted(repository: Repository, plan: Plan, source: Partition) -> bool:
-    """By the topic's settings when the run was planned."""
-    topics = read_state(repository.store, plan.topics, TopicsState).topics
-    return any(topic.is_compacted for topic in topics if topic.topic_id == source.topic_id)
+def _events(
+    log: LogReader, range_: CaptureRange, context: ClusterContext, fetch_bytes: int, is_compacted: IsCompacted
+) -> Iterator[Event]:
+    reader = RangeReader(
+        log,
+        range_,
+        fetch_bytes=fetch_bytes,
+        is_compacted=partial(is_compacted, range_.source),
+        stop=context.stop,
+        clock=context.clock,
+    )
+    return iter(reader)
 
 
 def _failure(source: Partition, error: KafkaBackupError) -> CaptureFailure:
@@ -78,118 +74,100 @@ def _failure(source: Partition, error: KafkaBackupError) -> CaptureFailure:
     )
 
 
-class _PartitionCapture:
-    """One partition's way into the sink: it may span several objects, hence several segments."""
+class _RangeCapture:
+    """One partition's way into the sink. It spans several segments when objects fill up or offsets are lost."""
 
-    def __init__(
-        self, planned: PlannedPartition, sink: ObjectSink, now_ms: Callable[[], int], progress: Progress
-    ) -> None:
-        self.planned = planned
+    def __init__(self, range_: CaptureRange, sink: ObjectSink, context: ClusterContext) -> None:
+        self._range = range_
         self._sink = sink
-        self._now_ms = now_ms
-        self._progress = progress
-        self._first = planned.start
+        self._context = context
         self._began = time.monotonic()
+        self._first = self._next = range_.start
         self._records = 0
         self._log_bytes = 0
-        if planned.bytes >= BIG_PARTITION_BYTES:
-            sink.flush()
-        self._begin(planned.start)
+        self._answer: _Answer | None = None
 
-    def run(self, reader: RangeReader, stop: threading.Event) -> None:
+    def run(self, events: Iterator[Event]) -> None:
         """Read the range to its end. Raises what the reader raises; what was read before stays captured."""
-        for event in reader:
-            if stop.is_set():
-                raise InterruptedRunError("Stopped; there is no new restore point.")
-            match event:
-                case Batches():
-                    self._take(event)
-                case Gap():
-                    self._segment.add_gap(event)
-                    # The batch after it may begin inside the gap; only a range of its own keeps those records out.
-                    self._cut(event.next)
-                case Trimmed(first):
-                    self._first = first
-                    self._begin(first, trimmed_from=self.planned.start)
-                case Diverged(offset):
-                    self._cut(offset)
-                case EmptyTail(offset):
-                    self._segment.empty_from = offset
-                    self._segment.skip_to(self.planned.end)
-            del event  # or this answer would still be in memory while the next one is read
+        if self._range.bytes >= BIG_PARTITION_BYTES:
+            self._sink.flush()
+        start: SegmentStart | None = SegmentStart(first=self._range.start)
+        while start is not None:
+            start = self._write_segment(start, events)
 
-    def finish(self) -> CapturedRange:
-        """Hand the last segment to the sink. Call it once, also after `run` raised."""
-        captured_to = min(self._segment.next, max(self.planned.end, self._first))
-        self._end_segment(captured_to)
+    def result(self) -> CapturedRange:
+        """What was captured. Call it after `run`, also when `run` raised."""
         return CapturedRange(
-            source=self.planned.source,
+            source=self._range.source,
             first=self._first,
-            next=captured_to,
+            next=self._next,
             records=self._records,
             log_bytes=self._log_bytes,
             seconds=time.monotonic() - self._began,
         )
 
-    def _begin(self, first: int, *, trimmed_from: int | None = None) -> None:
-        self._tracker = AbortTracker()
-        self._segment = SegmentBuilder(self._sink.object, self.planned.source, first, trimmed_from=trimmed_from)
+    def _write_segment(self, start: SegmentStart, events: Iterator[Event]) -> SegmentStart | None:
+        """Write one segment. Returns where the next one begins, None at the end of the range."""
+        try:
+            with self._sink.segment(self._range.source, start, self._range.end) as segment:
+                following = self._fill(segment, events)
+        finally:
+            self._next = segment.next
+            self._records += segment.records
+        if self._answer is not None:
+            self._sink.flush()  # the segment ended because its object is full
+        return following
 
-    def _cut(self, offset: int) -> None:
-        """End the segment here and go on from `offset` in a new one."""
-        self._end_segment(self._segment.next)
-        self._begin(offset)
+    def _fill(self, segment: Segment, events: Iterator[Event]) -> SegmentStart | None:
+        if self._answer is not None and not self._take(segment, self._answer):
+            return segment.next_start()
+        for event in events:
+            if self._context.stop.is_set():
+                raise InterruptedRunError("Stopped; there is no new restore point.")
+            match event:
+                case Batches():
+                    segment.start_answer(event.fetched.aborted)
+                    self._answer = _Answer(event)
+                    if not self._take(segment, self._answer):
+                        return segment.next_start()
+                case Gap():
+                    segment.add_gap(event)
+                    # The batch after it may begin inside the gap; only a range of its own keeps those records out.
+                    return SegmentStart(first=event.next)
+                case Trimmed(first):
+                    self._first = first
+                    return SegmentStart(first=first, trimmed_from=self._range.start)
+                case Diverged(offset):
+                    return SegmentStart(first=offset)
+                case EmptyTail(offset):
+                    segment.mark_empty(offset)
+            del event  # or this answer would still be in memory while the next one is read
+        return None
 
-    def _end_segment(self, end: int) -> None:
-        segment = self._segment
-        segment.close_frame()
-        segment.next = end
-        self._records += segment.records
-        if not segment.is_fresh:
-            self._sink.add(segment.line(aborted=self._tracker.ranges(), captured_ms=self._now_ms()))
-
-    def _take(self, event: Batches) -> None:
-        records = event.fetched.records
-        view = memoryview(records)
-        self._tracker.start_response(event.fetched.aborted)
-        before = self._segment.records
-        done = 0
-        last = event.batches[-1][0] if event.batches else -1
-        for at, header in event.batches:
-            if not check_crc(records, at, header):
-                raise UnsupportedBatchError(
-                    f"{self.planned.source}: the broker served a batch at offset {header.base_offset} "
-                    "whose CRC does not match its bytes."
-                )
-            restorable = self._restorable(records, at, header)
-            closed = self._segment.add(view, at, header, restorable=restorable, ends_answer=at == last)
-            done += header.batch_length + 12
-            if closed and self._segment.next < self.planned.end and self._sink.is_full(self._segment.records):
-                before, done = self._report(before, done), 0
-                self._renew_object()
-                before = 0
-        self._segment.skip_to(event.next)
-        self._report(before, done)
-
-    def _renew_object(self) -> None:
-        """Store the full object; the segment goes on in the next one, with the same transactions in flight."""
-        tracker, position = self._tracker, self._segment.next
-        self._end_segment(position)
-        self._sink.flush()
-        self._begin(position)
-        self._tracker = tracker.continued()
-
-    def _report(self, before: int, log_bytes: int) -> int:
+    def _take(self, segment: Segment, answer: _Answer) -> bool:
+        """Add the rest of the answer's batches. False when the object is full and some are left."""
+        before, log_bytes = segment.records, 0
+        is_taken = True
+        for at, header in answer.batches:
+            closed = segment.add(answer.records, answer.view, at, header, ends_answer=at == answer.last)
+            log_bytes += header.size_bytes
+            if closed and segment.next < self._range.end and self._sink.is_full:
+                is_taken = False
+                break
+        if is_taken:
+            segment.skip_to(answer.next)
+            self._answer = None
         self._log_bytes += log_bytes
-        self._progress(self.planned.source, records=self._segment.records - before, log_bytes=log_bytes)
-        return self._segment.records
+        self._context.progress(self._range.source, records=segment.records - before, log_bytes=log_bytes)
+        return is_taken
 
-    def _restorable(self, records: bytes, at: int, header: BatchHeader) -> int:
-        """Records that a restore will write: no control record, no aborted one, none outside the planned range."""
-        is_aborted = self._tracker.judge(header, records, at)
-        if is_aborted or header.attributes & 0x20:
-            return 0
-        first, end = self._segment.next, self.planned.end
-        if header.base_offset >= first and header.base_offset + header.last_offset_delta < end:
-            return header.record_count
-        return count_in_range(records[at : at + header.batch_length + 12], first, end)
+
+class _Answer:
+    """A fetch answer with the batches that are not yet in a segment."""
+
+    def __init__(self, event: Batches) -> None:
+        self.records = event.fetched.records
+        self.view = memoryview(self.records)
+        self.next = event.next
+        self.last = event.batches[-1][0] if event.batches else -1
+        self.batches: Iterator[tuple[int, BatchHeader]] = iter(event.batches)

@@ -31,8 +31,9 @@ class CaptureFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CapturedBin:
-    """One attempt at a bin: the writer id it drew, the fragments 0 … `fragments`-1 it wrote, and what they hold."""
+class CaptureResult:
+    """One attempt at some ranges: its writer id, the number of fragments that it wrote (0 … `fragments`-1), and what
+    they hold."""
 
     writer: str
     fragments: int

@@ -1,9 +1,13 @@
-"""Where a bin's segments go: into data objects, each followed by the fragment that describes it."""
+"""Where captured segments go: into data objects, each followed by the fragment that describes it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tasks.engine.capture.segment import Segment, SegmentStart
+from tasks.model.partition import Partition
 from tasks.repository.fragments import Fragment, write_fragment
 from tasks.repository.lines import IndexLine, StoreChecksum
 from tasks.repository.names import data_key, new_id
@@ -14,7 +18,33 @@ from tasks.segment.writer import ObjectWriter
 from tasks.store.protocol import ObjectInfo, ObjectStore
 
 OBJECT_STORED_BYTES = 32 << 20
-"""An object is closed before a frame like its last one would take it past this size, or past the plan's log bytes."""
+"""An object is closed before a frame like its last one would take it past this size, or past the run's log bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSettings:
+    """Whose data objects are written, and how: compressed with what, and closed after how much."""
+
+    repository_id: str
+    set_name: str
+    run: str
+    compression: str
+    compression_level: int
+    object_log_bytes: int
+    object_records: int | None
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> ObjectSettings:
+        """As the run's plan has recorded them."""
+        return cls(
+            repository_id=plan.repository_id,
+            set_name=plan.set,
+            run=plan.run,
+            compression=plan.compression,
+            compression_level=plan.compression_level,
+            object_log_bytes=plan.object_log_bytes,
+            object_records=plan.object_records,
+        )
 
 
 @dataclass
@@ -22,42 +52,54 @@ class ObjectSink:
     """Data objects 0, 1, … of one writer of a run. Holds at most one unfinished object. Not thread-safe."""
 
     store: ObjectStore
-    plan: Plan
+    settings: ObjectSettings
+    now_ms: Callable[[], int]
     writer_id: str = field(default_factory=new_id)
     fragments: int = 0
 
     def __post_init__(self) -> None:
         self._lines: list[IndexLine] = []
         self._records = 0
-        self.object = self._new_object()
+        self._object = self._new_object()
+        self._segment: Segment | None = None
 
-    def is_full(self, open_records: int) -> bool:
-        """Whether the object has reached a limit, counting the `open_records` of the segment being built."""
-        plan = self.plan
+    @property
+    def is_full(self) -> bool:
+        """Whether the object has reached a limit, counting the segment that is being written."""
+        settings = self.settings
+        records = self._records + (self._segment.records if self._segment else 0)
         return (
-            self.object.stored_bytes + self.object.last_frame_bytes > OBJECT_STORED_BYTES
-            or self.object.log_bytes >= plan.object_log_bytes
-            or (plan.object_records is not None and self._records + open_records >= plan.object_records)
+            self._object.stored_bytes + self._object.last_frame_bytes > OBJECT_STORED_BYTES
+            or self._object.log_bytes >= settings.object_log_bytes
+            or (settings.object_records is not None and records >= settings.object_records)
         )
 
-    def add(self, line: IndexLine) -> None:
-        """Take a finished segment's line; its frames are in `object` already."""
-        self._lines.append(line)
-        self._records += line.records
+    @contextmanager
+    def segment(self, source: Partition, start: SegmentStart, end: int) -> Iterator[Segment]:
+        """A segment of the present object. Its index line is kept when the body ends, also when the body raises: what
+        was read before a broker failed stays captured. One at a time; `flush` after it, not inside."""
+        self._segment = Segment(self._object, source, start, end)
+        try:
+            yield self._segment
+        finally:
+            line = self._segment.finish(captured_ms=self.now_ms())
+            if line is not None:
+                self._lines.append(line)
+                self._records += line.records
+            self._segment = None
 
     def flush(self) -> None:
-        """Store the object, then its fragment. Nothing is written when there is nothing to say."""
+        """Store the object, then its fragment. Nothing is written when there is no index line."""
         if not self._lines:
             return
-        lines = self._lines
-        if self.object.log_bytes:
-            lines = self._store_object(lines)
+        settings = self.settings
+        lines = self._store_object(self._lines) if self._object.log_bytes else self._lines
         write_fragment(
             self.store,
             Fragment(
-                repository_id=self.plan.repository_id,
-                set=self.plan.set,
-                run=self.plan.run,
+                repository_id=settings.repository_id,
+                set=settings.set_name,
+                run=settings.run,
                 writer=self.writer_id,
                 number=self.fragments,
                 lines=tuple(lines),
@@ -65,34 +107,38 @@ class ObjectSink:
         )
         self.fragments += 1
         self._lines, self._records = [], 0
-        self.object = self._new_object()
+        self._object = self._new_object()
 
-    def _store_object(self, lines: list[IndexLine]) -> list[IndexLine]:
-        plan = self.plan
-        key = data_key(plan.set, plan.run, self.writer_id, self.fragments, object_suffix(plan.compression))
-        finished = self.object.finish(
+    def _store_object(self, lines: Sequence[IndexLine]) -> list[IndexLine]:
+        settings = self.settings
+        suffix = object_suffix(settings.compression)
+        key = data_key(settings.set_name, settings.run, self.writer_id, self.fragments, suffix)
+        finished = self._object.finish(
             trailer_document(
-                repository_id=plan.repository_id, set_name=plan.set, run=plan.run, segments=_trailer_segments(lines)
+                repository_id=settings.repository_id,
+                set_name=settings.set_name,
+                run=settings.run,
+                segments=_trailer_segments(lines),
             )
         )
         info = self.store.put_if_absent(key, finished.body, sha256=finished.sha256)
-        named = {
+        stored = {
             "object": key,
             "sha256": finished.sha256,
             "stored_bytes": finished.size_bytes,
             "checksum": _checksum(info),
         }
-        return [line.model_copy(update=named) if line.frames else line for line in lines]
+        return [line.model_copy(update=stored) if line.frames else line for line in lines]
 
     def _new_object(self) -> ObjectWriter:
-        return ObjectWriter(compression=self.plan.compression, level=self.plan.compression_level)
+        return ObjectWriter(compression=self.settings.compression, level=self.settings.compression_level)
 
 
 def _checksum(info: ObjectInfo) -> StoreChecksum | None:
     return StoreChecksum(info.checksum.kind, info.checksum.value) if info.checksum else None
 
 
-def _trailer_segments(lines: list[IndexLine]) -> list[TrailerSegment]:
+def _trailer_segments(lines: Sequence[IndexLine]) -> list[TrailerSegment]:
     return [
         TrailerSegment(
             topic=line.topic,

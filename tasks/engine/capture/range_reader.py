@@ -6,22 +6,41 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from tasks.batches.header import BatchHeader
 from tasks.broker.log_values import Fetched
-from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.fetch import Fetcher
-from tasks.broker.raw.offsets import list_offsets
+from tasks.broker.ports import LogReader
 from tasks.engine.capture.scan import scan
 from tasks.model.errors import BrokerUnavailableError, OffsetOutOfRangeError, TopicGoneError
 from tasks.model.partition import Partition
 from tasks.model.ranges import TOPIC_GONE, TRIMMED, TRUNCATED, Gap
-from tasks.repository.plans import PlannedPartition
 
 EMPTY_ANSWERS = 5
 """So many empty answers in a row, without throttle or error and with everything up to the end stable, say of a
 compacted topic that a cleaner dropped the log's last batches. Of any other they say nothing: while tiered storage is
 slow or its quota is used up a leader answers just so (KIP-405), and compacted topics cannot be tiered."""
+
+
+TrimPolicy = Literal["trimmed", "gap"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureRange:
+    """Read [start, end) of `source`. `bytes` estimates what the broker keeps of it.
+
+    `start_epoch` is the leader epoch of the batch before `start`, when an earlier run read it: the broker then reports
+    a log that diverged since. `on_trim` says what it means that the log start has moved past `start` before anything
+    was read: the range begins later (`trimmed`: a snapshot re-reads everything that there is), or records are lost that
+    the backup should have (`gap`: an incremental run goes on from the last one).
+    """
+
+    source: Partition
+    start: int
+    end: int
+    bytes: int = 0
+    start_epoch: int | None = None
+    on_trim: TrimPolicy = "trimmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +85,21 @@ class RangeReader:
 
     def __init__(
         self,
-        cluster: Cluster,
-        fetcher: Fetcher,
-        planned: PlannedPartition,
+        log: LogReader,
+        range_: CaptureRange,
         *,
+        fetch_bytes: int,
         is_compacted: Callable[[], bool],
         stop: threading.Event,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cluster = cluster
-        self._fetcher = fetcher
-        self._source: Partition = planned.source
-        self._position = self._start = planned.start
-        self._end = self._planned_end = planned.end
-        self._epoch: int | None = None
-        self._has_read = False
+        self._log = log
+        self._fetcher = log.fetcher(max_bytes=fetch_bytes)
+        self._source = range_.source
+        self._position = self._start = range_.start
+        self._end = self._planned_end = range_.end
+        self._epoch = range_.start_epoch
+        self._loses_trimmed = range_.on_trim == "gap"
         self._is_compacted = is_compacted
         self._stop = stop
         self._clock = clock
@@ -119,7 +138,7 @@ class RangeReader:
         if not found.batches and found.next < self._end:
             yield from self._nothing(fetched)
             return
-        self._position, self._epoch, self._has_read = found.next, found.epoch, True
+        self._position, self._epoch, self._loses_trimmed = found.next, found.epoch, True
         self._empty, self._deadline = 0, None
         self._send()
         yield Batches(fetched, found.batches, found.next)
@@ -146,14 +165,14 @@ class RangeReader:
         """Until something comes, at most until the cluster's deadline has passed since this began."""
         now = self._clock()
         if self._deadline is None:
-            self._deadline = now + self._cluster.options.retry_deadline_ms / 1000
+            self._deadline = now + self._log.retry_deadline_ms / 1000
         if now > self._deadline:
             raise BrokerUnavailableError(f"{self._source}: {why}; that did not change in time.")
 
     def _out_of_range(self) -> Iterator[Event]:
         """By itself the error says nothing: ask where the log begins and ends now."""
         earliest, latest = self._bounds()
-        if earliest > self._position and self._has_read:
+        if earliest > self._position and self._loses_trimmed:
             lost = Gap(self._position, min(earliest, self._end), TRIMMED)
             self._position = lost.next
             yield lost
@@ -176,7 +195,7 @@ class RangeReader:
         self._end = min(self._end, max(latest, self._position))
 
     def _bounds(self) -> tuple[int, int]:
-        answers = [list_offsets(self._cluster, [self._source], which) for which in ("earliest", "last_stable")]
+        answers = [self._log.list_offsets([self._source], which) for which in ("earliest", "last_stable")]
         for answer in answers:
             for failure in answer.failures.values():
                 raise failure

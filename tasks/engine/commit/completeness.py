@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from tasks.engine.capture.capture_result import CapturedBin
+from tasks.engine.capture.capture_result import CaptureResult
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
 from tasks.repository.plans import Plan
-from tasks.repository.points import read_rows
-from tasks.repository.repository import Repository
-from tasks.repository.state_objects import GroupsState, read_state
+from tasks.repository.restore_point import RestorePoint
 
 Completeness = Literal["complete", "incomplete", "denied"]
 """complete: nothing is missing that was planned · incomplete: gaps, failed partitions, missing positions · denied:
@@ -45,35 +43,34 @@ class NewPoint(NamedTuple):
     verdict: Completeness
 
 
-def describe_new_point(
-    repository: Repository, plan: Plan, point: PointEntry, captured: Sequence[CapturedBin]
-) -> NewPoint:
+def describe_new_point(plan: Plan, point: RestorePoint, captured: Sequence[CaptureResult]) -> NewPoint:
     """Read back what a commit has made."""
-    rows = read_rows(repository.store, point).values()
-    groups = group_notes(repository, point)
+    groups = group_notes(point)
     return NewPoint(
-        point=point,
-        ranges=tuple(HeldRange(row.source, row.first, row.next, row.base_seq != point.seq) for row in rows),
+        point=point.entry,
+        ranges=tuple(
+            HeldRange(row.source, row.first, row.next, row.base_seq != point.seq) for row in point.rows.values()
+        ),
         groups=groups,
-        verdict=completeness(point, groups, denied_reasons(plan, captured)),
+        verdict=completeness(point.entry, groups, denied_reasons(plan, captured)),
     )
 
 
-def group_notes(repository: Repository, point: PointEntry) -> GroupNotes:
+def group_notes(point: RestorePoint) -> GroupNotes:
     """By what the point says, and by its state object, read back."""
-    if point.groups_failure is not None:
-        return GroupNotes((f"group positions are not in this point: {point.groups_failure}",))
-    if point.groups is None:
-        return GroupNotes()
+    if point.entry.groups_failure is not None:
+        return GroupNotes((f"group positions are not in this point: {point.entry.groups_failure}",))
     try:
-        state = read_state(repository.store, point.groups, GroupsState)
+        state = point.groups
     except KafkaBackupError as error:  # the point stands, and is to be reported
         return GroupNotes((f"group positions cannot be read back: {error}",))
+    if state is None:
+        return GroupNotes()
     failures = (f"group {one.group} is not in this point: {one.failure}" for one in state.groups if one.failure)
     return GroupNotes(tuple(failures), state.not_covered)
 
 
-def denied_reasons(plan: Plan, captured: Sequence[CapturedBin]) -> tuple[str, ...]:
+def denied_reasons(plan: Plan, captured: Sequence[CaptureResult]) -> tuple[str, ...]:
     """What of the plan could not be read for want of a permission. Pure."""
     reasons = [failure.reason for bin_ in captured for failure in bin_.failures if failure.is_denied]
     return (*plan.denied, *reasons)

@@ -1,19 +1,17 @@
-"""A run under its set's lease, from before it plans until it has its point or is voided."""
+"""The life of a run: hold the set's lease, find the run that died before it, void that one, begin this one."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.engine.capture.capture_result import CapturedBin
-from tasks.engine.commit.commit import commit_snapshot, void_run
-from tasks.model.errors import PreconditionError
-from tasks.repository.entries import PointEntry
+from tasks.model.errors import RunClosedError
+from tasks.repository.entries import AnyEntry, VoidEntry
 from tasks.repository.leases import Lease, acquire, kept
 from tasks.repository.names import capture_lease_key
-from tasks.repository.plans import Plan
 from tasks.repository.repository import Repository
+from tasks.repository.set_state import SetState
 
 
 @contextmanager
@@ -27,26 +25,49 @@ def run_lease(
 ) -> Iterator[None]:
     """The set's lease for this run while the body plans, captures and commits; a run that died before it is voided.
 
-    Raises `LockedError` when another writer has the lease, and when it takes it from the body, which `stop` then ends.
+    Raises `LockedError` when another writer has the lease, or takes it while the body runs, which `stop` then ends.
     """
     lease = acquire(repository.store, capture_lease_key(set_name), stop=stop, waiting=waiting)
     with kept(lease, stop):
-        open_run(repository, lease, set_name, run)
+        earlier = earlier_open_run(repository, lease, set_name)
+        if earlier is not None:
+            void_run(repository, set_name, earlier, "its writer ended without a point")
+        begin_run(lease, run)
         yield
 
 
-def commit_or_void(repository: Repository, plan: Plan, captured: Sequence[CapturedBin]) -> PointEntry:
-    """The point of the run; a run whose set has moved on can never have one, and is voided."""
-    try:
-        return commit_snapshot(repository, plan, captured)
-    except PreconditionError as error:
-        void_run(repository, plan.set, plan.run, str(error))
-        raise
+def earlier_open_run(repository: Repository, lease: Lease, set_name: str) -> str | None:
+    """The run that the lease still names, if it has neither a point nor a void: its writer died."""
+    run = lease.record.run
+    return run if run is not None and repository.log(set_name).state().is_open(run) else None
 
 
-def open_run(repository: Repository, lease: Lease, set_name: str, run: str) -> None:
-    """Void the run that the lease still names, if it died open, then enter this one. Call it before planning."""
-    earlier = lease.record.run
-    if earlier is not None and repository.log(set_name).state().is_open(earlier):
-        void_run(repository, set_name, earlier, "its writer ended without a point")
+def begin_run(lease: Lease, run: str) -> None:
+    """Enter the run into the lease, so that the next owner finds it if this writer dies.
+
+    Call it before planning, and after the earlier run was voided or finished: a crash in between loses nothing.
+    """
     lease.renew(run=run)
+
+
+def void_run(repository: Repository, set_name: str, run: str, reason: str) -> None:
+    """Make sure that the run can never commit. A run that has its point or its void already is left alone."""
+
+    def build(state: SetState) -> AnyEntry:
+        check_open(state, run)
+        return VoidEntry(
+            **repository.next_entry(set_name, state), newest_point=state.newest_point, run=run, reason=reason
+        )
+
+    try:
+        repository.log(set_name).append(build)
+    except RunClosedError:
+        return
+
+
+def check_open(state: SetState, run: str) -> None:
+    """Raises `RunClosedError` when the log holds a point or a void of the run."""
+    if not state.is_open(run):
+        point_seq = state.closed_runs[run]
+        closed_by = "was voided" if point_seq is None else f"is point {point_seq} already"
+        raise RunClosedError(f"The run {run} {closed_by}.", point_seq=point_seq)

@@ -2,66 +2,52 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from tasks.batches.header import record_count, stamp
 from tasks.batches.regroup import regroup
 from tasks.batches.rewrite import needs_rebuild, rebuild
 from tasks.broker.log_values import OutgoingBatch
-from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.offsets import list_offsets
-from tasks.broker.raw.produce import produce
-from tasks.engine.progress import Progress, silent
+from tasks.broker.ports import LogWriter
+from tasks.engine.bins import PARTITIONS_AT_ONCE
+from tasks.engine.run_context import ClusterContext
+from tasks.engine.started_restore import StartedRestore
 from tasks.model.errors import DamagedError, RefusedError
 from tasks.model.partition import Partition
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import Frame, IndexLine
-from tasks.repository.restores import RestorePlan, TargetPartition, Targets
+from tasks.repository.restores import TargetPartition, Targets
 
 BARRIER_LOG_BYTES = 4 << 20
 """Regrouping begins anew with the frame that takes a partition past a multiple of this, so that it can be repeated
 from there."""
 
-PARTITIONS_AT_ONCE = 4
-"""Partitions of a bin that share requests; each holds a frame in memory."""
 
-
-def replay_bin(
-    reader: FrameReader,
-    plan: RestorePlan,
-    targets: Targets,
-    lines: Mapping[Partition, Sequence[IndexLine]],
-    bin_number: int,
-    connection: ConnectionOptions,
-    *,
-    produce_timeout_ms: int,
-    stop: threading.Event,
-    progress: Progress = silent,
-) -> None:
+def replay_bin(context: ClusterContext, started: StartedRestore, targets: Targets, number: int) -> None:
     """Write every restorable record of the bin's partitions to their targets, exactly once.
 
     Raises `RefusedError` unless each target's log ends at its base offset, `DamagedError` when the backup does not
     hold what it says, `BrokerError` when the target cluster refuses. Not to be called again after it wrote.
     """
-    indexes = plan.bins[bin_number]
-    with Cluster(connection, stop=stop) as cluster:
-        _check_at_base(cluster, [targets.partitions[index] for index in indexes])
+    indexes = started.plan.bins[number]
+    with context.writer() as writer:
+        _check_at_base(writer, [targets.partitions[index] for index in indexes])
         for start in range(0, len(indexes), PARTITIONS_AT_ONCE):
-            wave = indexes[start : start + PARTITIONS_AT_ONCE]
-            sources = {
-                targets.partitions[index].target: _outgoing(reader, plan, targets, lines, index) for index in wave
-            }
-            names = {targets.partitions[index].target: plan.partitions[index].source for index in wave}
+            _replay_partitions(context, writer, started, targets, indexes[start : start + PARTITIONS_AT_ONCE])
 
-            def acknowledged(
-                target: Partition, batch: OutgoingBatch, names: dict[Partition, Partition] = names
-            ) -> None:
-                progress(names[target], records=batch.records, log_bytes=len(batch.data))
 
-            produce(cluster, sources, timeout_ms=produce_timeout_ms, stop=stop, on_acknowledged=acknowledged)
+def _replay_partitions(
+    context: ClusterContext, writer: LogWriter, started: StartedRestore, targets: Targets, indexes: Sequence[int]
+) -> None:
+    """Several partitions at the same time, so that small batches share requests."""
+    sources = {targets.partitions[index].target: _outgoing(started, targets, index) for index in indexes}
+    names = {targets.partitions[index].target: started.plan.partitions[index].source for index in indexes}
+
+    def acknowledged(target: Partition, batch: OutgoingBatch) -> None:
+        context.progress(names[target], records=batch.records, log_bytes=len(batch.data))
+
+    writer.produce(sources, timeout_ms=started.options.produce_timeout_ms, on_acknowledged=acknowledged)
 
 
 def restorable_batches(reader: FrameReader, line: IndexLine, frame: Frame, log: bytes) -> Iterator[bytes]:
@@ -93,16 +79,11 @@ def _numbered_frames(reader: FrameReader, lines: Sequence[IndexLine]) -> Iterato
             before += frame.log_bytes
 
 
-def _outgoing(
-    reader: FrameReader,
-    plan: RestorePlan,
-    targets: Targets,
-    lines: Mapping[Partition, Sequence[IndexLine]],
-    index: int,
-) -> Iterator[OutgoingBatch]:
-    copy, target = plan.partitions[index], targets.partitions[index]
+def _outgoing(started: StartedRestore, targets: Targets, index: int) -> Iterator[OutgoingBatch]:
+    copy, target = started.plan.partitions[index], targets.partitions[index]
+    lines, regroup_bytes = started.lines[copy.source], started.plan.regroup_bytes
     sent = 0
-    for batch in target_batches(reader, lines[copy.source], regroup_bytes=plan.regroup_bytes):
+    for batch in target_batches(started.reader, lines, regroup_bytes=regroup_bytes):
         records = record_count(batch)
         yield OutgoingBatch(
             data=stamp(
@@ -119,8 +100,8 @@ def _outgoing(
         raise DamagedError(f"{copy.source}: the backup says {copy.records} restorable records and holds {sent}.")
 
 
-def _check_at_base(cluster: Cluster, targets: Sequence[TargetPartition]) -> None:
-    answers = list_offsets(cluster, [target.target for target in targets], "latest")
+def _check_at_base(writer: LogWriter, targets: Sequence[TargetPartition]) -> None:
+    answers = writer.list_offsets([target.target for target in targets], "latest")
     for failure in answers.failures.values():
         raise failure
     for target in targets:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from tasks.batches.header import iter_headers
 from tasks.batches.records import Record, decode_records
-from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.fetch import Fetcher
-from tasks.broker.raw.offsets import list_offsets
-from tasks.broker.raw.retry import RetryDeadline
+from tasks.broker.ports import PartitionFetcher
+from tasks.broker.retry import RetryDeadline
 from tasks.engine.replay.replay import restorable_batches
+from tasks.engine.run_context import ClusterContext
+from tasks.engine.started_restore import StartedRestore
 from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, TopicGoneError
 from tasks.model.partition import Partition
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
-from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets
+from tasks.repository.restores import PartitionCopy, TargetPartition, Targets
 
 _FETCH_BYTES = 64 << 10
 """One record is wanted; its batch comes whole even when it is larger."""
@@ -34,32 +32,25 @@ class Mismatch:
     message: str
 
 
-def verify_counts(
-    reader: FrameReader,
-    plan: RestorePlan,
-    targets: Targets,
-    lines: Mapping[Partition, Sequence[IndexLine]],
-    connection: ConnectionOptions,
-    *,
-    stop: threading.Event,
-) -> list[Mismatch]:
+def verify_counts(context: ClusterContext, started: StartedRestore, targets: Targets) -> list[Mismatch]:
     """Every mismatch of the restored partitions: offsets, number of records, and the first and last record itself.
 
     Raises what keeps it from looking: `BrokerUnavailableError`, `AccessError`. It may be called again.
     """
-    with Cluster(connection, stop=stop) as cluster:
+    with context.reader() as log:
         partitions = [target.target for target in targets.partitions]
-        earliest = list_offsets(cluster, partitions, "earliest")
-        latest = list_offsets(cluster, partitions, "latest")
+        earliest = log.list_offsets(partitions, "earliest")
+        latest = log.list_offsets(partitions, "latest")
         failures = {**earliest.failures, **latest.failures}
         found = [Mismatch(partition, str(error)) for partition, error in failures.items() if _is_lasting(error)]
-        fetcher = Fetcher(cluster, stop=stop, max_bytes=_FETCH_BYTES)
-        for copy, target in zip(plan.partitions, targets.partitions, strict=True):
+        fetcher = log.fetcher(max_bytes=_FETCH_BYTES)
+        for copy, target in zip(started.plan.partitions, targets.partitions, strict=True):
             if target.target not in failures:
                 bounds = (earliest.offsets[target.target], latest.offsets[target.target])
                 # Where the bounds are wrong, the first or last offset may not exist.
+                deadline = RetryDeadline(log.retry_deadline_ms, context.stop, context.clock)
                 found += list(_boundaries(copy, target, bounds)) or _ends(
-                    reader, copy, target, lines[copy.source], fetcher, RetryDeadline(connection.retry_deadline_ms, stop)
+                    started.reader, copy, target, started.lines[copy.source], fetcher, deadline
                 )
     return found
 
@@ -87,7 +78,7 @@ def _ends(
     copy: PartitionCopy,
     target: TargetPartition,
     lines: Sequence[IndexLine],
-    fetcher: Fetcher,
+    fetcher: PartitionFetcher,
     deadline: RetryDeadline,
 ) -> Iterator[Mismatch]:
     if copy.records == 0:
@@ -114,7 +105,7 @@ def _edge_record(reader: FrameReader, lines: Sequence[IndexLine], edge: int) -> 
     return None
 
 
-def _record_at(fetcher: Fetcher, target: Partition, offset: int, deadline: RetryDeadline) -> Record | None:
+def _record_at(fetcher: PartitionFetcher, target: Partition, offset: int, deadline: RetryDeadline) -> Record | None:
     """The record at an offset that the log has. An answer without a whole batch means wait: the broker throttles."""
     while True:
         fetcher.send(target, offset, None)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.groups import committed_offsets, list_groups
-from tasks.broker.admin.permissions import SEES_ALL_GROUPS, require_on_cluster
 from tasks.broker.admin_values import CommittedOffset, GroupListing, TopicDescription
-from tasks.broker.translation import Attempt
+from tasks.broker.ports import ClusterAdmin
+from tasks.broker.translation import SEES_ALL_GROUPS, Attempt
 from tasks.model.errors import AccessError, KafkaBackupError
 from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState
 
@@ -18,16 +16,16 @@ COVERED_TYPES = ("classic", "consumer")
 """Kinds of group whose positions are committed offsets; share groups keep theirs elsewhere."""
 
 
-def read_groups(admin: Admin) -> tuple[GroupsState, tuple[str, ...]]:
+def read_groups(admin: ClusterAdmin) -> tuple[GroupsState, tuple[str, ...]]:
     """Every group with its positions, and what this user is not allowed to read of them.
 
     A group that could not be read says why; the others are not held up by it. Raises when the groups cannot all be
     listed: an empty answer must never stand for a failed one.
     """
-    require_on_cluster(admin, Attempt("see every group of", admin.location, (SEES_ALL_GROUPS,)))
+    admin.require_on_cluster(Attempt("see every group of", admin.location, (SEES_ALL_GROUPS,)))
     listings = _settled_listings(admin)
     covered = [listing for listing in listings if listing.group_type.lower() in COVERED_TYPES]
-    answers = committed_offsets(admin, [listing.group_id for listing in covered])
+    answers = admin.committed_offsets([listing.group_id for listing in covered])
     denied = tuple(str(answer) for answer in answers.values() if isinstance(answer, AccessError))
     state = GroupsState(
         groups=tuple(
@@ -38,7 +36,7 @@ def read_groups(admin: Admin) -> tuple[GroupsState, tuple[str, ...]]:
     return state, denied
 
 
-def _settled_listings(admin: Admin) -> list[GroupListing]:
+def _settled_listings(admin: ClusterAdmin) -> list[GroupListing]:
     """All groups, listed while each had its coordinator: a group whose partition of `__consumer_offsets` has no leader,
     or gets another one that was asked already, is in no broker's list, and nothing says so.
 
@@ -50,7 +48,7 @@ def _settled_listings(admin: Admin) -> list[GroupListing]:
         before = _coordinators(admin)
         if None in before:
             return False
-        found[:] = list_groups(admin)
+        found[:] = admin.list_groups()
         return before == _coordinators(admin)
 
     admin.await_that(
@@ -60,7 +58,7 @@ def _settled_listings(admin: Admin) -> list[GroupListing]:
     return found
 
 
-def _coordinators(admin: Admin) -> list[int | None]:
+def _coordinators(admin: ClusterAdmin) -> list[int | None]:
     """The leaders of the partitions that keep groups."""
     try:
         topics = admin.describe_topics([_POSITIONS_TOPIC])

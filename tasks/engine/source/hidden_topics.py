@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks.repository.entries import PointEntry
 from tasks.repository.plans import PlanFailure
-from tasks.repository.points import read_rows
-from tasks.repository.repository import Repository
-from tasks.repository.state_objects import TopicsState, TopicState, read_state
+from tasks.repository.restore_point import RestorePoint
+from tasks.repository.state_objects import TopicState
 
 
-def live_topics(repository: Repository, newest: PointEntry | None) -> list[str]:
+def live_topics(newest: RestorePoint | None) -> list[str]:
     """The names that the newest point knows as being there, in order; none without a point."""
-    rows = read_rows(repository.store, newest) if newest else {}
+    rows = newest.rows if newest else {}
     return sorted({source.topic for source, row in rows.items() if row.is_live})
 
 
 def keep_hidden_topics(
-    repository: Repository, newest: PointEntry | None, hidden: Mapping[str, str]
+    newest: RestorePoint | None, hidden: Mapping[str, str]
 ) -> tuple[list[PlanFailure], Sequence[TopicState]]:
     """The partitions of `hidden` topics as failures with the reason given for each, so that the next point keeps what
     this one has of them, and the topics' last states."""
     if newest is None or not hidden:
         return [], ()
-    rows = read_rows(repository.store, newest)
     failures = [
         PlanFailure(
             topic=source.topic,
@@ -32,8 +29,7 @@ def keep_hidden_topics(
             partition=source.partition,
             reason=hidden[source.topic],
         )
-        for source, row in rows.items()
+        for source, row in newest.rows.items()
         if row.is_live and source.topic in hidden
     ]
-    states = read_state(repository.store, newest.topics, TopicsState).topics
-    return failures, [state for state in states if state.topic in hidden]
+    return failures, [state for state in newest.topics.topics if state.topic in hidden]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.permissions import require_on_topics
+from tasks.broker.ports import ClusterAdmin
 from tasks.broker.translation import Attempt
 from tasks.engine.options import TopicSelection
 from tasks.engine.topic_patterns import is_literal
@@ -14,19 +13,19 @@ from tasks.model.errors import AccessError
 _NEEDED = ("Read", "DescribeConfigs")
 
 
-def require_visible(admin: Admin, selection: TopicSelection, visible: Collection[str]) -> None:
+def require_visible(admin: ClusterAdmin, selection: TopicSelection, visible: Collection[str]) -> None:
     """Topics that one may not describe are in no list; only asked for by name does Kafka say so (`AccessError`)."""
     hidden = [name for name in selection.include if is_literal(name) and name not in visible]
-    require_on_topics(admin, dict.fromkeys(hidden, _NEEDED), Attempt("back up", ", ".join(hidden)))
+    admin.require_on_topics(dict.fromkeys(hidden, _NEEDED), Attempt("back up", ", ".join(hidden)))
 
 
-def denied_topics(admin: Admin, names: Iterable[str]) -> dict[str, str]:
+def denied_topics(admin: ClusterAdmin, names: Iterable[str]) -> dict[str, str]:
     """Of topics that are in no list those that are there all the same, each with the sentence that says what is
     missing; the others were deleted."""
     denied = {}
     for name in names:
         try:
-            require_on_topics(admin, {name: _NEEDED}, Attempt("back up", name))
+            admin.require_on_topics({name: _NEEDED}, Attempt("back up", name))
         except AccessError as error:
             denied[name] = str(error)
     return denied

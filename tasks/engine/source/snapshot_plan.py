@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import TopicDescription
 from tasks.broker.log_values import OffsetAnswers
-from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.log_dirs import partition_bytes
-from tasks.broker.raw.offsets import list_offsets
+from tasks.broker.ports import ClusterAdmin, LogReader
 from tasks.engine.bins import bins_to_capture
 from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.group_state import groups_of_topics, read_groups
 from tasks.engine.source.hidden_topics import keep_hidden_topics, live_topics
 from tasks.engine.source.permissions import denied_topics, require_visible
@@ -22,20 +18,19 @@ from tasks.engine.source.topic_state import read_topics
 from tasks.engine.topic_patterns import is_selected, select_topics
 from tasks.model.errors import AccessError, ConfigError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
-from tasks.repository.entries import PointEntry
 from tasks.repository.plans import Plan, PlanFailure, PlannedPartition, write_plan
 from tasks.repository.repository import Repository, tool_name
+from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import GroupsState, TopicsState, TopicState, write_state
 from tasks.repository.stored import StoredRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRequest:
-    """What a snapshot shall hold: values only, so that a task in another process can take it."""
+    """Which snapshot to make: values only, so that a task in another process can take it."""
 
     set_name: str
     run: str
-    connection: ConnectionOptions
     topics: TopicSelection
     options: BackupOptions
     most_bins: int
@@ -55,27 +50,27 @@ class _ClusterState:
     """Topics of the newest point that may not be seen any more, and why."""
 
 
-def plan_snapshot(repository: Repository, request: SnapshotRequest, *, stop: threading.Event) -> Plan:
+def plan_snapshot(context: ClusterContext, request: SnapshotRequest) -> Plan:
     """Decide what the run will read, and store it. A run that has a plan already keeps it.
 
     Raises `ConfigError` for topics that do not exist, a selection without topics, or a set of another cluster.
     """
-    plan = draft_snapshot(repository, request, stop=stop)
-    return write_plan(repository.store, plan)
+    return write_plan(context.repository.store, draft_snapshot(context, request))
 
 
-def draft_snapshot(
-    repository: Repository, request: SnapshotRequest, *, stop: threading.Event, is_dry_run: bool = False
-) -> Plan:
+def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_run: bool = False) -> Plan:
     """The plan of `plan_snapshot`, not stored. A dry run does not store the state objects that it names either."""
-    newest = _newest_point(repository, request.set_name)
-    cluster = _cluster_state(request, stop, live_topics(repository, newest))
+    repository = context.repository
+    newest = repository.log(request.set_name).newest_point()
+    with context.admin() as admin:
+        cluster = _cluster_state(admin, request, live_topics(newest))
     _check_cluster(request.set_name, newest, cluster.cluster_id)
     partitions = [
         Partition(topic.name, topic.topic_id, part.partition) for topic in cluster.topics for part in topic.partitions
     ]
-    planned, failures = _plan_partitions(request.connection, partitions, stop)
-    kept, last_states = keep_hidden_topics(repository, newest, cluster.hidden)
+    with context.reader() as log:
+        planned, failures = _plan_partitions(log, partitions)
+    kept, last_states = keep_hidden_topics(newest, cluster.hidden)
     groups_ref, topics_ref = _write_states(repository, request, cluster, last_states, newest, is_dry_run=is_dry_run)
     options = request.options
     return Plan(
@@ -144,47 +139,45 @@ def planned_ranges(
 
 
 def _plan_partitions(
-    connection: ConnectionOptions, partitions: Sequence[Partition], stop: threading.Event
+    log: LogReader, partitions: Sequence[Partition]
 ) -> tuple[tuple[PlannedPartition, ...], tuple[PlanFailure, ...]]:
-    with Cluster(connection, stop=stop) as cluster:
-        return planned_ranges(
-            partitions,
-            earliest=list_offsets(cluster, partitions, "earliest"),
-            stable=list_offsets(cluster, partitions, "last_stable"),
-            high=list_offsets(cluster, partitions, "latest"),
-            sizes_bytes=partition_bytes(cluster, partitions),
-        )
+    return planned_ranges(
+        partitions,
+        earliest=log.list_offsets(partitions, "earliest"),
+        stable=log.list_offsets(partitions, "last_stable"),
+        high=log.list_offsets(partitions, "latest"),
+        sizes_bytes=log.partition_bytes(partitions),
+    )
 
 
-def _cluster_state(request: SnapshotRequest, stop: threading.Event, earlier: Collection[str]) -> _ClusterState:
+def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, earlier: Collection[str]) -> _ClusterState:
     options = request.options
-    with Admin(request.connection, stop=stop) as admin:
-        groups, groups_failure, denied = _groups(admin, options)
-        described = admin.describe_topics()
-        visible = {topic.name for topic in described}
-        require_visible(admin, request.topics, visible)
-        missing = [name for name in earlier if name not in visible and is_selected(name, request.topics)]
-        chosen = set(
-            select_topics(
-                {topic.name: topic.is_internal for topic in described},
-                request.topics,
-                include_internal=options.include_internal_topics,
-                internal_topics=options.internal_topics,
-            )
+    groups, groups_failure, denied = _groups(admin, options)
+    described = admin.describe_topics()
+    visible = {topic.name for topic in described}
+    require_visible(admin, request.topics, visible)
+    missing = [name for name in earlier if name not in visible and is_selected(name, request.topics)]
+    chosen = set(
+        select_topics(
+            {topic.name: topic.is_internal for topic in described},
+            request.topics,
+            include_internal=options.include_internal_topics,
+            internal_topics=options.internal_topics,
         )
-        topics = [topic for topic in described if topic.name in chosen]
-        return _ClusterState(
-            cluster_id=admin.cluster_id(),
-            topics=topics,
-            topics_state=read_topics(admin, topics),
-            groups=groups_of_topics(groups, topics) if groups else None,
-            groups_failure=groups_failure,
-            denied=denied,
-            hidden=denied_topics(admin, missing),
-        )
+    )
+    topics = [topic for topic in described if topic.name in chosen]
+    return _ClusterState(
+        cluster_id=admin.cluster_id(),
+        topics=topics,
+        topics_state=read_topics(admin, topics),
+        groups=groups_of_topics(groups, topics) if groups else None,
+        groups_failure=groups_failure,
+        denied=denied,
+        hidden=denied_topics(admin, missing),
+    )
 
 
-def _groups(admin: Admin, options: BackupOptions) -> tuple[GroupsState | None, str | None, tuple[str, ...]]:
+def _groups(admin: ClusterAdmin, options: BackupOptions) -> tuple[GroupsState | None, str | None, tuple[str, ...]]:
     """(the positions, why they are not here, what was denied): an empty snapshot never stands for a failed one."""
     if not options.consumer_group_snapshot:
         return None, None, ()
@@ -202,7 +195,7 @@ def _write_states(
     request: SnapshotRequest,
     cluster: _ClusterState,
     last_states: Sequence[TopicState],
-    newest: PointEntry | None,
+    newest: RestorePoint | None,
     *,
     is_dry_run: bool,
 ) -> tuple[StoredRef | None, StoredRef]:
@@ -214,8 +207,8 @@ def _write_states(
         earlier = ref.model_copy(update={"seq": ref.seq or newest.seq}) if ref and newest else None
         return write_state(repository.store, request.set_name, request.run, state, newest=earlier)
 
-    groups = write(cluster.groups, newest.groups if newest else None) if cluster.groups else None
-    return groups, write(_with(cluster.topics_state, last_states), newest.topics if newest else None)
+    groups = write(cluster.groups, newest.entry.groups if newest else None) if cluster.groups else None
+    return groups, write(_with(cluster.topics_state, last_states), newest.entry.topics if newest else None)
 
 
 def _with(state: TopicsState, more: Sequence[TopicState]) -> TopicsState:
@@ -223,15 +216,9 @@ def _with(state: TopicsState, more: Sequence[TopicState]) -> TopicsState:
     return state.model_copy(update={"topics": tuple(topics)})
 
 
-def _newest_point(repository: Repository, set_name: str) -> PointEntry | None:
-    log = repository.log(set_name)
-    seq = log.state().newest_point
-    return None if seq is None else log.point(seq)
-
-
-def _check_cluster(set_name: str, newest: PointEntry | None, cluster_id: str) -> None:
-    if newest is not None and newest.cluster_id != cluster_id:
+def _check_cluster(set_name: str, newest: RestorePoint | None, cluster_id: str) -> None:
+    if newest is not None and newest.entry.cluster_id != cluster_id:
         raise ConfigError(
-            f"The backup set {set_name!r} belongs to cluster {newest.cluster_id}; this is cluster {cluster_id}. "
+            f"The backup set {set_name!r} belongs to cluster {newest.entry.cluster_id}; this is cluster {cluster_id}. "
             "Name another set with backup_id."
         )

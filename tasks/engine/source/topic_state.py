@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.broker.admin.acls import read_acls
-from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import TopicDescription
+from tasks.broker.ports import ClusterAdmin
 from tasks.model.errors import BrokerUnavailableError
 from tasks.repository.state_objects import AclState, Setting, TopicsState, TopicState
 
 
-def read_topics(admin: Admin, topics: Sequence[TopicDescription]) -> TopicsState:
+def read_topics(admin: ClusterAdmin, topics: Sequence[TopicDescription]) -> TopicsState:
     """The topics with every config entry and its source, and all ACLs or the reason why there are none.
 
     A topic that was deleted since it was described has no settings any more; its partitions will say so when they are
@@ -19,7 +18,7 @@ def read_topics(admin: Admin, topics: Sequence[TopicDescription]) -> TopicsState
     """
     configs = admin.known_topic_configs([topic.name for topic in topics])
     _require_gone(admin, [topic for topic in topics if topic.name not in configs])
-    acls, absent = read_acls(admin)
+    acls, absent = admin.read_acls()
     return TopicsState(
         topics=tuple(
             TopicState(
@@ -40,7 +39,7 @@ def read_topics(admin: Admin, topics: Sequence[TopicDescription]) -> TopicsState
     )
 
 
-def _require_gone(admin: Admin, topics: Sequence[TopicDescription]) -> None:
+def _require_gone(admin: ClusterAdmin, topics: Sequence[TopicDescription]) -> None:
     """No topic is backed up without its settings because of a broker that lags behind."""
     present = {topic.topic_id for topic in admin.describe_topics([topic.name for topic in topics])}
     for topic in topics:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG
+from tasks.broker.ports import ClusterAdmin
 from tasks.engine.target.staging import deferred_changes, final_changes
 from tasks.model.errors import ConfigError, RefusedError
 from tasks.repository.entries import NoteEntry
-from tasks.repository.names import new_id
-from tasks.repository.repository import Repository, tool_name
+from tasks.repository.repository import Repository
 from tasks.repository.restores import (
     RestorePlan,
     StepDone,
@@ -23,7 +22,7 @@ from tasks.repository.restores import (
 from tasks.repository.set_state import SetState
 
 
-def finish_settings(plan: RestorePlan, targets: Targets, admin: Admin) -> list[TopicCopy]:
+def finish_settings(plan: RestorePlan, targets: Targets, admin: ClusterAdmin) -> list[TopicCopy]:
     """Give every topic its settings, all but the deferred ones. Returns the topics that have deferred ones.
 
     May be called again. Raises `RefusedError` when a topic is not the one that was restored.
@@ -35,7 +34,7 @@ def finish_settings(plan: RestorePlan, targets: Targets, admin: Admin) -> list[T
     return [topic for topic in plan.topics if topic.deferred]
 
 
-def finalize_restore(repository: Repository, restore: str, admin: Admin) -> list[TopicCopy]:
+def finalize_restore(repository: Repository, restore: str, admin: ClusterAdmin) -> list[TopicCopy]:
     """Apply what a restore deferred, and note it. Returns the topics that changed; none when it was done before.
 
     Topics that a restore left staged, because it died after it had verified them, get all their settings. Raises
@@ -87,14 +86,8 @@ def record_finalized(repository: Repository, plan: RestorePlan) -> None:
 
     def build(state: SetState) -> NoteEntry:
         return NoteEntry(
-            seq=state.seq + 1,
-            id=new_id(),
-            repository_id=repository.root.repository_id,
-            set=plan.set,
-            parent=state.tip,
+            **repository.next_entry(plan.set, state),
             newest_point=state.newest_point,
-            time_ms=repository.now_ms(),
-            tool=tool_name(),
             point=plan.point,
             text=f"restore {plan.restore} finalized",
         )
@@ -102,7 +95,7 @@ def record_finalized(repository: Repository, plan: RestorePlan) -> None:
     log.append(build)
 
 
-def _still_staged(topics: Sequence[TopicCopy], admin: Admin) -> list[TopicCopy]:
+def _still_staged(topics: Sequence[TopicCopy], admin: ClusterAdmin) -> list[TopicCopy]:
     """The topics that have every staging setting on them: `finish_settings` never reached them."""
     described = {topic.name for topic in admin.describe_topics([topic.target for topic in topics])}
     configs = admin.topic_configs(sorted(described))
@@ -113,7 +106,7 @@ def _still_staged(topics: Sequence[TopicCopy], admin: Admin) -> list[TopicCopy]:
     return [topic for topic in topics if topic.staging.items() <= own.get(topic.target, {}).items()]
 
 
-def _check_topics(topics: Sequence[TopicCopy], targets: Targets, admin: Admin) -> None:
+def _check_topics(topics: Sequence[TopicCopy], targets: Targets, admin: ClusterAdmin) -> None:
     restored = {target.topic: target.topic_id for target in targets.partitions}
     described = {topic.name: topic.topic_id for topic in admin.describe_topics([topic.target for topic in topics])}
     for topic in topics:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.groups import describe_groups
-from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.offsets import list_offsets
+from tasks.broker.ports import ClusterAdmin
 from tasks.engine.options import RestoreOptions
-from tasks.engine.positions.positions import wanted_groups
+from tasks.engine.positions.translate import wanted_groups
+from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.findings import Finding, Level, error_finding
 from tasks.engine.target.permissions import missing_for_groups
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
@@ -26,21 +23,20 @@ _LARGEST_REQUEST_BYTES = 100 << 20
 
 
 def preflight(
-    repository: Repository,
+    context: ClusterContext,
+    admin: ClusterAdmin,
     plan: RestorePlan,
     source: RestoreSource,
     view: TargetView,
     options: RestoreOptions,
-    admin: Admin,
-    connection: ConnectionOptions,
 ) -> list[Finding]:
     """All findings, errors first. Reads the cluster and the repository, changes neither."""
     findings = [
         *target_findings(plan, source, view, options, admin),
         *_lacks(source, options),
-        *_emptiness(plan, view, options, connection),
+        *_emptiness(context, plan, view, options),
         *missing_for_groups(source, admin, options),
-        *_objects(repository, source),
+        *_objects(context.repository, source),
         *_batches(source),
         *_groups(admin, source, options),
     ]
@@ -49,7 +45,7 @@ def preflight(
 
 
 def _emptiness(
-    plan: RestorePlan, view: TargetView, options: RestoreOptions, connection: ConnectionOptions
+    context: ClusterContext, plan: RestorePlan, view: TargetView, options: RestoreOptions
 ) -> Iterator[Finding]:
     """A target that holds anything is refused: what was there could never be told from what was restored."""
     existing = [
@@ -62,9 +58,9 @@ def _emptiness(
         existing = [partition for partition in existing if (partition.topic, partition.partition) not in planned]
     if not existing:
         return
-    with Cluster(connection) as cluster:
-        earliest = list_offsets(cluster, existing, "earliest")
-        latest = list_offsets(cluster, existing, "latest")
+    with context.reader() as log:
+        earliest = log.list_offsets(existing, "earliest")
+        latest = log.list_offsets(existing, "latest")
     for partition in existing:
         failure = earliest.failures.get(partition) or latest.failures.get(partition)
         if failure is not None:
@@ -123,15 +119,15 @@ def _largest(lines: Sequence[IndexLine]) -> int:
     return max((line.largest_batch_bytes for line in lines), default=0)
 
 
-def _groups(admin: Admin, source: RestoreSource, options: RestoreOptions) -> Iterator[Finding]:
+def _groups(admin: ClusterAdmin, source: RestoreSource, options: RestoreOptions) -> Iterator[Finding]:
     """Positions of a group that is in use cannot be written; a group whose positions are not here is named."""
     if options.consumer_group_strategy == "skip":
         return
-    if source.groups is None:
-        reason = source.point.groups_failure or "the backup was made without consumer_group_snapshot"
+    if source.point.groups is None:
+        reason = source.point.entry.groups_failure or "the backup was made without consumer_group_snapshot"
         yield Finding("error" if options.reset_consumer_offsets else "note", "groups", f"no positions: {reason}.")
         return
-    wanted = wanted_groups(source.groups, options.consumer_groups)
+    wanted = wanted_groups(source.point.groups, options.consumer_groups)
     for group in wanted:
         if group.failure is not None:
             is_asked_for = options.reset_consumer_offsets and group.group in (options.consumer_groups or ())
@@ -142,7 +138,7 @@ def _groups(admin: Admin, source: RestoreSource, options: RestoreOptions) -> Ite
     if not options.reset_consumer_offsets:
         return
     try:
-        described = describe_groups(admin, [group.group for group in wanted])
+        described = admin.describe_groups([group.group for group in wanted])
     except InterruptedRunError:
         raise
     except KafkaBackupError as error:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.broker_defaults import topic_defaults
 from tasks.broker.admin_values import ConfigEntry, TopicDescription
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.engine.bins import balance
+from tasks.broker.ports import ClusterAdmin
+from tasks.engine.bins import PARTITIONS_AT_ONCE, balance
 from tasks.engine.options import RestoreOptions, TopicSelection
-from tasks.engine.replay.replay import PARTITIONS_AT_ONCE
 from tasks.engine.target.selection import ChosenTopic, choose, incarnations
 from tasks.engine.target.staging import copied_settings, deferred_settings, staging_settings
-from tasks.engine.target.unfinished_restores import original_settings
+from tasks.engine.target.unfinished_restores import UnfinishedRestores
 from tasks.engine.topic_patterns import select_topics
 from tasks.model.errors import AccessError, KafkaBackupError, RefusedError, TopicGoneError
 from tasks.model.partition import Incarnation, Partition
-from tasks.repository.entries import PointEntry
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
-from tasks.repository.partition_table import Row
-from tasks.repository.points import read_lines, read_rows
 from tasks.repository.repository import Repository, tool_name
+from tasks.repository.restore_point import RestorePoint
 from tasks.repository.restores import PartitionCopy, RestorePlan, TopicCopy
-from tasks.repository.state_objects import GroupsState, TopicsState, TopicState, read_state
+from tasks.repository.state_objects import TopicState
 
 REGROUP_BYTES = 1 << 20
 """Runs of tiny batches are joined up to this many bytes of records."""
@@ -36,10 +31,9 @@ _MOST_SAMPLES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreRequest:
-    """What shall be restored where: values only."""
+    """What to restore, and where to: values only."""
 
     restore: str
-    connection: ConnectionOptions
     topics: TopicSelection
     options: RestoreOptions
     most_bins: int
@@ -49,10 +43,9 @@ class RestoreRequest:
 class RestoreSource:
     """What the point says of the partitions that are restored."""
 
-    point: PointEntry
+    point: RestorePoint
     chosen: Sequence[ChosenTopic]
     lines: Mapping[Partition, Sequence[IndexLine]]
-    groups: GroupsState | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,23 +59,18 @@ class TargetView:
     defaults: Mapping[str, str]
 
 
-def read_source(repository: Repository, point: PointEntry, request: RestoreRequest) -> RestoreSource:
+def read_source(repository: Repository, point: RestorePoint, request: RestoreRequest) -> RestoreSource:
     """Read what the point holds of the wanted topics. Raises `RefusedError` when it does not hold them."""
-    store, options = repository.store, request.options
-    rows = read_rows(store, point)
-    states = read_state(store, point.topics, TopicsState).topics
-    by_incarnation = {Incarnation(state.topic, state.topic_id): state for state in states}
-    names = _wanted_names(repository, point, rows.values(), by_incarnation, request.topics)
-    chosen = choose(
-        rows.values(), by_incarnation, names, mapping=options.topic_mapping, partitions=options.source_partitions
-    )
+    options, rows = request.options, list(point.rows.values())
+    by_incarnation = {Incarnation(state.topic, state.topic_id): state for state in point.topics.topics}
+    names = _wanted_names(repository, point, by_incarnation, request.topics)
+    chosen = choose(rows, by_incarnation, names, mapping=options.topic_mapping, partitions=options.source_partitions)
     _check_mapping(options, [topic.state.topic for topic in chosen])
-    lines = read_lines(store, point, [row for topic in chosen for row in topic.rows])
-    groups = read_state(store, point.groups, GroupsState) if point.groups else None
-    return RestoreSource(point=point, chosen=chosen, lines=lines, groups=groups)
+    lines = point.lines([row for topic in chosen for row in topic.rows])
+    return RestoreSource(point=point, chosen=chosen, lines=lines)
 
 
-def describe_target(admin: Admin, targets: Sequence[str]) -> TargetView:
+def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
     """Describe the target topics that exist, and the values that the brokers give to topics without their own.
 
     Raises `AccessError` when one of the targets may not be described: it might exist.
@@ -95,7 +83,7 @@ def describe_target(admin: Admin, targets: Sequence[str]) -> TargetView:
         nodes=admin.node_count(),
         topics={name: described[name] for name in present},
         settings=settings,
-        defaults=topic_defaults(admin)
+        defaults=admin.topic_defaults()
         | {
             entry.name: entry.value
             for entries in [*settings.values(), _sample_settings(admin)]
@@ -105,7 +93,7 @@ def describe_target(admin: Admin, targets: Sequence[str]) -> TargetView:
     )
 
 
-def _sample_settings(admin: Admin) -> Sequence[ConfigEntry]:
+def _sample_settings(admin: ClusterAdmin) -> Sequence[ConfigEntry]:
     """The settings of some topic that may be looked at, an ordinary one first; none when there is no such topic."""
     for topic in sorted(admin.describe_topics(), key=lambda topic: topic.is_internal)[:_MOST_SAMPLES]:
         try:
@@ -120,6 +108,7 @@ def draft_restore(
 ) -> RestorePlan:
     """The plan of a restore, not yet written."""
     reader = FrameReader(repository.store)
+    unfinished = UnfinishedRestores.read(repository.store) if view.topics else UnfinishedRestores(())
     copies = [
         PartitionCopy(
             topic=row.topic,
@@ -136,13 +125,15 @@ def draft_restore(
     return RestorePlan(
         repository_id=repository.root.repository_id,
         restore=request.restore,
-        set=source.point.set,
+        set=source.point.set_name,
         point=source.point.seq,
         created_ms=repository.now_ms(),
         cluster_id=view.cluster_id,
         options=request.options.model_dump(mode="json"),
         regroup_bytes=REGROUP_BYTES,
-        topics=tuple(_topic_copy(repository, request, source, view, topic) for topic in source.chosen),
+        topics=tuple(
+            _topic_copy(request, source, view, topic, unfinished, repository.now_ms()) for topic in source.chosen
+        ),
         partitions=tuple(copies),
         bins=_bins(copies, source.lines, request.most_bins),
         tool=tool_name(),
@@ -150,11 +141,16 @@ def draft_restore(
 
 
 def _topic_copy(
-    repository: Repository, request: RestoreRequest, source: RestoreSource, view: TargetView, topic: ChosenTopic
+    request: RestoreRequest,
+    source: RestoreSource,
+    view: TargetView,
+    topic: ChosenTopic,
+    unfinished: UnfinishedRestores,
+    now_ms: int,
 ) -> TopicCopy:
     options = request.options
     existing = view.topics.get(topic.target)
-    original = _original(repository, topic.target, existing, view)
+    original = _original(unfinished, topic.target, existing, view)
     backed_up = {} if options.topic_configs == "ignore" else copied_settings(topic.state.topic_settings())
     settings = {**original, **(backed_up if options.topic_configs == "apply" or existing is None else {})}
     lines = [source.lines[row.source] for row in topic.rows]
@@ -170,19 +166,19 @@ def _topic_copy(
         settings=settings,
         staging=staging_settings(largest),
         original=dict(original),
-        deferred=deferred_settings(settings, view.defaults, lines, choice=options.finalize, now_ms=repository.now_ms()),
+        deferred=deferred_settings(settings, view.defaults, lines, choice=options.finalize, now_ms=now_ms),
         is_purged=existing is not None and options.purge_topics,
     )
 
 
 def _original(
-    repository: Repository, target: str, existing: TopicDescription | None, view: TargetView
+    unfinished: UnfinishedRestores, target: str, existing: TopicDescription | None, view: TargetView
 ) -> Mapping[str, str]:
     """What an existing topic has set on itself, or had before an unfinished restore staged it."""
     if existing is None:
         return {}
     own = {entry.name: entry.value for entry in view.settings[target] if entry.source == 1 and entry.value is not None}
-    return original_settings(repository.store, target, existing.topic_id, own)
+    return unfinished.original_settings(target, existing.topic_id, own)
 
 
 def _replication_factor(
@@ -195,12 +191,11 @@ def _replication_factor(
 
 def _wanted_names(
     repository: Repository,
-    point: PointEntry,
-    rows: Collection[Row],
+    point: RestorePoint,
     states: Mapping[Incarnation, TopicState],
     selection: TopicSelection,
 ) -> list[str]:
-    available = incarnations(rows)
+    available = incarnations(point.rows.values())
     internal = {state.topic: state.is_internal for state in states.values()}
     try:
         return select_topics(
@@ -213,15 +208,15 @@ def _wanted_names(
         raise RefusedError(f"{error} {_other_points(repository, point, selection)}".strip()) from None
 
 
-def _other_points(repository: Repository, point: PointEntry, selection: TopicSelection) -> str:
+def _other_points(repository: Repository, point: RestorePoint, selection: TopicSelection) -> str:
     """Where the missing topics are, if an earlier or later point has them."""
-    log = repository.log(point.set)
+    log = repository.log(point.set_name)
     found = []
     for name in selection.include:
         for seq in sorted(log.state().points, reverse=True):
-            held = incarnations(read_rows(repository.store, log.point(seq)).values()) if seq != point.seq else {}
+            held = incarnations(log.point(seq).rows.values()) if seq != point.seq else {}
             if name in held:
-                found.append(f"{point.set}@{seq} has {name}.")
+                found.append(f"{point.set_name}@{seq} has {name}.")
                 break
     return " ".join(found)
 

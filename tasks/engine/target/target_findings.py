@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import NewTopicSpec
+from tasks.broker.ports import ClusterAdmin
 from tasks.engine.options import RestoreOptions
 from tasks.engine.target.findings import Finding, error_finding
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
@@ -30,7 +30,7 @@ _COMPARED = (
 
 
 def target_findings(
-    plan: RestorePlan, source: RestoreSource, view: TargetView, options: RestoreOptions, admin: Admin
+    plan: RestorePlan, source: RestoreSource, view: TargetView, options: RestoreOptions, admin: ClusterAdmin
 ) -> Iterator[Finding]:
     """Of every target topic. Has the brokers check the changes that the restore would make; nothing is changed."""
     for topic in plan.topics:
@@ -133,7 +133,7 @@ def _appended_time(source: RestoreSource, topic: TopicCopy) -> bool:
     )
 
 
-def _creation(plan: RestorePlan, admin: Admin) -> Iterator[Finding]:
+def _creation(plan: RestorePlan, admin: ClusterAdmin) -> Iterator[Finding]:
     """Each new topic is tried with `validate_only`, with its staging and with its final settings."""
     missing = [topic for topic in plan.topics if not topic.exists]
     for settings_of in (creation_settings, lambda topic: topic.settings):
@@ -153,7 +153,7 @@ def _creation(plan: RestorePlan, admin: Admin) -> Iterator[Finding]:
             )
 
 
-def _changes(plan: RestorePlan, admin: Admin) -> Iterator[Finding]:
+def _changes(plan: RestorePlan, admin: ClusterAdmin) -> Iterator[Finding]:
     """Likewise the settings of each topic that exists."""
     for topic in plan.topics:
         for settings in (topic.staging, topic.settings) if topic.exists else ():

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 
-from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import NewTopicSpec
-from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.offsets import list_offsets
-from tasks.broker.raw.produce import init_producer_id
+from tasks.broker.ports import ClusterAdmin, LogWriter
+from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.permissions import require_restorable
 from tasks.engine.target.target_findings import creation_settings
 from tasks.model.errors import RefusedError
@@ -18,9 +14,7 @@ from tasks.model.partition import Partition
 from tasks.repository.restores import RestorePlan, TargetPartition, Targets, TopicCopy
 
 
-def prepare_targets(
-    plan: RestorePlan, admin: Admin, connection: ConnectionOptions, *, stop: threading.Event
-) -> Targets:
+def prepare_targets(context: ClusterContext, admin: ClusterAdmin, plan: RestorePlan) -> Targets:
     """Create what does not exist and stage what does. Returns what to write down before the first record.
 
     Raises `RefusedError` when an existing topic is not the one that was planned for, or is not empty, and `AccessError`
@@ -35,9 +29,9 @@ def prepare_targets(
             admin.alter_topic_configs(topic.target, to_set=topic.staging, to_delete=())
     is_purging = any(topic.is_purged for topic in plan.topics)
     require_restorable(admin, [topic.target for topic in plan.topics], is_purging=is_purging)
-    with Cluster(connection, stop=stop) as cluster:
-        bases = _bases(plan, ids, cluster, admin)
-        identity = init_producer_id(cluster)
+    with context.writer() as writer:
+        bases = _bases(plan, ids, writer, admin)
+        identity = writer.init_producer_id()
     return Targets(
         restore=plan.restore,
         producer_id=identity.producer_id,
@@ -50,7 +44,7 @@ def prepare_targets(
     )
 
 
-def _create(plan: RestorePlan, admin: Admin) -> None:
+def _create(plan: RestorePlan, admin: ClusterAdmin) -> None:
     specs = [_spec(topic) for topic in plan.topics if not topic.exists]
     failed = admin.create_topics(specs) if specs else {}
     for error in failed.values():
@@ -67,7 +61,7 @@ def _spec(topic: TopicCopy) -> NewTopicSpec:
     )
 
 
-def _topic_ids(plan: RestorePlan, admin: Admin) -> Mapping[str, str]:
+def _topic_ids(plan: RestorePlan, admin: ClusterAdmin) -> Mapping[str, str]:
     """The targets' ids. Brokers lag behind one another: the one that is asked may not know a new topic yet."""
     names = [topic.target for topic in plan.topics]
     ids: dict[str, str] = {}
@@ -80,17 +74,17 @@ def _topic_ids(plan: RestorePlan, admin: Admin) -> Mapping[str, str]:
     return ids
 
 
-def _bases(plan: RestorePlan, ids: Mapping[str, str], cluster: Cluster, admin: Admin) -> dict[Partition, int]:
+def _bases(plan: RestorePlan, ids: Mapping[str, str], writer: LogWriter, admin: ClusterAdmin) -> dict[Partition, int]:
     partitions = [
         Partition(copy.target_topic, ids[copy.target_topic], copy.target_partition) for copy in plan.partitions
     ]
     purged = {topic.target for topic in plan.topics if topic.is_purged}
-    latest = list_offsets(cluster, partitions, "latest")
+    latest = writer.list_offsets(partitions, "latest")
     if purged:
         admin.delete_records(
             {(part.topic, part.partition): latest.offsets[part] for part in partitions if part.topic in purged}
         )
-    earliest = list_offsets(cluster, partitions, "earliest")
+    earliest = writer.list_offsets(partitions, "earliest")
     for failure in [*latest.failures.values(), *earliest.failures.values()]:
         raise failure
     for part in partitions:

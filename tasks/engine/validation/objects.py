@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tasks.engine.bins import balance
-from tasks.engine.progress import Progress
+from tasks.engine.run_context import RunContext
 from tasks.engine.validation.contents import PointContents
 from tasks.engine.validation.damage import DamageFinding, of_lines
 from tasks.engine.validation.fragments import check_fragment
@@ -61,36 +60,20 @@ def object_bins(named: Mapping[str, Sequence[NamedLine]], most_bins: int) -> lis
     return [[key for number in bin_ for key in members[number]] for bin_ in balance(sizes, most_bins)]
 
 
-def check_object(
-    repository: Repository,
-    key: str,
-    named: Sequence[NamedLine],
-    level: Level,
-    *,
-    stop: threading.Event,
-    progress: Progress,
-) -> Checked:
-    """Check one data object against the lines that name it. `progress` is told of each of them when it is done."""
-    if stop.is_set():
+def check_object(context: RunContext, key: str, named: Sequence[NamedLine], level: Level) -> Checked:
+    """Check one data object against the lines that name it. Each line is reported to `context.progress` at the end."""
+    if context.stop.is_set():
         raise InterruptedRunError("The validation was stopped.")
-    checked = _check_quick(repository, key, named) if level == "quick" else _check_full(repository, key, named)
+    check = _check_quick if level == "quick" else _check_full
+    checked = check(context.repository, key, named)
     for line, _ in named:
-        progress(line.source, records=line.records, log_bytes=line.log_bytes)
+        context.progress(line.source, records=line.records, log_bytes=line.log_bytes)
     return checked
 
 
-def check_objects(
-    repository: Repository,
-    named: Mapping[str, Sequence[NamedLine]],
-    level: Level,
-    *,
-    stop: threading.Event,
-    progress: Progress,
-) -> Checked:
+def check_objects(context: RunContext, named: Mapping[str, Sequence[NamedLine]], level: Level) -> Checked:
     """One object after the other, all together."""
-    return merge(
-        [check_object(repository, key, lines, level, stop=stop, progress=progress) for key, lines in named.items()]
-    )
+    return merge([check_object(context, key, lines, level) for key, lines in named.items()])
 
 
 def merge(parts: Sequence[Checked]) -> Checked:

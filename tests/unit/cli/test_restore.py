@@ -9,7 +9,7 @@ import pytest
 
 from tasks.cli.restore import code_of, show_result
 from tasks.cli.session import Session
-from tasks.engine.positions.positions import TranslatedPosition
+from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore import RestoreResult
 from tasks.model.partition import Partition

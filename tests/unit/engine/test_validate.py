@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine.validate import ValidationResult, validate
+from tasks.engine.run_context import RunContext
+from tasks.engine.validate import ValidationResult, validate_locally
 from tasks.engine.validation.damage import DamageFinding, of_object
 from tasks.engine.validation.objects import Level
 from tasks.model.errors import InterruptedRunError, NotFoundError, StoreUnavailableError
@@ -38,7 +39,7 @@ def made() -> MadeBackup:
 
 
 def _validate(made: MadeBackup, level: Level, reference: str = SET) -> ValidationResult:
-    return validate(made.repository, PointReference.parse(reference), level=level, stop=threading.Event())
+    return validate_locally(RunContext(repository=made.repository), PointReference.parse(reference), level=level)
 
 
 @pytest.mark.parametrize("compression", ["zstd", "lz4", "none"])
@@ -69,7 +70,7 @@ def test_the_point_is_pinned_while_it_is_read_and_not_after(made: MadeBackup) ->
     def look(partition: Partition, *, records: int, log_bytes: int) -> None:
         pinned.append(len(keys(made.store, f"pins/{SET}/")))
 
-    validate(made.repository, PointReference(SET), level="quick", stop=threading.Event(), progress=look)
+    validate_locally(RunContext(repository=made.repository, progress=look), PointReference(SET), level="quick")
     assert {1} == set(pinned)
     assert [] == keys(made.store, "pins/")
 
@@ -83,7 +84,7 @@ def test_progress_adds_up_to_the_points_totals(made: MadeBackup, level: Level) -
         with lock:
             told.update(records=records, log_bytes=log_bytes)
 
-    validate(made.repository, PointReference(SET), level=level, stop=threading.Event(), progress=progress)
+    validate_locally(RunContext(repository=made.repository, progress=progress), PointReference(SET), level=level)
     assert (made.point.totals.records, made.point.totals.log_bytes) == (told["records"], told["log_bytes"])
 
 
@@ -91,7 +92,7 @@ def test_a_validation_can_be_stopped(made: MadeBackup) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(InterruptedRunError):
-        validate(made.repository, PointReference(SET), level="full", stop=stop)
+        validate_locally(RunContext(repository=made.repository, stop=stop), PointReference(SET), level="full")
     assert [] == keys(made.store, "pins/")
 
 
@@ -107,7 +108,7 @@ def test_a_store_that_does_not_answer_is_no_finding(made: MadeBackup, level: Lev
     repository = make_repository(faulty)
     faulty.fail_before("head" if level == "quick" else "get", times=1000)
     with pytest.raises(StoreUnavailableError):
-        validate(repository, PointReference(SET), level=level, stop=threading.Event())
+        validate_locally(RunContext(repository=repository), PointReference(SET), level=level)
 
 
 def test_a_writer_that_goes_on_meanwhile_is_no_damage(made: MadeBackup) -> None:
@@ -117,7 +118,7 @@ def test_a_writer_that_goes_on_meanwhile_is_no_damage(made: MadeBackup) -> None:
         append_note(make_repository(made.store), next(appended, "more"))
 
     repository = make_repository(FaultyStore(made.store, on_write=append))
-    result = validate(repository, PointReference(SET), level="full", stop=threading.Event())
+    result = validate_locally(RunContext(repository=repository), PointReference(SET), level="full")
     assert () == result.findings
     assert made.repository.state(SET).seq > 4
 
@@ -140,16 +141,16 @@ def test_a_local_repository_validates_and_full_finds_what_quick_cannot_see(tmp_p
     store = LocalStore(tmp_path / "backups", create=True)
     repository = make_repository(store)
     back_up(repository, many_logs())
-    stop = threading.Event()
-    assert () == validate(repository, PointReference(SET), level="full", stop=stop).findings
+    context = RunContext(repository=repository)
+    assert () == validate_locally(context, PointReference(SET), level="full").findings
     key = keys(store, "data/")[0]
     file = tmp_path / "backups" / key
     data = bytearray(file.read_bytes())
     data[10] ^= 1
     file.chmod(0o600)
     file.write_bytes(data)
-    assert () == validate(repository, PointReference(SET), level="quick", stop=stop).findings
-    [finding] = validate(repository, PointReference(SET), level="full", stop=stop).findings
+    assert () == validate_locally(context, PointReference(SET), level="quick").findings
+    [finding] = validate_locally(context, PointReference(SET), level="full").findings
     assert key == finding.object
 
 

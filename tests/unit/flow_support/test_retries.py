@@ -9,7 +9,7 @@ from prefect import Task
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 
-from tasks.backup import capture_part, commit_backup, plan_backup
+from tasks.backup import capture_bin, commit_backup, plan_backup
 from tasks.flow_support.retries import should_retry
 from tasks.model.errors import (
     AccessError,
@@ -21,8 +21,8 @@ from tasks.model.errors import (
     PreconditionError,
     StoreUnavailableError,
 )
-from tasks.restore import finish_topics, prepare_topics, replay_part, verify_targets
-from tasks.validate import check_part
+from tasks.restore import finish_topics, prepare_topics, replay_bin, verify_targets
+from tasks.validate import check_bin
 
 NOTHING: Any = None
 
@@ -47,5 +47,5 @@ def test_waiting_helps_against_what_passes_and_against_nothing_else(error: Excep
 
 
 def test_what_writes_to_a_cluster_is_never_tried_again_and_what_only_reads_it_is() -> None:
-    assert {0} == {task.retries for task in (prepare_topics, replay_part, finish_topics)}
-    assert {2} == {task.retries for task in (plan_backup, capture_part, commit_backup, check_part, verify_targets)}
+    assert {0} == {task.retries for task in (prepare_topics, replay_bin, finish_topics)}
+    assert {2} == {task.retries for task in (plan_backup, capture_bin, commit_backup, check_bin, verify_targets)}

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from blocks import KafkaCluster, LocalRepository, S3Repository
 from tasks.flow_support.flow_run_cache import MOST_GUESTS, flow_process, flow_run_cache
 from tasks.flow_support.wiring import (
+    cluster_access,
     cluster_section,
-    connection,
     places,
     repository,
     repository_reference,
@@ -49,7 +49,7 @@ def test_a_cluster_block_becomes_the_section_of_a_file_with_its_secrets() -> Non
     assert section.security.sasl_password is not None
     assert PASSWORD == section.security.sasl_password.get_secret_value()
     assert section == cluster_section(f"kafka-cluster/{name}")
-    assert section.security == connection(str(uuid4()), name).security
+    assert section.security == cluster_access(str(uuid4()), name).options.security
 
 
 def test_a_block_that_contradicts_itself_is_named_with_its_field_and_without_its_secret() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.engine.capture.capture_result import CapturedBin, CapturedRange
+from tasks.engine.capture.capture_result import CapturedRange, CaptureResult
 from tasks.engine.commit.completeness import GroupNotes, HeldRange, NewPoint
 from tasks.reports.backup import backup_headline, backup_summary, partition_rows
 from tasks.repository.points import read_rows
@@ -21,7 +21,7 @@ def test_partitions_that_failed_come_first_with_what_the_point_keeps_of_them() -
     made = make_history()
     failed = [made.logs[3].source, made.logs[1].source]
     read = made.logs[0].source
-    captured = CapturedBin(
+    captured = CaptureResult(
         writer="w",
         fragments=1,
         ranges=(CapturedRange(source=read, first=0, next=9, records=9, log_bytes=900, seconds=0.5),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tasks.engine.positions.positions import TranslatedPosition
+from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore import RestoreResult
 from tasks.engine.target.findings import Finding

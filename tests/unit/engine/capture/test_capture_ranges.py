@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
-import pytest
-
-from tasks.batches.header import read_header
 from tasks.batches.records import Record, encode_batch
 from tasks.broker.log_values import Fetched
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.engine.capture import capture_ranges as capture
-from tasks.engine.capture.range_reader import Batches
+from tasks.broker.ports import ClusterAccess
 from tasks.engine.commit.tiling import tile
+from tasks.engine.run_context import ClusterContext
+from tasks.engine.snapshot import capture_bin
 from tasks.repository.fragments import read_fragments
 from tasks.repository.plans import Plan, PlannedPartition
 from tasks.repository.stored import StoredRef
@@ -42,21 +38,37 @@ PLAN = Plan(
 )
 
 
-def test_a_batch_that_fills_its_object_and_reaches_past_the_plan_is_its_partitions_last(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+class Serving:
+    """A cluster whose leader serves these records, whatever is requested."""
+
+    retry_deadline_ms = 1
+
+    def __init__(self, records: bytes) -> None:
+        self._records = records
+
+    def reader(self, stop: threading.Event) -> AbstractContextManager[Serving]:
+        """Itself."""
+        return nullcontext(self)
+
+    def fetcher(self, *, max_bytes: int) -> Serving:
+        """Itself."""
+        return self
+
+    def send(self, *request: object) -> None:
+        """Nothing is sent."""
+
+    def receive(self) -> Fetched:
+        """All records."""
+        return Fetched(partition=PLANNED.source, position=95, records=self._records)
+
+
+def test_a_batch_that_fills_its_object_and_reaches_past_the_plan_is_its_partitions_last() -> None:
     value = os.urandom(500_000)
     batch = encode_batch([Record(95 + at, 1, None, value) for at in range(10)], codec="none", base_offset=95)
-
-    def read(*given: Any, **how: Any) -> Iterator[Batches]:
-        yield Batches(Fetched(partition=PLANNED.source, position=95, records=batch), [(0, read_header(batch, 0))], 100)
-
-    monkeypatch.setattr(capture, "RangeReader", read)
-    monkeypatch.setattr(capture, "Cluster", lambda *given, **how: nullcontext())
-    monkeypatch.setattr(capture, "Fetcher", lambda *given, **how: None)
     repository = make_repository(MemoryStore())
+    context = ClusterContext(repository=repository, cluster=cast(ClusterAccess, Serving(batch)))
 
-    captured = capture.capture_bin(repository, PLAN, 0, ConnectionOptions(bootstrap_servers=()), stop=threading.Event())
+    captured = capture_bin(context, PLAN, 0)
 
     writers = [(captured.writer, captured.fragments)]
     fragments = read_fragments(repository.store, repository_id="r", set_name="s", run="run", writers=writers)

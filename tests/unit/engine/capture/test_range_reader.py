@@ -10,14 +10,13 @@ from typing import Any, cast
 import pytest
 
 from tasks.broker.log_values import Fetched
-from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.raw.fetch import Fetcher
-from tasks.engine.capture.range_reader import EMPTY_ANSWERS, EmptyTail, Event, RangeReader
+from tasks.broker.ports import LogReader
+from tasks.engine.capture.range_reader import EMPTY_ANSWERS, CaptureRange, EmptyTail, Event, RangeReader
 from tasks.model.errors import BrokerUnavailableError
-from tasks.repository.plans import PlannedPartition
+from tasks.model.partition import Partition
 
-PLANNED = PlannedPartition(topic="orders", topic_id="id", partition=0, start=0, end=1_000_000)
+SOURCE = Partition("orders", "id", 0)
+RANGE = CaptureRange(source=SOURCE, start=0, end=1_000_000)
 HOUR_MS = 3_600_000
 
 
@@ -26,8 +25,12 @@ class Answering:
 
     def __init__(self, times: int, **fields: Any) -> None:
         self.left = times
-        self._fetched = Fetched(partition=PLANNED.source, position=0, records=b"", **fields)
-        self.options = ConnectionOptions(bootstrap_servers=("127.0.0.1:1",), retry_deadline_ms=HOUR_MS)
+        self._fetched = Fetched(partition=SOURCE, position=0, records=b"", **fields)
+        self.retry_deadline_ms = HOUR_MS
+
+    def fetcher(self, *, max_bytes: int) -> Answering:
+        """Itself."""
+        return self
 
     def send(self, *question: object) -> None:
         """Nothing is sent."""
@@ -44,9 +47,9 @@ def _events(leader: Answering, *, is_compacted: bool, step_s: float = 0.0) -> It
     ticks = itertools.count(0, step_s)
     return iter(
         RangeReader(
-            cast(Cluster, leader),
-            cast(Fetcher, leader),
-            PLANNED,
+            cast(LogReader, leader),
+            RANGE,
+            fetch_bytes=1 << 20,
             is_compacted=lambda: is_compacted,
             stop=threading.Event(),
             clock=lambda: next(ticks),

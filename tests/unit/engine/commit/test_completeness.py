@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from tasks.engine.capture.capture_result import CapturedBin, CaptureFailure
-from tasks.engine.commit.commit import commit_snapshot
+from tasks.engine.capture.capture_result import CaptureFailure, CaptureResult
 from tasks.engine.commit.completeness import GroupNotes, completeness, denied_reasons, group_notes
 from tasks.model.partition import Partition
+from tasks.repository.entries import PointEntry
+from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import GroupsState, GroupState, write_state
 from tasks.store.memory.memory_store import MemoryStore
-from tests.support.made_backup import SET, capture_logs, make_backup, make_repository, plan_logs
+from tests.support.made_backup import (
+    SET,
+    MadeBackup,
+    capture_logs,
+    commit_logs,
+    make_backup,
+    make_repository,
+    plan_logs,
+)
 from tests.support.made_logs import plain_log
 
 SOURCE = Partition("orders", "AAAAAAAAAAAAAAAAAAAAAA", 0)
+
+
+def _notes(made: MadeBackup, point: PointEntry) -> GroupNotes:
+    return group_notes(RestorePoint(made.store, point))
 
 
 def test_group_positions_that_were_asked_for_and_are_missing_are_failures() -> None:
@@ -24,13 +37,11 @@ def test_group_positions_that_were_asked_for_and_are_missing_are_failures() -> N
         update={"groups": write_state(made.repository.store, SET, made.point.run, state, newest=None)}
     )
 
-    assert GroupNotes() == group_notes(made.repository, made.point) == group_notes(made.repository, not_asked)
-    assert GroupNotes(("group positions are not in this point: not authorized",)) == group_notes(
-        made.repository, refused
-    )
+    assert GroupNotes() == _notes(made, made.point) == _notes(made, not_asked)
+    assert GroupNotes(("group positions are not in this point: not authorized",)) == _notes(made, refused)
     assert GroupNotes(
         ("group lost is not in this point: coordinator not available",), ("carts (share group)",)
-    ) == group_notes(made.repository, one_failed)
+    ) == _notes(made, one_failed)
 
 
 def test_a_point_without_the_positions_of_one_group_is_partial() -> None:
@@ -39,9 +50,7 @@ def test_a_point_without_the_positions_of_one_group_is_partial() -> None:
     gone = GroupState(group="lost", group_type="classic", state="Empty", failure="coordinator not available")
     groups = write_state(repository.store, SET, plan.run, GroupsState(groups=(gone,)), newest=None)
 
-    point = commit_snapshot(
-        repository, plan.model_copy(update={"groups": groups}), capture_logs(repository, plan, logs)
-    )
+    point = commit_logs(repository, plan.model_copy(update={"groups": groups}), capture_logs(repository, plan, logs))
 
     assert ("partial", ()) == (point.status, point.failures)
 
@@ -64,7 +73,7 @@ def test_what_is_missing_for_want_of_a_permission_comes_first() -> None:
         CaptureFailure(source=SOURCE, reason="Read on Topic orders", is_denied=True),
         CaptureFailure(source=SOURCE, reason="the broker did not answer", is_passing=True),
     )
-    reasons = denied_reasons(plan, [CapturedBin(writer="w", fragments=0, ranges=(), failures=failures)])
+    reasons = denied_reasons(plan, [CaptureResult(writer="w", fragments=0, ranges=(), failures=failures)])
 
     assert ("Describe on Group payments", "Read on Topic orders") == reasons
     assert "denied" == completeness(made.point, GroupNotes(), reasons)

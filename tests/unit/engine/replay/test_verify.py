@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 import pytest
 
 from tasks.broker.log_values import OffsetAnswers
-from tasks.broker.raw.connection import ConnectionOptions
-from tasks.engine.replay import verify
+from tasks.broker.ports import ClusterAccess
+from tasks.engine.replay.verify import Mismatch, verify_counts
+from tasks.engine.run_context import ClusterContext
+from tasks.engine.started_restore import StartedRestore
 from tasks.model.errors import AccessError, BrokerUnavailableError, KafkaBackupError, TopicGoneError
 from tasks.model.partition import Partition
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets
 from tasks.store.memory.memory_store import MemoryStore
+from tests.support.made_backup import make_repository
 
 TARGET = Partition("copy", "id", 0)
 COPY = PartitionCopy(
@@ -42,23 +46,38 @@ TARGETS = Targets(
 )
 
 
-def _verified(monkeypatch: pytest.MonkeyPatch, failure: KafkaBackupError) -> list[verify.Mismatch]:
-    answers = OffsetAnswers(failures={TARGET: failure})
-    monkeypatch.setattr(verify, "Cluster", lambda *given, **how: nullcontext())
-    monkeypatch.setattr(verify, "Fetcher", lambda *given, **how: None)
-    monkeypatch.setattr(verify, "list_offsets", lambda *asked: answers)
-    connection = ConnectionOptions(bootstrap_servers=())
-    reader = FrameReader(MemoryStore())
-    return verify.verify_counts(reader, PLAN, TARGETS, {}, connection, stop=threading.Event())
+class Failing:
+    """A cluster whose only answer about the target is this failure."""
+
+    retry_deadline_ms = 1
+
+    def __init__(self, failure: KafkaBackupError) -> None:
+        self._failure = failure
+
+    def reader(self, stop: threading.Event) -> AbstractContextManager[Failing]:
+        """Itself."""
+        return nullcontext(self)
+
+    def list_offsets(self, partitions: object, which: str) -> OffsetAnswers:
+        """The failure."""
+        return OffsetAnswers(failures={TARGET: self._failure})
+
+    def fetcher(self, *, max_bytes: int) -> None:
+        """Nothing is fetched."""
+
+
+def _verified(failure: KafkaBackupError) -> list[Mismatch]:
+    repository = make_repository(MemoryStore())
+    context = ClusterContext(repository=repository, cluster=cast(ClusterAccess, Failing(failure)))
+    started = StartedRestore(plan=PLAN, lines={}, groups=None, reader=FrameReader(repository.store))
+    return verify_counts(context, started, TARGETS)
 
 
 @pytest.mark.parametrize("trouble", [BrokerUnavailableError("no leader"), AccessError("not allowed")], ids=type)
-def test_trouble_with_the_broker_is_raised_and_no_mismatch(
-    monkeypatch: pytest.MonkeyPatch, trouble: KafkaBackupError
-) -> None:
+def test_trouble_with_the_broker_is_raised_and_no_mismatch(trouble: KafkaBackupError) -> None:
     with pytest.raises(type(trouble)):
-        _verified(monkeypatch, trouble)
+        _verified(trouble)
 
 
-def test_a_target_that_has_gone_is_a_mismatch(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [verify.Mismatch(TARGET, "it was deleted")] == _verified(monkeypatch, TopicGoneError("it was deleted"))
+def test_a_target_that_has_gone_is_a_mismatch() -> None:
+    assert [Mismatch(TARGET, "it was deleted")] == _verified(TopicGoneError("it was deleted"))

@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from tasks.broker.admin.admin import Admin
-from tasks.broker.admin_values import GroupListing, PartitionDescription, TopicDescription
-from tasks.engine.source import group_state
+from tasks.broker.admin_values import CommittedOffset, GroupListing, PartitionDescription, TopicDescription
+from tasks.broker.ports import ClusterAdmin
+from tasks.engine.source.group_state import read_groups
 from tasks.model.errors import AccessError, BrokerUnavailableError, KafkaBackupError
 
 Leaders = Sequence[int | None] | KafkaBackupError
@@ -22,6 +22,7 @@ class Describing:
 
     def __init__(self, *leaders: Leaders) -> None:
         self._leaders = list(leaders)
+        self.listings = 0
 
     def describe_topics(self, names: Sequence[str]) -> list[TopicDescription]:
         """The topic that was asked for."""
@@ -35,47 +36,51 @@ class Describing:
         )
         return [TopicDescription(name=names[0], topic_id="id", is_internal=True, partitions=parts)]
 
+    def require_on_cluster(self, attempt: object) -> None:
+        """Everything is allowed."""
+
+    def list_groups(self) -> list[GroupListing]:
+        """One group, which has another name in each listing."""
+        self.listings += 1
+        name = f"billing-{self.listings - 1}"
+        return [GroupListing(group_id=name, group_type="classic", state="Empty", protocol_type="consumer")]
+
+    def committed_offsets(self, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset]]:
+        """None of any group."""
+        return {group_id: [] for group_id in group_ids}
+
     def await_that(self, is_so: Callable[[], bool], complaint: str) -> None:
         """Asks ten times."""
         if not any(is_so() for _ in range(10)):
             raise BrokerUnavailableError(complaint)
 
 
-def _listed(monkeypatch: pytest.MonkeyPatch, *leaders: Leaders) -> int:
+def _listed(*leaders: Leaders) -> int:
     """How often the groups were listed; the groups must be the last listing's."""
-    listings: list[list[GroupListing]] = []
+    admin = Describing(*leaders)
 
-    def list_groups(admin: object) -> list[GroupListing]:
-        name = f"billing-{len(listings)}"
-        listings.append([GroupListing(group_id=name, group_type="classic", state="Empty", protocol_type="consumer")])
-        return listings[-1]
+    state, denied = read_groups(cast(ClusterAdmin, admin))
 
-    monkeypatch.setattr(group_state, "require_on_cluster", lambda *asked: None)
-    monkeypatch.setattr(group_state, "list_groups", list_groups)
-    monkeypatch.setattr(group_state, "committed_offsets", lambda admin, groups: {group: [] for group in groups})
-
-    state, denied = group_state.read_groups(cast(Admin, Describing(*leaders)))
-
-    assert ([listings[-1][0].group_id], ()) == ([group.group for group in state.groups], denied)
-    return len(listings)
+    assert ([f"billing-{admin.listings - 1}"], ()) == ([group.group for group in state.groups], denied)
+    return admin.listings
 
 
-def test_groups_are_listed_once_when_nothing_moves(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 1 == _listed(monkeypatch, [1, 2, 3])
+def test_groups_are_listed_once_when_nothing_moves() -> None:
+    assert 1 == _listed([1, 2, 3])
 
 
-def test_a_partition_without_a_leader_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 1 == _listed(monkeypatch, [1, None], [1, None], [1, 2])
+def test_a_partition_without_a_leader_is_waited_for() -> None:
+    assert 1 == _listed([1, None], [1, None], [1, 2])
 
 
-def test_groups_are_listed_again_when_a_coordinator_moved_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 2 == _listed(monkeypatch, [1, 2], [1, 1])
+def test_groups_are_listed_again_when_a_coordinator_moved_meanwhile() -> None:
+    assert 2 == _listed([1, 2], [1, 1])
 
 
-def test_without_a_leader_there_is_no_listing_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_leader_there_is_no_listing_at_all() -> None:
     with pytest.raises(BrokerUnavailableError, match="__consumer_offsets have no leader"):
-        _listed(monkeypatch, [1, None])
+        _listed([1, None])
 
 
-def test_who_may_not_look_lists_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 1 == _listed(monkeypatch, AccessError("not allowed"))
+def test_who_may_not_look_lists_all_the_same() -> None:
+    assert 1 == _listed(AccessError("not allowed"))

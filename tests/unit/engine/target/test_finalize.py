@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.engine.target.finalize import positions_are_missing
-from tasks.engine.target.unfinished_restores import original_settings
+from tasks.engine.target.unfinished_restores import UnfinishedRestores
 from tasks.repository.names import restore_key
 from tasks.repository.restores import RestorePlan, StepDone, TopicCopy, record_step, write_part
 from tasks.store.memory.memory_store import MemoryStore
@@ -47,7 +47,7 @@ def _plan(restore: str, *, deferred: tuple[str, ...] = (), **options: object) ->
 
 def _original(store: MemoryStore, **own: str) -> dict[str, str]:
     named = {name.replace("_", "."): value for name, value in own.items()}
-    return dict(original_settings(store, "orders", "id", named))
+    return dict(UnfinishedRestores.read(store).original_settings("orders", "id", named))
 
 
 def test_of_a_topic_that_a_dead_restore_staged_each_setting_is_the_one_before_or_what_was_set_since() -> None:

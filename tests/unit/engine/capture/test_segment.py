@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.batches.header import read_header
-from tasks.engine.capture.segment_builder import FRAME_LOG_BYTES, FULL_ENOUGH_BYTES, SegmentBuilder
+from tasks.engine.capture.segment import FRAME_LOG_BYTES, FULL_ENOUGH_BYTES, Segment, SegmentStart
 from tasks.model.partition import Partition
 from tasks.segment.writer import ObjectWriter
 from tests.support.batch_factory import make_batch, make_records
@@ -32,14 +32,14 @@ def test_a_frame_ends_when_it_is_full_or_with_the_answer_that_fills_three_quarte
     sizes_bytes: list[int], ends_answer: bool, closes: list[bool]
 ) -> None:
     writer = ObjectWriter(compression="none", level=3)
-    segment = SegmentBuilder(writer, SOURCE, 0, trimmed_from=None)
+    segment = Segment(writer, SOURCE, SegmentStart(first=0), len(sizes_bytes))
     closed = []
     for offset, size_bytes in enumerate(sizes_bytes):
         batch = _batch(offset, size_bytes)
         header = read_header(batch, 0)
-        closed.append(segment.add(memoryview(batch), 0, header, restorable=1, ends_answer=ends_answer))
+        closed.append(segment.add(batch, memoryview(batch), 0, header, ends_answer=ends_answer))
     assert closes == closed
-    segment.close_frame()
-    line = segment.line(aborted=[], captured_ms=0)
+    line = segment.finish(captured_ms=0)
+    assert line is not None
     assert len(sizes_bytes) == sum(frame.restorable for frame in line.frames)
     assert [0, len(sizes_bytes)] == [line.frames[0].first, line.frames[-1].next]

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tasks.broker.raw.retry import RetryDeadline
+from tasks.broker.retry import RetryDeadline
 from tasks.model.errors import BrokerUnavailableError, InterruptedRunError
 
 ERROR = BrokerUnavailableError("not now")

@@ -1,0 +1,176 @@
+"""The point of a snapshot: what its entry says, from the plan, the captured lines and the newest point."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+from tasks.engine.capture.capture_result import CaptureResult
+from tasks.engine.commit.outcome import Outcome, decide, notes_of, stalled_by_open_transaction, status_of
+from tasks.engine.commit.runs import check_open
+from tasks.model.errors import AccessError, KafkaBackupError, PreconditionError
+from tasks.model.partition import Partition
+from tasks.repository.entries import PartitionNote, PointEntry, Totals
+from tasks.repository.fragments import read_fragments
+from tasks.repository.frame_reader import FrameReader
+from tasks.repository.index import IndexRef, write_index
+from tasks.repository.lines import IndexLine
+from tasks.repository.partition_table import Row, write_table
+from tasks.repository.plans import Plan
+from tasks.repository.repository import Repository
+from tasks.repository.restore_point import RestorePoint
+from tasks.repository.set_state import SetState
+from tasks.repository.state_objects import GroupsState, read_state
+
+
+class SnapshotPoint:
+    """The `PointProducer` of a snapshot run.
+
+    `build` also raises `CommitError` when something planned is neither captured nor stated to be missing, and
+    `KafkaBackupError` when nothing at all was captured (`AccessError` when a permission is missing).
+    """
+
+    def __init__(self, repository: Repository, plan: Plan, captured: Sequence[CaptureResult]) -> None:
+        self._repository = repository
+        self._plan = plan
+        self._lines = _captured_lines(repository, plan, captured)
+        failures = [failure for result in captured for failure in result.failures]
+        self._failures = {failure.source: failure.reason for failure in failures}
+        self._is_denied = any(failure.is_denied for failure in failures)
+        self._point_at = cache(repository.log(plan.set).point)
+
+    @property
+    def set_name(self) -> str:
+        """See `PointProducer.set_name`."""
+        return self._plan.set
+
+    def build(self, state: SetState) -> PointEntry:
+        """See `PointProducer.build`."""
+        plan = self._plan
+        check_open(state, plan.run)
+        newest = self._point(state.newest_point)
+        rows = newest.rows if newest else {}
+        based_on = self._point(plan.based_on)
+        check_snapshot(plan, rows, based_on.rows if based_on else {})
+        outcomes = decide(plan, self._lines, self._failures, rows, now_ms=plan.planned_ms)
+        if not any(outcome.lines or outcome.row.failure is None for outcome in outcomes):
+            kind = AccessError if self._is_denied else KafkaBackupError
+            raise kind(f"Nothing was captured: {_first_reason(plan, self._failures)}")
+        return self._entry(state, newest, outcomes)
+
+    def _point(self, seq: int | None) -> RestorePoint | None:
+        return None if seq is None else self._point_at(seq)
+
+    def _entry(self, state: SetState, newest: RestorePoint | None, outcomes: Sequence[Outcome]) -> PointEntry:
+        plan, store = self._plan, self._repository.store
+        own = [line for outcome in outcomes if not outcome.is_kept for line in outcome.lines]
+        repeated = _repeated_lines(newest, outcomes)
+        gaps, trimmed = notes_of(outcomes)
+        stalled = stalled_by_open_transaction(plan.partitions, newest.rows if newest else {})
+        stated = (*_failure_notes(plan, self._failures), *stalled)
+        has_failures = bool(stated) or _lacks_positions(self._repository, plan)
+        return PointEntry(
+            **self._repository.next_entry(plan.set, state),
+            newest_point=state.seq + 1,
+            run=plan.run,
+            point_kind="snapshot",
+            status=status_of(has_failures=has_failures, has_gaps=bool(gaps)),
+            cluster_id=plan.cluster_id,
+            cluster_label=plan.cluster_label,
+            planned_ms=plan.planned_ms,
+            index=_write_indexes(self._repository, plan, own, repeated),
+            table=(write_table(store, plan.set, plan.run, [outcome.row for outcome in outcomes]),),
+            topics=plan.topics,
+            groups=plan.groups,
+            groups_failure=plan.groups_failure,
+            totals=_totals(self._repository, outcomes, [*own, *repeated]),
+            failures=stated,
+            gaps=gaps,
+            trimmed=trimmed,
+        )
+
+
+def check_snapshot(plan: Plan, now: Mapping[Partition, Row], then: Mapping[Partition, Row]) -> None:
+    """Precondition of a snapshot, by the rows of the newest point now and when it was planned. Pure.
+
+    Raises `PreconditionError` when another run took a partition past this plan's end, or added a live incarnation
+    that this plan lacks: this point would take records away.
+    """
+    ends = {planned.source: planned.end for planned in plan.partitions}
+    known = ends.keys() | {failure.source for failure in plan.failures}
+    for source, row in now.items():
+        if row == then.get(source):
+            continue
+        if source in ends and row.next > ends[source]:
+            raise PreconditionError(
+                f"{source}: another run captured up to {row.next}, past this plan's {ends[source]}."
+            )
+        if source not in known and row.is_live and source not in then:
+            raise PreconditionError(f"{source}: another run captured it, and this run's plan does not have it.")
+
+
+def _captured_lines(
+    repository: Repository, plan: Plan, captured: Sequence[CaptureResult]
+) -> dict[Partition, list[IndexLine]]:
+    lines: dict[Partition, list[IndexLine]] = defaultdict(list)
+    for fragment in read_fragments(
+        repository.store,
+        repository_id=repository.root.repository_id,
+        set_name=plan.set,
+        run=plan.run,
+        writers=[(result.writer, result.fragments) for result in captured],
+    ):
+        for line in fragment.lines:
+            lines[line.source].append(line)
+    return lines
+
+
+def _lacks_positions(repository: Repository, plan: Plan) -> bool:
+    """Positions that were asked for and are not in the point, of all groups or of one, make it partial."""
+    if plan.groups_failure is not None or plan.groups is None:
+        return plan.groups_failure is not None
+    return any(group.failure for group in read_state(repository.store, plan.groups, GroupsState).groups)
+
+
+def _repeated_lines(newest: RestorePoint | None, outcomes: Sequence[Outcome]) -> list[IndexLine]:
+    """The older lines that still count for partitions whose earlier row is kept, each with its seq written into it."""
+    kept = [outcome.row for outcome in outcomes if outcome.is_kept]
+    if not kept or newest is None:
+        return []
+    found = newest.lines([newest.rows[row.source] for row in kept])
+    return [line for lines in found.values() for line in lines]
+
+
+def _write_indexes(
+    repository: Repository, plan: Plan, own: Sequence[IndexLine], repeated: Sequence[IndexLine]
+) -> tuple[IndexRef, ...]:
+    return tuple(write_index(repository.store, plan.set, plan.run, lines) for lines in (own, repeated) if lines)
+
+
+def _totals(repository: Repository, outcomes: Sequence[Outcome], lines: Sequence[IndexLine]) -> Totals:
+    reader = FrameReader(repository.store)
+    return Totals(
+        topics=len({outcome.row.source.incarnation for outcome in outcomes}),
+        partitions=len(outcomes),
+        records=sum(reader.count_records(line) for line in lines),
+        log_bytes=sum(line.log_bytes for line in lines),
+        stored_bytes=sum({line.object: line.stored_bytes or 0 for line in lines}.values()),
+        objects=len({line.object for line in lines if line.object}),
+    )
+
+
+def _failure_notes(plan: Plan, failures: Mapping[Partition, str]) -> tuple[PartitionNote, ...]:
+    stated: Iterable[tuple[Partition, str]] = [
+        *((failure.source, failure.reason) for failure in plan.failures),
+        *sorted(failures.items()),
+    ]
+    return tuple(
+        PartitionNote(topic=source.topic, topic_id=source.topic_id, partition=source.partition, reason=reason)
+        for source, reason in stated
+    )
+
+
+def _first_reason(plan: Plan, failures: Mapping[Partition, str]) -> str:
+    reasons = [*failures.values(), *(failure.reason for failure in plan.failures)]
+    return reasons[0] if reasons else "the plan has no partitions."

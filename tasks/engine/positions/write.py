@@ -1,0 +1,63 @@
+"""Writes translated positions of consumer groups on the target and reads them back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from tasks.broker.admin_values import CommittedOffset, Place
+from tasks.broker.ports import ClusterAdmin
+from tasks.engine.positions.translate import TranslatedPosition
+from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupError
+
+
+def write_positions(admin: ClusterAdmin, positions: Sequence[TranslatedPosition]) -> list[TranslatedPosition]:
+    """Commit them group by group and read them back. Each that is not there afterwards carries its failure."""
+    written: list[TranslatedPosition] = []
+    for group in sorted({position.group for position in positions}):
+        own = [position for position in positions if position.group == group]
+        failures = _commit(admin, group, own)
+        present = _read_back(admin, group)
+        written += [_with_failure(position, failures, present) for position in own]
+    return written
+
+
+def _commit(
+    admin: ClusterAdmin, group: str, positions: Sequence[TranslatedPosition]
+) -> Mapping[Place, KafkaBackupError | None]:
+    offsets = [
+        CommittedOffset(
+            topic=position.target_topic,
+            partition=position.target_partition,
+            offset=position.target_offset,
+            metadata=position.metadata,
+            leader_epoch=None,
+        )
+        for position in positions
+    ]
+    try:
+        return admin.commit_offsets(group, offsets)
+    except InterruptedRunError:
+        raise
+    except KafkaBackupError as error:
+        return {(one.topic, one.partition): error for one in offsets}
+
+
+def _read_back(admin: ClusterAdmin, group: str) -> dict[Place, int]:
+    answer = admin.committed_offsets([group])[group]
+    if isinstance(answer, KafkaBackupError):
+        return {}
+    return {(one.topic, one.partition): one.offset for one in answer}
+
+
+def _with_failure(
+    position: TranslatedPosition,
+    failures: Mapping[Place, KafkaBackupError | None],
+    present: Mapping[Place, int],
+) -> TranslatedPosition:
+    place = (position.target_topic, position.target_partition)
+    error = failures.get(place)
+    failure = str(error) if error else None
+    if failure is None and present.get(place) != position.target_offset:
+        failure = f"read back as {present.get(place, 'nothing')}"
+    return replace(position, failure=failure, is_denied=isinstance(error, AccessError))

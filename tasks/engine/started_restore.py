@@ -1,0 +1,29 @@
+"""A restore whose plan is written down, and what its steps read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.engine.options import RestoreOptions
+from tasks.model.partition import Partition
+from tasks.repository.frame_reader import FrameReader
+from tasks.repository.lines import IndexLine
+from tasks.repository.restores import RestorePlan
+from tasks.repository.state_objects import GroupsState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedRestore:
+    """One per process: its reader keeps packed objects for all threads. `lines` are the counting lines of each source
+    partition; `groups` is None when the point has no positions."""
+
+    plan: RestorePlan
+    lines: Mapping[Partition, Sequence[IndexLine]]
+    groups: GroupsState | None
+    reader: FrameReader
+
+    @property
+    def options(self) -> RestoreOptions:
+        """As they were given."""
+        return RestoreOptions.model_validate(self.plan.options)

@@ -1,0 +1,88 @@
+"""What a restore by a flow, or its preview, reports: log lines, progress, artifacts, and the state that it ends in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect.client.schemas.objects import State
+
+from tasks.engine.replay.verify import Mismatch
+from tasks.engine.restore import RestoreResult
+from tasks.engine.restore_steps import FinishedRestore
+from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
+from tasks.flow_support.begin_report import report_start
+from tasks.flow_support.flow_run_cache import flow_run_cache
+from tasks.flow_support.restore_work import PlannedRestore, ReplayedBin, RestoreWork, targets_of
+from tasks.flow_support.states import completed, failed, partial
+from tasks.flow_support.wiring import places
+from tasks.reports.restore import (
+    preview_headline,
+    preview_rows,
+    preview_summary,
+    restore_headline,
+    restore_summary,
+    restored_rows,
+)
+
+
+def report_preview(work: RestoreWork, planned: PlannedRestore) -> State[Any]:
+    """The artifacts of a restore that was only planned, and the state that says whether it would be refused."""
+    key, name = artifact_key("validate-restore", work.set_name), f"{work.set_name}@{work.seq}"
+    publish(
+        work.flow_run,
+        table(
+            f"{key}-partitions", preview_rows(planned.plan, planned.findings), f"What a restore of {name} would write"
+        ),
+        markdown(key, preview_summary(planned.plan, planned.findings), f"Preview of a restore of {name}"),
+    )
+    headline = preview_headline(planned.plan, planned.findings)
+    return failed(headline) if planned.is_refused else completed(headline)
+
+
+def report_restore_plan(work: RestoreWork, planned: PlannedRestore) -> None:
+    """Say how much there is to write."""
+    copies = planned.plan.partitions
+    report_start(
+        work.flow_run,
+        sum(copy.log_bytes for copy in copies),
+        f"{work.set_name}@{work.seq}, restore {work.restore}: {len(copies):,} partitions to write",
+    )
+
+
+def report_replayed_bin(work: RestoreWork, planned: PlannedRestore, replayed: ReplayedBin) -> None:
+    """Note what a task has written, whichever process it ran in."""
+    for index in planned.plan.bins[replayed.number]:
+        copy = planned.plan.partitions[index]
+        flow_run_cache(work.flow_run).counter.set_final(copy.source, records=copy.records, log_bytes=copy.log_bytes)
+
+
+def report_restore(
+    work: RestoreWork,
+    planned: PlannedRestore,
+    replayed: Sequence[ReplayedBin],
+    mismatches: Sequence[Mismatch],
+    finished: FinishedRestore,
+) -> State[Any]:
+    """The artifacts of a restore, and the state that gives the verdict."""
+    flow_run_cache(work.flow_run).counter.is_done = True
+    result = RestoreResult(
+        plan=planned.plan,
+        findings=planned.findings,
+        mismatches=mismatches,
+        positions=finished.positions,
+        positions_written=bool(planned.plan.options["reset_consumer_offsets"]),
+        deferred=finished.deferred,
+    )
+    key, name = artifact_key("restore", work.set_name), f"{work.set_name}@{work.seq}"
+    rows = restored_rows(result, targets_of(work), {one.number: one.seconds for one in replayed})
+    where = places(work.flow_run, work.target, work.repository)
+    publish(
+        work.flow_run,
+        table(f"{key}-partitions", rows, f"The partitions restored from {name}"),
+        markdown(key, restore_summary(result, flow_run_cache(work.flow_run).seconds, where), f"Restore of {name}"),
+    )
+    headline = restore_headline(result)
+    if result.mismatches:
+        return failed(headline)
+    return partial(headline, event="kafka-backup.restore.partial") if result.is_partial else completed(headline)
