@@ -1,10 +1,10 @@
-# Each target makes what it needs: a virtual environment in .venv, Kafka's jars in .kafka, MinIO in .bin.
+# Each target creates what it needs: a virtual environment in .venv, Kafka's jars in .kafka, MinIO in .bin.
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest -q
 FAST   := tests/unit tests/contract tests/property tests/golden
 
-# Prefect reports its use to its makers unless told not to.
+# Prefect sends usage data to its developers unless this is set.
 export DO_NOT_TRACK := 1
 
 .PHONY: install servers demo test test-fast soak check bench clean
