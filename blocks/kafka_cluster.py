@@ -10,8 +10,8 @@ from pydantic import Field, HttpUrl, SecretStr
 
 class KafkaCluster(Block):
     """
-    Where a Kafka cluster is, and as whom it is reached. One document per role: the user that backs up needs other
-    permissions than the one that restores.
+    The addresses of a Kafka cluster, and the credentials for it. Use one block per role, because a backup needs other
+    permissions than a restore.
 
     Example:
         ```python
@@ -23,26 +23,28 @@ class KafkaCluster(Block):
 
     _block_type_name = "Kafka Cluster"
     _block_type_slug = "kafka-cluster"
-    _description = "Where an Apache Kafka cluster is, and as whom it is backed up or restored into."
+    _description = "The addresses of an Apache Kafka cluster, and the credentials for its backup or restore."
     _documentation_url = HttpUrl("https://kafka.apache.org/documentation/#security")
 
     bootstrap_servers: list[str] = Field(
-        default_factory=list, title="Bootstrap servers", description="Brokers to ask first, each as host:port."
+        default_factory=list,
+        title="Bootstrap servers",
+        description="Brokers for the first connection, each as host:port.",
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", title="Security protocol", description="What the brokers' listener speaks."
+        "PLAINTEXT", title="Security protocol", description="The protocol of the brokers' listener."
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
         None,
         title="SASL mechanism",
-        description="How the user is authenticated; only with SASL_PLAINTEXT and SASL_SSL.",
+        description="The authentication of the user; only with SASL_PLAINTEXT and SASL_SSL.",
     )
     sasl_username: str | None = Field(None, title="User", description="The user of PLAIN and SCRAM.")
     sasl_password: SecretStr | None = Field(None, title="Password", description="The password of PLAIN and SCRAM.")
     ssl_ca_location: str | None = Field(
         None,
         title="CA file",
-        description="PEM file, on the machine that runs the flow, of the authorities to trust; else the system's.",
+        description="PEM file of the trusted authorities, on the machine that runs the flow. Default: the system's.",
     )
     ssl_certificate_location: str | None = Field(
         None, title="Certificate file", description="PEM file of the client certificate, for mutual TLS."
@@ -54,7 +56,7 @@ class KafkaCluster(Block):
         None, title="Key password", description="The password of an encrypted key file."
     )
     sasl_oauth_token_endpoint_url: str | None = Field(
-        None, title="Token endpoint", description="URL that gives OAUTHBEARER tokens for client credentials."
+        None, title="Token endpoint", description="URL that issues OAUTHBEARER tokens for client credentials."
     )
     sasl_oauth_client_id: str | None = Field(
         None, title="Client id", description="The client id for the token endpoint."
@@ -62,7 +64,11 @@ class KafkaCluster(Block):
     sasl_oauth_client_secret: SecretStr | None = Field(
         None, title="Client secret", description="The client secret for the token endpoint."
     )
-    sasl_oauth_scope: str | None = Field(None, title="Scope", description="The scope to ask for, where one is needed.")
+    sasl_oauth_scope: str | None = Field(
+        None, title="Scope", description="The scope to request, if the endpoint needs one."
+    )
     sasl_oauth_token_file: str | None = Field(
-        None, title="Token file", description="File with the token, read again for each login; instead of an endpoint."
+        None,
+        title="Token file",
+        description="File with the token, used instead of an endpoint. It is read again for each login.",
     )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from prefect.blocks.core import Block
 from pydantic import BaseModel, Field, create_model
 
-import blocks
+from blocks import block_types
 from tasks.config.check import check
 from tasks.config.load import read_tree
 from tasks.config.yaml_tree import Place
@@ -29,17 +29,11 @@ class BlockDocument(NamedTuple):
     block: Block
 
 
-def block_types() -> dict[str, type[Block]]:
-    """Our block types by their slugs."""
-    exported = (getattr(blocks, name) for name in blocks.__all__)
-    return {one.get_block_type_slug(): one for one in exported if isinstance(one, type) and issubclass(one, Block)}
-
-
 def load(path: Path, environment: Mapping[str, str]) -> list[BlockDocument]:
     """The documents of the file. Raises `ConfigError` with one line per problem: file, line, key, what is wrong."""
     tree, types = read_tree(path, environment), block_types()
     for place, sentence in _unknown_fields(tree.value, types):
-        tree.complain(place, sentence)
+        tree.add_problem(place, sentence)
     checked = check(tree, _model_of(types), tree.value)
     if checked is None or tree.problems:
         raise ConfigError(tree.report())

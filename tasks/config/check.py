@@ -1,20 +1,18 @@
-"""Validation of what was sifted. Its errors become sentences that name the place and the kinds."""
+"""Validates the sorted keys of a file. Each error becomes a sentence with the key, and the expected and found type."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tasks.config.yaml_tree import Place, Tree, path_text
+from tasks.model.setting_fields import SHOWS_VALUE
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-SHOWS_VALUE: Final = "shows_value"
-"""The error type of validators whose sentences show what was written. What came from a variable may be a secret."""
 
 _EXPECTED: Mapping[str, str] = {
     "string_type": "text",
@@ -26,7 +24,7 @@ _EXPECTED: Mapping[str, str] = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
-"""What pydantic's errors of type wanted."""
+"""The expected type in words, by pydantic's error type."""
 
 _FOUND: Mapping[type, str] = {
     bool: "true or false",
@@ -39,51 +37,78 @@ _FOUND: Mapping[type, str] = {
 
 
 def check(tree: Tree, model: type[ModelT], value: dict[str, Any]) -> ModelT | None:
-    """The model, or None after its problems were added to the tree.
+    """The validated model, or None after the problems were added to the tree.
 
-    Strict: a number in quotes is text, and `yes` is no number. Where variables were replaced the field decides: their
-    text serves when what YAML makes of it does not.
+    Validation is strict: a quoted number is text, and `yes` is not a number. A scalar in which variables were replaced
+    is first validated as the YAML value of its text; where the field refuses that, the text itself is validated.
     """
     checked = _validated(model, value)
-    if isinstance(checked, list) and _use_texts(tree, value, checked):
+    if isinstance(checked, list) and _use_texts(tree, value, [_place(model, error) for error in checked]):
         checked = _validated(model, value)
     if not isinstance(checked, list):
         return checked
     for error in checked:
-        place: Place = tuple(error["loc"])
-        if not tree.is_bad(place):
-            tree.complain(place, f"{_sentence(tree, value, place, error)}.")
+        place = _place(model, error)
+        if not tree.has_problem_within(place):
+            tree.add_problem(place, f"{_sentence(tree, model, value, error)}.")
     return None
 
 
 def _validated(model: type[ModelT], value: dict[str, Any]) -> ModelT | list[ErrorDetails]:
     try:
-        # As JSON, because a strict tuple can be a list only there.
+        # As JSON, because strict validation accepts a list for a tuple only in JSON.
         return model.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         return error.errors(include_url=False, include_input=False)
 
 
-def _use_texts(tree: Tree, value: dict[str, Any], errors: list[ErrorDetails]) -> bool:
-    """Put the texts of replaced variables where what YAML makes of them was refused; whether there were any."""
-    places = [place for place in (tuple(error["loc"]) for error in errors) if place in tree.texts]
+def _place(model: type[BaseModel], error: ErrorDetails) -> Place:
+    """The place of an error in the file. In a discriminated union pydantic inserts the discriminator's value, which is
+    not a key of the file, and reports a wrong discriminator at the section instead of at its key."""
+    place: Place = tuple(error["loc"])
+    discriminator = _discriminator(model, place)
+    if discriminator is None:
+        return place
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return (place[0], discriminator)
+    return (place[0], *place[2:])
+
+
+def _discriminator(model: type[BaseModel], place: Place) -> str | None:
+    """The discriminator of the top-level field of a place, if that is a discriminated union."""
+    field = model.model_fields.get(str(place[0])) if place else None
+    return field.discriminator if field and isinstance(field.discriminator, str) else None
+
+
+def _use_texts(tree: Tree, value: dict[str, Any], refused: list[Place]) -> bool:
+    """Puts the texts of replaced variables into the refused places. Returns whether there were any."""
+    places = [place for place in refused if place in tree.texts]
     for place in places:
-        _at(value, place[:-1])[place[-1]] = tree.texts[place]
+        _value_at(value, place[:-1])[place[-1]] = tree.texts[place]
     return bool(places)
 
 
-def _sentence(tree: Tree, value: dict[str, Any], place: Place, error: ErrorDetails) -> str:
+def _sentence(tree: Tree, model: type[BaseModel], value: dict[str, Any], error: ErrorDetails) -> str:
+    place = _place(model, error)
     name, message = path_text(place), error["msg"].removeprefix("Value error, ").rstrip(".")
-    if error["type"] == "missing":
+    if error["type"] == "union_tag_not_found":
         return f"{name!r} is missing"
+    if error["type"] == "missing":
+        return f"{name!r} is missing{_needed_by(model, error)}"
     if error["type"] == SHOWS_VALUE:
-        return message if place not in tree.texts else f"{name!r}: what its variables make does not serve here"
-    return f"{name!r}: {_trouble(error, message, _at(value, place))}"
+        return message if place not in tree.texts else f"{name!r}: the value of its variables is not valid"
+    return f"{name!r}: {_reason(error, message, _value_at(value, place))}"
 
 
-def _trouble(error: ErrorDetails, message: str, value: object) -> str:
+def _needed_by(model: type[BaseModel], error: ErrorDetails) -> str:
+    """Names the member of a discriminated union that needs a missing key."""
+    discriminator = _discriminator(model, tuple(error["loc"]))
+    return f": {discriminator} {error['loc'][1]!r} needs it" if discriminator and len(error["loc"]) > 1 else ""
+
+
+def _reason(error: ErrorDetails, message: str, value: object) -> str:
     kind, context = error["type"], error.get("ctx", {})
-    expected = context["expected"] if kind == "literal_error" else _EXPECTED.get(kind)
+    expected = _expected(kind, context)
     if expected is not None:
         found = _FOUND.get(type(value), "nothing")
         hint = "; put it in quotes" if kind == "string_type" and isinstance(value, (int, float)) else ""
@@ -99,7 +124,15 @@ def _trouble(error: ErrorDetails, message: str, value: object) -> str:
             return message
 
 
-def _at(value: Any, place: Place) -> Any:
+def _expected(kind: str, context: Mapping[str, Any]) -> str | None:
+    if kind == "literal_error":
+        return str(context["expected"])
+    if kind == "union_tag_invalid":  # pydantic's own message shows the value, which may be a secret
+        return " or ".join(str(context["expected_tags"]).rsplit(", ", 1))
+    return _EXPECTED.get(kind)
+
+
+def _value_at(value: Any, place: Place) -> Any:
     for part in place:
         try:
             value = value[part]

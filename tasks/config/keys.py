@@ -1,13 +1,14 @@
-"""Every key of the files that is not simply honoured: those that mean nothing here, and those whose feature is not
-here yet. What is in neither table and in no model is unknown."""
+"""The known keys of the files that no model has: keys without a meaning in this program, and keys of features that this
+version does not have. A key that is in neither table and in no model is unknown. Keys of `storage` are in the settings
+of the backends (`tasks/store/registry.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 NOTED: Mapping[str, str] = {
-    "source.connection": "the connection takes care of itself",
-    "target.connection": "the connection takes care of itself",
+    "source.connection": "connections need no settings",
+    "target.connection": "connections need no settings",
     "backup.include_offset_headers": "stored batches keep their offsets; nothing is added to records",
     "backup.sync_interval_secs": "every object is durable before the next step",
     "backup.poll_interval_ms": "a snapshot never polls; it ends on its planned offsets",
@@ -17,7 +18,7 @@ NOTED: Mapping[str, str] = {
     "restore.checkpoint_state": "a restore keeps its state in the repository",
     "restore.checkpoint_interval_secs": "a restore keeps its state in the repository",
 }
-"""Accepted with a note that says what replaces them; a section's name stands for everything in it."""
+"""Accepted with a note that says what replaces them. A section's name covers all keys in the section."""
 
 _KERBEROS_KEYS = tuple(
     f"{cluster}.security.{key}"
@@ -44,12 +45,12 @@ NOT_YET: Mapping[str, str] = {
     "restore.rate_limit_records_per_sec": "this version has no rate limits",
     "restore.rate_limit_bytes_per_sec": "this version has no rate limits",
     "restore.auto_consumer_groups": "write positions with reset_consumer_offsets",
-    "restore.offset_report": "the report of positions is in the output of --json",
+    "restore.offset_report": "the output of --json contains the report of positions",
     **dict.fromkeys(_KERBEROS_KEYS, "GSSAPI needs a librdkafka with Kerberos, which confluent-kafka's wheels lack"),
     "restore.acls": "this version backs ACLs up and does not restore them",
     "restore.quotas": "this version does not restore quotas",
 }
-"""Refused with one sentence for a key or a whole section, unless the value says that the feature is off."""
+"""Refused with one sentence per key or section, unless the value disables the feature."""
 
 KEYS_WITHIN: Mapping[str, frozenset[str]] = {
     "offset_storage": frozenset(["backend", "db_path", "s3_key", "sync_interval_secs"]),
@@ -72,49 +73,13 @@ KEYS_WITHIN: Mapping[str, frozenset[str]] = {
         ]
     ),
 }
-"""Keys within sections of `NOT_YET`, so that a wrong one is unknown there too. Sections that are not here are open."""
-
-STORAGE_NOT_YET = ("azure", "gcs")
-"""Backends of the storage section that are not here yet."""
-
-STORAGE_KEYS: Mapping[str, frozenset[str]] = {
-    "filesystem": frozenset(["path", "prefix"]),
-    "memory": frozenset(["path", "prefix"]),
-    "s3": frozenset(
-        [
-            "bucket",
-            "region",
-            "endpoint",
-            "access_key",
-            "secret_key",
-            "session_token",
-            "prefix",
-            "path_style",
-            "allow_http",
-        ]
-    ),
-    "azure": frozenset(
-        [
-            "account_name",
-            "container_name",
-            "account_key",
-            "sas_token",
-            "prefix",
-            "endpoint",
-            "use_workload_identity",
-            "client_id",
-            "tenant_id",
-            "client_secret",
-        ]
-    ),
-    "gcs": frozenset(["bucket", "service_account_path", "prefix", "endpoint"]),
-}
-"""The keys of each backend, beside `backend` itself."""
+"""The keys in sections of `NOT_YET`, so that a misspelled key is unknown there too. Sections that are not in this table
+accept any key."""
 
 
 def is_disabled(dotted: str, value: object) -> bool:
-    """Whether the value of a `NOT_YET` key asks for nothing: false, null, empty, a section of which that is true."""
-    if dotted == "offset_storage":  # its mere presence makes runs incremental
+    """Whether the value of a `NOT_YET` key disables the feature: false, null, empty, or a section of such values."""
+    if dotted == "offset_storage":  # its presence alone makes runs incremental
         return value is None
     if isinstance(value, Mapping):
         return value.get("enabled") is False or all(is_disabled(key, member) for key, member in value.items())

@@ -1,4 +1,4 @@
-"""Loads the files. All problems of a file are reported at once, a line each; nothing is ever ignored."""
+"""Loads the files. All problems of a file are reported at once, one line each. No key is ignored without a note."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ _TOP_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Generic[FileT]):
-    """A file that is right, and what is to be said about it nevertheless."""
+    """A valid file, and notes about keys that have no meaning in this program."""
 
     file: FileT
     notes: tuple[str, ...]
 
 
 def load_backup(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[BackupFile]:
-    """backup.yaml. Raises `ConfigError` with one line per problem: file, line, key, what is wrong."""
+    """backup.yaml. Raises `ConfigError` with one line per problem: file, line, key, problem."""
     return _load(path, BackupFile, "backup", environment)
 
 
 def load_restore(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[RestoreFile]:
-    """restore.yaml. Raises `ConfigError` likewise."""
+    """restore.yaml. Raises `ConfigError` with one line per problem: file, line, key, problem."""
     return _load(path, RestoreFile, "restore", environment)
 
 
 def load_repository(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[RepositoryFile]:
-    """What either file says of the repository.
+    """The repository of either file.
 
-    Only `storage`, `backup_id`, `mode` and the names at the top have to be right: a repository can be listed without
-    the passwords of a cluster, and with a file that this version would not restore.
+    Checks only `storage`, `backup_id`, `mode` and the names of the top-level keys, so that `list` works without the
+    passwords of a cluster, and with a file that this version cannot restore from.
     """
     tree = read_tree(path, environment)
-    passed_over = _TOP_KEYS - set(RepositoryFile.model_fields)
-    tree.problems = [problem for problem in tree.problems if not passed_over & set(problem.place[:1])]
-    return _checked(tree, RepositoryFile, dict.fromkeys(passed_over, ""))
+    skipped = _TOP_KEYS - set(RepositoryFile.model_fields)
+    tree.problems = [problem for problem in tree.problems if not skipped & set(problem.place[:1])]
+    return _checked(tree, RepositoryFile, dict.fromkeys(skipped, ""))
 
 
 def _load(path: Path, kind: type[FileT], mode: str, environment: Mapping[str, str]) -> Loaded[FileT]:
@@ -57,19 +57,20 @@ def _load(path: Path, kind: type[FileT], mode: str, environment: Mapping[str, st
     found = tree.value.get("mode")
     if found in ("backup", "restore") and found != mode:
         line = tree.line(("mode",))
-        raise ConfigError(f"{path}:{line}: 'mode' is {found!r}, and this command needs a file with mode {mode!r}.")
+        raise ConfigError(f"{path}:{line}: 'mode' is {found!r}, but this command needs a file with mode {mode!r}.")
     others = {*BackupFile.model_fields, *RestoreFile.model_fields} - set(kind.model_fields)
-    return _checked(tree, kind, {key: f"{key!r} has no place in a file with mode {mode!r}." for key in others})
+    return _checked(tree, kind, {key: f"{key!r} is not a key of a file with mode {mode!r}." for key in others})
 
 
 def read_tree(path: Path, environment: Mapping[str, str]) -> Tree:
-    """The YAML mapping of a file. Raises `ConfigError` if it cannot be read or is none; other problems are kept."""
+    """The YAML mapping of a file. Raises `ConfigError` if the file cannot be read or is not a mapping; the tree keeps
+    other problems."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}.") from None
     text = data.decode("utf-8", errors="replace")
-    if text.encode() != data:  # not told by the decoder's error, which holds the file's bytes
+    if text.encode() != data:  # a decoding error would hold the file's bytes in its attributes
         raise ConfigError(f"{path}: not UTF-8 text.")
     return parse(text, file=str(path), environment=environment)
 

@@ -1,9 +1,9 @@
-"""YAML with line numbers: a document as plain values, and the line on which each of them stands.
+"""YAML with line numbers: a document as plain values, and the line of each value.
 
-`${VAR}` and `${VAR:-default}` are replaced inside scalars after parsing, so that a value can never become YAML; the
-default also stands for an empty variable, as in a shell. `$${` is a plain `${`. What a scalar with variables means
-follows from the replaced text (`port: ${PORT}` is a number), also in quotes, which `{port: "${PORT}"}` cannot do
-without; the text is kept for fields that want text.
+`${VAR}` and `${VAR:-default}` are replaced inside scalars after parsing, so that a value cannot become YAML structure.
+The default also replaces an empty variable, as in a shell. `$${` is a literal `${`. The replaced text decides the type
+of a scalar with variables (`port: ${PORT}` is a number), also in quotes, because YAML requires the quotes in
+`{port: "${PORT}"}`. The text is kept for fields that need text.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Place = tuple[str | int, ...]
 """Keys and list positions from the top of the document."""
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
-_FROM_THE_FILE = re.compile(r"(alias|tag handle) .*")
-"""What PyYAML quotes of the file: `password: *x` makes the name of an alias of a password."""
+_QUOTED_FROM_FILE = re.compile(r"(alias|tag handle) .*")
+"""The parts of PyYAML's messages that quote the file: in `password: *x` the alias may be a password."""
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a file."""
+    """One problem of a file."""
 
     place: Place
     line: int
@@ -35,46 +35,47 @@ class Problem(NamedTuple):
 
 @dataclass(slots=True)
 class Tree:
-    """A document's value, the line of every key and item by its place, and what is wrong with it so far."""
+    """A document's value, the line of every key and item by its place, and the problems found so far."""
 
     file: str
     value: dict[str, Any] = field(default_factory=dict, repr=False)
     lines: dict[Place, int] = field(default_factory=dict)
     texts: dict[Place, str] = field(default_factory=dict, repr=False)
-    """The text of every scalar with variables; `value` has what YAML makes of it."""
+    """The text of every scalar with variables; `value` has the YAML value of that text."""
 
     problems: list[Problem] = field(default_factory=list)
 
-    def complain(self, place: Place, sentence: str, *, line: int | None = None) -> None:
-        """Add a problem, at the line of the place or of its nearest parent unless one is given."""
+    def add_problem(self, place: Place, sentence: str, *, line: int | None = None) -> None:
+        """Adds a problem. Without `line` its line is that of the place or of its nearest parent."""
         self.problems.append(Problem(place, line or self.line(place), sentence))
 
-    def is_bad(self, place: Place) -> bool:
-        """Whether something at or within the place has a problem already: what follows from it need not be said."""
+    def has_problem_within(self, place: Place) -> bool:
+        """Whether there is a problem at the place or below it already. Problems that follow from it are not added."""
         return any(problem.place[: len(place)] == place for problem in self.problems)
 
     def line(self, place: Place) -> int:
-        """The line of a place, or of the nearest part of it that exists; the first line is 1."""
+        """The line of a place, or of its nearest existing parent; the first line is 1."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
 
     def report(self) -> str:
-        """The problems in the order of the file, a line each."""
+        """The problems in the order of the file, one line each."""
         ordered: Iterable[Problem] = sorted(self.problems, key=lambda problem: problem.line)
         return "\n".join(dict.fromkeys(f"{self.file}:{problem.line}: {problem.sentence}" for problem in ordered))
 
 
 def parse(text: str, *, file: str, environment: Mapping[str, str]) -> Tree:
-    """Parse a YAML mapping. Raises `ConfigError` when it is not YAML or not a mapping; other problems are collected."""
+    """Parses a YAML mapping. Raises `ConfigError` when the text is not YAML or not a mapping; the tree collects other
+    problems."""
     node = _compose(text)
     if isinstance(node, tuple):
-        line, trouble = node
-        raise ConfigError(f"{file}:{line}: not valid YAML: {trouble}.")
+        line, problem = node
+        raise ConfigError(f"{file}:{line}: not valid YAML: {problem}.")
     if node is None:
         raise ConfigError(f"{file}: the file is empty; a configuration is a mapping of keys to values.")
     if not isinstance(node, yaml.MappingNode):
-        raise ConfigError(f"{file}: a configuration is a mapping of keys to values; this is none.")
+        raise ConfigError(f"{file}: a configuration is a mapping of keys to values; this file is not a mapping.")
     tree = Tree(file)
     tree.value = _Builder(tree, environment).mapping(node, ())
     return tree
@@ -89,41 +90,43 @@ def path_text(place: Place) -> str:
 
 
 def _compose(text: str) -> yaml.Node | tuple[int, str] | None:
-    """The document's node, or (line, trouble). The foreign error ends here: its marks hold the text of the file."""
+    """The document's node, or (line, problem). PyYAML's errors are not chained, because they hold the file's text."""
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        trouble = _FROM_THE_FILE.sub(r"\1", error.problem or "it cannot be read")
+        problem = _QUOTED_FROM_FILE.sub(r"\1", error.problem or "it cannot be read")
         has_variable = "${" in "".join(text.splitlines()[line - 1 : line])
-        return line, f"{trouble}; within {{ }} and [ ] a variable needs quotes" if has_variable else trouble
+        return line, f"{problem}; within {{ }} and [ ] a variable needs quotes" if has_variable else problem
     except yaml.reader.ReaderError as error:
-        return text.count("\n", 0, error.position) + 1, "it holds a control character"
+        return text.count("\n", 0, error.position) + 1, "it contains a control character"
     except RecursionError:
         return 1, "it is nested too deeply"
     return node
 
 
 class _Builder:
+    """Makes plain values of nodes, and adds lines, texts and problems to the tree."""
+
     def __init__(self, tree: Tree, environment: Mapping[str, str]) -> None:
         self._tree = tree
         self._environment = environment
         self._loader = yaml.SafeLoader("")
-        self._open: list[yaml.Node] = []
+        self._parents: list[yaml.Node] = []
 
     def mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode) or not str(key_node.value).isprintable():
-                self._tree.complain(place, "a key must be text; quote what begins with '{' or '['.", line=line)
+                sentence = "a key must be text; put a value that begins with '{' or '[' in quotes."
+                self._tree.add_problem(place, sentence, line=line)
                 continue
             key = str(key_node.value)
             inner = (*place, key)
             if key in found:
                 first = self._tree.lines[inner]
-                sentence = f"{path_text(inner)!r} stands here twice (first on line {first})."
-                self._tree.complain(inner, sentence, line=line)
+                self._tree.add_problem(inner, f"duplicate key {path_text(inner)!r} (first on line {first}).", line=line)
                 continue
             self._tree.lines[inner] = line
             found[key] = self._build(value_node, inner)
@@ -133,32 +136,33 @@ class _Builder:
         self._tree.lines.setdefault(place, node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, place)
-        if any(node is one for one in self._open):
-            self._tree.complain(place, f"{path_text(place)!r} contains itself through an alias.")
+        if any(node is one for one in self._parents):
+            self._tree.add_problem(place, f"{path_text(place)!r} contains itself through an alias.")
             return None
-        self._open.append(node)
+        self._parents.append(node)
         try:
             if isinstance(node, yaml.MappingNode):
                 return self.mapping(node, place)
             return [self._build(item, (*place, index)) for index, item in enumerate(node.value)]
         finally:
-            self._open.pop()
+            self._parents.pop()
 
     def _scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
         text, tag = self._replaced(node.value, place), node.tag
         if place in self._tree.texts:
             tag = str(self._loader.resolve(yaml.ScalarNode, text, (True, False)))  # type: ignore[no-untyped-call]
-            if text and tag.endswith(":null"):  # only an empty variable is nothing
+            if text and tag.endswith(":null"):  # only an empty variable counts as absent
                 return text
-        if tag.endswith(":timestamp"):  # a date is nobody's setting here: keep what was written
+        if tag.endswith(":timestamp"):  # no key is a date, so the text is kept
             return text
         try:
             value = self._loader.construct_object(yaml.ScalarNode(tag, text, node.start_mark, node.end_mark))
-            str(value).encode()  # a lone surrogate, or a number of thousands of digits
+            str(value).encode()  # fails for a lone surrogate, and for a number of thousands of digits
         except (yaml.YAMLError, ValueError, LookupError):
             value = b""
         if isinstance(value, bytes):
-            self._tree.complain(place, f"{path_text(place)!r} has a value that cannot be read; quote it if it is text.")
+            sentence = f"{path_text(place)!r} has a value that cannot be read; put text in quotes."
+            self._tree.add_problem(place, sentence)
             return None
         return value
 
@@ -168,14 +172,14 @@ class _Builder:
             if match.group() == "$${":
                 return "${"
             if name is None:
-                sentence = "write a variable as ${NAME} or ${NAME:-default}, and a plain '${' as '$${'"
-                self._tree.complain(place, f"{path_text(place)!r}: {sentence}.")
+                sentence = "write a variable as ${NAME} or ${NAME:-default}, and a literal '${' as '$${'"
+                self._tree.add_problem(place, f"{path_text(place)!r}: {sentence}.")
                 return match.group()
             self._tree.texts[place] = ""
             found = self._environment.get(name)
             if found is None and default is None:
-                self._tree.complain(place, f"{path_text(place)!r}: the environment variable {name} is not set.")
-                return match.group()  # anything but empty, from which more would follow
+                self._tree.add_problem(place, f"{path_text(place)!r}: the environment variable {name} is not set.")
+                return match.group()  # empty text would cause more problems
             return found or default or ""
 
         replaced = _VARIABLE.sub(value, text)

@@ -1,4 +1,4 @@
-"""From the names of blocks to what the engine works with, by the models and adapters that serve the YAML files too."""
+"""From the names of blocks to connections and repositories, with the models and adapters of the YAML files."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import TypeVar
 from prefect.blocks.core import Block
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from blocks import KafkaCluster, LocalRepository, S3Repository
+from blocks import KafkaCluster, block_types
 from tasks.broker.kafka_access import KafkaAccess
 from tasks.config import adapters
 from tasks.config.adapters import store_of
-from tasks.config.models import ClusterSection, StorageSection
+from tasks.config.models import ClusterSection
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.model.errors import ConfigError
+from tasks.model.setting_fields import validation_problems
 from tasks.reports.recipe import Places
 from tasks.repository.repository import Repository
+from tasks.store.registry import BLOCK_TYPES, StorageSettings
 
 BlockT = TypeVar("BlockT", bound=Block)
 SectionT = TypeVar("SectionT", bound=BaseModel)
 
-BACKENDS: Mapping[type[Block], str] = {LocalRepository: "filesystem", S3Repository: "s3"}
-"""The blocks of repositories, and the backend that each is in the YAML files."""
+REPOSITORY_BLOCKS: Mapping[str, type[Block]] = {slug: block_types()[slug] for slug in BLOCK_TYPES}
+"""The blocks of repositories by their slugs. `BLOCK_TYPES` has the settings that a block's fields become."""
 
 _UNPROTECTED = {"security_protocol": "PLAINTEXT"}
 
-_BY_SLUG: Mapping[str, type[Block]] = {str(kind._block_type_slug): kind for kind in BACKENDS}
-
 
 def now_ms() -> int:
-    """The clock of everything a flow writes: Unix milliseconds."""
+    """The clock for everything that a flow writes: Unix milliseconds."""
     return time.time_ns() // 1_000_000
 
 
@@ -42,8 +42,7 @@ def cluster_access(flow_run: str, cluster: str) -> KafkaAccess:
 
 
 def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
-    """The repository of a block, opened once per process and flow run; `create` makes one where there is none."""
-
+    """The repository of a block, opened once per process and flow run; `create` makes a missing one."""
     cache = flow_run_cache(flow_run)
 
     def opened() -> Repository:
@@ -54,58 +53,66 @@ def repository(flow_run: str, reference: str, *, create: bool = False) -> Reposi
 
 
 def repository_reference(name: str) -> str:
-    """`type/name` of a repository's block, from that or from the bare name. Raises `ConfigError` for a name that no
-    block has, or blocks of several types have."""
+    """`type/name` of a repository's block, from that or from the bare name.
+
+    Raises `ConfigError` for a name that no block has, and for a name that blocks of several types have.
+    """
     if "/" in name:
         return name
-    found = [f"{slug}/{name}" for slug, kind in _BY_SLUG.items() if _find(kind, name) is not None]
+    found = [f"{slug}/{name}" for slug, kind in REPOSITORY_BLOCKS.items() if _find(kind, name) is not None]
     if not found:
-        raise ConfigError(f"There is no repository block named {name!r}: make a {' or '.join(_BY_SLUG)} of that name.")
+        types = " or ".join(REPOSITORY_BLOCKS)
+        raise ConfigError(f"There is no repository block named {name!r}: make a {types} of that name.")
     if len(found) > 1:
         raise ConfigError(f"There are several repository blocks named {name!r}: write {' or '.join(found)}.")
     return found[0]
 
 
 def cluster_section(cluster: str) -> ClusterSection:
-    """What a KafkaCluster block says, as the section of a file. Raises `ConfigError` when it cannot serve as one."""
+    """The cluster section that a KafkaCluster block stands for.
+
+    Raises `ConfigError` when there is no such block, and when its fields are not a valid section.
+    """
     name = cluster.removeprefix("kafka-cluster/")
     values = field_values(_load(KafkaCluster, name))
     servers = values.pop("bootstrap_servers", [])
     return _section(ClusterSection, {"bootstrap_servers": servers, "security": values}, f"kafka-cluster/{name}")
 
 
-def storage_section(reference: str) -> StorageSection:
-    """What the block of a repository says, likewise. The reference is `type/name`."""
+def storage_section(reference: str) -> StorageSettings:
+    """The storage section that a repository's block stands for. The reference is `type/name`.
+
+    Raises `ConfigError` when there is no such block, and when its fields are not a valid section.
+    """
     slug, _, name = reference.partition("/")
-    if slug not in _BY_SLUG:
+    if slug not in REPOSITORY_BLOCKS:
+        types = ", ".join(REPOSITORY_BLOCKS)
         raise ConfigError(
-            f"{reference!r} names no repository: write a block's name, or one of {', '.join(_BY_SLUG)} and it."
+            f"{reference!r} names no repository: write the name of a block, or TYPE/NAME with one of the types {types}."
         )
-    kind = _BY_SLUG[slug]
-    return _section(StorageSection, {"backend": BACKENDS[kind], **field_values(_load(kind, name))}, reference)
+    return _section(BLOCK_TYPES[slug], field_values(_load(REPOSITORY_BLOCKS[slug], name)), reference)
 
 
 def places(flow_run: str, cluster: str, reference: str) -> Places:
-    """Where a flow run works, to show to people; loaded once per process and flow run."""
+    """The cluster and repository of a flow run, to show to people; loaded once per process and flow run."""
     return flow_run_cache(flow_run).cached(("places", cluster, reference), lambda: _places(cluster, reference))
 
 
 def field_values(block: Block) -> dict[str, object]:
-    """The fields of a block that are set, secrets and all."""
+    """The fields of a block that are set, with the values of secrets."""
     fields = {name: getattr(block, name) for name in type(block).model_fields}
     plain = {name: one.get_secret_value() if isinstance(one, SecretStr) else one for name, one in fields.items()}
     return {name: value for name, value in plain.items() if value not in (None, "")}
 
 
 def _places(cluster: str, reference: str) -> Places:
-    slug, _, name = reference.partition("/")
     security = _shown_values(_load(KafkaCluster, cluster.removeprefix("kafka-cluster/")))
     servers = security.pop("bootstrap_servers", [])
     return Places(
         cluster=cluster,
         repository=reference,
         cluster_section={"bootstrap_servers": servers, **({} if security == _UNPROTECTED else {"security": security})},
-        storage_section={"backend": BACKENDS[_BY_SLUG[slug]], **_shown_values(_load(_BY_SLUG[slug], name))},
+        storage_section=storage_section(reference).shown_section(),
     )
 
 
@@ -134,10 +141,8 @@ def _find(kind: type[BlockT], name: str) -> BlockT | None:
 
 
 def _section(model: type[SectionT], values: Mapping[str, object], block: str) -> SectionT:
-    """Its sentences show no value of a field: it might be a secret."""
+    """Messages show no secret: see `validation_problems`."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        sentences = {f"{'.'.join(map(str, one['loc']))} {one['msg'].removeprefix('Value error, ')}" for one in problems}
-        raise ConfigError(f"The block {block} cannot be used: {'; '.join(sorted(sentences)).strip()}.") from None
+        raise ConfigError(f"The block {block} cannot be used: {validation_problems(error)}.") from None

@@ -19,7 +19,7 @@ from tasks.config.adapters import store_of
 from tasks.repository.document import unseal
 from tasks.repository.leases import LeaseRecord
 from tasks.repository.names import capture_lease_key
-from tasks.store.factory import LocalLocation, open_store
+from tasks.store.local.local_store import LocalStore
 from tasks.store.protocol import ObjectStore
 from tests.support.faults import FaultyStore, Operation
 from tests.support.installation import Installation
@@ -58,7 +58,7 @@ class Set:
     """The backup set of one test in the installation's repository, named like its topic."""
 
     def __init__(self, installation: Installation, kafka: KafkaCluster, topic: str) -> None:
-        store = open_store(LocalLocation(installation.repository), create=True)
+        store = LocalStore(installation.repository, create=True)
         self._installation = installation
         self._topic = topic
         self.backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=store, set_name=topic)

@@ -75,9 +75,9 @@ def test_a_backup_and_its_restore_through_a_storm_lose_and_double_nothing(
     kafka: KafkaCluster, topic: str, minio: MinIO
 ) -> None:
     bucket = minio.new_bucket()
-    direct = S3Store(minio.location(bucket, "team"))
+    direct = S3Store(minio.settings(bucket, "team"))
     with TcpProxy(minio.port) as proxy:
-        through = minio.location(bucket, "team", endpoint=proxy.endpoint)
+        through = minio.settings(bucket, "team", endpoint=proxy.endpoint)
         backups = _backups(kafka, _patient(S3Store(through, connect_timeout_s=1, read_timeout_s=1)))
         proxy.storm(STORM, share=0.15, seed=3)
 
@@ -125,7 +125,7 @@ def test_a_store_that_is_killed_and_comes_back_costs_a_backup_nothing(
         own_minio.kill()
         own_minio.start()
 
-    location = own_minio.location(own_minio.new_bucket())
+    location = own_minio.settings(own_minio.new_bucket())
     at_fourth = _Once(restart, at=4)
     backups = _backups(kafka, FaultyStore(_patient(S3Store(location)), on_write=at_fourth))
 
@@ -140,7 +140,7 @@ def test_a_backup_ends_at_the_first_signal_and_one_that_s3_does_not_answer_at_th
 ) -> None:
     bucket = minio.new_bucket()
     with TcpProxy(minio.port) as proxy:
-        section = minio.location(bucket, endpoint=proxy.endpoint)
+        section = minio.settings(bucket, endpoint=proxy.endpoint)
         (tmp_path / "backup.yaml").write_text(
             f"mode: backup\nbackup_id: set\nsource:\n  bootstrap_servers: ['{kafka.bootstrap}']\n"
             f"  topics: {{include: [{topic}]}}\nbackup: {{segment_max_bytes: 1048576, fetch_max_bytes: 1048576}}\n"
@@ -157,7 +157,7 @@ def test_a_backup_ends_at_the_first_signal_and_one_that_s3_does_not_answer_at_th
         proxy.struck.clear()
         proxy.arm("stall", method="PUT", skip=10, times=1000)
         assert "kafka-backup: Interrupted.\n" == _interrupted(tmp_path, proxy, times=2)
-    entries = make_repository(S3Store(minio.location(bucket))).log("set").entries()
+    entries = make_repository(S3Store(minio.settings(bucket))).log("set").entries()
     assert [] == [entry for entry in entries if isinstance(entry, PointEntry)]
 
 
@@ -186,7 +186,7 @@ def stored(kafka: KafkaCluster, minio: MinIO) -> tuple[Backups, PointEntry]:
     name = f"damaged-{os.urandom(4).hex()}"
     create_topic(kafka.bootstrap, name)
     produce(kafka.bootstrap, name, [OutRecord(b"%d" % number, os.urandom(1000)) for number in range(100)])
-    backups = _backups(kafka, S3Store(minio.location(minio.new_bucket())))
+    backups = _backups(kafka, S3Store(minio.settings(minio.new_bucket())))
     return backups, backups.back_up([name])
 
 

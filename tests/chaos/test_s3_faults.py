@@ -67,9 +67,9 @@ def shared(minio: MinIO) -> Iterator[Bed]:
     minio.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     with TcpProxy(minio.port) as proxy:
         through = S3Store(
-            minio.location(bucket, endpoint=proxy.endpoint), connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S
+            minio.settings(bucket, endpoint=proxy.endpoint), connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S
         )
-        yield Bed(minio, proxy, bucket, S3Store(minio.location(bucket)), through)
+        yield Bed(minio, proxy, bucket, S3Store(minio.settings(bucket)), through)
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_an_error_says_whether_the_request_may_have_been_carried_out(bed: Bed, o
 
 def test_a_store_that_does_not_listen_is_unavailable_and_writes_nothing(minio: MinIO) -> None:
     with TcpProxy(minio.port) as proxy:
-        store = S3Store(minio.location(minio.new_bucket(), endpoint=proxy.endpoint))
+        store = S3Store(minio.settings(minio.new_bucket(), endpoint=proxy.endpoint))
     for use in (lambda: store.put("a", BODY), lambda: store.get("a")):
         with pytest.raises(StoreUnavailableError, match="cannot be reached: connection refused"):
             use()

@@ -41,7 +41,7 @@ BUCKETS: dict[str, tuple[str, Callable[[MinIO], ObjectStore]]] = {
 
 def s3(minio: MinIO, prefix: str = "") -> ObjectStore:
     """A new bucket, or an empty part of one."""
-    return S3Store(minio.location(minio.new_bucket(), prefix))
+    return S3Store(minio.settings(minio.new_bucket(), prefix))
 
 
 def create(store: ObjectStore, key: str, data: bytes = b"x") -> ObjectInfo:

@@ -29,7 +29,7 @@ from tasks.repository.entries import NoteEntry
 from tasks.repository.names import new_run_id
 from tasks.repository.repository import Repository
 from tasks.repository.set_state import SetState
-from tasks.store.factory import LocalLocation, open_store
+from tasks.store.local.local_store import LocalStore
 from tests.golden import source
 from tests.golden.expected import expected_record
 from tests.support.kafka import KafkaCluster
@@ -136,7 +136,7 @@ def _note(repository: Repository, set_name: str, state: SetState, text: str) -> 
 def main() -> None:
     """Write `format-1/`: the repository and the records it holds."""
     shutil.rmtree(FOLDER, ignore_errors=True)
-    store = open_store(LocalLocation(FOLDER / "repository"), create=True)
+    store = LocalStore(FOLDER / "repository", create=True)
     with KafkaCluster() as kafka:
         golden = Golden(Repository.open_or_create(store, now_ms), kafka)
         source.fill(kafka.bootstrap, kafka.log_dir())

@@ -28,7 +28,7 @@ from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tasks.repository.points import PointReference, read_lines, read_rows
 from tasks.repository.repository import Repository
-from tasks.store.factory import LocalLocation, open_store
+from tasks.store.local.local_store import LocalStore
 from tests.golden import reader
 from tests.golden.expected import expected_record
 
@@ -166,7 +166,7 @@ def batch_body(batch: bytes) -> list[list[object]]:
 
 
 def _open(folder: Path) -> Repository:
-    store = open_store(LocalLocation(folder), create=False)
+    store = LocalStore(folder, create=False)
     return Repository.open(store, lambda: time.time_ns() // 1_000_000)
 
 

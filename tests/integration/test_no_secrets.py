@@ -16,8 +16,7 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import State, StateType
 
-from blocks import KafkaCluster, S3Repository
-from deployments.block_file import block_types
+from blocks import KafkaCluster, S3Repository, block_types
 from flows.backup import snapshot_backup
 from flows.restore import validate_restore
 from tasks.engine.options import TopicSelection

@@ -19,9 +19,9 @@ import pytest
 
 from blocks import S3Repository
 from tasks.config.adapters import store_of
-from tasks.config.models import StorageSection
 from tasks.flow_support.wiring import field_values
 from tasks.store.s3.s3_store import S3Store
+from tasks.store.s3.settings import S3Settings
 from tests.support.instance_role import InstanceRole
 from tests.support.made_backup import SET, back_up, keys, make_repository
 from tests.support.made_logs import plain_log
@@ -38,7 +38,7 @@ KEYS = {"access_key": ROOT_CREDENTIALS.access_key, "secret_key": ROOT_CREDENTIAL
 def bucket(minio: MinIO) -> str:
     """A bucket with one small backup set under the prefix `team`."""
     name = minio.new_bucket()
-    back_up(make_repository(S3Store(minio.location(name, "team"))), [plain_log("orders", batches=3)])
+    back_up(make_repository(S3Store(minio.settings(name, "team"))), [plain_log("orders", batches=3)])
     return name
 
 
@@ -116,7 +116,7 @@ def test_credentials_of_a_block_serve(minio: MinIO, bucket: str) -> None:
     values = storage(minio, bucket)
     block = S3Repository(**{name: value for name, value in values.items() if name != "backend"})
 
-    store = store_of(StorageSection.model_validate({"backend": "s3", **field_values(block)}))
+    store = store_of(S3Settings.model_validate(field_values(block)))
 
     assert ROOT_CREDENTIALS.secret_key not in repr(block)
     assert "repository.json" in keys(store)
@@ -138,7 +138,7 @@ def test_temporary_credentials_of_the_file_serve(shell: Shell, minio: MinIO, buc
 
 def test_credentials_of_the_environment_serve_for_a_file_and_a_url(shell: Shell, minio_tls: MinIO) -> None:
     name = minio_tls.new_bucket()
-    back_up(make_repository(S3Store(minio_tls.location(name, "team"))), [plain_log("orders", batches=1)])
+    back_up(make_repository(S3Store(minio_tls.settings(name, "team"))), [plain_log("orders", batches=1)])
     variables = {
         "AWS_ACCESS_KEY_ID": ROOT_CREDENTIALS.access_key,
         "AWS_SECRET_ACCESS_KEY": ROOT_CREDENTIALS.secret_key,
@@ -206,7 +206,7 @@ def _policy(bucket: str, *, without: str | None = None) -> dict[str, Any]:
 
 
 def _whole_backup(minio: MinIO, bucket: str, prefix: str, policy: Mapping[str, Any]) -> None:
-    store = S3Store(minio.location(bucket, prefix, credentials=minio.temporary_credentials(policy)))
+    store = S3Store(minio.settings(bucket, prefix, credentials=minio.temporary_credentials(policy)))
     repository = make_repository(store)
     back_up(repository, [plain_log("orders", batches=3)])
     assert [SET] == repository.set_names()
@@ -216,7 +216,7 @@ def _whole_backup(minio: MinIO, bucket: str, prefix: str, policy: Mapping[str, A
 def test_the_policy_that_readme_prints_suffices(minio: MinIO) -> None:
     name = minio.new_bucket()
     _whole_backup(minio, name, "team", _policy(name))
-    assert [] == keys(S3Store(minio.location(name, "team")), "probe/")
+    assert [] == keys(S3Store(minio.settings(name, "team")), "probe/")
 
 
 @pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"])
@@ -263,12 +263,14 @@ def test_another_region_is_named(shell: Shell, tmp_path: Path) -> None:
 def test_a_name_or_region_that_cannot_be_is_refused(shell: Shell, minio: MinIO) -> None:
     for changes in ({"bucket": "Not a bucket"}, {"region": "no region"}):
         assert "There cannot be a bucket" in shell.sentence({**storage(minio, "orders"), **changes}, 2)
-    assert "'ab' is not a name that a bucket can have." == shell.sentence(storage(minio, "ab"), 2)
+    assert "'ab' is not a valid name for a bucket." == shell.sentence(storage(minio, "ab"), 2)
 
 
 def test_an_endpoint_whose_host_does_not_exist_is_refused(shell: Shell, minio: MinIO, bucket: str) -> None:
     section = storage(minio, bucket, endpoint="https://s3.nowhere.invalid")
-    assert f"s3://{bucket} at https://s3.nowhere.invalid: no host has the endpoint's name" in shell.sentence(section, 2)
+    assert f"s3://{bucket} at https://s3.nowhere.invalid: the endpoint's host does not exist" in shell.sentence(
+        section, 2
+    )
 
 
 def test_tls_where_there_is_none_is_a_mistake(shell: Shell, minio: MinIO, bucket: str) -> None:
@@ -286,12 +288,12 @@ def test_a_certificate_that_nothing_vouches_for_ends_with_12(
 @pytest.mark.parametrize("file", ["/nowhere/ca.pem", "file.yaml"])
 def test_authorities_that_cannot_be_read_are_refused(shell: Shell, minio_tls: MinIO, bucket: str, file: str) -> None:
     said = shell.sentence(storage(minio_tls, bucket), 2, AWS_CA_BUNDLE=file)
-    assert "AWS_CA_BUNDLE names a file that cannot be read, or holds no certificate: correct it." == said
+    assert "The file of AWS_CA_BUNDLE cannot be read, or contains no certificate: correct it." == said
 
 
 def test_a_website_is_no_store(shell: Shell, minio: MinIO, bucket: str, web: int) -> None:
     section = storage(minio, bucket, endpoint=f"http://127.0.0.1:{web}")
-    assert "is no S3 store: correct the endpoint." in shell.sentence(section, 2)
+    assert "does not speak S3. Check `endpoint`." in shell.sentence(section, 2)
 
 
 @pytest.fixture
@@ -329,7 +331,7 @@ def test_a_store_that_ignores_conditions_is_refused_and_nothing_is_left_in_it(sh
         said = shell.sentence(storage(server, name), 2, "backup")
         assert f"s3://{name}/team ignores write conditions" in said
         assert "Use another store." in said
-        assert [] == keys(S3Store(server.location(name)))
+        assert [] == keys(S3Store(server.settings(name)))
 
 
 def test_a_store_that_is_not_there_is_waited_for_and_then_a_failure(minio: MinIO, bucket: str) -> None:
@@ -339,7 +341,7 @@ def test_a_store_that_is_not_there_is_waited_for_and_then_a_failure(minio: MinIO
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     waits: list[float] = []
-    location = minio.location(bucket, endpoint=f"http://127.0.0.1:{port}")
+    location = minio.settings(bucket, endpoint=f"http://127.0.0.1:{port}")
     ticks = itertools.count(0, 0.1)
     store = RetryingStore(S3Store(location), deadline_ms=300, sleep=waits.append, clock=lambda: next(ticks))
     with pytest.raises(StoreUnavailableError, match="cannot be reached: connection refused"):

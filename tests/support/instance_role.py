@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
-from tasks.store.s3.location import S3Credentials
+from tests.support.s3_credentials import S3Credentials
 
 _ROLE_PATH = "/latest/meta-data/iam/security-credentials/"
 

@@ -15,7 +15,7 @@ import urllib.request
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -24,10 +24,11 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from tasks.store.s3.location import S3Credentials, S3Location
+from tasks.store.s3.settings import S3Settings
 from tests.support.certificates import Authority
 from tests.support.kafka import free_ports
 from tests.support.kafka_node import die_with_parent
+from tests.support.s3_credentials import S3Credentials
 from tests.support.store_programs import fetch_minio, fetch_rclone
 
 START_TIMEOUT_S = 30.0
@@ -105,18 +106,19 @@ class ObjectStoreServer(ABC):
         if self._is_own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def location(self, bucket: str, prefix: str = "", **changes: Any) -> S3Location:
-        """The bucket as the server's owner reaches it, but for the changes."""
-        location = S3Location(
-            bucket=bucket,
-            prefix=prefix,
-            region=self.region,
-            endpoint=self.endpoint,
-            path_style=True,
-            allow_http=True,
-            credentials=ROOT_CREDENTIALS,
-        )
-        return replace(location, **changes)
+    def settings(
+        self, bucket: str, prefix: str = "", *, credentials: S3Credentials = ROOT_CREDENTIALS, **changes: Any
+    ) -> S3Settings:
+        """The bucket as the server's owner reaches it, except for the changes."""
+        section = {
+            "bucket": bucket,
+            "prefix": prefix,
+            "region": self.region,
+            "endpoint": self.endpoint,
+            "path_style": True,
+            "allow_http": True,
+        }
+        return S3Settings.model_validate({**section, **asdict(credentials), **changes})
 
     @cached_property
     def client(self) -> Any:

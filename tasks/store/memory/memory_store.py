@@ -11,6 +11,15 @@ from tasks.model.errors import DamagedError, ObjectChangedError, ObjectExistsErr
 from tasks.store.keys import check_key, check_prefix
 from tasks.store.protocol import Body, Checksum, ObjectInfo
 
+_shared: dict[str, MemoryStore] = {}
+_shared_lock = threading.Lock()
+
+
+def shared_memory_store(name: str) -> MemoryStore:
+    """The store of this name: every call in one process returns the same one."""
+    with _shared_lock:
+        return _shared.setdefault(name, MemoryStore(name))
+
 
 class MemoryStore:
     """A dict behind one lock. `version` is a counter of writes; digests are verified. Closing keeps the objects."""
@@ -29,10 +38,10 @@ class MemoryStore:
         """See the protocol. Raises `StoreError` when the body does not have the digest."""
         data = b"".join(body)
         if sha256_of(data).hexdigest() != sha256:
-            raise StoreError(f"{key} was not stored: its bytes do not have the digest sent with them", key=key)
+            raise StoreError(f"{key} was not stored: its bytes do not have the digest that was sent", key=key)
         with self._lock:
             if key in self._objects:
-                raise ObjectExistsError(f"{key} exists already in {self.location}", key=key)
+                raise ObjectExistsError(f"{key} already exists in {self.location}", key=key)
             return self._write(key, data)
 
     def put(self, key: str, body: Body) -> ObjectInfo:
@@ -77,7 +86,7 @@ class MemoryStore:
                 self._objects.pop(key, None)
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Does nothing: there is nothing to release."""
 
     def _write(self, key: str, data: bytes) -> ObjectInfo:
         check_key(key)

@@ -1,4 +1,4 @@
-"""One boto3 client per store: pooled, impatient, and without retries of its own. Imported only where S3 is used."""
+"""One boto3 client per store: pooled connections, short timeouts, no retries. Imported only to open a store."""
 
 from __future__ import annotations
 
@@ -10,74 +10,76 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from tasks.model.errors import ConfigError
-from tasks.store.s3.failures import setup_failure
-from tasks.store.s3.location import S3Location, check_endpoint
+from tasks.store.s3.boto3_errors import setup_error
+from tasks.store.s3.endpoint import check_endpoint
+from tasks.store.s3.settings import S3Settings
 
 POOL_CONNECTIONS = 64
-"""As many as there can be workers. A pool holds only connections that were used."""
+"""The largest number of workers. A pool holds only connections that were used."""
 
 CONNECT_TIMEOUT_S = 20.0
-"""Also how long a send may stand still."""
+"""Also the longest pause in sending."""
 
 READ_TIMEOUT_S = 60.0
-"""How long an answer, or its next bytes, may take."""
+"""The longest wait for a response, or for its next bytes."""
 
 Client = Any
-"""boto3 makes its clients' classes when it makes the clients."""
+"""boto3 makes the classes of its clients at run time."""
 
 
-def open_client(location: S3Location, *, connect_timeout_s: float, read_timeout_s: float) -> Client:
-    """A client for the location; nothing is asked yet. Safe for several threads.
+def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_s: float) -> Client:
+    """A client for the settings. Sends no request. Several threads can use it.
 
-    Raises `ConfigError` for a name, region, profile or endpoint that cannot be right, and for an ambient endpoint over
-    http that was not allowed.
+    Raises `ConfigError` for an invalid name, region, profile or endpoint, and for an http endpoint from the environment
+    without `allow_http`.
     """
-    if location.endpoint is not None:
-        check_endpoint(location.endpoint, allow_http=location.allow_http)
-    _keep_secrets_unlogged()
+    _keep_secrets_out_of_logs()
     config = Config(
-        retries={"total_max_attempts": 1, "mode": "standard"},  # `RetryingStore` is the one that repeats
+        retries={"total_max_attempts": 1, "mode": "standard"},  # because `RetryingStore` repeats requests
         connect_timeout=connect_timeout_s,
         read_timeout=read_timeout_s,
         max_pool_connections=POOL_CONNECTIONS,
-        response_checksum_validation="when_required",  # readers hold bytes to the digests of their own index
-        # Each body travels with its SHA-256 in a signed header, so that signing the body too would only hash it twice.
-        s3={"addressing_style": "path" if location.path_style else "auto", "payload_signing_enabled": False},
+        response_checksum_validation="when_required",  # because readers check the digests in the repository's index
+        # Each body is sent with its SHA-256 in a signed header. Signing the body too would only hash it a second time.
+        s3={"addressing_style": "path" if settings.path_style else "auto", "payload_signing_enabled": False},
     )
     try:
-        client = boto3.session.Session(**_credentials(location), region_name=location.region).client(
-            "s3", endpoint_url=location.endpoint, config=config
+        client = boto3.session.Session(**_credentials(settings), region_name=settings.region).client(
+            "s3", endpoint_url=settings.endpoint, config=config
         )
     except BotoCoreError as error:
-        problem = setup_failure(error, location)
+        problem = setup_error(error, settings)
         if problem is None:
-            raise ConfigError(f"No client for S3 can be made ({type(error).__name__}): correct the section.") from error
+            name = type(error).__name__
+            raise ConfigError(f"boto3 cannot make a client for S3 ({name}): correct the storage section.") from error
         raise problem from error
     except ValueError:  # botocore's own, for an endpoint in the environment
         raise ConfigError("The endpoint of S3 in the environment or the profile is not a URL.") from None
-    check_endpoint(client.meta.endpoint_url, allow_http=location.allow_http)
-    client.meta.events.register_first("before-call.s3", _stay_in_region)
+    check_endpoint(client.meta.endpoint_url, allow_http=settings.allow_http)
+    client.meta.events.register_first("before-call.s3", _follow_no_region_redirect)
     return client
 
 
-def _credentials(location: S3Location) -> dict[str, str | None]:
-    own = location.credentials
-    if own is None:
+def _credentials(settings: S3Settings) -> dict[str, str | None]:
+    """None in the settings leaves the credentials to boto3: environment, profile or role."""
+    if settings.access_key is None or settings.secret_key is None:
         return {}
+    token = settings.session_token
     return {
-        "aws_access_key_id": own.access_key,
-        "aws_secret_access_key": own.secret_key,
-        "aws_session_token": own.session_token,
+        "aws_access_key_id": settings.access_key,
+        "aws_secret_access_key": settings.secret_key.get_secret_value(),
+        "aws_session_token": token.get_secret_value() if token else None,
     }
 
 
-def _stay_in_region(params: dict[str, Any], **_: object) -> None:
-    """botocore would follow a bucket into another region, request by request, and nobody would correct the file."""
+def _follow_no_region_redirect(params: dict[str, Any], **_: object) -> None:
+    """Makes a wrong region an error. By default botocore sends each request again to the right region, which costs a
+    request each time and leaves the mistake in the file."""
     params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
-def _keep_secrets_unlogged() -> None:
-    """At level DEBUG botocore logs whole requests, session tokens included; and `-v` turns that level on for all."""
+def _keep_secrets_out_of_logs() -> None:
+    """At level DEBUG botocore logs whole requests with their session tokens, and `-v` sets DEBUG for all loggers."""
     for name in ("botocore", "boto3", "urllib3"):
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))

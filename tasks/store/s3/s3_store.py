@@ -1,7 +1,7 @@
-"""S3, and what speaks its protocol, as an object store.
+"""A bucket of S3, or of a store that speaks its protocol, as an object store.
 
 An object is written with one PUT, under a condition (`If-None-Match: *`, `If-Match`) and with its SHA-256, which the
-store verifies and keeps. `version` is the ETag. Nothing is repeated here: see `RetryingStore`.
+store verifies and keeps. `version` is the ETag. This store does not retry: see `RetryingStore`.
 """
 
 from __future__ import annotations
@@ -25,82 +25,81 @@ from tasks.model.errors import (
 from tasks.store.body_reader import BodyReader
 from tasks.store.keys import check_key, check_prefix, is_component
 from tasks.store.protocol import Body, Checksum, ObjectInfo
-from tasks.store.s3.answers import Asked, item_refusal, unreadable
 from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, open_client
-from tasks.store.s3.errors import translated
-from tasks.store.s3.location import S3Location
+from tasks.store.s3.error_responses import Request, deleted_key_error, unreadable_response
+from tasks.store.s3.settings import S3Settings
+from tasks.store.s3.translation import translated
 
 _DELETES_PER_REQUEST = 1000
-_TOLD = (ObjectNotFoundError, ObjectExistsError, ObjectChangedError, DamagedError)
-"""Errors that only a store says."""
+_ANSWERS_OF_S3 = (ObjectNotFoundError, ObjectExistsError, ObjectChangedError, DamagedError)
+"""Errors that prove that S3 answered."""
 
 
 class S3Store:
     """The objects under a prefix of a bucket.
 
-    Of `ObjectInfo`, `modified_ms` has whole seconds, and is the time of the answer to a write; the checksum stands in
-    the answers to writes and to `head` only.
+    `ObjectInfo.modified_ms` has whole seconds; after a write it is the time of the response. Only writes and `head`
+    return a checksum.
     """
 
     def __init__(
         self,
-        location: S3Location,
+        settings: S3Settings,
         *,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
-        """Asks nothing yet, so that a missing bucket shows at the first use. Raises `ConfigError` for what cannot be
-        right whatever is asked."""
-        prefix = location.prefix.strip("/")
-        self._prefix = f"{check_key(prefix)}/" if prefix else ""
-        self._location = location
-        self._client = open_client(location, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
+        """Sends no request, so that a missing bucket is noticed at the first use. Raises `ConfigError` for settings
+        that no request could use."""
+        self._settings = settings
+        self._prefix = f"{settings.prefix}/" if settings.prefix else ""
+        self._client = open_client(settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
         self._has_answered = False
 
     @property
     def location(self) -> str:
-        return f"s3://{self._location.bucket}/{self._prefix}".rstrip("/")
+        return self._settings.location
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
-        return self._put(key, body, bytes.fromhex(sha256), lost=ObjectExistsError, IfNoneMatch="*")
+        return self._put(key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, IfNoneMatch="*")
 
     def put(self, key: str, body: Body) -> ObjectInfo:
         return self._put(key, body, _digest(body))
 
     def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
-        return self._put(key, body, _digest(body), lost=ObjectChangedError, **condition)
+        return self._put(key, body, _digest(body), condition_error=ObjectChangedError, **condition)
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
-        with self._asking("GetObject", key) as asked:
-            answer = self._client.get_object(**self._object(key))
-            self._check_is_of_s3(answer, ("ETag", "LastModified"), asked)
-            data: bytes = answer["Body"].read()
-        return data, _info(key, len(data), answer["LastModified"], answer)
+        with self._request("GetObject", key) as request:
+            response = self._client.get_object(**self._object(key))
+            self._check_is_of_s3(response, ("ETag", "LastModified"), request)
+            data: bytes = response["Body"].read()
+        return data, _info(key, len(data), response["LastModified"], response)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         if length == 0:  # HTTP has no empty ranges
             return self._empty_range(key, start)
-        with self._asking("GetObject", key) as asked:
-            answer = self._client.get_object(**self._object(key), Range=f"bytes={start}-{start + length - 1}")
-            data: bytes = answer["Body"].read()
-        if not str(answer.get("ContentRange", "")).startswith(f"bytes {start}-"):
-            raise StoreError(f"{asked.what}: the store does not answer with the range it was asked for", key=key)
+        with self._request("GetObject", key) as request:
+            response = self._client.get_object(**self._object(key), Range=f"bytes={start}-{start + length - 1}")
+            data: bytes = response["Body"].read()
+        if not str(response.get("ContentRange", "")).startswith(f"bytes {start}-"):
+            raise StoreError(f"{request.target}: the store returned other bytes than the requested range", key=key)
         if len(data) != length:
-            raise _cut(key, start + length)
+            raise _cut_error(key, start + length)
         return data
 
     def head(self, key: str) -> ObjectInfo:
-        with self._asking("HeadObject", key) as asked:
-            answer = self._client.head_object(**self._object(key), ChecksumMode="ENABLED")
-            self._check_is_of_s3(answer, ("ETag", "LastModified"), asked)
-        return _info(key, answer["ContentLength"], answer["LastModified"], answer)
+        with self._request("HeadObject", key) as request:
+            response = self._client.head_object(**self._object(key), ChecksumMode="ENABLED")
+            self._check_is_of_s3(response, ("ETag", "LastModified"), request)
+        return _info(key, response["ContentLength"], response["LastModified"], response)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """See the protocol. Objects of others, whose names are no keys, are passed over.
+        """See the protocol. Skips objects of other programs whose names are not keys.
 
-        Raises `UnsupportedError` for a store that keeps no order, as directory buckets do: whoever continues a listing
-        after its last key would miss objects there.
+        Raises `UnsupportedError` for a bucket that lists without order, as directory buckets do, because a listing that
+        continues after its last key would miss objects there.
         """
         last = ""
         for item in self._listed(self._prefix + check_prefix(prefix)):
@@ -115,75 +114,89 @@ class S3Store:
             last = key
 
     def delete(self, keys: Iterable[str]) -> None:
-        doomed = [self._prefix + check_key(key) for key in keys]
-        for at in range(0, len(doomed), _DELETES_PER_REQUEST):
-            self._delete(doomed[at : at + _DELETES_PER_REQUEST])
+        full_keys = [self._prefix + check_key(key) for key in keys]
+        for first in range(0, len(full_keys), _DELETES_PER_REQUEST):
+            self._delete(full_keys[first : first + _DELETES_PER_REQUEST])
 
     def close(self) -> None:
         self._client.close()
 
     def _listed(self, full_prefix: str) -> Iterator[dict[str, Any]]:
-        """What S3 says of each object, page by page."""
-        question = {"Bucket": self._location.bucket, "Prefix": full_prefix}
+        """The items of all pages of a listing."""
+        parameters = {"Bucket": self._settings.bucket, "Prefix": full_prefix}
         is_more = True
         while is_more:
-            with self._asking("ListObjectsV2") as asked:
-                page = self._client.list_objects_v2(**question)
-                self._check_is_of_s3(page, ("IsTruncated",), asked)
+            with self._request("ListObjectsV2") as request:
+                page = self._client.list_objects_v2(**parameters)
+                self._check_is_of_s3(page, ("IsTruncated",), request)
                 is_more = page["IsTruncated"]
                 if is_more:
-                    self._check_is_of_s3(page, ("NextContinuationToken",), asked)
-                    question["ContinuationToken"] = page["NextContinuationToken"]
+                    self._check_is_of_s3(page, ("NextContinuationToken",), request)
+                    parameters["ContinuationToken"] = page["NextContinuationToken"]
             yield from page.get("Contents", ())
 
     def _put(
-        self, key: str, body: Body, digest: bytes, *, lost: type[StoreError] | None = None, **condition: str
+        self,
+        key: str,
+        body: Body,
+        digest: bytes,
+        *,
+        condition_error: type[StoreError] | None = None,
+        **condition: str,
     ) -> ObjectInfo:
         reader = BodyReader(body)
-        with self._asking("PutObject", key, is_write=True, lost=lost) as asked:
-            answer = self._client.put_object(
+        with self._request("PutObject", key, is_write=True, condition_error=condition_error) as request:
+            response = self._client.put_object(
                 **self._object(key),
                 **condition,
                 Body=reader,
                 ContentLength=reader.size_bytes,
                 ChecksumSHA256=b64encode(digest).decode(),
             )
-            headers = answer["ResponseMetadata"]["HTTPHeaders"]
-            self._check_is_of_s3({**answer, **headers}, ("ETag", "date"), asked)
-        written = parsedate_to_datetime(headers["date"])
-        return _info(key, reader.size_bytes, written, answer)
+            headers = response["ResponseMetadata"]["HTTPHeaders"]
+            self._check_is_of_s3({**response, **headers}, ("ETag", "date"), request)
+        return _info(key, reader.size_bytes, parsedate_to_datetime(headers["date"]), response)
 
     def _delete(self, full_keys: Sequence[str]) -> None:
-        doomed = {"Objects": [{"Key": key} for key in full_keys], "Quiet": True}
-        with self._asking("DeleteObjects", is_write=True) as asked:
-            answer = self._client.delete_objects(Bucket=self._location.bucket, Delete=doomed)
-        for problem in answer.get("Errors", ()):
-            error = item_refusal(problem.get("Code", ""), problem.get("Message", ""), asked)
+        batch = {"Objects": [{"Key": key} for key in full_keys], "Quiet": True}
+        with self._request("DeleteObjects", is_write=True) as request:
+            response = self._client.delete_objects(Bucket=self._settings.bucket, Delete=batch)
+        for problem in response.get("Errors", ()):
+            error = deleted_key_error(problem.get("Code", ""), problem.get("Message", ""), request)
             if error is not None:
                 raise error
 
     def _empty_range(self, key: str, start: int) -> bytes:
         if start > self.head(key).size_bytes:
-            raise _cut(key, start)
+            raise _cut_error(key, start)
         return b""
 
     def _object(self, key: str) -> dict[str, str]:
-        return {"Bucket": self._location.bucket, "Key": self._prefix + check_key(key)}
+        return {"Bucket": self._settings.bucket, "Key": self._prefix + check_key(key)}
 
-    def _check_is_of_s3(self, answer: Mapping[str, Any], names: tuple[str, ...], asked: Asked) -> None:
-        """Raise unless the answer has what every answer of S3 has: another program may have answered."""
-        if any(name not in answer for name in names):
-            raise unreadable(asked, has_answered=self._has_answered)
+    def _check_is_of_s3(self, response: Mapping[str, Any], names: tuple[str, ...], request: Request) -> None:
+        """Raises unless the response has these members, which every response of S3 to the request has. Without them
+        another program answered."""
+        if any(name not in response for name in names):
+            raise unreadable_response(request, has_answered=self._has_answered)
 
     @contextmanager
-    def _asking(
-        self, operation: str, key: str | None = None, *, is_write: bool = False, lost: type[StoreError] | None = None
-    ) -> Iterator[Asked]:
-        asked = Asked(location=self._location, operation=operation, key=key, is_write=is_write, lost=lost)
+    def _request(
+        self,
+        operation: str,
+        key: str | None = None,
+        *,
+        is_write: bool = False,
+        condition_error: type[StoreError] | None = None,
+    ) -> Iterator[Request]:
+        """The body sends the request. Translates its errors, and notes that S3 has answered."""
+        request = Request(
+            settings=self._settings, operation=operation, key=key, is_write=is_write, condition_error=condition_error
+        )
         try:
-            with translated(asked, has_answered=self._has_answered):
-                yield asked
-        except _TOLD:
+            with translated(request, has_answered=self._has_answered):
+                yield request
+        except _ANSWERS_OF_S3:
             self._has_answered = True
             raise
         self._has_answered = True
@@ -196,23 +209,23 @@ def _digest(body: Body) -> bytes:
     return digest.digest()
 
 
-def _info(key: str, size_bytes: int, modified: datetime, answer: dict[str, Any]) -> ObjectInfo:
+def _info(key: str, size_bytes: int, modified: datetime, response: dict[str, Any]) -> ObjectInfo:
     return ObjectInfo(
         key=key,
         size_bytes=size_bytes,
         modified_ms=int(modified.timestamp()) * 1000,
-        version=answer["ETag"],
-        checksum=_checksum(answer),
+        version=response["ETag"],
+        checksum=_checksum(response),
     )
 
 
-def _checksum(answer: dict[str, Any]) -> Checksum | None:
-    """Of the whole object: a copy made in parts by another program may have a checksum of checksums."""
-    value = answer.get("ChecksumSHA256")
-    if value is None or answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
+def _checksum(response: dict[str, Any]) -> Checksum | None:
+    """The checksum of the whole object; None for a checksum of checksums, which a copy in several parts has."""
+    value = response.get("ChecksumSHA256")
+    if value is None or response.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
         return None
     return Checksum(kind="sha256", value=b64decode(value).hex())
 
 
-def _cut(key: str, end: int) -> DamagedError:
+def _cut_error(key: str, end: int) -> DamagedError:
     return DamagedError(f"{key} is cut: it ends before byte {end}", key=key)

@@ -1,4 +1,4 @@
-"""The blocks: what Prefect asks of every block, and that they speak the language of the YAML files."""
+"""The blocks: what Prefect requires of every block, and that their fields are the keys of the YAML files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import get_args
 import pytest
 from prefect.blocks.core import Block
 from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 import blocks
-from blocks import KafkaCluster, LocalRepository, S3Repository
+from blocks import KafkaCluster, block_types
 from tasks.broker.auth.security import Mechanism, Protocol, Security
-from tasks.config.models import StorageSection
+from tasks.store.registry import BLOCK_TYPES
 
-BLOCKS: tuple[type[Block], ...] = (KafkaCluster, LocalRepository, S3Repository)
+BLOCKS = tuple(block_types().values())
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -28,11 +28,11 @@ class TestStandard(BlockStandardTestSuite):
         return found
 
     def test_has_a_valid_image(self, block: type[Block]) -> None:
-        """There is none: the UI would ask the internet for it."""
+        """No block has an image, because the UI would load it from the internet."""
         assert block._logo_url is None
 
 
-def test_a_clusters_fields_are_the_keys_of_the_files() -> None:
+def test_the_fields_of_a_clusters_block_are_the_keys_of_the_files() -> None:
     assert {"bootstrap_servers", *Security.model_fields} == set(KafkaCluster.model_fields)
     assert _secrets(Security) == _secrets(KafkaCluster)
 
@@ -44,15 +44,22 @@ def test_a_cluster_offers_every_protocol_and_mechanism() -> None:
     assert get_args(Mechanism) == get_args(offered)
 
 
-@pytest.mark.parametrize("block", [LocalRepository, S3Repository])
-def test_a_repositorys_fields_are_keys_of_the_files(block: type[Block]) -> None:
-    assert set(block.model_fields) <= set(StorageSection.model_fields)
-    assert _secrets(block) <= _secrets(StorageSection)
+def test_there_is_a_block_for_each_backend_that_has_a_block_type() -> None:
+    assert set(BLOCK_TYPES) == set(block_types()) - {"kafka-cluster"}
+
+
+@pytest.mark.parametrize("slug", BLOCK_TYPES)
+def test_the_fields_of_a_repositorys_block_are_the_keys_of_its_backend(slug: str) -> None:
+    block, settings = block_types()[slug], BLOCK_TYPES[slug]
+
+    assert set(settings.model_fields) - {"backend"} == set(block.model_fields)
+    assert _secrets(settings) == _secrets(block)
+    assert _types(settings) == _types(block)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_that_is_saved_without_a_new_field_can_still_be_loaded(block: type[Block]) -> None:
-    """Fields come and never go, each with a default."""
+def test_a_block_that_was_saved_before_a_field_existed_can_be_loaded(block: type[Block]) -> None:
+    """Every field has a default."""
     assert [] == [name for name, field in block.model_fields.items() if field.is_required()]
 
 
@@ -64,6 +71,12 @@ def test_prefect_finds_the_blocks_by_the_entry_point() -> None:
 def test_no_secret_is_in_a_blocks_repr() -> None:
     cluster = KafkaCluster(sasl_password=SecretStr("hush-1"), ssl_key_password=SecretStr("hush-2"))
     assert "hush" not in f"{cluster!r} {cluster} {cluster.model_dump_json()}"
+
+
+def _types(model: type[BaseModel]) -> dict[str, set[object]]:
+    """The types of each field, without None, which only says that the field is optional."""
+    fields = {name: field.annotation for name, field in model.model_fields.items() if name != "backend"}
+    return {name: set(get_args(kind) or [kind]) - {type(None)} for name, kind in fields.items()}
 
 
 def _secrets(model: type[object]) -> set[str]:

@@ -1,4 +1,4 @@
-"""backup.yaml and restore.yaml: what is accepted, noted and refused, and how it is said."""
+"""backup.yaml and restore.yaml: which keys are accepted, noted and refused, and the messages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from tasks.config.load import load_backup, load_repository, load_restore
 from tasks.model.errors import ConfigError
+from tasks.store.local.settings import LocalSettings
 
 BACKUP = """\
 mode: backup
@@ -58,7 +59,7 @@ def _with(text: str, section: str, line: str) -> str:
     return text.replace(f"\n{section}:\n", f"\n{section}:\n  {line}\n") if section else f"{line}\n{text}"
 
 
-def test_the_guides_backup_file_is_read_as_it_stands(tmp_path: Path) -> None:
+def test_the_backup_file_of_the_guide_is_accepted_unchanged(tmp_path: Path) -> None:
     loaded = load_backup(_file(tmp_path, BACKUP), {})
 
     assert "first-backup-orders" == loaded.file.backup_id
@@ -69,14 +70,14 @@ def test_the_guides_backup_file_is_read_as_it_stands(tmp_path: Path) -> None:
     assert () == loaded.notes
 
 
-def test_the_guides_restore_file_is_read_without_its_window(tmp_path: Path) -> None:
+def test_the_restore_file_of_the_guide_is_accepted_without_its_time_window(tmp_path: Path) -> None:
     loaded = load_restore(_file(tmp_path, RESTORE), {})
 
     assert {"orders": "orders_restored"} == loaded.file.restore.topic_mapping
     assert "header-based" == loaded.file.restore.consumer_group_strategy
 
 
-def test_every_file_can_be_used_to_find_the_repository(tmp_path: Path) -> None:
+def test_the_repository_can_be_read_from_either_file(tmp_path: Path) -> None:
     for text, name in ((BACKUP, "first-backup-orders"), (RESTORE, "prod-backup-20260704")):
         assert name == load_repository(_file(tmp_path, text), {}).file.backup_id
 
@@ -112,7 +113,7 @@ def test_every_file_can_be_used_to_find_the_repository(tmp_path: Path) -> None:
         ("metrics", "enabled: false"),
     ],
 )
-def test_keys_with_a_meaning_are_honoured_without_a_word(tmp_path: Path, section: str, line: str) -> None:
+def test_a_key_with_a_meaning_is_accepted_without_a_note(tmp_path: Path, section: str, line: str) -> None:
     text, load = (RESTORE, load_restore) if section == "restore" else (BACKUP, load_backup)
 
     assert () == load(_file(tmp_path, _with(text, section, line)), {}).notes
@@ -132,7 +133,7 @@ def test_keys_with_a_meaning_are_honoured_without_a_word(tmp_path: Path, section
         ("restore", "checkpoint_interval_secs: 5"),
     ],
 )
-def test_keys_without_a_meaning_here_get_a_note_that_says_what_replaces_them(
+def test_a_key_without_a_meaning_here_gets_a_note_that_says_what_replaces_it(
     tmp_path: Path, section: str, line: str
 ) -> None:
     text, load = (RESTORE, load_restore) if section == "restore" else (BACKUP, load_backup)
@@ -141,7 +142,7 @@ def test_keys_without_a_meaning_here_get_a_note_that_says_what_replaces_them(
     assert f"'{section}.{line.split(':')[0]}' has no meaning here: " in note
 
 
-def test_a_backup_that_is_not_continuous_is_a_snapshot_whatever_its_file_says_of_the_end(tmp_path: Path) -> None:
+def test_stop_at_current_offsets_false_gets_a_note_because_every_backup_is_a_snapshot(tmp_path: Path) -> None:
     text = BACKUP.replace("current_offsets: true", "current_offsets: false")
 
     [note] = load_backup(_file(tmp_path, text), {}).notes
@@ -174,7 +175,7 @@ def test_a_backup_that_is_not_continuous_is_a_snapshot_whatever_its_file_says_of
         ("restore", "quotas: true"),
     ],
 )
-def test_keys_whose_feature_is_not_here_are_refused_in_one_sentence(tmp_path: Path, section: str, line: str) -> None:
+def test_a_key_of_a_planned_feature_is_refused_in_one_sentence(tmp_path: Path, section: str, line: str) -> None:
     problem = _problem(tmp_path, _with(RESTORE if section == "restore" else BACKUP, section, line))
 
     assert 1 == len(problem.splitlines())
@@ -183,15 +184,15 @@ def test_keys_whose_feature_is_not_here_are_refused_in_one_sentence(tmp_path: Pa
 
 
 @pytest.mark.parametrize("backend", ["azure", "gcs"])
-def test_a_backend_that_is_not_here_is_refused_in_one_sentence(tmp_path: Path, backend: str) -> None:
+def test_a_backend_that_is_not_available_yet_is_refused_in_one_sentence(tmp_path: Path, backend: str) -> None:
     storage = f"storage: {{backend: {backend}, bucket: b, secret_key: hunter2}}"
     problem = _problem(tmp_path, RESTORE.replace("storage: {backend: filesystem, path: /backups}", storage))
 
-    expected = f"file.yaml:5: backend '{backend}' is not available yet: this version stores in S3 or a filesystem."
+    expected = f"file.yaml:5: backend '{backend}' is not available yet: use 'filesystem' or 's3'."
     assert expected == problem
 
 
-def test_keys_of_s3_are_checked_together_and_no_secret_is_shown(tmp_path: Path) -> None:
+def test_keys_of_s3_that_contradict_each_other_are_refused_and_no_secret_is_shown(tmp_path: Path) -> None:
     for keys, expected in (
         ("secret_key: hunter2", "access_key and secret_key belong together: set both, or neither for ambient"),
         ("endpoint: 'http://127.0.0.1:9000'", "would carry every record unencrypted: use https, or set allow_http"),
@@ -214,27 +215,27 @@ def test_keys_of_s3_are_checked_together_and_no_secret_is_shown(tmp_path: Path) 
         ("first-backup-orders", "../etc", "file.yaml:2: '../etc' is not a name for a backup set"),
         ("first-backup-orders", "orders@3", "file.yaml:2: a backup makes a new point of set 'orders'"),
         ("mode: backup", "mode: copy", "file.yaml:1: 'mode': should be 'backup', found text."),
-        ("  path: /backups\n", "", "file.yaml:7: 'storage': backend filesystem needs a path"),
+        ("  path: /backups\n", "", "file.yaml:7: 'storage.path' is missing: backend 'filesystem' needs it."),
         ("/backups\n", "/${NOWHERE}\n", "file.yaml:9: 'storage.path': the environment variable NOWHERE is not set."),
-        ("  prefix:", "  path: /x\n  prefix:", "file.yaml:10: 'storage.path' stands here twice (first on line 9)."),
+        ("  prefix:", "  path: /x\n  prefix:", "file.yaml:10: duplicate key 'storage.path' (first on line 9)."),
         ("  prefix:", "  bucket: b\n  prefix:", "file.yaml:10: 'bucket' is not a key of backend 'filesystem'."),
         ("zstd", "[zstd]", "file.yaml:12: 'backup.compression': should be 'zstd', 'lz4' or 'none', found a list."),
         ('backup_id: "first-backup-orders"\n', "", "file.yaml:1: 'backup_id' is missing."),
         ("source:", "source: [", "file.yaml:5: not valid YAML: "),
     ],
 )
-def test_a_mistake_is_named_with_file_line_and_key(tmp_path: Path, old: str, new: str, expected: str) -> None:
+def test_a_problem_is_reported_with_file_line_and_key(tmp_path: Path, old: str, new: str, expected: str) -> None:
     assert expected in _problem(tmp_path, BACKUP.replace(old, new, 1))
 
 
-def test_all_mistakes_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     text = BACKUP.replace("zstd", "zip").replace("backup_id", "bakup_id").replace("/backups", "${NOWHERE}")
 
     assert 4 == len(_problem(tmp_path, text).splitlines())
 
 
 @pytest.mark.parametrize("acks", ["1", "0", "leader"])
-def test_acknowledgements_that_can_lose_a_record_are_refused(tmp_path: Path, acks: str) -> None:
+def test_produce_acks_that_could_lose_a_record_are_refused(tmp_path: Path, acks: str) -> None:
     assert "only 'all' (or -1) is safe" in _problem(tmp_path, _with(RESTORE, "restore", f"produce_acks: {acks}"))
 
 
@@ -242,11 +243,11 @@ def test_acknowledgements_that_can_lose_a_record_are_refused(tmp_path: Path, ack
     ("text", "expected"),
     [("", "a configuration is a mapping"), ("- 1\n", "a configuration is a mapping"), ("a: [", "not valid YAML")],
 )
-def test_what_is_no_configuration_gets_one_sentence(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_file_that_is_not_a_mapping_is_refused_in_one_sentence(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in _problem(tmp_path, text)
 
 
-def test_a_missing_file_and_one_that_is_not_text_get_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_binary_file_are_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_backup(tmp_path / "none.yaml", {})
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe")
@@ -254,24 +255,24 @@ def test_a_missing_file_and_one_that_is_not_text_get_one_sentence(tmp_path: Path
         load_backup(tmp_path / "binary.yaml", {})
 
 
-def test_variables_are_replaced_inside_values_and_keep_their_type(tmp_path: Path) -> None:
+def test_variables_are_replaced_inside_values_and_the_result_has_its_yaml_type(tmp_path: Path) -> None:
     text = BACKUP.replace("/backups", "/${ROOT}/${DIR:-daily}$$-$${x}").replace(
         "  consumer_group_snapshot: true",
         "  consumer_group_snapshot: ${GROUPS}\n  max_concurrent_partitions: ${WORKERS}",
     )
     file = load_backup(_file(tmp_path, text), {"ROOT": "mnt", "GROUPS": "false", "WORKERS": "7"}).file
 
-    assert "/mnt/daily$$-${x}" == file.storage.path
+    assert LocalSettings(path="/mnt/daily$$-${x}", prefix="backups/production") == file.storage
     assert not file.backup.consumer_group_snapshot
     assert 7 == file.backup.max_concurrent_partitions
 
 
-def test_a_variables_value_can_never_become_yaml(tmp_path: Path) -> None:
+def test_the_value_of_a_variable_cannot_become_yaml_structure(tmp_path: Path) -> None:
     text = BACKUP.replace("/backups", "${INJECTED}")
     injected = "/x\nbackup:\n  compression: none"
 
     file = load_backup(_file(tmp_path, text), {"INJECTED": injected}).file
-    assert injected == file.storage.path
+    assert LocalSettings(path=injected, prefix="backups/production") == file.storage
     assert "zstd" == file.backup.compression
 
 
@@ -279,8 +280,36 @@ def test_a_variables_value_can_never_become_yaml(tmp_path: Path) -> None:
     "line",
     ["max_concurrent_partitions: ${MARKER}", "compression: ${MARKER}", "consumer_group_snapshot: ${MARKER}"],
 )
-def test_no_message_shows_the_value_it_complains_about(tmp_path: Path, line: str) -> None:
+def test_no_message_shows_the_value_of_a_variable(tmp_path: Path, line: str) -> None:
     text = BACKUP.replace("  compression: zstd\n", "").replace("  consumer_group_snapshot: true\n", "")
     problem = _problem(tmp_path, _with(text, "backup", line), {"MARKER": "s3cr3t-marker"})
 
     assert "s3cr3t-marker" not in problem
+
+
+@pytest.mark.parametrize(
+    ("storage", "expected"),
+    [
+        ("{path: /b}", "'storage.backend' is missing."),
+        ("{backend: s4}", "'storage.backend': should be 'filesystem', 'memory' or 's3', found text."),
+        ("{backend: 7}", "'storage.backend': should be 'filesystem', 'memory' or 's3', found a number."),
+        ("{backend: null}", "'storage.backend': should be 'filesystem', 'memory' or 's3', found nothing."),
+        ("/backups", "'storage': should be a mapping, found text."),
+        ("{backend: s3}", "'storage.bucket' is missing: backend 's3' needs it."),
+        ("{backend: s3, bucket: ''}", "'storage.bucket': should not be empty."),
+        ("{backend: s3, bucket: b, path_style: 1}", "'storage.path_style': should be true or false, found a number."),
+        ("{backend: s3, bucket: b, bukket: b}", "unknown key 'bukket' in 'storage'; did you mean 'bucket'?"),
+        ("{backend: s3, bucket: b, sas_token: x}", "'sas_token' is not a key of backend 's3'."),
+    ],
+)
+def test_a_problem_of_the_storage_section_is_one_line(tmp_path: Path, storage: str, expected: str) -> None:
+    problem = _problem(tmp_path, RESTORE.replace("{backend: filesystem, path: /backups}", storage))
+
+    assert f"file.yaml:5: {expected}" == problem
+
+
+def test_all_problems_of_a_storage_section_are_reported_together(tmp_path: Path) -> None:
+    storage = "{backend: s3, region: 5, path_style: 1, prefix: a//b, path: /b, sekret_key: x}"
+    problem = _problem(tmp_path, RESTORE.replace("{backend: filesystem, path: /backups}", storage))
+
+    assert 6 == len(problem.splitlines())

@@ -1,4 +1,4 @@
-"""`source.security` in a file: what is wrong with it is said with line and key, and never with a value."""
+"""`source.security` in a file: problems are reported with line and key, and without the value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _problem(folder: Path, section: str) -> str:
     return line.removeprefix(f"{folder}/f.yaml:")
 
 
-def test_a_secured_cluster_is_read_as_the_field_writes_it(tmp_path: Path) -> None:
+def test_a_secured_cluster_is_read_with_the_spellings_of_other_tools(tmp_path: Path) -> None:
     section = """
     security_protocol: sasl_ssl
     sasl_mechanism: SCRAM-SHA512
@@ -45,12 +45,12 @@ def test_a_secured_cluster_is_read_as_the_field_writes_it(tmp_path: Path) -> Non
         security.sasl_username,
     )
     assert security.sasl_password is not None
-    assert "0123" == security.sasl_password.get_secret_value(), "a variable of digits is a password all the same"
+    assert "0123" == security.sasl_password.get_secret_value(), "digits in a variable are text where text is expected"
     assert "0123" not in repr(connection)
 
 
 @pytest.mark.parametrize("section", ["", " {}", " {security_protocol: plaintext}", " {sasl_password: null}"])
-def test_a_section_that_asks_for_nothing_connects_without_protection(tmp_path: Path, section: str) -> None:
+def test_an_empty_section_means_plaintext(tmp_path: Path, section: str) -> None:
     assert "PLAINTEXT" == _load(tmp_path, section).source.security.security_protocol
 
 
@@ -70,14 +70,12 @@ def test_a_section_that_asks_for_nothing_connects_without_protection(tmp_path: P
         (" {sasl_keytab_path: /k}", "5: 'source.security.sasl_keytab_path' is not available yet: GSSAPI needs"),
     ],
 )
-def test_a_problem_is_one_line_that_names_the_key_and_shows_no_value(
-    tmp_path: Path, section: str, expected: str
-) -> None:
+def test_a_problem_is_one_line_with_the_key_and_without_the_value(tmp_path: Path, section: str, expected: str) -> None:
     assert _problem(tmp_path, section).startswith(expected)
 
 
 @pytest.mark.parametrize("key", ["ssl_ca_location", "sasl_oauth_token_file"])
-def test_a_file_that_is_not_there_is_named_before_anything_is_done(tmp_path: Path, key: str) -> None:
+def test_a_missing_certificate_or_token_file_is_reported_before_a_connection_is_made(tmp_path: Path, key: str) -> None:
     sasl = "security_protocol: SASL_SSL, sasl_mechanism: OAUTHBEARER, sasl_oauth_token_file: /none"
     file = _load(
         tmp_path, f" {{{sasl}}}" if key.startswith("sasl") else " {security_protocol: SSL, ssl_ca_location: /none}"

@@ -1,4 +1,4 @@
-"""Values of the files: types, variables, and secrets that must never be shown."""
+"""Values in the files: types, variables, and secrets, which no message shows."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from tasks.config.load import load_backup, load_repository, load_restore
 from tasks.model.errors import ConfigError
+from tasks.store.local.settings import LocalSettings
 from tests.unit.config.test_files import BACKUP, RESTORE
 
 MARKER = "s3cr3t-marker"
@@ -54,7 +55,7 @@ def _backup_problem(folder: Path, old: str, new: str, environment: Mapping[str, 
         ("/backups", '"\\ud800"', "'storage.path' has a value that cannot be read"),
     ],
 )
-def test_a_value_of_another_kind_is_refused_and_never_made_to_fit(
+def test_a_value_of_the_wrong_type_is_refused_and_not_converted(
     tmp_path: Path, old: str, new: str, expected: str
 ) -> None:
     problem = str(_backup_problem(tmp_path, old, new))
@@ -62,12 +63,12 @@ def test_a_value_of_another_kind_is_refused_and_never_made_to_fit(
 
 
 @pytest.mark.parametrize("address", ["kafka:9092", "10.0.0.1:1", "[::1]:9092", "a_b.c-d:65535"])
-def test_every_kind_of_address_is_taken(tmp_path: Path, address: str) -> None:
+def test_every_form_of_address_is_accepted(tmp_path: Path, address: str) -> None:
     text = BACKUP.replace("[kafka:9092]", f"['{address}']")
     assert (address,) == load_backup(_write(tmp_path, text), {}).file.source.bootstrap_servers
 
 
-def test_a_mistake_does_not_hide_another_of_a_different_kind(tmp_path: Path) -> None:
+def test_problems_of_different_kinds_are_reported_together(tmp_path: Path) -> None:
     text = BACKUP.replace("[orders]", '["~("]').replace("zstd", "zip").replace("first-backup-orders", "../etc")
     with pytest.raises(ConfigError) as caught:
         load_backup(_write(tmp_path, text), {})
@@ -76,49 +77,50 @@ def test_a_mistake_does_not_hide_another_of_a_different_kind(tmp_path: Path) -> 
     assert ["2", "6", "12"] == lines
 
 
-def test_a_section_with_nothing_below_it_is_no_section(tmp_path: Path) -> None:
+def test_a_section_without_keys_has_the_default_values(tmp_path: Path) -> None:
     head = BACKUP.partition("backup:\n")[0]
     assert "zstd" == load_backup(_write(tmp_path, f"{head}backup:\n"), {}).file.backup.compression
 
 
-def test_an_empty_topic_list_under_its_key_is_not_taken_for_all_topics(tmp_path: Path) -> None:
+def test_a_topic_list_without_a_value_is_refused_and_does_not_mean_all_topics(tmp_path: Path) -> None:
     problem = str(_backup_problem(tmp_path, "include: [orders]", "include:"))
     assert problem.endswith(":6: 'source.topics.include': should be a list, found nothing.")
 
 
 @pytest.mark.parametrize("value", ["2026", "0123", "yes", "null", "1e3"])
-def test_a_variable_in_a_field_of_text_stays_text_whatever_it_looks_like(tmp_path: Path, value: str) -> None:
+def test_a_variable_in_a_text_field_is_text_even_if_it_looks_like_a_number(tmp_path: Path, value: str) -> None:
     text = RESTORE.replace("/backups", "'${V}'").replace("{orders: orders_restored}", "\n    orders: ${V}")
     file = load_restore(_write(tmp_path, text), {"V": value}).file
 
-    assert value == file.storage.path
+    assert LocalSettings(path=value) == file.storage
     assert {"orders": value} == file.restore.topic_mapping
 
 
-def test_a_variable_can_switch_a_feature_off(tmp_path: Path) -> None:
+def test_a_variable_can_disable_a_feature(tmp_path: Path) -> None:
     text = f"{BACKUP}  continuous: ${{CONTINUOUS:-false}}\nmetrics: {{enabled: '${{METRICS}}', port: 9}}\n"
     assert () == load_backup(_write(tmp_path, text), {"METRICS": "false"}).notes
     with pytest.raises(ConfigError, match="'metrics' is not available yet"):
         load_backup(_write(tmp_path, text), {"METRICS": "true"})
 
 
-def test_a_variable_in_quotes_is_a_number_where_a_number_is_wanted(tmp_path: Path) -> None:
+def test_a_quoted_variable_is_a_number_in_a_number_field(tmp_path: Path) -> None:
     text = BACKUP.partition("backup:\n")[0] + "backup: {max_concurrent_partitions: '${WORKERS}'}\n"
     assert 7 == load_backup(_write(tmp_path, text), {"WORKERS": "7"}).file.backup.max_concurrent_partitions
 
 
-def test_a_variable_that_lacks_its_quotes_is_told_so(tmp_path: Path) -> None:
+def test_a_variable_without_the_quotes_that_it_needs_gets_a_hint(tmp_path: Path) -> None:
     problem = str(_backup_problem(tmp_path, "[orders]", "[${TOPIC}]", {"TOPIC": "orders"}))
     assert problem.endswith("but got '{'; within { } and [ ] a variable needs quotes.")
 
 
-def test_an_empty_variable_takes_the_default_as_in_a_shell(tmp_path: Path) -> None:
+def test_the_default_replaces_an_empty_variable_as_in_a_shell(tmp_path: Path) -> None:
     text = BACKUP.replace("/backups", "${ROOT:-/mnt}")
-    assert "/mnt" == load_backup(_write(tmp_path, text), {"ROOT": ""}).file.storage.path
+    file = load_backup(_write(tmp_path, text), {"ROOT": ""}).file
+    assert LocalSettings(path="/mnt", prefix="backups/production") == file.storage
 
 
 @pytest.mark.parametrize("variable", ["${A-b}", "${A:?b}", "${1A}", "${}", "${A", "x${"])
-def test_what_only_looks_like_a_variable_is_refused(tmp_path: Path, variable: str) -> None:
+def test_a_malformed_variable_is_refused(tmp_path: Path, variable: str) -> None:
     problem = str(_backup_problem(tmp_path, "/backups", f"'{variable}'", {"A": "x"}))
     assert ":9: 'storage.path': write a variable as ${NAME}" in problem
     assert 1 == len(problem.splitlines())
@@ -159,32 +161,32 @@ def test_a_secret_in_the_wrong_place_is_in_no_message_and_no_traceback(tmp_path:
     assert error.__context__ is None  # a foreign error would hold the text of the file
 
 
-def test_a_wrong_key_without_a_sibling_like_it_is_looked_for_in_the_whole_file(tmp_path: Path) -> None:
+def test_a_misplaced_key_gets_a_hint_to_its_section(tmp_path: Path) -> None:
     misplaced = str(_backup_problem(tmp_path, "  backend:", "  bakup_id: x\n  backend:"))
     assert misplaced.endswith(":8: unknown key 'bakup_id' in 'storage'; did you mean 'backup_id'?")
     outdented = str(_backup_problem(tmp_path, "  topics:\n    include:", "  include:"))
     assert outdented.endswith(":5: unknown key 'include' in 'source'; did you mean 'source.topics.include'?")
 
 
-def test_a_file_of_the_other_mode_is_one_problem(tmp_path: Path) -> None:
+def test_a_file_of_the_other_mode_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = _write(tmp_path, RESTORE)
     with pytest.raises(ConfigError) as caught:
         load_backup(path, {})
-    assert f"{path}:1: 'mode' is 'restore', and this command needs a file with mode 'backup'." == str(caught.value)
+    assert f"{path}:1: 'mode' is 'restore', but this command needs a file with mode 'backup'." == str(caught.value)
 
 
-def test_a_section_of_the_other_mode_is_named_as_such(tmp_path: Path) -> None:
+def test_a_section_of_the_other_mode_is_refused(tmp_path: Path) -> None:
     problem = str(_backup_problem(tmp_path, "backup:\n", "restore: {dry_run: true}\nbackup:\n"))
-    assert problem.endswith(":11: 'restore' has no place in a file with mode 'backup'.")
+    assert problem.endswith(":11: 'restore' is not a key of a file with mode 'backup'.")
 
 
-def test_a_repository_can_be_read_with_a_file_that_could_not_be_restored(tmp_path: Path) -> None:
+def test_a_repository_can_be_read_with_a_file_that_this_version_cannot_restore_from(tmp_path: Path) -> None:
     text = f"{RESTORE}  time_window_start: 1\n  x: ${{UNSET}}\n".replace(
         "target:\n", "target:\n  security: {sasl_password: '${UNSET}'}\n"
     )
     loaded = load_repository(_write(tmp_path, text), {})
 
-    assert "/backups" == loaded.file.storage.path
+    assert LocalSettings(path="/backups") == loaded.file.storage
     assert () == loaded.notes
 
 
@@ -198,7 +200,7 @@ def test_a_repository_can_be_read_with_a_file_that_could_not_be_restored(tmp_pat
         ("mode: restore", "mode: drill", "'mode': should be 'backup' or 'restore', found text."),
     ],
 )
-def test_what_names_the_repository_has_to_be_right(tmp_path: Path, old: str, new: str, expected: str) -> None:
+def test_keys_that_name_the_repository_are_always_checked(tmp_path: Path, old: str, new: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_repository(_write(tmp_path, RESTORE.replace(old, new)), {})
     assert expected in str(caught.value)
@@ -209,24 +211,25 @@ def test_what_names_the_repository_has_to_be_right(tmp_path: Path, old: str, new
     ("text", "expected"),
     [
         ("# nothing\n", "the file is empty"),
-        ("a: 1\nb: \x01\n", ":2: not valid YAML: it holds a control character."),
+        ("a: 1\nb: \x01\n", ":2: not valid YAML: it contains a control character."),
         ("[" * 5000, "not valid YAML"),
         ("a: 1\n---\nb: 2\n", ":2: not valid YAML"),
     ],
 )
-def test_what_cannot_be_read_at_all_gets_one_sentence(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_file_that_is_not_yaml_is_refused_in_one_sentence(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_backup(_write(tmp_path, text), {})
     assert expected in str(caught.value)
     assert 1 == len(str(caught.value).splitlines())
 
 
-def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "file.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + BACKUP.encode())
     assert "first-backup-orders" == load_backup(path, {}).file.backup_id
 
 
-def test_reading_a_file_imports_no_kafka_library() -> None:
-    program = "import sys, tasks.config.load; sys.exit('kafka' in sys.modules or 'confluent_kafka' in sys.modules)"
+def test_reading_a_file_imports_no_sdk() -> None:
+    sdks = {"kafka", "confluent_kafka", "boto3", "botocore", "prefect"}
+    program = f"import sys, tasks.config.load; sys.exit(not {sdks}.isdisjoint(sys.modules))"
     assert 0 == subprocess.run([sys.executable, "-c", program], check=False).returncode

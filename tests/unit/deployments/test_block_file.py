@@ -54,7 +54,7 @@ def test_no_secret_shows_in_what_was_loaded() -> None:
             "kafka-cluster: {a: {security_protocol: TLS}}",
             "should be 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL'",
         ),
-        ("- a", "a configuration is a mapping of keys to values; this is none."),
+        ("- a", "a configuration is a mapping of keys to values; this file is not a mapping."),
     ],
 )
 def test_what_is_wrong_is_told_with_file_line_and_key(file: Path, text: str, sentence: str) -> None:

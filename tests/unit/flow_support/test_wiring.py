@@ -19,6 +19,7 @@ from tasks.flow_support.wiring import (
     storage_section,
 )
 from tasks.model.errors import ConfigError, NotFoundError
+from tasks.store.local.settings import LocalSettings
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -85,8 +86,7 @@ def test_a_repository_is_found_by_its_bare_name(tmp_path: Path) -> None:
 
     assert f"local-repository/{name}" == repository_reference(name)
     assert f"s3-repository/{name}" == repository_reference(f"s3-repository/{name}")
-    section = storage_section(f"local-repository/{name}")
-    assert ("filesystem", str(tmp_path), "team") == (section.backend, section.path, section.prefix)
+    assert LocalSettings(path=str(tmp_path), prefix="team") == storage_section(f"local-repository/{name}")
 
 
 def test_a_name_that_two_kinds_of_repository_have_must_say_which(tmp_path: Path) -> None:

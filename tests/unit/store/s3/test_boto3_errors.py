@@ -1,4 +1,4 @@
-"""What it means when S3 gives no answer, or could not be asked: by boto3's own exceptions."""
+"""The error for each exception of boto3 that is not an error response."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tasks.model.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from tasks.store.s3.answers import Asked
-from tasks.store.s3.errors import translated
-from tasks.store.s3.failures import FOREIGN, failure
-from tasks.store.s3.location import S3Location
+from tasks.store.s3.boto3_errors import FOREIGN, boto3_error
+from tasks.store.s3.error_responses import Request
+from tasks.store.s3.settings import S3Settings
+from tasks.store.s3.translation import translated
 
 URL = "https://key:geheim@minio.example.com"
-LOCATION = S3Location(bucket="backups", region="us-west-2", endpoint="https://minio.example.com")
-READ = Asked(location=LOCATION, operation="GetObject", key="a")
-WRITE = Asked(location=LOCATION, operation="PutObject", key="a", is_write=True)
+SETTINGS = S3Settings(bucket="backups", region="us-west-2", endpoint="https://minio.example.com")
+READ = Request(settings=SETTINGS, operation="GetObject", key="a")
+WRITE = Request(settings=SETTINGS, operation="PutObject", key="a", is_write=True)
 
 
 def _tls(reason: str) -> foreign.SSLError:
@@ -36,7 +36,7 @@ def _tls(reason: str) -> foreign.SSLError:
     return foreign.SSLError(endpoint_url=URL, error=cause)
 
 
-def _distrust() -> foreign.SSLError:
+def _untrusted_certificate() -> foreign.SSLError:
     cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
     cause.verify_message = "self-signed certificate."
     return foreign.SSLError(endpoint_url=URL, error=cause)
@@ -46,7 +46,7 @@ def _no_such_host() -> foreign.EndpointConnectionError:
     return foreign.EndpointConnectionError(endpoint_url=URL, error=socket.gaierror(socket.EAI_NONAME, "unknown"))
 
 
-def _name_server_away() -> foreign.EndpointConnectionError:
+def _name_server_unreachable() -> foreign.EndpointConnectionError:
     return foreign.EndpointConnectionError(endpoint_url=URL, error=socket.gaierror(socket.EAI_AGAIN, "later"))
 
 
@@ -60,18 +60,26 @@ def _name_server_away() -> foreign.EndpointConnectionError:
         ),
         (foreign.ProfileNotFound(profile="other"), ConfigError, "profile (other) could not be found: correct the var"),
         (foreign.InvalidRegionError(region_name="no region"), ConfigError, "There cannot be a bucket 'backups' in reg"),
-        (_distrust(), AccessError, "not trusted: self-signed certificate. Name the certificate of its authority in"),
+        (
+            _untrusted_certificate(),
+            AccessError,
+            "not trusted: self-signed certificate. Name the certificate of its auth",
+        ),
         (_tls("WRONG_VERSION_NUMBER"), ConfigError, "does not speak TLS: correct the endpoint, or use http and allow"),
-        (_tls("NO_CERTIFICATE_OR_CRL_FOUND"), ConfigError, "AWS_CA_BUNDLE names a file that cannot be read"),
-        (_no_such_host(), ConfigError, "no host has the endpoint's name: correct endpoint and region."),
-        (ResponseParserError("geheim"), ConfigError, "is no S3 store: correct the endpoint."),
+        (_tls("NO_CERTIFICATE_OR_CRL_FOUND"), ConfigError, "The file of AWS_CA_BUNDLE cannot be read"),
+        (_no_such_host(), ConfigError, "the endpoint's host does not exist: correct endpoint and region."),
+        (
+            ResponseParserError("geheim"),
+            ConfigError,
+            "example.com does not speak S3. Check `endpoint`.",
+        ),
     ],
 )
-def test_a_mistake_is_one_sentence_that_shows_no_secret(
+def test_a_configuration_error_is_one_sentence_without_a_secret(
     error: Exception, expected: type[KafkaBackupError], sentence: str
 ) -> None:
-    for asked in (READ, WRITE):
-        problem = failure(error, asked, has_answered=False)
+    for request in (READ, WRITE):
+        problem = boto3_error(error, request, has_answered=False)
         assert expected is type(problem)
         assert sentence in str(problem)
         assert "geheim" not in str(problem)
@@ -81,18 +89,18 @@ def test_a_mistake_is_one_sentence_that_shows_no_secret(
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (_name_server_away(), "later"),
+        (_name_server_unreachable(), "later"),
         (
             foreign.EndpointConnectionError(endpoint_url=URL, error=ConnectionRefusedError(111, "Connection refused")),
             "connection refused",
         ),
-        (foreign.ConnectTimeoutError(endpoint_url=URL, error=None), "no answer in time"),
+        (foreign.ConnectTimeoutError(endpoint_url=URL, error=None), "no response before the timeout"),
         (foreign.ProxyConnectionError(proxy_url=URL, error=None), "the connection was cut"),
     ],
 )
-def test_without_a_connection_nothing_was_done(error: Exception, reason: str) -> None:
-    for asked in (READ, WRITE):
-        problem = failure(error, asked, has_answered=True)
+def test_without_a_connection_nothing_was_changed(error: Exception, reason: str) -> None:
+    for request in (READ, WRITE):
+        problem = boto3_error(error, request, has_answered=True)
         assert StoreUnavailableError is type(problem)
         assert f"s3://backups at https://minio.example.com cannot be reached: {reason}" == str(problem)
 
@@ -100,7 +108,7 @@ def test_without_a_connection_nothing_was_done(error: Exception, reason: str) ->
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (foreign.ReadTimeoutError(endpoint_url=URL, error=None), "no answer in time"),
+        (foreign.ReadTimeoutError(endpoint_url=URL, error=None), "no response before the timeout"),
         (foreign.ConnectionClosedError(endpoint_url=URL, error=None), "the connection was cut"),
         (
             foreign.HTTPClientError(
@@ -116,31 +124,31 @@ def test_without_a_connection_nothing_was_done(error: Exception, reason: str) ->
         (foreign.ResponseStreamingError(error="geheim"), "the connection was cut"),
         (_tls("SSLV3_ALERT_BAD_RECORD_MAC"), ""),
         (ReadTimeoutError(None, URL, "geheim"), ""),  # type: ignore[arg-type]
-        (ResponseParserError("geheim"), "the answer cannot be read"),
+        (ResponseParserError("geheim"), "the response cannot be read"),
     ],
 )
-def test_an_answer_that_does_not_come_leaves_a_write_unknown(error: Exception, reason: str) -> None:
-    for asked, expected in ((READ, StoreUnavailableError), (WRITE, OutcomeUnknownError)):
-        problem = failure(error, asked, has_answered=True)
+def test_without_a_response_the_outcome_of_a_write_is_unknown(error: Exception, reason: str) -> None:
+    for request, expected in ((READ, StoreUnavailableError), (WRITE, OutcomeUnknownError)):
+        problem = boto3_error(error, request, has_answered=True)
         assert expected is type(problem)
         assert f"a in s3://backups at https://minio.example.com: {reason}" in str(problem)
         assert "geheim" not in str(problem)
 
 
-def test_once_the_store_has_answered_a_name_that_is_not_found_is_trouble_that_passes() -> None:
-    assert StoreUnavailableError is type(failure(_no_such_host(), WRITE, has_answered=True))
+def test_an_unknown_host_is_a_temporary_failure_once_the_store_has_answered() -> None:
+    assert StoreUnavailableError is type(boto3_error(_no_such_host(), WRITE, has_answered=True))
 
 
-def test_every_exception_of_boto3_ends_as_one_of_ours() -> None:
+def test_every_exception_of_boto3_becomes_an_error_of_ours() -> None:
     kinds = [kind for kind in _below(foreign.BotoCoreError) if kind.__module__ == foreign.__name__]
     assert len(kinds) > 80
     for kind in kinds:
         assert issubclass(kind, FOREIGN)
-        problem = failure(_made(kind), WRITE, has_answered=True)
+        problem = boto3_error(_made(kind), WRITE, has_answered=True)
         assert isinstance(problem, KafkaBackupError)
         if issubclass(kind, foreign.HTTPClientError):
-            assert isinstance(problem, StoreError), f"{kind.__name__} is trouble on the way"
-            assert problem.retryable, f"{kind.__name__} is trouble on the way"
+            assert isinstance(problem, StoreError), f"{kind.__name__} is a failure of the network"
+            assert problem.retryable, f"{kind.__name__} is a failure of the network"
 
 
 def _below(kind: type[Any]) -> list[type[Any]]:
@@ -148,16 +156,16 @@ def _below(kind: type[Any]) -> list[type[Any]]:
 
 
 def _made(kind: Any) -> Exception:
-    """An instance, whatever words its message wants."""
+    """An instance, made without the arguments that its message needs."""
     error: Exception = kind.__new__(kind)
     error.kwargs = {}  # type: ignore[attr-defined]
     return error
 
 
-def test_the_answer_and_the_lack_of_one_end_in_the_same_place() -> None:
-    answer = {"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+def test_error_responses_and_missing_responses_are_translated_in_one_place() -> None:
+    response = {"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
     for error in (
-        foreign.ClientError(answer, "PutObject"),
+        foreign.ClientError(response, "PutObject"),
         foreign.ConnectTimeoutError(endpoint_url=URL, error=None),
     ):
         with pytest.raises(StoreUnavailableError) as raised, translated(WRITE, has_answered=True):
@@ -166,7 +174,7 @@ def test_the_answer_and_the_lack_of_one_end_in_the_same_place() -> None:
         assert "a" == raised.value.key
 
 
-def test_our_own_errors_pass_unchanged() -> None:
+def test_an_error_of_ours_is_not_changed() -> None:
     own = StoreError("own")
     with pytest.raises(StoreError) as raised, translated(WRITE, has_answered=True):
         raise own

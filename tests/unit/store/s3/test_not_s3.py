@@ -1,4 +1,4 @@
-"""What answers where S3 should, and is something else: nothing it says counts as an answer of S3."""
+"""An endpoint behind which another program answers: none of its responses counts as a response of S3."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from pydantic import SecretStr
 
 from tasks.model.errors import ConfigError, OutcomeUnknownError, StoreError, StoreUnavailableError, UnsupportedError
-from tasks.store.s3.location import S3Credentials, S3Location
 from tasks.store.s3.s3_store import S3Store
+from tasks.store.s3.settings import S3Settings
 
 ITEM = (
     "<Contents><Key>team/{}</Key><Size>1</Size><ETag>e</ETag>"
@@ -18,8 +19,8 @@ ITEM = (
 )
 
 
-class Stranger(ThreadingHTTPServer):
-    """Says `bodies` one after the other, the last one for ever, with status 200."""
+class OtherProgram(ThreadingHTTPServer):
+    """Answers every request with status 200 and the next of `bodies`; the last one again and again."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -27,26 +28,26 @@ class Stranger(ThreadingHTTPServer):
 
     def store(self) -> S3Store:
         endpoint = f"http://127.0.0.1:{self.server_port}"
-        own = S3Credentials(access_key="key", secret_key="secret")
         return S3Store(
-            S3Location(
+            S3Settings(
                 bucket="backups",
                 prefix="team",
                 region="us-east-1",
                 endpoint=endpoint,
                 path_style=True,
                 allow_http=True,
-                credentials=own,
+                access_key="key",
+                secret_key=SecretStr("secret"),
             )
         )
 
     def lists(self, *pages: str) -> None:
-        """Say these as pages of a listing."""
+        """Answer with these pages of a listing."""
         self.bodies = [f"<ListBucketResult>{page}</ListBucketResult>" for page in pages]
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Stranger
+    server: OtherProgram
     protocol_version = "HTTP/1.1"
 
     def _answer(self) -> None:
@@ -60,12 +61,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = _answer
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Logs nothing."""
 
 
 @pytest.fixture
-def stranger() -> Iterator[Stranger]:
-    with Stranger() as server:
+def other_program() -> Iterator[OtherProgram]:
+    with OtherProgram() as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
@@ -84,42 +85,44 @@ WRITES: dict[str, Callable[[S3Store], object]] = {
 
 
 @pytest.mark.parametrize("use", [*READS, *WRITES])
-def test_a_page_for_every_address_is_a_wrong_endpoint(stranger: Stranger, use: str) -> None:
-    with pytest.raises(ConfigError, match="is no S3 store: correct the endpoint"):
-        {**READS, **WRITES}[use](stranger.store())
+def test_a_web_server_is_a_wrong_endpoint(other_program: OtherProgram, use: str) -> None:
+    with pytest.raises(ConfigError, match=r"does not speak S3\. Check `endpoint`"):
+        {**READS, **WRITES}[use](other_program.store())
 
 
 @pytest.mark.parametrize("use", [*READS, *WRITES])
-def test_a_page_in_the_midst_of_a_run_is_no_answer_and_least_of_all_an_empty_listing(
-    stranger: Stranger, use: str
+def test_a_web_page_after_responses_of_s3_is_a_temporary_failure_and_not_an_empty_listing(
+    other_program: OtherProgram, use: str
 ) -> None:
-    store = stranger.store()
-    stranger.lists("<IsTruncated>false</IsTruncated>")
+    store = other_program.store()
+    other_program.lists("<IsTruncated>false</IsTruncated>")
     assert [] == list(store.list(""))
-    stranger.bodies = ["<html/>"]
+    other_program.bodies = ["<html/>"]
 
     expected = OutcomeUnknownError if use in WRITES else StoreUnavailableError
-    with pytest.raises(StoreError, match="the answer cannot be read") as raised:
+    with pytest.raises(StoreError, match="the response cannot be read") as raised:
         {**READS, **WRITES}[use](store)
     assert expected is type(raised.value)
 
 
-def test_a_listing_without_its_continuation_does_not_end_there(stranger: Stranger) -> None:
-    stranger.lists(f"<IsTruncated>true</IsTruncated>{ITEM.format('a')}")
-    with pytest.raises(ConfigError, match="is no S3 store"):
-        list(stranger.store().list(""))
+def test_a_page_without_a_continuation_token_is_not_the_end_of_the_listing(other_program: OtherProgram) -> None:
+    other_program.lists(f"<IsTruncated>true</IsTruncated>{ITEM.format('a')}")
+    with pytest.raises(ConfigError, match="does not speak S3"):
+        list(other_program.store().list(""))
 
 
-def test_a_listing_without_order_is_refused_because_its_continuation_would_miss_objects(stranger: Stranger) -> None:
+def test_a_listing_without_order_is_refused_because_a_continued_listing_would_miss_objects(
+    other_program: OtherProgram,
+) -> None:
     more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
-    stranger.lists(more + ITEM.format("b"), "<IsTruncated>false</IsTruncated>" + ITEM.format("a"))
-    listing = stranger.store().list("")
+    other_program.lists(more + ITEM.format("b"), "<IsTruncated>false</IsTruncated>" + ITEM.format("a"))
+    listing = other_program.store().list("")
     assert "b" == next(listing).key
     with pytest.raises(UnsupportedError, match=r"^s3://backups/team does not list its objects in order"):
         next(listing)
 
 
-def test_names_that_are_no_keys_are_passed_over_wherever_they_stand(stranger: Stranger) -> None:
+def test_names_that_are_not_keys_are_skipped_anywhere_in_a_listing(other_program: OtherProgram) -> None:
     names = ["b", ".hidden", "folder/", "c d", "ä", "c"]
-    stranger.lists("<IsTruncated>false</IsTruncated>" + "".join(map(ITEM.format, names)))
-    assert ["b", "c"] == [info.key for info in stranger.store().list("")]
+    other_program.lists("<IsTruncated>false</IsTruncated>" + "".join(map(ITEM.format, names)))
+    assert ["b", "c"] == [info.key for info in other_program.store().list("")]

@@ -1,0 +1,55 @@
+"""Field types that the sections of YAML files share, and the text of a failed validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from tasks.model.errors import ConfigError
+
+SHOWS_VALUE: Final = "shows_value"
+"""The error type of a check whose message contains the value. The reader of a file replaces the message when the value
+came from an environment variable, because such a value may be a secret."""
+
+
+def checked_by(check: Callable[[str], object]) -> AfterValidator:
+    """A field validator for text: `check` raises `ConfigError` for wrong text. Its message may contain the text."""
+
+    def validate(text: str) -> str:
+        try:
+            check(text)
+        except ConfigError as error:
+            raise PydanticCustomError(SHOWS_VALUE, "{sentence}", {"sentence": str(error)}) from None
+        return text
+
+    return AfterValidator(validate)
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+OptionalText = Annotated[str | None, BeforeValidator(_none_if_empty)]
+"""Empty text counts as absent, because `${VARIABLE:-}` gives empty text when the variable is not set."""
+
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]
+"""The same for a secret, which no repr, message or log shows."""
+
+
+def validation_problems(error: ValidationError) -> str:
+    """The problems of a failed validation in one line, each with its field. No secret is in it."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(sorted({f"{'.'.join(map(str, one['loc']))} {_message(one)}".strip() for one in problems}))
+
+
+def _message(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "string_too_short":
+            return "should not be empty"
+        case _:
+            return error["msg"].removeprefix("Value error, ").rstrip(".")

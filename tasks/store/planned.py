@@ -1,0 +1,42 @@
+"""Backends that later versions will have. Their keys and URLs are refused as not available yet, not as unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedBackend:
+    """A backend's name in YAML files, the schemes of its URLs, and its keys beside `backend`."""
+
+    name: str
+    url_schemes: frozenset[str]
+    keys: frozenset[str]
+
+
+AZURE = PlannedBackend(
+    name="azure",
+    url_schemes=frozenset({"az", "azure", "abfs", "abfss", "wasb", "wasbs", "http", "https"}),
+    keys=frozenset(
+        {
+            "account_name",
+            "container_name",
+            "account_key",
+            "sas_token",
+            "prefix",
+            "endpoint",
+            "use_workload_identity",
+            "client_id",
+            "tenant_id",
+            "client_secret",
+        }
+    ),
+)
+
+GCS = PlannedBackend(
+    name="gcs",
+    url_schemes=frozenset({"gs", "gcs"}),
+    keys=frozenset({"bucket", "service_account_path", "prefix", "endpoint"}),
+)
+
+PLANNED_BACKENDS = (AZURE, GCS)

@@ -1,0 +1,170 @@
+"""A request to S3, and the error of ours for each error response.
+
+The response's error code decides. Where the response has no body (HEAD), or a code that is not listed here, the HTTP
+status decides:
+
+    404 no object · 412 the condition failed · 409, 429, SlowDown: not carried out · other 5xx to a write: unknown ·
+    401, 403 credentials or permission · 3xx, a wrong region: configuration
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.model.errors import (
+    AccessError,
+    ConfigError,
+    DamagedError,
+    KafkaBackupError,
+    NotFoundError,
+    ObjectChangedError,
+    ObjectNotFoundError,
+    OutcomeUnknownError,
+    StoreError,
+    StoreUnavailableError,
+)
+from tasks.store.s3.settings import S3Settings
+
+_EXPIRED = "the session token has expired: renew the credentials"
+_CREDENTIALS = {
+    "InvalidAccessKeyId": "the store does not know this access key: check the credentials",
+    "SignatureDoesNotMatch": "the secret key does not belong to the access key: check the credentials",
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "TokenRefreshRequired": _EXPIRED,
+    "InvalidToken": "the session token does not belong to these credentials: renew them",
+    "InvalidTokenId": "the session token does not belong to these credentials: renew them",
+    "RequestTimeTooSkewed": "this machine's clock differs from the store's by many minutes: correct the clock",
+}
+"""Codes that refuse the credentials themselves."""
+
+_NOT_CARRIED_OUT = frozenset(
+    {
+        *("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded"),
+        *("TooManyRequests", "TooManyRequestsException", "BandwidthLimitExceeded", "XMinioStorageFull"),
+        *("ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "IncompleteBody"),
+        *("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"),  # the network changed a byte
+    }
+)
+"""Codes that say that nothing was changed. The same request may succeed later."""
+
+_OTHER_REGION_OR_ENDPOINT = frozenset(
+    {
+        *("PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed"),
+        "IllegalLocationConstraintException",
+    }
+)
+_PERMISSIONS = {"HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket", "DeleteObjects": "s3:DeleteObject"}
+"""The permission of each operation that has another name than its permission."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request. `operation` is its name in the S3 API; `condition_error` is raised when its condition fails."""
+
+    settings: S3Settings
+    operation: str
+    key: str | None = None
+    is_write: bool = False
+    condition_error: type[StoreError] | None = None
+
+    @property
+    def bucket(self) -> str:
+        """The bucket and its endpoint, for messages."""
+        return self.settings.bucket_location
+
+    @property
+    def target(self) -> str:
+        """The object in its bucket, or the bucket, for messages."""
+        return f"{self.key} in {self.bucket}" if self.key else self.bucket
+
+
+def response_error(response: Any, request: Request, *, has_answered: bool) -> KafkaBackupError:
+    """The error for an error response. Pure; `response` is that of boto3's `ClientError`.
+
+    `has_answered`: this store has answered as S3 does before. Then its endpoint is right, and a response that would
+    otherwise mean a wrong endpoint is a temporary failure.
+    """
+    details, status = response.get("Error", {}), int(response["ResponseMetadata"]["HTTPStatusCode"])
+    code = str(details.get("Code", ""))
+    if code in _CREDENTIALS:
+        return AccessError(f"{request.bucket}: {_CREDENTIALS[code]}.")
+    if code in _OTHER_REGION_OR_ENDPOINT or status in (301, 302, 307, 308):
+        return ConfigError(_other_region_or_endpoint(response, request))
+    if code == "InvalidBucketName":
+        return ConfigError(f"{request.settings.bucket!r} is not a valid name for a bucket.")
+    if code == "NoSuchBucket":
+        return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct bucket and endpoint.")
+    # boto3 uses the status as the code when the response has no error code of S3. Responses to HEAD never have one.
+    # Any other such response was cut, or another program sent it: its 404 does not mean that there is no object.
+    if code.isdigit() and status in (400, 404, 405) and request.operation != "HeadObject":
+        return unreadable_response(request, has_answered=has_answered)
+    return _error_by_status(code, status, _printable(str(details.get("Message", ""))), request)
+
+
+def deleted_key_error(code: str, message: str, request: Request) -> KafkaBackupError | None:
+    """The error for one key in the response to DeleteObjects; None when the key did not exist."""
+    status = {"AccessDenied": 403, "NoSuchKey": 404, "InternalError": 500, "ServiceUnavailable": 503}.get(code, 400)
+    return None if status == 404 else _error_by_status(code, status, _printable(message), request)
+
+
+def unreadable_response(request: Request, *, has_answered: bool) -> KafkaBackupError:
+    """The error for a response that S3 does not send. `has_answered`: see `response_error`."""
+    if has_answered:
+        return temporary_error(f"{request.target}: the response cannot be read", request)
+    return not_s3(request)
+
+
+def not_s3(request: Request) -> ConfigError:
+    """The error for an endpoint behind which another program is."""
+    return ConfigError(f"The endpoint of {request.bucket} does not speak S3. Check `endpoint`.")
+
+
+def temporary_error(reason: str, request: Request) -> StoreError:
+    """The error for a failure after the request was sent: a write may have been carried out."""
+    if request.is_write:
+        return OutcomeUnknownError(reason, key=request.key)
+    return StoreUnavailableError(reason, key=request.key)
+
+
+def _error_by_status(code: str, status: int, message: str, request: Request) -> KafkaBackupError:
+    condition_error = request.condition_error
+    # S3 answers 404 to a swap of an object that was deleted.
+    if condition_error and (status == 412 or (status == 404 and condition_error is ObjectChangedError)):
+        return condition_error(f"{request.target} is not in the expected state", key=request.key)
+    if status == 404:
+        return ObjectNotFoundError(f"{request.key} is not in {request.bucket}", key=request.key)
+    if status == 416:
+        return DamagedError(f"{request.target} is cut: it ends before the requested bytes", key=request.key)
+    if status in (401, 403):
+        return AccessError(_access_denied(message, request))
+    reason = f"{request.target}: the store answers {code or status}"
+    if code in _NOT_CARRIED_OUT or status in (409, 429, 507):
+        return StoreUnavailableError(reason, key=request.key)
+    if status >= 500 and status != 501:
+        return temporary_error(reason, request)
+    return StoreError(f"{reason}: {message}", key=request.key)
+
+
+def _access_denied(message: str, request: Request) -> str:
+    permission = _PERMISSIONS.get(request.operation, f"s3:{request.operation}")
+    is_read = permission == "s3:GetObject"
+    also = " and s3:ListBucket (without it S3 answers 403 for a missing object)" if is_read else ""
+    answer = f" The store's message: {message}" if message else ""
+    return f"{request.target}: access denied. The credentials need {permission}{also}.{answer}"
+
+
+def _other_region_or_endpoint(response: Any, request: Request) -> str:
+    headers = response["ResponseMetadata"].get("HTTPHeaders", {})
+    region = _printable(str(response.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region") or ""))
+    configured = request.settings.region
+    if region and region != configured:
+        instead = f", not {configured}" if configured else ""
+        return f"{request.bucket} is in region {region}{instead}: set region: {region}."
+    return f"{request.bucket} cannot be reached at this endpoint: correct region, endpoint and access key."
+
+
+def _printable(text: str) -> str:
+    """Text of the other side as one line of at most 300 characters."""
+    return "".join(letter for letter in text if letter.isprintable())[:300]

@@ -1,0 +1,69 @@
+"""Settings of the backend `s3`: a bucket of Amazon S3, or of a store that speaks its protocol."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+from urllib.parse import SplitResult
+
+from pydantic import model_validator
+
+from tasks.model.errors import ConfigError
+from tasks.model.setting_fields import OptionalSecret, OptionalText
+from tasks.store.s3.endpoint import check_endpoint
+from tasks.store.settings import Prefix, RequiredText, StoreSettings
+
+
+class S3Settings(StoreSettings):
+    """The keys under `prefix` (empty: all) of a bucket.
+
+    Without `access_key` and `secret_key` the credentials come from the environment, a profile or the machine's role;
+    without `region` and `endpoint` these come from the environment or a profile. `path_style` puts the bucket into the
+    path of URLs instead of into the host name. `allow_http` permits an endpoint without TLS.
+    """
+
+    url_scheme: ClassVar[str] = "s3"
+    url_example: ClassVar[str] = "s3://bucket/prefix"
+    block_type: ClassVar[str | None] = "s3-repository"
+
+    backend: Literal["s3"] = "s3"
+    bucket: RequiredText
+    prefix: Prefix = ""
+    region: OptionalText = None
+    endpoint: OptionalText = None
+    access_key: OptionalText = None
+    secret_key: OptionalSecret = None
+    session_token: OptionalSecret = None
+    path_style: bool = False
+    allow_http: bool = False
+
+    @classmethod
+    def from_url(cls, parts: SplitResult) -> Self:
+        """`s3://bucket/prefix`; the environment or a profile gives everything else."""
+        if parts.query or parts.fragment or "@" in parts.netloc or ":" in parts.netloc or not parts.netloc:
+            raise ConfigError(
+                f"An S3 URL is {cls.url_example} and nothing more: credentials come from the environment, a profile "
+                "or a role."
+            )
+        return cls(bucket=parts.netloc, prefix=parts.path)
+
+    @property
+    def location(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def bucket_location(self) -> str:
+        """The bucket and its endpoint, for messages about the bucket itself."""
+        return f"s3://{self.bucket}" + (f" at {self.endpoint}" if self.endpoint else "")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key belong together: set both, or neither for ambient credentials")
+        if self.session_token is not None and self.access_key is None:
+            raise ValueError("session_token belongs to access_key and secret_key: set them too")
+        if self.endpoint is not None:
+            try:
+                check_endpoint(self.endpoint, allow_http=self.allow_http)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return self

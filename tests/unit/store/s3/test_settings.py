@@ -1,0 +1,72 @@
+"""The settings of a bucket: what is refused, and that no text shows a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from tasks.model.setting_fields import validation_problems
+from tasks.store.s3.settings import S3Settings
+
+SECRET = "geheim"
+
+
+def _problems(**fields: Any) -> str:
+    with pytest.raises(ValidationError) as refused:
+        S3Settings(**fields)
+    return validation_problems(refused.value)
+
+
+def test_no_text_of_the_settings_shows_a_secret() -> None:
+    settings = S3Settings(bucket="b", access_key="AKIA", secret_key=SecretStr(SECRET), session_token=SecretStr(SECRET))
+
+    texts = [repr(settings), str(settings), settings.model_dump_json(), settings.location, settings.bucket_location]
+
+    assert "AKIA" in texts[0]
+    assert [] == [text for text in (*texts, repr(settings.shown_section())) if SECRET in text]
+    assert settings.secret_key == SecretStr(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "bucket is missing"),
+        ({"bucket": ""}, "bucket should not be empty"),
+        ({"secret_key": SECRET}, "access_key and secret_key belong together: set both, or neither for ambient"),
+        ({"access_key": "AKIA"}, "access_key and secret_key belong together"),
+        ({"session_token": SECRET}, "session_token belongs to access_key and secret_key: set them too"),
+        ({"endpoint": f"https://user:{SECRET}@host"}, "The endpoint should be a URL without user and password"),
+        ({"endpoint": "http://minio:9000"}, "use https, or set allow_http: true"),
+        ({"prefix": "a//b"}, "prefix 'a//b' is not an object key"),
+        ({"path_style": "yes"}, "path_style Input should be a valid boolean"),
+        ({"path": SECRET}, "path Extra inputs are not permitted"),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_line_without_a_secret(fields: dict[str, object], expected: str) -> None:
+    problems = _problems(**({"bucket": "b"} | fields if fields else {}))
+
+    assert expected in problems
+    assert SECRET not in problems
+    assert 1 == len(problems.splitlines())
+
+
+def test_empty_text_of_an_unset_variable_counts_as_absent() -> None:
+    empty = S3Settings(bucket="b", region="", endpoint="", access_key="")
+
+    assert S3Settings(bucket="b") == empty
+    assert empty == S3Settings.model_validate({"bucket": "b", "secret_key": "", "session_token": ""})
+
+
+def test_slashes_around_the_prefix_change_nothing() -> None:
+    assert S3Settings(bucket="b", prefix="team/kafka") == S3Settings(bucket="b", prefix="/team/kafka/")
+    assert ("s3://b/team/kafka", "s3://b") == (
+        S3Settings(bucket="b", prefix="team/kafka/").location,
+        S3Settings(bucket="b", prefix="/").location,
+    )
+
+
+def test_messages_about_the_bucket_name_its_endpoint() -> None:
+    assert "s3://b" == S3Settings(bucket="b", prefix="team").bucket_location
+    assert "s3://b at https://minio" == S3Settings(bucket="b", endpoint="https://minio").bucket_location

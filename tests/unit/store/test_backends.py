@@ -1,0 +1,148 @@
+"""Every registered backend: its YAML section, its URL, its block and its open store agree.
+
+A new backend needs an example here; the tests run for every backend of the registry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from blocks import block_types
+from tasks.config.load import load_repository
+from tasks.flow_support.wiring import field_values
+from tasks.model.errors import ConfigError
+from tasks.store.registry import BACKENDS, KEYS, StorageSettings, open_store, settings_from_url
+
+SECRET = "geheim-7f3a"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """All keys of a section, none with its default; and a URL with the keys that it stands for."""
+
+    section: Mapping[str, object]
+    url: str
+    url_section: Mapping[str, object]
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> dict[str, Example]:
+    folder = str(tmp_path)
+    return {
+        "filesystem": Example({"path": folder, "prefix": "team"}, f"file://{folder}", {"path": folder}),
+        "memory": Example({"path": "demo", "prefix": "team"}, "memory://demo", {"path": "demo"}),
+        "s3": Example(
+            {
+                "bucket": "backups",
+                "prefix": "team",
+                "region": "us-west-2",
+                "endpoint": "http://127.0.0.1:1",
+                "path_style": True,
+                "allow_http": True,
+                "access_key": "AKIA",
+                "secret_key": SECRET,
+                "session_token": f"{SECRET}-2",
+            },
+            "s3://backups/team",
+            {"bucket": "backups", "prefix": "team"},
+        ),
+    }
+
+
+def _read(folder: Path, section: Mapping[str, object], environment: Mapping[str, str] | None = None) -> StorageSettings:
+    """The settings of a file with this storage section."""
+    file = folder / "file.yaml"
+    file.write_text(json.dumps({"storage": section}), encoding="utf-8")
+    return load_repository(file, environment or {}).file.storage
+
+
+def _settings(backend: str, section: Mapping[str, Any]) -> StorageSettings:
+    return BACKENDS[backend].model_validate(section)
+
+
+def test_there_is_an_example_with_all_keys_for_every_backend(examples: dict[str, Example]) -> None:
+    assert {name: KEYS[name] - {"backend"} for name in BACKENDS} == {
+        name: set(example.section) for name, example in examples.items()
+    }
+
+
+def test_no_two_backends_share_a_url_scheme_or_a_block_type() -> None:
+    for values in ([kind.url_scheme for kind in BACKENDS.values()], [kind.block_type for kind in BACKENDS.values()]):
+        assert len(values) == len(set(values))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_yaml_section_is_read_with_all_its_keys(examples: dict[str, Example], backend: str, tmp_path: Path) -> None:
+    section = examples[backend].section
+
+    settings = _read(tmp_path, {"backend": backend, **section})
+
+    assert BACKENDS[backend] is type(settings)
+    assert section == {name: _plain(getattr(settings, name)) for name in section}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_url_means_the_same_as_its_section(examples: dict[str, Example], backend: str) -> None:
+    example = examples[backend]
+
+    settings = settings_from_url(example.url)
+
+    assert _settings(backend, example.url_section) == settings
+    assert settings == settings_from_url(settings.location)
+    assert settings_from_url(BACKENDS[backend].url_example).backend == backend
+
+
+@pytest.mark.parametrize("backend", [name for name, kind in BACKENDS.items() if kind.block_type])
+def test_a_block_means_the_same_as_its_section(examples: dict[str, Example], backend: str) -> None:
+    section = examples[backend].section
+    block = block_types()[str(BACKENDS[backend].block_type)].model_validate(section)
+
+    assert section == field_values(block), "a field is missing in the block"
+    assert _settings(backend, section) == _settings(backend, field_values(block))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_open_store_has_the_location_of_its_settings(examples: dict[str, Example], backend: str) -> None:
+    for section in (examples[backend].section, examples[backend].url_section):
+        settings = _settings(backend, section)
+        store = open_store(settings, create=True)
+        store.close()
+
+        assert settings.location == store.location
+        assert settings.location.startswith(f"{settings.url_scheme}://")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_shown_section_means_the_same_and_has_variables_for_secrets(
+    examples: dict[str, Example], backend: str, tmp_path: Path
+) -> None:
+    settings = _settings(backend, examples[backend].section)
+    secrets = {name: getattr(settings, name) for name in examples[backend].section}
+    variables = {name.upper(): one.get_secret_value() for name, one in secrets.items() if isinstance(one, SecretStr)}
+
+    shown = settings.shown_section()
+
+    assert settings == _read(tmp_path, shown, variables)
+    assert SECRET not in f"{shown} {settings!r} {settings} {settings.location}"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_keys_of_other_backends_are_refused_by_name(examples: dict[str, Example], backend: str, tmp_path: Path) -> None:
+    others = sorted(frozenset().union(*KEYS.values()) - KEYS[backend])
+
+    for key in others:
+        with pytest.raises(ConfigError) as refused:
+            _read(tmp_path, {"backend": backend, **examples[backend].section, key: SECRET})
+        assert str(refused.value).endswith(f":1: {key!r} is not a key of backend {backend!r}.")
+    assert others
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value

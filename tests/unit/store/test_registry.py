@@ -1,0 +1,102 @@
+"""From URLs and settings to stores."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.model.errors import ConfigError, NotFoundError, UnsupportedError
+from tasks.store.local.settings import LocalSettings
+from tasks.store.memory.settings import MemorySettings
+from tasks.store.planned import PLANNED_BACKENDS
+from tasks.store.registry import BACKENDS, KEYS, open_store, settings_from_url
+from tasks.store.s3.settings import S3Settings
+
+
+@pytest.mark.parametrize(
+    ("url", "settings"),
+    [
+        ("file:///backups/kafka", LocalSettings(path="/backups/kafka")),
+        ("file://localhost/backups", LocalSettings(path="/backups")),
+        ("file:///with%20space/%23", LocalSettings(path="/with space/#")),
+        ("FILE:///upper", LocalSettings(path="/upper")),
+        ("memory://demo", MemorySettings(path="demo")),
+        ("s3://bucket", S3Settings(bucket="bucket")),
+        ("s3://bucket/team/kafka", S3Settings(bucket="bucket", prefix="team/kafka")),
+    ],
+)
+def test_a_url_stands_for_settings(url: str, settings: object) -> None:
+    assert settings == settings_from_url(url)
+
+
+@pytest.mark.parametrize("scheme", sorted(frozenset().union(*(planned.url_schemes for planned in PLANNED_BACKENDS))))
+def test_a_planned_store_is_not_available_yet_and_the_message_shows_no_secret(scheme: str) -> None:
+    with pytest.raises(UnsupportedError) as refused:
+        settings_from_url(f"{scheme}://key:geheim@bucket/prefix")
+    assert f"Storage at {scheme}:// is not available yet. Use file:// or s3://." == str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "/plain/path", "ftp://u:geheim@h/x", "file://host/geheim", "file:relative", "file://", "memory://", "memory://a/b",
+     "s3://key:geheim@bucket/p", "s3://bucket/p?key=geheim", "file:///a?b=geheim", "file:///a#b", "http//geheim", "file://[geheim"],
+)  # fmt: skip
+def test_any_other_url_is_a_configuration_error_that_shows_the_right_form(url: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        settings_from_url(url)
+    assert "geheim" not in str(refused.value)
+    assert any(form in str(refused.value) for form in ("file:///", "memory://", "s3://", "%23"))
+
+
+@pytest.mark.parametrize("prefix", ["a//b", "..", ".hidden", "a%20b"])
+def test_a_url_with_an_invalid_prefix_is_a_configuration_error(prefix: str) -> None:
+    with pytest.raises(ConfigError, match=r"The storage URL cannot be used: prefix .* is not an object key") as refused:
+        settings_from_url(f"s3://bucket/{prefix}")
+    assert 1 == len(str(refused.value).splitlines())
+
+
+def test_a_local_store_is_the_prefix_below_the_path(tmp_path: Path) -> None:
+    store = open_store(LocalSettings(path=str(tmp_path), prefix="/team/kafka/"), create=True)
+    store.put("a", [b"x"])
+    assert b"x" == (tmp_path / "team/kafka/a").read_bytes()
+    assert f"file://{tmp_path}/team/kafka" == store.location
+    assert b"x" == open_store(settings_from_url(store.location)).get("a")[0]
+
+
+def test_a_missing_folder_is_made_only_with_create(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        open_store(LocalSettings(path=str(tmp_path / "missing")))
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("prefix", ["..", "a/../..", ".hidden", "a b"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_prefix_that_is_not_an_object_key_is_refused(backend: str, prefix: str) -> None:
+    fields = {"path": "/p"} if "path" in KEYS[backend] else {"bucket": "b"}
+    with pytest.raises(ValueError, match="is not an object key"):
+        BACKENDS[backend].model_validate({**fields, "prefix": prefix})
+
+
+def test_memory_stores_are_shared_by_path_and_prefix_and_keep_their_objects_when_closed() -> None:
+    store = open_store(MemorySettings(path="shared"))
+    store.put("a", [b"x"])
+    store.close()
+    assert b"x" == open_store(MemorySettings(path="shared")).get("a")[0]
+    for other in (MemorySettings(path="other"), MemorySettings(path="shared", prefix="team")):
+        assert [] == list(open_store(other).list(""))
+
+
+def test_the_keys_of_every_backend_include_backend() -> None:
+    assert {*BACKENDS, "azure", "gcs"} == set(KEYS)
+    assert [] == [name for name, keys in KEYS.items() if "backend" not in keys]
+
+
+def test_importing_the_registry_imports_no_adapter_and_no_sdk() -> None:
+    code = "import sys, tasks.store.registry; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    sdks = {"boto3", "botocore", "prefect"} & set(shown.split())
+    adapters = [name for name in shown.split() if name.startswith("tasks.store.") and name.endswith("_store")]
+    assert ([], []) == (sorted(sdks), adapters)
