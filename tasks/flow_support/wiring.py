@@ -69,7 +69,7 @@ def repository_reference(name: str) -> str:
 
 
 def cluster_section(cluster: str) -> ClusterSection:
-    """The cluster section that a KafkaCluster block stands for.
+    """The cluster section that a KafkaCluster block means.
 
     Raises `ConfigError` when there is no such block, and when its fields are not a valid section.
     """
@@ -80,7 +80,7 @@ def cluster_section(cluster: str) -> ClusterSection:
 
 
 def storage_section(reference: str) -> StorageSettings:
-    """The storage section that a repository's block stands for. The reference is `type/name`.
+    """The storage section that a repository's block means. The reference is `type/name`.
 
     Raises `ConfigError` when there is no such block, and when its fields are not a valid section.
     """

@@ -1,4 +1,4 @@
-"""Does this store do what the commit protocol rests on? Asked once, before a repository is created in it."""
+"""Tests whether a store keeps the promises that the commit protocol needs, before a repository is created in it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tasks.model.errors import AccessError, ObjectChangedError, ObjectExistsErro
 from tasks.store.protocol import ObjectStore
 
 PROBE_PREFIX = "probe/"
-"""Reserved: nothing under it is part of a repository."""
+"""Reserved for the probe: no object of a repository has this prefix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """What the store did.
+    """Which promises the store kept.
 
-    conditional_put: the second put-if-absent of a key was refused, and the first one's bytes stayed.
-    conditional_swap: swaps against a stale version and against "no object" were refused, a current one was not.
-    read_after_write: a read after each write saw that write.
+    conditional_put: the second put-if-absent of a key was refused, and the object kept the bytes of the first.
+    conditional_swap: swaps against an old version and against "no object" were refused, and a current one succeeded.
+    read_after_write: a read after each write returned the written bytes.
     """
 
     conditional_put: bool
@@ -29,30 +29,30 @@ class ProbeResult:
     read_after_write: bool
 
     def to_json(self) -> dict[str, bool]:
-        """The three answers by name."""
+        """The three results by name."""
         return asdict(self)
 
 
 def probe(store: ObjectStore) -> ProbeResult:
-    """Try the store under random keys of `PROBE_PREFIX`, and delete them.
+    """Tests the store with random keys under `PROBE_PREFIX`, and deletes them.
 
-    A store that ignores a condition, or answers it with a final error, gets False; errors of access and of
-    availability are raised. What stays when deleting is not permitted is named by nothing.
+    A result is False when the store ignored a condition or refused it with a final error. Errors of access and of
+    availability are raised. Without the permission to delete, the keys stay; nothing refers to them.
     """
     name = f"{PROBE_PREFIX}{secrets.token_hex(8)}"
     put_key, swap_key, read_key = f"{name}-put", f"{name}-swap", f"{name}-read"
     try:
         return ProbeResult(
-            conditional_put=_holds(lambda: _refuses_second_put(store, put_key)),
-            conditional_swap=_holds(lambda: _refuses_stale_swap(store, swap_key)),
-            read_after_write=_holds(lambda: _reads_at_once(store, read_key)),
+            conditional_put=_succeeds(lambda: _refuses_second_put(store, put_key)),
+            conditional_swap=_succeeds(lambda: _refuses_stale_swap(store, swap_key)),
+            read_after_write=_succeeds(lambda: _reads_last_write(store, read_key)),
         )
     finally:
         with contextlib.suppress(AccessError, StoreError):
             store.delete([put_key, swap_key, read_key])
 
 
-def _holds(check: Callable[[], bool]) -> bool:
+def _succeeds(check: Callable[[], bool]) -> bool:
     try:
         return check()
     except StoreError as error:
@@ -71,7 +71,7 @@ def _refuses_second_put(store: ObjectStore, key: str) -> bool:
 
 
 def _refuses_stale_swap(store: ObjectStore, key: str) -> bool:
-    # Bodies of one length, written at once: versions made of a size and a coarse time would not tell them apart.
+    # Bodies of one length without a pause between the writes: versions of size and coarse time would be equal.
     first = store.compare_and_swap(key, [b"1"], expected=None).version
     store.compare_and_swap(key, [b"2"], expected=first)
     for stale in (first, None):
@@ -83,7 +83,7 @@ def _refuses_stale_swap(store: ObjectStore, key: str) -> bool:
     return store.get(key)[0] == b"2"
 
 
-def _reads_at_once(store: ObjectStore, key: str) -> bool:
+def _reads_last_write(store: ObjectStore, key: str) -> bool:
     _put_if_absent(store, key, b"first")
     saw_first = store.get(key)[0] == b"first"
     store.put(key, [b"other"])

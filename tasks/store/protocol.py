@@ -1,9 +1,9 @@
-"""The object-store port: nine methods, and what they promise. `tests/contract` holds every adapter to it.
+"""The port of object stores: nine methods and their promises. `tests/contract` tests them for every adapter.
 
 Keys are relative to the store's prefix and contain only `[A-Za-z0-9._/-]`; no part between slashes is empty or begins
 with a dot (`ConfigError`). No key may be a folder of another (`a/b` beside `a/b/c`): a file system cannot hold both.
-Every method may raise `AccessError` (credentials or permission), `StoreUnavailableError` (retryable, nothing
-changed) and `OutcomeUnknownError` (retryable, a write whose response was lost).
+Every method can raise `AccessError` (credentials or permission), `StoreUnavailableError` (retryable, nothing was
+changed) and `OutcomeUnknownError` (retryable, the response of a write was lost).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 Body = Sequence[bytes | memoryview]
-"""An object's bytes as buffers in order. They are handed on, never joined, because objects are large."""
+"""An object's bytes as buffers in order. They are never joined, because objects are large."""
 
 
 def body_size(body: Body) -> int:
@@ -31,12 +31,12 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:
-    """What the store says of an object. `version` is opaque and the same in every answer about one write.
+    """An object's metadata. `version` is opaque, and the same in every response about one write.
 
-    Two writes of a key have different versions, unless their bytes are equal: an S3 ETag is a digest. What is swapped
-    must therefore differ each time. `modified_ms` is the store's clock, which may count whole seconds; in the answer to
-    a write it may be the time of that answer. `head` tells the same checksum as the write did; other answers may leave
-    it out.
+    Two writes of a key have different versions unless their bytes are equal, because an S3 ETag is a digest; so every
+    swap must write different bytes. `modified_ms` is from the store's clock, which may count whole seconds; after a
+    write it may be the time of the response. `head` returns the same checksum as the write; other methods may omit
+    it.
     """
 
     key: str
@@ -47,58 +47,60 @@ class ObjectInfo:
 
 
 class ObjectStore(Protocol):
-    """One storage prefix. Safe to use from several threads at once."""
+    """One storage prefix. Several threads can use it at once."""
 
     @property
     def location(self) -> str:
-        """Where this is, for messages: a URL without any secret."""
+        """The store as a URL without secrets, for messages."""
         ...
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
-        """Create the object whole or not at all, durable on return.
+        """Creates the whole object or nothing; the object is durable on return.
 
-        `sha256` is the hex digest of the body; a store that can verify it does (`StoreError`, nothing stored). Raises
-        `ObjectExistsError` when the key exists, whatever it holds: of several concurrent callers exactly one returns.
-        A reader never sees part of it.
+        `sha256` is the hex digest of the body. A store that can verify it does, and raises `StoreError` without storing
+        anything. Raises `ObjectExistsError` when the key exists, whatever its bytes are: of several concurrent callers
+        exactly one returns. A reader never sees a part of the object.
         """
         ...
 
     def put(self, key: str, body: Body) -> ObjectInfo:
-        """Create or overwrite, atomically and durably. Only for keys that are hints or owned by one writer."""
+        """Creates or overwrites, atomically and durably. Only for hints, and for keys that one writer owns."""
         ...
 
     def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
-        """Write iff the object's current `version` is `expected` (None: iff there is no object).
+        """Writes if the object's current `version` is `expected` (None: if there is no object).
 
-        Raises `ObjectChangedError` otherwise; of several concurrent callers with one expectation exactly one returns.
-        (Behind `RetryingStore` at most one: a swap whose response was lost may be swapped over before it is settled.)
+        Raises `ObjectChangedError` otherwise. Of several concurrent callers with the same `expected` exactly one
+        returns; behind `RetryingStore` at most one, because another swap can replace a swap whose response was lost
+        before it is settled.
         """
         ...
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
-        """The whole object as last written, with the version to swap against. Raises `ObjectNotFoundError`."""
+        """The whole object as last written, and its metadata. Raises `ObjectNotFoundError`."""
         ...
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Exactly `length` bytes from `start`. Raises `ObjectNotFoundError`; a range that reaches beyond the end is a
-        `DamagedError`, never a short answer."""
+        """Exactly `length` bytes from `start`. Raises `ObjectNotFoundError`, and `DamagedError` for a range that ends
+        beyond the end of the object; the result is never shorter."""
         ...
 
     def head(self, key: str) -> ObjectInfo:
-        """What the store knows of the object, without its bytes. Raises `ObjectNotFoundError`."""
+        """The object's metadata. Raises `ObjectNotFoundError`."""
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Every object whose key starts with `prefix` (which may end within a name), in the plain order of keys.
+        """Every object whose key starts with `prefix`, in the order of keys as strings. `prefix` can end within a name.
 
-        May lag behind writes: never decide loss from it. Errors may come at any item.
+        The listing can be older than the last writes, so a missing key does not prove a lost object. Any item can raise
+        an error.
         """
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete the objects; a key that does not exist is no error. May be called again."""
+        """Deletes the objects. A missing key is no error. Can be called again with the same keys."""
         ...
 
     def close(self) -> None:
-        """Release connections. May be called twice; no other method afterwards."""
+        """Releases connections. Can be called twice; no other method can be called after it."""
         ...

@@ -21,7 +21,7 @@ from tasks.store.protocol import ObjectStore
 from tasks.store.s3.settings import S3Settings
 
 StorageSettings = LocalSettings | MemorySettings | S3Settings
-"""The registration. `backend` tells its members apart."""
+"""The registration. The field `backend` distinguishes its members."""
 
 BACKENDS: Mapping[str, type[StorageSettings]] = {kind.backend_name(): kind for kind in get_args(StorageSettings)}
 """The settings by the names that YAML files give to the backends."""
@@ -56,7 +56,7 @@ def recommended_backends() -> str:
 
 
 def settings_from_url(url: str) -> StorageSettings:
-    """The settings that a `--storage` URL stands for.
+    """The settings that a `--storage` URL means.
 
     Raises `UnsupportedError` for the scheme of a planned backend, `ConfigError` for any other wrong URL. Messages show
     only the scheme, and a prefix that is not an object key, because the rest of a URL may be a secret.

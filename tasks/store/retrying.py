@@ -1,4 +1,4 @@
-"""Retries around any store, and the settling of lost responses, so that callers see neither."""
+"""Repeats failed calls of any store, and settles writes whose response was lost."""
 
 from __future__ import annotations
 
@@ -27,20 +27,19 @@ _log = logging.getLogger(__name__)
 
 
 class RetryingStore:
-    """A store that repeats what failed with a retryable error until `deadline_ms` have passed since the call.
+    """A store that repeats calls with retryable errors until `deadline_ms` have passed since the call.
 
-    Waits are random between 0 and a bound that doubles from `first_wait_ms` to `longest_wait_ms`; the last attempt is
-    made at the deadline, and its error is raised. When any attempt of a write had an unknown outcome, that is
-    what is raised: a later "not carried out" does not speak for the earlier attempt.
+    Waits are random between 0 and a bound that doubles from `first_wait_ms` to `longest_wait_ms`. The last attempt is
+    made at the deadline, and its error is raised. When an attempt of a write had an unknown outcome,
+    `OutcomeUnknownError` is raised even if a later attempt was not carried out, because the earlier one may have been.
 
-    After an unknown outcome, "exists" or "changed" may be the writer's own work: it counts as such iff the stored
-    bytes are the ones sent. So the bodies of concurrent writers to one key must differ, e.g. by a random id.
-    A swap that landed unseen and was swapped over since is reported as changed: that says "not mine now", never "not
-    written".
+    After an unknown outcome, "exists" or "changed" may be the result of the writer's own earlier attempt. It counts as
+    success if the stored bytes are the bytes that were sent. Therefore the bodies of concurrent writers to one key must
+    differ, for example by a random id. A swap that succeeded, lost its response and was then replaced by another swap
+    is reported as changed: the object is not at this writer's version now, although the writer's bytes were written.
 
-    Once `stop` is set nothing is tried again, and the wait for the next attempt ends, but for writes that may have been
-    carried out: those are settled first.
-    `sleep` takes seconds, `clock` gives seconds that never go back.
+    Once `stop` is set, no call is repeated and waits end. Writes that may have been carried out are settled first.
+    `sleep` takes seconds; `clock` returns seconds and never goes back.
     """
 
     def __init__(
@@ -90,20 +89,22 @@ class RetryingStore:
         return self._call(f"head {key}", lambda: self._inner.head(key))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """See the protocol. A listing that breaks off goes on after the last object it yielded."""
+        """See the protocol. A listing that fails continues after the last object that it returned."""
         listing = _Listing(self._inner, prefix)
         while page := self._call(f"list {prefix}", listing.next_page):
             yield from page
 
     def delete(self, keys: Iterable[str]) -> None:
-        doomed = tuple(keys)
-        self._call(f"delete {len(doomed)} objects", lambda: self._inner.delete(doomed))
+        all_keys = tuple(keys)
+        self._call(f"delete {len(all_keys)} objects", lambda: self._inner.delete(all_keys))
 
     def close(self) -> None:
         self._inner.close()
 
-    def _write(self, key: str, write: Callable[[], ObjectInfo], lost: type[KafkaBackupError], body: Body) -> ObjectInfo:
-        """Repeat a conditional write; `lost` is what it raises when its condition fails."""
+    def _write(
+        self, key: str, write: Callable[[], ObjectInfo], condition_error: type[KafkaBackupError], body: Body
+    ) -> ObjectInfo:
+        """Repeats a conditional write; `condition_error` is the error for a failed condition."""
         is_unknown = False
 
         def attempt() -> ObjectInfo:
@@ -113,26 +114,26 @@ class RetryingStore:
             except OutcomeUnknownError:
                 is_unknown = True
                 raise
-            except lost:
-                own = self._own(key, body) if is_unknown else None
+            except condition_error:
+                own = self._own_write(key, body) if is_unknown else None
                 if own is None:
                     raise
                 return own
 
         return self._call(f"write {key}", attempt)
 
-    def _own(self, key: str, body: Body) -> ObjectInfo | None:
-        """What the lost response would have said, if the stored bytes are the body's."""
+    def _own_write(self, key: str, body: Body) -> ObjectInfo | None:
+        """The metadata of the lost response; None if the stored bytes are not those of the body."""
         try:
             stored, info = self._inner.get(key)
             if not _consists_of(stored, body):
                 return None
-            told = self._inner.head(key)  # with the checksum, which reading may leave out
+            with_checksum = self._inner.head(key)  # because `get` may omit the checksum
         except ObjectNotFoundError:
             return None
-        return told if told.version == info.version else info
+        return with_checksum if with_checksum.version == info.version else info
 
-    def _call(self, what: str, operation: Callable[[], _T]) -> _T:
+    def _call(self, action: str, operation: Callable[[], _T]) -> _T:
         deadline = self._clock() + self._deadline_s
         is_unknown = False
 
@@ -144,15 +145,15 @@ class RetryingStore:
             is_unknown = is_unknown or isinstance(_error(state), OutcomeUnknownError)
             return self._clock() >= deadline or (self._stop.is_set() and not is_unknown)
 
-        def note(state: RetryCallState) -> None:
-            _log.warning("%s failed, trying again (attempt %d): %s", what, state.attempt_number, _error(state))
+        def log_failure(state: RetryCallState) -> None:
+            _log.warning("%s failed, trying again (attempt %d): %s", action, state.attempt_number, _error(state))
 
         retrying = Retrying(
             retry=retry_if_exception(_is_retryable),
             wait=wait,
             stop=is_over,
             sleep=self._sleep,
-            before_sleep=note,
+            before_sleep=log_failure,
             reraise=True,
         )
         try:
@@ -160,12 +161,12 @@ class RetryingStore:
         except StoreUnavailableError as error:
             if is_unknown:
                 raise OutcomeUnknownError(
-                    f"Whether {what} was carried out is unknown: {error}", key=error.key
+                    f"It is unknown whether {action} was carried out: {error}", key=error.key
                 ) from error
             raise
 
     def _wait(self, seconds: float) -> None:
-        """Until `stop` is set; what goes on after that is not to turn in haste."""
+        """Ends when `stop` is set. Later waits are full waits, because the call would repeat without a pause."""
         if self._stop.is_set():
             time.sleep(seconds)
         else:
@@ -173,7 +174,7 @@ class RetryingStore:
 
 
 class _Listing:
-    """A listing in pages. A page that failed may be asked for again: keys come in order, so it knows where it was."""
+    """A listing in pages. A failed page can be requested again: it continues after the last key of the page before."""
 
     def __init__(self, store: ObjectStore, prefix: str) -> None:
         self._store = store
@@ -182,7 +183,7 @@ class _Listing:
         self._last = ""
 
     def next_page(self) -> tuple[ObjectInfo, ...]:
-        """The next objects, none at the end."""
+        """The next objects; empty at the end."""
         if self._items is None:
             self._items = self._store.list(self._prefix)
         page = []
@@ -209,7 +210,7 @@ def _is_retryable(error: BaseException) -> bool:
 
 
 def _consists_of(stored: bytes, body: Body) -> bool:
-    """Whether the stored bytes are the body's, compared buffer by buffer."""
+    """Whether the stored bytes are those of the body, compared buffer by buffer."""
     view, at = memoryview(stored), 0
     for part in body:
         if view[at : at + len(part)] != part:

@@ -1,4 +1,4 @@
-"""What the settings of every backend have in common.
+"""The base class for the settings of the backends.
 
 One class per backend is the `storage` section of a YAML file, the parsed `--storage` URL, the fields of a Prefect block
 and the location in messages. The classes are in `<backend>/settings.py`; `registry.py` lists them.

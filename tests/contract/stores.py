@@ -1,4 +1,4 @@
-"""The stores that the contract suite runs over. To add one: the line that opens it empty."""
+"""The stores of the contract suite. A new store needs the line that opens it empty."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.object_stores import MinIO
 
 
 def retrying(inner: ObjectStore, *, lost: bool) -> ObjectStore:
-    """Every other call fails and is repeated at once; `lost` loses the responses of writes that landed."""
+    """Every other call fails and is repeated at once; `lost`: writes are stored and their responses are lost."""
     faulty = FaultyStore(inner)
     faulty.fail_every_other_call(lost=lost)
     return RetryingStore(faulty, sleep=lambda seconds: None)
@@ -36,11 +36,11 @@ BUCKETS: dict[str, tuple[str, Callable[[MinIO], ObjectStore]]] = {
     "s3": ("minio", lambda minio: s3(minio, prefix=f"team/{uuid.uuid4().hex}")),
     "s3-tls": ("minio_tls", lambda minio: s3(minio)),
 }
-"""Stores of a server: the fixture that it is, and how one of its buckets is opened."""
+"""Stores of a server: the name of its fixture, and the function that opens one of its buckets."""
 
 
 def s3(minio: MinIO, prefix: str = "") -> ObjectStore:
-    """A new bucket, or an empty part of one."""
+    """The store of a new bucket, or of a prefix of it."""
     return S3Store(minio.settings(minio.new_bucket(), prefix))
 
 

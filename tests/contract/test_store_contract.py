@@ -1,4 +1,4 @@
-"""What `tasks/store/protocol.py` promises, sentence by sentence, of every store."""
+"""The promises of `tasks/store/protocol.py`, sentence by sentence, for every store."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_a_created_object_reads_back_whole(store: ObjectStore) -> None:
     assert max(one.modified_ms for one in answers) - min(one.modified_ms for one in answers) <= 1000
 
 
-def test_head_tells_the_checksum_that_the_write_told(store: ObjectStore) -> None:
+def test_head_returns_the_checksum_of_the_write(store: ObjectStore) -> None:
     created = create(store, "a", b"batch")
     assert created.checksum == store.head("a").checksum
     for other in (store.get("a")[1], next(store.list(""))):
         assert other.checksum in (created.checksum, None)
 
 
-def test_info_says_key_size_and_the_time_of_writing(store: ObjectStore) -> None:
+def test_the_metadata_of_a_write_has_its_key_size_and_time(store: ObjectStore) -> None:
     before_ms = time.time_ns() // 1_000_000
     info = create(store, "a/b", b"12345")
     after_ms = time.time_ns() // 1_000_000
@@ -87,7 +87,7 @@ def test_a_large_object_reads_back_equal(store: ObjectStore) -> None:
     assert store.get_range("large", 3 * (len(block) + 1), 2) == b"\x03\x00"
 
 
-def test_a_checksum_is_the_bytes_own_or_there_is_none(store: ObjectStore) -> None:
+def test_a_checksum_is_that_of_the_bytes_if_there_is_one(store: ObjectStore) -> None:
     checksum = create(store, "a", b"bytes").checksum
     if checksum and checksum.kind == "sha256":
         assert sha256(b"bytes").hexdigest() == checksum.value
@@ -126,7 +126,7 @@ def test_a_swap_at_the_current_version_succeeds_again_and_again(store: ObjectSto
         assert (str(n).encode(), version) == (data, info.version)
 
 
-def test_a_swap_may_follow_any_kind_of_write(store: ObjectStore) -> None:
+def test_a_swap_can_follow_any_kind_of_write(store: ObjectStore) -> None:
     created = create(store, "a", b"1")
     put = store.put("a", [b"2"])
     with pytest.raises(ObjectChangedError):
@@ -173,14 +173,16 @@ def test_a_range_is_exactly_its_bytes(store: ObjectStore, start: int, length: in
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 11), (9, 2), (10, 1), (11, 0), (11, 1), (0, 1 << 50)])
-def test_a_range_beyond_the_end_is_damage_and_never_a_short_answer(store: ObjectStore, start: int, length: int) -> None:
+def test_a_range_beyond_the_end_is_damage_and_never_a_shorter_result(
+    store: ObjectStore, start: int, length: int
+) -> None:
     create(store, "a", b"0123456789")
     with pytest.raises(DamagedError) as damaged:
         store.get_range("a", start, length)
     assert damaged.value.key == "a"
 
 
-def test_a_listing_is_in_plain_key_order_whatever_the_nesting(store: ObjectStore) -> None:
+def test_a_listing_is_in_the_order_of_whole_keys_at_any_depth(store: ObjectStore) -> None:
     keys = [
         "a-b",
         "a.b",
@@ -206,7 +208,7 @@ def test_a_listing_is_in_plain_key_order_whatever_the_nesting(store: ObjectStore
 @pytest.mark.parametrize(
     "prefix", ["", "a", "a/", "a/b", "a/b/c1", "a/bc/", "a-", "b", "a/b/c1/", "nothing/here", "a/b/c10x"]
 )
-def test_a_prefix_may_end_within_a_name(store: ObjectStore, prefix: str) -> None:
+def test_a_prefix_can_end_within_a_name(store: ObjectStore, prefix: str) -> None:
     keys = ["a-b", "a/b/c1", "a/b/c10", "a/b/c2", "a/bc/d", "ab", "b"]
     for key in keys:
         create(store, key)
@@ -234,7 +236,7 @@ def test_deleting_may_be_repeated_and_a_missing_key_is_no_error(store: ObjectSto
 
 
 @pytest.mark.parametrize("key", BAD_KEYS)
-def test_a_key_outside_the_alphabet_or_with_dots_in_front_is_refused(store: ObjectStore, key: str) -> None:
+def test_a_key_with_other_characters_or_a_leading_dot_is_refused(store: ObjectStore, key: str) -> None:
     for use in (
         lambda: create(store, key),
         lambda: store.put(key, [b"x"]),

@@ -1,4 +1,4 @@
-"""The promises about concurrent callers: of every store with threads, of the folder also with killed processes."""
+"""The promises about concurrent callers: threads for every store, and killed processes for the local store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WRITER = Path(__file__).with_name("local_writer.py")
 
 
 def race(act: Callable[[int], _T], *, threads: int = THREADS) -> list[_T | ObjectExistsError | ObjectChangedError]:
-    """What each of the threads got, which start together."""
+    """The result of each thread; the threads start together."""
     barrier = threading.Barrier(threads)
 
     def run(number: int) -> _T | ObjectExistsError | ObjectChangedError:

@@ -1,8 +1,8 @@
-"""Files and folders that survive a power loss: the few system calls, in the order that makes them durable.
+"""Files and folders that survive a power loss: the system calls in the order that makes them durable.
 
     temporary file in the same folder → write → fsync → link or rename → fsync of the folder
 
-All functions raise plain `OSError`; the local store translates.
+All functions raise `OSError`; the local store translates it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LARGE_BYTES = 1 << 20
 
 
 class Temporary(NamedTuple):
-    """A complete, durable file that has no lasting name yet, and its status, which it keeps when it is named."""
+    """A complete, durable file under a temporary name, and its status, which stays the same under the final name."""
 
     path: Path
     status: os.stat_result
@@ -34,11 +34,10 @@ class Temporary(NamedTuple):
 
 @contextmanager
 def temporary_file(folder: Path, body: Body, *, after_ns: int = 0) -> Iterator[Temporary]:
-    """The body as a durable file `.tmp-<random>` in `folder`, removed at the end under that name.
+    """The body as a durable file `.tmp-<random>` in `folder`. At the end of the block this name is removed.
 
-    Its modification time is set from the clock's nanoseconds and is above `after_ns`. Left to the kernel, two
-    writes within one tick (some milliseconds, before Linux 6.13) would have the same time, and often the same inode,
-    which ext4 reuses at once.
+    The modification time is set from the clock's nanoseconds, and is later than `after_ns`. The kernel gives two writes
+    within one tick (some milliseconds, before Linux 6.13) the same time, and ext4 often the same inode.
     """
     path = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     try:
@@ -49,23 +48,25 @@ def temporary_file(folder: Path, body: Body, *, after_ns: int = 0) -> Iterator[T
             os.utime(descriptor, ns=(modified_ns, modified_ns))
             os.fsync(descriptor)
             status = os.fstat(descriptor)
-            _leave_the_cache(descriptor, status.st_size)
+            _drop_from_page_cache(descriptor, status.st_size)
         finally:
             os.close(descriptor)
         yield Temporary(path, status)
     finally:
-        with contextlib.suppress(OSError):  # renamed away, or left for the sweep: a leftover is never an object
+        with contextlib.suppress(
+            OSError
+        ):  # the file was renamed, or stays as garbage, which is never listed as an object
             os.unlink(path)
 
 
-def _leave_the_cache(descriptor: int, size_bytes: int) -> None:
-    """A large object is not read again soon: the memory it was written through is worth more to the brokers here."""
+def _drop_from_page_cache(descriptor: int, size_bytes: int) -> None:
+    """Frees the page cache of a large file, because brokers on the same machine need the memory more."""
     if size_bytes >= _LARGE_BYTES and hasattr(os, "posix_fadvise"):
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def write_all(descriptor: int, body: Body) -> None:
-    """Write the buffers in order without joining them, whatever the kernel takes per call."""
+    """Writes the buffers in order without joining them, also when the kernel writes only part of them per call."""
     views = [memoryview(part).cast("B") for part in body if len(part)]
     at = 0
     while at < len(views):
@@ -78,10 +79,10 @@ def write_all(descriptor: int, body: Body) -> None:
 
 
 def link_new(temporary: Path, final: Path) -> bool:
-    """Give the file its lasting name unless that name is taken; whether it was free.
+    """Gives the file its final name unless that name exists. Returns whether the name was new.
 
-    A network file system can answer EEXIST to the repetition of its own successful request: then the file has two
-    names, and the link is ours (open(2), O_EXCL).
+    A network file system can repeat its own successful request and answer EEXIST. Then the file has two names, and the
+    link is the caller's own (open(2), O_EXCL).
     """
     try:
         os.link(temporary, final)
@@ -91,7 +92,7 @@ def link_new(temporary: Path, final: Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable."""
+    """Makes the folder's entries durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -100,7 +101,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create the folder and its missing parents, durably. An existing folder is no error."""
+    """Creates the folder and its missing parents durably. An existing folder is no error."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:

@@ -1,18 +1,19 @@
 """A folder as an object store: one file per object, its path is its key.
 
-Atomicity and durability (`durable_files`): an object is written to a temporary file of the same folder, fsynced, then
-hard-linked (put-if-absent: fails if the name is taken) or renamed (overwrite), then the folder and its parents are
-fsynced, also when the race was lost, because the loser relies on what it found.
+Atomicity and durability (`durable_files`): an object is written to a temporary file in the same folder and fsynced,
+then hard-linked (put-if-absent: fails if the name exists) or renamed (overwrite), then the folder and its parents are
+fsynced. The loser of a race fsyncs too, because its caller relies on the object that it found.
 
     <root>/<key>              objects
-    <root>/…/.tmp-<random>    writes under way, or left by a killed process
-    <root>/.locks/<00..ff>    flock files of overwrites and deletes, by the key's hash; never deleted, or two writers
-                              could hold the "same" lock
+    <root>/…/.tmp-<random>    unfinished writes, also of killed processes
+    <root>/.locks/<00..ff>    flock files of overwrites and deletes, by the key's hash; never deleted, because two
+                              writers could then hold locks on different files of one name
 
-`version` is the modification time in nanoseconds and the size. Writes set the time themselves, and an overwrite, which
-happens under the lock, sets it above the one it replaces; so no two writes of a key share it. Not the inode: ext4
-reuses it at once, and FUSE may renumber a file at any time. Not a digest: `head` and `list` would read every byte.
-Where a file system keeps coarser times, the probe finds that stale swaps pass, and the repository is refused.
+`version` is the modification time in nanoseconds and the size. Writes set the time, and an overwrite, under the lock,
+sets a later time than that of the replaced file; so no two writes of a key have the same version. It is not the inode,
+because ext4 reuses inodes at once and FUSE can renumber a file at any time. It is not a digest, because `head` and
+`list` would read every byte. On a file system with coarser times the probe finds that old versions can be swapped, and
+no repository is created.
 """
 
 from __future__ import annotations
@@ -47,14 +48,14 @@ _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 
 class LocalStore:
-    """The objects under one folder. Safe for several threads, processes, and machines that share the folder, as far as
-    its file system keeps links atomic and honours flock (see `probe`).
+    """The objects under one folder. Several threads, processes and machines can share the folder if its file system has
+    atomic links and flock (see `probe`).
 
-    Deleting leaves empty folders behind. No key may be a folder of another key (`a/b` beside `a/b/c`).
+    Deleting leaves empty folders. A key cannot be a folder of another key (`a/b` beside `a/b/c`).
     """
 
     def __init__(self, root: Path, *, create: bool) -> None:
-        """Open the folder; `create` makes it and its parents. Raises `NotFoundError` when there is no such folder."""
+        """Opens the folder; `create` makes it and its parents. Raises `NotFoundError` when the folder is missing."""
         self._root = root.absolute()
         self._synced: set[Path] = set()
         with translated(self.location):
@@ -69,14 +70,14 @@ class LocalStore:
         return self._root.as_uri()
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
-        """See the protocol. `sha256` is not verified: a file system computes no checksum of its own."""
+        """See the protocol. `sha256` is not verified, because a file system computes no checksum."""
         with self._translated(key):
             path = self._writable_path(key)
             with temporary_file(path.parent, body) as temporary:
                 is_new = self._link(temporary, path, key)
         self._make_durable(path.parent, key)
         if not is_new:
-            raise ObjectExistsError(f"{key} exists already in {self.location}", key=key)
+            raise ObjectExistsError(f"{key} already exists in {self.location}", key=key)
         return _info(key, temporary.status)
 
     def put(self, key: str, body: Body) -> ObjectInfo:
@@ -92,7 +93,7 @@ class LocalStore:
                 return self._overwrite(key, body, current)
             try:
                 return self.put_if_absent(key, body, sha256="")
-            except ObjectExistsError:  # put_if_absent takes no lock
+            except ObjectExistsError:  # because put_if_absent takes no lock
                 raise ObjectChangedError(f"{key} was just created in {self.location}", key=key) from None
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
@@ -119,7 +120,7 @@ class LocalStore:
             yield from self._walk(f"{folder}/" if folder else "", start)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """See the protocol. Durable on return; folders stay."""
+        """See the protocol. The deletion is durable on return; folders stay."""
         folders: set[Path] = set()
         for key in keys:
             path = self._root / check_key(key)
@@ -134,7 +135,7 @@ class LocalStore:
                 sync_folder(folder)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: the store keeps nothing open."""
 
     @contextmanager
     def _translated(self, key: str, *, may_have_landed: bool = False) -> Iterator[None]:
@@ -142,14 +143,14 @@ class LocalStore:
             yield
 
     def _check_mounted(self) -> None:
-        """A missing file means a missing object only while the folder itself is there: without this check, an
-        unmounted disk would read as an empty repository, and be written to."""
+        """Raises unless the folder exists on the same file system as before. Without this check an unmounted disk would
+        be read as an empty repository, and then written to."""
         try:
             if self._root.stat().st_dev == self._device:
                 return
         except FileNotFoundError:
             pass
-        raise StoreUnavailableError(f"The folder {self._root} is no longer there: is its disk mounted?")
+        raise StoreUnavailableError(f"The folder {self._root} does not exist any more: check that its disk is mounted.")
 
     def _writable_path(self, key: str) -> Path:
         path = self._root / check_key(key)
@@ -160,8 +161,8 @@ class LocalStore:
         return path
 
     def _make_durable(self, folder: Path, key: str) -> None:
-        """Sync the folder, and once per process also its parents: another process may have made them and not yet
-        synced them."""
+        """Syncs the folder, and once per process its parents, because another process may have made them without having
+        synced them yet."""
         with self._translated(key, may_have_landed=True):
             sync_folder(folder)
             if folder not in self._synced:
@@ -197,7 +198,7 @@ class LocalStore:
 
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
-        """Exclude other overwrites and deletes of this key, of threads too: each call has a descriptor of its own."""
+        """Excludes other overwrites and deletes of this key. A descriptor per call makes it exclude threads too."""
         self._check_mounted()
         folder = self._root / _LOCKS
         folder.mkdir(exist_ok=True)
@@ -211,8 +212,8 @@ class LocalStore:
 
     @contextmanager
     def _opened(self, key: str) -> Iterator[tuple[BinaryIO, os.stat_result]]:
-        """The object's file and its status from one descriptor, so that both are of one write; opening it also makes
-        a network file system look again."""
+        """The object's file and its status from one descriptor, so that both belong to one write. Opening the file also
+        makes a network file system refresh its attributes."""
         path = self._root / check_key(key)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -228,7 +229,8 @@ class LocalStore:
 
     def _walk(self, base: str, start: str) -> Iterator[ObjectInfo]:
         """Objects under folder `base` whose next name begins with `start`, in the order of their whole keys: a folder
-        sorts as its name with the slash, so that `a-b` < `a.b` < `a/b`. One folder's names are in memory at a time."""
+        sorts as its name with the slash, so that `a-b` < `a.b` < `a/b`. Only the names of the folders on the path from
+        the root are in memory."""
         try:
             with os.scandir(self._root / base) as found:
                 entries = [entry for entry in found if entry.name.startswith(start) and is_component(entry.name)]
@@ -241,7 +243,7 @@ class LocalStore:
                 continue
             try:
                 status = entry.stat()
-            except FileNotFoundError:  # deleted meanwhile
+            except FileNotFoundError:  # deleted after the scan
                 continue
             if stat.S_ISREG(status.st_mode):
                 yield _info(base + name, status)

@@ -1,4 +1,4 @@
-"""Where every `OSError` of the local store ends: one table, one context manager."""
+"""Translates every `OSError` of the local store into an error of ours."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tasks.model.errors import (
     StoreUnavailableError,
 )
 
-_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_PASSING = frozenset(
+_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_TEMPORARY = frozenset(
     {
-        *(errno.ENOSPC, errno.EDQUOT),  # room can be made while we wait
+        *(errno.ENOSPC, errno.EDQUOT),  # an operator can free space during the retries
         *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.ENODEV),
         *(errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOLCK),
     }
@@ -26,23 +26,23 @@ _PASSING = frozenset(
 
 
 @contextmanager
-def translated(where: str, *, key: str | None = None, may_have_landed: bool = False) -> Iterator[None]:
-    """Turn an `OSError` of the body into one of ours.
+def translated(target: str, *, key: str | None = None, may_have_landed: bool = False) -> Iterator[None]:
+    """Turns an `OSError` of the body into an error of ours.
 
-    `where` names the store or object in the message. `may_have_landed` says that the body's change may be visible
-    although it failed: what would be "nothing changed, try again" is then `OutcomeUnknownError`.
+    `target` names the store or object in the message. `may_have_landed`: the change of the body may be visible although
+    it failed. A temporary error is then `OutcomeUnknownError` instead of `StoreUnavailableError`.
     """
     try:
         yield
     except OSError as error:
-        raise _ours(error, where, key, may_have_landed) from error
+        raise _translation(error, target, key, may_have_landed) from error
 
 
-def _ours(error: OSError, where: str, key: str | None, may_have_landed: bool) -> KafkaBackupError:
-    reason = f"{where}: {os.strerror(error.errno) if error.errno else error}"
-    if error.errno in _REFUSED:
+def _translation(error: OSError, target: str, key: str | None, may_have_landed: bool) -> KafkaBackupError:
+    reason = f"{target}: {os.strerror(error.errno) if error.errno else error}"
+    if error.errno in _ACCESS:
         return AccessError(reason)
-    if error.errno not in _PASSING:
+    if error.errno not in _TEMPORARY:
         return StoreError(reason, key=key)
     if may_have_landed:
         return OutcomeUnknownError(reason, key=key)

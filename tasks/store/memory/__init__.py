@@ -1,0 +1,1 @@
+"""The backend `memory`: objects in this process, for tests and dry runs."""

@@ -25,7 +25,7 @@ SECRET = "geheim-7f3a"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """All keys of a section, none with its default; and a URL with the keys that it stands for."""
+    """All keys of a section, none with its default; and a URL with the keys that it means."""
 
     section: Mapping[str, object]
     url: str

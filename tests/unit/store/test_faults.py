@@ -1,4 +1,4 @@
-"""The fault wrapper strikes where it was told to and nowhere else."""
+"""The fault wrapper fails exactly the calls that it was armed for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def keys(store: ObjectStore) -> list[str]:
     return [info.key for info in store.list("")]
 
 
-def test_a_failure_before_leaves_nothing_and_strikes_as_often_as_armed(
+def test_a_failure_before_a_write_stores_nothing_and_happens_as_often_as_armed(
     faulty: FaultyStore, memory: MemoryStore
 ) -> None:
     faulty.fail_before("put", skip=1, times=2)
@@ -40,7 +40,9 @@ def test_a_failure_before_leaves_nothing_and_strikes_as_often_as_armed(
     assert faulty.writes == 4
 
 
-def test_a_lost_response_has_landed_and_a_lost_request_has_not(faulty: FaultyStore, memory: MemoryStore) -> None:
+def test_a_write_with_a_lost_response_is_stored_and_one_with_a_lost_request_is_not(
+    faulty: FaultyStore, memory: MemoryStore
+) -> None:
     faulty.lose_response("put_if_absent")
     faulty.lose_request("put")
     with pytest.raises(OutcomeUnknownError):
@@ -50,7 +52,7 @@ def test_a_lost_response_has_landed_and_a_lost_request_has_not(faulty: FaultySto
     assert keys(memory) == ["landed"]
 
 
-def test_a_lost_response_hides_a_refusal_too(faulty: FaultyStore, memory: MemoryStore) -> None:
+def test_a_lost_response_also_hides_a_refusal(faulty: FaultyStore, memory: MemoryStore) -> None:
     create(memory, "a", b"theirs")
     faulty.lose_response("put_if_absent")
     with pytest.raises(OutcomeUnknownError):
@@ -59,19 +61,19 @@ def test_a_lost_response_hides_a_refusal_too(faulty: FaultyStore, memory: Memory
         create(faulty, "a", b"mine")
 
 
-def test_a_stalled_write_lands_when_it_is_released(faulty: FaultyStore, memory: MemoryStore) -> None:
+def test_a_stalled_write_is_stored_when_it_is_released(faulty: FaultyStore, memory: MemoryStore) -> None:
     stall = faulty.stall("put")
-    zombie = threading.Thread(target=faulty.put, args=("late", [b"x"]))
-    zombie.start()
+    stalled = threading.Thread(target=faulty.put, args=("late", [b"x"]))
+    stalled.start()
     assert stall.reached.wait(10)
     faulty.put("in-time", [b"x"])
     assert keys(memory) == ["in-time"]
     stall.release.set()
-    zombie.join()
+    stalled.join()
     assert keys(memory) == ["in-time", "late"]
 
 
-def test_a_late_listing_omits_the_newest_or_everything_since(faulty: FaultyStore) -> None:
+def test_a_late_listing_omits_the_newest_objects_or_all_since_it_was_armed(faulty: FaultyStore) -> None:
     for key in ("c", "a", "b"):
         create(faulty, key)
     faulty.list_late(newest=2)
@@ -86,7 +88,7 @@ def test_a_late_listing_omits_the_newest_or_everything_since(faulty: FaultyStore
     assert keys(faulty) == ["a", "b", "c", "d"]
 
 
-def test_a_hook_sees_each_landed_write_by_number(memory: MemoryStore) -> None:
+def test_the_hook_is_called_with_the_number_of_each_successful_write(memory: MemoryStore) -> None:
     seen: list[tuple[int, str, str]] = []
     faulty = FaultyStore(memory, on_write=lambda n, operation, key: seen.append((n, operation, key)))
     create(faulty, "a")
@@ -105,7 +107,7 @@ def test_a_hook_sees_each_landed_write_by_number(memory: MemoryStore) -> None:
 
 
 def write_pair(store: ObjectStore) -> None:
-    """Data first, then what names it; a finally that a killed process would not run."""
+    """Writes the data, then the entry that names it. A killed process would not run the `finally`."""
     try:
         create(store, "data")
         create(store, "log")
@@ -113,7 +115,7 @@ def write_pair(store: ObjectStore) -> None:
         store.put("released", [b"x"])
 
 
-def test_every_crash_point_of_a_protocol_can_be_enumerated() -> None:
+def test_a_crash_can_be_armed_before_and_after_every_write() -> None:
     clean = FaultyStore(MemoryStore())
     write_pair(clean)
     states = []
@@ -129,7 +131,7 @@ def test_every_crash_point_of_a_protocol_can_be_enumerated() -> None:
     assert [[], ["data"], ["data"], both, both, [*both, "released"]] == states
 
 
-def test_a_crashed_process_reads_and_writes_nothing_more(faulty: FaultyStore, memory: MemoryStore) -> None:
+def test_after_a_crash_every_call_fails(faulty: FaultyStore, memory: MemoryStore) -> None:
     faulty.crash_at(1, after=True)
     with pytest.raises(Crashed):
         faulty.put("a", [b"x"])

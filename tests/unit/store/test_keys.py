@@ -23,7 +23,7 @@ def test_every_beginning_of_a_key_is_a_prefix(key: str, data: st.DataObject) -> 
 
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(st.text("ab./-\n", max_size=8))
-def test_a_key_is_accepted_iff_its_parts_are_names_that_do_not_begin_with_a_dot(text: str) -> None:
+def test_a_key_is_accepted_exactly_if_its_parts_are_names_without_a_leading_dot(text: str) -> None:
     if all(part and not part.startswith(".") and "\n" not in part for part in text.split("/")):
         assert text == check_key(text)
     else:
@@ -33,6 +33,6 @@ def test_a_key_is_accepted_iff_its_parts_are_names_that_do_not_begin_with_a_dot(
 
 
 @pytest.mark.parametrize("prefix", ["/", "a//", "../", ".tmp-", "a/.", "a\n"])
-def test_what_no_key_can_begin_with_is_refused(prefix: str) -> None:
+def test_a_prefix_that_begins_no_key_is_refused(prefix: str) -> None:
     with pytest.raises(ConfigError):
         check_prefix(prefix)

@@ -1,4 +1,4 @@
-"""What the probe finds out about good and bad stores."""
+"""The results of the probe for good and bad stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.store.probe import ProbeResult, probe
 from tasks.store.protocol import Body, ObjectInfo, ObjectStore
 from tests.support.faults import FaultyStore
 
-ALL_WELL = ProbeResult(conditional_put=True, conditional_swap=True, read_after_write=True)
+ALL_KEPT = ProbeResult(conditional_put=True, conditional_swap=True, read_after_write=True)
 
 
 class IgnoringPutCondition(MemoryStore):
@@ -41,7 +41,7 @@ class WithoutConditions(MemoryStore):
 
 
 class ReadingTheFirstWriteForever(MemoryStore):
-    """A cache in between that never looks again."""
+    """As if a cache in between never expired."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class WithoutDelete(MemoryStore):
 
 
 class CoarseVersions(MemoryStore):
-    """Versions of a size and a second, as a file system with coarse times would give."""
+    """Versions of size and time, as on a file system with coarse times."""
 
     def _write(self, key: str, data: bytes) -> ObjectInfo:
         info = super()._write(key, data)
@@ -67,12 +67,12 @@ class CoarseVersions(MemoryStore):
 
 
 @pytest.mark.parametrize("open_one", [lambda folder: MemoryStore(), lambda folder: LocalStore(folder, create=True)])
-def test_a_good_store_passes_and_keeps_nothing_of_the_probe(
+def test_a_good_store_passes_and_the_probe_leaves_no_object(
     tmp_path: Path, open_one: Callable[[Path], ObjectStore]
 ) -> None:
     store = open_one(tmp_path)
     store.put("repository", [b"x"])
-    assert probe(store) == probe(store) == ALL_WELL
+    assert probe(store) == probe(store) == ALL_KEPT
     assert [info.key for info in store.list("")] == ["repository"]
 
 
@@ -88,16 +88,16 @@ def test_a_good_store_passes_and_keeps_nothing_of_the_probe(
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_store_that_breaks_a_promise_is_a_result_and_no_error(store: MemoryStore, failed: set[str]) -> None:
+def test_a_broken_promise_is_a_result_and_not_an_error(store: MemoryStore, failed: set[str]) -> None:
     assert failed == {name for name, held in probe(store).to_json().items() if not held}
     assert list(store.list("")) == []
 
 
-def test_a_store_that_may_not_delete_can_still_be_probed() -> None:
-    assert probe(WithoutDelete()) == ALL_WELL
+def test_a_store_without_the_permission_to_delete_can_be_probed() -> None:
+    assert probe(WithoutDelete()) == ALL_KEPT
 
 
-def test_an_outage_is_raised_and_is_no_result() -> None:
+def test_an_unavailable_store_is_an_error_and_not_a_result() -> None:
     faulty = FaultyStore(MemoryStore())
     faulty.fail_before("compare_and_swap")
     with pytest.raises(StoreUnavailableError):
@@ -105,6 +105,6 @@ def test_an_outage_is_raised_and_is_no_result() -> None:
     assert list(faulty.list("")) == []
 
 
-def test_the_result_is_three_answers_by_name() -> None:
+def test_the_result_is_json_with_three_names() -> None:
     expected = {"conditional_put": True, "conditional_swap": True, "read_after_write": True}
-    assert expected == ALL_WELL.to_json()
+    assert expected == ALL_KEPT.to_json()

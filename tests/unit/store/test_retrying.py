@@ -1,4 +1,4 @@
-"""When the wrapper repeats, how long it waits, and how it settles lost responses."""
+"""When the wrapper repeats a call, how long it waits, and how it settles lost responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.faults import WRITES, FaultyStore, Operation
 
 
 class Clock:
-    """A clock that only sleeping moves."""
+    """A clock that only `sleep` advances."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -58,7 +58,7 @@ def store(faulty: FaultyStore, clock: Clock) -> RetryingStore:
     )
 
 
-def test_a_passing_failure_is_repeated_until_it_has_passed(
+def test_a_call_is_repeated_until_a_temporary_failure_ends(
     store: RetryingStore, faulty: FaultyStore, clock: Clock
 ) -> None:
     faulty.fail_before("get", times=4)
@@ -79,7 +79,7 @@ def test_waits_stay_under_a_doubling_bound_and_the_last_attempt_is_at_the_deadli
     assert len(set(clock.waits_s)) == len(clock.waits_s)
 
 
-def test_a_final_error_is_raised_at_once(store: RetryingStore, clock: Clock) -> None:
+def test_a_final_error_is_raised_without_a_retry(store: RetryingStore, clock: Clock) -> None:
     with pytest.raises(ObjectNotFoundError):
         store.get("a")
     create(store, "a")
@@ -90,7 +90,7 @@ def test_a_final_error_is_raised_at_once(store: RetryingStore, clock: Clock) -> 
     assert clock.waits_s == []
 
 
-def test_a_create_whose_response_was_lost_succeeds_with_what_the_store_holds(
+def test_a_create_with_a_lost_response_succeeds_and_returns_the_stored_metadata(
     store: RetryingStore, faulty: FaultyStore, memory: MemoryStore
 ) -> None:
     faulty.lose_response("put_if_absent", times=3)
@@ -98,14 +98,14 @@ def test_a_create_whose_response_was_lost_succeeds_with_what_the_store_holds(
     assert faulty.writes == 4
 
 
-def test_a_create_whose_request_was_lost_is_made_again(store: RetryingStore, faulty: FaultyStore) -> None:
+def test_a_create_with_a_lost_request_is_repeated(store: RetryingStore, faulty: FaultyStore) -> None:
     faulty.lose_request("put_if_absent")
     create(store, "a", b"mine")
     assert store.get("a")[0] == b"mine"
 
 
 @pytest.mark.parametrize("theirs", [b"min", b"mine!", b"MINE", b""])
-def test_a_create_that_lost_the_race_and_its_response_is_refused(theirs: bytes) -> None:
+def test_a_create_with_a_lost_response_is_refused_if_another_writer_created_the_object(theirs: bytes) -> None:
     memory = MemoryStore()
     create(memory, "a", theirs)
     faulty = FaultyStore(memory)
@@ -116,7 +116,7 @@ def test_a_create_that_lost_the_race_and_its_response_is_refused(theirs: bytes) 
         )
 
 
-def test_an_existing_object_with_equal_bytes_is_refused_when_no_outcome_was_unknown(
+def test_a_create_of_an_object_with_equal_bytes_is_refused_if_no_response_was_lost(
     store: RetryingStore, faulty: FaultyStore
 ) -> None:
     create(store, "a", b"equal")
@@ -125,7 +125,7 @@ def test_an_existing_object_with_equal_bytes_is_refused_when_no_outcome_was_unkn
         create(store, "a", b"equal")
 
 
-def test_a_swap_whose_response_was_lost_succeeds_with_its_version(
+def test_a_swap_with_a_lost_response_succeeds_and_returns_its_version(
     store: RetryingStore, faulty: FaultyStore, memory: MemoryStore
 ) -> None:
     first = store.compare_and_swap("lease", [b"1"], expected=None)
@@ -135,7 +135,7 @@ def test_a_swap_whose_response_was_lost_succeeds_with_its_version(
     store.compare_and_swap("lease", [b"3"], expected=second.version)
 
 
-def test_a_swap_that_landed_unseen_and_was_swapped_over_is_reported_as_changed(
+def test_a_swap_with_a_lost_response_that_another_swap_replaced_is_reported_as_changed(
     store: RetryingStore, faulty: FaultyStore, memory: MemoryStore
 ) -> None:
     first = store.compare_and_swap("lease", [b"1"], expected=None)
@@ -149,7 +149,7 @@ def _swap_over(memory: MemoryStore, body: bytes) -> None:
     memory.compare_and_swap("lease", [body], expected=memory.head("lease").version)
 
 
-def test_a_swap_whose_object_is_gone_when_it_is_settled_is_reported_as_changed(
+def test_a_swap_with_a_lost_response_whose_object_was_deleted_is_reported_as_changed(
     store: RetryingStore, faulty: FaultyStore, memory: MemoryStore
 ) -> None:
     first = store.compare_and_swap("lease", [b"1"], expected=None)
@@ -158,7 +158,7 @@ def test_a_swap_whose_object_is_gone_when_it_is_settled_is_reported_as_changed(
         store.compare_and_swap("lease", [b"2"], expected=first.version)
 
 
-def test_settling_is_itself_repeated_when_the_read_back_fails(store: RetryingStore, faulty: FaultyStore) -> None:
+def test_reading_back_is_repeated_when_it_fails(store: RetryingStore, faulty: FaultyStore) -> None:
     faulty.lose_response("put_if_absent")
     faulty.fail_before("get", times=3)
     create(store, "a", b"mine")
@@ -166,7 +166,7 @@ def test_settling_is_itself_repeated_when_the_read_back_fails(store: RetryingSto
 
 
 @pytest.mark.parametrize("operation", sorted(WRITES))
-def test_a_lost_response_followed_by_an_outage_ends_as_unknown_and_not_as_unchanged(
+def test_a_lost_response_followed_by_an_outage_is_unknown_and_not_unavailable(
     store: RetryingStore, faulty: FaultyStore, operation: Operation
 ) -> None:
     writes: dict[str, Callable[[], object]] = {
@@ -181,7 +181,7 @@ def test_a_lost_response_followed_by_an_outage_ends_as_unknown_and_not_as_unchan
         writes[operation]()
 
 
-def test_a_listing_that_breaks_off_goes_on_without_repeating_or_missing_anything(
+def test_a_listing_that_fails_continues_without_repeating_or_missing_a_key(
     store: RetryingStore, faulty: FaultyStore, clock: Clock
 ) -> None:
     keys = [f"a/{number:04d}" for number in range(2500)]
@@ -193,7 +193,7 @@ def test_a_listing_that_breaks_off_goes_on_without_repeating_or_missing_anything
     assert keys == seen
 
 
-def test_a_delete_of_an_iterator_is_repeated_whole(store: RetryingStore, faulty: FaultyStore) -> None:
+def test_a_repeated_delete_of_an_iterator_deletes_all_its_keys(store: RetryingStore, faulty: FaultyStore) -> None:
     for key in ("a", "b", "c"):
         create(store, key)
     faulty.lose_request("delete")
@@ -202,13 +202,13 @@ def test_a_delete_of_an_iterator_is_repeated_whole(store: RetryingStore, faulty:
     assert [info.key for info in store.list("")] == ["c"]
 
 
-def test_once_asked_to_stop_it_tries_nothing_again(faulty: FaultyStore) -> None:
+def test_nothing_is_repeated_once_stop_is_set(faulty: FaultyStore) -> None:
     stop = threading.Event()
     store = RetryingStore(faulty, stop=stop, first_wait_ms=10**9, longest_wait_ms=10**9)
     faulty.fail_before("put_if_absent", times=10**6)
     threading.Timer(0.05, stop.set).start()
     with pytest.raises(StoreUnavailableError):
-        create(store, "a")  # it waits for two minutes, unless it is stopped
+        create(store, "a")  # without `stop` this waits for two minutes
     tries = faulty.writes
 
     with pytest.raises(StoreUnavailableError):
@@ -216,7 +216,7 @@ def test_once_asked_to_stop_it_tries_nothing_again(faulty: FaultyStore) -> None:
     assert tries + 1 == faulty.writes
 
 
-def test_asked_to_stop_it_still_settles_a_write_that_may_have_been_carried_out(
+def test_a_write_that_may_have_been_carried_out_is_settled_although_stop_is_set(
     memory: MemoryStore, faulty: FaultyStore, clock: Clock
 ) -> None:
     stop = threading.Event()

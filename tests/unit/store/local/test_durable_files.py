@@ -1,4 +1,4 @@
-"""Writing files so that they survive."""
+"""Files and folders that survive a power loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from tasks.store.local.durable_files import link_new, make_folder, temporary_file, write_all
 
 
-def test_buffers_are_written_in_order_however_little_the_kernel_takes(
+def test_buffers_are_written_in_order_when_the_kernel_writes_only_part_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def short_writev(descriptor: int, buffers: Sequence[bytes | memoryview]) -> int:
@@ -28,13 +28,13 @@ def test_buffers_are_written_in_order_however_little_the_kernel_takes(
     assert b"".join(parts) == (tmp_path / "file").read_bytes()
 
 
-def test_more_buffers_than_one_call_takes_are_all_written(tmp_path: Path) -> None:
+def test_more_buffers_than_one_call_accepts_are_all_written(tmp_path: Path) -> None:
     whole = os.urandom(5000)
     with temporary_file(tmp_path, [whole[at : at + 1] for at in range(5000)]) as temporary:
         assert whole == temporary.path.read_bytes()
 
 
-def test_a_temporary_file_is_gone_afterwards_also_after_a_failure(tmp_path: Path) -> None:
+def test_a_temporary_file_is_removed_after_success_and_after_a_failure(tmp_path: Path) -> None:
     def interrupted() -> None:
         with temporary_file(tmp_path, [b"x"]) as temporary:
             assert [temporary.path] == list(tmp_path.iterdir())
@@ -45,13 +45,13 @@ def test_a_temporary_file_is_gone_afterwards_also_after_a_failure(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_is_later_than_the_one_it_replaces_even_when_the_clock_went_back(tmp_path: Path) -> None:
+def test_a_file_has_a_later_time_than_the_file_it_replaces_when_the_clock_went_back(tmp_path: Path) -> None:
     ahead_ns = time.time_ns() + 10**12
     with temporary_file(tmp_path, [b"x"], after_ns=ahead_ns) as temporary:
         assert temporary.status.st_mtime_ns == ahead_ns + 1
 
 
-def test_a_link_that_was_answered_twice_counts_as_won(tmp_path: Path) -> None:
+def test_a_repeated_link_of_the_same_file_counts_as_new(tmp_path: Path) -> None:
     with temporary_file(tmp_path, [b"x"]) as temporary:
         assert link_new(temporary.path, tmp_path / "final")
         assert link_new(temporary.path, tmp_path / "final")
@@ -67,7 +67,7 @@ def test_making_a_folder_again_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system has no posix_fadvise")
-def test_a_large_file_leaves_the_memory_it_was_written_through_and_a_small_one_stays(tmp_path: Path) -> None:
+def test_a_large_file_is_dropped_from_the_page_cache_and_a_small_one_is_kept(tmp_path: Path) -> None:
     with open(_written(tmp_path, 16 << 10), "rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         if _pages_in_memory(Path(file.name)):
@@ -85,7 +85,7 @@ def _written(folder: Path, size_bytes: int) -> Path:
 
 
 def _pages_in_memory(file: Path) -> int:
-    """As mincore(2) counts them, a byte for each page."""
+    """The count of mincore(2), which returns a byte for each page."""
     libc = ctypes.CDLL(None, use_errno=True)
     with open(file, "r+b") as opened, mmap.mmap(opened.fileno(), 0) as mapped:
         pages = (ctypes.c_ubyte * (len(mapped) // mmap.PAGESIZE))()

@@ -1,4 +1,4 @@
-"""What the local store promises beyond the contract: durability, what lies about in its folder, and what disks do."""
+"""Promises of the local store beyond the contract: durability, other files in its folder, and failures of disks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_missing_folder_is_named_and_made_only_on_request(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named_and_made_only_with_create(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=f"There is no folder {tmp_path}/a/b."):
         LocalStore(tmp_path / "a/b", create=False)
     assert list(tmp_path.iterdir()) == []
@@ -72,14 +72,14 @@ def test_a_missing_folder_is_named_and_made_only_on_request(tmp_path: Path) -> N
     LocalStore(tmp_path / "a/b", create=False)
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for is_made in (True, False):
         with pytest.raises(NotFoundError):
             LocalStore(tmp_path / "file", create=is_made)
 
 
-def test_another_opening_of_the_folder_sees_the_same_objects_and_versions(tmp_path: Path) -> None:
+def test_two_stores_of_one_folder_have_the_same_objects_and_versions(tmp_path: Path) -> None:
     first, second = LocalStore(tmp_path, create=True), LocalStore(tmp_path, create=False)
     version = first.compare_and_swap("leases/a", [b"1"], expected=None).version
     assert version == second.head("leases/a").version
@@ -87,12 +87,12 @@ def test_another_opening_of_the_folder_sees_the_same_objects_and_versions(tmp_pa
     assert first.get("leases/a")[0] == b"2"
 
 
-def test_an_object_is_a_plain_file_at_its_key(store: LocalStore, tmp_path: Path) -> None:
+def test_an_object_is_a_file_whose_path_is_its_key(store: LocalStore, tmp_path: Path) -> None:
     create(store, "data/set/run/1.log.zst", b"bytes")
     assert (tmp_path / "store/data/set/run/1.log.zst").read_bytes() == b"bytes"
 
 
-def test_the_object_and_every_folder_above_it_are_synced_in_that_order(
+def test_the_object_is_synced_first_and_then_every_folder_above_it(
     store: LocalStore, tmp_path: Path, synced: list[str]
 ) -> None:
     create(store, "a/b/c", b"x")
@@ -116,7 +116,7 @@ def test_overwrites_and_swaps_are_synced_like_creations(
         assert str(tmp_path / "store/a") in synced[1:]
 
 
-def test_the_loser_of_a_creation_syncs_what_it_found(tmp_path: Path, synced: list[str]) -> None:
+def test_the_loser_of_a_creation_syncs_the_folders_of_the_object_it_found(tmp_path: Path, synced: list[str]) -> None:
     create(LocalStore(tmp_path, create=True), "a/b")
     loser = LocalStore(tmp_path, create=False)
     synced.clear()
@@ -125,7 +125,7 @@ def test_the_loser_of_a_creation_syncs_what_it_found(tmp_path: Path, synced: lis
     assert [str(tmp_path / "a"), str(tmp_path)] == synced[1:]
 
 
-def test_temporary_files_locks_and_foreign_files_are_no_objects(store: LocalStore, tmp_path: Path) -> None:
+def test_temporary_files_locks_and_files_of_others_are_not_listed(store: LocalStore, tmp_path: Path) -> None:
     root = tmp_path / "store"
     store.put("heads/a", [b"x"])
     (root / ".DS_Store").write_bytes(b"")
@@ -138,7 +138,7 @@ def test_temporary_files_locks_and_foreign_files_are_no_objects(store: LocalStor
     assert any(name.startswith(".locks/") for name in files(root))
 
 
-def test_no_temporary_file_is_left_whatever_the_outcome(store: LocalStore, tmp_path: Path) -> None:
+def test_no_temporary_file_is_left_after_success_and_after_a_refusal(store: LocalStore, tmp_path: Path) -> None:
     create(store, "a/b")
     with pytest.raises(ObjectExistsError):
         create(store, "a/b", b"other")
@@ -146,18 +146,18 @@ def test_no_temporary_file_is_left_whatever_the_outcome(store: LocalStore, tmp_p
     assert files(tmp_path / "store/a") == ["b"]
 
 
-def test_a_creation_in_the_middle_of_a_swap_that_expects_no_object_is_a_change(store: LocalStore) -> None:
-    class BodyThatIsOvertaken(list[bytes | memoryview]):
+def test_a_swap_that_expects_no_object_fails_if_another_writer_creates_it_meanwhile(store: LocalStore) -> None:
+    class BodyWithConcurrentCreate(list[bytes | memoryview]):
         def __iter__(self) -> Iterator[bytes | memoryview]:
             create(store, "a", b"theirs")
             return super().__iter__()
 
     with pytest.raises(ObjectChangedError):
-        store.compare_and_swap("a", BodyThatIsOvertaken([b"mine"]), expected=None)
+        store.compare_and_swap("a", BodyWithConcurrentCreate([b"mine"]), expected=None)
     assert store.get("a")[0] == b"theirs"
 
 
-def test_an_unmounted_folder_is_unavailable_and_never_an_empty_store(store: LocalStore, tmp_path: Path) -> None:
+def test_an_unmounted_folder_is_unavailable_and_not_an_empty_store(store: LocalStore, tmp_path: Path) -> None:
     create(store, "a/b")
     (tmp_path / "store").rename(tmp_path / "elsewhere")
     for use in (
@@ -177,7 +177,7 @@ def test_an_unmounted_folder_is_unavailable_and_never_an_empty_store(store: Loca
     assert store.get("a/b")[0] == b"x"
 
 
-def test_another_file_system_in_the_place_of_the_folder_is_no_empty_store(
+def test_another_file_system_at_the_path_of_the_folder_is_unavailable_and_not_an_empty_store(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "_device", -1)
@@ -187,9 +187,7 @@ def test_another_file_system_in_the_place_of_the_folder_is_no_empty_store(
         create(store, "a/b")
 
 
-def test_a_folder_that_someone_removed_is_made_again_and_synced(
-    store: LocalStore, tmp_path: Path, synced: list[str]
-) -> None:
+def test_a_removed_folder_is_made_again_and_synced(store: LocalStore, tmp_path: Path, synced: list[str]) -> None:
     create(store, "a/b/c")
     store.delete(["a/b/c"])
     (tmp_path / "store/a/b").rmdir()
@@ -212,13 +210,13 @@ def test_a_key_below_an_object_or_above_objects_is_refused(store: LocalStore) ->
     assert [info.key for info in store.list("")] == ["a/b"]
 
 
-def test_a_system_error_that_nobody_thought_of_is_a_store_error(store: LocalStore) -> None:
+def test_any_other_system_error_is_a_store_error(store: LocalStore) -> None:
     with pytest.raises(StoreError, match="File name too long") as refused:
         create(store, "k" * 300)
     assert type(refused.value) is StoreError
 
 
-def test_a_write_that_the_disk_cuts_off_leaves_nothing(store: LocalStore, tmp_path: Path) -> None:
+def test_a_write_that_the_file_system_cuts_leaves_no_file(store: LocalStore, tmp_path: Path) -> None:
     with lowered_limit(resource.RLIMIT_FSIZE, 1 << 20), pytest.raises(StoreError, match="File too large"):
         store.put("a/b", [bytes(1 << 19)] * 3)
     assert files(tmp_path / "store/a") == []
@@ -233,7 +231,7 @@ def test_running_out_of_file_descriptors_is_retryable(store: LocalStore) -> None
 
 
 @pytest.mark.parametrize("operation", ["create", "put", "swap"])
-def test_a_folder_that_cannot_be_synced_leaves_the_outcome_unknown_until_a_retry_settles_it(
+def test_the_outcome_is_unknown_when_a_folder_cannot_be_synced_and_a_retry_settles_it(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     store.put("a/old", [b"x"])

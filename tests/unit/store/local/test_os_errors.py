@@ -1,4 +1,4 @@
-"""Every OSError of the local store becomes one of ours, by what the operator does next."""
+"""The error of ours for each OSError of the local store, by what the operator does next."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def translation(code: int | None, *, may_have_landed: bool = False) -> KafkaBack
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
-def test_a_refusal_is_an_access_error(code: int) -> None:
+def test_a_missing_permission_is_an_access_error(code: int) -> None:
     assert type(translation(code)) is AccessError
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOLCK])
-def test_what_may_pass_is_retryable_and_unknown_once_the_write_may_be_visible(code: int) -> None:
+def test_a_temporary_error_is_retryable_and_unknown_once_the_write_may_be_visible(code: int) -> None:
     assert type(translation(code)) is StoreUnavailableError
     assert type(translation(code, may_have_landed=True)) is OutcomeUnknownError
 
 
-def test_every_other_error_number_still_ends_as_a_store_error_that_is_not_retried() -> None:
+def test_every_other_error_number_is_a_store_error_that_is_not_retried() -> None:
     mapped = {AccessError, StoreUnavailableError}
     others = [code for code in errno.errorcode if type(translation(code)) not in mapped]
     assert len(others) > 80
@@ -43,14 +43,14 @@ def test_every_other_error_number_still_ends_as_a_store_error_that_is_not_retrie
         assert not error.retryable
 
 
-def test_the_message_says_where_and_why_and_the_error_has_the_key() -> None:
+def test_the_message_has_target_and_reason_and_the_error_has_the_key() -> None:
     error = translation(errno.ENOSPC)
     assert str(error) == "here: No space left on device"
     assert isinstance(error, StoreError)
     assert error.key == "a/b"
 
 
-def test_our_own_errors_pass_unchanged() -> None:
+def test_an_error_of_ours_is_not_changed() -> None:
     own = StoreError("own")
     with pytest.raises(StoreError) as raised, translated("here"):
         raise own
