@@ -9,6 +9,8 @@ import pytest
 
 from tasks.config.load import load_backup
 from tasks.model.errors import ConfigError
+from tasks.store.planned import PLANNED_BACKENDS, PlannedBackend
+from tasks.store.registry import recommended_backends
 from tests.unit.config.test_files import BACKUP
 
 SECTIONS = {
@@ -28,13 +30,6 @@ SECTIONS = {
     "drill": {"anything": "1"},
     "schema_registry": {"url": "x"},
 }  # fmt: skip
-
-STORAGE = {
-    "s3": "bucket region endpoint access_key secret_key session_token prefix path_style allow_http",
-    "azure": "account_name container_name account_key sas_token prefix endpoint use_workload_identity client_id "
-    "tenant_id client_secret",
-    "gcs": "bucket service_account_path prefix endpoint",
-}
 
 
 def _load(folder: Path, section: str, body: str) -> tuple[str, ...]:
@@ -79,12 +74,14 @@ def test_an_offset_storage_without_keys_is_refused_too(tmp_path: Path) -> None:
     assert "'offset_storage' is not available yet" in problem
 
 
-@pytest.mark.parametrize("backend", ["azure", "gcs"])
-def test_every_key_of_a_planned_backend_is_known(tmp_path: Path, backend: str) -> None:
-    body = "".join(f"  {key}: x\n" for key in STORAGE[backend].split())
+@pytest.mark.parametrize("planned", PLANNED_BACKENDS, ids=lambda planned: planned.name)
+def test_every_key_of_a_planned_backend_is_known(tmp_path: Path, planned: PlannedBackend) -> None:
+    body = "".join(f"  {key}: x\n" for key in planned.keys)
     storage = BACKUP.partition("storage:\n")[2].partition("backup:\n")[0]
     path = tmp_path / "f.yaml"
-    path.write_text(BACKUP.replace(storage, f"  backend: {backend}\n{body}"), encoding="utf-8")
+    path.write_text(BACKUP.replace(storage, f"  backend: {planned.name}\n{body}"), encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load_backup(path, {})
-    assert f"{path}:8: backend '{backend}' is not available yet: use 'filesystem' or 's3'." == str(caught.value)
+    assert f"{path}:8: backend '{planned.name}' is not available yet: use {recommended_backends()}." == str(
+        caught.value
+    )

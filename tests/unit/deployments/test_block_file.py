@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from blocks import KafkaCluster, LocalRepository, S3Repository
+from blocks import KafkaCluster, LocalRepository, S3Repository, block_types
 from deployments.block_file import BlockDocument, load
 from tasks.model.errors import ConfigError
 
@@ -44,7 +44,7 @@ def test_no_secret_shows_in_what_was_loaded() -> None:
     ("text", "sentence"),
     [
         ("kafka-clusters: {}", "1: unknown block type 'kafka-clusters'; did you mean 'kafka-cluster'?"),
-        ("stores: {}", "1: unknown block type 'stores'; there are kafka-cluster, local-repository, s3-repository."),
+        ("stores: {}", f"1: unknown block type 'stores'; there are {', '.join(sorted(block_types()))}."),
         ("local-repository:\n  a: {paht: /b}", "2: unknown field 'paht' of 'local-repository'; did you mean 'path'?"),
         ("local-repository:\n  a:\n    path: 7", "3: 'local-repository.a.path': should be text, found a number"),
         ("local-repository:\n  a:", "2: 'local-repository.a': should be a mapping, found nothing."),

@@ -12,7 +12,7 @@ from tasks.model.errors import ConfigError, NotFoundError, UnsupportedError
 from tasks.store.local.settings import LocalSettings
 from tasks.store.memory.settings import MemorySettings
 from tasks.store.planned import PLANNED_BACKENDS
-from tasks.store.registry import BACKENDS, KEYS, open_store, settings_from_url
+from tasks.store.registry import BACKENDS, KEYS, PLANNED_NAMES, open_store, settings_from_url
 from tasks.store.s3.settings import S3Settings
 
 
@@ -36,7 +36,8 @@ def test_a_url_stands_for_settings(url: str, settings: object) -> None:
 def test_a_planned_store_is_not_available_yet_and_the_message_shows_no_secret(scheme: str) -> None:
     with pytest.raises(UnsupportedError) as refused:
         settings_from_url(f"{scheme}://key:geheim@bucket/prefix")
-    assert f"Storage at {scheme}:// is not available yet. Use file:// or s3://." == str(refused.value)
+    assert str(refused.value).startswith(f"Storage at {scheme}:// is not available yet. Use file://")
+    assert "geheim" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_memory_stores_are_shared_by_path_and_prefix_and_keep_their_objects_when
 
 
 def test_the_keys_of_every_backend_include_backend() -> None:
-    assert {*BACKENDS, "azure", "gcs"} == set(KEYS)
+    assert {*BACKENDS, *PLANNED_NAMES} == set(KEYS)
     assert [] == [name for name, keys in KEYS.items() if "backend" not in keys]
 
 
