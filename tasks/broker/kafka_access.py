@@ -17,7 +17,7 @@ from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.log_dirs import partition_bytes
 from tasks.broker.raw.offsets import list_offsets
 from tasks.broker.raw.produce import init_producer_id, produce
-from tasks.broker.translation import Attempt
+from tasks.broker.translation import Action
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 
@@ -123,14 +123,14 @@ class KafkaAdmin(Admin):
         """See `ClusterAdmin.read_acls`."""
         return acls.read_acls(self)
 
-    def require_on_cluster(self, attempt: Attempt) -> None:
+    def require_on_cluster(self, action: Action) -> None:
         """See `ClusterAdmin.require_on_cluster`."""
-        permissions.require_on_cluster(self, attempt)
+        permissions.require_on_cluster(self, action)
 
-    def require_on_topics(self, operations: Mapping[str, Sequence[str]], attempt: Attempt) -> None:
+    def require_on_topics(self, operations: Mapping[str, Sequence[str]], action: Action) -> None:
         """See `ClusterAdmin.require_on_topics`."""
-        permissions.require_on_topics(self, operations, attempt)
+        permissions.require_on_topics(self, operations, action)
 
-    def require_on_groups(self, operations: Mapping[str, Sequence[str]], attempt: Attempt) -> None:
+    def require_on_groups(self, operations: Mapping[str, Sequence[str]], action: Action) -> None:
         """See `ClusterAdmin.require_on_groups`."""
-        permissions.require_on_groups(self, operations, attempt)
+        permissions.require_on_groups(self, operations, action)

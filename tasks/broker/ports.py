@@ -22,7 +22,7 @@ from tasks.broker.admin_values import (
     TopicDescription,
 )
 from tasks.broker.log_values import Acknowledged, Fetched, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
-from tasks.broker.translation import Attempt
+from tasks.broker.translation import Action
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 
@@ -177,15 +177,15 @@ class ClusterAdmin(Protocol):
         """All ACLs in a fixed order and None; or none and the reason why they could not be read."""
         ...
 
-    def require_on_cluster(self, attempt: Attempt) -> None:
-        """Raises `AccessError` when the user lacks one of the attempt's permissions on the cluster."""
+    def require_on_cluster(self, action: Action) -> None:
+        """Raises `AccessError` when the user lacks one of the action's permissions on the cluster."""
         ...
 
-    def require_on_topics(self, operations: Mapping[str, Sequence[str]], attempt: Attempt) -> None:
+    def require_on_topics(self, operations: Mapping[str, Sequence[str]], action: Action) -> None:
         """Raises `AccessError` that names each missing operation by topic. Topics that do not exist are passed over."""
         ...
 
-    def require_on_groups(self, operations: Mapping[str, Sequence[str]], attempt: Attempt) -> None:
+    def require_on_groups(self, operations: Mapping[str, Sequence[str]], action: Action) -> None:
         """Raises `AccessError` that names each missing operation by group, which need not exist."""
         ...
 

@@ -8,11 +8,11 @@ from tasks.broker.admin.admin import Admin
 from tasks.broker.admin.admin_messages import ListedAcl, request_acls
 from tasks.broker.admin.raw_admin import call_broker
 from tasks.broker.admin_values import AclBinding
-from tasks.broker.translation import Attempt, Permission, error_for_code
+from tasks.broker.error_codes import ErrorCode
+from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import AccessError
 
 NO_AUTHORIZER = "the cluster has no authorizer, so it keeps no ACLs"
-_SECURITY_DISABLED = 54
 
 _RESOURCE_TYPES = ("TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID", "DELEGATION_TOKEN", "USER")
 _PATTERN_TYPES = ("MATCH", "LITERAL", "PREFIXED")
@@ -30,21 +30,19 @@ def read_acls(admin: Admin) -> tuple[tuple[AclBinding, ...], str | None]:
 
     Having no authorizer and not being allowed to look are reasons, not errors; anything else raises.
     """
-    attempt = Attempt("describe the ACLs of", admin.location, (Permission("Describe", "Cluster"),))
+    action = Action("describe the ACLs of", admin.location, (Permission("Describe", "Cluster"),))
     try:
-        listed = call_broker(admin, attempt, lambda connection: _answer(*request_acls(connection), attempt))
+        listed = call_broker(admin, action, lambda connection: _answer(*request_acls(connection), action))
     except AccessError as error:
         return (), str(error)
     return ((), NO_AUTHORIZER) if listed is None else (tuple(sorted(map(binding, listed))), None)
 
 
-def _answer(
-    code: int, message: str | None, listed: Sequence[ListedAcl], attempt: Attempt
-) -> Sequence[ListedAcl] | None:
-    if code == _SECURITY_DISABLED:
+def _answer(code: int, message: str | None, listed: Sequence[ListedAcl], action: Action) -> Sequence[ListedAcl] | None:
+    if code == ErrorCode.SECURITY_DISABLED:
         return None
     if code:
-        raise error_for_code(code, attempt, message)
+        raise error_for_code(code, action, message)
     return listed
 
 

@@ -21,9 +21,10 @@ from tasks.broker.admin.topics import (
     topic_description,
 )
 from tasks.broker.admin_values import ConfigEntry, NewTopicSpec, Place, TopicDescription
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.raw.cluster import NEW_TOPIC_GRACE_MS
 from tasks.broker.retry import RetryDeadline
-from tasks.broker.translation import TOPIC_EXISTS, Attempt, Permission, is_unknown_topic
+from tasks.broker.translation import Action, Permission, is_unknown_topic
 from tasks.model.errors import BrokerError, KafkaBackupError, TopicGoneError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Admin(AdminConnection):
         def request() -> Future[DescribeClusterResult]:
             return self.sdk.describe_cluster(request_timeout=self.timeout_s)
 
-        return self.call(Attempt("describe", self.location), request)
+        return self.call(Action("describe", self.location), request)
 
     def describe_topics(self, names: Sequence[str] | None = None) -> list[TopicDescription]:
         """These topics, or all with internal ones, by name. Names that do not exist are absent from the answer."""
@@ -83,7 +84,7 @@ class Admin(AdminConnection):
 
     def _topic_names(self) -> list[str]:
         return self.call(
-            Attempt("list the topics of", self.location),
+            Action("list the topics of", self.location),
             lambda: done(list(self.sdk.list_topics(timeout=self.timeout_s).topics)),
         )
 
@@ -112,12 +113,12 @@ class Admin(AdminConnection):
         names: Sequence[str],
         request: Callable[[list[str]], Mapping[str, Future[Any]]],
         read: Callable[[str, Any], V],
-        attempt: Callable[[str], Attempt],
+        action: Callable[[str], Action],
     ) -> dict[str, V]:
         """What the brokers that are asked say of the topics they know, in the order of names."""
         found: dict[str, V] = {}
         for some in _portions(names):
-            answers = self.call_each(some, request, read, attempt)
+            answers = self.call_each(some, request, read, action)
             found |= values({name: one for name, one in answers.items() if not is_unknown_topic(one)})
         return found
 
@@ -147,7 +148,7 @@ class Admin(AdminConnection):
 
         answers = self.call_each(list(by_name), request, _nothing, _topic("create", "Create"))
         for name, error in answers.items():
-            if _has_code(error, TOPIC_EXISTS) and sent[name] > 1 and self._is_ours(by_name[name]):
+            if _has_code(error, ErrorCode.TOPIC_ALREADY_EXISTS) and sent[name] > 1 and self._is_ours(by_name[name]):
                 answers[name] = None
         if not validate_only:
             self._await_leaders([name for name, error in answers.items() if error is None])
@@ -219,11 +220,11 @@ class Admin(AdminConnection):
             futures = self.sdk.delete_records(wanted, request_timeout=self.timeout_s)
             return {(one.topic, one.partition): future for one, future in futures.items()}
 
-        def attempt(place: Place) -> Attempt:
-            return Attempt("delete records of", f"{place[0]}-{place[1]}", (Permission("Delete", "Topic", place[0]),))
+        def action(place: Place) -> Action:
+            return Action("delete records of", f"{place[0]}-{place[1]}", (Permission("Delete", "Topic", place[0]),))
 
         return values(
-            self.call_each(list(before_offsets), request, lambda place, deleted: int(deleted.low_watermark), attempt)
+            self.call_each(list(before_offsets), request, lambda place, deleted: int(deleted.low_watermark), action)
         )
 
 
@@ -232,8 +233,8 @@ def _portions(names: Sequence[str]) -> list[list[str]]:
     return [wanted[i : i + _TOPICS_PER_REQUEST] for i in range(0, len(wanted), _TOPICS_PER_REQUEST)]
 
 
-def _topic(verb: str, operation: str) -> Callable[[str], Attempt]:
-    return lambda name: Attempt(verb, f"topic {name}", (Permission(operation, "Topic", name),))
+def _topic(verb: str, operation: str) -> Callable[[str], Action]:
+    return lambda name: Action(verb, f"topic {name}", (Permission(operation, "Topic", name),))
 
 
 def _nothing(name: str, result: object) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential, wait_random
 
-from tasks.broker.translation import Attempt, translated
+from tasks.broker.translation import Action, translated
 from tasks.model.errors import InterruptedRunError, KafkaBackupError
 
 K = TypeVar("K", bound=Hashable)
@@ -28,7 +28,7 @@ def call_each(
     keys: Sequence[K],
     request: Callable[[list[K]], Mapping[K, Future[Any]]],
     read: Callable[[K, Any], V],
-    attempt: Callable[[K], Attempt],
+    action: Callable[[K], Action],
     *,
     timeout_s: float,
     deadline_s: float,
@@ -46,7 +46,7 @@ def call_each(
 
     def ask_pending() -> list[K]:
         nonlocal pending
-        answers.update(_one_round(pending, request, read, attempt, timeout_s, stop))
+        answers.update(_one_round(pending, request, read, action, timeout_s, stop))
         pending = [key for key in pending if _is_retryable(answers[key])]
         return pending
 
@@ -84,30 +84,30 @@ def _one_round(
     keys: list[K],
     request: Callable[[list[K]], Mapping[K, Future[Any]]],
     read: Callable[[K, Any], V],
-    attempt: Callable[[K], Attempt],
+    action: Callable[[K], Action],
     timeout_s: float,
     stop: threading.Event,
 ) -> Answers[K, V]:
     if not keys:
         return {}
     try:
-        with translated(attempt(keys[0])):
+        with translated(action(keys[0])):
             futures = request(keys)
     except KafkaBackupError as error:
         return dict.fromkeys(keys, error)
-    return {key: _settled(key, futures[key], read, attempt(key), timeout_s, stop) for key in keys}
+    return {key: _settled(key, futures[key], read, action(key), timeout_s, stop) for key in keys}
 
 
 def _settled(
     key: K,
     future: Future[Any],
     read: Callable[[K, Any], V],
-    attempt: Attempt,
+    action: Action,
     timeout_s: float,
     stop: threading.Event,
 ) -> V | KafkaBackupError:
     try:
-        with translated(attempt):
+        with translated(action):
             _await(future, timeout_s + _GRACE_S, stop)
             result = future.result(0)
         return read(key, result)

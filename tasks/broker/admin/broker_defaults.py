@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.translation import Attempt, Permission
+from tasks.broker.translation import Action, Permission
 from tasks.model.errors import AccessError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def topic_defaults(admin: Admin) -> dict[str, str]:
         futures = admin.sdk.describe_configs(resources, request_timeout=admin.timeout_s)
         return {resource.name: future for resource, future in futures.items()}
 
-    needed = Attempt(
+    needed = Action(
         "read the settings of", f"broker {node}", (Permission("DescribeConfigs", "Cluster", "kafka-cluster"),)
     )
     found = admin.call_each([node], request, lambda name, entries: defaults_of(_values(entries)), lambda name: needed)

@@ -14,7 +14,7 @@ from tasks.broker.admin.admin_requests import Answers, K, V, call_each, pause_un
 from tasks.broker.admin.client_settings import client_settings
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
-from tasks.broker.translation import Attempt, error_for, translated
+from tasks.broker.translation import Action, error_for, translated
 from tasks.model.errors import AccessError, BrokerUnavailableError, InterruptedRunError, KafkaBackupError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class AdminConnection:
             "reconnect.backoff.max.ms": 2_000,
             "log_level": 0,  # else librdkafka writes to stderr by itself; failures reach the caller as errors
         }
-        with translated(Attempt("use the client settings for", self.location)):
+        with translated(Action("use the client settings for", self.location)):
             return AdminClient({**conf, **client_settings(self.connection.security)}, error_cb=self._note)
 
     def _note(self, error: KafkaError) -> None:
@@ -102,7 +102,7 @@ class AdminConnection:
         keys: Sequence[K],
         request: Callable[[list[K]], Mapping[K, Future[Any]]],
         read: Callable[[K, Any], V],
-        attempt: Callable[[K], Attempt],
+        action: Callable[[K], Action],
     ) -> Answers[K, V]:
         """`asking.call_each` with this client's timeout and deadline; an unreachable cluster's error says why."""
         try:
@@ -110,14 +110,14 @@ class AdminConnection:
         except InterruptedRunError:
             raise
         except BrokerUnavailableError as error:
-            return {key: BrokerUnavailableError(f"Cannot {attempt(key)}: {error}", code=error.code) for key in keys}
+            return {key: BrokerUnavailableError(f"Cannot {action(key)}: {error}", code=error.code) for key in keys}
         except KafkaBackupError as error:
             return dict.fromkeys(keys, error)
         self._trouble = None
         answers = call_each(
-            keys, request, read, attempt, timeout_s=self.timeout_s, deadline_s=self.deadline_s, stop=self._stop
+            keys, request, read, action, timeout_s=self.timeout_s, deadline_s=self.deadline_s, stop=self._stop
         )
-        return {key: self._explained(answer, attempt(key)) for key, answer in answers.items()}
+        return {key: self._explained(answer, action(key)) for key, answer in answers.items()}
 
     def _reach(self) -> None:
         """Before the first question wait until a broker lets us in. The library tries on where that cannot help, takes
@@ -129,13 +129,13 @@ class AdminConnection:
             cluster.node_ids()
         self._is_reached = True
 
-    def call(self, attempt: Attempt, request: Callable[[], Future[T]]) -> T:
+    def call(self, action: Action, request: Callable[[], Future[T]]) -> T:
         """The answer to one question, or its error raised."""
 
         def read(key: str, result: Any) -> T:
             return result  # type: ignore[no-any-return]
 
-        return values(self.call_each(["it"], lambda keys: {"it": request()}, read, lambda key: attempt))["it"]
+        return values(self.call_each(["it"], lambda keys: {"it": request()}, read, lambda key: action))["it"]
 
     def await_that(self, is_so: Callable[[], bool], complaint: str) -> None:
         """Return when the brokers show something that they have already accepted; they lag behind one another."""
@@ -151,12 +151,12 @@ class AdminConnection:
             retry_error_callback=give_up,
         )(is_so)
 
-    def _explained(self, answer: V | KafkaBackupError, attempt: Attempt) -> V | KafkaBackupError:
+    def _explained(self, answer: V | KafkaBackupError, action: Action) -> V | KafkaBackupError:
         """The client answers `timed out` when it could not connect; the reason came by its own way."""
         if not isinstance(answer, BrokerUnavailableError) or (answer.code is not None and answer.code >= 0):
             return answer
         self.sdk.poll(0)
         if self._trouble is None:
             return answer
-        cause = error_for(self._trouble, attempt)
+        cause = error_for(self._trouble, action)
         return cause if isinstance(cause, AccessError) else BrokerUnavailableError(str(cause), code=answer.code)

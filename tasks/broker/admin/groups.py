@@ -13,7 +13,7 @@ from tasks.broker.admin.admin_requests import values
 from tasks.broker.admin.client import started
 from tasks.broker.admin.raw_admin import call_every_broker
 from tasks.broker.admin_values import CommittedOffset, GroupDescription, GroupListing, Place
-from tasks.broker.translation import Attempt, Permission, error_for, error_for_code
+from tasks.broker.translation import Action, Permission, error_for, error_for_code
 from tasks.model.errors import BrokerError, ConfigError, KafkaBackupError
 
 if TYPE_CHECKING:
@@ -34,15 +34,15 @@ _STATES = {
 
 def list_groups(admin: Admin) -> list[GroupListing]:
     """Every group of every kind that this user may see, by id. Raises unless all brokers answered."""
-    attempt = Attempt("list the groups of", admin.location)
+    action = Action("list the groups of", admin.location)
 
     def question(connection: Any) -> Sequence[ListedGroup]:
         code, groups = request_groups(connection)
         if code:
-            raise error_for_code(code, attempt)
+            raise error_for_code(code, action)
         return groups
 
-    answers = call_every_broker(admin, attempt, question)
+    answers = call_every_broker(admin, action, question)
     # While a coordinator moves, two brokers may list the same group.
     found = {group.group_id: _listing(group) for groups in answers for group in groups}
     return [found[group_id] for group_id in sorted(found)]
@@ -102,7 +102,7 @@ def _positions(group_id: str, answer: Any) -> list[CommittedOffset]:
         if place.error is not None:
             where = f"the position of group {group_id} on {place.topic}-{place.partition}"
             needs = (Permission("Describe", "Group", group_id), Permission("Describe", "Topic", place.topic))
-            raise error_for(place.error, Attempt("read", where, needs))
+            raise error_for(place.error, Action("read", where, needs))
     return [_position(place) for place in answer.topic_partitions if place.offset != _NO_OFFSET]
 
 
@@ -139,20 +139,20 @@ def commit_offsets(
         answer = admin.sdk.alter_consumer_group_offsets(wanted, request_timeout=admin.timeout_s)[group_id]
         return dict.fromkeys(some, answer)
 
-    def attempt(place: Place) -> Attempt:
+    def action(place: Place) -> Action:
         needs = (Permission("Read", "Group", group_id), Permission("Read", "Topic", place[0]))
-        return Attempt("commit", f"the offset of group {group_id} on {place[0]}-{place[1]}", needs)
+        return Action("commit", f"the offset of group {group_id} on {place[0]}-{place[1]}", needs)
 
     def read(place: Place, answer: Any) -> None:
         """The call succeeds although partitions failed: only the partition's own answer counts."""
         own = [one for one in answer.topic_partitions if (one.topic, one.partition) == place]
         if not own:
-            raise BrokerError(f"Kafka did not answer to: {attempt(place)}.")
+            raise BrokerError(f"Kafka did not answer to: {action(place)}.")
         if own[0].error is not None:
-            raise error_for(own[0].error, attempt(place))
+            raise error_for(own[0].error, action(place))
 
     sent = [place for place in by_place if place not in refused]
-    return refused | admin.call_each(sent, request, read, attempt)
+    return refused | admin.call_each(sent, request, read, action)
 
 
 def _client_position(offset: CommittedOffset) -> TopicPartition:
@@ -163,4 +163,4 @@ def _client_position(offset: CommittedOffset) -> TopicPartition:
 
 
 def _group(verb: str) -> Any:
-    return lambda group_id: Attempt(verb, f"group {group_id}", (Permission("Describe", "Group", group_id),))
+    return lambda group_id: Action(verb, f"group {group_id}", (Permission("Describe", "Group", group_id),))

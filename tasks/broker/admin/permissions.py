@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin.admin_requests import values
-from tasks.broker.translation import Attempt, Permission, is_forbidden, is_unknown_topic
+from tasks.broker.translation import Action, Permission, is_forbidden, is_unknown_topic
 from tasks.model.errors import AccessError
 
 if TYPE_CHECKING:
@@ -27,18 +27,18 @@ _WORDS = {
 }
 
 
-def require_on_cluster(admin: Admin, attempt: Attempt) -> None:
-    """Raises `AccessError` when the user lacks one of the attempt's permissions on the cluster."""
+def require_on_cluster(admin: Admin, action: Action) -> None:
+    """Raises `AccessError` when the user lacks one of the action's permissions on the cluster."""
 
     def request() -> Future[Any]:
         return admin.sdk.describe_cluster(include_authorized_operations=True, request_timeout=admin.timeout_s)
 
-    found = admin.call(Attempt("describe", admin.location), request)
+    found = admin.call(Action("describe", admin.location), request)
     allowed = _words(found.authorized_operations)
-    _refuse(attempt, [one for one in attempt.needs if one.kind == "Cluster" and one.operation not in allowed])
+    _refuse(action, [one for one in action.needs if one.kind == "Cluster" and one.operation not in allowed])
 
 
-def require_on_topics(admin: Admin, operations: Mapping[str, Sequence[str]], attempt: Attempt) -> None:
+def require_on_topics(admin: Admin, operations: Mapping[str, Sequence[str]], action: Action) -> None:
     """Raises `AccessError` that names all that is missing of these operations by topic. Of topics that do not exist
     brokers do not say what would be allowed: they are passed over, unless one may not even know that."""
     from confluent_kafka import TopicCollection
@@ -47,10 +47,10 @@ def require_on_topics(admin: Admin, operations: Mapping[str, Sequence[str]], att
         topics = TopicCollection(some)
         return admin.sdk.describe_topics(topics, include_authorized_operations=True, request_timeout=admin.timeout_s)
 
-    _require(admin, "Topic", operations, request, attempt)
+    _require(admin, "Topic", operations, request, action)
 
 
-def require_on_groups(admin: Admin, operations: Mapping[str, Sequence[str]], attempt: Attempt) -> None:
+def require_on_groups(admin: Admin, operations: Mapping[str, Sequence[str]], action: Action) -> None:
     """Likewise by group, which need not exist."""
 
     def request(some: list[str]) -> Mapping[str, Future[Any]]:
@@ -58,7 +58,7 @@ def require_on_groups(admin: Admin, operations: Mapping[str, Sequence[str]], att
             some, include_authorized_operations=True, request_timeout=admin.timeout_s
         )
 
-    _require(admin, "Group", operations, request, attempt)
+    _require(admin, "Group", operations, request, action)
 
 
 def _require(
@@ -66,10 +66,10 @@ def _require(
     kind: Literal["Topic", "Group"],
     operations: Mapping[str, Sequence[str]],
     request: Callable[[list[str]], Mapping[str, Future[Any]]],
-    attempt: Attempt,
+    action: Action,
 ) -> None:
-    def described(name: str) -> Attempt:
-        return Attempt("describe", f"{kind.lower()} {name}", (Permission("Describe", kind, name),))
+    def described(name: str) -> Action:
+        return Action("describe", f"{kind.lower()} {name}", (Permission("Describe", kind, name),))
 
     answers = admin.call_each(
         list(operations), request, lambda name, found: _words(found.authorized_operations), described
@@ -78,13 +78,13 @@ def _require(
     # Who may not even describe a thing may do nothing with it.
     allowed = values({name: set() if is_forbidden(said) else said for name, said in known.items()})
     wanted = [(name, one) for name in allowed for one in operations[name]]
-    _refuse(attempt, [Permission(one, kind, name) for name, one in wanted if one not in allowed[name]])
+    _refuse(action, [Permission(one, kind, name) for name, one in wanted if one not in allowed[name]])
 
 
 def _words(operations: Sequence[AclOperation] | None) -> set[str]:
     return {_WORDS.get(operation.name, operation.name) for operation in operations or ()}
 
 
-def _refuse(attempt: Attempt, missing: Sequence[Permission]) -> None:
+def _refuse(action: Action, missing: Sequence[Permission]) -> None:
     if missing:
-        raise AccessError(f"Not allowed to {attempt}: that needs {', '.join(map(str, missing))}.")
+        raise AccessError(f"Not allowed to {action}: that needs {', '.join(map(str, missing))}.")

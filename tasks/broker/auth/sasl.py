@@ -9,13 +9,10 @@ from typing import Any
 
 from tasks.broker.auth.security import Security
 from tasks.broker.auth.tokens import current_token
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.wire import SaslAuthenticateRequest, SaslHandshakeRequest, sasl_mechanism
-from tasks.broker.translation import Attempt, error_for_code
+from tasks.broker.translation import Action, error_for_code
 from tasks.model.errors import AccessError, ConfigError
-
-_UNSUPPORTED_MECHANISM = 33
-_NOT_EXPECTED = 34
-_FAILED = 58
 
 _SESSION_PART = 0.85
 """Of a session's lifetime, after which it is renewed."""
@@ -52,10 +49,10 @@ def authenticate(ask: Ask, security: Security, *, where: str) -> Session:
     """
     name = str(security.sasl_mechanism)
     offer = ask(SaslHandshakeRequest(mechanism=name), 1, 1)
-    if offer.error_code == _UNSUPPORTED_MECHANISM:
+    if offer.error_code == ErrorCode.UNSUPPORTED_SASL_MECHANISM:
         others = ", ".join(sorted(offer.mechanisms)) or "none"
         raise ConfigError(f"Broker {where} does not offer the sasl_mechanism {name}; it offers {others}.")
-    if offer.error_code == _NOT_EXPECTED:
+    if offer.error_code == ErrorCode.ILLEGAL_SASL_STATE:
         raise ConfigError(f"Broker {where} does without SASL there: set security_protocol to {_without(security)}.")
     _check(offer.error_code, None, name, where)
     began = time.monotonic()
@@ -80,11 +77,11 @@ def _exchange(ask: Ask, mechanism: Any, name: str, where: str) -> int:
 
 
 def _check(code: int, message: str | None, name: str, where: str) -> None:
-    if code == _FAILED:
+    if code == ErrorCode.SASL_AUTHENTICATION_FAILED:
         said = f": {message.rstrip('.')}" if message else ""
         raise AccessError(f"Broker {where} does not accept the credentials ({name}){said}.")
     if code:
-        raise error_for_code(code, Attempt("authenticate to", f"broker {where}"), message)
+        raise error_for_code(code, Action("authenticate to", f"broker {where}"), message)
 
 
 def _credentials(security: Security) -> dict[str, str]:

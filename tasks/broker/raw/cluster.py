@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.topic_ids import topic_id_text
 from tasks.broker.raw.connection import BrokerAddress, Connection, ConnectionOptions
 from tasks.broker.raw.metadata import error_of, metadata_request
@@ -16,7 +17,6 @@ from tasks.model.partition import Incarnation, Partition
 
 T = TypeVar("T")
 
-_LEADER_NOT_AVAILABLE = 5
 NEW_TOPIC_GRACE_MS = 2_000
 """A topic that was just created may be unknown to some brokers for so long."""
 
@@ -194,4 +194,4 @@ def bootstrap_addresses(servers: Iterable[str]) -> list[BrokerAddress]:
 
 def no_leader(partition: Partition) -> BrokerUnavailableError:
     """That the partition has no leader now: wait for one."""
-    return BrokerUnavailableError(f"{partition} has no leader.", code=_LEADER_NOT_AVAILABLE)
+    return BrokerUnavailableError(f"{partition} has no leader.", code=ErrorCode.LEADER_NOT_AVAILABLE)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from tasks.broker.auth.sasl import Session, authenticate
 from tasks.broker.auth.security import UNPROTECTED, Security
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.wire import ApiVersionsRequest, decode_response, encode_request
 from tasks.broker.raw.diagnosis import foreign, lasting_reason
 from tasks.broker.raw.transport import last_words, open_socket, send_all
 from tasks.model.errors import BrokerUnavailableError, InterruptedRunError, KafkaBackupError, UnsupportedError
 
-_UNSUPPORTED_VERSION = 35
 _KEPT_BUFFER_BYTES = 64 << 10
 _LARGEST_KEPT_BYTES = 12 << 20
 _LARGEST_ANSWER_BYTES = 256 << 20
@@ -191,7 +191,7 @@ class Connection:
             request = ApiVersionsRequest(client_software_name="kafka-backup", client_software_version="1")
             request.API_VERSION = version
             response = self.call(request)
-            if response.error_code != _UNSUPPORTED_VERSION:
+            if response.error_code != ErrorCode.UNSUPPORTED_VERSION:
                 break
         if response is None or response.error_code:
             raise self._failed("it does not say which requests it speaks")

@@ -14,11 +14,11 @@ from typing import Any
 
 from tasks.broker.auth.security import Security
 from tasks.broker.auth.tls import refusal
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.wire import ApiVersionsRequest, SaslHandshakeRequest, decode_response, encode_request
 from tasks.model.errors import ConfigError, KafkaBackupError
 
 _TIMEOUT_S = 5.0
-_NOT_EXPECTED = 34
 _LARGEST_BYTES = 1 << 20
 _LENGTH = struct.Struct(">i")
 
@@ -84,7 +84,7 @@ def _mechanisms_asked_for(connect: Connect) -> list[str] | None:
     request = SaslHandshakeRequest(mechanism="PLAIN")
     request.API_VERSION = 1
     answer = _answer(connect, request)
-    return None if answer is None or answer.error_code == _NOT_EXPECTED else sorted(answer.mechanisms)
+    return None if answer is None or answer.error_code == ErrorCode.ILLEGAL_SASL_STATE else sorted(answer.mechanisms)
 
 
 def _connected(host: str, port: int) -> socket.socket:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.log_values import Fetched
 from tasks.broker.messages.fetch_answer import FetchAnswer
 from tasks.broker.messages.fetch_request import BY_ID, FETCH_KEY, FETCH_VERSIONS, fetch_request
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import Connection
 from tasks.broker.retry import RetryDeadline
-from tasks.broker.translation import Attempt, Permission, error_for_code
+from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import (
     AccessError,
     BrokerError,
@@ -29,7 +30,9 @@ LARGEST_FETCH_BYTES = 110 << 20
 _LENGTH_END = 12
 """A batch's length counts the bytes after so many, and stands in the four before."""
 
-_UNKNOWN_TOPICS = frozenset({3, 100, 103})
+_UNKNOWN_TOPICS = frozenset(
+    {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.INCONSISTENT_TOPIC_ID}
+)
 
 
 class _PendingFetch(NamedTuple):
@@ -181,7 +184,7 @@ def _place(pending: _PendingFetch) -> str:
 
 def _error(code: int, pending: _PendingFetch) -> KafkaBackupError:
     needs = (Permission("Read", "Topic", pending.partition.topic),)
-    error = error_for_code(code, Attempt("fetch", _place(pending), needs))
+    error = error_for_code(code, Action("fetch", _place(pending), needs))
     if code in _UNKNOWN_TOPICS:  # a broker may lag behind: the look-up by id, before the next attempt, decides
         return BrokerUnavailableError(str(error), code=code)
     return error

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tasks.broker.messages.wire import DescribeLogDirsRequest
 from tasks.broker.raw.cluster import Cluster
-from tasks.broker.translation import Attempt, Permission, error_for_code
+from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import AccessError, BrokerError, UnsupportedError
 from tasks.model.partition import Partition
 
@@ -36,7 +36,7 @@ def _request_sizes(cluster: Cluster, node_id: int) -> list[tuple[str, int, int]]
     response = connection.call(request)
     if response.error_code:  # before version 3 whoever may not ask gets an empty list instead
         raise error_for_code(
-            response.error_code, Attempt("describe", "the log directories", (Permission("Describe", "Cluster"),))
+            response.error_code, Action("describe", "the log directories", (Permission("Describe", "Cluster"),))
         )
     return [
         (topic.name, part.partition_index, part.partition_size)

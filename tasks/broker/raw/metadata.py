@@ -6,27 +6,26 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.topic_ids import topic_id_text, topic_uuid
 from tasks.broker.messages.wire import MetadataRequest
 from tasks.broker.raw.connection import Connection
-from tasks.broker.translation import Attempt, Permission, error_for_code
+from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import KafkaBackupError, TopicGoneError
 from tasks.model.partition import Incarnation
 
-_UNKNOWN_TOPIC = 3
-_UNKNOWN_TOPIC_ID = 100
 _BY_ID = 12
 """The first version that looks topics up by id."""
 
 
 def error_of(incarnation: Incarnation, described: Any) -> KafkaBackupError | None:
     """What a topic of a Metadata answer says against the incarnation that was asked for; None: it is that one."""
-    code = _UNKNOWN_TOPIC_ID if described is None else described.error_code
+    code = ErrorCode.UNKNOWN_TOPIC_ID if described is None else described.error_code
     is_another = not code and topic_id_text(described.topic_id) != incarnation.topic_id
-    if is_another or code in (_UNKNOWN_TOPIC, _UNKNOWN_TOPIC_ID):
+    if is_another or code in (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID):
         return TopicGoneError(f"Topic {incarnation} was deleted, or deleted and created again.")
     needs = (Permission("Describe", "Topic", incarnation.topic),)
-    return error_for_code(code, Attempt("describe", f"topic {incarnation.topic}", needs)) if code else None
+    return error_for_code(code, Action("describe", f"topic {incarnation.topic}", needs)) if code else None
 
 
 def metadata_request(connection: Connection, topics: Collection[Incarnation]) -> Any:

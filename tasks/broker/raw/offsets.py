@@ -6,18 +6,18 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.log_values import OffsetAnswers, Which
 from tasks.broker.messages.wire import ListOffsetsRequest
 from tasks.broker.raw.cluster import Cluster, no_leader
 from tasks.broker.retry import RetryDeadline
-from tasks.broker.translation import Attempt, Permission, error_for_code
+from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import BrokerUnavailableError, KafkaBackupError
 from tasks.model.partition import Partition
 
 _TIMESTAMPS: dict[str, int] = {"earliest": -2, "latest": -1, "last_stable": -1, "max_timestamp": -3}
 _READ_COMMITTED = 1
 _KNOWS_MAX_TIMESTAMP = 7
-_UNKNOWN_TOPIC = 3
 
 
 def list_offsets(cluster: Cluster, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
@@ -101,13 +101,15 @@ def _settle(
     answers: OffsetAnswers,
     again: dict[Partition, KafkaBackupError],
 ) -> None:
-    if code == 0:
+    if code == ErrorCode.NONE:
         answers.offsets[partition] = offset
         return
     where = f"topic {partition.topic}, partition {partition.partition}"
     needs = (Permission("Describe", "Topic", partition.topic),)
-    error = error_for_code(code, Attempt("list offsets of", where, needs))
-    if code == _UNKNOWN_TOPIC:  # a broker may lag behind: the look-up by id, before the next attempt, decides
+    error = error_for_code(code, Action("list offsets of", where, needs))
+    if (
+        code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    ):  # a broker may lag behind: the look-up by id, before the next attempt, decides
         again[partition] = BrokerUnavailableError(str(error), code=code)
     elif error.retryable:
         again[partition] = error

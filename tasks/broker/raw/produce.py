@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.log_values import Acknowledged, OutgoingBatch, ProducerIdentity
 from tasks.broker.messages.produce_answer import PartitionAnswer
 from tasks.broker.messages.produce_request import PRODUCE_KEY, PRODUCE_VERSION, encode_produce
@@ -20,16 +21,15 @@ from tasks.broker.raw.connection import Connection
 from tasks.broker.raw.partition_queue import PartitionQueue
 from tasks.broker.raw.produce_recovery import count_stored
 from tasks.broker.retry import RetryDeadline
-from tasks.broker.translation import Attempt, Permission, error_for_code
+from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import BrokerError, BrokerUnavailableError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
 
 __all__ = ["OutgoingBatch", "ProducerIdentity", "init_producer_id", "produce"]
 
 REQUEST_BYTES = 4 << 20
-_UNKNOWN_TOPIC = 3
 _MOST_IN_FLIGHT = 5
-_PRODUCER_ID = Attempt("obtain", "a producer id", (Permission("IdempotentWrite", "Cluster"),))
+_PRODUCER_ID = Action("obtain", "a producer id", (Permission("IdempotentWrite", "Cluster"),))
 
 
 def init_producer_id(cluster: Cluster) -> ProducerIdentity:
@@ -43,7 +43,7 @@ def init_producer_id(cluster: Cluster) -> ProducerIdentity:
             connection = cluster.any_connection()
             request.API_VERSION = connection.pick(InitProducerIdRequest.API_KEY, 0, 4)
             response = connection.call(request)
-            if response.error_code == 0:
+            if response.error_code == ErrorCode.NONE:
                 return ProducerIdentity(response.producer_id, response.producer_epoch)
             raise error_for_code(response.error_code, _PRODUCER_ID)
         except BrokerUnavailableError as error:
@@ -202,9 +202,9 @@ class _Production:
         offset = queue.sent[0].expected_offset if queue.sent else -1
         needs = (Permission("Write", "Topic", queue.partition.topic),)
         error = error_for_code(
-            code, Attempt("produce to", f"{_place(queue)} at offset {offset}", needs), part.error_message
+            code, Action("produce to", f"{_place(queue)} at offset {offset}", needs), part.error_message
         )
-        if code == _UNKNOWN_TOPIC:
+        if code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
             return BrokerUnavailableError(str(error), code=code)
         if not error.retryable:
             raise error

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tasks.broker.admin_values import CommittedOffset, GroupListing, TopicDescription
 from tasks.broker.ports import ClusterAdmin
-from tasks.broker.translation import SEES_ALL_GROUPS, Attempt
+from tasks.broker.translation import SEES_ALL_GROUPS, Action
 from tasks.model.errors import AccessError, KafkaBackupError
 from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState
 
@@ -22,7 +22,7 @@ def read_groups(admin: ClusterAdmin) -> tuple[GroupsState, tuple[str, ...]]:
     A group that could not be read says why; the others are not held up by it. Raises when the groups cannot all be
     listed: an empty answer must never stand for a failed one.
     """
-    admin.require_on_cluster(Attempt("see every group of", admin.location, (SEES_ALL_GROUPS,)))
+    admin.require_on_cluster(Action("see every group of", admin.location, (SEES_ALL_GROUPS,)))
     listings = _settled_listings(admin)
     covered = [listing for listing in listings if listing.group_type.lower() in COVERED_TYPES]
     answers = admin.committed_offsets([listing.group_id for listing in covered])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tasks.broker.ports import ClusterAdmin
-from tasks.broker.translation import Attempt
+from tasks.broker.translation import Action
 from tasks.engine.options import RestoreOptions
 from tasks.engine.positions.translate import wanted_groups
 from tasks.engine.target.findings import Finding, error_finding
@@ -16,7 +16,7 @@ from tasks.model.errors import AccessError
 def require_restorable(admin: ClusterAdmin, targets: Sequence[str], *, is_purging: bool) -> None:
     """Raises `AccessError` that names all that is missing to restore into these topics, as far as they exist."""
     operations = ("Write", "Read", "AlterConfigs", *(("Delete",) if is_purging else ()))
-    admin.require_on_topics(dict.fromkeys(targets, operations), Attempt("restore into", ", ".join(targets)))
+    admin.require_on_topics(dict.fromkeys(targets, operations), Action("restore into", ", ".join(targets)))
 
 
 def missing_for_groups(source: RestoreSource, admin: ClusterAdmin, options: RestoreOptions) -> Iterator[Finding]:
@@ -25,6 +25,6 @@ def missing_for_groups(source: RestoreSource, admin: ClusterAdmin, options: Rest
         return
     wanted = [group.group for group in wanted_groups(source.point.groups, options.consumer_groups)]
     try:
-        admin.require_on_groups(dict.fromkeys(wanted, ("Read",)), Attempt("write", "positions of groups"))
+        admin.require_on_groups(dict.fromkeys(wanted, ("Read",)), Action("write", "positions of groups"))
     except AccessError as error:
         yield error_finding("groups", error)

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from tasks.broker.admin.admin_requests import call_each, values
 from tasks.broker.admin.client import done, started
-from tasks.broker.translation import Attempt
+from tasks.broker.translation import Action
 from tasks.model.errors import AccessError, BrokerError, BrokerUnavailableError, ConfigError, KafkaBackupError
 
 LOADING, FORBIDDEN, TOO_LARGE = 14, 29, 10
@@ -40,11 +40,11 @@ class Answers:
         def read(key: str, result: Any) -> str:
             return f"{key}={result}"
 
-        return call_each(list(self.answers), self.request, read, _attempt, timeout_s=1, deadline_s=deadline_s)
+        return call_each(list(self.answers), self.request, read, _action, timeout_s=1, deadline_s=deadline_s)
 
 
-def _attempt(key: str) -> Attempt:
-    return Attempt("describe", f"topic {key}")
+def _action(key: str) -> Action:
+    return Action("describe", f"topic {key}")
 
 
 def test_only_what_was_not_now_is_asked_again() -> None:
@@ -83,7 +83,7 @@ def test_an_error_raised_while_sending_belongs_to_every_key_and_one_raised_for_a
         return {key: started(refuse) if key == "bad" else done("x") for key in keys}
 
     def ask(*keys: str) -> dict[str, str | KafkaBackupError]:
-        return call_each(list(keys), request, lambda key, result: str(result), _attempt, timeout_s=1, deadline_s=0)
+        return call_each(list(keys), request, lambda key, result: str(result), _action, timeout_s=1, deadline_s=0)
 
     alone, both = ask("good", "bad"), ask("all", "good")
 
@@ -97,7 +97,7 @@ def test_what_reading_an_answer_raises_is_that_keys_error() -> None:
     def read(key: str, result: Any) -> str:
         raise BrokerError("one partition failed", code=TOO_LARGE)
 
-    found = call_each(["a"], lambda keys: {"a": done(1)}, read, _attempt, timeout_s=1, deadline_s=0)
+    found = call_each(["a"], lambda keys: {"a": done(1)}, read, _action, timeout_s=1, deadline_s=0)
 
     assert isinstance(found["a"], BrokerError)
     assert found["a"].code == TOO_LARGE
