@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
 
-Place = tuple[str, int]
-"""Topic and partition."""
+TopicPartition = tuple[str, int]
+"""Topic name and partition number. `model.partition.Partition` also has the topic id."""
 
-DYNAMIC_TOPIC_CONFIG = 1
-"""`ConfigEntry.source` of what is set on the topic itself; every other source is the broker's value."""
+Place = TopicPartition
+"""Deprecated name of `TopicPartition`."""
+
+
+class ConfigSource(IntEnum):
+    """Where a setting in force comes from: Kafka's numbers in answers to DescribeConfigs. A later version can add
+    numbers."""
+
+    UNKNOWN = 0
+    DYNAMIC_TOPIC_CONFIG = 1
+    DYNAMIC_BROKER_CONFIG = 2
+    DYNAMIC_DEFAULT_BROKER_CONFIG = 3
+    STATIC_BROKER_CONFIG = 4
+    DEFAULT_CONFIG = 5
+    DYNAMIC_BROKER_LOGGER_CONFIG = 6
+    CLIENT_METRICS_CONFIG = 7
+    GROUP_CONFIG = 8
+
+
+DYNAMIC_TOPIC_CONFIG: Final = ConfigSource.DYNAMIC_TOPIC_CONFIG
+"""`ConfigEntry.source` of a value that is set on the topic itself. With every other source the value is the
+broker's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionDescription:
-    """One partition; nodes by their ids. `leader` is None while there is none."""
+    """One partition. `leader`, `replicas` and `isr` are broker ids; `leader` is None while the partition has none."""
 
     partition: int
     leader: int | None
@@ -24,7 +46,7 @@ class PartitionDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicDescription:
-    """One incarnation of a topic, its partitions in order. `topic_id` as Kafka prints it."""
+    """One incarnation of a topic with its partitions in order. `topic_id` is the id as Kafka prints it."""
 
     name: str
     topic_id: str
@@ -33,14 +55,14 @@ class TopicDescription:
 
     @property
     def has_leaders(self) -> bool:
-        """Every partition can be read and written."""
+        """Whether every partition has a leader and so can be read and written."""
         return all(partition.leader is not None for partition in self.partitions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigEntry:
-    """One setting that is in force for a topic. `source` is Kafka's number (DescribeConfigs). The value of a sensitive
-    entry is None: Kafka does not give it out."""
+    """One setting in force for a topic. `source` is a number of `ConfigSource`, or one of a later Kafka version. The
+    value of a sensitive entry is None, because Kafka does not return it."""
 
     name: str
     value: str | None
@@ -51,7 +73,7 @@ class ConfigEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTopicSpec:
-    """A topic to be created. `replication_factor` −1 means the broker's default."""
+    """A topic to create. `replication_factor` -1 means the broker's default."""
 
     name: str
     partitions: int
@@ -61,8 +83,8 @@ class NewTopicSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupListing:
-    """A group that some broker coordinates. `group_type` is `classic`, `consumer` (KIP-848), `share`, `streams`, …;
-    `state` Kafka's word for it (`Stable`, `Empty`, …), empty if the broker is too old to say."""
+    """A group from the cluster's list. `group_type` is `classic`, `consumer` (KIP-848), `share`, `streams` or another;
+    `state` is Kafka's word (`Stable`, `Empty`, …), and empty if the broker is too old to report it."""
 
     group_id: str
     group_type: str
@@ -72,7 +94,8 @@ class GroupListing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupDescription:
-    """A group's use. A group that does not exist, or is a share group, has the state `Dead` and no members."""
+    """A group's state and member count. A group that does not exist, or is a share group, has the state `Dead` and no
+    members."""
 
     group_id: str
     group_type: str
@@ -82,7 +105,8 @@ class GroupDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedOffset:
-    """A position: the offset of the next record the group will read. `metadata` is free text, at most 4,096 bytes."""
+    """A position: the offset of the next record that the group reads. `metadata` is free text; brokers accept 4,096
+    bytes by default."""
 
     topic: str
     partition: int
@@ -93,7 +117,7 @@ class CommittedOffset:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class AclBinding:
-    """One rule, in the words of `kafka-acls`. A kind that this version has no word for is its number."""
+    """One ACL in the words of `kafka-acls`. A kind that has no word in this version is its number."""
 
     resource_type: str
     resource_name: str

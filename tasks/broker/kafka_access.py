@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tasks.broker.admin import acls, broker_defaults, groups, permissions
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin_values import AclBinding, CommittedOffset, GroupDescription, GroupListing, Place
+from tasks.broker.admin_values import AclBinding, CommittedOffset, GroupDescription, GroupListing, TopicPartition
 from tasks.broker.log_values import Acknowledged, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
@@ -24,7 +24,7 @@ from tasks.model.partition import Partition
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:
-    """A cluster that is reached over the network: the `ClusterAccess` of real brokers."""
+    """The `ClusterAccess` of real brokers: opens ports over the network."""
 
     options: ConnectionOptions
 
@@ -49,13 +49,13 @@ class KafkaAccess:
 
 @dataclass(frozen=True, slots=True)
 class KafkaLogReader:
-    """The `LogReader` over one thread's connections."""
+    """The `LogReader` over the connections of one thread."""
 
     cluster: Cluster
 
     @property
     def retry_deadline_ms(self) -> int:
-        """As the connection's options say."""
+        """See `LogReader.retry_deadline_ms`."""
         return self.cluster.options.retry_deadline_ms
 
     def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
@@ -73,7 +73,7 @@ class KafkaLogReader:
 
 @dataclass(frozen=True, slots=True)
 class KafkaLogWriter:
-    """The `LogWriter` over one thread's connections."""
+    """The `LogWriter` over the connections of one thread."""
 
     cluster: Cluster
 
@@ -97,7 +97,7 @@ class KafkaLogWriter:
 
 
 class KafkaAdmin(Admin):
-    """The `ClusterAdmin`: topics and settings from `Admin`, the rest from the modules beside it."""
+    """The `ClusterAdmin`: topics and settings are `Admin`'s, everything else is in the other modules of `admin`."""
 
     def topic_defaults(self) -> dict[str, str]:
         """See `ClusterAdmin.topic_defaults`."""
@@ -115,7 +115,9 @@ class KafkaAdmin(Admin):
         """See `ClusterAdmin.committed_offsets`."""
         return groups.committed_offsets(self, group_ids)
 
-    def commit_offsets(self, group_id: str, offsets: Sequence[CommittedOffset]) -> dict[Place, KafkaBackupError | None]:
+    def commit_offsets(
+        self, group_id: str, offsets: Sequence[CommittedOffset]
+    ) -> dict[TopicPartition, KafkaBackupError | None]:
         """See `ClusterAdmin.commit_offsets`."""
         return groups.commit_offsets(self, group_id, offsets)
 

@@ -10,12 +10,13 @@ from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 
 Which = Literal["earliest", "latest", "last_stable", "max_timestamp"]
-"""Which offset of a log: its start, its high watermark, its last stable offset, its newest record by timestamp."""
+"""Which offset of a partition: its log start, its high watermark, its last stable offset, or the offset of the record
+with the newest timestamp."""
 
 
 @dataclass(frozen=True, slots=True)
 class OffsetAnswers:
-    """An offset for every partition that could say, and the reason for every other one."""
+    """Every requested partition is in exactly one of the two: its offset, or the reason why there is none."""
 
     offsets: dict[Partition, int] = field(default_factory=dict)
     failures: dict[Partition, KafkaBackupError] = field(default_factory=dict)
@@ -23,11 +24,14 @@ class OffsetAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """One answer. `records` are whole batches, the last one perhaps cut off; `aborted` are (producer id, first offset).
+    """One answer to a fetch of one partition.
 
-    Without records it means "wait": the log has nothing there yet, or the broker throttles (`throttle_time_ms`).
-    `diverging` (epoch, end offset): the log the position was read from is not the leader's beyond that offset.
-    `preferred_replica`: a broker that the leader points to instead of sending records, or −1.
+    `records` are whole batches, except that the last one can be cut. Empty `records` mean "wait": the log has nothing
+    at the position yet, or the broker throttles (`throttle_time_ms`).
+    `aborted` are (producer id, first offset) of aborted transactions.
+    `diverging` is (epoch, end offset): beyond this end offset the log from which the position was read differs from the
+    leader's.
+    `preferred_replica` is the broker to which the leader refers instead of sending records, or -1.
     """
 
     partition: Partition
@@ -43,7 +47,8 @@ class Fetched:
 
 
 class OutgoingBatch(NamedTuple):
-    """A finished batch: producer id, epoch and base sequence are inside. `expected_offset`: where it has to land."""
+    """A finished batch, which contains producer id, epoch and base sequence. `expected_offset` is the offset at which
+    the target has to store it."""
 
     data: bytes
     records: int
@@ -51,11 +56,11 @@ class OutgoingBatch(NamedTuple):
 
 
 class ProducerIdentity(NamedTuple):
-    """What makes a repeated batch recognizable to the brokers."""
+    """The producer id and epoch by which brokers recognize a repeated batch."""
 
     producer_id: int
     epoch: int
 
 
 Acknowledged = Callable[[Partition, OutgoingBatch], None]
-"""Called once for each batch that all in-sync replicas have."""
+"""Called once for each batch that all in-sync replicas have stored."""

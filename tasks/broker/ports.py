@@ -1,4 +1,4 @@
-"""What the engine needs of a Kafka cluster: three ports, and the access that opens them.
+"""The Kafka ports: what the engine needs of a cluster, as three protocols, and the access that opens them.
 
 The engine takes these protocols and never opens a connection itself. `kafka_access` implements them over the network;
 the tests' simulated Kafka implements them in memory. Both pass the same contract suite (`tests/contract`).
@@ -18,8 +18,8 @@ from tasks.broker.admin_values import (
     GroupDescription,
     GroupListing,
     NewTopicSpec,
-    Place,
     TopicDescription,
+    TopicPartition,
 )
 from tasks.broker.log_values import Acknowledged, Fetched, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
 from tasks.broker.translation import Action
@@ -36,12 +36,12 @@ class PartitionFetcher(Protocol):
     def send(self, partition: Partition, position: int, last_epoch: int | None) -> None:
         """Request the batches from `position` on. `last_epoch` is the leader epoch of the batch before it, or None.
 
-        Never raises for trouble with the broker: `receive` does, after it has tried again.
+        Never raises for errors of the broker or the connection: `receive` retries and raises them.
         """
         ...
 
     def receive(self) -> Fetched:
-        """Return the answer to the last request: whole batches, the first of which may begin before `position`.
+        """Return the answer to the last request: whole batches, the first of which can begin before `position`.
 
         Raises `TopicGoneError` (the topic id is unknown), `OffsetOutOfRangeError`, `UnsupportedBatchError`,
         `AccessError`, `BrokerUnavailableError` after the cluster's deadline, `BrokerError`, `InterruptedRunError`.
@@ -49,28 +49,29 @@ class PartitionFetcher(Protocol):
         ...
 
     def abandon(self) -> None:
-        """Drop a request whose answer nobody will receive."""
+        """Drop a request whose answer will not be received."""
         ...
 
 
 class LogReader(Protocol):
-    """Reads the logs of one cluster, for one thread. Topics are known by id: a re-created topic is another topic."""
+    """Reads the logs of one cluster, for one thread. Topics are identified by topic id: a re-created topic is another
+    topic."""
 
     @property
     def retry_deadline_ms(self) -> int:
-        """How long trouble that may pass is waited out."""
+        """How long an operation is retried after retryable errors."""
         ...
 
     def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
-        """The offset of each partition, or why there is none. Trouble that may pass is waited out."""
+        """The offset of each partition, or the reason why there is none. Retries until the deadline."""
         ...
 
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:
-        """Bytes of each partition's largest replica; None when the brokers do not say. Only an estimate."""
+        """An estimate: the bytes of each partition's largest replica. None when the brokers do not report sizes."""
         ...
 
     def fetcher(self, *, max_bytes: int) -> PartitionFetcher:
-        """A fetcher over this reader's connections. `max_bytes` bounds one answer, except for a larger single batch."""
+        """A fetcher over this reader's connections. An answer has at most `max_bytes`, or one larger batch."""
         ...
 
 
@@ -78,11 +79,11 @@ class LogWriter(Protocol):
     """Writes finished record batches to one cluster, for one thread."""
 
     def init_producer_id(self) -> ProducerIdentity:
-        """A producer id of our own."""
+        """Obtain a new producer id."""
         ...
 
     def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
-        """As `LogReader.list_offsets`."""
+        """Same as `LogReader.list_offsets`."""
         ...
 
     def produce(
@@ -94,9 +95,10 @@ class LogWriter(Protocol):
     ) -> None:
         """Append all batches, each partition in its order, each exactly once, and return when all are acknowledged.
 
-        After trouble that may pass, the log is read back and only the rest is sent. Raises `BrokerError` when a batch
-        is refused or lands at another offset than expected, `AccessError`, `TopicGoneError`, `BrokerUnavailableError`
-        after the deadline without progress, `InterruptedRunError`. What was acknowledged then stays written.
+        After a retryable error the log is read back and only the missing batches are sent again. Raises `BrokerError`
+        when a batch is rejected or stored at another offset than expected, `AccessError`, `TopicGoneError`,
+        `BrokerUnavailableError` after the deadline without progress, `InterruptedRunError`. Acknowledged batches stay
+        in the log.
         """
         ...
 
@@ -114,97 +116,101 @@ class ClusterAdmin(Protocol):
         ...
 
     def cluster_id(self) -> str:
-        """The id that the cluster was formatted with."""
+        """The id with which the cluster was formatted."""
         ...
 
     def node_count(self) -> int:
-        """How many brokers are alive."""
+        """The number of brokers that are alive."""
         ...
 
     def describe_topics(self, names: Sequence[str] | None = None) -> list[TopicDescription]:
-        """These topics, or all with internal ones, by name. Names that do not exist are absent from the answer."""
+        """These topics, or all topics with internal ones, ordered by name. Names that do not exist are absent."""
         ...
 
     def topic_configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
-        """Every setting in force for each topic, the brokers' own included. `TopicGoneError`: one does not exist."""
+        """All settings in force for each topic, the brokers' included. Raises `TopicGoneError` for an unknown name."""
         ...
 
     def known_topic_configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
-        """The same, where names that do not exist are absent from the answer."""
+        """Same as `topic_configs`, but names that do not exist are absent from the result."""
         ...
 
     def topic_defaults(self) -> dict[str, str]:
-        """`retention.ms`, `retention.bytes` and `cleanup.policy` of topics without their own; empty if unreadable."""
+        """`retention.ms`, `retention.bytes` and `cleanup.policy` of topics that do not set them. Empty if this user is
+        not allowed to read the brokers' settings."""
         ...
 
     def create_topics(
         self, specs: Sequence[NewTopicSpec], *, validate_only: bool = False
     ) -> dict[str, KafkaBackupError | None]:
-        """Create the topics, or only check that they could be created: per topic None or why not."""
+        """Create the topics, or only check that they can be created. Returns None or the error for each topic."""
         ...
 
     def delete_topics(self, names: Sequence[str]) -> dict[str, KafkaBackupError | None]:
-        """Delete the topics with all their records: per topic None or why not."""
+        """Delete the topics with all their records. Returns None or the error for each topic."""
         ...
 
     def alter_topic_configs(
         self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
     ) -> None:
-        """Set settings on the topic itself and remove others, all or nothing. Returns when the brokers show it."""
+        """Set values on the topic itself and remove others, all or nothing. Returns when the brokers show the
+        change."""
         ...
 
-    def delete_records(self, before_offsets: Mapping[Place, int]) -> dict[Place, int]:
-        """Delete what lies below the offset given for each partition. Returns their log starts. May be repeated."""
+    def delete_records(self, before_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Delete the records below the given offset of each partition. Returns the new log starts. Repeatable."""
         ...
 
     def list_groups(self) -> list[GroupListing]:
-        """Every group of every kind that this user may see, by id. Raises unless all brokers answered."""
+        """Every group of every type that this user is allowed to see, by id. Raises unless all brokers answered."""
         ...
 
     def describe_groups(self, group_ids: Sequence[str]) -> list[GroupDescription]:
-        """State and member count of each group, in the order given. Raises the first group's error."""
+        """State and member count of each group, in the given order. Raises the first group's error."""
         ...
 
     def committed_offsets(self, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset] | KafkaBackupError]:
-        """All positions of each group, or why they could not be read. A group that does not exist has none."""
+        """All positions of each group, or the error. A group that does not exist has no positions."""
         ...
 
-    def commit_offsets(self, group_id: str, offsets: Sequence[CommittedOffset]) -> dict[Place, KafkaBackupError | None]:
-        """Write positions of an unused group; per partition None or why it was not written. Not atomic."""
+    def commit_offsets(
+        self, group_id: str, offsets: Sequence[CommittedOffset]
+    ) -> dict[TopicPartition, KafkaBackupError | None]:
+        """Write positions of a group without members. Returns None or the error for each partition. Not atomic."""
         ...
 
     def read_acls(self) -> tuple[tuple[AclBinding, ...], str | None]:
-        """All ACLs in a fixed order and None; or none and the reason why they could not be read."""
+        """All ACLs in a fixed order and None; or no ACLs and the reason why they could not be read."""
         ...
 
     def require_on_cluster(self, action: Action) -> None:
-        """Raises `AccessError` when the user lacks one of the action's permissions on the cluster."""
+        """Raises `AccessError` when the user lacks a permission on the cluster that the action needs."""
         ...
 
     def require_on_topics(self, operations: Mapping[str, Sequence[str]], action: Action) -> None:
-        """Raises `AccessError` that names each missing operation by topic. Topics that do not exist are passed over."""
+        """Raises `AccessError` that names each missing operation by topic. Topics that do not exist are ignored."""
         ...
 
     def require_on_groups(self, operations: Mapping[str, Sequence[str]], action: Action) -> None:
-        """Raises `AccessError` that names each missing operation by group, which need not exist."""
+        """Raises `AccessError` that names each missing operation by group. The groups need not exist."""
         ...
 
-    def await_that(self, is_so: Callable[[], bool], complaint: str) -> None:
-        """Return when `is_so` returns true. Raises `BrokerUnavailableError(complaint)` after the deadline."""
+    def await_that(self, condition: Callable[[], bool], message: str) -> None:
+        """Return when `condition` returns true. Raises `BrokerUnavailableError(message)` after the deadline."""
         ...
 
 
 class ClusterAccess(Protocol):
-    """How to reach one cluster. Opening connects nothing yet; the ports connect when they are first used."""
+    """How to reach one cluster. Opening a port connects nothing; the ports connect when they are first used."""
 
     def reader(self, stop: Event) -> AbstractContextManager[LogReader]:
         """A reader for one thread. `stop` ends its waits with `InterruptedRunError`."""
         ...
 
     def writer(self, stop: Event) -> AbstractContextManager[LogWriter]:
-        """A writer for one thread, likewise."""
+        """A writer for one thread. `stop` ends its waits with `InterruptedRunError`."""
         ...
 
     def admin(self, stop: Event) -> AbstractContextManager[ClusterAdmin]:
-        """An administrative client, likewise."""
+        """An administrative client. `stop` ends its waits with `InterruptedRunError`."""
         ...

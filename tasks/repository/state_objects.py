@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG
 from tasks.model.errors import DamagedError
 from tasks.repository.document import FORMAT_MAJOR, Document, check_major, encode_json, parse_json
 from tasks.repository.names import state_key
@@ -12,8 +13,8 @@ from tasks.store.protocol import ObjectStore
 
 
 class Setting(Document):
-    """One config entry of a topic. `source` is Kafka's number; 1 = set on the topic itself. The value of a sensitive
-    entry is never given out by Kafka and is None."""
+    """One config entry of a topic. `source` is a number of `ConfigSource`. The value of a sensitive entry is None,
+    because Kafka does not return it."""
 
     name: str
     value: str | None
@@ -37,7 +38,11 @@ class TopicState(Document):
 
     def topic_settings(self) -> dict[str, str]:
         """What was set on the topic itself, without the broker's defaults."""
-        return {entry.name: entry.value for entry in self.settings if entry.source == 1 and entry.value is not None}
+        return {
+            entry.name: entry.value
+            for entry in self.settings
+            if entry.source == DYNAMIC_TOPIC_CONFIG and entry.value is not None
+        }
 
 
 class AclState(Document):

@@ -226,7 +226,7 @@ def test_records_of_a_log_append_time_topic_come_back_as_create_time_with_their_
     source, target = copied.both("appended")
     assert source == target
     assert {2} == {record.timestamp_type for record in before}
-    assert [0] * len(headers) == [header.attributes & 0x08 for header in headers]
+    assert not any(header.is_log_append_time for header in headers)
     assert ["LogAppendTime"] == [
         line.timestamp_type for line in copied.backups.lines(copied.point, copied.source("appended"))
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tasks.batches.header import read_header
 from tasks.batches.records import Record, decode_records
+from tasks.broker.admin_values import ConfigSource
 from tasks.engine import snapshot
 from tasks.engine.capture.capture_result import CaptureFailure, CaptureResult
 from tasks.engine.capture.object_sink import ObjectSettings, ObjectSink
@@ -198,7 +199,10 @@ def topics_state(logs: Sequence[MadeLog]) -> TopicsState:
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for log in logs:
         counts[log.source.topic, log.source.topic_id] += 1
-    settings = (Setting(name="retention.ms", value="-1", source=1), Setting(name="segment.bytes", value="1", source=4))
+    settings = (
+        Setting(name="retention.ms", value="-1", source=ConfigSource.DYNAMIC_TOPIC_CONFIG),
+        Setting(name="segment.bytes", value="1", source=ConfigSource.STATIC_BROKER_CONFIG),
+    )
     return TopicsState(
         topics=tuple(
             TopicState(topic=topic, topic_id=topic_id, partitions=count, replication_factor=3, settings=settings)

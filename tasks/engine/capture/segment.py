@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tasks.batches.aborted import AbortTracker
-from tasks.batches.header import BatchHeader, check_crc
+from tasks.batches.header import CODEC_BITS, LOG_APPEND_TIME_BIT, BatchHeader, check_crc
 from tasks.batches.records import count_in_range
 from tasks.model.errors import UnsupportedBatchError
 from tasks.model.partition import Partition
@@ -209,12 +209,12 @@ class Segment:
             self._largest_batch_bytes = size
         if header.record_count != header.last_offset_delta + 1:
             frame.is_dense = False
-        if header.attributes & 0x07:
+        if header.attributes & CODEC_BITS:
             frame.compressed_bytes += size
         if header.is_control or header.record_count == 0:
             return
         self._codecs.add(header.codec)
-        self._timestamp_types.add("LogAppendTime" if header.attributes & 0x08 else "CreateTime")
+        self._timestamp_types.add("LogAppendTime" if header.attributes & LOG_APPEND_TIME_BIT else "CreateTime")
         stamp = header.max_timestamp
         frame.max_ts = stamp if frame.max_ts is None or stamp > frame.max_ts else frame.max_ts
         frame.oldest_ts = stamp if frame.oldest_ts is None or stamp < frame.oldest_ts else frame.oldest_ts

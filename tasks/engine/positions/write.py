@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tasks.broker.admin_values import CommittedOffset, Place
+from tasks.broker.admin_values import CommittedOffset, TopicPartition
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.positions.translate import TranslatedPosition
 from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupError
@@ -24,7 +24,7 @@ def write_positions(admin: ClusterAdmin, positions: Sequence[TranslatedPosition]
 
 def _commit(
     admin: ClusterAdmin, group: str, positions: Sequence[TranslatedPosition]
-) -> Mapping[Place, KafkaBackupError | None]:
+) -> Mapping[TopicPartition, KafkaBackupError | None]:
     offsets = [
         CommittedOffset(
             topic=position.target_topic,
@@ -43,7 +43,7 @@ def _commit(
         return {(one.topic, one.partition): error for one in offsets}
 
 
-def _read_back(admin: ClusterAdmin, group: str) -> dict[Place, int]:
+def _read_back(admin: ClusterAdmin, group: str) -> dict[TopicPartition, int]:
     answer = admin.committed_offsets([group])[group]
     if isinstance(answer, KafkaBackupError):
         return {}
@@ -52,8 +52,8 @@ def _read_back(admin: ClusterAdmin, group: str) -> dict[Place, int]:
 
 def _with_failure(
     position: TranslatedPosition,
-    failures: Mapping[Place, KafkaBackupError | None],
-    present: Mapping[Place, int],
+    failures: Mapping[TopicPartition, KafkaBackupError | None],
+    present: Mapping[TopicPartition, int],
 ) -> TranslatedPosition:
     place = (position.target_topic, position.target_partition)
     error = failures.get(place)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.broker.admin_values import ConfigEntry, TopicDescription
+from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigEntry, TopicDescription
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.bins import PARTITIONS_AT_ONCE, balance
 from tasks.engine.options import RestoreOptions, TopicSelection
@@ -88,7 +88,7 @@ def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
             entry.name: entry.value
             for entries in [*settings.values(), _sample_settings(admin)]
             for entry in entries
-            if entry.source != 1 and entry.value is not None
+            if entry.source != DYNAMIC_TOPIC_CONFIG and entry.value is not None
         },
     )
 
@@ -177,7 +177,11 @@ def _original(
     """What an existing topic has set on itself, or had before an unfinished restore staged it."""
     if existing is None:
         return {}
-    own = {entry.name: entry.value for entry in view.settings[target] if entry.source == 1 and entry.value is not None}
+    own = {
+        entry.name: entry.value
+        for entry in view.settings[target]
+        if entry.source == DYNAMIC_TOPIC_CONFIG and entry.value is not None
+    }
     return unfinished.original_settings(target, existing.topic_id, own)
 
 
