@@ -220,7 +220,7 @@ class ClientErrorCode(IntEnum):
 
 def kafka_name(code: int) -> str | None:
     """Kafka's name of an error code, for example `NOT_LEADER_OR_FOLLOWER`; None for a number that Kafka 4.3 lacks."""
-    return ErrorCode(code).name if code in _KNOWN else None
-
-
-_KNOWN = frozenset(ErrorCode)
+    try:
+        return ErrorCode(code).name
+    except ValueError:
+        return None

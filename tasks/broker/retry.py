@@ -1,4 +1,8 @@
-"""Waits between attempts: capped exponential backoff with jitter until a deadline, ended at once by `stop`."""
+"""The retry loop of this folder: waits with capped exponential backoff and jitter until a deadline, ended by `stop`.
+
+A loop makes its first attempt, and after each failed attempt calls `pause` (which raises the error after the deadline)
+or `wait` (which returns False then). The last wait ends at the deadline, so the last attempt is made there.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +14,40 @@ from dataclasses import dataclass, field
 
 from tasks.model.errors import InterruptedRunError, KafkaBackupError
 
-_FIRST_MS = 50
-_LONGEST_MS = 5_000
-
 
 @dataclass
 class RetryDeadline:
-    """How long one operation may go on failing. Make a new one for each operation; not thread-safe."""
+    """How long one operation is retried. Make a new one for each operation. Not thread-safe.
+
+    Each wait is random between half of a bound and the bound. The bound is `first_wait_ms`, and doubles with each wait
+    up to `longest_wait_ms`.
+    """
 
     deadline_ms: int
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Callable[[], float] = time.monotonic
+    first_wait_ms: int = 50
+    longest_wait_ms: int = 5_000
 
     def __post_init__(self) -> None:
         self._ends = self.clock() + self.deadline_ms / 1000
-        self._wait_ms = _FIRST_MS
+        self._wait_ms = self.first_wait_ms
 
     def pause(self, error: KafkaBackupError) -> None:
-        """Wait before the next attempt. Raises `error` after the deadline, `InterruptedRunError` on `stop`."""
+        """Wait before the next attempt. Raises `error` after the deadline, `InterruptedRunError` when `stop` is set."""
         if not self.wait():
             raise error
 
     def wait(self) -> bool:
-        """Wait before the next attempt; False, at once, after the deadline. Raises `InterruptedRunError` on `stop`."""
-        left = self._ends - self.clock()
-        if left <= 0:
+        """Wait before the next attempt and return True. Returns False at once after the deadline.
+
+        Raises `InterruptedRunError` when `stop` is set.
+        """
+        left_s = self._ends - self.clock()
+        if left_s <= 0:
             return False
         wait_ms = random.uniform(self._wait_ms / 2, self._wait_ms)
-        self._wait_ms = min(2 * self._wait_ms, _LONGEST_MS)
-        if self.stop.wait(min(wait_ms / 1000, left)):
+        self._wait_ms = min(2 * self._wait_ms, self.longest_wait_ms)
+        if self.stop.wait(min(wait_ms / 1000, left_s)):
             raise InterruptedRunError("Stopped on request.") from None
         return True

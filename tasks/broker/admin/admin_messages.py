@@ -1,7 +1,7 @@
-"""The two administrative requests that confluent-kafka cannot be trusted with, as raw messages of kafka-python.
+"""Two administrative requests as raw messages of kafka-python, because confluent-kafka returns incomplete answers.
 
-ListGroups: its own leaves out share groups without a word. DescribeAcls: its own returns an empty list for an error
-(no authorizer, not authorized), as if there were no ACLs.
+ListGroups: confluent-kafka omits share groups without an error. DescribeAcls: confluent-kafka returns an empty list for
+an error (no authorizer, not authorized), as if there were no ACLs.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from tasks.broker.admin.acl_codes import AclOperation, AclPatternType, AclPermission, AclResourceType
 from tasks.broker.raw.connection import Connection
 
 
@@ -33,10 +34,6 @@ class ListedAcl(NamedTuple):
     permission: int
 
 
-ANY = 1
-"""Kafka's filter value for every resource type, pattern type, operation and permission."""
-
-
 def request_groups(connection: Connection) -> tuple[int, Sequence[ListedGroup]]:
     """(error code, the groups that this broker coordinates, of every type and state). ListGroups v0–v5."""
     from kafka.protocol.admin.groups import ListGroupsRequest
@@ -55,17 +52,21 @@ def request_acls(connection: Connection) -> tuple[int, str | None, Sequence[List
     from kafka.protocol.admin.acl import DescribeAclsRequest
 
     request = DescribeAclsRequest(
-        resource_type_filter=ANY,
+        resource_type_filter=AclResourceType.ANY,
         resource_name_filter=None,
-        pattern_type_filter=ANY,
+        pattern_type_filter=AclPatternType.ANY,
         principal_filter=None,
         host_filter=None,
-        operation=ANY,
-        permission_type=ANY,
+        operation=AclOperation.ANY,
+        permission_type=AclPermission.ANY,
     )
     request.API_VERSION = connection.pick(DescribeAclsRequest.API_KEY, 1, 3)
     answer = connection.call(request)
-    return answer.error_code, answer.error_message, [_acl(of, acl) for of in answer.resources for acl in of.acls]
+    return (
+        answer.error_code,
+        answer.error_message,
+        [_acl(resource, acl) for resource in answer.resources for acl in resource.acls],
+    )
 
 
 def _acl(resource: Any, acl: Any) -> ListedAcl:

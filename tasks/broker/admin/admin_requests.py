@@ -1,4 +1,4 @@
-"""Ask Kafka about many things at once, and again about those whose answer was only "not now", until a deadline."""
+"""Requests about many things at once through confluent-kafka, with retries for each thing until a deadline."""
 
 from __future__ import annotations
 
@@ -8,70 +8,55 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential, wait_random
-
+from tasks.broker.retry import RetryDeadline
 from tasks.broker.translation import Action, translated
 from tasks.model.errors import InterruptedRunError, KafkaBackupError
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+T = TypeVar("T")
 
 Answers = dict[K, V | KafkaBackupError]
-_GRACE_S = 5.0
-"""How much longer than the client's own timeout to wait for it to report."""
+"""For each key its value, or its error."""
 
-_GLANCE_S = 0.2
-"""How often to look at `stop` while waiting."""
+_EXTRA_WAIT_S = 5.0
+"""How much longer than the client's own timeout a future is awaited: the client reports the timeout itself."""
+
+_STOP_CHECK_S = 0.2
+"""How often a wait for a future checks `stop`."""
+
+_LONGEST_WAIT_MS = 2_000
 
 
 def call_each(
     keys: Sequence[K],
-    request: Callable[[list[K]], Mapping[K, Future[Any]]],
-    read: Callable[[K, Any], V],
+    send: Callable[[list[K]], Mapping[K, Future[Any]]],
+    convert: Callable[[K, Any], V],
     action: Callable[[K], Action],
     *,
     timeout_s: float,
-    deadline_s: float,
-    stop: threading.Event | None = None,
+    deadline_ms: int,
+    stop: threading.Event,
 ) -> Answers[K, V]:
-    """An answer or an error for every key, in the order of `keys`; never raises what a key can carry.
+    """Return a value or an error for every key, in the order of `keys`.
 
-    `request` sends for the keys it is given; `read` makes a value of a key's result, or raises one of our errors.
-    Keys whose error is retryable are asked again with growing pauses until `deadline_s` has passed; a request may
-    therefore be sent more than once. Raises `InterruptedRunError` soon after `stop` is set.
+    `send` sends requests for the keys it gets and returns a future for each. `convert` turns a key's result into its
+    value, or raises one of this program's errors. Keys with a retryable error are sent again until `deadline_ms` has
+    passed, so a request can be sent more than once. Raises only `InterruptedRunError`, soon after `stop` is set.
     """
-    stop = stop or threading.Event()
     answers: Answers[K, V] = {}
+    deadline = RetryDeadline(deadline_ms, stop, longest_wait_ms=_LONGEST_WAIT_MS)
     pending = list(keys)
-
-    def ask_pending() -> list[K]:
-        nonlocal pending
-        answers.update(_one_round(pending, request, read, action, timeout_s, stop))
+    while pending:
+        answers.update(_call_once(pending, send, convert, action, timeout_s, stop))
         pending = [key for key in pending if _is_retryable(answers[key])]
-        return pending
-
-    Retrying(
-        retry=retry_if_result(bool),
-        stop=stop_after_delay(deadline_s),
-        wait=wait_exponential(multiplier=0.05, max=2) + wait_random(0, 0.05),
-        sleep=pause_until(stop),
-        retry_error_callback=lambda state: None,  # what is still an error says so itself
-    )(ask_pending)
+        if pending and not deadline.wait():
+            break
     return {key: answers[key] for key in keys}
 
 
-def pause_until(stop: threading.Event) -> Callable[[float], None]:
-    """A pause of so many seconds that `stop` ends with `InterruptedRunError`."""
-
-    def pause(seconds: float) -> None:
-        if stop.wait(seconds):
-            raise InterruptedRunError("Stopped on request.")
-
-    return pause
-
-
-def values(answers: Mapping[K, V | KafkaBackupError]) -> dict[K, V]:
-    """The answers, or the first error raised."""
+def values_or_raise(answers: Mapping[K, V | KafkaBackupError]) -> dict[K, V]:
+    """The values of all keys. Raises the first error instead if there is one."""
     found: dict[K, V] = {}
     for key, answer in answers.items():
         if isinstance(answer, KafkaBackupError):
@@ -80,47 +65,65 @@ def values(answers: Mapping[K, V | KafkaBackupError]) -> dict[K, V]:
     return found
 
 
-def _one_round(
+def completed_future(value: T) -> Future[T]:
+    """A future with this result, for calls that block instead of returning a future."""
+    future: Future[T] = Future()
+    future.set_result(value)
+    return future
+
+
+def future_of(call: Callable[[], Future[T]]) -> Future[T]:
+    """The future that `call` returns, or a future with the exception that it raises.
+
+    So an exception raised while sending for one key does not fail the other keys.
+    """
+    try:
+        return call()
+    except Exception as error:
+        future: Future[T] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _call_once(
     keys: list[K],
-    request: Callable[[list[K]], Mapping[K, Future[Any]]],
-    read: Callable[[K, Any], V],
+    send: Callable[[list[K]], Mapping[K, Future[Any]]],
+    convert: Callable[[K, Any], V],
     action: Callable[[K], Action],
     timeout_s: float,
     stop: threading.Event,
 ) -> Answers[K, V]:
-    if not keys:
-        return {}
     try:
         with translated(action(keys[0])):
-            futures = request(keys)
+            futures = send(keys)
     except KafkaBackupError as error:
         return dict.fromkeys(keys, error)
-    return {key: _settled(key, futures[key], read, action(key), timeout_s, stop) for key in keys}
+    return {key: _answer(key, futures[key], convert, action(key), timeout_s, stop) for key in keys}
 
 
-def _settled(
+def _answer(
     key: K,
     future: Future[Any],
-    read: Callable[[K, Any], V],
+    convert: Callable[[K, Any], V],
     action: Action,
     timeout_s: float,
     stop: threading.Event,
 ) -> V | KafkaBackupError:
     try:
         with translated(action):
-            _await(future, timeout_s + _GRACE_S, stop)
+            _wait_until_done(future, timeout_s + _EXTRA_WAIT_S, stop)
             result = future.result(0)
-        return read(key, result)
+        return convert(key, result)
     except InterruptedRunError:
         raise
     except KafkaBackupError as error:
         return error
 
 
-def _await(future: Future[Any], timeout_s: float, stop: threading.Event) -> None:
-    """Return when the future is settled or the time is over."""
+def _wait_until_done(future: Future[Any], timeout_s: float, stop: threading.Event) -> None:
+    """Return when the future is done or the timeout has passed."""
     ends = time.monotonic() + timeout_s
-    while not wait([future], min(_GLANCE_S, max(0.0, ends - time.monotonic()))).done and time.monotonic() < ends:
+    while not wait([future], min(_STOP_CHECK_S, max(0.0, ends - time.monotonic()))).done and time.monotonic() < ends:
         if stop.is_set():
             raise InterruptedRunError("Stopped on request.")
 

@@ -1,4 +1,4 @@
-"""What topics get that set nothing themselves, by the settings of a broker."""
+"""The settings of topics that set nothing themselves, from the settings of a broker."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from tasks.broker.admin.admin import Admin
+from tasks.broker.admin.admin_requests import values_or_raise
 from tasks.broker.translation import Action, Permission
 from tasks.model.errors import AccessError
 
@@ -18,31 +19,26 @@ _RETENTION_UNITS_MS = {"log.retention.ms": 1, "log.retention.minutes": 60_000, "
 
 
 def topic_defaults(admin: Admin) -> dict[str, str]:
-    """`retention.ms`, `retention.bytes` and `cleanup.policy` of topics without their own; nothing when this user may
-    not read the settings of brokers."""
+    """`retention.ms`, `retention.bytes` and `cleanup.policy` of topics that do not set them. Empty if this user is not
+    allowed to read the brokers' settings."""
     from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined]
 
     node = str(min(admin.node_ids()))
 
-    def request(some: list[str]) -> Mapping[str, Future[Any]]:
-        resources = [ConfigResource(ResourceType.BROKER, name) for name in some]
+    def send(nodes: list[str]) -> Mapping[str, Future[Any]]:
+        resources = [ConfigResource(ResourceType.BROKER, name) for name in nodes]
         futures = admin.sdk.describe_configs(resources, request_timeout=admin.timeout_s)
         return {resource.name: future for resource, future in futures.items()}
 
-    needed = Action(
-        "read the settings of", f"broker {node}", (Permission("DescribeConfigs", "Cluster", "kafka-cluster"),)
-    )
-    found = admin.call_each([node], request, lambda name, entries: defaults_of(_values(entries)), lambda name: needed)
-    answer = found[node]
-    if isinstance(answer, AccessError):
+    action = Action("read the settings of", f"broker {node}", (Permission("DescribeConfigs", "Cluster"),))
+    answers = admin.call_each([node], send, lambda name, entries: defaults_of(_values(entries)), lambda name: action)
+    if isinstance(answers[node], AccessError):
         return {}
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    return values_or_raise(answers)[node]
 
 
 def defaults_of(settings: Mapping[str, str]) -> dict[str, str]:
-    """The topics' defaults by a broker's settings in force. Pure."""
+    """The topics' defaults that follow from a broker's settings in force. Pure."""
     ages = [int(settings[name]) * unit for name, unit in _RETENTION_UNITS_MS.items() if settings.get(name)]
     found = {"retention.ms": str(max(-1, ages[0]))} if ages else {}
     for name in ("retention.bytes", "cleanup.policy"):

@@ -1,4 +1,4 @@
-"""The confluent-kafka client behind `Admin`, and how it is asked: translated, repeated, explained."""
+"""The confluent-kafka client behind `Admin`: created when first used, with translated errors, retries and `stop`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
-
-from tasks.broker.admin.admin_requests import Answers, K, V, call_each, pause_until, values
+from tasks.broker.admin.admin_requests import Answers, K, T, V, call_each, values_or_raise
 from tasks.broker.admin.client_settings import client_settings
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
+from tasks.broker.retry import RetryDeadline
 from tasks.broker.translation import Action, error_for, translated
 from tasks.model.errors import AccessError, BrokerUnavailableError, InterruptedRunError, KafkaBackupError
 
@@ -21,28 +20,12 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError
     from confluent_kafka.admin import AdminClient
 
-T = TypeVar("T")
-
-
-def done(value: T) -> Future[T]:
-    """An answer that is already there, for questions that block instead of returning a future."""
-    future: Future[T] = Future()
-    future.set_result(value)
-    return future
-
-
-def started(call: Callable[[], Future[T]]) -> Future[T]:
-    """The future that `call` returns; when it raises instead, one with that error, so that only its own key has it."""
-    try:
-        return call()
-    except Exception as error:
-        future: Future[T] = Future()
-        future.set_exception(error)
-        return future
+_FIRST_POLL_MS = 10
+_LONGEST_POLL_MS = 500
 
 
 class AdminConnection:
-    """Holds the library's client and asks it. Nothing connects before the first question."""
+    """Owns a confluent-kafka client and sends its requests. Connects when the first request is sent."""
 
     def __init__(
         self, connection: ConnectionOptions, *, deadline_ms: int = 60_000, stop: threading.Event | None = None
@@ -50,43 +33,44 @@ class AdminConnection:
         self.connection = connection
         self.location = f"the cluster at {','.join(connection.bootstrap_servers)}"
         self.timeout_s = connection.request_timeout_ms / 1000
-        self.deadline_s = deadline_ms / 1000
+        self.deadline_ms = deadline_ms
         self._stop = stop or threading.Event()
         self._lock = threading.Lock()
-        self._is_reached = False
-        self._trouble: KafkaError | None = None
+        self._is_checked = False
+        self._connection_error: KafkaError | None = None
         self._sdk: AdminClient | None = None
 
     @property
     def sdk(self) -> AdminClient:
-        """The library's client, made when it is first needed: making one waits for a token where it needs one."""
+        """The confluent-kafka client. The first call creates it, and waits for an OAuth token if one is needed."""
         with self._lock:
             if self._sdk is None:
-                self._sdk = self._make()
+                self._sdk = self._create_client()
             return self._sdk
 
-    def _make(self) -> AdminClient:
+    def _create_client(self) -> AdminClient:
         from confluent_kafka.admin import AdminClient
 
         conf: dict[str, Any] = {
             "bootstrap.servers": ",".join(self.connection.bootstrap_servers),
             "client.id": self.connection.client_id,
-            # Most questions go to the broker that the client takes for the controller. When that one dies, only newer
-            # metadata names another, and the client, which knows no topics, would not ask for it before it is told to.
+            # librdkafka sends most requests to the broker that its metadata names as controller. After that broker
+            # died, a client without topics requests new metadata only at this interval.
             "topic.metadata.refresh.interval.ms": 1_000,
             "reconnect.backoff.ms": 500,
             "reconnect.backoff.max.ms": 2_000,
-            "log_level": 0,  # else librdkafka writes to stderr by itself; failures reach the caller as errors
+            "log_level": 0,  # otherwise librdkafka writes to stderr; the caller gets all failures as errors
         }
         with translated(Action("use the client settings for", self.location)):
-            return AdminClient({**conf, **client_settings(self.connection.security)}, error_cb=self._note)
+            settings = {**conf, **client_settings(self.connection.security)}
+            return AdminClient(settings, error_cb=self._keep_connection_error)
 
-    def _note(self, error: KafkaError) -> None:
-        if error.code() != error._ALL_BROKERS_DOWN:  # it says less than the one before
-            self._trouble = error
+    def _keep_connection_error(self, error: KafkaError) -> None:
+        if error.code() != error._ALL_BROKERS_DOWN:  # it follows another error, which contains the cause
+            self._connection_error = error
 
     def close(self) -> None:
-        """Let the connections go. May be called again; no other method afterwards."""
+        """Close the connections. May be called twice; no other method may be called afterwards."""
         with self._lock:
             if self._sdk is not None:
                 self._sdk.__exit__(None, None, None)
@@ -100,63 +84,66 @@ class AdminConnection:
     def call_each(
         self,
         keys: Sequence[K],
-        request: Callable[[list[K]], Mapping[K, Future[Any]]],
-        read: Callable[[K, Any], V],
+        send: Callable[[list[K]], Mapping[K, Future[Any]]],
+        convert: Callable[[K, Any], V],
         action: Callable[[K], Action],
     ) -> Answers[K, V]:
-        """`asking.call_each` with this client's timeout and deadline; an unreachable cluster's error says why."""
+        """`admin_requests.call_each` with this client's timeout, deadline and `stop`.
+
+        When no broker can be reached, the error of every key contains the cause.
+        """
         try:
-            self._reach()
+            self._check_connection()
         except InterruptedRunError:
             raise
         except BrokerUnavailableError as error:
             return {key: BrokerUnavailableError(f"Cannot {action(key)}: {error}", code=error.code) for key in keys}
         except KafkaBackupError as error:
             return dict.fromkeys(keys, error)
-        self._trouble = None
+        self._connection_error = None
         answers = call_each(
-            keys, request, read, action, timeout_s=self.timeout_s, deadline_s=self.deadline_s, stop=self._stop
+            keys, send, convert, action, timeout_s=self.timeout_s, deadline_ms=self.deadline_ms, stop=self._stop
         )
-        return {key: self._explained(answer, action(key)) for key, answer in answers.items()}
+        return {key: self._with_cause(answer, action(key)) for key, answer in answers.items()}
 
-    def _reach(self) -> None:
-        """Before the first question wait until a broker lets us in. The library tries on where that cannot help, takes
-        no hint to stop, and has no clear words; a raw connection has all that."""
-        if self._is_reached:
+    def _check_connection(self) -> None:
+        """Before the first request, wait until a raw connection to a broker succeeds.
+
+        librdkafka retries permanent errors (wrong password, certificate or protocol) until its timeout, cannot be
+        interrupted and reports them poorly. A raw connection reports them at once and checks `stop`.
+        """
+        if self._is_checked:
             return
-        options = replace(self.connection, retry_deadline_ms=round(self.deadline_s * 1000))
+        options = replace(self.connection, retry_deadline_ms=self.deadline_ms)
         with Cluster(options, stop=self._stop) as cluster:
             cluster.node_ids()
-        self._is_reached = True
+        self._is_checked = True
 
-    def call(self, action: Action, request: Callable[[], Future[T]]) -> T:
-        """The answer to one question, or its error raised."""
+    def call(self, action: Action, send: Callable[[], Future[T]]) -> T:
+        """The result of one request. Raises its error."""
 
-        def read(key: str, result: Any) -> T:
+        def convert(key: str, result: Any) -> T:
             return result  # type: ignore[no-any-return]
 
-        return values(self.call_each(["it"], lambda keys: {"it": request()}, read, lambda key: action))["it"]
+        return values_or_raise(self.call_each([""], lambda keys: {"": send()}, convert, lambda key: action))[""]
 
-    def await_that(self, is_so: Callable[[], bool], complaint: str) -> None:
-        """Return when the brokers show something that they have already accepted; they lag behind one another."""
+    def await_that(self, condition: Callable[[], bool], message: str) -> None:
+        """Return when `condition` returns true: brokers learn of an accepted change one after the other.
 
-        def give_up(state: object) -> None:
-            raise BrokerUnavailableError(complaint)
+        Raises `BrokerUnavailableError(message)` after the deadline.
+        """
+        deadline = RetryDeadline(
+            self.deadline_ms, self._stop, first_wait_ms=_FIRST_POLL_MS, longest_wait_ms=_LONGEST_POLL_MS
+        )
+        while not condition():
+            deadline.pause(BrokerUnavailableError(message))
 
-        Retrying(
-            retry=retry_if_result(lambda answer: not answer),
-            stop=stop_after_delay(self.deadline_s),
-            wait=wait_exponential(multiplier=0.01, max=0.5),
-            sleep=pause_until(self._stop),
-            retry_error_callback=give_up,
-        )(is_so)
-
-    def _explained(self, answer: V | KafkaBackupError, action: Action) -> V | KafkaBackupError:
-        """The client answers `timed out` when it could not connect; the reason came by its own way."""
+    def _with_cause(self, answer: V | KafkaBackupError, action: Action) -> V | KafkaBackupError:
+        """librdkafka answers `timed out` when it cannot connect, and reports the cause to `error_cb` only."""
         if not isinstance(answer, BrokerUnavailableError) or (answer.code is not None and answer.code >= 0):
             return answer
         self.sdk.poll(0)
-        if self._trouble is None:
+        if self._connection_error is None:
             return answer
-        cause = error_for(self._trouble, action)
+        cause = error_for(self._connection_error, action)
         return cause if isinstance(cause, AccessError) else BrokerUnavailableError(str(cause), code=answer.code)

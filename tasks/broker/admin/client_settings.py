@@ -1,4 +1,4 @@
-"""A cluster's security as librdkafka's properties, so that both planes reach it in the same way."""
+"""A cluster's security as librdkafka's properties, so that both sides connect in the same way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from tasks.broker.auth.security import Security
 from tasks.broker.auth.tokens import current_token
 
-_LOCATIONS = {
+_FILES = {
     "ssl_ca_location": "ssl.ca.location",
     "ssl_certificate_location": "ssl.certificate.location",
     "ssl_key_location": "ssl.key.location",
@@ -15,7 +15,7 @@ _LOCATIONS = {
 
 
 def client_settings(security: Security) -> dict[str, Any]:
-    """The properties, secrets among them: for the library alone. Tokens come from the same source as the raw side's."""
+    """The properties, with secrets: pass them to the client only. Tokens come from the raw side's source."""
     settings: dict[str, Any] = {"security.protocol": security.security_protocol}
     if security.has_tls:
         settings |= _tls(security)
@@ -30,7 +30,7 @@ def client_settings(security: Security) -> dict[str, Any]:
 
 
 def _tls(security: Security) -> dict[str, Any]:
-    named = {theirs: getattr(security, ours) for ours, theirs in _LOCATIONS.items()}
+    named = {theirs: getattr(security, ours) for ours, theirs in _FILES.items()}
     settings = {name: path for name, path in named.items() if path is not None}
     if security.ssl_key_password is not None:
         settings["ssl.key.password"] = security.ssl_key_password.get_secret_value()

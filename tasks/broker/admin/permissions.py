@@ -1,4 +1,4 @@
-"""What this user is allowed to do, as the brokers say when asked. Where they keep no ACLs, everything is."""
+"""Checks what this user is allowed to do, as the brokers report it. A cluster without authorizer allows everything."""
 
 from __future__ import annotations
 
@@ -7,84 +7,81 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.admin_requests import values
+from tasks.broker.admin.admin_requests import values_or_raise
 from tasks.broker.translation import Action, Permission, is_forbidden, is_unknown_topic
 from tasks.model.errors import AccessError
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined]
 
-_WORDS = {
-    "READ": "Read",
-    "WRITE": "Write",
-    "CREATE": "Create",
-    "DELETE": "Delete",
-    "ALTER": "Alter",
-    "DESCRIBE": "Describe",
-    "DESCRIBE_CONFIGS": "DescribeConfigs",
-    "ALTER_CONFIGS": "AlterConfigs",
-    "IDEMPOTENT_WRITE": "IdempotentWrite",
-}
-
 
 def require_on_cluster(admin: Admin, action: Action) -> None:
-    """Raises `AccessError` when the user lacks one of the action's permissions on the cluster."""
+    """Raises `AccessError` when the user lacks a permission on the cluster that the action needs."""
 
-    def request() -> Future[Any]:
+    def send() -> Future[Any]:
         return admin.sdk.describe_cluster(include_authorized_operations=True, request_timeout=admin.timeout_s)
 
-    found = admin.call(Action("describe", admin.location), request)
-    allowed = _words(found.authorized_operations)
-    _refuse(action, [one for one in action.needs if one.kind == "Cluster" and one.operation not in allowed])
+    found = admin.call(Action("describe", admin.location), send)
+    allowed = _operations(found.authorized_operations)
+    _raise_missing(action, [one for one in action.needs if one.kind == "Cluster" and one.operation not in allowed])
 
 
 def require_on_topics(admin: Admin, operations: Mapping[str, Sequence[str]], action: Action) -> None:
-    """Raises `AccessError` that names all that is missing of these operations by topic. Of topics that do not exist
-    brokers do not say what would be allowed: they are passed over, unless one may not even know that."""
+    """Raises `AccessError` that names each missing operation by topic.
+
+    Brokers do not report the allowed operations of topics that do not exist, so these are ignored. If the user is not
+    allowed to describe such a topic, all its operations are missing.
+    """
     from confluent_kafka import TopicCollection
 
-    def request(some: list[str]) -> Mapping[str, Future[Any]]:
-        topics = TopicCollection(some)
+    def send(names: list[str]) -> Mapping[str, Future[Any]]:
+        topics = TopicCollection(names)
         return admin.sdk.describe_topics(topics, include_authorized_operations=True, request_timeout=admin.timeout_s)
 
-    _require(admin, "Topic", operations, request, action)
+    _require(admin, "Topic", operations, send, action)
 
 
 def require_on_groups(admin: Admin, operations: Mapping[str, Sequence[str]], action: Action) -> None:
-    """Likewise by group, which need not exist."""
+    """Raises `AccessError` that names each missing operation by group. The groups need not exist."""
 
-    def request(some: list[str]) -> Mapping[str, Future[Any]]:
+    def send(groups: list[str]) -> Mapping[str, Future[Any]]:
         return admin.sdk.describe_consumer_groups(
-            some, include_authorized_operations=True, request_timeout=admin.timeout_s
+            groups, include_authorized_operations=True, request_timeout=admin.timeout_s
         )
 
-    _require(admin, "Group", operations, request, action)
+    _require(admin, "Group", operations, send, action)
 
 
 def _require(
     admin: Admin,
     kind: Literal["Topic", "Group"],
     operations: Mapping[str, Sequence[str]],
-    request: Callable[[list[str]], Mapping[str, Future[Any]]],
+    send: Callable[[list[str]], Mapping[str, Future[Any]]],
     action: Action,
 ) -> None:
-    def described(name: str) -> Action:
+    def describe(name: str) -> Action:
         return Action("describe", f"{kind.lower()} {name}", (Permission("Describe", kind, name),))
 
     answers = admin.call_each(
-        list(operations), request, lambda name, found: _words(found.authorized_operations), described
+        list(operations), send, lambda name, found: _operations(found.authorized_operations), describe
     )
-    known = {name: said for name, said in answers.items() if not is_unknown_topic(said)}
-    # Who may not even describe a thing may do nothing with it.
-    allowed = values({name: set() if is_forbidden(said) else said for name, said in known.items()})
-    wanted = [(name, one) for name in allowed for one in operations[name]]
-    _refuse(action, [Permission(one, kind, name) for name, one in wanted if one not in allowed[name]])
+    known = {name: answer for name, answer in answers.items() if not is_unknown_topic(answer)}
+    # Read, Write, Delete and Alter imply Describe, so a user without Describe is treated as having no permission.
+    allowed = values_or_raise({name: set() if is_forbidden(answer) else answer for name, answer in known.items()})
+    missing = [
+        Permission(operation, kind, name)
+        for name in allowed
+        for operation in operations[name]
+        if operation not in allowed[name]
+    ]
+    _raise_missing(action, missing)
 
 
-def _words(operations: Sequence[AclOperation] | None) -> set[str]:
-    return {_WORDS.get(operation.name, operation.name) for operation in operations or ()}
+def _operations(reported: Sequence[AclOperation] | None) -> set[str]:
+    """Operations as ACLs name them: `DescribeConfigs` for confluent-kafka's `DESCRIBE_CONFIGS`."""
+    return {"".join(word.capitalize() for word in operation.name.split("_")) for operation in reported or ()}
 
 
-def _refuse(action: Action, missing: Sequence[Permission]) -> None:
+def _raise_missing(action: Action, missing: Sequence[Permission]) -> None:
     if missing:
         raise AccessError(f"Not allowed to {action}: that needs {', '.join(map(str, missing))}.")

@@ -1,4 +1,4 @@
-"""Topics and their settings as plain values, and how confluent-kafka's objects become them."""
+"""Converts topics and their settings between confluent-kafka's objects and the values of the ports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def client_topic(spec: NewTopicSpec) -> NewTopic:
-    """The client's for ours."""
+    """The client's object for a topic to create."""
     from confluent_kafka.cimpl import NewTopic
 
     return NewTopic(spec.name, spec.partitions, spec.replication_factor, config=dict(spec.configs))
@@ -32,7 +32,7 @@ def client_topic(spec: NewTopicSpec) -> NewTopic:
 def client_resource(
     topic: str, to_set: Mapping[str, str] | None = None, to_delete: Collection[str] = ()
 ) -> ConfigResource:
-    """The client's name for a topic's settings, with the changes to make."""
+    """The client's object for a topic's settings, with the changes to make."""
     from confluent_kafka.admin import AlterConfigOpType, ConfigResource, ResourceType  # type: ignore[attr-defined]
     from confluent_kafka.admin import ConfigEntry as Change  # type: ignore[attr-defined]
 
@@ -44,7 +44,7 @@ def client_resource(
 
 
 def topic_description(topic: ClientTopicDescription) -> TopicDescription:
-    """Ours for the client's."""
+    """The port's value for the client's description of a topic."""
     partitions = sorted((_partition(info) for info in topic.partitions), key=lambda one: one.partition)
     return TopicDescription(
         name=topic.name,
@@ -55,7 +55,7 @@ def topic_description(topic: ClientTopicDescription) -> TopicDescription:
 
 
 def _kafka_id(text: str) -> str:
-    """librdkafka prints ids in standard base64, Kafka in the URL-safe one: one id in three would look unknown."""
+    """The id as Kafka prints it. librdkafka prints standard base64, Kafka URL-safe base64; one id in three differs."""
     return text.replace("+", "-").replace("/", "_")
 
 
@@ -74,7 +74,7 @@ def _node_ids(nodes: list[Node]) -> tuple[int, ...]:
 
 
 def config_entries(entries: Mapping[str, ClientConfigEntry]) -> tuple[ConfigEntry, ...]:
-    """Ours for the client's, by name."""
+    """The port's values for the client's settings of a topic, ordered by name."""
     return tuple(_entry(entries[name]) for name in sorted(entries))
 
 
@@ -90,14 +90,14 @@ def _entry(entry: ClientConfigEntry) -> ConfigEntry:
 
 
 def is_in_force(entries: Sequence[ConfigEntry], to_set: Mapping[str, str], to_delete: Collection[str]) -> bool:
-    """Whether the topic's own settings show the change. Kafka spells some values anew (`TRUE`, `compact, delete`)."""
+    """Whether the topic's own settings show the change. Kafka normalizes some values (`TRUE`, `compact, delete`)."""
     own = {entry.name: entry for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
-    is_set = all(name in own and _is_same(own[name], value) for name, value in to_set.items())
+    is_set = all(name in own and _is_equal(own[name], value) for name, value in to_set.items())
     return is_set and not own.keys() & set(to_delete)
 
 
 def is_as_specified(spec: NewTopicSpec, topic: TopicDescription, entries: Sequence[ConfigEntry]) -> bool:
-    """Whether a topic that was found is what `spec` asks for: counts, and exactly these settings of its own."""
+    """Whether an existing topic matches `spec`: the counts, and exactly these settings on the topic itself."""
     replicas = {len(partition.replicas) for partition in topic.partitions}
     own = {entry.name for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
     return (
@@ -108,11 +108,11 @@ def is_as_specified(spec: NewTopicSpec, topic: TopicDescription, entries: Sequen
     )
 
 
-def _is_same(entry: ConfigEntry, value: str) -> bool:
-    return entry.is_sensitive or _plain(entry.value or "") == _plain(value)
+def _is_equal(entry: ConfigEntry, value: str) -> bool:
+    return entry.is_sensitive or _normalized(entry.value or "") == _normalized(value)
 
 
-def _plain(value: str) -> str:
+def _normalized(value: str) -> str:
     text = ",".join(part.strip() for part in value.split(",")).lower()
     try:
         return str(Decimal(text).normalize())

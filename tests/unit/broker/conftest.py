@@ -1,4 +1,4 @@
-"""Shorter waits for the tests of this folder: what they wait for never comes."""
+"""A shorter wait for new topics: the tests of this folder wait for topics that do not exist."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _short_newborn_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_wait_for_new_topics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.broker.raw.cluster.NEW_TOPIC_GRACE_MS", 200)

@@ -1,4 +1,4 @@
-"""Patience on a clock that stands still unless a test moves it."""
+"""Waits between attempts, on a clock that only the waits advance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ERROR = BrokerUnavailableError("not now")
 
 
 class Clock(threading.Event):
-    """Time passes only by waiting for this event, which nobody sets."""
+    """A `stop` event that is never set. Each wait for it advances the clock by its timeout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,18 @@ def test_waits_double_up_to_a_cap_with_jitter_and_end_at_the_deadline() -> None:
     assert len(set(clock.waits_s)) == len(clock.waits_s)
 
 
-def test_without_time_left_the_error_comes_at_once() -> None:
+def test_first_and_longest_wait_can_be_set() -> None:
+    clock = Clock()
+    deadline = RetryDeadline(10_000, clock, lambda: clock.now_s, first_wait_ms=10, longest_wait_ms=500)
+
+    while deadline.wait():
+        pass
+
+    assert 0.005 <= clock.waits_s[0] <= 0.01
+    assert 0.25 <= max(clock.waits_s) <= 0.5
+
+
+def test_after_the_deadline_the_error_is_raised_without_a_wait() -> None:
     clock = Clock()
     with pytest.raises(BrokerUnavailableError):
         _deadline(clock, 0).pause(ERROR)
@@ -55,7 +66,7 @@ def test_without_time_left_the_error_comes_at_once() -> None:
     assert _deadline(clock, 0).wait() is False
 
 
-def test_stop_ends_the_wait_as_interrupted() -> None:
+def test_stop_ends_the_wait_with_an_interruption() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(InterruptedRunError):

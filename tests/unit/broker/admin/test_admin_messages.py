@@ -1,4 +1,4 @@
-"""The messages of kafka-python that the administrative side uses, encoded and decoded by its own codec."""
+"""The raw messages of the administrative side, encoded and decoded by kafka-python's codec."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Any, cast
 from kafka.protocol.admin.acl import DescribeAclsRequest, DescribeAclsResponse
 from kafka.protocol.admin.groups import ListGroupsRequest, ListGroupsResponse
 
+from tasks.broker.admin.acl_codes import AclOperation, AclPatternType, AclPermission, AclResourceType
 from tasks.broker.admin.acls import binding
 from tasks.broker.admin.admin_messages import ListedAcl, ListedGroup, request_acls, request_groups
 from tasks.broker.admin_values import AclBinding
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.raw.connection import Connection
 
 
-class Replies:
-    """A broker of one version that answers with one response, through the bytes that a real one would send."""
+class FakeConnection:
+    """A connection to a broker of one version, which encodes and decodes its only answer as a real one does."""
 
     def __init__(self, version: int, response: Any) -> None:
         self.version = version
@@ -32,33 +34,45 @@ class Replies:
         return type(self.response)[self.version].decode(self.response.encode())
 
 
-def _ask_groups(version: int) -> tuple[int, list[ListedGroup]]:
+def _listed_groups(version: int) -> tuple[int, list[ListedGroup]]:
     group = ListGroupsResponse.ListedGroup(
         group_id="g", protocol_type="consumer", group_state="Stable", group_type="share"
     )
-    broker = Replies(version, ListGroupsResponse(throttle_time_ms=0, error_code=14, groups=[group]))
+    broker = FakeConnection(
+        version,
+        ListGroupsResponse(throttle_time_ms=0, error_code=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, groups=[group]),
+    )
     code, groups = request_groups(cast(Connection, broker))
     assert isinstance(broker.request, ListGroupsRequest)
     return code, list(groups)
 
 
-def test_groups_are_listed_with_state_and_type_as_far_as_the_broker_tells() -> None:
-    assert _ask_groups(5) == (14, [ListedGroup("g", "consumer", "Stable", "share")])
-    assert _ask_groups(4) == (14, [ListedGroup("g", "consumer", "Stable", "")])
-    assert _ask_groups(0) == (14, [ListedGroup("g", "consumer", "", "")])
+def test_groups_are_listed_with_the_state_and_type_that_the_version_contains() -> None:
+    assert _listed_groups(5) == (
+        ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+        [ListedGroup("g", "consumer", "Stable", "share")],
+    )
+    assert _listed_groups(4) == (ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, [ListedGroup("g", "consumer", "Stable", "")])
+    assert _listed_groups(0) == (ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, [ListedGroup("g", "consumer", "", "")])
 
 
-def test_acls_are_asked_for_without_any_filter_and_an_error_is_not_an_empty_list() -> None:
+def test_all_acls_are_requested_and_an_error_is_not_an_empty_list() -> None:
     described = DescribeAclsResponse.DescribeAclsResource
-    acl = described.AclDescription(principal="User:a", host="*", operation=3, permission_type=2)
-    resource = described(resource_type=2, resource_name="t", pattern_type=4, acls=[acl])
+    acl = described.AclDescription(
+        principal="User:a", host="*", operation=AclOperation.READ, permission_type=AclPermission.DENY
+    )
+    resource = described(
+        resource_type=AclResourceType.TOPIC, resource_name="t", pattern_type=AclPatternType.PREFIXED, acls=[acl]
+    )
     for version in (1, 2, 3):
-        answer = DescribeAclsResponse(throttle_time_ms=0, error_code=54, error_message="none", resources=[resource])
-        broker = Replies(version, answer)
+        answer = DescribeAclsResponse(
+            throttle_time_ms=0, error_code=ErrorCode.SECURITY_DISABLED, error_message="none", resources=[resource]
+        )
+        broker = FakeConnection(version, answer)
 
-        asked = request_acls(cast(Connection, broker))
+        received = request_acls(cast(Connection, broker))
 
-        assert asked == (54, "none", [ListedAcl(2, "t", 4, "User:a", "*", 3, 2)])
+        assert received == (ErrorCode.SECURITY_DISABLED, "none", [ListedAcl(2, "t", 4, "User:a", "*", 3, 2)])
         assert isinstance(broker.request, DescribeAclsRequest)
         assert broker.request.resource_name_filter is None
         assert (
@@ -69,7 +83,7 @@ def test_acls_are_asked_for_without_any_filter_and_an_error_is_not_an_empty_list
         ) == (1, 1, 1, 1)
 
 
-def test_a_binding_is_in_the_words_of_kafka_and_an_unknown_kind_is_its_number() -> None:
+def test_a_binding_has_kafkas_words_and_an_unknown_kind_stays_a_number() -> None:
     words = {"resource_name": "x", "principal": "User:a", "host": "*"}
     assert binding(ListedAcl(4, "x", 3, "User:a", "*", 12, 3)) == AclBinding(
         resource_type="CLUSTER", pattern_type="LITERAL", operation="IDEMPOTENT_WRITE", permission="ALLOW", **words

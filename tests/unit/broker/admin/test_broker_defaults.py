@@ -1,4 +1,4 @@
-"""What topics get that set nothing themselves."""
+"""The settings of topics that set nothing themselves."""
 
 from __future__ import annotations
 
