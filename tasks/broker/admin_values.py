@@ -71,9 +71,13 @@ class ConfigEntry:
     is_read_only: bool
 
 
+DEFAULT_REPLICATION_FACTOR: Final = -1
+"""`NewTopicSpec.replication_factor` of a topic that gets the brokers' `default.replication.factor`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTopicSpec:
-    """A topic to create. `replication_factor` -1 means the broker's default."""
+    """A topic to create. `replication_factor` can be `DEFAULT_REPLICATION_FACTOR`."""
 
     name: str
     partitions: int

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tasks.broker.admin.acl_codes import AclOperation, AclPatternType, AclPermission, AclResourceType
+from tasks.broker.messages.api_keys import ApiKey
+from tasks.broker.messages.wire import DescribeAclsRequest, ListGroupsRequest
 from tasks.broker.raw.connection import Connection
 
 
@@ -36,10 +38,8 @@ class ListedAcl(NamedTuple):
 
 def request_groups(connection: Connection) -> tuple[int, Sequence[ListedGroup]]:
     """(error code, the groups that this broker coordinates, of every type and state). ListGroups v0–v5."""
-    from kafka.protocol.admin.groups import ListGroupsRequest
-
     request = ListGroupsRequest(states_filter=[], types_filter=[])
-    request.API_VERSION = connection.pick(ListGroupsRequest.API_KEY, 0, 5)
+    request.API_VERSION = connection.pick(ApiKey.LIST_GROUPS, 0, 5)
     answer = connection.call(request)
     return answer.error_code, [
         ListedGroup(group.group_id, group.protocol_type, group.group_state or "", group.group_type or "")
@@ -49,8 +49,6 @@ def request_groups(connection: Connection) -> tuple[int, Sequence[ListedGroup]]:
 
 def request_acls(connection: Connection) -> tuple[int, str | None, Sequence[ListedAcl]]:
     """(error code, message, every ACL of the cluster). DescribeAcls v1–v3."""
-    from kafka.protocol.admin.acl import DescribeAclsRequest
-
     request = DescribeAclsRequest(
         resource_type_filter=AclResourceType.ANY,
         resource_name_filter=None,
@@ -60,7 +58,7 @@ def request_acls(connection: Connection) -> tuple[int, str | None, Sequence[List
         operation=AclOperation.ANY,
         permission_type=AclPermission.ANY,
     )
-    request.API_VERSION = connection.pick(DescribeAclsRequest.API_KEY, 1, 3)
+    request.API_VERSION = connection.pick(ApiKey.DESCRIBE_ACLS, 1, 3)
     answer = connection.call(request)
     return (
         answer.error_code,

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from tasks.broker.admin_values import (
+    DEFAULT_REPLICATION_FACTOR,
     DYNAMIC_TOPIC_CONFIG,
     ConfigEntry,
     NewTopicSpec,
@@ -102,7 +103,7 @@ def is_as_specified(spec: NewTopicSpec, topic: TopicDescription, entries: Sequen
     own = {entry.name for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
     return (
         len(topic.partitions) == spec.partitions
-        and (spec.replication_factor == -1 or replicas == {spec.replication_factor})
+        and (spec.replication_factor == DEFAULT_REPLICATION_FACTOR or replicas == {spec.replication_factor})
         and own == set(spec.configs)
         and is_in_force(entries, spec.configs, ())
     )

@@ -1,4 +1,4 @@
-"""As whom a cluster is reached and what is encrypted on the way: values under the names that the files give them."""
+"""How connections to a cluster are encrypted and authenticated. The fields are named like the keys in the files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
 
-_SPELLED = {"SCRAM-SHA256": "SCRAM-SHA-256", "SCRAM-SHA512": "SCRAM-SHA-512"}
+_ALIASES = {"SCRAM-SHA256": "SCRAM-SHA-256", "SCRAM-SHA512": "SCRAM-SHA-512"}
 _PASSWORD_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
@@ -22,18 +22,18 @@ def _mechanism(value: object) -> object:
     name = value.upper().replace("_", "-")
     if name == "GSSAPI":
         raise ValueError(
-            "GSSAPI needs a librdkafka with Kerberos, which confluent-kafka's wheels lack, and the package gssapi: "
-            "use SCRAM, OAUTHBEARER or client certificates"
+            "GSSAPI needs a librdkafka with Kerberos, which confluent-kafka's wheels do not have, "
+            "and the package gssapi. Use SCRAM, OAUTHBEARER or client certificates"
         )
-    return _SPELLED.get(name, name)
+    return _ALIASES.get(name, name)
 
 
-def _nothing_if_empty(value: object) -> object:
+def _none_if_empty(value: object) -> object:
     return None if value == "" else value
 
 
-def _is_endpoint(text: str | None) -> str | None:
-    """Its sentence shows no value: a URL may hold a password."""
+def _check_endpoint_url(text: str | None) -> str | None:
+    """The error does not contain the value, because a URL can contain a password."""
     try:
         parts = urlsplit(text or "http://none")
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -46,15 +46,15 @@ def _is_endpoint(text: str | None) -> str | None:
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
-Text = Annotated[str | None, BeforeValidator(_nothing_if_empty)]
-Secret = Annotated[SecretStr | None, BeforeValidator(_nothing_if_empty)]
+Text = Annotated[str | None, BeforeValidator(_none_if_empty)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]
 
 
 class Security(BaseModel):
-    """How connections to a cluster are protected. Frozen and picklable; no secret is in its repr or in an error.
+    """How connections to a cluster are protected. Frozen and picklable. Neither its repr nor its errors show a secret.
 
-    Without `ssl_ca_location` the system's authorities count. What is given and would not be used is an error, so that
-    nobody believes in a protection that is not there.
+    Without `ssl_ca_location` the system's certificate authorities are trusted. A value that would not be used is an
+    error, because users would believe in a protection that does not exist.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -67,7 +67,7 @@ class Security(BaseModel):
     ssl_certificate_location: Text = None
     ssl_key_location: Text = None
     ssl_key_password: Secret = None
-    sasl_oauth_token_endpoint_url: Annotated[Text, AfterValidator(_is_endpoint)] = None
+    sasl_oauth_token_endpoint_url: Annotated[Text, AfterValidator(_check_endpoint_url)] = None
     sasl_oauth_client_id: Text = None
     sasl_oauth_client_secret: Secret = None
     sasl_oauth_scope: Text = None
@@ -111,23 +111,23 @@ class Security(BaseModel):
             yield f"{by} needs {' and '.join(absent)}"
 
     def _unused(self) -> Iterator[str]:
-        """What is set although nothing would look at it."""
+        """A problem for each value that is set and would not be used."""
         names = [name for name in Security.model_fields if getattr(self, name) is not None]
         for name in names:
             if name.startswith("ssl_") and not self.has_tls:
-                yield f"{name} has no place with {self.security_protocol}: set security_protocol to SSL or SASL_SSL"
+                yield f"{name} is not used with {self.security_protocol}: set security_protocol to SSL or SASL_SSL"
             if name.startswith("sasl_") and not self.has_sasl:
                 yield (
-                    f"{name} has no place with {self.security_protocol}: "
+                    f"{name} is not used with {self.security_protocol}: "
                     "set security_protocol to SASL_SSL or SASL_PLAINTEXT"
                 )
             if name in ("sasl_username", "sasl_password") and self.sasl_mechanism == "OAUTHBEARER":
-                yield f"{name} has no place with OAUTHBEARER"
+                yield f"{name} is not used with OAUTHBEARER: remove it"
             if name.startswith("sasl_oauth_") and self.sasl_mechanism != "OAUTHBEARER":
-                yield f"{name} has no place with {self.sasl_mechanism}: it belongs to OAUTHBEARER"
+                yield f"{name} is not used with {self.sasl_mechanism}: it belongs to OAUTHBEARER"
         others = [name for name in names if name.startswith("sasl_oauth_") and name != "sasl_oauth_token_file"]
         if self.sasl_oauth_token_file is not None and others:
-            yield f"the token comes from sasl_oauth_token_file or from an endpoint: {others[0]} would not be used"
+            yield f"{others[0]} is not used with sasl_oauth_token_file: remove one of the two"
 
 
 UNPROTECTED = Security()

@@ -1,7 +1,7 @@
-"""OAuth tokens for SASL OAUTHBEARER: from an endpoint by client credentials (RFC 6749), or from a file.
+"""OAuth tokens for SASL OAUTHBEARER: from an endpoint with client credentials (RFC 6749), or from a file.
 
-A token of an endpoint serves this whole process until shortly before it expires. A file is read for each
-authentication: whoever rotates it need not tell us.
+A token from an endpoint is used by this whole process until shortly before it expires. A file is read for each
+authentication, so a renewed file is used without a notice.
 """
 
 from __future__ import annotations
@@ -23,17 +23,21 @@ from tasks.model.errors import AccessError, BrokerUnavailableError, ConfigError,
 if TYPE_CHECKING:
     from httpx import Response
 
-_USED_PART = 0.75
-"""Of its lifetime; less than the part of a session after which connections authenticate anew, so that they then get a
-new token."""
+_USE_UP_TO = 0.75
+"""The part of a token's lifetime in which it is used. It is less than the part of a session after which connections
+authenticate again (`sasl`), so that they get a new token then."""
 
-_UNKNOWN_LIFETIME_S = 300
-_PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_ASSUMED_LIFETIME_S = 300
+"""For a token that does not contain its expiry time."""
+
+_OK = 200
+_DENIED_STATUSES = frozenset({400, 401, 403})
+_RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TIMEOUT_S = 10.0
 
 
 class Token(NamedTuple):
-    """A bearer token, and until when it is good, in Unix seconds."""
+    """A bearer token, and when it expires in Unix seconds."""
 
     value: str
     expires_s: float
@@ -43,10 +47,10 @@ class Token(NamedTuple):
 
 
 def current_token(security: Security) -> Token:
-    """A token that is good now, of the source that `security` names.
+    """A valid token from the source that `security` names.
 
-    Raises `AccessError` when there is none to be had, `ConfigError` when the source is not what it should be, and
-    `BrokerUnavailableError` when the endpoint cannot answer now.
+    Raises `AccessError` when the source has no valid token, `ConfigError` when the file cannot be read or the URL is
+    not a token endpoint, and `BrokerUnavailableError` when the endpoint cannot answer now.
     """
     if security.sasl_oauth_token_file is not None:
         return _from_file(security.sasl_oauth_token_file)
@@ -54,7 +58,8 @@ def current_token(security: Security) -> Token:
 
 
 def expiry_s(token: str) -> float | None:
-    """What a JWT itself says of its end; None when it is none or does not say. The signature is the broker's matter."""
+    """The expiry time that a JWT contains; None for another token or without expiry time. Does not check the signature:
+    brokers do."""
     try:
         claims = token.split(".")[1]
         expires = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]
@@ -71,8 +76,8 @@ def _from_file(path: str) -> Token:
     except UnicodeDecodeError:
         text = ""
     if not _is_token(text):
-        raise AccessError(f"sasl_oauth_token_file: {path} does not hold one token.")
-    expires_s = expiry_s(text) or time.time() + _UNKNOWN_LIFETIME_S
+        raise AccessError(f"sasl_oauth_token_file: {path} does not contain exactly one token.")
+    expires_s = expiry_s(text) or time.time() + _ASSUMED_LIFETIME_S
     if expires_s <= time.time():
         raise AccessError(f"sasl_oauth_token_file: the token in {path} has expired; renew it.")
     return Token(text, expires_s)
@@ -88,7 +93,7 @@ def _endpoint(security: Security) -> _Endpoint:
 
 
 class _Endpoint:
-    """Tokens of one client at one endpoint. Threads that need a new one wait for the same request."""
+    """The tokens of one client at one endpoint. Threads that need a new token wait for the same request."""
 
     def __init__(self, security: Security) -> None:
         self._security = security
@@ -100,18 +105,18 @@ class _Endpoint:
     def token(self) -> Token:
         with self._lock:
             if self._token is None or time.monotonic() >= self._renew_at:
-                self._token, lifetime_s = self._fetch()
-                self._renew_at = time.monotonic() + _USED_PART * lifetime_s
+                self._token, lifetime_s = self._request_token()
+                self._renew_at = time.monotonic() + _USE_UP_TO * lifetime_s
             return self._token
 
-    def _fetch(self) -> tuple[Token, float]:
+    def _request_token(self) -> tuple[Token, float]:
         response = self._post()
-        if response.status_code != 200:
-            raise self._refused(response)
+        if response.status_code != _OK:
+            raise self._error_for(response)
         document = _document(response)
         value = document.get("access_token")
         if not isinstance(value, str) or not _is_token(value):
-            raise AccessError(f"The token endpoint {self._url} answers without an access_token.")
+            raise AccessError(f"The answer of token endpoint {self._url} contains no access_token.")
         lifetime_s = _lifetime_s(document.get("expires_in"), value)
         return Token(value, time.time() + lifetime_s), lifetime_s
 
@@ -123,7 +128,7 @@ class _Endpoint:
         form = {"grant_type": "client_credentials"}
         if self._security.sasl_oauth_scope is not None:
             form["scope"] = self._security.sasl_oauth_scope
-        # RFC 6749, 2.3.1: encoded like a form, then Basic.
+        # RFC 6749, 2.3.1: both are form-encoded before Basic authentication.
         user = (quote_plus(str(self._security.sasl_oauth_client_id)), quote_plus(secret.get_secret_value()))
         try:
             with httpx.Client(verify=self._context(), timeout=_TIMEOUT_S) as client:
@@ -132,22 +137,24 @@ class _Endpoint:
             raise BrokerUnavailableError(f"The token endpoint {self._url} cannot be reached: {error}.") from None
 
     def _context(self) -> ssl.SSLContext:
-        """The endpoint may have a certificate of the cluster's authority or of a public one."""
+        """Trusts the cluster's authority and the public ones, because the endpoint can have a certificate of either."""
         context = ssl.create_default_context()
         if self._security.ssl_ca_location is not None:
             context.load_verify_locations(self._security.ssl_ca_location)
         return context
 
-    def _refused(self, response: Response) -> KafkaBackupError:
+    def _error_for(self, response: Response) -> KafkaBackupError:
         status = response.status_code
-        if status in _PASSING_STATUSES:
-            return BrokerUnavailableError(f"The token endpoint {self._url} answers with status {status}.")
-        said = _document(response).get("error")
-        reason = f" ({said})" if isinstance(said, str) and said.isidentifier() else ""
-        client = f"client {self._security.sasl_oauth_client_id}"
-        if status in (400, 401, 403):
-            return AccessError(f"The token endpoint {self._url} gives {client} no token: status {status}{reason}.")
-        return ConfigError(f"The token endpoint {self._url} is none: it answers with status {status}.")
+        if status in _RETRYABLE_STATUSES:
+            return BrokerUnavailableError(f"The token endpoint {self._url} is not available (HTTP {status}).")
+        if status in _DENIED_STATUSES:
+            code = _document(response).get("error")
+            reason = f", {code}" if isinstance(code, str) and code.isidentifier() else ""
+            return AccessError(
+                f"The token endpoint {self._url} gives no token to client {self._security.sasl_oauth_client_id} "
+                f"(HTTP {status}{reason})."
+            )
+        return ConfigError(f"{self._url} is not a token endpoint (HTTP {status}).")
 
 
 def _document(response: Response) -> dict[str, object]:
@@ -165,4 +172,4 @@ def _lifetime_s(expires_in: object, value: str) -> float:
         except ValueError:
             pass
     expires = expiry_s(value)
-    return _UNKNOWN_LIFETIME_S if expires is None else max(0.0, expires - time.time())
+    return _ASSUMED_LIFETIME_S if expires is None else max(0.0, expires - time.time())

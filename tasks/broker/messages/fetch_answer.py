@@ -1,4 +1,4 @@
-"""The answer to Fetch, versions 12 to 17, decoded by hand: the records are copied once, and most answers are records.
+"""Decodes the answer to Fetch, versions 12 to 17, by hand: so the records, which are most of it, are copied only once.
 
     answer    := correlation id i32 · tags · throttle ms i32 · error i16 · session i32 · [topic] · tags
     topic     := (name string up to version 12, then id 16 bytes) · [partition] · tags
@@ -8,7 +8,7 @@
     records, string := length + 1 as a varint (0: null) · bytes          [x] := number + 1 (0: null) · x…
     tags      := number · (tag · size · bytes)…, all varints; a partition's tag 0 is (epoch i32 · end offset i64 · tags)
 
-All numbers big-endian, varints unsigned. Source: Kafka's FetchResponse.json.
+All numbers are big-endian, varints are unsigned. Source: Kafka's FetchResponse.json.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _DIVERGING_TAG = 0
 
 
 class FetchedPartition(NamedTuple):
-    """What the leader says of one partition. `aborted` are (producer id, first offset); `diverging` is (epoch, end);
-    `preferred_replica` is the broker that it would rather have asked, −1 when it answers itself."""
+    """One partition of an answer. `aborted` are (producer id, first offset); `diverging` is (epoch, end offset);
+    `preferred_replica` is the broker to which the leader refers instead of sending records, or -1."""
 
     partition: int
     error_code: int
@@ -44,7 +44,7 @@ class FetchedPartition(NamedTuple):
 
 
 class FetchAnswer(NamedTuple):
-    """One answer; a throttled one has no partitions."""
+    """One answer. A throttled one has no partitions."""
 
     error_code: int
     throttle_time_ms: int
@@ -52,9 +52,9 @@ class FetchAnswer(NamedTuple):
 
 
 def decode_fetch_answer(data: memoryview, version: int) -> tuple[int, FetchAnswer]:
-    """(correlation id, answer) of an answer without its length. The records are a copy.
+    """(correlation id, answer) of the bytes after the length. The records are a copy.
 
-    Raises `DamagedError` for what is none.
+    Raises `DamagedError` if the bytes are not an answer to Fetch of this version.
     """
     cursor = _Cursor(data)
     try:
@@ -71,7 +71,7 @@ def decode_fetch_answer(data: memoryview, version: int) -> tuple[int, FetchAnswe
             cursor.tags()
         cursor.tags()
     except (struct.error, IndexError):
-        raise DamagedError("this is not an answer to Fetch") from None
+        raise DamagedError("the bytes are not an answer to Fetch") from None
     return correlation_id, FetchAnswer(error_code, throttle_time_ms, partitions)
 
 
@@ -104,7 +104,7 @@ def _diverging(value: bytes) -> tuple[int, int] | None:
 
 
 class _Cursor:
-    """Reads on from where it is. What would lie beyond the end raises `struct.error` or `IndexError`."""
+    """Reads fields one after the other. A read beyond the end raises `struct.error` or `IndexError`."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -120,11 +120,11 @@ class _Cursor:
             raise IndexError
 
     def blob(self) -> bytes:
-        """A copy; null is empty."""
+        """The next bytes as a copy; null is empty."""
         return self._copy(self.length())
 
     def length(self) -> int:
-        """Of an array or of bytes; null is 0."""
+        """The length of an array or of bytes; null is 0."""
         return max(0, self._varint() - 1)
 
     def tags(self) -> dict[int, bytes]:

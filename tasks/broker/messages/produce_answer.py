@@ -1,11 +1,11 @@
-"""The answer to Produce, version 8, decoded by hand: a library's objects cost as much as the rest of a request.
+"""Decodes the answer to Produce, version 8, by hand: kafka-python's objects cost as much as the rest of a request.
 
     answer    := correlation id i32 · [topic] · throttle ms i32
     topic     := name string · [partition]
     partition := index i32 · error i16 · base offset i64 · append time ms i64 · log start i64
                  · [record error] · error message string
     record error := batch index i32 · message string
-    string    := length i16 (-1: null) · UTF-8      [x] := number i32 · x…       all big-endian
+    string    := length i16 (-1: null) · UTF-8      [x] := number i32 · x…       all numbers are big-endian
 
 Source: Kafka's ProduceResponse.json.
 """
@@ -20,11 +20,11 @@ from tasks.model.errors import DamagedError
 _I32 = struct.Struct(">i")
 _I16 = struct.Struct(">h")
 _PARTITION = struct.Struct(">ihqqqih")
-"""Up to the number of record errors, and the length of the error message that follows when there are none."""
+"""The fields up to the number of record errors. If there are none, the length of the error message follows."""
 
 
 class PartitionAnswer(NamedTuple):
-    """What the leader says of one partition's batch; `base_offset` is where the batch stands if there is no error."""
+    """One partition of an answer. `base_offset` is the offset at which the batch was stored, if there is no error."""
 
     topic: str
     partition: int
@@ -41,11 +41,11 @@ class ProduceAnswer(NamedTuple):
 
 
 def decode_produce_answer(data: memoryview) -> tuple[int, ProduceAnswer]:
-    """(correlation id, answer) of an answer without its length. Raises `DamagedError` for what is none."""
+    """(correlation id, answer) of the bytes after the length. Raises `DamagedError` if they are not such an answer."""
     try:
         return _decode(data)
     except (struct.error, UnicodeDecodeError):
-        raise DamagedError("this is not an answer to Produce") from None
+        raise DamagedError("the bytes are not an answer to Produce") from None
 
 
 def _decode(data: memoryview) -> tuple[int, ProduceAnswer]:
@@ -81,5 +81,5 @@ def _string(data: memoryview, at: int) -> tuple[str | None, int]:
         return None, at
     end = at + length
     if end > len(data):
-        raise DamagedError("this is not an answer to Produce")
+        raise DamagedError("the bytes are not an answer to Produce")
     return str(data[at:end], "utf-8"), end

@@ -1,16 +1,19 @@
-"""Topic ids: 16 bytes on the wire, 22 characters where Kafka prints them."""
+"""Topic ids: 16 bytes in the protocol, 22 characters where Kafka prints them."""
 
 from __future__ import annotations
 
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+ZERO_UUID = uuid.UUID(int=0)
+"""Kafka's value for "no id"."""
+
 
 def topic_uuid(topic_id: str) -> uuid.UUID:
-    """The id that Kafka prints as 22 characters, as the wire has it."""
+    """The id as the protocol has it, for 22 characters as Kafka prints them."""
     return uuid.UUID(bytes=urlsafe_b64decode(topic_id + "=="))
 
 
 def topic_id_text(value: uuid.UUID | None) -> str:
-    """A topic id as Kafka prints it."""
-    return urlsafe_b64encode((value or uuid.UUID(int=0)).bytes).decode().rstrip("=")
+    """The id as Kafka prints it. None is `ZERO_UUID`."""
+    return urlsafe_b64encode((value or ZERO_UUID).bytes).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""A cluster as one worker thread sees it: who leads which partition, and a connection to each broker it needs."""
+"""A cluster for one thread: the leaders of partitions, and one connection to each broker that is needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.topic_ids import topic_id_text
 from tasks.broker.raw.connection import BrokerAddress, Connection, ConnectionOptions
-from tasks.broker.raw.metadata import error_of, metadata_request
+from tasks.broker.raw.metadata import metadata_request, topic_error
 from tasks.broker.retry import RetryDeadline
 from tasks.model.errors import BrokerUnavailableError, ConfigError, KafkaBackupError, TopicGoneError
 from tasks.model.partition import Incarnation, Partition
@@ -18,7 +18,12 @@ from tasks.model.partition import Incarnation, Partition
 T = TypeVar("T")
 
 NEW_TOPIC_GRACE_MS = 2_000
-"""A topic that was just created may be unknown to some brokers for so long."""
+"""How long a topic that some broker does not know is looked up again: it can be newer than that broker's metadata."""
+
+_BOOTSTRAP_NODE_ID = -1
+"""The key of a bootstrap connection, whose node id is not known."""
+
+_LARGEST_PORT = 65_535
 
 
 class Leader(NamedTuple):
@@ -29,7 +34,8 @@ class Leader(NamedTuple):
 
 
 class Cluster:
-    """Metadata and connections for one thread. Topics are known by id: a re-created one is another topic."""
+    """Metadata and connections for one thread. Topics are identified by topic id: a re-created topic is another
+    topic."""
 
     def __init__(self, options: ConnectionOptions, *, stop: threading.Event | None = None) -> None:
         self.options = options
@@ -37,7 +43,7 @@ class Cluster:
         self._addresses: dict[int, BrokerAddress] = {}
         self._connections: dict[int, Connection] = {}
         self._leaders: dict[Partition, Leader] = {}
-        self._turn = 0
+        self._rotation = 0
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +60,7 @@ class Cluster:
         self._connections.clear()
 
     def node_ids(self) -> list[int]:
-        """The brokers that the newest metadata named. Raises `BrokerUnavailableError` when none answers in time."""
+        """The brokers in the newest metadata. Raises `BrokerUnavailableError` when none answers before the deadline."""
         deadline = RetryDeadline(self.options.retry_deadline_ms, self.stop)
         while not self._addresses:
             try:
@@ -64,47 +70,49 @@ class Cluster:
         return sorted(self._addresses)
 
     def look_up(self, partitions: Collection[Partition]) -> dict[Incarnation, KafkaBackupError]:
-        """Learn the leaders of those partitions whose leader is not known, in one request for all topics.
+        """Look up the leaders of the partitions whose leader is not known, with one request for all topics.
 
-        Returns the topics it could not learn about, and why: `TopicGoneError` when the cluster does not know the id,
-        `AccessError`, `BrokerUnavailableError` after the deadline. A partition without a leader is no failure.
+        Returns the error for each topic that could not be looked up: `TopicGoneError` when the cluster does not know
+        the id, `AccessError`, `BrokerUnavailableError` after the deadline. A partition without a leader is no error.
         """
         deadline = RetryDeadline(self.options.retry_deadline_ms, self.stop)
         new_topic_deadline = RetryDeadline(NEW_TOPIC_GRACE_MS, self.stop)
         while True:
-            asked = {partition.incarnation for partition in partitions if partition not in self._leaders}
-            if not asked:
+            topics = {partition.incarnation for partition in partitions if partition not in self._leaders}
+            if not topics:
                 return {}
             try:
-                failures = self._refresh_metadata(asked)
+                failures = self._refresh_metadata(topics)
             except BrokerUnavailableError as error:
-                failures = dict.fromkeys(asked, error)
-            is_passing = any(error.retryable for error in failures.values())
+                failures = dict.fromkeys(topics, error)
+            is_retryable = any(error.retryable for error in failures.values())
             is_gone = any(isinstance(error, TopicGoneError) for error in failures.values())
-            if not (is_passing and deadline.wait()) and not (is_gone and new_topic_deadline.wait()):
+            if not (is_retryable and deadline.wait()) and not (is_gone and new_topic_deadline.wait()):
                 return failures
 
     def known_leader(self, partition: Partition) -> Leader | None:
-        """The leader that `look_up` learned; None when the partition had none, or it was forgotten."""
+        """The leader that `look_up` found; None if the partition had none, or `forget` was called since."""
         return self._leaders.get(partition)
 
     def leader(self, partition: Partition) -> Leader:
-        """The partition's leader, asked for when it is not known. Raises what `look_up` returns, and
-        `BrokerUnavailableError` when it has none now."""
+        """The partition's leader, looked up if it is not known.
+
+        Raises what `look_up` returns, and `BrokerUnavailableError` if the partition has no leader now.
+        """
         for error in self.look_up([partition]).values():
             raise error
         found = self._leaders.get(partition)
         if found is None:
-            raise no_leader(partition)
+            raise no_leader_error(partition)
         return found
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """Their leaders are not what was thought; ask again when next needed."""
+        """Drop their leaders, so that they are looked up again when they are needed."""
         for partition in partitions:
             self._leaders.pop(partition, None)
 
     def connection(self, node_id: int) -> Connection:
-        """The connection to a broker, opened when there is none. Raises `BrokerUnavailableError`."""
+        """The open connection to a broker, or a new one. Raises `BrokerUnavailableError`."""
         known = self._connections.get(node_id)
         if known is not None and known.is_open:
             return known
@@ -124,14 +132,14 @@ class Cluster:
         failures: dict[Incarnation, KafkaBackupError] = {}
         for incarnation in topics:
             described = by_id.get(incarnation.topic_id) or by_name.get(incarnation.topic)
-            error = error_of(incarnation, described)
+            error = topic_error(incarnation, described)
             if error is None:
-                self._learn(incarnation, described)
+                self._set_leaders(incarnation, described)
             else:
                 failures[incarnation] = error
         return failures
 
-    def _learn(self, incarnation: Incarnation, described: Any) -> None:
+    def _set_leaders(self, incarnation: Incarnation, described: Any) -> None:
         for part in described.partitions:
             partition = Partition(incarnation.topic, incarnation.topic_id, part.partition_index)
             if part.leader_id in self._addresses:
@@ -140,17 +148,17 @@ class Cluster:
                 self._leaders.pop(partition, None)
 
     def any_connection(self) -> Connection:
-        """An idle one to any broker: those that are open, then those that are known, then the bootstrap ones.
+        """An idle connection to any broker: an open one, or one to a known broker, or one to a bootstrap server.
 
-        Each time another one comes first, so that a broker which accepts connections and answers nothing is not asked
-        for ever. Raises `BrokerUnavailableError` when none can be reached.
+        Each call begins with another broker, so that a broker that accepts connections and answers nothing does not
+        block all retries. Raises `BrokerUnavailableError` when no broker can be reached.
         """
         for connection in self._connections.values():
             if connection.is_open and not connection.in_flight:
                 return connection
         failure: BrokerUnavailableError | None = None
-        self._turn += 1
-        for node_id in _rotated(list(self._addresses), self._turn):
+        self._rotation += 1
+        for node_id in _rotated(list(self._addresses), self._rotation):
             known = self._connections.get(node_id)
             if known is not None and known.in_flight:
                 continue
@@ -158,7 +166,7 @@ class Cluster:
                 return self.connection(node_id)
             except BrokerUnavailableError as error:
                 failure = error
-        for address in _rotated(bootstrap_addresses(self.options.bootstrap_servers), self._turn - 1):
+        for address in _rotated(bootstrap_addresses(self.options.bootstrap_servers), self._rotation - 1):
             try:
                 opened = Connection(address, self.options)
             except BrokerUnavailableError as error:
@@ -169,29 +177,29 @@ class Cluster:
         raise failure or BrokerUnavailableError("No broker can be reached.")
 
     def _keep_bootstrap(self, opened: Connection) -> None:
-        """A bootstrap connection has no node id yet; -1 is none."""
-        old = self._connections.pop(-1, None)
+        old = self._connections.pop(_BOOTSTRAP_NODE_ID, None)
         if old is not None:
             old.close()
-        self._connections[-1] = opened
+        self._connections[_BOOTSTRAP_NODE_ID] = opened
 
 
-def _rotated(items: list[T], turn: int) -> list[T]:
-    start = turn % len(items) if items else 0
+def _rotated(items: list[T], rotation: int) -> list[T]:
+    start = rotation % len(items) if items else 0
     return items[start:] + items[:start]
 
 
 def bootstrap_addresses(servers: Iterable[str]) -> list[BrokerAddress]:
-    """`host:port` texts as addresses; IPv6 hosts stand in brackets. Raises `ConfigError` naming the wrong one."""
+    """The addresses of `host:port` texts. IPv6 hosts are in brackets. Raises `ConfigError` that names the wrong
+    text."""
     found = []
     for server in servers:
         host, colon, port = server.strip().rpartition(":")
-        if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        if not colon or not host or not port.isdecimal() or not 0 < int(port) <= _LARGEST_PORT:
             raise ConfigError(f"bootstrap_servers: {server!r} is not host:port.")
         found.append(BrokerAddress(host.strip("[]"), int(port)))
     return found
 
 
-def no_leader(partition: Partition) -> BrokerUnavailableError:
-    """That the partition has no leader now: wait for one."""
+def no_leader_error(partition: Partition) -> BrokerUnavailableError:
+    """The retryable error for a partition that has no leader now."""
     return BrokerUnavailableError(f"{partition} has no leader.", code=ErrorCode.LEADER_NOT_AVAILABLE)

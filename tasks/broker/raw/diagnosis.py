@@ -1,7 +1,8 @@
-"""Why a new connection does not work: whether it is trouble that passes, or a `security_protocol` that does not fit.
+"""Why a new connection failed: an error that a retry can solve, or a `security_protocol` that does not fit the port.
 
-A port that speaks otherwise ends connections as a dying broker does, so it is asked, on a connection of its own, what
-only such a port answers. Only a certain answer counts; without one the trouble may pass.
+A TLS port closes a plaintext connection exactly as a crashing broker does, and a SASL port closes a connection without
+SASL in the same way. So these functions open one more connection and send what only such a port answers. Only such an
+answer proves a wrong configuration; without it the error counts as retryable.
 """
 
 from __future__ import annotations
@@ -13,60 +14,63 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.broker.auth.security import Security
-from tasks.broker.auth.tls import refusal
+from tasks.broker.auth.tls import tls_alert_error
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.wire import ApiVersionsRequest, SaslHandshakeRequest, decode_response, encode_request
 from tasks.model.errors import ConfigError, KafkaBackupError
 
 _TIMEOUT_S = 5.0
-_LARGEST_BYTES = 1 << 20
+_LARGEST_ANSWER_BYTES = 1 << 20
 _LENGTH = struct.Struct(">i")
 
 Connect = Callable[[], socket.socket]
-"""Opens one more socket to the broker, encrypted if that is what the configuration says."""
+"""Opens one more socket to the broker, with TLS if that is configured."""
 
 
-def lasting_reason(
+def permanent_error(
     error: OSError | None, security: Security, host: str, port: int, *, has_answered: bool, connect: Connect
 ) -> KafkaBackupError | None:
-    """Why a connection ended that was open and has not given a useful answer; None when that may pass.
+    """The permanent error because of which an open connection ended before its first useful answer; None if a retry can
+    succeed.
 
-    `has_answered`: it said at least which requests it speaks.
+    `has_answered`: the broker answered at least the request for its versions.
     """
     where = f"{host}:{port}"
     if isinstance(error, ssl.SSLError):
-        return refusal(error, where)
+        return tls_alert_error(error, where)
     if isinstance(error, TimeoutError):
         return None
     if not has_answered:
-        return foreign(security, where) if not security.has_tls and _speaks_tls(host, port) else None
-    mechanisms = None if security.has_sasl else _mechanisms_asked_for(connect)
+        return not_kafka_error(security, where) if not security.has_tls and _is_tls_port(host, port) else None
+    mechanisms = None if security.has_sasl else _required_mechanisms(connect)
     if mechanisms is None:
         return None
-    wanted = "SASL_SSL" if security.has_tls else "SASL_PLAINTEXT"
-    return ConfigError(f"Broker {where} asks for SASL ({', '.join(mechanisms)}): set security_protocol to {wanted}.")
+    protocol = "SASL_SSL" if security.has_tls else "SASL_PLAINTEXT"
+    return ConfigError(f"Broker {where} requires SASL ({', '.join(mechanisms)}): set security_protocol to {protocol}.")
 
 
-def foreign(security: Security, where: str) -> ConfigError:
-    """What the other side sends is not Kafka's protocol."""
+def not_kafka_error(security: Security, where: str) -> ConfigError:
+    """The error for a port that does not answer in Kafka's protocol."""
     hint = "" if security.has_tls else "; if the port expects TLS, set security_protocol to SSL or SASL_SSL"
-    return ConfigError(f"Broker {where} does not speak Kafka's protocol there{hint}.")
+    return ConfigError(f"Broker {where} does not speak Kafka's protocol on this port{hint}.")
 
 
-def without_tls(security: Security, host: str, port: int) -> ConfigError | None:
-    """Why a TLS handshake broke off: the port answers Kafka's protocol without TLS. None when it does not."""
+def plaintext_port_error(security: Security, host: str, port: int) -> ConfigError | None:
+    """The error for a TLS handshake that failed because the port speaks Kafka's protocol without TLS; None for
+    others."""
     request = ApiVersionsRequest()
     request.API_VERSION = 0
     if _answer(lambda: _connected(host, port), request) is None:
         return None
-    wanted = "SASL_PLAINTEXT" if security.has_sasl else "PLAINTEXT"
+    protocol = "SASL_PLAINTEXT" if security.has_sasl else "PLAINTEXT"
     return ConfigError(
-        f"Broker {host}:{port} speaks without TLS there: use a port with TLS, or set security_protocol to {wanted}."
+        f"Broker {host}:{port} does not use TLS on this port: "
+        f"use a port with TLS, or set security_protocol to {protocol}."
     )
 
 
-def _speaks_tls(host: str, port: int) -> bool:
-    """Whether the port performs a TLS handshake, or refuses one in TLS's own words. Certificates do not matter here."""
+def _is_tls_port(host: str, port: int) -> bool:
+    """Whether the port completes a TLS handshake, or rejects it with a TLS alert. Certificates are not verified."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
@@ -79,8 +83,8 @@ def _speaks_tls(host: str, port: int) -> bool:
     return True
 
 
-def _mechanisms_asked_for(connect: Connect) -> list[str] | None:
-    """The SASL mechanisms with which a port wants connections to begin; None when it wants none, or does not say."""
+def _required_mechanisms(connect: Connect) -> list[str] | None:
+    """The SASL mechanisms of a port that requires SASL; None if it does not require SASL, or does not answer."""
     request = SaslHandshakeRequest(mechanism="PLAIN")
     request.API_VERSION = 1
     answer = _answer(connect, request)
@@ -92,21 +96,21 @@ def _connected(host: str, port: int) -> socket.socket:
 
 
 def _answer(connect: Connect, request: Any) -> Any:
-    """The answer to one request on a connection of its own, or None."""
+    """The answer to one request on a new connection; None if there is no valid answer."""
     try:
         with connect() as sock:
             sock.settimeout(_TIMEOUT_S)
             sock.sendall(encode_request(request, correlation_id=1, client_id="kafka-backup"))
-            size = _LENGTH.unpack(_exactly(sock, _LENGTH.size))[0]
-            data = _exactly(sock, size) if 0 < size <= _LARGEST_BYTES else b""
+            size = _LENGTH.unpack(_receive_exactly(sock, _LENGTH.size))[0]
+            data = _receive_exactly(sock, size) if 0 < size <= _LARGEST_ANSWER_BYTES else b""
             key, version = request.API_KEY, request.API_VERSION
             correlation_id, answer = decode_response(memoryview(data), api_key=key, api_version=version)
-    except Exception:  # whatever it is, it is no answer
+    except Exception:  # every failure means that there is no valid answer
         return None
     return answer if correlation_id == 1 else None
 
 
-def _exactly(sock: socket.socket, size: int) -> bytes:
+def _receive_exactly(sock: socket.socket, size: int) -> bytes:
     data = b""
     while len(data) < size:
         part = sock.recv(size - len(data))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
+from tasks.batches.header import LENGTH_END
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.log_values import Fetched
+from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.fetch_answer import FetchAnswer
-from tasks.broker.messages.fetch_request import BY_ID, FETCH_KEY, FETCH_VERSIONS, fetch_request
+from tasks.broker.messages.fetch_request import FETCH_VERSIONS, FIRST_BY_ID, fetch_request
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import Connection
 from tasks.broker.retry import RetryDeadline
@@ -25,12 +27,10 @@ from tasks.model.partition import Partition
 
 FETCH_BYTES = 4 << 20
 LARGEST_FETCH_BYTES = 110 << 20
-"""A batch that does not fit into a request is asked for again with a larger one, up to this."""
+"""A batch that is larger than the request's limit is requested again with a larger limit, up to this one."""
 
-_LENGTH_END = 12
-"""A batch's length counts the bytes after so many, and stands in the four before."""
-
-_UNKNOWN_TOPICS = frozenset(
+_LENGTH_BYTES = 4
+_UNKNOWN_TOPIC_CODES = frozenset(
     {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.INCONSISTENT_TOPIC_ID}
 )
 
@@ -42,9 +42,9 @@ class _PendingFetch(NamedTuple):
 
 
 class Fetcher:
-    """Asks for one partition at a time; the answer is fetched later, so that the broker reads ahead.
+    """Fetches one partition at a time. The answer is received later, so that the broker reads ahead. Not thread-safe.
 
-    Not thread-safe. A new request drops an answer that was not received.
+    A new request drops an answer that was not received.
     """
 
     def __init__(
@@ -59,31 +59,31 @@ class Fetcher:
         self._stop = stop
         self._max_bytes = max_bytes
         self._max_wait_ms = max_wait_ms
-        self._wanted_bytes = max_bytes
+        self._next_max_bytes = max_bytes
         self._pending: _PendingFetch | None = None
         self._connection: Connection | None = None
 
     def send(self, partition: Partition, position: int, last_epoch: int | None) -> None:
-        """Ask for the batches from `position` on. `last_epoch`: the leader epoch of the batch before, if one was read.
+        """Request the batches from `position` on. `last_epoch` is the leader epoch of the batch before it, or None.
 
-        Never raises for trouble with the broker: `receive` does, after it has tried again.
+        Never raises for errors of the broker or the connection: `receive` retries and raises them.
         """
         self.abandon()
         if self._pending is None or (partition, position) != self._pending[:2]:
-            self._wanted_bytes = self._max_bytes
+            self._next_max_bytes = self._max_bytes
         self._pending = _PendingFetch(partition, position, last_epoch)
         try:
             self._send_request(self._pending)
         except (BrokerError, AccessError, ConfigError):
-            self._drop()
+            self._drop_connection()
 
     def receive(self) -> Fetched:
         """Return the answer to the last request.
 
-        Leadership changes, lost connections and other passing trouble are waited out until the cluster's deadline.
-        Raises `TopicGoneError`, `OffsetOutOfRangeError`, `UnsupportedBatchError` for a batch beyond
-        `LARGEST_FETCH_BYTES`, `AccessError`, `BrokerUnavailableError` after the deadline, `BrokerError` for what
-        waiting does not mend, and `InterruptedRunError`.
+        Retries leader changes, lost connections and other retryable errors until the cluster's deadline. Raises
+        `TopicGoneError`, `OffsetOutOfRangeError`, `UnsupportedBatchError` for a batch larger than
+        `LARGEST_FETCH_BYTES`, `AccessError`, `BrokerUnavailableError` after the deadline, `BrokerError` for permanent
+        errors, and `InterruptedRunError`.
         """
         assert self._pending is not None, "send a request first"
         pending = self._pending
@@ -94,21 +94,21 @@ class Fetcher:
                     self._send_request(pending)
                 connection, self._connection = self._connection, None
                 assert connection is not None
-                fetched = self._read(pending, connection.receive(self._stop))
-                if _version(connection) < BY_ID:
-                    self._check_id(pending.partition)
+                fetched = self._fetched(pending, connection.receive(self._stop))
+                if _version(connection) < FIRST_BY_ID:
+                    self._check_topic_id(pending.partition)
                 return fetched
             except BrokerUnavailableError as error:
-                self._drop()
+                self._drop_connection()
                 self._cluster.forget([pending.partition])
                 deadline.pause(error)
 
     def abandon(self) -> None:
-        """Drop a request whose answer nobody will receive; its connection is closed, since answers come in order."""
+        """Drop a request whose answer will not be received. Closes its connection, because answers arrive in order."""
         if self._connection is not None:
-            self._drop()
+            self._drop_connection()
 
-    def _drop(self) -> None:
+    def _drop_connection(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -116,7 +116,7 @@ class Fetcher:
     def _send_request(self, pending: _PendingFetch) -> None:
         leader = self._cluster.leader(pending.partition)
         connection = self._cluster.connection(leader.node_id)
-        if connection.in_flight:  # an answer that somebody gave up waiting for would pass for ours
+        if connection.in_flight:  # another fetcher's unreceived answer would be taken for the answer to this request
             connection.close()
             connection = self._cluster.connection(leader.node_id)
         request = fetch_request(
@@ -124,20 +124,21 @@ class Fetcher:
             pending.position,
             pending.last_epoch,
             version=_version(connection),
-            max_bytes=self._wanted_bytes,
+            max_bytes=self._next_max_bytes,
             max_wait_ms=self._max_wait_ms,
         )
-        connection.send(request, patience_ms=self._max_wait_ms)
+        connection.send(request, extra_timeout_ms=self._max_wait_ms)
         self._connection = connection
 
-    def _check_id(self, partition: Partition) -> None:
-        """What was asked by name: an answer counts when its topic has the same id afterwards, since no id returns."""
+    def _check_topic_id(self, partition: Partition) -> None:
+        """After a fetch by name: the answer is valid if the topic still has the same id, because no id is used
+        twice."""
         self._cluster.forget([partition])
         self._cluster.leader(partition)
 
-    def _read(self, pending: _PendingFetch, answer: FetchAnswer) -> Fetched:
+    def _fetched(self, pending: _PendingFetch, answer: FetchAnswer) -> Fetched:
         if answer.error_code:
-            raise _error(answer.error_code, pending)
+            raise _fetch_error(answer.error_code, pending)
         if not answer.partitions:
             return Fetched(
                 partition=pending.partition,
@@ -147,9 +148,9 @@ class Fetcher:
             )
         [part] = answer.partitions
         if part.error_code:
-            raise _error(part.error_code, pending)
-        is_more_there = part.last_stable_offset > pending.position and not answer.throttle_time_ms
-        self._adapt(pending, part.records, is_more_there)
+            raise _fetch_error(part.error_code, pending)
+        has_more = part.last_stable_offset > pending.position and not answer.throttle_time_ms
+        self._adapt_max_bytes(pending, part.records, has_more)
         return Fetched(
             partition=pending.partition,
             position=pending.position,
@@ -163,28 +164,33 @@ class Fetcher:
             preferred_replica=part.preferred_replica,
         )
 
-    def _adapt(self, pending: _PendingFetch, records: bytes, is_more_there: bool) -> None:
-        """When not one whole batch came although one is there, the next request for this position may be larger."""
-        if len(records) >= _LENGTH_END:
-            needed = _LENGTH_END + int.from_bytes(records[_LENGTH_END - 4 : _LENGTH_END], "big")
+    def _adapt_max_bytes(self, pending: _PendingFetch, records: bytes, has_more: bool) -> None:
+        """If the answer has no whole batch although the log has one, the next request for this position can be
+        larger."""
+        if len(records) >= LENGTH_END:
+            needed = LENGTH_END + int.from_bytes(records[LENGTH_END - _LENGTH_BYTES : LENGTH_END], "big")
             if len(records) < needed > LARGEST_FETCH_BYTES:
-                raise UnsupportedBatchError(f"{_place(pending)}: a batch of {needed} bytes is too large to be fetched.")
-            self._wanted_bytes = max(self._wanted_bytes, needed)
-        elif is_more_there:
-            self._wanted_bytes = min(2 * self._wanted_bytes, LARGEST_FETCH_BYTES)
+                raise UnsupportedBatchError(
+                    f"{_where(pending)}: the batch has {needed} bytes, "
+                    f"and at most {LARGEST_FETCH_BYTES} can be fetched."
+                )
+            self._next_max_bytes = max(self._next_max_bytes, needed)
+        elif has_more:
+            self._next_max_bytes = min(2 * self._next_max_bytes, LARGEST_FETCH_BYTES)
 
 
 def _version(connection: Connection) -> int:
-    return connection.pick(FETCH_KEY, *FETCH_VERSIONS)
+    return connection.pick(ApiKey.FETCH, *FETCH_VERSIONS)
 
 
-def _place(pending: _PendingFetch) -> str:
+def _where(pending: _PendingFetch) -> str:
     return f"topic {pending.partition.topic}, partition {pending.partition.partition}, offset {pending.position}"
 
 
-def _error(code: int, pending: _PendingFetch) -> KafkaBackupError:
+def _fetch_error(code: int, pending: _PendingFetch) -> KafkaBackupError:
     needs = (Permission("Read", "Topic", pending.partition.topic),)
-    error = error_for_code(code, Action("fetch", _place(pending), needs))
-    if code in _UNKNOWN_TOPICS:  # a broker may lag behind: the look-up by id, before the next attempt, decides
+    error = error_for_code(code, Action("fetch", _where(pending), needs))
+    if code in _UNKNOWN_TOPIC_CODES:
+        # The broker's metadata can be old. The lookup by id before the next attempt shows whether the topic is gone.
         return BrokerUnavailableError(str(error), code=code)
     return error

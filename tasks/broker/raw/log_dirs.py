@@ -1,27 +1,31 @@
-"""DescribeLogDirs: how many bytes the brokers keep of each partition."""
+"""DescribeLogDirs: the bytes that the brokers store for each partition."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.wire import DescribeLogDirsRequest
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import AccessError, BrokerError, UnsupportedError
 from tasks.model.partition import Partition
 
+_VERSIONS = (1, 4)
+_ACTION = Action("describe", "the log directories", (Permission("Describe", "Cluster"),))
+
 
 def partition_bytes(cluster: Cluster, partitions: Collection[Partition]) -> dict[Partition, int] | None:
-    """The size of each partition's largest replica, in bytes; None when the brokers do not tell.
+    """The size of each partition's largest replica in bytes; None when the brokers do not report sizes.
 
-    An estimate for balancing work: whoever may not ask (it needs DESCRIBE on the cluster) does without.
+    It is an estimate to balance work. So a missing permission (Describe on the cluster) is no error.
     """
-    places = {(partition.topic, partition.partition): partition for partition in partitions}
+    by_name = {(partition.topic, partition.partition): partition for partition in partitions}
     sizes: dict[Partition, int] = {}
     try:
         for node_id in cluster.node_ids():
             for topic, number, size_bytes in _request_sizes(cluster, node_id):
-                partition = places.get((topic, number))
+                partition = by_name.get((topic, number))
                 if partition is not None:
                     sizes[partition] = max(size_bytes, sizes.get(partition, 0))
     except (BrokerError, AccessError, UnsupportedError):
@@ -30,14 +34,13 @@ def partition_bytes(cluster: Cluster, partitions: Collection[Partition]) -> dict
 
 
 def _request_sizes(cluster: Cluster, node_id: int) -> list[tuple[str, int, int]]:
+    """(topic, partition, bytes) of every replica on one broker."""
     connection = cluster.connection(node_id)
     request = DescribeLogDirsRequest(topics=None)
-    request.API_VERSION = connection.pick(DescribeLogDirsRequest.API_KEY, 1, 4)
+    request.API_VERSION = connection.pick(ApiKey.DESCRIBE_LOG_DIRS, *_VERSIONS)
     response = connection.call(request)
-    if response.error_code:  # before version 3 whoever may not ask gets an empty list instead
-        raise error_for_code(
-            response.error_code, Action("describe", "the log directories", (Permission("Describe", "Cluster"),))
-        )
+    if response.error_code:  # before version 3 a missing permission gives an empty list instead
+        raise error_for_code(response.error_code, _ACTION)
     return [
         (topic.name, part.partition_index, part.partition_size)
         for folder in response.results

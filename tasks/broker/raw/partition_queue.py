@@ -1,9 +1,9 @@
-"""One partition's way through a production: what is to be sent, and what is sent and not acknowledged. Pure.
+"""The batches of one partition that are being produced: to send, to send again, and sent but not acknowledged. Pure.
 
-A leader that does not know the producer id takes any first sequence. So where the first batch fails (a new topic's
-leader is not ready, a new leader never saw us), the second must not be under way already: it would be stored in the
-first one's place. After the beginning and after each rewind one batch goes alone; once it is acknowledged, the leader
-knows where the sequence is and refuses holes.
+A leader that does not know the producer id accepts any first sequence number. If the first batch fails (a new topic's
+leader is not ready, or a new leader has not seen this producer), a second batch in flight would be stored in its place.
+So at the beginning and after each rewind one batch is sent alone. Its acknowledgement shows that the leader knows the
+sequence, and from then on the leader rejects gaps.
 """
 
 from __future__ import annotations
@@ -19,60 +19,62 @@ from tasks.model.partition import Partition
 
 @dataclass(eq=False)
 class PartitionQueue:
-    """One partition's way: its source, what is to be sent again, and what is sent and not acknowledged.
+    """The batches of one partition, from their source to their acknowledgement.
 
-    `is_known`: its leader has acknowledged a batch since the beginning or the last rewind.
+    `to_resend` are sent before the source goes on; `unacknowledged` are sent. `is_sequence_known`: the leader has
+    acknowledged a batch since the beginning or the last rewind. `error`: the retryable error because of which the
+    partition sends nothing until it is rewound.
     """
 
     partition: Partition
     source: Iterator[OutgoingBatch]
-    again: deque[OutgoingBatch] = field(default_factory=deque)
-    sent: deque[OutgoingBatch] = field(default_factory=deque)
+    to_resend: deque[OutgoingBatch] = field(default_factory=deque)
+    unacknowledged: deque[OutgoingBatch] = field(default_factory=deque)
     _next: OutgoingBatch | None = None
     in_flight: int = 0
     node_id: int = -1
     is_exhausted: bool = False
-    is_known: bool = False
-    trouble: KafkaBackupError | None = None
+    is_sequence_known: bool = False
+    error: KafkaBackupError | None = None
 
     @property
-    def may_send(self) -> bool:
-        """Whether another batch may follow those in flight."""
-        return self.trouble is None and (self.is_known or not self.in_flight)
+    def can_send(self) -> bool:
+        """Whether another batch can be sent now."""
+        return self.error is None and (self.is_sequence_known or not self.in_flight)
 
     def next_batch(self) -> OutgoingBatch | None:
         """The batch to send next, without taking it; None at the end."""
-        if self.again:
-            return self.again[0]
+        if self.to_resend:
+            return self.to_resend[0]
         if self._next is None and not self.is_exhausted:
             self._next = next(self.source, None)
             self.is_exhausted = self._next is None
         return self._next
 
     def take(self) -> OutgoingBatch:
-        """Take the batch that `next_batch` showed."""
-        if self.again:
-            batch = self.again.popleft()
+        """Take the batch that `next_batch` returned, to send it."""
+        if self.to_resend:
+            batch = self.to_resend.popleft()
         else:
             assert self._next is not None
             batch, self._next = self._next, None
-        self.sent.append(batch)
+        self.unacknowledged.append(batch)
         self.in_flight += 1
         return batch
 
     def acknowledge(self) -> OutgoingBatch:
-        """The oldest batch in flight is stored; returns it."""
-        self.is_known = True
-        return self.sent.popleft()
+        """Remove and return the oldest unacknowledged batch, because the leader has stored it."""
+        self.is_sequence_known = True
+        return self.unacknowledged.popleft()
 
     def rewind(self) -> None:
-        """Everything unacknowledged is to be sent again, in order."""
-        self.again.extendleft(reversed(self.sent))
-        self.sent.clear()
-        self.is_known = False
-        self.trouble = None
+        """Send all unacknowledged batches again, in order."""
+        self.to_resend.extendleft(reversed(self.unacknowledged))
+        self.unacknowledged.clear()
+        self.is_sequence_known = False
+        self.error = None
 
     @property
     def is_done(self) -> bool:
-        """Whether the source is exhausted and everything acknowledged."""
-        return not self.sent and self.next_batch() is None
+        """Whether the source is exhausted and every batch is acknowledged."""
+        return not self.unacknowledged and self.next_batch() is None

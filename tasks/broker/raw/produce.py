@@ -1,7 +1,7 @@
-"""Produce: finished record batches, pipelined, in order and exactly once.
+"""Produce: finished record batches, several requests in flight, in order and exactly once.
 
-Each request carries at most one batch of a partition (a broker refuses two), of several partitions of one leader. At
-most five are in flight per connection: so many a broker remembers to tell a repeated batch from a new one.
+Each request has at most one batch per partition (a broker rejects two), of several partitions of one leader. At most
+five requests are in flight per connection, because a broker recognizes a repeated batch among a producer's last five.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.log_values import Acknowledged, OutgoingBatch, ProducerIdentity
+from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.produce_answer import PartitionAnswer
-from tasks.broker.messages.produce_request import PRODUCE_KEY, PRODUCE_VERSION, encode_produce
+from tasks.broker.messages.produce_request import PRODUCE_VERSION, encode_produce
 from tasks.broker.messages.wire import InitProducerIdRequest
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import Connection
@@ -29,11 +30,12 @@ __all__ = ["OutgoingBatch", "ProducerIdentity", "init_producer_id", "produce"]
 
 REQUEST_BYTES = 4 << 20
 _MOST_IN_FLIGHT = 5
-_PRODUCER_ID = Action("obtain", "a producer id", (Permission("IdempotentWrite", "Cluster"),))
+_INIT_VERSIONS = (0, 4)
+_INIT_ACTION = Action("obtain", "a producer id", (Permission("IdempotentWrite", "Cluster"),))
 
 
 def init_producer_id(cluster: Cluster) -> ProducerIdentity:
-    """A producer id of our own. A fresh cluster answers that it is still loading, with id -1: that means wait."""
+    """Obtain a new producer id. Retries COORDINATOR_LOAD_IN_PROGRESS, which a new cluster answers with the id -1."""
     request = InitProducerIdRequest(
         transactional_id=None, transaction_timeout_ms=60_000, producer_id=-1, producer_epoch=-1
     )
@@ -41,11 +43,11 @@ def init_producer_id(cluster: Cluster) -> ProducerIdentity:
     while True:
         try:
             connection = cluster.any_connection()
-            request.API_VERSION = connection.pick(InitProducerIdRequest.API_KEY, 0, 4)
+            request.API_VERSION = connection.pick(ApiKey.INIT_PRODUCER_ID, *_INIT_VERSIONS)
             response = connection.call(request)
             if response.error_code == ErrorCode.NONE:
                 return ProducerIdentity(response.producer_id, response.producer_epoch)
-            raise error_for_code(response.error_code, _PRODUCER_ID)
+            raise error_for_code(response.error_code, _INIT_ACTION)
         except BrokerUnavailableError as error:
             deadline.pause(error)
 
@@ -58,14 +60,15 @@ def produce(
     stop: threading.Event,
     on_acknowledged: Acknowledged,
 ) -> None:
-    """Send everything that the sources yield, each partition in its order, until all of it is acknowledged by all
-    in-sync replicas.
+    """Send all batches of the sources, each partition in its order, until all in-sync replicas have acknowledged them.
 
-    After passing trouble (leader changes, lost connections) a partition is drained and rewound to its first batch that
-    is neither acknowledged nor found in the log; from there it is sent again, identical. Holds only unacknowledged
-    batches. Raises `BrokerError` naming topic, partition and offset when a broker refuses a batch or stores it
-    elsewhere than expected, `AccessError`, `TopicGoneError`, `BrokerUnavailableError` after the deadline without
-    progress, and `InterruptedRunError`; the cluster's connections may then have answers in flight: close them.
+    After a retryable error (leader change, lost connection) a partition waits for its answers in flight. Then it is
+    rewound to its first batch that is neither acknowledged nor found in the log, and sends the same batches again. Only
+    unacknowledged batches are kept in memory.
+
+    Raises `BrokerError` with topic, partition and offset when a broker rejects a batch or stores it at another offset
+    than expected, `AccessError`, `TopicGoneError`, `BrokerUnavailableError` after the deadline without progress, and
+    `InterruptedRunError`. The cluster's connections can then have answers in flight: close them.
     """
     _Production(cluster, sources, timeout_ms, stop, on_acknowledged).run()
 
@@ -103,47 +106,47 @@ class _Production:
             self._queues = [queue for queue in self._queues if queue.in_flight or not queue.is_done]
 
     def _send_all(self) -> None:
-        """Fill every leader's pipeline, one batch of each of its partitions per request, in turns."""
+        """Fill the pipeline of every leader: one batch of each of its partitions per request."""
         by_node: dict[int, list[PartitionQueue]] = {}
         for queue in self._queues:
-            if queue.trouble is None:
+            if queue.error is None:
                 try:
                     by_node.setdefault(self._node_of(queue), []).append(queue)
                 except BrokerUnavailableError as error:
-                    queue.trouble = error
+                    queue.error = error
         for node_id, queues in by_node.items():
             try:
                 connection = self._cluster.connection(node_id)
             except BrokerUnavailableError as error:
                 for queue in queues:
-                    queue.trouble = error
+                    queue.error = error
                 continue
             try:
                 self._fill(connection, queues)
             except BrokerUnavailableError as error:
-                self._lose(connection, error)
+                self._connection_lost(connection, error)
 
     def _node_of(self, queue: PartitionQueue) -> int:
-        """The leader. But until a partition's answers have all come it stays where they come from: on two connections
-        its batches could overtake one another, and more be in flight than a broker remembers."""
+        """The leader, but the node of its answers in flight until all have arrived: on two connections the batches of a
+        partition could overtake one another, and more could be in flight than a broker recognizes."""
         if not queue.in_flight:
             queue.node_id = self._cluster.leader(queue.partition).node_id
         return queue.node_id
 
     def _fill(self, connection: Connection, queues: list[PartitionQueue]) -> None:
-        connection.pick(PRODUCE_KEY, PRODUCE_VERSION, PRODUCE_VERSION)
+        connection.pick(ApiKey.PRODUCE, PRODUCE_VERSION, PRODUCE_VERSION)
         while connection.in_flight < _MOST_IN_FLIGHT and not connection.is_draining:
             chosen: list[tuple[PartitionQueue, OutgoingBatch]] = []
             size_bytes = 0
             for queue in queues:
-                batch = queue.next_batch() if queue.may_send else None
+                batch = queue.next_batch() if queue.can_send else None
                 if batch is None or (chosen and size_bytes + len(batch.data) > REQUEST_BYTES):
                     continue
                 size_bytes += len(batch.data)
                 chosen.append((queue, queue.take()))
             if not chosen:
                 return
-            # Whoever was left out for size comes first next time.
+            # The partitions that did not fit into this request come first in the next one.
             queues.sort(key=lambda queue: queue.in_flight)
             self._send(connection, chosen)
 
@@ -158,83 +161,85 @@ class _Production:
                 timeout_ms=self._timeout_ms,
             )
 
-        connection.send_encoded(encode, PRODUCE_KEY, PRODUCE_VERSION, patience_ms=self._timeout_ms)
+        connection.send_encoded(encode, ApiKey.PRODUCE, PRODUCE_VERSION, extra_timeout_ms=self._timeout_ms)
 
     def _receive(self, request: _Request) -> None:
         try:
             response = request.connection.receive(self._stop)
         except BrokerUnavailableError as error:
-            self._lose(request.connection, error)
+            self._connection_lost(request.connection, error)
             return
         self._requests.popleft()
         answers = {(part.topic, part.partition): part for part in response.partitions}
         for queue in request.queues:
             queue.in_flight -= 1
-            self._settle(queue, answers[queue.partition.topic, queue.partition.partition])
-        if any(queue.trouble is None for queue in request.queues):
+            self._apply(queue, answers[queue.partition.topic, queue.partition.partition])
+        if any(queue.error is None for queue in request.queues):
             self._deadline = self._new_deadline()
 
-    def _lose(self, connection: Connection, error: KafkaBackupError) -> None:
-        """A connection is lost, and with it every answer in flight on it."""
+    def _connection_lost(self, connection: Connection, error: KafkaBackupError) -> None:
+        """Every answer in flight on the connection is lost too."""
         for request in self._requests:
             if request.connection is connection:
                 for queue in request.queues:
                     queue.in_flight -= 1
-                    queue.trouble = queue.trouble or error
+                    queue.error = queue.error or error
         self._requests = deque(request for request in self._requests if request.connection is not connection)
 
-    def _settle(self, queue: PartitionQueue, part: PartitionAnswer) -> None:
-        if queue.trouble is not None:
-            return  # the partition is draining: what comes now is a consequence, and will be sent again
-        if part.error_code:
-            queue.trouble = self._trouble(queue, part.error_code, part)
+    def _apply(self, queue: PartitionQueue, answer: PartitionAnswer) -> None:
+        """Acknowledge the batch, or note the retryable error. Raises permanent errors."""
+        if queue.error is not None:
+            return  # the partition waits for its answers; this one follows from the first error and the batch is resent
+        if answer.error_code:
+            queue.error = self._retryable_error(queue, answer)
             return
         batch = queue.acknowledge()
-        if part.base_offset != batch.expected_offset:
+        if answer.base_offset != batch.expected_offset:
             raise BrokerError(
-                f"{_place(queue)}: the batch for offset {batch.expected_offset} was stored at {part.base_offset}: "
-                "someone else writes to the topic."
+                f"{_where(queue)}: the batch for offset {batch.expected_offset} was stored at {answer.base_offset}, "
+                "because another client writes to the topic. Stop that client."
             )
         self._on_acknowledged(queue.partition, batch)
 
-    def _trouble(self, queue: PartitionQueue, code: int, part: PartitionAnswer) -> KafkaBackupError:
-        """The passing trouble that the code stands for; anything else is raised."""
-        offset = queue.sent[0].expected_offset if queue.sent else -1
+    def _retryable_error(self, queue: PartitionQueue, answer: PartitionAnswer) -> KafkaBackupError:
+        """The retryable error of an answer. Raises a permanent one."""
+        offset = queue.unacknowledged[0].expected_offset if queue.unacknowledged else -1
         needs = (Permission("Write", "Topic", queue.partition.topic),)
-        error = error_for_code(
-            code, Action("produce to", f"{_place(queue)} at offset {offset}", needs), part.error_message
-        )
-        if code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
-            return BrokerUnavailableError(str(error), code=code)
+        action = Action("produce to", f"{_where(queue)} at offset {offset}", needs)
+        error = error_for_code(answer.error_code, action, answer.error_message)
+        if answer.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+            # The broker's metadata can be old. The lookup by id before the next attempt shows whether the topic is
+            # gone.
+            return BrokerUnavailableError(str(error), code=answer.error_code)
         if not error.retryable:
             raise error
         return error
 
     def _recover(self) -> None:
-        """Rewind the troubled partitions whose answers have all come, after a pause and with fresh leaders."""
-        drained = [queue for queue in self._queues if queue.trouble is not None and queue.in_flight == 0]
-        if not drained:
+        """Rewind the failed partitions whose answers have all arrived, after a wait and with new leaders."""
+        failed = [queue for queue in self._queues if queue.error is not None and queue.in_flight == 0]
+        if not failed:
             return
-        assert drained[0].trouble is not None
-        self._deadline.pause(drained[0].trouble)
-        self._cluster.forget([queue.partition for queue in drained])
-        for queue in drained:
+        assert failed[0].error is not None
+        self._deadline.pause(failed[0].error)
+        self._cluster.forget([queue.partition for queue in failed])
+        for queue in failed:
             queue.rewind()
-        self._acknowledge_stored({queue.partition: queue for queue in drained if queue.again})
+        self._acknowledge_stored({queue.partition: queue for queue in failed if queue.to_resend})
 
     def _acknowledge_stored(self, queues: Mapping[Partition, PartitionQueue]) -> None:
-        """Batches whose answer was lost may be in the log; they must not get there a second time."""
+        """Batches whose answer was lost can be in the log. They must not be stored a second time."""
         if not queues:
             return
-        unacknowledged = {partition: tuple(queue.again) for partition, queue in queues.items()}
+        unacknowledged = {partition: tuple(queue.to_resend) for partition, queue in queues.items()}
         for partition, count in count_stored(self._cluster.options, unacknowledged, self._stop).items():
             for _ in range(count):
-                self._on_acknowledged(partition, queues[partition].again.popleft())
+                self._on_acknowledged(partition, queues[partition].to_resend.popleft())
                 self._deadline = self._new_deadline()
 
     def _new_deadline(self) -> RetryDeadline:
         return RetryDeadline(self._cluster.options.retry_deadline_ms, self._stop)
 
 
-def _place(queue: PartitionQueue) -> str:
+def _where(queue: PartitionQueue) -> str:
     return f"topic {queue.partition.topic}, partition {queue.partition.partition}"

@@ -1,10 +1,9 @@
-"""After trouble: which of the unacknowledged batches are in the log, as the log itself says.
+"""After a produce error: finds out from the log itself which unacknowledged batches it contains.
 
-Sending them again and relying on the broker to recognize them is not enough. A leader recognizes a repeated batch while
-it remembers the producer's last five, and it forgets sooner than one thinks: a restarted broker remembers only the last
-one, and answers OUT_OF_ORDER_SEQUENCE_NUMBER to those before it; and a producer whose newest record is older than
-`producer.id.expiration.ms` (a day) by the record's *timestamp* is forgotten at every start and every ten minutes, so
-that what a restore typically writes would be stored twice.
+To send them again and to rely on the broker's deduplication would store some of them twice. A leader recognizes a
+repeated batch only while it keeps the producer's last five. A restarted broker keeps only the last one, and answers
+OUT_OF_ORDER_SEQUENCE_NUMBER to the ones before it. Brokers also drop a producer whose newest record has a *timestamp*
+older than `producer.id.expiration.ms` (a day), at every start and every ten minutes, and a restore writes such records.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ from tasks.model.partition import Partition
 def count_stored(
     options: ConnectionOptions, unacknowledged: Mapping[Partition, Sequence[OutgoingBatch]], stop: threading.Event
 ) -> dict[Partition, int]:
-    """How many of each partition's batches, from its first on, are in the log.
+    """The number of each partition's batches, counted from its first one, that the log contains.
 
-    Uses connections of its own, so that no answers in flight are disturbed. Raises `BrokerError` when the log holds
-    something else at the offset of one, and what `list_offsets` and `Fetcher` report.
+    Uses its own connections, because those of the caller can have answers in flight. Raises `BrokerError` when the log
+    contains another batch at the offset of one of these, and the errors of `list_offsets` and `Fetcher`.
     """
     with Cluster(options, stop=stop) as cluster:
         answers = list_offsets(cluster, list(unacknowledged), "latest")
@@ -42,7 +41,7 @@ def count_stored(
 
 
 def is_same(batch: OutgoingBatch, stored: BatchHeader) -> bool:
-    """Whether the batch in the log is ours. Recompression by the topic's settings changes none of these fields."""
+    """Whether the stored batch is this one. A broker that recompresses batches changes none of the compared fields."""
     ours = read_header(batch.data, 0)
     return (batch.expected_offset, ours.producer_id, ours.producer_epoch, ours.base_sequence, ours.record_count) == (
         stored.base_offset,
@@ -60,8 +59,9 @@ def _count(cluster: Cluster, partition: Partition, batches: Sequence[OutgoingBat
     for stored in _headers(cluster, partition, first, end):
         if not is_same(batches[count], stored):
             raise BrokerError(
-                f"topic {partition.topic}, partition {partition.partition}: at offset {stored.base_offset} there is "
-                f"another batch than ours for {batches[count].expected_offset}: someone else writes to the topic."
+                f"topic {partition.topic}, partition {partition.partition}: offset {stored.base_offset} contains a "
+                f"batch of another client instead of the restored batch for offset {batches[count].expected_offset}. "
+                "Stop that client."
             )
         count += 1
     return count
@@ -73,11 +73,15 @@ def _headers(cluster: Cluster, partition: Partition, position: int, end: int) ->
     deadline = RetryDeadline(cluster.options.retry_deadline_ms, cluster.stop)
     while position < end:
         fetcher.send(partition, position, None)
-        asked = position
+        before = position
         for _, header in iter_headers(fetcher.receive().records, where=str(partition)):
             if position >= end:
                 return
             position = header.next_offset
             yield header
-        if position == asked:
-            deadline.pause(BrokerUnavailableError(f"{partition}: the leader does not serve its log at {position}."))
+        if position == before:
+            deadline.pause(
+                BrokerUnavailableError(
+                    f"{partition}: the leader returns no batch at offset {position}, although the log ends at {end}."
+                )
+            )

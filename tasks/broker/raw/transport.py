@@ -1,4 +1,4 @@
-"""Sockets to brokers: opened, encrypted if asked for, and how many buffers are sent over either kind."""
+"""Sockets to brokers: opens them, with TLS if configured, and sends many buffers over either kind."""
 
 from __future__ import annotations
 
@@ -8,61 +8,61 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from tasks.broker.auth.security import Security
-from tasks.broker.auth.tls import wrap
-from tasks.broker.raw.diagnosis import without_tls
+from tasks.broker.auth.tls import tls_handshake
+from tasks.broker.raw.diagnosis import plaintext_port_error
 from tasks.model.errors import BrokerUnavailableError
 
 _LARGEST_JOINED_BYTES = 256 << 10
 _BUFFERS_PER_CALL = 512
-"""The kernel takes at most 1,024 at once."""
+"""The kernel accepts at most 1,024 buffers per call (IOV_MAX)."""
 
-_LARGEST_CONNECT_S = 10.0
-_LAST_WORDS_S = 1.0
+_LONGEST_CONNECT_S = 10.0
+_ALERT_TIMEOUT_S = 1.0
 
 
 def open_socket(host: str, port: int, security: Security, *, timeout_s: float) -> socket.socket:
-    """A socket to the broker, after the TLS handshake if there is to be one.
+    """A connected socket to the broker, after the TLS handshake if TLS is configured.
 
-    Raises `BrokerUnavailableError` for what may pass, `AccessError` and `ConfigError` for what does not.
+    Raises `BrokerUnavailableError` for errors that a retry can solve, `AccessError` and `ConfigError` for others.
     """
     where = f"{host}:{port}"
     try:
-        sock = socket.create_connection((host, port), timeout=min(timeout_s, _LARGEST_CONNECT_S))
-    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
+        sock = socket.create_connection((host, port), timeout=min(timeout_s, _LONGEST_CONNECT_S))
+    except (OSError, UnicodeError) as error:  # UnicodeError: the host name is invalid
         raise BrokerUnavailableError(f"Cannot connect to {where}: {error}.") from None
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    return _encrypted(sock, host, port, security) if security.has_tls else sock
+    return _with_tls(sock, host, port, security) if security.has_tls else sock
 
 
-def _encrypted(sock: socket.socket, host: str, port: int, security: Security) -> socket.socket:
+def _with_tls(sock: socket.socket, host: str, port: int, security: Security) -> socket.socket:
     try:
-        return wrap(sock, host, security, where=f"{host}:{port}")
+        return tls_handshake(sock, host, security, where=f"{host}:{port}")
     except BrokerUnavailableError as error:
         sock.close()
-        raise (without_tls(security, host, port) or error) from None
+        raise (plaintext_port_error(security, host, port) or error) from None
     except BaseException:
         sock.close()
         raise
 
 
 def send_all(sock: socket.socket, buffers: Sequence[bytes]) -> None:
-    """Send the buffers in order: small ones joined, which is cheaper than a call with many, large ones as they are."""
+    """Send the buffers in order. Small buffers are joined, which costs less than many calls. Large ones are not."""
     if sum(map(len, buffers)) <= _LARGEST_JOINED_BYTES:
         sock.sendall(b"".join(buffers))
     elif isinstance(sock, ssl.SSLSocket):
-        for portion in _portions(buffers):
-            sock.sendall(portion)
+        for joined in _joined_small_buffers(buffers):
+            sock.sendall(joined)
     else:
         _send_vectors(sock, buffers)
 
 
-def last_words(sock: socket.socket) -> OSError | None:
-    """The alert that a broker sent before it went, when sending failed and nobody has read it yet."""
+def pending_tls_alert(sock: socket.socket) -> OSError | None:
+    """The unread TLS alert that a broker sent before it closed the connection. Call it after sending failed."""
     if not isinstance(sock, ssl.SSLSocket):
         return None
     try:
-        sock.settimeout(_LAST_WORDS_S)
+        sock.settimeout(_ALERT_TIMEOUT_S)
         sock.recv(1)
     except OSError as error:
         return error if isinstance(error, ssl.SSLError) and error.reason else None
@@ -80,8 +80,8 @@ def _send_vectors(sock: socket.socket, buffers: Sequence[bytes]) -> None:
                 pending[0] = pending[0][sent:]
 
 
-def _portions(buffers: Sequence[bytes]) -> Iterator[bytes]:
-    """The buffers with small neighbours joined: TLS sockets take one at a time, and each makes a record of its own."""
+def _joined_small_buffers(buffers: Sequence[bytes]) -> Iterator[bytes]:
+    """The buffers with small neighbours joined: a TLS socket sends one buffer per call, and each as its own record."""
     small: list[bytes] = []
     size = 0
     for buffer in buffers:

@@ -1,4 +1,4 @@
-"""A broker of one's own on 127.0.0.1: it speaks Kafka's protocol over real sockets and answers as a test tells it."""
+"""A scripted broker on 127.0.0.1: it speaks Kafka's protocol over real sockets, and a test defines its answers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,25 @@ from typing import Any, NamedTuple, Self
 from kafka.protocol.metadata import ApiVersionsResponse
 
 from tasks.broker.auth.security import UNPROTECTED, Security
+from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.raw.connection import ConnectionOptions
 
-API_VERSIONS = 18
-SPOKEN = {0: (3, 9), 1: (4, 17), 2: (1, 9), 3: (0, 12), 17: (0, 1), 18: (0, 3), 22: (0, 4), 35: (0, 4), 36: (0, 2)}
+SUPPORTED: dict[int, tuple[int, int]] = {
+    ApiKey.PRODUCE: (3, 9),
+    ApiKey.FETCH: (4, 17),
+    ApiKey.LIST_OFFSETS: (1, 9),
+    ApiKey.METADATA: (0, 12),
+    ApiKey.SASL_HANDSHAKE: (0, 1),
+    ApiKey.API_VERSIONS: (0, 3),
+    ApiKey.INIT_PRODUCER_ID: (0, 4),
+    ApiKey.DESCRIBE_LOG_DIRS: (0, 4),
+    ApiKey.SASL_AUTHENTICATE: (0, 2),
+}
+"""The lowest and highest version of each request."""
 
 
-class Asked(NamedTuple):
-    """One request as it arrived: header fields, and everything after the client id."""
+class ReceivedRequest(NamedTuple):
+    """One request as it arrived: the fields of the header, and everything after the client id."""
 
     api_key: int
     version: int
@@ -30,7 +41,7 @@ class Asked(NamedTuple):
     body: bytes
 
     def decoded(self, request_class: Any) -> Any:
-        """The body as a message of kafka-python; only flexible versions have header tags before it."""
+        """The body as a message of kafka-python. In flexible versions one byte of header tags precedes it."""
         body = self.body[1:] if request_class.flexible_version_q(self.version) else self.body
         return request_class.decode(body, version=self.version)
 
@@ -41,7 +52,7 @@ class Raw(NamedTuple):
     data: bytes
 
 
-Answer = Callable[[Asked], Any]
+Answer = Callable[[ReceivedRequest], Any]
 """Returns a response message, `Raw` bytes, or None to close the connection."""
 
 
@@ -62,15 +73,16 @@ def options(
 
 
 class ScriptedBroker:
-    """Listens between `with` and its end. `asked` holds the requests so far; one that nobody scripted closes.
+    """Listens from the beginning of `with` to its end. `received` are the requests so far.
 
-    With `tls` connections begin with a handshake.
+    `answers` has a function for each kind of request; every other request closes the connection. With `tls`,
+    connections begin with a TLS handshake.
     """
 
     def __init__(self, answers: dict[int, Answer] | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
-        self.answers: dict[int, Answer] = {API_VERSIONS: versions(), **(answers or {})}
-        self.asked: list[Asked] = []
+        self.answers: dict[int, Answer] = {ApiKey.API_VERSIONS: versions(), **(answers or {})}
+        self.received: list[ReceivedRequest] = []
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
@@ -78,7 +90,7 @@ class ScriptedBroker:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on which it listens."""
         port: int = self._listener.getsockname()[1]
         return port
 
@@ -87,9 +99,9 @@ class ScriptedBroker:
         """`host:port`."""
         return f"127.0.0.1:{self.port}"
 
-    def of(self, api_key: int) -> list[Asked]:
-        """The requests of one kind."""
-        return [asked for asked in self.asked if asked.api_key == api_key]
+    def requests(self, api_key: int) -> list[ReceivedRequest]:
+        """The requests of one kind, in order."""
+        return [received for received in self.received if received.api_key == api_key]
 
     def __enter__(self) -> Self:
         self._run(self._accept)
@@ -101,7 +113,7 @@ class ScriptedBroker:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for sock in self._open:
-            _end(sock)
+            _shut_down(sock)
         for thread in self._threads:
             thread.join(5)
 
@@ -125,54 +137,54 @@ class ScriptedBroker:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)
                 self._open.append(sock)
-            while (asked := _read(sock)) is not None:
-                self.asked.append(asked)
-                answer = self.answers.get(asked.api_key, _hang_up)(asked)
+            while (received := _read(sock)) is not None:
+                self.received.append(received)
+                answer = self.answers.get(received.api_key, _close_connection)(received)
                 if answer is None:
                     break
-                data = answer.data if isinstance(answer, Raw) else _encoded(answer, asked)
+                data = answer.data if isinstance(answer, Raw) else _encoded(answer, received)
                 sock.sendall(struct.pack(">i", len(data)) + data)
         except OSError:
             pass
         finally:
-            _end(sock)
+            _shut_down(sock)
 
 
-def _hang_up(asked: Asked) -> Any:
+def _close_connection(received: ReceivedRequest) -> Any:
     return None
 
 
-def versions(spoken: dict[int, tuple[int, int]] | None = None) -> Answer:
-    """An answer to ApiVersions."""
+def versions(supported: dict[int, tuple[int, int]] | None = None) -> Answer:
+    """An answer to ApiVersions: `SUPPORTED`, with these versions instead for some requests."""
 
-    def answer(asked: Asked) -> Any:
+    def answer(received: ReceivedRequest) -> Any:
         key = ApiVersionsResponse.ApiVersion
         keys = [
             key(api_key=number, min_version=low, max_version=high)
-            for number, (low, high) in (SPOKEN | (spoken or {})).items()
+            for number, (low, high) in (SUPPORTED | (supported or {})).items()
         ]
         return ApiVersionsResponse(error_code=0, api_keys=keys, throttle_time_ms=0)
 
     return answer
 
 
-def _encoded(response: Any, asked: Asked) -> bytes:
-    response.API_VERSION = asked.version
-    response.with_header(correlation_id=asked.correlation_id)
+def _encoded(response: Any, received: ReceivedRequest) -> bytes:
+    response.API_VERSION = received.version
+    response.with_header(correlation_id=received.correlation_id)
     data: bytes = response.encode(header=True)
     return data
 
 
-def _read(sock: socket.socket) -> Asked | None:
-    head = _exactly(sock, 4)
-    data = _exactly(sock, struct.unpack(">i", head)[0]) if head else b""
+def _read(sock: socket.socket) -> ReceivedRequest | None:
+    head = _receive_exactly(sock, 4)
+    data = _receive_exactly(sock, struct.unpack(">i", head)[0]) if head else b""
     if not data:
         return None
     api_key, version, correlation_id, length = struct.unpack_from(">hhih", data)
-    return Asked(api_key, version, correlation_id, data[10 : 10 + length].decode(), data[10 + length :])
+    return ReceivedRequest(api_key, version, correlation_id, data[10 : 10 + length].decode(), data[10 + length :])
 
 
-def _exactly(sock: socket.socket, size: int) -> bytes:
+def _receive_exactly(sock: socket.socket, size: int) -> bytes:
     data = b""
     while len(data) < size:
         part = sock.recv(size - len(data))
@@ -182,7 +194,7 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
     return data
 
 
-def _end(sock: socket.socket) -> None:
+def _shut_down(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
     sock.close()

@@ -1,4 +1,4 @@
-"""Answers for scripted brokers: metadata, offsets, fetches, and a log that takes batches as a leader does."""
+"""Answers for scripted brokers: metadata, offsets, fetches, and a log that appends batches as a leader does."""
 
 from __future__ import annotations
 
@@ -10,49 +10,54 @@ from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 from kafka.protocol.producer import ProduceRequest, ProduceResponse
 
 from tasks.batches.header import read_header
+from tasks.broker.error_codes import ErrorCode
+from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.topic_ids import topic_id_text, topic_uuid
 from tasks.model.partition import Incarnation, Partition
-from tests.unit.broker.scripted_broker import Answer, Asked, ScriptedBroker
+from tests.unit.broker.scripted_broker import Answer, ReceivedRequest, ScriptedBroker
 
-PRODUCE, FETCH, LIST_OFFSETS, METADATA, INIT_PRODUCER_ID = 0, 1, 2, 3, 22
 TOPIC = Incarnation("orders", "kM2jV_iUQ4y9-0gQx3S7vA")
 FIRST, SECOND = (Partition(*TOPIC, number) for number in range(2))
 
 
-class World:
-    """What the metadata of all scripted brokers says: who is alive, and who leads what. Tests change it as they go."""
+class ScriptedMetadata:
+    """The metadata that all scripted brokers answer with: the brokers, and the leader of each partition.
+
+    Tests change `leaders` and `errors` while they run. `errors` are error codes by topic name.
+    """
 
     def __init__(self, leaders: Mapping[Partition, int], *brokers: ScriptedBroker) -> None:
         self.leaders = dict(leaders)
         self.brokers = dict(enumerate(brokers, 1))
-        self.errors: dict[str, int] = {}
+        self.errors: dict[str, ErrorCode] = {}
         for broker in brokers:
-            broker.answers[METADATA] = self.metadata
+            broker.answers[ApiKey.METADATA] = self.answer
 
-    def metadata(self, asked: Asked) -> Any:
-        request = asked.decoded(MetadataRequest)
+    def answer(self, received: ReceivedRequest) -> Any:
+        request = received.decoded(MetadataRequest)
         node = MetadataResponse.MetadataResponseBroker
         return MetadataResponse(
             throttle_time_ms=0,
             brokers=[node(node_id=number, host="127.0.0.1", port=one.port) for number, one in self.brokers.items()],
             cluster_id="c",
             controller_id=1,
-            topics=[self._topic(topic, asked.version) for topic in request.topics],
+            topics=[self._topic(topic, received.version) for topic in request.topics],
         )
 
-    def _topic(self, asked: Any, version: int) -> Any:
+    def _topic(self, requested: Any, version: int) -> Any:
         topic_class = MetadataResponse.MetadataResponseTopic
         by_id = version >= 12
         own = [
             partition
             for partition in self.leaders
-            if (partition.topic_id == topic_id_text(asked.topic_id) if by_id else partition.topic == asked.name)
+            if (partition.topic_id == topic_id_text(requested.topic_id) if by_id else partition.topic == requested.name)
         ]
         if not own:
-            return topic_class(error_code=100 if by_id else 3, name=asked.name, topic_id=asked.topic_id, partitions=[])
+            unknown = ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            return topic_class(error_code=unknown, name=requested.name, topic_id=requested.topic_id, partitions=[])
         part_class = topic_class.MetadataResponsePartition
         return topic_class(
-            error_code=self.errors.get(own[0].topic, 0),
+            error_code=self.errors.get(own[0].topic, ErrorCode.NONE),
             name=own[0].topic,
             topic_id=topic_uuid(own[0].topic_id),
             partitions=[
@@ -63,12 +68,12 @@ class World:
 
 
 def offsets(answer: Callable[[int, int], tuple[int, int]]) -> Answer:
-    """A ListOffsets answer; `answer` makes (error code, offset) of a partition number and a timestamp."""
+    """An answer to ListOffsets. `answer` returns (error code, offset) for a partition number and a timestamp."""
 
-    def answered(asked: Asked) -> Any:
+    def list_offsets(received: ReceivedRequest) -> Any:
         topic_class = ListOffsetsResponse.ListOffsetsTopicResponse
         topics = []
-        for topic in asked.decoded(ListOffsetsRequest).topics:
+        for topic in received.decoded(ListOffsetsRequest).topics:
             parts = []
             for part in topic.partitions:
                 code, offset = answer(part.partition_index, part.timestamp)
@@ -80,21 +85,21 @@ def offsets(answer: Callable[[int, int], tuple[int, int]]) -> Answer:
             topics.append(topic_class(name=topic.name, partitions=parts))
         return ListOffsetsResponse(throttle_time_ms=0, topics=topics)
 
-    return answered
+    return list_offsets
 
 
 def fetched(
-    asked: Asked,
+    received: ReceivedRequest,
     *,
     records: bytes = b"",
-    error_code: int = 0,
+    error_code: int = ErrorCode.NONE,
     stable: int = 0,
     high: int = 0,
     throttle_time_ms: int = 0,
     diverging: tuple[int, int] | None = None,
 ) -> Any:
-    """An answer about the one partition that was asked for; a throttled one names none."""
-    [topic] = asked.decoded(FetchRequest).topics
+    """An answer to Fetch about the one requested partition. A throttled answer contains no partition."""
+    [topic] = received.decoded(FetchRequest).topics
     topic_class = FetchResponse.FetchableTopicResponse
     part = topic_class.PartitionData(
         partition_index=topic.partitions[0].partition,
@@ -113,17 +118,17 @@ def fetched(
     )
 
 
-def asked_bytes(asked: Asked) -> tuple[int, int]:
-    """(offset, largest answer) that a Fetch asked for."""
-    [topic] = asked.decoded(FetchRequest).topics
+def requested_bytes(received: ReceivedRequest) -> tuple[int, int]:
+    """(offset, largest answer in bytes) of a Fetch request."""
+    [topic] = received.decoded(FetchRequest).topics
     return topic.partitions[0].fetch_offset, topic.partitions[0].partition_max_bytes
 
 
 class Log:
-    """One partition as its leader keeps it: appends what follows, knows repeated batches, refuses holes.
+    """One partition as its leader stores it: recognizes repeated batches and rejects gaps in the sequence.
 
-    `refuse` is consulted for every batch that arrives, with its base sequence, and returns an error code or 0.
-    Like a real leader, one that does not know the producer takes any first sequence.
+    `reject` is called with the base sequence of every batch that arrives, and returns an error code or 0. Like a real
+    leader, it accepts any first sequence of a producer that it does not know.
     """
 
     def __init__(self) -> None:
@@ -132,18 +137,18 @@ class Log:
         self.next_sequence: int | None = None
         self.end = 0
         self.arrived: list[int] = []
-        self.refuse: Callable[[int], int] = lambda sequence: 0
+        self.reject: Callable[[int], int] = lambda sequence: ErrorCode.NONE
 
     def append(self, data: bytes) -> tuple[int, int]:
         """(error code, base offset)."""
         header = read_header(data, 0)
         self.arrived.append(header.base_sequence)
-        if code := self.refuse(header.base_sequence):
+        if code := self.reject(header.base_sequence):
             return code, -1
         if header.base_sequence in self.known:
             return 0, self.known[header.base_sequence][0]
         if self.next_sequence not in (None, header.base_sequence):
-            return 45, -1
+            return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, -1
         return 0, self._store(data, header.base_sequence, header.record_count)
 
     def _store(self, data: bytes, sequence: int, count: int) -> int:
@@ -154,7 +159,7 @@ class Log:
         return base
 
     def forget_producer(self) -> None:
-        """As a broker does that restarts, or whose check finds only records older than a day."""
+        """As a broker does after a restart, or if all records of the producer are older than a day."""
         self.known, self.next_sequence = {}, None
 
     @property
@@ -163,16 +168,16 @@ class Log:
         return [read_header(data, 0).base_sequence for _, data in self.batches]
 
     def records(self, position: int) -> bytes:
-        """Everything from `position` on, with the offsets it got."""
+        """The batches from `position` on, with their offsets in this log."""
         return b"".join(base.to_bytes(8, "big") + data[8:] for base, data in self.batches if base >= position)
 
 
-def take(logs: Sequence[Log]) -> Answer:
-    """A Produce answer of a leader of all partitions."""
+def append(logs: Sequence[Log]) -> Answer:
+    """An answer to Produce of a leader of all these partitions."""
 
-    def answer(asked: Asked) -> Any:
+    def answer(received: ReceivedRequest) -> Any:
         topic_class = ProduceResponse.TopicProduceResponse
-        [topic] = asked.decoded(ProduceRequest).topic_data
+        [topic] = received.decoded(ProduceRequest).topic_data
         parts = []
         for part in topic.partition_data:
             code, base = logs[part.index].append(bytes(part.records))
@@ -192,16 +197,16 @@ def take(logs: Sequence[Log]) -> Answer:
 
 
 def serve(logs: Sequence[Log]) -> dict[int, Answer]:
-    """Everything that a leader of these logs answers."""
+    """The answers of a leader of these logs to Produce, Fetch and ListOffsets."""
 
-    def fetch(asked: Asked) -> Any:
-        [topic] = asked.decoded(FetchRequest).topics
+    def fetch(received: ReceivedRequest) -> Any:
+        [topic] = received.decoded(FetchRequest).topics
         log = logs[topic.partitions[0].partition]
         records = log.records(topic.partitions[0].fetch_offset)
-        return fetched(asked, records=records, stable=log.end, high=log.end)
+        return fetched(received, records=records, stable=log.end, high=log.end)
 
     return {
-        PRODUCE: take(logs),
-        FETCH: fetch,
-        LIST_OFFSETS: offsets(lambda number, _: (0, logs[number].end)),
+        ApiKey.PRODUCE: append(logs),
+        ApiKey.FETCH: fetch,
+        ApiKey.LIST_OFFSETS: offsets(lambda number, _: (0, logs[number].end)),
     }

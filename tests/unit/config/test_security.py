@@ -63,7 +63,7 @@ def test_an_empty_section_means_plaintext(tmp_path: Path, section: str) -> None:
         ),
         (" {security_protocol: TLS}", "5: 'source.security.security_protocol': should be 'PLAINTEXT', 'SSL'"),
         (" {security_protocol: SASL_SSL}", "5: 'source.security': SASL_SSL needs a sasl_mechanism"),
-        (f" {{sasl_password: {MARKER}}}", "5: 'source.security': sasl_password has no place with PLAINTEXT"),
+        (f" {{sasl_password: {MARKER}}}", "5: 'source.security': sasl_password is not used with PLAINTEXT"),
         (f" {{sasl_password: [{MARKER}]}}", "5: 'source.security.sasl_password': should be text, found a list"),
         (f" {{sasl_mechanism: {MARKER}}}", "5: 'source.security.sasl_mechanism': should be 'PLAIN', 'SCRAM-SHA-256'"),
         (" {security_protocol: SASL_SSL, sasl_mechanism: GSSAPI}", "5: 'source.security.sasl_mechanism': GSSAPI needs"),

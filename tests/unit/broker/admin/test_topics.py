@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tasks.broker.admin.topics import is_as_specified, is_in_force
-from tasks.broker.admin_values import ConfigEntry, ConfigSource, NewTopicSpec, PartitionDescription, TopicDescription
+from tasks.broker.admin_values import (
+    DEFAULT_REPLICATION_FACTOR,
+    ConfigEntry,
+    ConfigSource,
+    NewTopicSpec,
+    PartitionDescription,
+    TopicDescription,
+)
 
 
 def _entry(
@@ -68,7 +75,7 @@ def test_an_existing_topic_is_as_specified_only_if_counts_and_own_settings_are_e
     assert not is_as_specified(spec, _topic(2, (1, 2)), entries)
     assert not is_as_specified(spec, _topic(2, (1, 2, 3)), [*entries, _entry("z", "1")])
     assert not is_as_specified(spec, _topic(2, (1, 2, 3)), entries[1:])
-    by_default = NewTopicSpec(name="t", partitions=2, replication_factor=-1, configs={"x": "1"})
+    by_default = NewTopicSpec(name="t", partitions=2, replication_factor=DEFAULT_REPLICATION_FACTOR, configs={"x": "1"})
     assert is_as_specified(by_default, _topic(2, (1, 2)), entries)
 
 

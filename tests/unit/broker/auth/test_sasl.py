@@ -1,4 +1,4 @@
-"""The SASL exchange on a raw connection, and how sessions are renewed, against a scripted broker over real sockets."""
+"""The SASL exchange on a raw connection, and the renewal of sessions, with a scripted broker over real sockets."""
 
 from __future__ import annotations
 
@@ -18,29 +18,32 @@ from kafka.protocol.sasl import (
 
 from tasks.broker.auth import sasl
 from tasks.broker.auth.security import Security
+from tasks.broker.error_codes import ErrorCode
+from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.raw.connection import BrokerAddress, Connection
 from tasks.model.errors import AccessError, BrokerUnavailableError, ConfigError
 from tests.support.token_issuer import TokenIssuer
-from tests.unit.broker.scripted_broker import Answer, Asked, ScriptedBroker, options
+from tests.unit.broker.scripted_broker import Answer, ReceivedRequest, ScriptedBroker, options
 
-METADATA, HANDSHAKE, AUTHENTICATE = 3, 17, 36
 MARKER = "hunter2"
+RENEWAL = [ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE]
+SETUP = [ApiKey.API_VERSIONS, *RENEWAL]
 
 
 def _security(mechanism: str = "PLAIN", username: str = "me") -> Security:
-    said = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": mechanism}
-    return Security.model_validate({**said, "sasl_username": username, "sasl_password": MARKER})
+    values = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": mechanism}
+    return Security.model_validate({**values, "sasl_username": username, "sasl_password": MARKER})
 
 
-def _offer(code: int = 0, *mechanisms: str) -> Answer:
-    return lambda asked: SaslHandshakeResponse(error_code=code, mechanisms=list(mechanisms))
+def _offer(code: ErrorCode = ErrorCode.NONE, *mechanisms: str) -> Answer:
+    return lambda request: SaslHandshakeResponse(error_code=code, mechanisms=list(mechanisms))
 
 
-def _say(*answers: bytes, code: int = 0, session_ms: int = 0) -> Answer:
-    """The broker's parts of the exchange in turn; the last one says how long the session lasts."""
+def _answers(*answers: bytes, code: ErrorCode = ErrorCode.NONE, session_ms: int = 0) -> Answer:
+    """Answers with these bytes in turn, with the error code and with the session's lifetime."""
     left: Iterator[bytes] = iter(answers * 20)
 
-    def answer(asked: Asked) -> Any:
+    def answer(request: ReceivedRequest) -> Any:
         return SaslAuthenticateResponse(
             error_code=code,
             error_message="Authentication failed: no." if code else None,
@@ -52,8 +55,10 @@ def _say(*answers: bytes, code: int = 0, session_ms: int = 0) -> Answer:
 
 
 def _broker(authenticate: Answer, offer: Answer | None = None) -> ScriptedBroker:
-    answers: dict[int, Answer] = {HANDSHAKE: offer or _offer(), AUTHENTICATE: authenticate}
-    return ScriptedBroker({**answers, METADATA: lambda asked: MetadataResponse(brokers=[], topics=[], cluster_id="c")})
+    answers: dict[int, Answer] = {ApiKey.SASL_HANDSHAKE: offer or _offer(), ApiKey.SASL_AUTHENTICATE: authenticate}
+    return ScriptedBroker(
+        {**answers, ApiKey.METADATA: lambda request: MetadataResponse(brokers=[], topics=[], cluster_id="c")}
+    )
 
 
 def _connect(broker: ScriptedBroker, security: Security) -> Connection:
@@ -67,29 +72,33 @@ def _request() -> Any:
 
 
 def _sent(broker: ScriptedBroker) -> list[bytes]:
-    return [asked.decoded(SaslAuthenticateRequest).auth_bytes for asked in broker.of(AUTHENTICATE)]
+    return [
+        request.decoded(SaslAuthenticateRequest).auth_bytes for request in broker.requests(ApiKey.SASL_AUTHENTICATE)
+    ]
 
 
-def test_plain_says_who_and_the_password_once() -> None:
-    with _broker(_say(b"")) as broker:
+def test_plain_sends_the_user_and_the_password_once() -> None:
+    with _broker(_answers(b"")) as broker:
         connection = _connect(broker, _security())
 
         assert "c" == connection.call(_request()).cluster_id
-        assert ["PLAIN"] == [asked.decoded(SaslHandshakeRequest).mechanism for asked in broker.of(HANDSHAKE)]
+        assert ["PLAIN"] == [
+            request.decoded(SaslHandshakeRequest).mechanism for request in broker.requests(ApiKey.SASL_HANDSHAKE)
+        ]
         assert [b"me\0me\0" + MARKER.encode()] == _sent(broker)
 
 
 def _scram(final: Callable[[bytes], bytes]) -> Answer:
-    """A broker that asks for the proof, and answers it with `final` of the proof's message."""
+    """A broker that requests the proof, and answers it with `final(proof)`."""
 
-    def answer(asked: Asked) -> Any:
-        said = asked.decoded(SaslAuthenticateRequest).auth_bytes
-        if said.startswith(b"n,,"):
-            nonce = said.partition(b",r=")[2]
-            said = b"r=" + nonce + b"more,s=" + base64.b64encode(b"salt") + b",i=4096"
+    def answer(request: ReceivedRequest) -> Any:
+        data = request.decoded(SaslAuthenticateRequest).auth_bytes
+        if data.startswith(b"n,,"):
+            nonce = data.partition(b",r=")[2]
+            data = b"r=" + nonce + b"more,s=" + base64.b64encode(b"salt") + b",i=4096"
         else:
-            said = final(said)
-        return SaslAuthenticateResponse(error_code=0, error_message=None, auth_bytes=said, session_lifetime_ms=0)
+            data = final(data)
+        return SaslAuthenticateResponse(error_code=0, error_message=None, auth_bytes=data, session_lifetime_ms=0)
 
     return answer
 
@@ -104,26 +113,26 @@ def test_scram_escapes_the_name_and_never_sends_the_password() -> None:
 
 
 @pytest.mark.parametrize("final", [b"v=AAAA", b"e=other-error", b"nonsense", b"v=\xff"])
-def test_a_broker_that_does_not_know_the_password_either_is_not_believed(final: bytes) -> None:
+def test_a_broker_that_does_not_prove_that_it_knows_the_password_is_an_access_error(final: bytes) -> None:
     with (
         _broker(_scram(lambda proof: final)) as broker,
-        pytest.raises(AccessError, match=f"Broker {broker.address} does not prove that it knows the password"),
+        pytest.raises(AccessError, match=f"Broker {broker.address} did not prove that it knows the password"),
     ):
         _connect(broker, _security("SCRAM-SHA-512"))
 
 
-def test_a_token_that_is_refused_is_told_in_the_brokers_words() -> None:
-    """It answers the token with a reason, is told that this was heard, and only then refuses."""
-    turns = iter([(0, b'{"status":"invalid_token"}'), (58, b"")])
+def test_the_error_of_a_rejected_token_contains_the_brokers_reason() -> None:
+    """The broker answers the token with a reason, the client confirms it, and only then the broker rejects it."""
+    turns = iter([(ErrorCode.NONE, b'{"status":"invalid_token"}'), (ErrorCode.SASL_AUTHENTICATION_FAILED, b"")])
 
-    def answer(asked: Asked) -> Any:
-        code, said = next(turns)
-        return SaslAuthenticateResponse(error_code=code, error_message="invalid_token", auth_bytes=said)
+    def answer(request: ReceivedRequest) -> Any:
+        code, data = next(turns)
+        return SaslAuthenticateResponse(error_code=code, error_message="invalid_token", auth_bytes=data)
 
     with TokenIssuer({"me": MARKER}) as issuer, _broker(answer) as broker:
-        said = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "OAUTHBEARER"}
+        values = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "OAUTHBEARER"}
         endpoint = {"sasl_oauth_token_endpoint_url": issuer.token_url, "sasl_oauth_client_id": "me"}
-        security = Security.model_validate({**said, **endpoint, "sasl_oauth_client_secret": MARKER})
+        security = Security.model_validate({**values, **endpoint, "sasl_oauth_client_secret": MARKER})
         with pytest.raises(AccessError, match=r"does not accept the credentials \(OAUTHBEARER\): invalid_token\."):
             _connect(broker, security)
 
@@ -133,20 +142,35 @@ def test_a_token_that_is_refused_is_told_in_the_brokers_words() -> None:
 @pytest.mark.parametrize(
     ("offer", "authenticate", "kind", "expected"),
     [
-        (_offer(33, "SCRAM-SHA-512", "OAUTHBEARER"), _say(), ConfigError, "it offers OAUTHBEARER, SCRAM-SHA-512"),
-        (_offer(34), _say(), ConfigError, "set security_protocol to PLAINTEXT"),
+        (
+            _offer(ErrorCode.UNSUPPORTED_SASL_MECHANISM, "SCRAM-SHA-512", "OAUTHBEARER"),
+            _answers(),
+            ConfigError,
+            "it offers OAUTHBEARER, SCRAM-SHA-512",
+        ),
+        (
+            _offer(ErrorCode.ILLEGAL_SASL_STATE),
+            _answers(),
+            ConfigError,
+            "does not use SASL on this port: set security_protocol to PLAINTEXT",
+        ),
         (
             _offer(),
-            _say(b"", code=58),
+            _answers(b"", code=ErrorCode.SASL_AUTHENTICATION_FAILED),
             AccessError,
             "does not accept the credentials (PLAIN): Authentication failed: no.",
         ),
-        (_offer(), _say(b"", code=14), BrokerUnavailableError, "authenticate to broker"),
-        (_offer(), lambda asked: None, BrokerUnavailableError, "closed the connection"),
+        (
+            _offer(),
+            _answers(b"", code=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS),
+            BrokerUnavailableError,
+            "authenticate to broker",
+        ),
+        (_offer(), lambda request: None, BrokerUnavailableError, "closed the connection"),
     ],
     ids=["mechanism", "no SASL", "wrong", "loading", "closes"],
 )
-def test_each_refusal_says_what_to_do(
+def test_each_failed_authentication_says_what_to_do(
     offer: Answer, authenticate: Answer, kind: type[Exception], expected: str
 ) -> None:
     with _broker(authenticate, offer) as broker:
@@ -160,24 +184,24 @@ def test_each_refusal_says_what_to_do(
 
 
 def test_a_session_is_renewed_on_the_same_connection_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sasl, "_BETWEEN_S", 0.0)
-    with _broker(_say(b"", session_ms=200)) as broker:
+    monkeypatch.setattr(sasl, "_MIN_INTERVAL_S", 0.0)
+    with _broker(_answers(b"", session_ms=200)) as broker:
         connection = _connect(broker, _security())
         connection.call(_request())
-        assert 1 == len(broker.of(AUTHENTICATE)), "not before its time"
+        assert 1 == len(broker.requests(ApiKey.SASL_AUTHENTICATE)), "not before its time"
 
         time.sleep(0.18)  # most of the session
         connection.call(_request())
 
-        assert [18, 17, 36, 3, 17, 36, 3] == [asked.api_key for asked in broker.asked]
+        assert [*SETUP, ApiKey.METADATA, *RENEWAL, ApiKey.METADATA] == [one.api_key for one in broker.received]
         assert 1 == broker.connections
 
 
-def test_nothing_is_renewed_while_answers_are_in_flight_and_who_pipelines_is_told(
+def test_a_session_is_not_renewed_while_answers_are_in_flight_and_the_connection_reports_that_it_is_draining(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sasl, "_BETWEEN_S", 0.0)
-    with _broker(_say(b"", session_ms=200)) as broker:
+    monkeypatch.setattr(sasl, "_MIN_INTERVAL_S", 0.0)
+    with _broker(_answers(b"", session_ms=200)) as broker:
         connection = _connect(broker, _security())
         connection.send(_request())
         assert not connection.is_draining
@@ -188,39 +212,41 @@ def test_nothing_is_renewed_while_answers_are_in_flight_and_who_pipelines_is_tol
         connection.receive()
         assert connection.is_draining
         connection.receive()
-        assert not connection.is_draining, "nothing in flight: the next request is preceded by the renewal"
+        assert not connection.is_draining, "with nothing in flight the next request renews the session"
         connection.call(_request())
 
-        assert [18, 17, 36, 3, 3, 17, 36, 3] == [asked.api_key for asked in broker.asked]
+        assert [*SETUP, ApiKey.METADATA, ApiKey.METADATA, *RENEWAL, ApiKey.METADATA] == [
+            one.api_key for one in broker.received
+        ]
 
 
 def test_a_session_without_an_end_is_never_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sasl, "_BETWEEN_S", 0.0)
-    with _broker(_say(b"", session_ms=0)) as broker:
+    monkeypatch.setattr(sasl, "_MIN_INTERVAL_S", 0.0)
+    with _broker(_answers(b"", session_ms=0)) as broker:
         connection = _connect(broker, _security())
         for _ in range(3):
             connection.call(_request())
 
-        assert 1 == len(broker.of(AUTHENTICATE))
+        assert 1 == len(broker.requests(ApiKey.SASL_AUTHENTICATE))
 
 
-def test_a_broker_takes_one_authentication_per_second_so_it_gets_no_more() -> None:
-    with _broker(_say(b"", session_ms=10)) as broker:
+def test_a_session_is_renewed_at_most_once_per_second() -> None:
+    with _broker(_answers(b"", session_ms=10)) as broker:
         connection = _connect(broker, _security())
         connection.call(_request())
 
-        assert 1 == len(broker.of(AUTHENTICATE))
+        assert 1 == len(broker.requests(ApiKey.SASL_AUTHENTICATE))
 
 
-def test_a_throttled_session_is_renewed_while_the_broker_still_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next request would be read only after the pause that the broker announced: after the session's end."""
-    monkeypatch.setattr(sasl, "_BETWEEN_S", 0.0)
-    with _broker(_say(b"", session_ms=60_000)) as broker:
-        broker.answers[METADATA] = lambda asked: MetadataResponse(
+def test_a_throttled_session_is_renewed_before_the_broker_reads_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker would read the next request only after its announced pause, which is after the session's end."""
+    monkeypatch.setattr(sasl, "_MIN_INTERVAL_S", 0.0)
+    with _broker(_answers(b"", session_ms=60_000)) as broker:
+        broker.answers[ApiKey.METADATA] = lambda request: MetadataResponse(
             brokers=[], topics=[], cluster_id="c", throttle_time_ms=59_000
         )
         connection = _connect(broker, _security())
         connection.call(_request())
         connection.call(_request())
 
-        assert 2 == len(broker.of(AUTHENTICATE))
+        assert 2 == len(broker.requests(ApiKey.SASL_AUTHENTICATE))

@@ -1,4 +1,4 @@
-"""What a file may say of security: only what would be used, all that is needed, and no secret shown."""
+"""Validation of security values: nothing is missing, nothing is unused, and no secret is shown."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ PLAIN = {**SASL_SSL, "sasl_mechanism": "PLAIN", **PASSWORD}
 OAUTH = {**SASL_SSL, "sasl_mechanism": "OAUTHBEARER"}
 
 
-def _made(said: dict[str, str]) -> Security:
-    return Security.model_validate(said)
+def _security(values: dict[str, str]) -> Security:
+    return Security.model_validate(values)
 
 
-def _problem(said: dict[str, str]) -> str:
+def _validation_error(values: dict[str, str]) -> str:
     with pytest.raises(ValidationError) as caught:
-        _made(said)
+        _security(values)
     assert MARKER not in f"{caught.value} {caught.value!r}"
     return str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "values",
     [
         {},
         {"security_protocol": "SSL"},
@@ -49,22 +49,22 @@ def _problem(said: dict[str, str]) -> str:
         {**PLAIN, "ssl_ca_location": "", "sasl_oauth_token_file": ""},
     ],
 )
-def test_what_is_whole_is_taken_and_its_secrets_show_nowhere(said: dict[str, str]) -> None:
-    security = _made(said)
+def test_complete_values_are_valid_and_their_secrets_are_not_shown(values: dict[str, str]) -> None:
+    security = _security(values)
 
     shown = f"{security!r} {security} {ConnectionOptions(bootstrap_servers=('x:1',), security=security)!r}"
     assert MARKER not in shown
     assert security == pickle.loads(pickle.dumps(security))
-    assert hash(security) == hash(_made(said))
+    assert hash(security) == hash(_security(values))
 
 
 @pytest.mark.parametrize("spelling", ["SCRAM-SHA-256", "SCRAM-SHA256", "scram-sha-256", "SCRAM_SHA_256"])
-def test_a_mechanism_may_be_spelled_as_others_do(spelling: str) -> None:
-    assert "SCRAM-SHA-256" == _made({**PLAIN, "sasl_mechanism": spelling}).sasl_mechanism
+def test_the_spellings_of_other_tools_are_valid_for_a_mechanism(spelling: str) -> None:
+    assert "SCRAM-SHA-256" == _security({**PLAIN, "sasl_mechanism": spelling}).sasl_mechanism
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("values", "expected"),
     [
         (SASL_SSL, "SASL_SSL needs a sasl_mechanism"),
         ({**SASL_SSL, "sasl_mechanism": "PLAIN"}, "PLAIN needs sasl_username and sasl_password"),
@@ -76,48 +76,54 @@ def test_a_mechanism_may_be_spelled_as_others_do(spelling: str) -> None:
         ({"security_protocol": "SSL", "ssl_key_password": MARKER}, "ssl_key_password needs ssl_key_location"),
     ],
 )
-def test_what_is_missing_is_named(said: dict[str, str], expected: str) -> None:
-    assert expected in _problem(said)
+def test_a_missing_value_is_named(values: dict[str, str], expected: str) -> None:
+    assert expected in _validation_error(values)
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("values", "expected"),
     [
-        (PASSWORD, "sasl_username has no place with PLAINTEXT"),
-        ({"ssl_ca_location": "/ca"}, "ssl_ca_location has no place with PLAINTEXT"),
-        ({**PLAIN, "security_protocol": "SASL_PLAINTEXT", "ssl_ca_location": "/ca"}, "ssl_ca_location has no place"),
-        ({**PLAIN, "security_protocol": "SSL"}, "sasl_mechanism has no place with SSL"),
-        ({**PLAIN, "sasl_oauth_scope": "x"}, "sasl_oauth_scope has no place with PLAIN"),
-        ({**OAUTH, **ENDPOINT, **PASSWORD}, "sasl_username has no place with OAUTHBEARER"),
-        ({**OAUTH, **ENDPOINT, "sasl_oauth_token_file": "/t"}, "sasl_oauth_token_endpoint_url would not be used"),
-        ({**OAUTH, "sasl_oauth_scope": "x", "sasl_oauth_token_file": "/t"}, "sasl_oauth_scope would not be used"),
+        (PASSWORD, "sasl_username is not used with PLAINTEXT"),
+        ({"ssl_ca_location": "/ca"}, "ssl_ca_location is not used with PLAINTEXT"),
+        (
+            {**PLAIN, "security_protocol": "SASL_PLAINTEXT", "ssl_ca_location": "/ca"},
+            "ssl_ca_location is not used with SASL_PLAINTEXT",
+        ),
+        ({**PLAIN, "security_protocol": "SSL"}, "sasl_mechanism is not used with SSL"),
+        ({**PLAIN, "sasl_oauth_scope": "x"}, "sasl_oauth_scope is not used with PLAIN"),
+        ({**OAUTH, **ENDPOINT, **PASSWORD}, "sasl_username is not used with OAUTHBEARER"),
+        (
+            {**OAUTH, **ENDPOINT, "sasl_oauth_token_file": "/t"},
+            "sasl_oauth_token_endpoint_url is not used with sasl_oauth_token_file",
+        ),
+        ({**OAUTH, "sasl_oauth_scope": "x", "sasl_oauth_token_file": "/t"}, "sasl_oauth_scope is not used with"),
     ],
 )
-def test_a_protection_that_would_not_be_there_is_an_error(said: dict[str, str], expected: str) -> None:
-    assert expected in _problem(said)
+def test_a_value_that_would_not_be_used_is_an_error(values: dict[str, str], expected: str) -> None:
+    assert expected in _validation_error(values)
 
 
 @pytest.mark.parametrize(
     "url", [f"https://me:{MARKER}@idp/token", "ftp://idp/token", "idp/token", "https://", "http://x:99999/", "http://["]
 )
 def test_a_token_endpoint_is_a_url_without_a_password(url: str) -> None:
-    said = {**OAUTH, **ENDPOINT, "sasl_oauth_token_endpoint_url": url}
-    assert "should be a http(s) URL without user, password and fragment" in _problem(said)
+    values = {**OAUTH, **ENDPOINT, "sasl_oauth_token_endpoint_url": url}
+    assert "should be a http(s) URL without user, password and fragment" in _validation_error(values)
 
 
-def test_kerberos_is_refused_with_what_it_would_need() -> None:
-    problem = _problem({**SASL_SSL, "sasl_mechanism": "GSSAPI"})
+def test_the_error_for_kerberos_names_what_it_needs() -> None:
+    problem = _validation_error({**SASL_SSL, "sasl_mechanism": "GSSAPI"})
     assert "the package gssapi" in problem
     assert "librdkafka with Kerberos" in problem
 
 
-def test_the_library_is_told_the_same() -> None:
-    assert {"security.protocol": "PLAINTEXT"} == client_settings(_made({}))
+def test_librdkafka_gets_the_same_values() -> None:
+    assert {"security.protocol": "PLAINTEXT"} == client_settings(_security({}))
     assert {
         "security.protocol": "SSL",
         "ssl.endpoint.identification.algorithm": "https",
-    } == client_settings(_made({"security_protocol": "SSL"})), "no authority: the system's"
-    said = {**PLAIN, "ssl_ca_location": "/ca.pem", **PAIR, "ssl_key_password": MARKER}
+    } == client_settings(_security({"security_protocol": "SSL"})), "no authority: the system's"
+    values = {**PLAIN, "ssl_ca_location": "/ca.pem", **PAIR, "ssl_key_password": MARKER}
     assert {
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "PLAIN",
@@ -128,4 +134,4 @@ def test_the_library_is_told_the_same() -> None:
         "ssl.key.location": "/k.pem",
         "ssl.key.password": MARKER,
         "ssl.endpoint.identification.algorithm": "https",
-    } == client_settings(_made(said))
+    } == client_settings(_security(values))

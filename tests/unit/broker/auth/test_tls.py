@@ -1,4 +1,4 @@
-"""TLS on raw connections: who is trusted, what goes over it, and what each failure means; over real sockets."""
+"""TLS on raw connections over real sockets: certificates, data transfer, and the error of each failure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
 from tasks.broker.auth.security import Security
 from tasks.broker.auth.tls import check_files
+from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.raw.connection import BrokerAddress, Connection
 from tasks.model.errors import AccessError, ConfigError, KafkaBackupError
 from tests.support.certificates import Authority, Leaf
-from tests.unit.broker.scripted_broker import Asked, ScriptedBroker, options
+from tests.unit.broker.scripted_broker import ReceivedRequest, ScriptedBroker, options
 
-METADATA = 3
 PASSWORD = "hunter2"
 
 
@@ -31,22 +31,22 @@ def leaf(authority: Authority) -> Leaf:
     return authority.issue("server", ("127.0.0.1",))
 
 
-def _served(leaf: Leaf) -> ssl.SSLContext:
+def _server_context(leaf: Leaf) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(leaf.certificate, leaf.key)
     return context
 
 
 def _broker(tls: ssl.SSLContext | None) -> ScriptedBroker:
-    def answer(asked: Asked) -> Any:
-        return MetadataResponse(brokers=[], topics=[], cluster_id=str(len(asked.body)))
+    def answer(request: ReceivedRequest) -> Any:
+        return MetadataResponse(brokers=[], topics=[], cluster_id=str(len(request.body)))
 
-    return ScriptedBroker({METADATA: answer}, tls=tls)
+    return ScriptedBroker({ApiKey.METADATA: answer}, tls=tls)
 
 
-def _security(ca: Path | None, **said: str) -> Security:
+def _security(ca: Path | None, **values: str) -> Security:
     located = {"ssl_ca_location": str(ca)} if ca else {}
-    return Security.model_validate({"security_protocol": "SSL", **located, **said})
+    return Security.model_validate({"security_protocol": "SSL", **located, **values})
 
 
 def _connect(
@@ -57,39 +57,41 @@ def _connect(
 
 
 def test_large_and_small_buffers_arrive_whole_and_in_order(authority: Authority, leaf: Leaf) -> None:
-    """A TLS socket takes one buffer at a time; whole megabytes are not joined for it."""
+    """A TLS socket sends one buffer per call. Small buffers are joined and large ones are not."""
     sizes = [number % 4_000 for number in range(1_000)] + [3_000_000, 7, 2_000_000] + [10] * 100
     body = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
-    with _broker(_served(leaf)) as broker:
+    with _broker(_server_context(leaf)) as broker:
         connection = _connect(broker, _security(authority.ca))
 
         def encode(correlation_id: int) -> list[bytes]:
-            head = struct.pack(">hhih", METADATA, 12, correlation_id, 6) + b"tester"
+            head = struct.pack(">hhih", ApiKey.METADATA, 12, correlation_id, 6) + b"tester"
             return [struct.pack(">i", len(head) + sum(sizes)), head, *body]
 
-        connection.send_encoded(encode, METADATA, 12)
+        connection.send_encoded(encode, ApiKey.METADATA, 12)
 
         assert str(sum(sizes)) == connection.receive().cluster_id
-        assert b"".join(body) == broker.of(METADATA)[0].body
+        assert b"".join(body) == broker.requests(ApiKey.METADATA)[0].body
 
 
-def test_a_certificate_of_an_unknown_authority_or_for_another_name_is_not_trusted(
+def test_a_certificate_of_an_unknown_authority_or_for_another_name_is_an_access_error(
     authority: Authority, leaf: Leaf, tmp_path: Path
 ) -> None:
     other = Authority(tmp_path)
-    with _broker(_served(leaf)) as broker:
-        for ca, expected in ((None, "Set ssl_ca_location"), (other.ca, f"{other.ca} does not vouch for")):
-            with pytest.raises(AccessError, match=f"Broker {broker.address} shows a certificate") as caught:
+    with _broker(_server_context(leaf)) as broker:
+        for ca, expected in ((None, "Set ssl_ca_location"), (other.ca, f"with {other.ca}: ")):
+            with pytest.raises(
+                AccessError, match=f"Cannot verify the certificate of broker {broker.address}"
+            ) as caught:
                 _connect(broker, _security(ca))
             assert expected in str(caught.value)
         with pytest.raises(AccessError, match=r"for another name: Hostname mismatch.*'localhost'"):
             _connect(broker, _security(authority.ca), host="localhost")
 
 
-def test_a_client_certificate_is_shown_where_it_is_wanted_also_with_an_encrypted_key(
+def test_a_required_client_certificate_is_sent_also_with_an_encrypted_key(
     authority: Authority, leaf: Leaf, tmp_path: Path
 ) -> None:
-    strict = _served(leaf)
+    strict = _server_context(leaf)
     strict.verify_mode = ssl.CERT_REQUIRED
     strict.load_verify_locations(authority.ca)
     client = authority.issue("client", password=PASSWORD)
@@ -102,35 +104,35 @@ def test_a_client_certificate_is_shown_where_it_is_wanted_also_with_an_encrypted
         assert int(connection.call(request).cluster_id) > 0
 
         unknown = {"ssl_certificate_location": str(stranger.certificate), "ssl_key_location": str(stranger.key)}
-        for said in ({}, unknown):
-            with pytest.raises(AccessError, match="does not accept the client certificate, or wants one"):
-                _connect(broker, _security(authority.ca, **said))
+        for values in ({}, unknown):
+            with pytest.raises(AccessError, match="does not accept the client certificate, or requires one"):
+                _connect(broker, _security(authority.ca, **values))
 
 
-def test_a_port_without_tls_is_told_from_trouble_that_passes(authority: Authority) -> None:
-    """This one waits for the rest of what it takes for a request; Kafka hangs up."""
+def test_a_plaintext_port_is_distinguished_from_a_retryable_failure(authority: Authority) -> None:
+    """The scripted broker waits for the rest of a request; Kafka closes the connection."""
     with (
         _broker(None) as broker,
-        pytest.raises(ConfigError, match=f"Broker {broker.address} speaks without TLS there"),
+        pytest.raises(ConfigError, match=f"Broker {broker.address} does not use TLS on this port"),
     ):
         _connect(broker, _security(authority.ca), request_timeout_ms=300)
 
 
-def test_a_port_with_tls_is_told_to_whoever_comes_without(leaf: Leaf) -> None:
+def test_a_plaintext_connection_to_a_tls_port_is_a_config_error(leaf: Leaf) -> None:
     with (
-        _broker(_served(leaf)) as broker,
+        _broker(_server_context(leaf)) as broker,
         pytest.raises(ConfigError, match="if the port expects TLS, set security_protocol to SSL"),
     ):
         _connect(broker, Security())
 
 
-def test_each_file_that_does_not_serve_is_named_by_its_key(authority: Authority, tmp_path: Path) -> None:
+def test_each_unusable_file_is_named_by_its_key(authority: Authority, tmp_path: Path) -> None:
     plain, encrypted = authority.issue("plain"), authority.issue("encrypted", password=PASSWORD)
     nothing = tmp_path / "nothing.pem"
     nothing.write_text("nothing")
 
-    def problem(**said: Path | str) -> str:
-        given = {name: str(value) for name, value in said.items()}
+    def problem(**values: Path | str) -> str:
+        given = {name: str(value) for name, value in values.items()}
         with pytest.raises(ConfigError) as caught:
             check_files(
                 _security(authority.ca, **given) if "ssl_ca_location" not in given else _security(None, **given)
@@ -148,12 +150,12 @@ def test_each_file_that_does_not_serve_is_named_by_its_key(authority: Authority,
     assert "needs an ssl_key_password" in problem(**key_of)
     assert "does not open the key" in problem(**key_of, ssl_key_password=f"{PASSWORD}x")
     assert "is not the key of" in problem(**{**key_of, "ssl_key_location": plain.key})
-    assert "one is no PEM file" in problem(**{**key_of, "ssl_certificate_location": nothing})
+    assert "one is not a PEM file" in problem(**{**key_of, "ssl_certificate_location": nothing})
     check_files(
         _security(authority.ca, **{name: str(path) for name, path in key_of.items()}, ssl_key_password=PASSWORD)
     )
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_valid_file(tmp_path: Path) -> None:
     with pytest.raises(KafkaBackupError, match=f"ssl_ca_location: {tmp_path}: Is a directory"):
         check_files(_security(tmp_path))

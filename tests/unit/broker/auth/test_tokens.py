@@ -1,4 +1,4 @@
-"""Tokens: asked for once while they last, read anew where a file has them, and never shown."""
+"""Tokens: requested once per lifetime, read again from a file, and never shown."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ def issuer() -> Iterator[TokenIssuer]:
         yield issuer
 
 
-def _security(**said: str) -> Security:
-    return Security.model_validate({"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER", **said})
+def _security(**values: str) -> Security:
+    return Security.model_validate({"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER", **values})
 
 
-def _endpoint(issuer: TokenIssuer, **said: str) -> Security:
+def _endpoint(issuer: TokenIssuer, **values: str) -> Security:
     endpoint = {"sasl_oauth_token_endpoint_url": issuer.token_url, "sasl_oauth_client_id": "client:1"}
-    return _security(**{**endpoint, "sasl_oauth_client_secret": SECRET, **said})
+    return _security(**{**endpoint, "sasl_oauth_client_secret": SECRET, **values})
 
 
-def test_a_token_is_asked_for_once_by_all_threads_of_the_process(issuer: TokenIssuer) -> None:
+def test_all_threads_of_the_process_share_one_request_for_a_token(issuer: TokenIssuer) -> None:
     security = _endpoint(issuer, sasl_oauth_scope="kafka read")
     ready = threading.Barrier(8)
 
-    def ask(_: int) -> str:
+    def token(_: int) -> str:
         ready.wait(5)
         return current_token(security).value
 
     with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(ask, range(8)))
+        found = set(pool.map(token, range(8)))
 
     assert issuer.issued == list(found)
     assert ["kafka read"] == issuer.scopes
-    token, expires_s = client_settings(security)["oauth_cb"](None)
-    assert (issuer.issued[0], True) == (token, abs(expires_s - time.time() - issuer.lifetime_s) < 60)
-    assert token not in repr(current_token(security))
+    value, expires_s = client_settings(security)["oauth_cb"](None)
+    assert (issuer.issued[0], True) == (value, abs(expires_s - time.time() - issuer.lifetime_s) < 60)
+    assert value not in repr(current_token(security))
 
 
-def test_a_new_token_is_asked_for_before_the_old_one_ends(issuer: TokenIssuer) -> None:
+def test_a_new_token_is_requested_before_the_old_one_expires(issuer: TokenIssuer) -> None:
     issuer.lifetime_s = 2
     security = _endpoint(issuer)
     first = current_token(security)
@@ -60,7 +60,7 @@ def test_a_new_token_is_asked_for_before_the_old_one_ends(issuer: TokenIssuer) -
     deadline = time.monotonic() + 10
     while current_token(security).value == first.value and time.monotonic() < deadline:
         assert time.time() < first.expires_s
-        time.sleep(0.05)  # for a part of the token's lifetime, which nothing announces
+        time.sleep(0.05)  # no event marks the part of the lifetime after which the token is renewed
 
     assert 2 == len(issuer.issued)
     assert time.time() < first.expires_s
@@ -70,22 +70,24 @@ def test_a_new_token_is_asked_for_before_the_old_one_ends(issuer: TokenIssuer) -
     ("status", "kind"),
     [(503, BrokerUnavailableError), (429, BrokerUnavailableError), (401, AccessError), (404, ConfigError)],
 )
-def test_what_an_endpoint_answers_says_what_to_do(
+def test_the_class_of_an_endpoints_error_says_what_to_do(
     issuer: TokenIssuer, status: int, kind: type[KafkaBackupError]
 ) -> None:
     issuer.failures = [status]
-    with pytest.raises(kind, match=f"token endpoint {issuer.token_url}.*{status}"):
+    with pytest.raises(kind, match=f"{issuer.token_url}.*HTTP {status}"):
         current_token(_endpoint(issuer))
-    assert current_token(_endpoint(issuer)).value == issuer.issued[0], "the next request is a new one"
+    assert current_token(_endpoint(issuer)).value == issuer.issued[0], "an error is not kept"
 
 
-def test_a_wrong_secret_is_told_as_the_endpoint_does_and_not_shown(issuer: TokenIssuer) -> None:
-    with pytest.raises(AccessError, match=r"gives client client:1 no token: status 401 \(invalid_client\)") as caught:
+def test_the_error_of_a_wrong_secret_contains_the_endpoints_reason_and_not_the_secret(issuer: TokenIssuer) -> None:
+    with pytest.raises(
+        AccessError, match=r"gives no token to client client:1 \(HTTP 401, invalid_client\)\."
+    ) as caught:
         current_token(_endpoint(issuer, sasl_oauth_client_secret="wrong-hunter2"))
     assert "hunter2" not in str(caught.value)
 
 
-def test_an_endpoint_that_nobody_serves_may_come_back(issuer: TokenIssuer) -> None:
+def test_an_unreachable_endpoint_is_a_retryable_error(issuer: TokenIssuer) -> None:
     nowhere = _endpoint(issuer, sasl_oauth_token_endpoint_url="http://127.0.0.1:1/token")
     with pytest.raises(BrokerUnavailableError, match="cannot be reached"):
         current_token(nowhere)
@@ -105,14 +107,14 @@ def test_a_file_is_read_again_for_each_authentication(issuer: TokenIssuer, tmp_p
 
 
 @pytest.mark.parametrize("content", [b"", b"two tokens", b"t\xc3\xb6ken", b"a\x01b", b"a\nb"])
-def test_a_file_that_holds_no_token_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_exactly_one_token_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "token"
     path.write_bytes(content)
-    with pytest.raises(AccessError, match=f"sasl_oauth_token_file: {path} does not hold one token"):
+    with pytest.raises(AccessError, match=f"sasl_oauth_token_file: {path} does not contain exactly one token"):
         current_token(_security(sasl_oauth_token_file=str(path)))
 
 
-def test_a_file_with_yesterdays_token_is_named_and_a_missing_one_too(issuer: TokenIssuer, tmp_path: Path) -> None:
+def test_a_file_with_an_expired_token_and_a_missing_file_are_named(issuer: TokenIssuer, tmp_path: Path) -> None:
     path = tmp_path / "token"
     with pytest.raises(ConfigError, match=f"sasl_oauth_token_file: {path}: No such file"):
         current_token(_security(sasl_oauth_token_file=str(path)))
@@ -122,7 +124,7 @@ def test_a_file_with_yesterdays_token_is_named_and_a_missing_one_too(issuer: Tok
 
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c", "a.e30.c", "a.bm8.c", "..", "a.eyJleHAiOiAieCJ9.c"])
-def test_a_token_that_does_not_say_when_it_ends_is_taken_nevertheless(tmp_path: Path, token: str) -> None:
+def test_a_token_without_expiry_time_is_used(tmp_path: Path, token: str) -> None:
     path = tmp_path / "token"
     path.write_text(token)
 

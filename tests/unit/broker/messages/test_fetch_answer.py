@@ -1,4 +1,4 @@
-"""The answer to Fetch, decoded by hand: what the library writes is what we read, and nothing cut passes."""
+"""The answer to Fetch, decoded by hand: every field that kafka-python writes is read, and cut bytes are rejected."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_every_field_is_read_past_the_tags_between_them(version: int, size: int)
     data = bytearray(_encoded(version, _topics(records[:size]), throttle_time_ms=8, error_code=5))
     with memoryview(data) as view:
         correlation_id, answer = decode_fetch_answer(view, version)
-    data[:] = bytes(len(data))  # what was read outlives the buffer
+    data[:] = bytes(len(data))  # the decoded answer must not refer to the buffer
 
     plain = FetchedPartition(0, 1, -1, -1, -1, (), b"", None, -1)
     full = FetchedPartition(3, 0, 1 << 40, 9, 1, ((4, 2), (1 << 50, 7)), records[:size], (6, 7), 2)
@@ -72,12 +72,12 @@ def test_every_field_is_read_past_the_tags_between_them(version: int, size: int)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_answer_without_topics_is_one(version: int) -> None:
+def test_an_answer_without_topics_is_valid(version: int) -> None:
     data = _encoded(version, [], throttle_time_ms=1_000, error_code=0)
     assert (99, FetchAnswer(0, 1_000, [])) == decode_fetch_answer(memoryview(data), version)
 
 
-def test_an_answer_that_is_cut_anywhere_is_refused() -> None:
+def test_an_answer_that_is_cut_anywhere_is_rejected() -> None:
     whole = _encoded(17, _topics(), throttle_time_ms=0, error_code=0)
     for length in range(len(whole)):
         with pytest.raises(DamagedError):

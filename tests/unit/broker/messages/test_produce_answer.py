@@ -1,10 +1,11 @@
-"""The answer to Produce, decoded by hand: what the library writes is what we read, and nothing cut passes."""
+"""The answer to Produce, decoded by hand: every field that kafka-python writes is read, and cut bytes are rejected."""
 
 from __future__ import annotations
 
 import pytest
 from kafka.protocol.producer import ProduceResponse
 
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.produce_answer import PartitionAnswer, decode_produce_answer
 from tasks.broker.messages.produce_request import PRODUCE_VERSION
 from tasks.model.errors import DamagedError
@@ -18,7 +19,7 @@ def _encoded() -> bytes:
         part_class(index=0, error_code=0, base_offset=7, log_append_time_ms=-1, log_start_offset=0, record_errors=[]),
         part_class(
             index=5,
-            error_code=32,
+            error_code=ErrorCode.INVALID_TIMESTAMP,
             base_offset=-1,
             log_start_offset=-1,
             record_errors=[
@@ -45,12 +46,12 @@ def test_every_partition_of_every_topic_is_read_past_the_record_errors_between_t
     assert 12 == answer.throttle_time_ms
     assert [
         PartitionAnswer("orders-ü", 0, 0, 7, None),
-        PartitionAnswer("orders-ü", 5, 32, -1, "why"),
+        PartitionAnswer("orders-ü", 5, ErrorCode.INVALID_TIMESTAMP, -1, "why"),
         PartitionAnswer("b", 0, 0, 7, None),
     ] == answer.partitions
 
 
-def test_an_answer_that_is_cut_anywhere_is_refused() -> None:
+def test_an_answer_that_is_cut_anywhere_is_rejected() -> None:
     whole = _encoded()
     for length in range(len(whole)):
         with pytest.raises(DamagedError):

@@ -1,7 +1,7 @@
-"""The inner messages of kafka-python that we use, each at every version that we may pick: what is sent, what is read.
+"""Every message of kafka-python that this program uses, in every version that it can pick.
 
-Kafka's own schemas say what the bytes mean; kafka-python generates its codecs from them. These tests fail when a new
-release of it renames a field, drops a version or changes a default.
+kafka-python generates its codecs from Kafka's schemas. These tests fail if a new release renames a field, drops a
+version or changes a default.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from kafka.protocol.sasl import (
     SaslHandshakeResponse,
 )
 
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages import wire
-from tasks.broker.messages.fetch_request import BY_ID, FETCH_VERSIONS, fetch_request
-from tasks.broker.messages.produce_request import PRODUCE_KEY, PRODUCE_VERSION, encode_produce
+from tasks.broker.messages.api_keys import ApiKey
+from tasks.broker.messages.fetch_request import FETCH_VERSIONS, FIRST_BY_ID, fetch_request
+from tasks.broker.messages.produce_request import PRODUCE_VERSION, encode_produce
 from tasks.broker.messages.topic_ids import topic_id_text, topic_uuid
 from tasks.model.partition import Partition
 
@@ -38,7 +40,7 @@ PARTITION = Partition("orders-ü", TOPIC_ID, 3)
 
 
 def _sent(request: Any, version: int) -> Any:
-    """The request as the other side reads it, from the bytes that go to the socket."""
+    """The request as a broker reads it from the bytes that are sent."""
     request.API_VERSION = version
     data = wire.encode_request(request, correlation_id=7, client_id="me")
     assert len(data) - 4 == struct.unpack_from(">i", data)[0]
@@ -47,13 +49,21 @@ def _sent(request: Any, version: int) -> Any:
 
 
 def _received(response: Any, version: int) -> Any:
-    """The response as we read it, from the bytes of the other side."""
+    """The answer as this program reads it from a broker's bytes."""
     response.API_VERSION = version
     response.with_header(correlation_id=7)
     data = memoryview(response.encode(header=True))
     correlation_id, read = wire.decode_response(data, api_key=type(response).API_KEY, api_version=version)
     assert 7 == correlation_id
     return read
+
+
+def test_api_keys_are_those_of_the_requests() -> None:
+    requests = [getattr(wire, name) for name in wire.__all__ if name.endswith("Request")]
+
+    assert {request.__name__: request.API_KEY for request in [*requests, ProduceRequest]} == {
+        f"{key.request_name}Request": key for key in ApiKey
+    }
 
 
 def test_topic_ids_are_written_as_kafka_prints_them() -> None:
@@ -94,7 +104,7 @@ def test_metadata(version: int) -> None:
 
 
 @pytest.mark.parametrize("version", range(FETCH_VERSIONS[0], FETCH_VERSIONS[1] + 1))
-def test_fetch_asks_for_committed_data_of_one_partition_by_id_where_it_can(version: int) -> None:
+def test_fetch_requests_committed_records_of_one_partition_by_id_if_the_version_has_ids(version: int) -> None:
     request = fetch_request(PARTITION, 1 << 40, 5, version=version, max_bytes=111, max_wait_ms=222)
     sent = _sent(request, version)
 
@@ -107,7 +117,7 @@ def test_fetch_asks_for_committed_data_of_one_partition_by_id_where_it_can(versi
         sent.session_epoch,
     )
     [topic] = sent.topics
-    if version < BY_ID:
+    if version < FIRST_BY_ID:
         assert "orders-ü" == topic.topic
     else:
         assert topic_uuid(TOPIC_ID) == topic.topic_id
@@ -134,10 +144,12 @@ def test_list_offsets(version: int) -> None:
     assert (3, -2) == (sent.topics[0].partitions[0].partition_index, sent.topics[0].partitions[0].timestamp)
 
     answer = ListOffsetsResponse.ListOffsetsTopicResponse
-    answered = answer.ListOffsetsPartitionResponse(partition_index=3, error_code=6, timestamp=-1, offset=1 << 40)
+    answered = answer.ListOffsetsPartitionResponse(
+        partition_index=3, error_code=ErrorCode.NOT_LEADER_OR_FOLLOWER, timestamp=-1, offset=1 << 40
+    )
     topic = answer(name="orders-ü", partitions=[answered])
     [read] = _received(ListOffsetsResponse(throttle_time_ms=0, topics=[topic]), version).topics
-    assert ("orders-ü", 3, 6, 1 << 40) == (
+    assert ("orders-ü", 3, ErrorCode.NOT_LEADER_OR_FOLLOWER, 1 << 40) == (
         read.name,
         read.partitions[0].partition_index,
         read.partitions[0].error_code,
@@ -152,9 +164,12 @@ def test_init_producer_id(version: int) -> None:
     )
     assert _sent(request, version).transactional_id is None
     read = _received(
-        InitProducerIdResponse(throttle_time_ms=0, error_code=14, producer_id=5, producer_epoch=6), version
+        InitProducerIdResponse(
+            throttle_time_ms=0, error_code=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, producer_id=5, producer_epoch=6
+        ),
+        version,
     )
-    assert (14, 5, 6) == (read.error_code, read.producer_id, read.producer_epoch)
+    assert (ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, 5, 6) == (read.error_code, read.producer_id, read.producer_epoch)
 
 
 @pytest.mark.parametrize("version", range(1, 5))
@@ -166,10 +181,12 @@ def test_describe_log_dirs(version: int) -> None:
     )
     topic = result.DescribeLogDirsTopic(name="orders-ü", partitions=[part])
     response = DescribeLogDirsResponse(
-        throttle_time_ms=0, error_code=31, results=[result(error_code=0, log_dir="/d", topics=[topic])]
+        throttle_time_ms=0,
+        error_code=ErrorCode.CLUSTER_AUTHORIZATION_FAILED,
+        results=[result(error_code=0, log_dir="/d", topics=[topic])],
     )
     read = _received(response, version)
-    assert (31 if version >= 3 else 0) == read.error_code
+    assert (ErrorCode.CLUSTER_AUTHORIZATION_FAILED if version >= 3 else ErrorCode.NONE) == read.error_code
     [folder] = read.results
     assert (0, "orders-ü") == (folder.error_code, folder.topics[0].name)
     assert (3, 1 << 40) == (
@@ -181,51 +198,67 @@ def test_describe_log_dirs(version: int) -> None:
 @pytest.mark.parametrize("version", [0, 1])
 def test_sasl_handshake(version: int) -> None:
     assert "PLAIN" == _sent(SaslHandshakeRequest(mechanism="PLAIN"), version).mechanism
-    read = _received(SaslHandshakeResponse(error_code=33, mechanisms=["A", "B"]), version)
-    assert (33, ["A", "B"]) == (read.error_code, list(read.mechanisms))
+    read = _received(
+        SaslHandshakeResponse(error_code=ErrorCode.UNSUPPORTED_SASL_MECHANISM, mechanisms=["A", "B"]), version
+    )
+    assert (ErrorCode.UNSUPPORTED_SASL_MECHANISM, ["A", "B"]) == (read.error_code, list(read.mechanisms))
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
 def test_sasl_authenticate(version: int) -> None:
     assert b"\0x" == _sent(SaslAuthenticateRequest(auth_bytes=b"\0x"), version).auth_bytes
-    response = SaslAuthenticateResponse(error_code=58, error_message="no", auth_bytes=b"y", session_lifetime_ms=1 << 40)
+    response = SaslAuthenticateResponse(
+        error_code=ErrorCode.SASL_AUTHENTICATION_FAILED,
+        error_message="no",
+        auth_bytes=b"y",
+        session_lifetime_ms=1 << 40,
+    )
     read = _received(response, version)
-    assert (58, "no", b"y") == (read.error_code, read.error_message, bytes(read.auth_bytes))
+    assert (ErrorCode.SASL_AUTHENTICATION_FAILED, "no", b"y") == (
+        read.error_code,
+        read.error_message,
+        bytes(read.auth_bytes),
+    )
     assert (1 << 40 if version else 0) == (read.session_lifetime_ms or 0)
 
 
 @pytest.mark.parametrize("name", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"])
-def test_every_mechanism_begins_and_is_not_done(name: str) -> None:
+def test_every_mechanism_has_first_bytes_and_is_not_done(name: str) -> None:
     mechanism = wire.sasl_mechanism(name, username="me", password="secret", token="token")
 
     assert isinstance(mechanism.auth_bytes(), bytes)
     assert not mechanism.is_done()
 
 
-def test_produce_encoded_by_hand_is_what_the_library_reads() -> None:
+def test_kafka_python_reads_the_produce_request_that_is_encoded_by_hand() -> None:
     others = [(PARTITION, b"first" * 100), (Partition("b", "", 0), b"second"), (PARTITION._replace(partition=4), b"3")]
 
     buffers = encode_produce(others, correlation_id=9, client_id="mé", timeout_ms=1234)
 
     data = b"".join(buffers)
     sent = ProduceRequest.decode(data, version=PRODUCE_VERSION, header=True, framed=True)
-    assert (PRODUCE_KEY, PRODUCE_VERSION, 9) == struct.unpack_from(">hhi", data, 4)
+    assert (ApiKey.PRODUCE, PRODUCE_VERSION, 9) == struct.unpack_from(">hhi", data, 4)
     assert len(data) - 4 == struct.unpack_from(">i", data)[0]
     assert (None, -1, 1234) == (sent.transactional_id, sent.acks, sent.timeout_ms)
     assert [("orders-ü", [(3, b"first" * 100), (4, b"3")]), ("b", [(0, b"second")])] == [
         (topic.name, [(part.index, bytes(part.records)) for part in topic.partition_data]) for topic in sent.topic_data
     ]
-    assert any(buffer is others[0][1] for buffer in buffers), "batches are handed on, not copied"
+    assert any(buffer is others[0][1] for buffer in buffers), "batches are not copied"
 
 
-def test_what_a_leader_says_of_a_produced_batch() -> None:
+def test_produce() -> None:
     answer = ProduceResponse.TopicProduceResponse
     part = answer.PartitionProduceResponse(
-        index=3, error_code=87, base_offset=1 << 40, error_message="why", record_errors=[], log_start_offset=0
+        index=3,
+        error_code=ErrorCode.INVALID_RECORD,
+        base_offset=1 << 40,
+        error_message="why",
+        record_errors=[],
+        log_start_offset=0,
     )
     topic = answer(name="orders-ü", partition_responses=[part])
     read = _received(ProduceResponse(responses=[topic], throttle_time_ms=3), PRODUCE_VERSION)
 
-    [said] = read.partitions
-    assert ("orders-ü", 3, 87, 1 << 40, "why") == said
+    [part] = read.partitions
+    assert ("orders-ü", 3, ErrorCode.INVALID_RECORD, 1 << 40, "why") == part
     assert 3 == read.throttle_time_ms

@@ -1,4 +1,4 @@
-"""Metadata by topic id, leaders, and which broker is asked when some do not answer."""
+"""Metadata by topic id, leaders, and the choice of a broker when some do not answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.log_values import ProducerIdentity
+from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.raw.cluster import Cluster, Leader, bootstrap_addresses
 from tasks.broker.raw.connection import BrokerAddress
 from tasks.broker.raw.produce import init_producer_id
@@ -18,17 +20,17 @@ from tasks.model.errors import (
     TopicGoneError,
 )
 from tasks.model.partition import Partition
-from tests.unit.broker.scripted_broker import API_VERSIONS, Asked, ScriptedBroker, options, versions
-from tests.unit.broker.scripts import FIRST, INIT_PRODUCER_ID, METADATA, SECOND, TOPIC, World
+from tests.unit.broker.scripted_broker import ReceivedRequest, ScriptedBroker, options, versions
+from tests.unit.broker.scripts import FIRST, SECOND, TOPIC, ScriptedMetadata
 
 
-def test_leaders_are_asked_for_once_and_again_after_they_are_forgotten() -> None:
+def test_leaders_are_looked_up_once_and_again_after_they_are_forgotten() -> None:
     with ScriptedBroker() as one, ScriptedBroker() as two, Cluster(options(one.address)) as cluster:
-        world = World({FIRST: 1, SECOND: 2}, one, two)
+        metadata = ScriptedMetadata({FIRST: 1, SECOND: 2}, one, two)
 
         assert [Leader(1, 0), Leader(2, 0)] == [cluster.leader(FIRST), cluster.leader(SECOND)]
-        assert 1 == len(one.of(METADATA))
-        world.leaders[FIRST] = 2
+        assert 1 == len(one.requests(ApiKey.METADATA))
+        metadata.leaders[FIRST] = 2
         assert 1 == cluster.leader(FIRST).node_id
         cluster.forget([FIRST])
         assert 2 == cluster.leader(FIRST).node_id
@@ -37,13 +39,14 @@ def test_leaders_are_asked_for_once_and_again_after_they_are_forgotten() -> None
 
 
 @pytest.mark.parametrize("newest_metadata", [12, 11])
-def test_topics_that_are_gone_or_created_again_are_told_from_those_that_are_there(newest_metadata: int) -> None:
+def test_deleted_and_re_created_topics_are_failures_and_existing_ones_are_not(newest_metadata: int) -> None:
     again = Partition("again", "AAAAAAAAAAAAAAAAAAAAAQ", 0)
     gone = Partition("gone", "AAAAAAAAAAAAAAAAAAAAAg", 0)
     forbidden = Partition("forbidden", "AAAAAAAAAAAAAAAAAAAAAw", 0)
-    with ScriptedBroker({API_VERSIONS: versions({METADATA: (0, newest_metadata)})}) as broker:
-        world = World({FIRST: 1, again._replace(topic_id="AAAAAAAAAAAAAAAAAAAABA"): 1, forbidden: 1}, broker)
-        world.errors["forbidden"] = 29
+    with ScriptedBroker({ApiKey.API_VERSIONS: versions({ApiKey.METADATA: (0, newest_metadata)})}) as broker:
+        new = again._replace(topic_id="AAAAAAAAAAAAAAAAAAAABA")
+        metadata = ScriptedMetadata({FIRST: 1, new: 1, forbidden: 1}, broker)
+        metadata.errors["forbidden"] = ErrorCode.TOPIC_AUTHORIZATION_FAILED
         with Cluster(options(broker.address)) as cluster:
             failures = cluster.look_up([FIRST, again, gone, forbidden])
 
@@ -59,22 +62,22 @@ def test_topics_that_are_gone_or_created_again_are_told_from_those_that_are_ther
 
 def test_a_topic_that_was_just_created_is_waited_for() -> None:
     with ScriptedBroker() as broker, Cluster(options(broker.address)) as cluster:
-        world = World({}, broker)
-        tell = world.metadata
+        metadata = ScriptedMetadata({}, broker)
+        answer = metadata.answer
 
-        def created_after_two(asked: Asked) -> object:
-            if len(broker.of(METADATA)) > 2:
-                world.leaders[FIRST] = 1
-            return tell(asked)
+        def created_after_two(request: ReceivedRequest) -> object:
+            if len(broker.requests(ApiKey.METADATA)) > 2:
+                metadata.leaders[FIRST] = 1
+            return answer(request)
 
-        broker.answers[METADATA] = created_after_two
+        broker.answers[ApiKey.METADATA] = created_after_two
 
         assert 1 == cluster.leader(FIRST).node_id
 
 
-def test_a_partition_without_a_leader_is_unavailable_and_no_failure_of_its_topic() -> None:
+def test_a_partition_without_a_leader_is_unavailable_and_its_topic_does_not_fail() -> None:
     with ScriptedBroker() as broker, Cluster(options(broker.address)) as cluster:
-        World({FIRST: 1, SECOND: -1}, broker)
+        ScriptedMetadata({FIRST: 1, SECOND: -1}, broker)
 
         assert {} == cluster.look_up([FIRST, SECOND])
         assert cluster.known_leader(SECOND) is None
@@ -82,34 +85,38 @@ def test_a_partition_without_a_leader_is_unavailable_and_no_failure_of_its_topic
             cluster.leader(SECOND)
 
 
-def test_a_dead_broker_is_passed_over_and_asked_for_no_longer() -> None:
+def test_dead_brokers_are_skipped() -> None:
     with ScriptedBroker() as alive, ScriptedBroker() as dead:
-        World({FIRST: 1}, alive)
+        ScriptedMetadata({FIRST: 1}, alive)
 
-        def identity(asked: Asked) -> object:
+        def identity(request: ReceivedRequest) -> object:
             from kafka.protocol.producer import InitProducerIdResponse
 
-            is_loading = len(alive.of(INIT_PRODUCER_ID)) < 3
+            is_loading = len(alive.requests(ApiKey.INIT_PRODUCER_ID)) < 3
             return InitProducerIdResponse(
                 throttle_time_ms=0,
-                error_code=14 if is_loading else 0,
+                error_code=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS if is_loading else ErrorCode.NONE,
                 producer_id=-1 if is_loading else 77,
                 producer_epoch=-1 if is_loading else 3,
             )
 
-        alive.answers[INIT_PRODUCER_ID] = identity
+        alive.answers[ApiKey.INIT_PRODUCER_ID] = identity
         with Cluster(options("127.0.0.1:1", dead.address, alive.address)) as cluster:
             assert ProducerIdentity(77, 3) == init_producer_id(cluster)
             assert [1] == cluster.node_ids()
             assert 1 == cluster.leader(FIRST).node_id
 
 
-def test_a_broker_that_accepts_connections_and_answers_nothing_is_not_asked_for_ever() -> None:
+def test_a_broker_that_accepts_connections_and_answers_nothing_does_not_block_retries() -> None:
     with ScriptedBroker() as mute, ScriptedBroker() as alive, Cluster(options(alive.address)) as cluster:
-        world = World({FIRST: 2}, mute, alive)
+        metadata = ScriptedMetadata({FIRST: 2}, mute, alive)
         cluster.leader(FIRST)
-        mute.answers[METADATA] = lambda asked: None
-        alive.answers[METADATA] = lambda asked: world.metadata(asked) if len(alive.of(METADATA)) > 2 else None
+
+        def late_answer(request: ReceivedRequest) -> object:
+            return metadata.answer(request) if len(alive.requests(ApiKey.METADATA)) > 2 else None
+
+        mute.answers[ApiKey.METADATA] = lambda request: None
+        alive.answers[ApiKey.METADATA] = late_answer
         cluster.forget([FIRST])
 
         assert 2 == cluster.leader(FIRST).node_id
@@ -117,7 +124,7 @@ def test_a_broker_that_accepts_connections_and_answers_nothing_is_not_asked_for_
 
 def test_a_connection_that_failed_is_opened_again() -> None:
     with ScriptedBroker() as broker, Cluster(options(broker.address)) as cluster:
-        World({FIRST: 1}, broker)
+        ScriptedMetadata({FIRST: 1}, broker)
         first = cluster.connection(cluster.leader(FIRST).node_id)
         first.close()
 
@@ -125,7 +132,7 @@ def test_a_connection_that_failed_is_opened_again() -> None:
         assert cluster.connection(1).is_open
 
 
-def test_without_any_broker_the_error_comes_after_the_deadline_and_stop_ends_it_at_once() -> None:
+def test_without_any_broker_the_error_is_raised_after_the_deadline_and_stop_ends_the_wait_at_once() -> None:
     with Cluster(options("127.0.0.1:1", retry_deadline_ms=100)) as cluster:
         failures = cluster.look_up([FIRST])
         assert isinstance(failures[TOPIC], BrokerUnavailableError)
