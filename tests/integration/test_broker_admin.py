@@ -1,4 +1,4 @@
-"""The administrative side of `broker` against a real Kafka."""
+"""The administrative side of `broker` with a real Kafka."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tasks.broker.admin.acls import NO_AUTHORIZER, read_acls
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin.groups import commit_offsets, committed_offsets, describe_groups, list_groups
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, AclBinding, CommittedOffset, NewTopicSpec
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.model.errors import (
     AccessError,
@@ -57,7 +58,7 @@ def _own_settings(admin: Admin, topic: str) -> dict[str, str | None]:
     return {entry.name: entry.value for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
 
 
-def test_settings_come_back_with_their_sources_and_changes_show_at_once(admin: Admin, topic_name: str) -> None:
+def test_settings_have_their_sources_and_changes_are_visible_at_once(admin: Admin, topic_name: str) -> None:
     created = admin.create_topics([_spec(topic_name, retention_ms="1000", cleanup_policy="compact,delete")])
     assert created == {topic_name: None}
     assert _own_settings(admin, topic_name) == {"retention.ms": "1000", "cleanup.policy": "compact,delete"}
@@ -72,7 +73,7 @@ def test_settings_come_back_with_their_sources_and_changes_show_at_once(admin: A
     assert inherited.value is not None
 
 
-def test_one_refused_setting_changes_none(admin: Admin, topic_name: str) -> None:
+def test_one_rejected_setting_changes_no_setting(admin: Admin, topic_name: str) -> None:
     admin.create_topics([_spec(topic_name)])
 
     with pytest.raises(ConfigError, match=rf"{topic_name}.*nonsense"):
@@ -96,14 +97,14 @@ def test_topics_are_described_with_ids_and_leaders_and_unknown_ones_are_absent(a
         admin.topic_configs([topic_name, "no-such-topic"])
 
 
-def test_settings_of_a_topic_that_a_broker_does_not_know_yet_are_waited_for(admin: Admin, topic_name: str) -> None:
-    birth = threading.Timer(0.5, lambda: admin.create_topics([_spec(topic_name, segment_ms="4000")]))
-    birth.start()
+def test_settings_of_a_topic_that_a_broker_does_not_know_yet_are_requested_again(admin: Admin, topic_name: str) -> None:
+    creation = threading.Timer(0.5, lambda: admin.create_topics([_spec(topic_name, segment_ms="4000")]))
+    creation.start()
     assert "4000" == _own_settings(admin, topic_name)["segment.ms"]
-    birth.join()
+    creation.join()
 
 
-def test_a_topic_created_again_has_another_id(admin: Admin, topic_name: str) -> None:
+def test_a_re_created_topic_has_another_id(admin: Admin, topic_name: str) -> None:
     admin.create_topics([_spec(topic_name)])
     (before,) = admin.describe_topics([topic_name])
 
@@ -117,7 +118,7 @@ def test_a_topic_created_again_has_another_id(admin: Admin, topic_name: str) -> 
     assert isinstance(missing, BrokerError)
 
 
-def test_a_validated_creation_names_the_fault_of_each_topic_and_creates_none(admin: Admin, topic_name: str) -> None:
+def test_a_validated_creation_returns_the_error_of_each_topic_and_creates_none(admin: Admin, topic_name: str) -> None:
     admin.create_topics([_spec(topic_name)])
     good, policy, setting, replicas, name = (f"{topic_name}-{n}" for n in range(5))
     specs = [
@@ -134,7 +135,7 @@ def test_a_validated_creation_names_the_fault_of_each_topic_and_creates_none(adm
     assert answers[good] is None
     existing = answers[topic_name]
     assert isinstance(existing, BrokerError)
-    assert existing.code == 36
+    assert existing.code == ErrorCode.TOPIC_ALREADY_EXISTS
     for topic, reason in (
         (policy, "nonsense"),
         (setting, "no.such.setting"),
@@ -147,7 +148,7 @@ def test_a_validated_creation_names_the_fault_of_each_topic_and_creates_none(adm
     assert [topic_name] == [topic.name for topic in admin.describe_topics([spec.name for spec in specs[:-1]])]
 
 
-def test_deleted_records_move_the_log_start_and_an_offset_beyond_the_end_is_refused(
+def test_deleted_records_move_the_log_start_and_an_offset_beyond_the_end_is_an_error(
     admin: Admin, kafka: KafkaCluster, topic_name: str
 ) -> None:
     admin.create_topics([_spec(topic_name, partitions=2)])
@@ -180,7 +181,7 @@ def test_an_active_kip_848_group_is_listed_and_described_with_its_members(
 
 
 def _check_active_group(admin: Admin, kafka: KafkaCluster, group: str, protocol: str) -> None:
-    """Listed as what it is, counted, and every position refused for the members it has, even on another topic."""
+    """The group is listed with its type and member count. Commits to it fail, also on another topic."""
     other = f"{group}-other"
     admin.create_topics([_spec(group), _spec(other)])
     with positions.group_member(kafka.bootstrap, group, group, protocol=protocol):
@@ -194,13 +195,13 @@ def _check_active_group(admin: Admin, kafka: KafkaCluster, group: str, protocol:
     assert set(refused) == {(group, 0), (other, 0)}
     for error in refused.values():
         assert isinstance(error, BrokerError)
-        assert error.code == 25
+        assert error.code == ErrorCode.UNKNOWN_MEMBER_ID
         assert group in str(error)
     assert committed_offsets(admin, [group]) == {group: []}
 
 
 @needs_4
-def test_a_share_group_is_listed_as_one(admin: Admin, kafka: KafkaCluster, topic_name: str) -> None:
+def test_a_share_group_is_listed_with_its_type(admin: Admin, kafka: KafkaCluster, topic_name: str) -> None:
     admin.create_topics([_spec(topic_name)])
     with positions.share_group_member(kafka.bootstrap, topic_name, topic_name):
         (listing,) = [one for one in list_groups(admin) if one.group_id == topic_name]
@@ -216,8 +217,8 @@ def test_positions_keep_offset_metadata_and_leader_epoch(admin: Admin, topic_nam
         CommittedOffset(topic=topic_name, partition=1, offset=7, metadata="né à Paris", leader_epoch=None),
         CommittedOffset(topic=topic_name, partition=2, offset=2**40, metadata="m" * 4000, leader_epoch=3),
     ]
-    places = {(topic_name, partition): None for partition in range(3)}
-    assert commit_offsets(admin, first, written) == places
+    none_failed = {(topic_name, partition): None for partition in range(3)}
+    assert commit_offsets(admin, first, written) == none_failed
     assert commit_offsets(admin, second, written[:1]) == {(topic_name, 0): None}
 
     found = committed_offsets(admin, [first, second, "no-such-group", ""])
@@ -237,7 +238,7 @@ def _sorted(answer: list[CommittedOffset] | KafkaBackupError) -> list[CommittedO
     return sorted(answer, key=lambda one: one.partition)
 
 
-def test_a_failed_position_does_not_hide_behind_those_that_were_written(admin: Admin, topic_name: str) -> None:
+def test_a_failed_position_has_its_error_although_others_were_written(admin: Admin, topic_name: str) -> None:
     admin.create_topics([_spec(topic_name, partitions=3)])
     offsets = [
         CommittedOffset(topic=topic_name, partition=0, offset=5),
@@ -249,12 +250,16 @@ def test_a_failed_position_does_not_hide_behind_those_that_were_written(admin: A
     answers = commit_offsets(admin, topic_name, offsets)
 
     assert answers[topic_name, 0] is None
-    assert [getattr(answers[place], "code", None) for place in ((topic_name, 1), ("no-such-topic", 0))] == [12, 3]
+    rejected = [answers[key] for key in ((topic_name, 1), ("no-such-topic", 0))]
+    assert [getattr(error, "code", None) for error in rejected] == [
+        ErrorCode.OFFSET_METADATA_TOO_LARGE,
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ]
     assert isinstance(answers[topic_name, 2], ConfigError)
     assert _sorted(committed_offsets(admin, [topic_name])[topic_name]) == offsets[:1]
 
 
-def test_positions_that_a_transaction_is_committing_are_waited_for(
+def test_positions_that_a_transaction_is_committing_are_read_after_its_end(
     admin: Admin, kafka: KafkaCluster, topic_name: str
 ) -> None:
     admin.create_topics([_spec(topic_name)])
@@ -279,7 +284,7 @@ def test_without_an_authorizer_there_are_no_acls_and_a_reason(admin: Admin) -> N
     assert read_acls(admin) == ((), NO_AUTHORIZER)
 
 
-def test_a_cluster_that_does_not_answer_is_unavailable_and_says_why() -> None:
+def test_the_error_for_a_cluster_that_does_not_answer_contains_the_cause() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
@@ -308,8 +313,8 @@ def _forbid(cluster: KafkaCluster, *rules: ClientAcl) -> None:
         future.result(30)
 
 
-def test_acls_are_read_and_what_they_forbid_is_named_and_a_restarted_broker_is_waited_for() -> None:
-    """In turn, on a cluster of their own: the broker is killed on the way, and the last rule forbids looking."""
+def test_acls_are_read_missing_permissions_are_named_and_a_restarted_broker_is_awaited() -> None:
+    """One after the other on a cluster of their own: a broker is killed, and the last rule denies reading the rules."""
     secret, group = "secret", f"g-{uuid.uuid4().hex[:8]}"
     with KafkaCluster(KAFKA_VERSION, overrides=AUTHORIZED) as cluster, Admin(cluster.connection) as admin:
         assert read_acls(admin) == ((), None)

@@ -1,4 +1,4 @@
-"""The raw side of `broker` against a real Kafka: what is fetched, found and produced, and what trouble does to it."""
+"""The raw side of `broker` with a real Kafka: fetches, offsets, produces, and the same with failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from tasks.batches.header import iter_headers, stamp
 from tasks.batches.records import decode_records
 from tasks.broker.admin.admin import Admin
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.log_values import Fetched, OutgoingBatch, ProducerIdentity
+from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.fetch import FETCH_BYTES, Fetcher
@@ -64,7 +66,7 @@ def _partitions(kafka: KafkaCluster, name: str, partitions: int = 1) -> list[Par
     return [Partition(name, described.topic_id, number) for number in range(partitions)]
 
 
-def _create_again(kafka: KafkaCluster, name: str) -> None:
+def _re_create(kafka: KafkaCluster, name: str) -> None:
     with Admin(kafka.connection) as admin:
         assert admin.delete_topics([name]) == {name: None}
         assert admin.describe_topics([name]) == []
@@ -84,7 +86,7 @@ def _whole(fetched: Fetched) -> tuple[bytes, int]:
 
 
 def _read(fetcher: Fetcher, partition: Partition, end: int, position: int = 0) -> tuple[bytes, list[Fetched]]:
-    """Everything from `position` to `end`, and the answers it came in. The position alone ends the loop."""
+    """The batches from `position` to `end`, and all answers. Only the position ends the loop."""
     data, answers = b"", list[Fetched]()
     while position < end:
         fetcher.send(partition, position, None)
@@ -100,7 +102,8 @@ def _values(kafka: KafkaCluster, partition: Partition) -> list[tuple[int, bytes 
 
 
 class _Plan(NamedTuple):
-    """What one partition is to get: batches of `size` records, with the sequences that follow from their order."""
+    """The batches for one partition: each has `size` records, and its base sequence is the number of records before
+    it."""
 
     identity: ProducerIdentity
     batches: int
@@ -126,7 +129,7 @@ class _Plan(NamedTuple):
 
 
 class _Log:
-    """What was acknowledged: the offsets of each partition in order, and how many in all."""
+    """The acknowledged offsets of each partition in order, and their total number."""
 
     def __init__(self) -> None:
         self.offsets: dict[Partition, list[int]] = {}
@@ -143,7 +146,7 @@ def _produce(cluster: Cluster, sources: Mapping[Partition, Iterator[OutgoingBatc
     return log
 
 
-def test_what_is_fetched_by_id_is_the_brokers_own_log_byte_for_byte(
+def test_batches_fetched_by_id_equal_the_brokers_log_byte_for_byte(
     kafka: KafkaCluster, cluster: Cluster, topic_name: str
 ) -> None:
     [partition] = _topic(kafka, topic_name)
@@ -166,14 +169,14 @@ def test_what_is_fetched_by_id_is_the_brokers_own_log_byte_for_byte(
     ]
 
 
-def test_a_topic_created_again_is_gone_for_fetch_and_offsets_and_its_neighbours_are_not(
+def test_a_re_created_topic_is_gone_for_fetch_and_offsets_and_other_topics_are_not(
     kafka: KafkaCluster, cluster: Cluster, topic_name: str
 ) -> None:
     [old], [other] = _topic(kafka, topic_name), _topic(kafka, f"{topic_name}-b")
     producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=b"old")])
     fetcher = _fetcher(cluster)
     assert len(_read(fetcher, old, 1)[0]) > 61
-    _create_again(kafka, topic_name)
+    _re_create(kafka, topic_name)
     [new] = _partitions(kafka, topic_name)
     producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=b"new"), OutRecord(value=b"new")])
 
@@ -188,16 +191,16 @@ def test_a_topic_created_again_is_gone_for_fetch_and_offsets_and_its_neighbours_
     assert b"new" in _read(fetcher, new, 2)[0]
 
 
-def test_a_topic_created_again_is_gone_also_for_a_broker_that_knows_no_ids(
+def test_a_re_created_topic_is_gone_also_for_a_broker_without_topic_ids(
     kafka: KafkaCluster, cluster: Cluster, topic_name: str
 ) -> None:
     [old] = _topic(kafka, topic_name)
     producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=b"old")])
     connection = cluster.connection(cluster.leader(old).node_id)
-    connection.versions |= {1: (4, 12), 3: (0, 11)}
+    connection.versions |= {ApiKey.FETCH: (4, 12), ApiKey.METADATA: (0, 11)}
     fetcher = _fetcher(cluster)
     assert b"old" in _read(fetcher, old, 1)[0]
-    _create_again(kafka, topic_name)
+    _re_create(kafka, topic_name)
     producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=b"new")])
 
     fetcher.send(old, 0, None)
@@ -238,7 +241,7 @@ def test_an_offset_beyond_the_end_or_before_the_start_is_out_of_range(
     assert 4 == fetcher.receive().log_start_offset
 
 
-def test_an_open_transaction_holds_the_fetch_at_the_stable_end_and_its_size_stays(
+def test_an_open_transaction_stops_the_fetch_at_the_stable_end_and_the_request_size_stays(
     kafka: KafkaCluster, cluster: Cluster, topic_name: str
 ) -> None:
     [partition] = _topic(kafka, topic_name, configs=OPEN)
@@ -265,7 +268,7 @@ def test_an_open_transaction_holds_the_fetch_at_the_stable_end_and_its_size_stay
     assert 1 == len(fetcher.receive().aborted)
 
 
-def test_a_fetcher_never_takes_the_answer_that_another_one_left_behind(
+def test_a_fetcher_never_receives_the_answer_to_a_request_of_another_fetcher(
     kafka: KafkaCluster, cluster: Cluster, topic_name: str
 ) -> None:
     first, second = _topic(kafka, topic_name, partitions=2)
@@ -279,8 +282,8 @@ def test_a_fetcher_never_takes_the_answer_that_another_one_left_behind(
     assert {second: 1} == list_offsets(cluster, [second], "latest").offsets
 
 
-def test_a_throttled_fetch_ends_on_the_position(kafka: KafkaCluster, topic_name: str) -> None:
-    """A broker throttles only after ten times the rate: it looks at the mean over its window of ten seconds."""
+def test_a_throttled_fetch_ends_when_the_position_is_reached(kafka: KafkaCluster, topic_name: str) -> None:
+    """A broker limits the mean rate over ten seconds, so it throttles only after ten times the rate per second."""
     [partition] = _topic(kafka, topic_name)
     producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=bytes(1000))] * 850, records_per_batch=10)
     with Cluster(_options(kafka, client_id=topic_name)) as slow:
@@ -307,10 +310,10 @@ def _limit_fetching(cluster: Cluster, client_id: str, *, bytes_per_second: int) 
     )
     request.API_VERSION = 1
     [answer] = cluster.any_connection().call(request).entries
-    assert 0 == answer.error_code
+    assert ErrorCode.NONE == answer.error_code
 
 
-def test_the_brokers_say_how_many_bytes_they_keep(kafka: KafkaCluster, cluster: Cluster, topic_name: str) -> None:
+def test_the_brokers_report_the_bytes_of_each_partition(kafka: KafkaCluster, cluster: Cluster, topic_name: str) -> None:
     filled, empty = _topic(kafka, topic_name, partitions=2)
     producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=bytes(100_000))])
 
@@ -348,21 +351,21 @@ def test_a_large_batch_and_small_ones_share_the_pipeline(
     assert plans[small].expected() == _values(kafka, small)
 
 
-def test_batches_sent_again_by_a_resumer_are_acknowledged_and_stored_once(
+def test_batches_that_a_resumed_run_sends_again_are_acknowledged_and_stored_once(
     kafka: KafkaCluster, cluster: Cluster, topic_name: str
 ) -> None:
     [partition] = _topic(kafka, topic_name, configs=OPEN)
     plan = _Plan(init_producer_id(cluster), batches=5)
     _produce(cluster, {partition: plan.outgoing()})
 
-    with Cluster(cluster.options) as resumer:
-        log = _produce(resumer, {partition: plan._replace(batches=8).outgoing()})
+    with Cluster(cluster.options) as resumed:
+        log = _produce(resumed, {partition: plan._replace(batches=8).outgoing()})
 
     assert list(range(0, 24, 3)) == log.offsets[partition]
     assert plan._replace(batches=8).expected() == _values(kafka, partition)
 
 
-def test_a_batch_that_lands_elsewhere_than_expected_stops_with_the_place(
+def test_a_batch_that_is_stored_at_another_offset_is_an_error_with_both_offsets(
     kafka: KafkaCluster, cluster: Cluster, topic_name: str
 ) -> None:
     [partition] = _topic(kafka, topic_name, configs=OPEN)
@@ -375,41 +378,44 @@ def test_a_batch_that_lands_elsewhere_than_expected_stops_with_the_place(
 @pytest.mark.parametrize(
     ("edit", "code"),
     [
-        (lambda data: data[:57] + bytes(4) + data[61:], 2),  # the checksum no longer fits
-        (lambda data: data + data, 87),  # two batches in one
-        (lambda data: data[:1_000], None),
+        (lambda data: data[:57] + bytes(4) + data[61:], ErrorCode.CORRUPT_MESSAGE),
+        (lambda data: data + data, ErrorCode.INVALID_RECORD),
+        (lambda data: data, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER),
     ],
     ids=["corrupt", "two batches", "sequence hole"],
 )
-def test_a_refused_batch_is_fatal_and_named(
-    kafka: KafkaCluster, cluster: Cluster, topic_name: str, edit: object, code: int | None
+def test_a_rejected_batch_is_a_permanent_error_with_its_offset(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str, edit: object, code: ErrorCode
 ) -> None:
     [partition] = _topic(kafka, topic_name, configs=OPEN)
     first, second, third = _Plan(init_producer_id(cluster), batches=3).outgoing()
     assert callable(edit)
-    bad = second._replace(data=edit(second.data)) if code else third._replace(expected_offset=3)
+    is_gap = code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    bad = third._replace(expected_offset=3) if is_gap else second._replace(data=edit(second.data))
 
     with pytest.raises(BrokerError, match=rf"{topic_name}, partition 0 at offset 3") as caught:
         _produce(cluster, {partition: iter([first, bad])})
 
-    assert (code or 45) == caught.value.code
+    assert code == caught.value.code
     assert not caught.value.retryable
 
 
-def test_a_batch_above_the_topics_limit_is_fatal(kafka: KafkaCluster, cluster: Cluster, topic_name: str) -> None:
+def test_a_batch_above_the_topics_limit_is_a_permanent_error(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
     [partition] = _topic(kafka, topic_name, configs={**OPEN, "max.message.bytes": "1000"})
     plan = _Plan(init_producer_id(cluster), batches=1, value_bytes=1000)
 
-    with pytest.raises(BrokerError, match=r"at offset 0.*MSG_SIZE_TOO_LARGE|at offset 0.*MESSAGE_TOO_LARGE") as caught:
+    with pytest.raises(BrokerError, match=r"at offset 0.*MESSAGE_TOO_LARGE") as caught:
         _produce(cluster, {partition: plan.outgoing()})
 
-    assert 10 == caught.value.code
+    assert ErrorCode.MESSAGE_TOO_LARGE == caught.value.code
 
 
-def test_a_target_that_was_created_again_is_gone(kafka: KafkaCluster, cluster: Cluster, topic_name: str) -> None:
+def test_a_re_created_target_is_gone(kafka: KafkaCluster, cluster: Cluster, topic_name: str) -> None:
     [old] = _topic(kafka, topic_name)
     plan = _Plan(init_producer_id(cluster), batches=1)
-    _create_again(kafka, topic_name)
+    _re_create(kafka, topic_name)
 
     with pytest.raises(TopicGoneError, match=old.topic_id):
         _produce(cluster, {old: plan.outgoing()})
@@ -436,7 +442,7 @@ def test_a_set_stop_ends_producing_before_the_next_batch(
     assert 0 < reading.end_offset(kafka.bootstrap, topic_name) <= 3 * 10
 
 
-def test_a_broker_that_is_killed_in_the_middle_changes_neither_what_is_produced_nor_what_is_fetched() -> None:
+def test_the_kill_of_a_broker_changes_neither_the_produced_nor_the_fetched_records() -> None:
     with KafkaCluster(KAFKA_VERSION) as kafka, Cluster(_options(kafka)) as cluster, Cluster(_options(kafka)) as other:
         partitions = _topic(kafka, "restarted", partitions=3, configs=OPEN)
         plan = _Plan(init_producer_id(cluster), batches=80)
@@ -470,7 +476,7 @@ def _keys(parts: Sequence[bytes]) -> list[bytes | None]:
     ]
 
 
-def test_a_cluster_that_nobody_answers_for_is_unavailable_after_the_deadline() -> None:
+def test_a_cluster_without_running_broker_is_unavailable_after_the_deadline() -> None:
     options = ConnectionOptions(bootstrap_servers=("127.0.0.1:1",), retry_deadline_ms=200)
     partition = Partition("t", "AAAAAAAAAAAAAAAAAAAAAQ", 0)
 

@@ -1,4 +1,4 @@
-"""Apache Kafka's jars from Maven Central, fetched once into `.kafka/libs-{version}`, and its own tools run on them."""
+"""Downloads Apache Kafka's jars from Maven Central once into `.kafka/libs-{version}`, and runs Kafka's tools."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ QUIET_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m")
 
 
 class MissingToolError(Exception):
-    """A program that a throwaway Kafka needs is not installed; the message says what to install."""
+    """A program that a throwaway Kafka needs is not installed. The message says what to install."""
 
 
 class KafkaStartError(Exception):
-    """Kafka, or one of its tools, did not do what it was started for; the message ends with its last lines."""
+    """Kafka, or one of its tools, failed. The message ends with the last lines of its output."""
 
 
 def require_tools(version: str) -> None:
-    """Raise `MissingToolError` unless Java is there, and Maven too when the jars of `version` are not fetched yet."""
+    """Raise `MissingToolError` if Java is not installed, or Maven although the jars of `version` have to be
+    downloaded."""
     needed = ["java"] if jars_folder(version).is_dir() else ["java", "mvn"]
     missing = [tool for tool in needed if shutil.which(tool) is None]
     if missing:
         raise MissingToolError(
-            f"A throwaway Kafka needs {' and '.join(missing)}, which this machine lacks: install what is missing "
+            f"A throwaway Kafka needs {' and '.join(missing)}. Install what is missing "
             "(Debian: apt-get install openjdk-17-jre-headless maven)."
         )
 
 
 def jars_folder(version: str) -> Path:
-    """Where the jars of this version are, or will be after `fetch_jars`."""
+    """The folder with the jars of this version. `fetch_jars` creates it."""
     return ROOT / ".kafka" / f"libs-{version}"
 
 
 def fetch_jars(version: str) -> Path:
-    """The folder with the jars of `version`, downloaded first when needed. Parallel callers wait for one download."""
+    """The folder with the jars of `version`, downloaded if necessary. Parallel callers wait for one download."""
     require_tools(version)
     folder = jars_folder(version)
     folder.parent.mkdir(exist_ok=True)
@@ -59,17 +60,17 @@ def _download(version: str, folder: Path) -> None:
 
 
 def dump_log_tool(version: str) -> str:
-    """The main class of Kafka's own reader of log files: it moved with Kafka 4."""
+    """The main class of Kafka's tool that reads log files. It has another package since Kafka 4."""
     return f"{'kafka' if version.startswith('3.') else 'org.apache.kafka'}.tools.DumpLogSegments"
 
 
 def run_tool(version: str, main_class: str, *arguments: str) -> str:
-    """Run one of Kafka's command-line classes and return what it printed; a failure is a `KafkaStartError`."""
+    """Run one of Kafka's command-line classes and return its output. Raises `KafkaStartError` if it fails."""
     return _run([*java_command(version), *QUIET_JVM, main_class, *arguments], timeout_s=120)
 
 
 def java_command(version: str) -> list[str]:
-    """`java` with the class path of this version; the caller adds options, the main class and its arguments."""
+    """`java` with the class path of this version. The caller appends options, the main class and its arguments."""
     log_level = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     return ["java", "-cp", f"{fetch_jars(version)}/*", "-Djava.net.preferIPv4Stack=true", log_level]
 

@@ -1,4 +1,4 @@
-"""Broker properties of a throwaway Kafka: small, quick, else Kafka's defaults so that tests see what users see."""
+"""Broker properties of a throwaway Kafka: small and fast. All others are Kafka's defaults, as users have them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class NodePorts(NamedTuple):
-    """Where a node listens, on 127.0.0.1."""
+    """The ports of a node on 127.0.0.1."""
 
     broker: int
     controller: int
@@ -20,7 +20,7 @@ QUICK = {
     "log.cleaner.backoff.ms": "200",
     "log.cleaner.dedupe.buffer.size": "4194304",
     "log.retention.check.interval.ms": "1000",
-    "log.retention.ms": "-1",  # records with old timestamps would be gone a second after they were produced
+    "log.retention.ms": "-1",  # the default would delete records with old timestamps within a second
     "log.initial.task.delay.ms": "500",
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "4",
@@ -38,9 +38,9 @@ def server_properties(
     log_dir: Path,
     more_listeners: Mapping[str, int] | None = None,
 ) -> dict[str, str]:
-    """Everything in `server.properties` of one node of a cluster whose nodes are `voters`.
+    """All properties of one node of a cluster whose nodes are `voters`.
 
-    `more_listeners` are the ports of listeners beside PLAINTEXT and CONTROLLER, by name.
+    `more_listeners` are the ports of listeners other than PLAINTEXT and CONTROLLER, by name.
     """
     ports = voters[node_id]
     named = {"PLAINTEXT": ports.broker, **(more_listeners or {})}

@@ -1,8 +1,8 @@
-"""Topics that are hard to back up, made by real producers: codecs, headers, times, transactions, compaction, a moved
-log start.
+"""Topics that are hard to back up, made by real producers: codecs, headers, timestamps, transactions, compaction, and a
+moved log start.
 
-librdkafka cannot send everything Kafka can hold: timestamp 0 (it means "now" to confluent-kafka) and header keys that
-are not UTF-8 need a raw produce.
+Timestamp 0 and header keys that are not UTF-8 need a raw produce: confluent-kafka sends timestamp 0 as the current time
+and accepts only UTF-8 keys.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Delivered = Callable[[KafkaError | None, Message], None]
 
 
 class OutRecord(NamedTuple):
-    """A record to send. `timestamp` in Unix milliseconds, not 0; None: the time of sending."""
+    """A record to send. `timestamp` is in Unix milliseconds and not 0; None is the time of sending."""
 
     key: bytes | None = None
     value: bytes | None = None
@@ -49,7 +49,7 @@ class Transaction(NamedTuple):
 def create_topic(
     bootstrap: str, topic: str, *, partitions: int = 1, replicas: int = 1, configs: Mapping[str, str] | None = None
 ) -> None:
-    """Create the topic and wait until clients see a leader for each of its partitions."""
+    """Create the topic and wait until each of its partitions has a leader in the metadata."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     admin.create_topics([NewTopic(topic, partitions, replicas, config=dict(configs or {}))])[topic].result(30)
     deadline = time.monotonic() + 30
@@ -74,9 +74,10 @@ def produce(
     records_per_batch: int | None = None,
     settings: Mapping[str, str | int] | None = None,
 ) -> int:
-    """Send the records in order and wait for all acknowledgements; returns the offset of the last (-1: no record).
+    """Send the records in order and wait for all acknowledgements. Returns the offset of the last (-1: no record).
 
-    With `records_per_batch` each so many records become one batch; else the producer decides. A refused record raises.
+    With `records_per_batch` each batch has this many records; otherwise the producer decides. Raises `KafkaException`
+    for a rejected record.
     """
     limits = {"batch.num.messages": records_per_batch, "linger.ms": 50} if records_per_batch else {"linger.ms": 5}
     producer = _producer(bootstrap, {"compression.type": compression, **limits, **(settings or {})})
@@ -123,7 +124,7 @@ def _enqueue(producer: Producer, topic: str, partition: int, record: OutRecord, 
 def produce_transactions(
     bootstrap: str, topic: str, transactions: Sequence[Transaction], *, partition: int = 0, compression: str = "none"
 ) -> None:
-    """Run the transactions one after the other, by one transactional producer; each leaves its marker."""
+    """Run the transactions one after the other with one transactional producer. Each writes its marker."""
     producer = _transactional(bootstrap, compression)
     for transaction in transactions:
         producer.begin_transaction()
@@ -138,7 +139,8 @@ def produce_transactions(
 def open_transaction(
     bootstrap: str, topic: str, records: Sequence[OutRecord], *, partition: int = 0, is_committed: bool = False
 ) -> Iterator[None]:
-    """The records are in the log and their transaction is open while the `with` lasts; then it aborts, or commits."""
+    """The records are in the log and their transaction is open until the end of the `with`. Then it aborts or
+    commits."""
     producer = _transactional(bootstrap, "none")
     producer.begin_transaction()
     _send(producer, topic, partition, records)
@@ -159,25 +161,26 @@ def _transactional(bootstrap: str, compression: str) -> Producer:
 
 
 def roll_segment(bootstrap: str, topic: str, *, partition: int = 0, key: bytes = b"roll") -> int:
-    """Close the active segment of a topic with the configs `COMPACTED`, so that the cleaner takes all before.
+    """Close the active segment of a topic with the configs `COMPACTED`, so that the cleaner can compact it.
 
-    Returns the offset of the record that opened the new segment, which itself stays.
+    Returns the offset of the record that opened the new segment. The cleaner does not remove this record.
     """
     time.sleep(0.15)  # segments roll by age (segment.ms = 100), and only when a record is appended
     return produce(bootstrap, topic, [OutRecord(key, b"")], partition=partition)
 
 
 def await_cleaner(log_dir: Path, topic: str, offset: int, *, partition: int = 0) -> None:
-    """Wait until the log cleaner has cleaned the partition up to `offset`, as its checkpoint file in `log_dir` says."""
+    """Wait until the log cleaner has cleaned the partition up to `offset`, according to its checkpoint file in
+    `log_dir`."""
     deadline = time.monotonic() + 60
     while _cleaned_up_to(log_dir / "cleaner-offset-checkpoint", topic, partition) < offset:
         if time.monotonic() > deadline:
             raise TimeoutError(f"the cleaner did not reach {offset} in {topic}-{partition}")
-        time.sleep(0.05)  # the broker announces this nowhere but in that file
+        time.sleep(0.05)  # the broker reports this in that file only
 
 
 def _cleaned_up_to(checkpoint: Path, topic: str, partition: int) -> int:
-    """Lines are `topic partition offset`, after a version and a count; the broker replaces the file as a whole."""
+    """Lines are `topic partition offset`, after a version and a count. The broker replaces the file as a whole."""
     if not checkpoint.exists():
         return -1
     rows = (line.split() for line in checkpoint.read_text().splitlines()[2:])

@@ -1,7 +1,7 @@
-"""Slows our own clients down by quotas of the broker, so that a backup or a restore surely runs while a test strikes.
+"""Broker quotas for this program's clients, so that a backup or restore still runs when a test injects a fault.
 
-Quotas are for all clients of the program's client id; librdkafka's, which the tests use, are not slowed down. The
-broker looks at the mean over ten seconds, so that the first ten seconds' worth goes through at once.
+A quota applies to all clients with this program's client id. The librdkafka clients of the tests have another one. The
+broker limits the mean over ten seconds, so the bytes of the first ten seconds pass at once.
 """
 
 from __future__ import annotations
@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 
 
 @contextmanager
 def fetch_quota(connection: ConnectionOptions, bytes_per_second: int) -> Iterator[None]:
-    """On what is read, while the body runs."""
+    """Limit what clients fetch while the body runs."""
     with _quota(connection, "consumer_byte_rate", bytes_per_second):
         yield
 
 
 @contextmanager
 def produce_quota(connection: ConnectionOptions, bytes_per_second: int) -> Iterator[None]:
-    """On what is written, while the body runs."""
+    """Limit what clients produce while the body runs."""
     with _quota(connection, "producer_byte_rate", bytes_per_second):
         yield
 
@@ -53,4 +54,4 @@ def _set(connection: ConnectionOptions, key: str, bytes_per_second: int | None) 
     request.API_VERSION = 1
     with Cluster(connection) as cluster:
         [answer] = cluster.any_connection().call(request).entries
-    assert 0 == answer.error_code
+    assert ErrorCode.NONE == answer.error_code

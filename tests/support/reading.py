@@ -1,7 +1,7 @@
-"""The second, independent reader: records as librdkafka delivers them, to compare with what ours stored or restored.
+"""An independent reader: records as librdkafka delivers them, to compare with what this program stored or restored.
 
-What it cannot see: a header key that is not UTF-8 raises, and one with a NUL byte is cut there (confluent-kafka hands
-keys on as C strings). Compare those through the stored bytes.
+It cannot read all header keys: a key that is not UTF-8 raises an error, and a key with a NUL byte is cut there, because
+confluent-kafka passes keys as C strings. Compare such records through the stored bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BOUNDS_LIMIT_S = 40.0
 
 
 class SeenRecord(NamedTuple):
-    """One record. `timestamp_type` is 1 (CreateTime) or 2 (LogAppendTime), `timestamp` Unix milliseconds."""
+    """One record. `timestamp_type` is 1 (CreateTime) or 2 (LogAppendTime), `timestamp` is in Unix milliseconds."""
 
     offset: int
     timestamp_type: int
@@ -33,7 +33,7 @@ class SeenRecord(NamedTuple):
 
 
 class StoppedShortError(Exception):
-    """Nothing more arrived although the end was not reached."""
+    """No more records arrived although the end was not reached."""
 
 
 def read_all(
@@ -45,10 +45,10 @@ def read_all(
     check_crcs: bool = True,
     security: Security = UNPROTECTED,
 ) -> list[SeenRecord]:
-    """Every record of the partition up to the end it has now, in order.
+    """Every record of the partition up to its current end, in order.
 
-    The end is the last stable offset, or the high watermark for `read_uncommitted`. Markers, aborted data and holes of
-    compaction before the end are passed over, however many.
+    The end is the last stable offset, or the high watermark for `read_uncommitted`. Markers, aborted records and gaps
+    that compaction left are skipped.
     """
     return list(read_each(bootstrap, topic, partition, isolation, check_crcs=check_crcs, security=security))
 
@@ -62,7 +62,7 @@ def read_each(
     check_crcs: bool = True,
     security: Security = UNPROTECTED,
 ) -> Iterator[SeenRecord]:
-    """Like `read_all`, one by one, for partitions that do not fit into memory."""
+    """Same as `read_all`, but one record at a time, for partitions that do not fit into memory."""
     first, end = _bounds(bootstrap, topic, partition, isolation, security)
     if first == end:
         return
@@ -77,7 +77,7 @@ def read_each(
 def _bounds(
     bootstrap: str, topic: str, partition: int, isolation: str, security: Security = UNPROTECTED
 ) -> tuple[int, int]:
-    """First offset and end. A client whose leader died can go on asking it, so each attempt is a new client's."""
+    """First offset and end. Each attempt uses a new client, because a client can keep sending to a dead leader."""
     deadline = time.monotonic() + BOUNDS_LIMIT_S
     while True:
         consumer = _consumer(bootstrap, isolation, security, check_crcs=False)
@@ -92,12 +92,12 @@ def _bounds(
 
 
 def _records_below(consumer: Consumer, end: int, name: str) -> Iterator[SeenRecord]:
-    listen_for_signals = time.monotonic()
+    last_arrival_s = time.monotonic()
     while True:
         messages = consumer.consume(1000, timeout=0.5)
         if messages:
-            listen_for_signals = time.monotonic()
-        elif time.monotonic() - listen_for_signals > IDLE_LIMIT_S:
+            last_arrival_s = time.monotonic()
+        elif time.monotonic() - last_arrival_s > IDLE_LIMIT_S:
             raise StoppedShortError(f"{name}: nothing more after {IDLE_LIMIT_S} s, before the end {end}")
         for message in messages:
             if _position(message) < end and message.error() is None:
@@ -107,7 +107,8 @@ def _records_below(consumer: Consumer, end: int, name: str) -> Iterator[SeenReco
 
 
 def _position(message: Message) -> int:
-    """A record's offset; or where the partition ended, which passes markers and holes that never arrive as records."""
+    """A record's offset; or the end of the partition, which is beyond markers and gaps that are not delivered as
+    records."""
     error, offset = message.error(), message.offset()
     if (error is not None and error.code() != KafkaError._PARTITION_EOF) or offset is None:
         raise KafkaException(error)
@@ -143,6 +144,6 @@ def end_offset(bootstrap: str, topic: str, partition: int = 0, isolation: str = 
 
 
 def partition_count(bootstrap: str, topic: str) -> int:
-    """How many partitions the topic has; 0 when there is no such topic."""
+    """The number of the topic's partitions; 0 if the topic does not exist."""
     metadata = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=30)
     return len(metadata.topics[topic].partitions) if topic in metadata.topics else 0

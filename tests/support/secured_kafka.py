@@ -1,7 +1,7 @@
-"""One throwaway broker that listens in every way Kafka can: TLS, mutual TLS, SASL with each mechanism, short sessions.
+"""One throwaway broker with a listener for each protection: TLS, mutual TLS, SASL with each mechanism, short sessions.
 
-Its PLAINTEXT listener is for preparing tests: who comes that way may do everything. Users of SASL may do what ACLs
-allow; ADMIN may do everything.
+Its PLAINTEXT listener is for preparing tests: everything is allowed there. Users of SASL are allowed what ACLs grant.
+ADMIN is allowed everything.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from tests.support.kafka import DEFAULT_VERSION, KafkaCluster, free_ports, run_t
 from tests.support.token_issuer import AUDIENCE, ISSUER, TokenIssuer
 
 SSL, MTLS, SASL_PLAINTEXT, SASL_SSL, SHORT = "SSL", "MTLS", "SASL_PLAINTEXT", "SASL_SSL", "SHORT"
-"""The listeners. SHORT is SASL_SSL with sessions of `SESSION_MS` that knows SCRAM-SHA-512 and OAUTHBEARER only."""
+"""The listeners. SHORT is SASL_SSL with sessions of `SESSION_MS`, and only SCRAM-SHA-512 and OAUTHBEARER."""
 
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 SHORT_MECHANISMS = ("SCRAM-SHA-512", "OAUTHBEARER")
 SESSION_MS = 2_500
 ADMIN, PASSWORD = "ad=min,1", "pass,word=1 ö%"
-"""A user whose name needs escaping in SCRAM."""
+"""A user whose name has to be escaped in SCRAM."""
 
 _PROTOCOLS = {SSL: "SSL", MTLS: "SSL", SASL_PLAINTEXT: "SASL_PLAINTEXT", SASL_SSL: "SASL_SSL", SHORT: "SASL_SSL"}
 _MODULES = {
@@ -54,19 +54,20 @@ _TOKEN_CHECK = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidato
 
 
 class Sessions(NamedTuple):
-    """Connections that a listener took, authentications that renewed one, and connections closed for want of one."""
+    """Accepted connections of a listener, renewed authentications, and connections closed because theirs was not
+    renewed."""
 
     opened: int
     renewed: int
     killed: int
 
     def since(self, before: Sessions) -> Sessions:
-        """What was counted since then."""
+        """The difference to an earlier count."""
         return Sessions(*(now - then for now, then in zip(self, before, strict=True)))
 
 
 class Acl(NamedTuple):
-    """Something that a user is allowed: `Acl("TOPIC", "orders", "READ")`."""
+    """An allowed operation: `Acl("TOPIC", "orders", "READ")`."""
 
     resource: str
     name: str
@@ -78,7 +79,7 @@ class Acl(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecuredKafka:
-    """The broker, what its certificates are signed with, and who issues tokens for it."""
+    """The broker, its certificate authority, and the issuer of its tokens."""
 
     cluster: KafkaCluster
     authority: Authority
@@ -88,7 +89,7 @@ class SecuredKafka:
     jmx_port: int
 
     def sessions(self, listener: str) -> Sessions:
-        """What the broker has counted on a listener so far."""
+        """The broker's counts for a listener."""
         said = run_tool(
             self.cluster.version,
             "org.apache.kafka.tools.JmxTool",
@@ -106,7 +107,7 @@ class SecuredKafka:
         )
 
     def limit_bytes(self, user: str, bytes_per_second: int | None) -> None:
-        """Throttle what the user fetches and produces, or (None) end it."""
+        """Set the user's quotas for fetching and producing, or remove them (None)."""
         names = ("consumer_byte_rate", "producer_byte_rate")
         change = ["--add-config", ",".join(f"{name}={bytes_per_second}" for name in names)]
         if bytes_per_second is None:
@@ -121,7 +122,7 @@ class SecuredKafka:
     def security(
         self, listener: str, mechanism: str | None = None, user: str = ADMIN, password: str = PASSWORD
     ) -> Security:
-        """What a client has to say on this listener; tokens come from the issuer's endpoint."""
+        """The security of a client on this listener. Tokens come from the issuer's endpoint."""
         said: dict[str, str] = {"security_protocol": _PROTOCOLS[listener]}
         if listener != SASL_PLAINTEXT:
             said["ssl_ca_location"] = str(self.authority.ca)
@@ -136,19 +137,19 @@ class SecuredKafka:
         return Security.model_validate({**said, "sasl_mechanism": mechanism})
 
     def connection(self, listener: str, security: Security) -> ConnectionOptions:
-        """How ours reach a listener."""
+        """The options with which this program connects to a listener."""
         return ConnectionOptions(bootstrap_servers=(self.address(listener),), security=security)
 
     def add_user(self, name: str, password: str = PASSWORD) -> None:
-        """A user for both SCRAM mechanisms, who may do nothing yet."""
+        """Create a user for both SCRAM mechanisms, without any permission."""
         admin = self._admin()
-        for kind in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):  # one request takes a user only once
+        for kind in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):  # one request can name a user once
             change = UserScramCredentialUpsertion(name, ScramCredentialInfo(kind, 4096), password.encode())
             for future in admin.alter_user_scram_credentials([change]).values():
                 future.result(30)
 
     def allow(self, user: str, acls: Sequence[Acl]) -> None:
-        """Let the user do these things; the library takes no empty list."""
+        """Allow the user these operations. confluent-kafka does not accept an empty list."""
         if not acls:
             return
         admin = self._admin()
@@ -208,7 +209,7 @@ def _jvm_options(issuer: TokenIssuer, jmx_port: int) -> list[str]:
         "ssl": "false",
     }
     return [
-        # Kafka 4 asks no endpoint that it was not told by a system property that it may ask.
+        # Kafka 4 uses only token endpoints that a system property allows.
         f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={issuer.jwks_url}",
         "-Djava.rmi.server.hostname=127.0.0.1",
         *(f"-Dcom.sun.management.jmxremote.{name}={value}" for name, value in jmx.items()),
@@ -264,5 +265,5 @@ def _jaas(mechanism: str) -> str:
 
 
 def _java(text: str) -> str:
-    """Text in a properties file, which is Latin-1."""
+    """The text escaped for a properties file, which is Latin-1."""
     return text.encode("ascii", "backslashreplace").decode().replace("\\x", "\\u00")

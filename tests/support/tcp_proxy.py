@@ -1,16 +1,16 @@
 """A TCP proxy in front of an HTTP server that cuts, stalls, swallows and answers for it, request by request.
 
-It reads a request whole before the server sees any of it, so that each fault strikes at a known moment:
+It reads a whole request before it forwards anything, so that each fault happens at a known moment:
 
-    cut-before    reset when the head is there: the server never hears of the request
-    cut-midway    the server gets half of the body and then loses the connection, as the client does
-    cut-after     the server carries the request out, its answer is lost, the client's connection is reset
-    cut-answer    half of the answer's body, then the end
-    stall         nothing is forwarded and nothing said until the client gives up
-    flip          one bit of the request's body is another one when it reaches the server
-    swallow       the server carries the request out; nothing is said until the client gives up
-    Answer(503, "SlowDown")                    an error in the server's name, nothing is forwarded
-    Answer(500, "InternalError", is_late=True) the same after the server carried the request out
+    cut-before    the connection is reset after the head arrived; the server does not get the request
+    cut-midway    the server gets half of the body; then both connections are closed
+    cut-after     the server executes the request, its answer is lost, the client's connection is reset
+    cut-answer    the client gets half of the answer's body; then the connection is closed
+    stall         nothing is forwarded or answered until the client gives up
+    flip          one bit of the request's body is changed before it is forwarded
+    swallow       the server executes the request; nothing is answered until the client gives up
+    Answer(503, "SlowDown")                    the proxy answers with an error, nothing is forwarded
+    Answer(500, "InternalError", is_late=True) the same after the server executed the request
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An error of S3, said by the proxy."""
+    """An error of S3 that the proxy answers."""
 
     status: int
     code: str
@@ -43,7 +43,7 @@ class Answer:
 
     @property
     def data(self) -> bytes:
-        """As it goes over the wire."""
+        """The bytes of the answer."""
         body = f"<?xml version='1.0'?><Error><Code>{self.code}</Code><Message>armed fault</Message></Error>".encode()
         head = f"HTTP/1.1 {self.status} Fault\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n"
         return f"{head}Connection: close\r\n\r\n".encode() + body
@@ -64,13 +64,13 @@ class _Armed:
 class _Request:
     method: str
     head: bytes
-    """Without `Expect`, which the proxy answers itself."""
+    """Without `Expect`, because the proxy answers it."""
     body_bytes: int
     is_expecting: bool
 
 
 class TcpProxy:
-    """Forwards between `with` and its end. `struck` are the faults that have struck, in order."""
+    """Forwards requests until the end of the `with`. `struck` are the faults that happened, in order."""
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream = ("127.0.0.1", upstream_port)
@@ -83,20 +83,20 @@ class TcpProxy:
 
     @property
     def endpoint(self) -> str:
-        """Where clients reach it."""
+        """The URL for clients."""
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def arm(self, fault: Fault, *, method: Method | None = None, skip: int = 0, times: int = 1) -> None:
-        """Strike `times` requests (of the method) after the next `skip` ones."""
+        """Inject the fault into `times` requests (of the method), after `skip` more requests."""
         with self._lock:
             self._armed.append(_Armed(fault, method, skip, times))
 
     def storm(self, faults: Sequence[Fault], *, share: float, seed: int) -> None:
-        """From now on strike this share of all requests, each with one of the faults."""
+        """From now on inject one of the faults into this share of all requests."""
         self._storm = (random.Random(seed), faults, share)
 
     def calm(self) -> None:
-        """Only forward from now on."""
+        """Inject no faults from now on."""
         with self._lock:
             self._storm, self._armed = None, []
 
@@ -107,7 +107,7 @@ class TcpProxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would leave `accept` waiting for one more
+        self._listener.shutdown(socket.SHUT_RDWR)  # after a close alone, `accept` would wait for one more connection
         self._listener.close()
         for client in list(self._clients):
             with contextlib.suppress(OSError):
@@ -167,7 +167,7 @@ class TcpProxy:
             self._strike_behind(fault, request, client, incoming)
 
     def _strike_behind(self, fault: Fault, request: _Request, client: socket.socket, incoming: BinaryIO) -> None:
-        """Faults of which the server notices something."""
+        """Inject a fault after the server gets at least a part of the request."""
         body = _read_body(request, client, incoming)
         if fault == "cut-midway":
             self._forward_half(request, body)
@@ -193,7 +193,7 @@ class TcpProxy:
             server.sendall(whole[: len(request.head) + len(body) // 2] if body else whole[: len(whole) // 2])
 
     def _forwarded(self, request: _Request, body: bytes) -> bytes:
-        """The server's answer to the request, as it goes to the client."""
+        """The server's answer to the request, as it is sent to the client."""
         with socket.create_connection(self._upstream) as server:
             server.sendall(request.head)
             server.sendall(body)
@@ -209,7 +209,7 @@ class TcpProxy:
 
 
 def _read_request(incoming: BinaryIO) -> _Request | None:
-    """The next request's head; None when there is no further one."""
+    """The head of the next request; None if there is none."""
     lines = []
     while (line := incoming.readline()) not in (b"\r\n", b""):
         lines.append(line)
@@ -235,7 +235,7 @@ def _read_body(request: _Request, client: socket.socket, incoming: BinaryIO) -> 
 
 
 def _await_end(incoming: BinaryIO) -> None:
-    """Wait until the client closes its side, whatever it sends until then."""
+    """Read and ignore everything until the client closes its side."""
     while incoming.read(1 << 16):
         pass
 

@@ -1,6 +1,8 @@
-"""An OAuth token endpoint on 127.0.0.1: it answers the client credentials grant with signed JWTs, and shows its keys.
+"""An OAuth token endpoint on 127.0.0.1: it answers the client credentials grant with signed JWTs, and publishes its
+keys.
 
-Brokers check the tokens by `jwks_url`, clients obtain them from `token_url`. Every test may change how it behaves.
+Brokers verify tokens with the keys at `jwks_url`, clients obtain tokens from `token_url`. Tests can change its
+attributes.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ AUDIENCE, ISSUER = "kafka", "test-issuer"
 
 
 class TokenIssuer:
-    """Serves between `with` and its end. `clients` are the secrets by client id; a client id is the token's subject."""
+    """Serves until the end of the `with`. `clients` are the secrets by client id. The client id is the token's
+    subject."""
 
     def __init__(self, clients: dict[str, str]) -> None:
         self.clients = clients
@@ -31,19 +34,19 @@ class TokenIssuer:
         self.issued: list[str] = []
         self.scopes: list[str] = []
         self.failures: list[int] = []
-        """Statuses with which the next requests fail, in turn."""
+        """HTTP statuses of the next requests, in order."""
         self._key = generate_private_key(65537, 2048)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def token_url(self) -> str:
-        """Where tokens are to be had."""
+        """The URL that issues tokens."""
         return f"http://127.0.0.1:{self._server.server_port}/token"
 
     @property
     def jwks_url(self) -> str:
-        """Where the public key is shown."""
+        """The URL of the public key."""
         return f"http://127.0.0.1:{self._server.server_port}/jwks"
 
     def __enter__(self) -> Self:
@@ -57,16 +60,16 @@ class TokenIssuer:
         self._server.server_close()
 
     def token(self, subject: str, *, lifetime_s: int | None = None, key: RSAPrivateKey | None = None) -> str:
-        """A signed token. With another key it is one that no broker takes."""
+        """A signed token. With another key it is a token that brokers reject."""
         now = int(time.time())
-        expires = now + 1 + (lifetime_s or self.lifetime_s)  # at least as long as is said: claims are whole seconds
+        expires = now + 1 + (lifetime_s or self.lifetime_s)  # one second more, because claims are whole seconds
         claims = {"sub": subject, "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": expires}
         signed = f"{_part({'alg': 'RS256', 'kid': self._kid, 'typ': 'JWT'})}.{_part(claims)}"
         signature = (key or self._key).sign(signed.encode(), PKCS1v15(), hashes.SHA256())
         return f"{signed}.{_base64url(signature)}"
 
     def answer(self, authorization: str, form: dict[str, list[str]]) -> tuple[int, dict[str, object]]:
-        """(status, document) of one request for a token."""
+        """(status, document) of the answer to one token request."""
         if self.failures:
             return self.failures.pop(0), {"error": "temporarily_unavailable"}
         if form.get("grant_type") != ["client_credentials"]:
@@ -81,7 +84,7 @@ class TokenIssuer:
 
     @property
     def jwks(self) -> dict[str, object]:
-        """The public key, as brokers read it."""
+        """The public key as a JSON Web Key Set."""
         numbers = self._key.public_key().public_numbers()
         public = {"n": _number(numbers.n), "e": _number(numbers.e)}
         return {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self._kid, **public}]}
@@ -109,7 +112,7 @@ def _handler(issuer: TokenIssuer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(data)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler
 
