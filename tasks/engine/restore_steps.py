@@ -69,7 +69,7 @@ def restore_lease(context: RunContext, reference: PointReference, restore: str) 
     """The point that is meant, pinned, and the restore's lease, while the body takes the steps."""
     repository = context.repository
     point = repository.point(reference)
-    lease = acquire(repository.store, restore_lease_key(restore), stop=context.stop)
+    lease = acquire(repository.store, restore_lease_key(restore), stop=context.stop, clock=context.clock)
     purpose = f"restore {restore}"
     with (
         pinned(repository.store, point.set_name, point.seq, purpose=purpose, now_ms=repository.now_ms),

@@ -37,12 +37,11 @@ def snapshot_locally(
     Raises `LockedError` when another writer holds the set's lease, `InterruptedRunError` on `stop`, and what the steps
     raise. Then there is no point of this run, and the next run voids what is left of it.
     """
-    repository, stop = context.repository, context.stop
-    with run_lease(repository, request.set_name, request.run, stop=stop, waiting=waiting):
+    with run_lease(context, request.set_name, request.run, waiting=waiting):
         plan = plan_snapshot(context, request)
         planned(plan)
         captured = capture_bins(context, plan, workers=workers)
-        return commit_snapshot(repository, plan, captured), captured
+        return commit_snapshot(context.repository, plan, captured), captured
 
 
 def capture_bins(context: ClusterContext, plan: Plan, *, workers: int) -> list[CaptureResult]:

@@ -52,7 +52,7 @@ def open_backup(backup_id: str, source: str, repository_name: str) -> Iterator[B
         opened = repository(work.flow_run, work.repository, create=True)
         with (
             progress_artifact(cache.counter, f"Backing up {backup_id}", work.flow_run),
-            run_lease(opened, set_name, run, stop=cache.stop, waiting=waiting),
+            run_lease(cache.run_context(opened), set_name, run, waiting=waiting),
             stop_on_failure(cache.stop),
         ):
             yield work

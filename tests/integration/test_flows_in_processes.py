@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -13,6 +12,7 @@ import pytest
 from tasks.backup import capture_bin, plan_backup
 from tasks.engine.commit.runs import run_lease
 from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.engine.run_context import RunContext
 from tasks.flow_support.backup_work import BackupWork
 from tasks.flow_support.bin_tasks import BinTask
 from tasks.model.errors import InterruptedRunError
@@ -102,7 +102,7 @@ def test_a_task_of_another_process_ends_with_its_flow_run(
     backups = _backups(kafka, installation.repository, topic)
     work = BackupWork(str(uuid4()), CLUSTER, REPOSITORY, topic, new_run_id(now_ms()))
     part = BinTask(0, f"{topic}-0")
-    with run_lease(backups.repository, topic, work.run, stop=threading.Event()):
+    with run_lease(RunContext(repository=backups.repository), topic, work.run):
         plan_backup.fn(work, TopicSelection(include=(topic,)), BackupOptions())
         assert 500 == capture_bin.fn(work, part).ranges[0].records
 

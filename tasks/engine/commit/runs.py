@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tasks.engine.run_context import RunContext
 from tasks.model.errors import RunClosedError
 from tasks.repository.entries import AnyEntry, VoidEntry
 from tasks.repository.leases import Lease, acquire, kept
@@ -16,18 +16,19 @@ from tasks.repository.set_state import SetState
 
 @contextmanager
 def run_lease(
-    repository: Repository,
+    context: RunContext,
     set_name: str,
     run: str,
     *,
-    stop: threading.Event,
     waiting: Callable[[str], None] = lambda owner: None,
 ) -> Iterator[None]:
     """The set's lease for this run while the body plans, captures and commits; a run that died before it is voided.
 
-    Raises `LockedError` when another writer has the lease, or takes it while the body runs, which `stop` then ends.
+    Raises `LockedError` when another writer has the lease, or takes it while the body runs; `context.stop` is then set.
     """
-    lease = acquire(repository.store, capture_lease_key(set_name), stop=stop, waiting=waiting)
+    repository, stop = context.repository, context.stop
+    key = capture_lease_key(set_name)
+    lease = acquire(repository.store, key, stop=stop, clock=context.clock, waiting=waiting)
     with kept(lease, stop):
         earlier = earlier_open_run(repository, lease, set_name)
         if earlier is not None:
