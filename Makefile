@@ -2,7 +2,7 @@
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest -q
-FAST   := tests/unit tests/contract tests/property tests/golden
+FAST   := tests/unit tests/contract tests/property tests/golden tests/simulation
 
 # Prefect sends usage data to its developers unless this is set.
 export DO_NOT_TRACK := 1
@@ -27,7 +27,7 @@ test: servers
 	$(PYTEST) tests --ignore=tests/bench -m 'not soak'
 
 test-fast: install
-	$(PYTEST) $(FAST) -n 2 --dist loadfile -m 'not soak and not kafka and not minio'
+	$(PYTEST) $(FAST) -n 2 --dist loadfile -m 'not soak and not exhaustive and not kafka and not minio'
 
 soak: servers
 	$(PYTEST) tests --ignore=tests/bench

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,6 +18,7 @@ from tasks.repository.set_state import SetState
 from tasks.store.protocol import ObjectStore
 
 
+@cache
 def tool_name() -> str:
     """The name and version that documents carry."""
     try:

@@ -1,0 +1,170 @@
+"""The step that backs the source up, struck or not, and records in the model what the new point has to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.engine.run_context import ClusterContext
+from tasks.engine.snapshot import snapshot_locally
+from tasks.engine.source.snapshot_plan import SnapshotRequest
+from tasks.model.errors import KafkaBackupError, LockedError
+from tasks.model.partition import Partition
+from tasks.repository.document import seal, unseal
+from tasks.repository.names import capture_lease_key
+from tasks.repository.plans import Plan
+from tasks.repository.restore_point import RestorePoint
+from tests.simulation.histories.laws import require
+from tests.simulation.histories.model import Expected, Views, expected_of, merged, views
+from tests.simulation.histories.strikes import UNDISTURBED, Strike
+from tests.simulation.histories.world import SET, World
+from tests.support.faults import Crashed
+
+OPTIONS = BackupOptions(consumer_group_snapshot=True, segment_max_bytes=1 << 10, max_concurrent_partitions=1)
+"""Objects are closed after a kilobyte of log, so that a partition has several."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One snapshot of everything. Without a strike it must succeed where every partition has a leader."""
+
+    strike: Strike = UNDISTURBED
+
+    def run(self, world: World) -> None:
+        """Whatever happens to it, the set has its old points and perhaps one more, which the model then knows."""
+        attempt = _Attempt(world, self.strike)
+        known = set(world.model.points)
+        attempt.run()
+        for seq in sorted(_points(world) - known):
+            attempt.learn(_point(world, seq))
+
+
+@dataclass
+class _Attempt:
+    """One run of the program, and how the cluster looked before it, when it planned, after a change, and after it."""
+
+    world: World
+    strike: Strike
+    seen: list[Views] = field(default_factory=list)
+    planned: Views | None = None
+
+    def run(self) -> None:
+        self.seen.append(views(self.world.source))
+        outcome = "a point"
+        try:
+            with self.strike.on(self.world, self.world.source, self._act):
+                _back_up(self.world.context(self.world.source, self.strike.store(self.world)), self.world, self._plan)
+        except Crashed:
+            outcome = "the process died"
+        except KafkaBackupError as error:
+            outcome = f"{type(error).__name__}: {error}"
+            is_excused = self.strike.kind not in ("none", "lose-store", "lose-cluster") or not _can_succeed(self.world)
+            require(is_excused, "an undisturbed backup succeeds", outcome)
+        self.seen.append(views(self.world.source))
+        self.world.log.append(f"  -> {outcome}")
+
+    def learn(self, point: RestorePoint) -> None:
+        """What the point has to hold, by how the cluster looked."""
+        earlier = [seq for seq in self.world.model.points if seq < point.seq]
+        before = self.world.model.points[max(earlier)] if earlier else {}
+        self.world.model.points[point.seq] = {
+            source: self._expected(source, before.get(source), is_failed=row.failure is not None)
+            for source, row in point.rows.items()
+        }
+        self._require_all_partitions(point)
+        if self.planned is not None:
+            self.world.model.planned[point.seq] = {
+                source: view for source, view in self.planned.items() if not _failed(point, source)
+            }
+
+    def _expected(self, source: Partition, before: Expected | None, *, is_failed: bool) -> Expected:
+        """A partition that failed keeps what the earlier point has, or without one gets a part."""
+        if is_failed and before is not None:
+            return before
+        found = [seen[source] for seen in self.seen if source in seen]
+        gone = any(source not in seen for seen in self.seen)
+        pieces = [expected_of(found[0], None if gone else later) for later in found] if found else []
+        allowed = merged(expected_of(view, None) for view in found).allowed
+        if is_failed or gone or not pieces:
+            return Expected({}, allowed)
+        required = {
+            offset: one
+            for offset, one in pieces[0].required.items()
+            if all(piece.required.get(offset) == one for piece in pieces)
+        }
+        return Expected(required, allowed)
+
+    def _require_all_partitions(self, point: RestorePoint) -> None:
+        """What was there all the time has a row, or a stated failure."""
+        always = set(self.seen[0]).intersection(*self.seen)
+        stated = {(note.topic, note.topic_id, note.partition) for note in point.entry.failures}
+        missing = sorted(source for source in always if source not in point.rows and source not in stated)
+        require(not missing, "every partition is in the point, or said to be missing", point.name, missing)
+
+    def _plan(self, plan: Plan) -> None:
+        """What the plan covers of the partitions as they are now; the cluster may have changed since it was asked."""
+        now = views(self.world.source)
+        self.planned = {
+            part.source: now[part.source].within(part.start, part.end) for part in plan.partitions if part.source in now
+        }
+
+    def _act(self) -> None:
+        """In the middle of the run."""
+        if self.strike.kind == "change":
+            assert self.strike.change is not None
+            self.strike.change.run(self.world)
+            self.seen.append(views(self.world.source))
+            return
+        context = self.world.context(self.world.source)
+        is_rival = self.strike.kind == "rival"
+
+        def waiting(owner: str) -> None:
+            if is_rival:
+                _beat(context)
+
+        try:
+            _back_up(context, self.world, lambda plan: None, waiting=waiting)
+        except LockedError:
+            return
+        except KafkaBackupError as error:
+            self.world.log.append(f"  the other writer: {type(error).__name__}: {error}")
+            return
+        require(not is_rival, "a second writer is refused while the first one is alive")
+
+
+def _back_up(
+    context: ClusterContext,
+    world: World,
+    planned: Callable[[Plan], None],
+    *,
+    waiting: Callable[[str], None] = lambda owner: None,
+) -> None:
+    request = SnapshotRequest(set_name=SET, run=world.run_id(), topics=TopicSelection(), options=OPTIONS, most_bins=2)
+    snapshot_locally(context, request, workers=1, planned=planned, waiting=waiting)
+
+
+def _beat(context: ClusterContext) -> None:
+    """The first writer's heartbeat, which comes while the second one waits."""
+    store, key = context.repository.store, capture_lease_key(SET)
+    data, info = store.get(key)
+    record = unseal(data, key=key)
+    store.compare_and_swap(key, [seal({**record, "beat": record["beat"] + 1})], expected=info.version)
+
+
+def _points(world: World) -> set[int]:
+    return set(world.context(world.source).repository.log(SET).state().points)
+
+
+def _point(world: World, seq: int) -> RestorePoint:
+    return world.context(world.source).repository.log(SET).point(seq)
+
+
+def _failed(point: RestorePoint, source: Partition) -> bool:
+    row = point.rows.get(source)
+    return row is None or row.failure is not None
+
+
+def _can_succeed(world: World) -> bool:
+    topics = [topic for topic in world.source.topics.by_name.values() if not topic.is_internal]
+    return bool(topics) and all(led.leader is not None for topic in topics for led in topic.partitions)

@@ -1,0 +1,86 @@
+"""What every point has to hold, by plain lists: which records were there before a backup planned and after it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tasks.batches.records import Record
+from tasks.model.partition import Partition
+from tests.simulation.kafka import SimulatedKafka
+
+Content = tuple[int, bytes | None, bytes | None, tuple[tuple[bytes, bytes | None], ...]]
+"""What a restore must bring back of a record: timestamp, key, value, headers."""
+
+
+class View(NamedTuple):
+    """A partition as a reader of committed data sees it: [start, end) and the records in it, by offset."""
+
+    start: int
+    end: int
+    records: Mapping[int, Content]
+
+    def within(self, start: int, end: int) -> View:
+        """The part of it in [start, end)."""
+        return View(start, end, {offset: one for offset, one in self.records.items() if start <= offset < end})
+
+
+Views = Mapping[Partition, View]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a point holds of one partition. `required` records must be restored, `allowed` ones may be: those that went
+    while the backup read, where the point says so or a cleaner took them."""
+
+    required: Mapping[int, Content]
+    allowed: Mapping[int, Content]
+
+
+@dataclass(slots=True)
+class Model:
+    """Everything that was sent and decided, and what each point should hold.
+
+    `sent` has the fate of every record that was ever produced, by its value: committed, aborted, or open. `planned` is
+    how the partitions that did not fail looked when a point's run had planned.
+    """
+
+    sent: dict[bytes, str] = field(default_factory=dict)
+    points: dict[int, dict[Partition, Expected]] = field(default_factory=dict)
+    planned: dict[int, Views] = field(default_factory=dict)
+
+
+def content(record: Record) -> Content:
+    """What must be equal on both sides."""
+    return record.timestamp, record.key, record.value, tuple(record.headers)
+
+
+def views(kafka: SimulatedKafka) -> dict[Partition, View]:
+    """Every ordinary partition as it is now."""
+    found = {}
+    for name, topic in sorted(kafka.topics.by_name.items()):
+        if topic.is_internal:
+            continue
+        for number, led in enumerate(topic.partitions):
+            start, end = led.log.log_start, led.log.last_stable_offset
+            visible = [record for record in led.log.visible_records() if start <= record.offset < end]
+            records = {record.offset: content(record) for record in visible}
+            found[Partition(name, topic.topic_id, number)] = View(start, end, records)
+    return found
+
+
+def expected_of(before: View, after: View | None) -> Expected:
+    """What a backup must hold that planned when the partition was as `before`, and ended when it was as `after` (None:
+    it is gone). A record that is there at both times, unchanged, was there all the time."""
+    later: Mapping[int, Content] = after.records if after else {}
+    required = {offset: one for offset, one in before.records.items() if later.get(offset) == one}
+    return Expected(required, dict(before.records))
+
+
+def merged(expected: Iterable[Expected]) -> Expected:
+    """Either of several backups may have written it."""
+    allowed: dict[int, Content] = {}
+    for one in expected:
+        allowed |= one.allowed
+    return Expected({}, allowed)

@@ -1,0 +1,144 @@
+"""The steps that read a point back: a validation, and a restore into new topics of the target, struck or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tasks.engine.options import RestoreOptions, TopicSelection
+from tasks.engine.restore import RestoreResult, restore_locally
+from tasks.engine.target.restore_plan import RestoreRequest
+from tasks.engine.validate import validate_locally
+from tasks.model.errors import KafkaBackupError
+from tasks.repository.points import PointReference
+from tasks.repository.restore_point import RestorePoint
+from tests.simulation.histories.laws import check_gaps, check_positions, check_restored, require
+from tests.simulation.histories.model import content
+from tests.simulation.histories.strikes import UNDISTURBED, Strike
+from tests.simulation.histories.world import SET, World
+from tests.support.faults import Crashed
+
+
+@dataclass(frozen=True)
+class Validate:
+    """A full validation of one of the points."""
+
+    point: int
+
+    def run(self, world: World) -> None:
+        """Nothing that the program wrote is damaged."""
+        seq = _chosen(world, self.point)
+        if seq is not None:
+            result = validate_locally(world.context(world.source), PointReference(SET, seq=seq), level="full")
+            require(not result.findings, "what the program wrote validates", f"{SET}@{seq}", *result.findings)
+
+
+@dataclass(frozen=True)
+class Restore:
+    """One of the points, restored into topics with new names; `strike.change` then happens to the target."""
+
+    point: int
+    strike: Strike = UNDISTURBED
+
+    def run(self, world: World) -> None:
+        """A restore that says it is verified is exact; an undisturbed one is verified."""
+        seq = _chosen(world, self.point)
+        if seq is None:
+            return
+        point = world.context(world.source).repository.log(SET).point(seq)
+        mapping = _mapping(world, point)
+        if not mapping:
+            return
+        result = self._restored(world, point, mapping)
+        if result is not None and not result.mismatches:
+            _check(world, point, mapping)
+
+    def _restored(self, world: World, point: RestorePoint, mapping: Mapping[str, str]) -> RestoreResult | None:
+        context = world.context(world.target, self.strike.store(world))
+        request = RestoreRequest(
+            restore=world.run_id(),
+            topics=TopicSelection(include=tuple(mapping)),
+            options=RestoreOptions(
+                topic_mapping=dict(mapping),
+                consumer_group_strategy="header-based",
+                reset_consumer_offsets=point.groups is not None,
+                max_concurrent_partitions=1,
+            ),
+            most_bins=2,
+        )
+        try:
+            with self.strike.on(world, world.target, lambda: self._change(world)):
+                result = restore_locally(context, PointReference(SET, seq=point.seq), request, workers=1)
+        except Crashed:
+            world.log.append("  -> the process died")
+            return None
+        except KafkaBackupError as error:
+            world.log.append(f"  -> {type(error).__name__}: {error}")
+            is_excused = self.strike.kind not in ("none", "lose-store", "lose-cluster")
+            require(is_excused, "an undisturbed restore succeeds", f"{type(error).__name__}: {error}")
+            return None
+        world.log.append(f"  -> {'mismatches' if result.mismatches else 'verified'}")
+        is_right = not result.mismatches or self.strike.kind == "change"
+        require(is_right, "an undisturbed restore verifies", *result.mismatches)
+        return result
+
+    def _change(self, world: World) -> None:
+        """Leaders of the target change, or forget producers, while records arrive."""
+        for name, topic in sorted(world.target.topics.by_name.items()):
+            if not topic.is_internal:
+                for number, led in enumerate(topic.partitions):
+                    others = [node for node in led.isr if node != led.leader]
+                    if others:
+                        world.target.elect((name, number), others[0])
+        world.target.expire_producers()
+
+
+def _chosen(world: World, number: int) -> int | None:
+    points = sorted(world.model.points)
+    return points[number % len(points)] if points else None
+
+
+def _mapping(world: World, point: RestorePoint) -> dict[str, str]:
+    """New names for the topics that the point has once; of a name with two incarnations it would have to be told."""
+    incarnations: dict[str, set[str]] = {}
+    for source in point.rows:
+        incarnations.setdefault(source.topic, set()).add(source.topic_id)
+    return {name: world.new_name(f"{name}-copy") for name, ids in sorted(incarnations.items()) if len(ids) == 1}
+
+
+def _check(world: World, point: RestorePoint, mapping: Mapping[str, str]) -> None:
+    compacted = {topic.topic_id for topic in point.topics.topics if topic.is_compacted}
+    offsets: dict[tuple[str, int], list[int]] = {}
+    for source, expected in world.model.points[point.seq].items():
+        if source.topic not in mapping:
+            continue
+        where = f"{point.name} {source}"
+        log = world.target.log((mapping[source.topic], source.partition))
+        restored = [content(record) for record in log.visible_records()]
+        offsets[source.topic, source.partition] = found = check_restored(restored, expected, world.model, where)
+        planned = world.model.planned.get(point.seq, {}).get(source)
+        if planned is not None:
+            check_gaps(found, planned, point.entry, source, is_compacted=source.topic_id in compacted)
+    _check_positions(world, point, mapping, offsets)
+
+
+def _check_positions(
+    world: World, point: RestorePoint, mapping: Mapping[str, str], offsets: Mapping[tuple[str, int], list[int]]
+) -> None:
+    if point.groups is None:
+        return
+    ids = {source.topic: source.topic_id for source in point.rows if source.topic in mapping}
+    committed = {
+        (group.group, one.topic, one.partition): one.offset
+        for group in point.groups.groups
+        for one in group.positions
+        if one.topic_id == ids.get(one.topic)
+    }
+    names = {target: source for source, target in mapping.items()}
+    written = {
+        (group.group_id, names[topic], partition): one.offset
+        for group in world.target.groups.by_id.values()
+        for (topic, partition), one in group.positions.items()
+        if topic in names
+    }
+    check_positions(committed, written, offsets)
