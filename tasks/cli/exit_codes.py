@@ -1,4 +1,4 @@
-"""The one place where errors become exit codes."""
+"""The only place that maps errors to exit codes. README lists the codes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CODES: tuple[tuple[type[KafkaBackupError], int], ...] = (
 
 
 def exit_code_of(error: BaseException) -> int:
-    """The exit code that tells a script what to do next; 1 for whatever has no code of its own."""
+    """The exit code of an error, by which a script decides what to do next. An error without a code gives 1."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from tasks.cli.exit_codes import OK, exit_code_of
+from tasks.cli.inputs import open_repository
 from tasks.cli.session import Session
+from tasks.model.errors import DamagedError, KafkaBackupError, UnsupportedError
 from tasks.reports.figures import size_text, table_text
+from tasks.repository.points import format_time
+from tasks.repository.repository import Repository
+from tasks.repository.restores import RestorePlan, Step, StepDone, Targets, read_part, read_restore_plan, restore_ids
+from tasks.repository.set_state import PointSummary
 
-if TYPE_CHECKING:
-    from tasks.model.errors import KafkaBackupError
-    from tasks.repository.repository import Repository
-    from tasks.repository.restores import RestorePlan, StepDone
-    from tasks.repository.set_state import PointSummary
-
-_HEAD = ("POINT", "TIME", "KIND", "STATUS", "TOPICS", "PARTITIONS", "RECORDS", "LOG", "STORED")
+_POINT_HEAD = ("POINT", "TIME", "KIND", "STATUS", "TOPICS", "PARTITIONS", "RECORDS", "LOG", "STORED")
+_RESTORE_HEAD = ("RESTORE", "TIME", "POINT", "PARTITIONS", "STATE", "TO FINALIZE")
 
 
 class RestoreProgress(NamedTuple):
-    """How far a restore came, and which target topics `finalize` would still change."""
+    """The state of a restore, and the target topics that `finalize` would still change."""
 
     state: str
     to_finalize: tuple[str, ...] = ()
 
 
-def run_list(current: Session, repository: Repository, *, restores: bool) -> int:
-    """Sets and their points, or restores. Returns the exit code."""
-    if restores:
-        return _list_restores(current, repository)
-    states = {name: repository.state(name) for name in repository.set_names()}
-    rows = [_row(name, point) for name, state in states.items() for point in state.points.values()]
-    current.print(table_text(_HEAD, rows) if rows else f"No restore point at {repository.store.location}.")
-    current.print_json(
-        {
-            "repository_id": repository.root.repository_id,
-            "sets": {
-                name: {"points": [point.to_json() for point in state.points.values()]} for name, state in states.items()
-            },
-        }
-    )
-    return OK
+def run_list(session: Session, config: Path | None, storage: str | None, *, restores: bool) -> int:
+    """Print the sets and their points, or the restores. Returns the exit code."""
+    repository, _ = open_repository(session, config, storage)
+    return _list_restores(session, repository) if restores else _list_points(session, repository)
 
 
 def restore_progress(
@@ -51,11 +42,12 @@ def restore_progress(
     has_groups: bool,
     is_finalized: bool,
 ) -> RestoreProgress:
-    """By the steps that were recorded. Pure.
+    """The state of a restore by the steps that it recorded. Pure.
 
-    `begun`: its topics are there and may hold a part of the records. `deferred`: all is done but settings that would
-    delete records. `verified`: it ended before its topics had their settings back. `mismatched`: the target is not what
-    was asked for, and stays staged.
+    `planned`: nothing was changed. `begun`: the target topics exist and can contain a part of the records.
+    `replayed`: all records were written and not yet verified. `mismatched`: a target differs from the backup; its
+    topics keep their staging settings. `verified`: the restore ended before its topics had their settings back.
+    `deferred`: only settings that would delete records are missing. `finalized`: nothing is left to do.
     """
     if is_finalized:
         return RestoreProgress("finalized")
@@ -69,9 +61,24 @@ def restore_progress(
     return RestoreProgress("verified", tuple(topic.target for topic in plan.topics))
 
 
-def _row(name: str, point: PointSummary) -> tuple[object, ...]:
-    from tasks.repository.points import format_time
+def _list_points(session: Session, repository: Repository) -> int:
+    states = {name: repository.state(name) for name in repository.set_names()}
+    rows = [_point_row(name, point) for name, state in states.items() for point in state.points.values()]
+    session.print(
+        table_text(_POINT_HEAD, rows) if rows else f"There is no restore point at {repository.store.location}."
+    )
+    session.print_json(
+        {
+            "repository_id": repository.root.repository_id,
+            "sets": {
+                name: {"points": [point.to_json() for point in state.points.values()]} for name, state in states.items()
+            },
+        }
+    )
+    return OK
 
+
+def _point_row(name: str, point: PointSummary) -> tuple[object, ...]:
     totals = point.totals
     return (
         f"{name}@{point.seq}",
@@ -86,12 +93,8 @@ def _row(name: str, point: PointSummary) -> tuple[object, ...]:
     )
 
 
-def _list_restores(current: Session, repository: Repository) -> int:
-    """All that can be read; one that cannot does not hide the others."""
-    from tasks.model.errors import DamagedError, UnsupportedError
-    from tasks.repository.points import format_time
-    from tasks.repository.restores import read_restore_plan, restore_ids
-
+def _list_restores(session: Session, repository: Repository) -> int:
+    """List the restores that can be read, and name the others. Returns the largest exit code of the latter's errors."""
     found: list[tuple[RestorePlan, RestoreProgress]] = []
     unreadable: dict[str, KafkaBackupError] = {}
     for restore in restore_ids(repository.store):
@@ -100,42 +103,15 @@ def _list_restores(current: Session, repository: Repository) -> int:
             found.append((plan, _progress(repository, plan)))
         except (DamagedError, UnsupportedError) as error:
             unreadable[restore] = error
-    rows = [
-        (
-            plan.restore,
-            format_time(plan.created_ms),
-            f"{plan.set}@{plan.point}",
-            len(plan.partitions),
-            progress.state,
-            ", ".join(progress.to_finalize) or "nothing",
-        )
-        for plan, progress in found
-    ]
-    head = ("RESTORE", "TIME", "POINT", "PARTITIONS", "STATE", "TO FINALIZE")
-    current.print(table_text(head, rows) if rows else "No restores.")
+    rows = [_restore_row(plan, progress) for plan, progress in found]
+    session.print(table_text(_RESTORE_HEAD, rows) if rows else "There are no restores.")
     for reason in unreadable.values():
-        current.log(str(reason))
-    current.print_json(
-        {
-            "unreadable": {restore: str(error) for restore, error in unreadable.items()},
-            "restores": [
-                {
-                    "restore": plan.restore,
-                    "time_ms": plan.created_ms,
-                    "point": f"{plan.set}@{plan.point}",
-                    "state": progress.state,
-                    "to_finalize": list(progress.to_finalize),
-                }
-                for plan, progress in found
-            ],
-        }
-    )
+        session.log(str(reason))
+    session.print_json(_restores_document(found, unreadable))
     return max(map(exit_code_of, unreadable.values()), default=OK)
 
 
 def _progress(repository: Repository, plan: RestorePlan) -> RestoreProgress:
-    from tasks.repository.restores import Step, StepDone, Targets, read_part
-
     def read(step: Step) -> StepDone | None:
         return read_part(repository.store, plan.restore, step, StepDone)
 
@@ -147,3 +123,32 @@ def _progress(repository: Repository, plan: RestorePlan) -> RestoreProgress:
         has_groups=read("groups") is not None,
         is_finalized=read("finalized") is not None,
     )
+
+
+def _restore_row(plan: RestorePlan, progress: RestoreProgress) -> tuple[object, ...]:
+    return (
+        plan.restore,
+        format_time(plan.created_ms),
+        f"{plan.set}@{plan.point}",
+        len(plan.partitions),
+        progress.state,
+        ", ".join(progress.to_finalize) or "nothing",
+    )
+
+
+def _restores_document(
+    found: Sequence[tuple[RestorePlan, RestoreProgress]], unreadable: dict[str, KafkaBackupError]
+) -> dict[str, object]:
+    return {
+        "unreadable": {restore: str(error) for restore, error in unreadable.items()},
+        "restores": [
+            {
+                "restore": plan.restore,
+                "time_ms": plan.created_ms,
+                "point": f"{plan.set}@{plan.point}",
+                "state": progress.state,
+                "to_finalize": list(progress.to_finalize),
+            }
+            for plan, progress in found
+        ],
+    }

@@ -1,19 +1,26 @@
-"""The command's entry point: arguments in, one of the commands, its exit code out. Imports stay light."""
+"""Entry point of `kafka-backup`: declares the commands and their options.
+
+Each command imports its own module when it runs. So `--help` starts fast, and a command that reads a folder does not
+import the SDKs of Kafka or S3.
+"""
 
 from __future__ import annotations
 
 import gc
-from typing import Annotated, Literal, cast
+from collections.abc import Callable
+from typing import Annotated, Concatenate, NoReturn, ParamSpec
 
 import typer
 
-from tasks.cli.options import BackupId, ConfigFile, Json, MaybeConfig, Storage, Verbose, open_repository
-from tasks.cli.session import session
+from tasks.cli.options import BackupId, ConfigFile, Json, OptionalConfigFile, StorageUrl, Verbose
+from tasks.cli.session import Session, open_session
 from tasks.model.errors import UnsupportedError
+
+P = ParamSpec("P")
 
 app = typer.Typer(
     name="kafka-backup",
-    help="Back up Apache Kafka topics, their settings and consumer-group positions; prove the backup; restore it.",
+    help="Back up Apache Kafka topics, their settings and consumer group positions. Check backups and restore them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,7 +31,7 @@ PLANNED_COMMANDS = (
     *("offsets", "drill", "prune", "lag", "export", "cat", "state", "hold", "lifecycle", "copy", "standby", "promote"),
     *("audit", "evidence", "keygen", "unlock", "consolidate", "rebuild-index", "import"),
 )
-"""Commands that are meant to be and are not here yet."""
+"""Commands that are planned and not available yet."""
 
 
 @app.command()
@@ -34,71 +41,68 @@ def backup(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make one restore point as the file says."""
-    with session(is_json=as_json, is_verbose=verbose) as current:
+    """Make one restore point of the topics that the file selects."""
+    with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.backup import run_backup
 
-        raise SystemExit(run_backup(current, config, dry_run=dry_run))
+        _run(run_backup, session, config, dry_run=dry_run)
 
 
 @app.command(name="list")
 def list_points(
-    config: MaybeConfig = None,
-    storage: Storage = None,
-    restores: Annotated[bool, typer.Option("--restores", help="Restores, and what they have to finalize.")] = False,
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    restores: Annotated[
+        bool, typer.Option("--restores", help="List restores and the topics that they have to finalize.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """List backup sets and their restore points."""
-    with session(is_json=as_json, is_verbose=verbose) as current:
+    with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.list_points import run_list
 
-        repository, _ = open_repository(current, config, storage)
-        raise SystemExit(run_list(current, repository, restores=restores))
+        _run(run_list, session, config, storage, restores=restores)
 
 
 @app.command()
 def describe(
-    config: MaybeConfig = None,
-    storage: Storage = None,
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
     backup_id: BackupId = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Show one restore point: partitions, offsets, gaps, groups, sizes."""
-    with session(is_json=as_json, is_verbose=verbose) as current:
+    with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.describe import run_describe
 
-        repository, named = open_repository(current, config, storage)
-        raise SystemExit(run_describe(current, repository, backup_id or named))
+        _run(run_describe, session, config, storage, backup_id)
 
 
 @app.command()
 def validate(
-    config: MaybeConfig = None,
-    storage: Storage = None,
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
     backup_id: BackupId = None,
     level: Annotated[str, typer.Option("--level", help="quick: sizes and checksums; full: every byte.")] = "full",
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Read a backup back and name every damage."""
-    with session(is_json=as_json, is_verbose=verbose) as current:
+    """Read a restore point back and report all damage."""
+    with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.validate import run_validate
 
-        if level not in ("quick", "full"):
-            raise UnsupportedError(f"Level {level!r} is not available: use quick or full.")
-        repository, named = open_repository(current, config, storage)
-        raise SystemExit(run_validate(current, repository, backup_id or named, cast(Literal["quick", "full"], level)))
+        _run(run_validate, session, config, storage, backup_id, level)
 
 
 @app.command(name="validate-restore")
 def validate_restore(config: ConfigFile, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Say what a restore would do and everything that speaks against it; change nothing."""
-    with session(is_json=as_json, is_verbose=verbose) as current:
+    """Show what a restore would do, and every reason against it. Nothing is changed."""
+    with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.restore import run_restore
 
-        raise SystemExit(run_restore(current, config, only_preview=True, yes=False))
+        _run(run_restore, session, config, only_preview=True, yes=False)
 
 
 @app.command()
@@ -109,10 +113,10 @@ def restore(
     verbose: Verbose = False,
 ) -> None:
     """Restore a point into new or empty topics, and verify them."""
-    with session(is_json=as_json, is_verbose=verbose) as current:
+    with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.restore import run_restore
 
-        raise SystemExit(run_restore(current, config, only_preview=False, yes=yes))
+        _run(run_restore, session, config, only_preview=False, yes=yes)
 
 
 @app.command()
@@ -123,33 +127,40 @@ def finalize(
     verbose: Verbose = False,
 ) -> None:
     """Apply the settings that a restore deferred because they delete old records."""
-    with session(is_json=as_json, is_verbose=verbose) as current:
+    with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.finalize import run_finalize
 
-        raise SystemExit(run_finalize(current, restore_id, config))
+        _run(run_finalize, session, restore_id, config)
 
 
-def _add_later(name: str) -> None:
-    anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+def _run(
+    command: Callable[Concatenate[Session, P], int], session: Session, *args: P.args, **kwargs: P.kwargs
+) -> NoReturn:
+    """Run an imported command and end with its exit code."""
+    raise SystemExit(command(session, *args, **kwargs))
 
-    @app.command(name=name, hidden=True, add_help_option=False, context_settings=anything)
-    def later(context: typer.Context) -> None:
-        with session(is_json="--json" in context.args, is_verbose=False):
+
+def _add_planned_command(name: str) -> None:
+    accept_all = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+    @app.command(name=name, hidden=True, add_help_option=False, context_settings=accept_all)
+    def refuse(context: typer.Context) -> None:
+        with open_session(is_json="--json" in context.args, is_verbose=False):
             raise UnsupportedError(f"`kafka-backup {name}` is not available yet.")
 
 
 for _name in PLANNED_COMMANDS:
-    _add_later(_name)
+    _add_planned_command(_name)
 
 
 def main() -> None:
-    """Run the command; ends the process with its exit code."""
-    # Imports make objects that stay, and the data plane makes no cycles; looking for some costs a third of a start.
+    """Run the command. Ends the process with the command's exit code."""
+    # Collections while modules are imported would take a third of the start time. They would find almost nothing.
     gc.disable()
     try:
         app()
     finally:
-        gc.freeze()  # or the interpreter would look once more at its end
+        gc.freeze()  # so that the collection at the interpreter's end is short
 
 
 if __name__ == "__main__":

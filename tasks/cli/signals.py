@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, heard by a thread of their own, and the end of a process that shall not wait for anything."""
+"""Handles SIGINT and SIGTERM in a thread, and ends a process without waiting for anything."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from typing import NoReturn
 
 STDOUT, STDERR = 1, 2
 
-_HEARD = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
 @contextmanager
 def listen_for_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Call `on_signal` for each SIGINT and SIGTERM while the body runs, from a side thread.
+    """Call `on_signal` from a side thread for each SIGINT and SIGTERM that arrives while the body runs.
 
-    Python's own handlers run in the main thread, and only when that is not waiting in a library's C code, as it does
-    for many seconds when a cluster does not answer. Outside the main thread nothing is heard.
+    Python runs its signal handlers in the main thread, and only between two bytecodes. While the main thread waits in
+    the C code of a library, for example for a cluster that does not respond, they would not run for many seconds.
+    Does nothing outside the main thread, because Python cannot install handlers there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -32,7 +33,7 @@ def listen_for_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[
     os.set_blocking(writing, False)
     listener = threading.Thread(target=_listen, args=(reading, on_signal), name="signals", daemon=True)
     listener.start()
-    earlier = {number: signal.signal(number, _left_to_the_listener) for number in _HEARD}
+    earlier = {number: signal.signal(number, _do_nothing) for number in _SIGNALS}
     earlier_fd = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     try:
         yield
@@ -40,22 +41,23 @@ def listen_for_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[
         signal.set_wakeup_fd(earlier_fd)
         for number, handler in earlier.items():
             signal.signal(number, handler)
-        os.close(writing)  # the listener reads the end
+        os.close(writing)  # ends the listener's loop
         listener.join()
         os.close(reading)
 
 
-def end_at_once(exit_code: int, *, stdout: str, stderr: str) -> NoReturn:
-    """End the process with these last words. Nothing is unwound or flushed: what hangs would hang that too."""
-    tell(STDOUT, stdout)
+def end_process(exit_code: int, *, stdout: str, stderr: str) -> NoReturn:
+    """Print these texts and end the process at once. No `finally` runs and no buffer is flushed, because each of them
+    could wait for the same thing that the main thread waits for."""
+    write_if_ready(STDOUT, stdout)
     if os.isatty(STDERR):
         os.write(STDERR, _SHOW_CURSOR)  # a progress bar may have hidden it
-    tell(STDERR, stderr)
+    write_if_ready(STDERR, stderr)
     os._exit(exit_code)
 
 
-def tell(descriptor: int, text: str) -> None:
-    """Write to a descriptor, unless that would have to wait for its reader; then say nothing."""
+def write_if_ready(descriptor: int, text: str) -> None:
+    """Write to a file descriptor. The text is dropped if the write would have to wait, or fails."""
     with contextlib.suppress(OSError):
         if text and select.select([], [descriptor], [], 0)[1]:
             os.write(descriptor, text.encode())
@@ -63,9 +65,9 @@ def tell(descriptor: int, text: str) -> None:
 
 def _listen(reading: int, on_signal: Callable[[signal.Signals], None]) -> None:
     while number := os.read(reading, 1):
-        if number[0] in _HEARD:
+        if number[0] in _SIGNALS:
             on_signal(signal.Signals(number[0]))
 
 
-def _left_to_the_listener(_number: int, _frame: FrameType | None) -> None:
-    """Replaces the default actions; the interpreter has told the listener by then."""
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Replaces the default action. The interpreter has already written the signal's number to the listener's pipe."""

@@ -4,46 +4,60 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
 
 from tasks.cli.exit_codes import DAMAGED, OK
-from tasks.cli.options import chosen_point
-from tasks.cli.progress_bars import progress_bar
+from tasks.cli.inputs import find_point, open_repository
+from tasks.cli.progress_bars import ProgressBar
 from tasks.cli.session import Session
+from tasks.engine.run_context import RunContext
+from tasks.engine.validate import ValidationResult, validate_locally
+from tasks.engine.validation.objects import Level
+from tasks.model.errors import UnsupportedError
 from tasks.reports.figures import duration_text, size_text
-
-if TYPE_CHECKING:
-    from tasks.repository.repository import Repository
+from tasks.repository.points import PointReference
 
 
-def run_validate(
-    current: Session, repository: Repository, backup_id: str | None, level: Literal["quick", "full"]
-) -> int:
-    """Validate a point and print every finding. Returns the exit code."""
-    from tasks.engine.run_context import RunContext
-    from tasks.engine.validate import validate_locally
-    from tasks.repository.points import PointReference
-
+def run_validate(session: Session, config: Path | None, storage: str | None, backup_id: str | None, level: str) -> int:
+    """Validate a point and print every finding. Returns the exit code. Raises `UnsupportedError` for another level
+    than quick and full."""
+    checked_level = _level(level)
+    repository, set_of_file = open_repository(session, config, storage)
     started = time.monotonic()
-    point = chosen_point(current, repository, backup_id)
-    current.stops_gracefully = True
-    total_bytes = point.entry.totals.log_bytes if level == "full" else 0
-    with progress_bar("validating", total_bytes) as progress:
-        context = RunContext(repository=repository, stop=current.stop, progress=progress)
-        result = validate_locally(context, PointReference(point.set_name, seq=point.seq), level=level)
+    point = find_point(session, repository, backup_id or set_of_file)
+    session.stops_gracefully = True
+    with ProgressBar() as bar:
+        bar.start("validating", point.entry.totals.log_bytes if checked_level == "full" else 0)
+        context = RunContext(repository=repository, stop=session.stop, progress=bar)
+        result = validate_locally(context, PointReference(point.set_name, seq=point.seq), level=checked_level)
+    _print_result(session, point.name, checked_level, result, time.monotonic() - started)
+    return DAMAGED if result.findings else OK
+
+
+def _level(name: str) -> Level:
+    if name == "quick":
+        return "quick"
+    if name == "full":
+        return "full"
+    raise UnsupportedError(f"Level {name!r} is not available. Use quick or full.")
+
+
+def _print_result(session: Session, point: str, level: Level, result: ValidationResult, seconds: float) -> None:
     if not result.is_pinned:
-        current.log("note: this repository may not be written to, so nothing kept the point while it was read.")
+        session.log(
+            "note: this user cannot write to the repository, so no pin protected the point from deletion while it was "
+            "read."
+        )
     for finding in result.findings:
-        current.print(f"damaged: {finding}")
+        session.print(f"damaged: {finding}")
     verdict = f"{len(result.findings)} findings" if result.findings else "no damage found"
     read = f", {size_text(result.checked_bytes)} and {result.checked_records:,} records read" if level == "full" else ""
-    current.print(
-        f"{point.name}  {level}: {verdict}; {result.checked_objects} objects checked{read}, "
-        f"{duration_text(time.monotonic() - started)}"
+    session.print(
+        f"{point}  {level}: {verdict}; {result.checked_objects} objects checked{read}, {duration_text(seconds)}"
     )
-    current.print_json(
+    session.print_json(
         {
-            "point": point.name,
+            "point": point,
             "level": level,
             "findings": [asdict(finding) for finding in result.findings],
             "checked_objects": result.checked_objects,
@@ -52,4 +66,3 @@ def run_validate(
             "is_pinned": result.is_pinned,
         }
     )
-    return DAMAGED if result.findings else OK

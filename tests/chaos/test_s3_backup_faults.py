@@ -171,7 +171,7 @@ def _interrupted(folder: Path, proxy: TcpProxy, *, times: int) -> str:
                 assert process.poll() is None, process.stderr.read()
                 time.sleep(0.01)  # another process's request has no event to wait for
             process.send_signal(signal.SIGINT)
-            assert any("stopping; once more ends at once" in line for line in process.stderr)
+            assert any("stopping. A second signal ends the command at once" in line for line in process.stderr)
             if times == 2:
                 process.send_signal(signal.SIGINT)
             assert 130 == process.wait(15)

@@ -1,4 +1,4 @@
-"""The command as people and scripts use it: real files, a real Kafka, exit codes."""
+"""The command with real files and a real Kafka: output, JSON documents and exit codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OLD_MS = 1_600_000_000_000
 
 
 class Shell:
-    """A folder with the two files, and the command run in it."""
+    """A folder with backup.yaml and restore.yaml, in which the command runs."""
 
     def __init__(self, folder: Path, bootstrap: str, topic: str) -> None:
         self.folder = folder
@@ -42,12 +42,12 @@ class Shell:
         )
 
     def set_restore_option(self, line: str) -> None:
-        """One more line for the section `restore` of restore.yaml."""
+        """Add a line to the section `restore` of restore.yaml."""
         path = self.folder / "restore.yaml"
         path.write_text(path.read_text().replace("restore:\n", f"restore:\n  {line}\n", 1))
 
     def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run the command; its exit code must be `code`."""
+        """Run the command. Asserts that its exit code is `code` and that it prints no traceback."""
         done = subprocess.run(
             [COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=120, check=False, input=""
         )
@@ -56,14 +56,14 @@ class Shell:
         return done
 
     def document(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        """Run it with `--json`; stdout must be one document."""
+        """Run the command with `--json` and return the one document that it prints to stdout."""
         value: dict[str, Any] = json.loads(self.run(*arguments, "--json", code=code).stdout)
         return value
 
 
 @pytest.fixture
 def shell(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Shell:
-    """A topic of a hundred old records, and files that back it up and restore it."""
+    """A topic with a hundred old records, and files that back it up and restore it."""
     create_topic(kafka.bootstrap, topic_name, configs={"retention.ms": "-1"})
     records = [OutRecord(b"key", b"%d" % number, timestamp=OLD_MS) for number in range(100)]
     produce(kafka.bootstrap, topic_name, records)
@@ -71,7 +71,7 @@ def shell(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Shell:
 
 
 @pytest.mark.kafka
-def test_the_guides_walk_through_runs_as_printed(shell: Shell, kafka: KafkaCluster) -> None:
+def test_the_commands_of_the_guide_back_up_validate_and_restore(shell: Shell, kafka: KafkaCluster) -> None:
     shell.run("backup", "--config", "backup.yaml")
     listed = shell.run("list", "--config", "backup.yaml").stdout
     validated = shell.run("validate", "--config", "backup.yaml", "--backup-id", "first-backup-orders")
@@ -85,7 +85,7 @@ def test_the_guides_walk_through_runs_as_printed(shell: Shell, kafka: KafkaClust
 
 
 @pytest.mark.kafka
-def test_every_command_gives_one_json_document_and_keeps_its_talk_to_stderr(shell: Shell) -> None:
+def test_every_command_with_json_prints_one_document_to_stdout(shell: Shell) -> None:
     made = shell.document("backup", "--config", "backup.yaml")
     assert ("point", 100) == (made["point"]["kind"], made["point"]["totals"]["records"])
 
@@ -117,7 +117,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(shell: Shell) -> None:
 
 
 @pytest.mark.kafka
-def test_deferred_retention_waits_for_finalize_and_is_listed_until_then(shell: Shell, kafka: KafkaCluster) -> None:
+def test_deferred_retention_is_listed_until_finalize_applies_it(shell: Shell, kafka: KafkaCluster) -> None:
     shell.run("backup", "--config", "backup.yaml")
     shell.set_restore_option("finalize: defer")
     restored = shell.document("restore", "--config", "restore.yaml")
@@ -129,13 +129,11 @@ def test_deferred_retention_waits_for_finalize_and_is_listed_until_then(shell: S
     shell.run("finalize", restored["restore"], "--config", "restore.yaml")
     [done] = shell.document("list", "--config", "backup.yaml", "--restores")["restores"]
     assert ("finalized", []) == (done["state"], done["to_finalize"])
-    assert "Nothing" in shell.run("finalize", restored["restore"], "--config", "restore.yaml").stdout
+    assert "nothing to finalize" in shell.run("finalize", restored["restore"], "--config", "restore.yaml").stdout
 
 
 @pytest.mark.kafka
-def test_a_target_that_is_not_empty_is_refused_and_purging_it_has_to_be_confirmed(
-    shell: Shell, kafka: KafkaCluster
-) -> None:
+def test_a_target_that_is_not_empty_is_refused_and_a_purge_must_be_confirmed(shell: Shell, kafka: KafkaCluster) -> None:
     shell.run("backup", "--config", "backup.yaml")
     shell.run("restore", "--config", "restore.yaml")
 
@@ -153,7 +151,7 @@ def test_a_target_that_is_not_empty_is_refused_and_purging_it_has_to_be_confirme
 
 
 @pytest.mark.kafka
-def test_positions_are_reported_and_written_only_when_asked_for_and_to_a_group_that_is_at_rest(
+def test_positions_are_written_only_if_the_file_says_so_and_the_group_has_no_members(
     shell: Shell, kafka: KafkaCluster
 ) -> None:
     group = f"{shell.topic}-group"
@@ -170,7 +168,7 @@ def test_positions_are_reported_and_written_only_when_asked_for_and_to_a_group_t
     assert f"{group}: the group has 1 active members" in error["message"]
 
     written, [(name, offset, failure)] = _positions(shell.document("restore", "--config", "restore.yaml", "--yes"))
-    # A purged topic keeps its offsets: its hundred records begin at 100.
+    # The log of a purged topic goes on at its old end: the hundred records begin at 100.
     assert (True, group, 140, None) == (written, name, offset, failure)
 
 
@@ -180,7 +178,7 @@ def _positions(restored: dict[str, Any]) -> tuple[bool, list[tuple[str, int, str
 
 
 @pytest.mark.kafka
-def test_a_file_that_asks_for_a_dry_run_changes_nothing(shell: Shell, kafka: KafkaCluster) -> None:
+def test_a_restore_with_dry_run_changes_nothing(shell: Shell, kafka: KafkaCluster) -> None:
     shell.run("backup", "--config", "backup.yaml")
     shell.set_restore_option("dry_run: true")
     previewed = shell.document("restore", "--config", "restore.yaml")
@@ -192,7 +190,7 @@ def test_a_file_that_asks_for_a_dry_run_changes_nothing(shell: Shell, kafka: Kaf
 
 
 @pytest.mark.kafka
-def test_a_set_that_another_writer_holds_is_left_alone(shell: Shell) -> None:
+def test_a_set_whose_lease_another_writer_holds_is_refused(shell: Shell) -> None:
     shell.run("backup", "--config", "backup.yaml")
     store = LocalStore(shell.folder / "repository/backups/production", create=False)
     lease = acquire(store, capture_lease_key("first-backup-orders"), ttl_ms=4_000)
@@ -203,7 +201,7 @@ def test_a_set_that_another_writer_holds_is_left_alone(shell: Shell) -> None:
 
 
 @pytest.mark.kafka
-def test_damage_is_named_and_ends_with_its_own_code(shell: Shell) -> None:
+def test_damage_is_named_and_ends_with_exit_code_20(shell: Shell) -> None:
     shell.run("backup", "--config", "backup.yaml")
     [data] = (shell.folder / "repository").rglob("*.log.zst")
     stored = bytearray(data.read_bytes())
@@ -215,7 +213,7 @@ def test_damage_is_named_and_ends_with_its_own_code(shell: Shell) -> None:
     assert data.name in damaged.stdout
 
 
-def test_mistakes_end_with_one_sentence_and_their_code(tmp_path: Path) -> None:
+def test_mistakes_end_with_one_message_and_their_exit_code(tmp_path: Path) -> None:
     shell = Shell(tmp_path, "127.0.0.1:1", "orders")
 
     assert "There is no" in shell.run("list", "--config", "backup.yaml", code=10).stderr
@@ -225,19 +223,19 @@ def test_mistakes_end_with_one_sentence_and_their_code(tmp_path: Path) -> None:
     assert "typo.yaml:2: unknown key 'bakup_id'" in typo
     assert "did you mean 'backup_id'?" in typo
     assert "Name the repository" in shell.run("list", code=2).stderr
-    assert "use quick or full" in shell.run("validate", "--config", "backup.yaml", "--level", "sample", code=2).stderr
+    assert "Use quick or full" in shell.run("validate", "--config", "backup.yaml", "--level", "sample", code=2).stderr
     error = shell.document("list", "--config", "backup.yaml", code=10)["error"]
     assert ("NotFoundError", 10) == (error["type"], error["exit_code"])
 
 
 @pytest.mark.parametrize("name", ["drill", "prune", "offsets", "lag", "export", "rebuild-index", "keygen"])
-def test_commands_that_are_not_here_yet_say_so(tmp_path: Path, name: str) -> None:
+def test_a_planned_command_is_refused_as_not_available(tmp_path: Path, name: str) -> None:
     refused = Shell(tmp_path, "127.0.0.1:1", "orders").run(name, "--config", "x.yaml", code=2)
 
     assert f"kafka-backup: `kafka-backup {name}` is not available yet.\n" == refused.stderr
 
 
-def test_help_shows_what_is_here_and_nothing_else(tmp_path: Path) -> None:
+def test_help_lists_available_commands_only(tmp_path: Path) -> None:
     shown = Shell(tmp_path, "127.0.0.1:1", "orders").run("--help").stdout
 
     assert all(name in shown for name in ("backup", "list", "describe", "validate-restore", "finalize"))

@@ -1,4 +1,4 @@
-"""The command, killed by real signals while it works."""
+"""The command, killed by real signals while it backs up or restores."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
 DATA_PATTERN = "repository/data/**/*.log.zst"
 CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 130}
 RECORDS = 2_000
-"""Of 8 KiB."""
+"""Records of 8 KiB each."""
 
-SLOWLY = 1_000_000
-"""Bytes a second: the first ten megabytes come at once, the other six take their time."""
+QUOTA_BYTES = 1_000_000
+"""Bytes a second. Kafka accepts the first ten megabytes at once, and the other six at this rate."""
 
 
 @pytest.fixture
 def backup_file(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Path:
-    """A backup of a topic that becomes several small data objects."""
+    """The file of a backup whose topic becomes several small data objects."""
     create_topic(kafka.bootstrap, topic_name)
     values = (os.urandom(8_192) for _ in range(RECORDS))
     produce(kafka.bootstrap, topic_name, (OutRecord(None, value) for value in values))
@@ -47,9 +47,13 @@ def backup_file(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_backup_leaves_no_point_and_the_next_run_is_clean(backup_file: Path, sign: signal.Signals) -> None:
-    assert CODES[sign] == _killed("backup", backup_file, sign, when=lambda: any(backup_file.parent.glob(DATA_PATTERN)))
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_backup_leaves_no_point_and_the_next_run_is_complete(
+    backup_file: Path, number: signal.Signals
+) -> None:
+    assert CODES[number] == _killed(
+        "backup", backup_file, number, when=lambda: any(backup_file.parent.glob(DATA_PATTERN))
+    )
     assert [] == _points(backup_file)
 
     again = _run("backup", "--config", str(backup_file))
@@ -61,21 +65,23 @@ def test_a_killed_backup_leaves_no_point_and_the_next_run_is_clean(backup_file: 
     assert "void" == _first_entry(backup_file)["kind"]
 
 
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
-def test_what_a_killed_restore_has_written_stays_and_is_written_again_only_with_consent(
-    kafka: KafkaCluster, backup_file: Path, topic_name: str, sign: signal.Signals
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_records_of_a_killed_restore_stay_until_a_confirmed_purge_restores_them_again(
+    kafka: KafkaCluster, backup_file: Path, topic_name: str, number: signal.Signals
 ) -> None:
     assert 0 == _run("backup", "--config", str(backup_file)).returncode
     target, file = f"{topic_name}-restored", backup_file.with_name("restore.yaml")
     text = backup_file.read_text().partition("\nbackup:")[0].replace("mode: backup", "mode: restore")
     file.write_text(text.replace("source:", "target:") + f"\nrestore:\n  topic_mapping: {{{topic_name}: {target}}}\n")
 
-    with produce_quota(kafka.connection, SLOWLY):
-        code = _killed("restore", file, sign, when=lambda: any(_sizes(kafka, target)))
-    assert CODES[sign] == code
+    with produce_quota(kafka.connection, QUOTA_BYTES):
+        code = _killed("restore", file, number, when=lambda: any(_sizes(kafka, target)))
+    assert CODES[number] == code
     written = end_offset(kafka.bootstrap, target)
     assert 0 < written < RECORDS
-    assert "-1" == own_settings(kafka.bootstrap_servers, target)["retention.ms"], "Kafka deletes nothing of it"
+    assert "-1" == own_settings(kafka.bootstrap_servers, target)["retention.ms"], (
+        "the topic must keep its staging settings"
+    )
     [killed] = json.loads(_run("list", "--restores", "--config", str(file), "--json").stdout)["restores"]
     assert "begun" == killed["state"]
 
@@ -92,20 +98,20 @@ def test_what_a_killed_restore_has_written_stays_and_is_written_again_only_with_
     assert {} == own_settings(kafka.bootstrap_servers, target)
 
 
-def _killed(command: str, file: Path, sign: signal.Signals, *, when: Callable[[], bool]) -> int:
-    """Start a command, send the signal as soon as something is so, and return the exit code."""
+def _killed(command: str, file: Path, number: signal.Signals, *, when: Callable[[], bool]) -> int:
+    """Start a command, send the signal as soon as `when` is true, and return the exit code."""
     process = subprocess.Popen(
         [COMMAND, command, "--config", str(file)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     while not when():
         assert process.poll() is None, f"the {command} ended before it could be killed"
-        time.sleep(0.001)  # another process's file has no event to wait for
-    process.send_signal(sign)
+        time.sleep(0.001)  # no event exists for the file of another process
+    process.send_signal(number)
     return process.wait(60)
 
 
 def _sizes(kafka: KafkaCluster, topic: str) -> list[int]:
-    """Of the broker's own log files of a topic, once they are there."""
+    """The sizes of the broker's log files of a topic; empty before they exist."""
     return [path.stat().st_size for path in kafka.log_dir().glob(f"{topic}-[0-9]*/*.log")]
 
 

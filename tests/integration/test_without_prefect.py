@@ -1,4 +1,4 @@
-"""Recovery never depends on the orchestrator: the command works where Prefect cannot be imported."""
+"""The command works where Prefect cannot be imported, so a recovery does not depend on Prefect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DATA_SDKS = "confluent_kafka kafka boto3 google.cloud azure prefect"
 
 
 @pytest.mark.kafka
-def test_a_backup_is_restored_where_prefect_cannot_be_imported(
+def test_the_command_backs_up_and_restores_without_prefect(
     kafka: KafkaCluster, topic_name: str, tmp_path: Path
 ) -> None:
     create_topic(kafka.bootstrap, topic_name)
@@ -43,13 +43,13 @@ def test_a_backup_is_restored_where_prefect_cannot_be_imported(
 @pytest.mark.parametrize(
     "module", ["tasks.engine.validate", "tasks.engine.commit.commit", "tasks.engine.positions.rank"]
 )
-def test_reading_and_validating_a_backup_imports_no_client(module: str) -> None:
+def test_modules_that_read_a_backup_import_no_sdk(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {DATA_SDKS.split()} if name in sys.modules])"
 
     assert "[]\n" == _run(code).stdout
 
 
-def test_asking_the_command_for_help_imports_nothing_heavy() -> None:
+def test_the_entry_point_of_the_command_imports_no_heavy_library() -> None:
     heavy = [*DATA_SDKS.split(), "pydantic", "rich", "yaml", "zstandard"]
     code = f"import sys, tasks.cli.main; print([name for name in {heavy} if name in sys.modules])"
 

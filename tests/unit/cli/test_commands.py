@@ -1,4 +1,4 @@
-"""The commands that only read, on a repository in a folder; and the commands that are not here yet."""
+"""The commands that only read, on a repository in a folder; and the commands that are not available yet."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class Made(NamedTuple):
     storage: tuple[str, str]
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        """stdout of a command; its exit code must be `code`."""
+        """Run a command and return its stdout. Asserts that its exit code is `code`."""
         done = CliRunner().invoke(app, [arguments[0], *self.storage, *arguments[1:]])
         assert code == done.exit_code, done.output
         return done.stdout
 
     def document(self, *arguments: str, code: int = 0) -> dict[str, Any]:
-        """The same with `--json`."""
+        """Run a command with `--json` and return the document. Asserts that its exit code is `code`."""
         value: dict[str, Any] = json.loads(self.run(*arguments, "--json", code=code))
         return value
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
-    """A fresh one for each test: some damage it."""
+    """A new repository for each test, because some tests damage it."""
     repository = make_repository(LocalStore(tmp_path, create=True))
     return Made(tmp_path, repository, back_up(repository, many_logs()), ("--storage", f"file://{tmp_path}"))
 
@@ -56,7 +56,7 @@ def test_list_shows_every_point_with_its_figures(made: Made) -> None:
     assert {"restores": [], "unreadable": {}} == made.document("list", "--restores")
 
 
-def test_a_restore_that_cannot_be_read_is_named_beside_the_others(made: Made) -> None:
+def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> None:
     made.repository.store.put(restore_key("20260101T000000000Z-aaaaaaaa", "plan"), [b"{broken"])
 
     listed = made.document("list", "--restores", code=20)
@@ -64,7 +64,7 @@ def test_a_restore_that_cannot_be_read_is_named_beside_the_others(made: Made) ->
     assert ([], ["20260101T000000000Z-aaaaaaaa"]) == (listed["restores"], list(listed["unreadable"]))
 
 
-def test_describe_has_every_partition_setting_gap_and_group(made: Made) -> None:
+def test_describe_prints_every_partition_setting_gap_and_group(made: Made) -> None:
     described = made.document("describe", "--backup-id", SET)
 
     assert {"point", "partitions", "topics", "groups"} == described.keys()
@@ -73,17 +73,17 @@ def test_describe_has_every_partition_setting_gap_and_group(made: Made) -> None:
     shown = made.run("describe", "--backup-id", f"{SET}@1")
     assert "gap: " in shown
     assert "groups: billing (" in shown
-    assert "orders 1" in shown.split("settings of their own: ")[1]
+    assert "orders 1" in shown.split("settings set on topics: ")[1]
 
 
 @pytest.mark.parametrize("level", ["quick", "full"])
-def test_an_intact_point_validates(made: Made, level: str) -> None:
+def test_validate_finds_no_damage_in_an_intact_point(made: Made, level: str) -> None:
     validated = made.document("validate", "--backup-id", SET, "--level", level)
 
     assert (f"{SET}@1", level, [], True) == tuple(validated[key] for key in ("point", "level", "findings", "is_pinned"))
 
 
-def test_damage_has_its_own_code_and_is_named_in_json(made: Made) -> None:
+def test_damage_ends_with_exit_code_20_and_is_named_in_json(made: Made) -> None:
     data = next(made.folder.glob("data/**/*.log.zst"))
     stored = bytearray(data.read_bytes())
     stored[20] ^= 1
@@ -94,15 +94,15 @@ def test_damage_has_its_own_code_and_is_named_in_json(made: Made) -> None:
     assert all({"object", "topic", "partition", "first", "next", "message"} == one.keys() for one in findings)
 
 
-def test_levels_that_are_not_here_are_refused(made: Made) -> None:
+def test_an_unknown_level_is_refused(made: Made) -> None:
     assert "UnsupportedError" == made.document("validate", "--level", "sample", code=2)["error"]["type"]
 
 
-def test_a_point_that_is_not_there_has_its_own_code(made: Made) -> None:
+def test_a_missing_point_ends_with_exit_code_10(made: Made) -> None:
     assert "NotFoundError" == made.document("describe", "--backup-id", f"{SET}@7", code=10)["error"]["type"]
 
 
-def test_no_command_that_reads_writes_to_the_repository(made: Made) -> None:
+def test_list_and_describe_write_nothing_to_the_repository(made: Made) -> None:
     before = {path for path in made.folder.rglob("*") if path.is_file() and "pins" not in path.parts}
     for arguments in (("list",), ("list", "--restores"), ("describe", "--backup-id", SET), ("list", "--json")):
         made.run(*arguments)
@@ -112,13 +112,13 @@ def test_no_command_that_reads_writes_to_the_repository(made: Made) -> None:
 
 @pytest.mark.parametrize("name", PLANNED_COMMANDS)
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("plan", "--config", "x.yaml", "-v")])
-def test_a_command_that_is_not_here_yet_is_refused_whatever_follows(name: str, arguments: tuple[str, ...]) -> None:
+def test_a_planned_command_is_refused_with_any_arguments(name: str, arguments: tuple[str, ...]) -> None:
     done = CliRunner().invoke(app, [name, *arguments])
 
     assert (2, f"kafka-backup: `kafka-backup {name}` is not available yet.\n") == (done.exit_code, done.output)
 
 
-def test_commands_that_are_not_here_yet_are_not_offered() -> None:
+def test_planned_commands_are_not_in_the_help() -> None:
     shown = CliRunner().invoke(app, ["--help"]).output
     offered = {line.split()[0] for line in shown.split("Commands:")[1].splitlines() if line.strip()}
 

@@ -1,4 +1,4 @@
-"""Exit codes: scripts decide by them what to do next."""
+"""Exit codes, by which scripts decide what to do next."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ def _family(kind: type[errors.KafkaBackupError]) -> set[type[errors.KafkaBackupE
     return {kind, *(member for child in kind.__subclasses__() for member in _family(child))}
 
 
-def test_every_error_of_the_tree_has_a_stated_exit_code() -> None:
+def test_every_error_class_has_an_expected_exit_code_here() -> None:
     assert EXPECTED.keys() == _family(errors.KafkaBackupError)
 
 
 @pytest.mark.parametrize(
     ("kind", "expected"), EXPECTED.items(), ids=lambda value: getattr(value, "__name__", str(value))
 )
-def test_an_error_ends_with_its_exit_code(kind: type[errors.KafkaBackupError], expected: int) -> None:
+def test_every_error_class_has_its_exit_code(kind: type[errors.KafkaBackupError], expected: int) -> None:
     assert expected == exit_code_of(kind.__new__(kind))
 
 
-def test_the_tree_is_drawn_whole_in_its_docstring() -> None:
+def test_the_docstring_of_the_errors_names_every_class() -> None:
     drawn = errors.__doc__ or ""
 
     assert [] == [kind.__name__ for kind in EXPECTED if kind.__name__ not in drawn]
 
 
-def test_whatever_else_goes_wrong_is_a_failure() -> None:
+def test_an_error_of_another_class_has_exit_code_1() -> None:
     assert 1 == exit_code_of(RuntimeError())
     assert 130 == exit_code_of(KeyboardInterrupt())

@@ -1,4 +1,4 @@
-"""What a restore came to, as a script and as a person learn it."""
+"""The result of a restore: exit code, text and JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cli.restore import code_of, show_result
+from tasks.cli.restore import code_of, print_result
 from tasks.cli.session import Session
 from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.replay.verify import Mismatch
@@ -32,7 +32,7 @@ PLAN = RestorePlan(
 
 
 def _result(*, failure: str | None = None, mismatches: int = 0, deferred: tuple[str, ...] = ()) -> RestoreResult:
-    """A result with one written position, that failed for a reason or not."""
+    """A result with one position, which failed if `failure` is given."""
     position = TranslatedPosition(
         group="billing",
         source_topic="a",
@@ -64,12 +64,14 @@ def _result(*, failure: str | None = None, mismatches: int = 0, deferred: tuple[
         (_result(mismatches=1, failure="UNKNOWN_MEMBER_ID"), 1),
     ],
 )
-def test_a_restore_ends_well_only_when_all_that_was_asked_for_is_there(result: RestoreResult, expected: int) -> None:
+def test_a_restore_has_exit_code_0_only_without_mismatches_and_failed_positions(
+    result: RestoreResult, expected: int
+) -> None:
     assert expected == code_of(result)
 
 
-def test_every_mismatch_and_every_failed_position_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    show_result(Session(False, False), _result(failure="UNKNOWN_MEMBER_ID", mismatches=1), 1.0, Path("r.yaml"))
+def test_every_mismatch_and_every_failed_position_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(Session(False, False), _result(failure="UNKNOWN_MEMBER_ID", mismatches=1), 1.0, Path("r.yaml"))
 
     out = capsys.readouterr().out
     assert "restore r1 of orders@7: 1 MISMATCHES" in out
@@ -77,20 +79,20 @@ def test_every_mismatch_and_every_failed_position_is_shown(capsys: pytest.Captur
     assert "UNKNOWN_MEMBER_ID" in out
 
 
-def test_positions_are_called_written_only_after_a_restore_that_verified(capsys: pytest.CaptureFixture[str]) -> None:
-    show_result(Session(True, False), _result(), 1.0, Path("r.yaml"))
+def test_json_reports_positions_as_written_after_a_verified_restore(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(Session(True, False), _result(), 1.0, Path("r.yaml"))
 
     assert True is json.loads(capsys.readouterr().out)["positions_written"]
 
 
-def test_what_waits_comes_with_the_command_that_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
-    show_result(Session(False, False), _result(deferred=("b",)), 1.0, Path("my files/r.yaml"))
+def test_deferred_topics_are_printed_with_the_command_that_finalizes_them(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(Session(False, False), _result(deferred=("b",)), 1.0, Path("my files/r.yaml"))
 
     assert "`kafka-backup finalize r1 --config 'my files/r.yaml'`" in capsys.readouterr().out
 
 
-def test_the_result_for_programs_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
-    show_result(Session(True, False), _result(failure="UNKNOWN_MEMBER_ID", mismatches=1), 1.0, Path("r.yaml"))
+def test_json_contains_point_mismatches_positions_and_deferred_topics(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(Session(True, False), _result(failure="UNKNOWN_MEMBER_ID", mismatches=1), 1.0, Path("r.yaml"))
 
     document = json.loads(capsys.readouterr().out)
     assert ("orders@7", False, []) == tuple(document[key] for key in ("point", "positions_written", "to_finalize"))

@@ -1,4 +1,4 @@
-"""What `list --restores` says of a restore: never more than was recorded."""
+"""The state of a restore in `list --restores`: by the steps that the restore recorded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _verified(*mismatches: str) -> StepDone:
 
 
 def _plan(**deferred: tuple[str, ...]) -> RestorePlan:
-    """A plan of the topics `orders` and `clicks`, with what is deferred of each."""
+    """A plan of the topics `orders` and `clicks`, with the deferred settings of each."""
     topics = tuple(
         TopicCopy(
             topic=name,
@@ -70,11 +70,11 @@ def _plan(**deferred: tuple[str, ...]) -> RestorePlan:
     ],
     ids=lambda value: value.state if isinstance(value, RestoreProgress) else "",
 )
-def test_a_restore_is_only_as_far_as_it_was_recorded(steps: Steps, expected: RestoreProgress) -> None:
+def test_the_state_of_a_restore_follows_its_recorded_steps(steps: Steps, expected: RestoreProgress) -> None:
     assert expected == restore_progress(_plan(orders=("retention.ms",)), **steps._asdict())
 
 
-def test_a_restore_that_died_before_its_topics_had_their_settings_back_waits_with_all_of_them() -> None:
+def test_a_restore_that_died_before_its_topics_had_their_settings_back_has_all_topics_to_finalize() -> None:
     steps = Steps(True, True, _verified(), has_groups=True)
 
     assert RestoreProgress("verified", ("orders", "clicks")) == restore_progress(_plan(), **steps._asdict())

@@ -1,4 +1,4 @@
-"""The end of all errors: one message, one code, no secret; and output that cannot be written."""
+"""Errors end as one message and one exit code, without secrets. Output that cannot be written has defined results."""
 
 from __future__ import annotations
 
@@ -8,72 +8,72 @@ import sys
 
 import pytest
 
-from tasks.cli.session import Session, session
+from tasks.cli.session import Session, open_session
 from tasks.model.errors import LockedError
 
 SECRET = "hunter2-marker"
 
 WRITES = """
-from tasks.cli.session import session
-with session(is_json={is_json}, is_verbose=False) as current:
-    current.print("x" * 100)
-    current.print("y" * 100)
-    current.print_json({{"x": 1}})
+from tasks.cli.session import open_session
+with open_session(is_json={is_json}, is_verbose=False) as session:
+    session.print("x" * 100)
+    session.print("y" * 100)
+    session.print_json({{"x": 1}})
     raise SystemExit(20)
 """
 
 
 def _end(error: Exception, *, is_json: bool = False, is_verbose: bool = False) -> int:
     """The exit code of a command whose body raises `error`."""
-    with pytest.raises(SystemExit) as ended, session(is_json=is_json, is_verbose=is_verbose):
+    with pytest.raises(SystemExit) as ended, open_session(is_json=is_json, is_verbose=is_verbose):
         raise error
     assert isinstance(ended.value.code, int)
     return ended.value.code
 
 
-def test_an_error_of_ours_is_one_message_and_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_the_tree_becomes_one_message_and_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert 11 == _end(LockedError("Another writer has it."))
     assert ("", "kafka-backup: Another writer has it.\n") == capsys.readouterr()
 
 
-def test_an_error_is_one_json_document_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_with_json_becomes_one_document_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert 11 == _end(LockedError("Another writer has it."), is_json=True)
 
-    out, talk = capsys.readouterr()
+    out, err = capsys.readouterr()
     assert {"error": {"type": "LockedError", "message": "Another writer has it.", "exit_code": 11}} == json.loads(out)
-    assert "kafka-backup: Another writer has it.\n" == talk
+    assert "kafka-backup: Another writer has it.\n" == err
 
 
-def test_an_unexpected_error_shows_its_kind_and_nothing_that_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexpected_error_is_reported_by_its_class_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert 1 == _end(RuntimeError(f"password {SECRET}"), is_json=True)
 
-    out, talk = capsys.readouterr()
-    assert "kafka-backup: Unexpected RuntimeError; run it with -v for the traceback.\n" == talk
+    out, err = capsys.readouterr()
+    assert "kafka-backup: Unexpected RuntimeError. Run the command with -v to see the traceback.\n" == err
     assert SECRET not in out
 
 
-def test_the_traceback_is_there_for_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verbose_prints_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert 1 == _end(RuntimeError("what happened"), is_verbose=True)
 
-    talk = capsys.readouterr().err
-    assert "Traceback" in talk
-    assert "RuntimeError: what happened" in talk
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "RuntimeError: what happened" in err
 
 
-def test_a_connection_that_breaks_is_a_failure_and_not_a_reader_that_has_gone(
+def test_a_broken_connection_is_a_failure_and_not_a_closed_stdout(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert 1 == _end(BrokenPipeError("the broker has gone"))
     assert "Unexpected BrokenPipeError" in capsys.readouterr().err
 
 
-def test_a_name_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_are_printed_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
     Session(is_json=False, is_verbose=False).print("group \x1b[2J\x9bm:\tünïcödé\n2")
 
     assert "group \\x1b[2J\\x9bm:\tünïcödé\n2\n" == capsys.readouterr().out
 
 
-def test_json_is_plain_ascii_whatever_the_names_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_ascii_for_any_names(capsys: pytest.CaptureFixture[str]) -> None:
     Session(is_json=True, is_verbose=False).print_json({"group": "größe\x1b"})
 
     out = capsys.readouterr().out
@@ -81,27 +81,27 @@ def test_json_is_plain_ascii_whatever_the_names_are(capsys: pytest.CaptureFixtur
     assert {"group": "größe\x1b"} == json.loads(out)
 
 
-def test_what_json_cannot_hold_is_never_guessed_at() -> None:
+def test_a_value_that_json_cannot_represent_is_an_error() -> None:
     with pytest.raises(TypeError):
         Session(is_json=True, is_verbose=False).print_json({"bytes": b""})
 
 
 @pytest.mark.parametrize("is_json", [False, True])
-def test_a_reader_that_has_gone_changes_neither_the_exit_code_nor_the_talk(is_json: bool) -> None:
+def test_a_closed_stdout_changes_neither_the_exit_code_nor_stderr(is_json: bool) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", WRITES.format(is_json=is_json)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
-    talk = process.stderr.read()
+    err = process.stderr.read()
     process.stderr.close()
 
-    assert (20, b"") == (process.wait(timeout=30), talk)
+    assert (20, b"") == (process.wait(timeout=30), err)
 
 
 @pytest.mark.parametrize("is_json", [False, True])
-def test_a_result_that_does_not_fit_on_the_disk_is_a_failure(is_json: bool) -> None:
+def test_a_result_that_cannot_be_written_to_a_full_disk_is_a_failure(is_json: bool) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-c", WRITES.format(is_json=is_json)],
@@ -116,7 +116,7 @@ def test_a_result_that_does_not_fit_on_the_disk_is_a_failure(is_json: bool) -> N
     assert (1, expected) == (done.returncode, done.stderr)
 
 
-def test_a_run_does_not_fail_because_nobody_can_hear_its_talk() -> None:
+def test_a_log_line_that_cannot_be_written_does_not_fail_a_run() -> None:
     code = "from tasks.cli.session import Session; Session(False, False).log('x'); print('done')"
     with open("/dev/full", "wb") as full:
         done = subprocess.run(

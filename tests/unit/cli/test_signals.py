@@ -1,4 +1,4 @@
-"""Signals: asked politely once, obeyed at once the second time, whatever the main thread waits for."""
+"""SIGINT and SIGTERM: the first stops a command gracefully, the second ends it, even if the main thread hangs in C."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from contextlib import contextmanager
 import pytest
 
 WAITS_FOR_STOP = """
-from tasks.cli.session import session
+from tasks.cli.session import open_session
 from tasks.model.errors import InterruptedRunError
-with session(is_json={is_json}, is_verbose=False) as current:
-    current.stops_gracefully = True
+with open_session(is_json={is_json}, is_verbose=False) as session:
+    session.stops_gracefully = True
     print("ready", flush=True)
-    current.stop.wait()
+    session.stop.wait()
     raise InterruptedRunError("Stopped on request.")
 """
 
 HANGS_IN_C = """
 import ctypes
-from tasks.cli.session import session
-with session(is_json={is_json}, is_verbose=False) as current:
-    current.stops_gracefully = {stops_gracefully}
+from tasks.cli.session import open_session
+with open_session(is_json={is_json}, is_verbose=False) as session:
+    session.stops_gracefully = {stops_gracefully}
     mutex = ctypes.create_string_buffer(64)
     print("ready", flush=True)
     while True:
-        ctypes.CDLL(None).pthread_mutex_lock(mutex)  # the second time for ever, in C: no Python handler runs
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)  # the second call blocks for ever in C, so no Python handler runs
 """
 
 
 @contextmanager
 def _started(code: str) -> Iterator[subprocess.Popen[str]]:
-    """The code in a process of its own, once it is ready; killed if it does not end."""
+    """Run the code in another process and yield it when it is ready. Kills it at the end."""
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1) as process:
         try:
@@ -47,13 +47,16 @@ def _started(code: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_command_that_can_stop_ends_in_good_order_with_its_code(number: signal.Signals) -> None:
+def test_a_command_that_stops_gracefully_ends_with_its_own_error_and_exit_code(number: signal.Signals) -> None:
     with _started(WAITS_FOR_STOP.format(is_json=True)) as process:
         process.send_signal(number)
-        out, talk = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=30)
 
     assert 130 == process.returncode
-    assert f"{number.name}: stopping; once more ends at once.\nkafka-backup: Stopped on request.\n" == talk
+    assert (
+        f"{number.name}: stopping. A second signal ends the command at once.\nkafka-backup: Stopped on request.\n"
+        == err
+    )
     error = json.loads(out)["error"]
     assert {"type": "InterruptedRunError", "message": "Stopped on request.", "exit_code": 130} == error
 
@@ -62,17 +65,17 @@ def test_the_second_signal_ends_a_command_that_hangs_in_a_library() -> None:
     with _started(HANGS_IN_C.format(is_json=False, stops_gracefully=True)) as process:
         assert process.stderr is not None
         process.send_signal(signal.SIGINT)
-        assert "SIGINT: stopping; once more ends at once.\n" == process.stderr.readline()
+        assert "SIGINT: stopping. A second signal ends the command at once.\n" == process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        out, talk = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=30)
 
-    assert (130, "", "kafka-backup: Interrupted.\n") == (process.returncode, out, talk)
+    assert (130, "", "kafka-backup: Interrupted.\n") == (process.returncode, out, err)
 
 
-def test_a_command_that_only_reads_ends_at_the_first_signal_and_says_so_in_json() -> None:
+def test_the_first_signal_ends_a_command_that_does_not_stop_gracefully_with_a_json_error() -> None:
     with _started(HANGS_IN_C.format(is_json=True, stops_gracefully=False)) as process:
         process.send_signal(signal.SIGTERM)
-        out, talk = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=30)
 
-    assert (130, "kafka-backup: Interrupted.\n") == (process.returncode, talk)
+    assert (130, "kafka-backup: Interrupted.\n") == (process.returncode, err)
     assert ("InterruptedRunError", 130) == (json.loads(out)["error"]["type"], json.loads(out)["error"]["exit_code"])

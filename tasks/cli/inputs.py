@@ -1,0 +1,49 @@
+"""Finds what a command's options and file name: the repository and the restore point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tasks.cli.session import Session, now_ms
+from tasks.config.adapters import store_at, store_of
+from tasks.config.load import load_repository
+from tasks.model.errors import ConfigError
+from tasks.repository.points import PointReference, format_time
+from tasks.repository.repository import Repository
+from tasks.repository.restore_point import RestorePoint
+
+
+def open_repository(session: Session, config: Path | None, storage: str | None) -> tuple[Repository, str | None]:
+    """Open the repository that a file or a URL names. Returns it with the file's `backup_id`, None for a URL.
+
+    Raises `ConfigError` unless exactly one of the two is given, `NotFoundError` if there is no repository.
+    """
+    if (config is None) == (storage is None):
+        raise ConfigError("Name the repository: either --config FILE or --storage URL.")
+    if config is None:
+        assert storage is not None
+        return Repository.open(store_at(storage, stop=session.stop), now_ms), None
+    loaded = load_repository(config)
+    log_notes(session, loaded.notes)
+    return Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms), loaded.file.backup_id
+
+
+def find_point(session: Session, repository: Repository, backup_id: str | None) -> RestorePoint:
+    """Find the restore point that `backup_id` names. If it names no seq, log which point was found.
+
+    Raises `ConfigError` if `backup_id` is missing or not a point reference, `NotFoundError` if there is no such point.
+    """
+    if backup_id is None:
+        raise ConfigError("Name the restore point: --backup-id SET, SET@NUMBER or SET@TIME.")
+    reference = PointReference.parse(backup_id)
+    point = repository.point(reference)
+    if reference.seq is None:
+        session.log(f"{backup_id} is {point.name} of {format_time(point.entry.time_ms)}, {point.entry.status}.")
+    return point
+
+
+def log_notes(session: Session, notes: Iterable[str]) -> None:
+    """Log the notes about keys of a file that have no effect here."""
+    for note in notes:
+        session.log(f"note: {note}")
