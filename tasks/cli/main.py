@@ -33,6 +33,10 @@ PLANNED_COMMANDS = (
 )
 """Commands that are planned and not available yet."""
 
+_GC_THRESHOLD = 10_000
+"""New objects between two collections. With Python's default of 700, collections take 5 % of a backup of batches of 600
+bytes, because each batch makes objects; with this value 3 %. Batches of 16 KiB cause no collections with either."""
+
 
 @app.command()
 def backup(
@@ -137,7 +141,17 @@ def _run(
     command: Callable[Concatenate[Session, P], int], session: Session, *args: P.args, **kwargs: P.kwargs
 ) -> NoReturn:
     """Run an imported command and end with its exit code."""
+    _enable_gc()
     raise SystemExit(command(session, *args, **kwargs))
+
+
+def _enable_gc() -> None:
+    """Enable the garbage collector, which `main` disabled. The objects that imports made are excluded from collections,
+    because they stay until the process ends. Does nothing if the garbage collector is already enabled."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD)
+        gc.enable()
 
 
 def _add_planned_command(name: str) -> None:

@@ -1,18 +1,81 @@
-"""Start-up of the command: which modules it imports."""
+"""Start-up of the command: which modules it imports, and when the garbage collector is enabled."""
 
 from __future__ import annotations
 
+import gc
+import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tasks.cli.main import main
 from tasks.store.local.local_store import LocalStore
 from tests.support.made_backup import SET, back_up, make_repository
 from tests.support.made_logs import many_logs
 
+COMMANDS = {
+    "backup": ("backup", "run_backup", ("--config", "x.yaml")),
+    "list": ("list_points", "run_list", ("--storage", "memory://x")),
+    "describe": ("describe", "run_describe", ("--storage", "memory://x")),
+    "validate": ("validate", "run_validate", ("--storage", "memory://x")),
+    "validate-restore": ("restore", "run_restore", ("--config", "x.yaml")),
+    "restore": ("restore", "run_restore", ("--config", "x.yaml")),
+    "finalize": ("finalize", "run_finalize", ("r1", "--config", "x.yaml")),
+}
+"""For each command its module, the function that runs it, and arguments."""
+
 SDKS = ("confluent_kafka", "boto3", "botocore", "prefect")
+
+
+@pytest.fixture
+def _restored_gc() -> Iterator[None]:
+    """Undo what `main` does to the garbage collector of this process."""
+    threshold = gc.get_threshold()
+    yield
+    gc.set_threshold(*threshold)
+    gc.enable()
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("_restored_gc")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_garbage_collector_is_enabled_and_imports_are_frozen_while_a_command_runs(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, function, arguments = COMMANDS[name]
+    seen: list[tuple[bool, bool]] = []
+
+    def run(*_: object, **__: object) -> int:
+        seen.append((gc.isenabled(), gc.get_freeze_count() > 0))
+        return 7
+
+    monkeypatch.setattr(importlib.import_module(f"tasks.cli.{module}"), function, run)
+    monkeypatch.setattr(sys, "argv", ["kafka-backup", name, *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ([(True, True)], 7) == (seen, ended.value.code)
+
+
+def test_the_garbage_collector_is_disabled_while_a_command_is_imported() -> None:
+    code = (
+        "import builtins, gc, sys\n"
+        "from tasks.cli.main import main\n"
+        "load, seen = builtins.__import__, {}\n"
+        "def record(name, *rest, **more):\n"
+        "    seen.setdefault(name, gc.isenabled())\n"
+        "    return load(name, *rest, **more)\n"
+        "builtins.__import__ = record\n"
+        "sys.argv = ['kafka-backup', 'list', '--storage', 'memory://x']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit:\n"
+        "    print(seen['tasks.cli.list_points'], seen['tasks.repository.repository'], seen['pydantic'])\n"
+    )
+    assert "False False False\n" == _stdout(code)
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("list", "--restores"), ("describe", "--backup-id", SET)])
