@@ -15,7 +15,13 @@ from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access, store_of
 from tasks.config.load import load_backup
 from tasks.config.models import BackupFile, StorageSection
-from tasks.engine.commit.completeness import Completeness, GroupNotes, completeness, denied_reasons, group_notes
+from tasks.engine.commit.completeness import (
+    Completeness,
+    MissingPositions,
+    completeness,
+    denied_reasons,
+    missing_positions,
+)
 from tasks.engine.options import BackupOptions
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.snapshot import snapshot_locally
@@ -116,7 +122,7 @@ def _snapshot(session: Session, context: ClusterContext, request: SnapshotReques
             planned=planned,
             waiting=waiting,
         )
-    groups = group_notes(point)
+    groups = missing_positions(point)
     _print_point(session, point.entry, groups, time.monotonic() - started, config)
     return code_of(completeness(point.entry, groups, denied_reasons(plans[0], captured)))
 
@@ -132,7 +138,7 @@ def _print_plan(session: Session, plan: Plan) -> None:
     session.print_json({"dry_run": True, "plan": plan.to_json()})
 
 
-def _print_point(session: Session, point: PointEntry, groups: GroupNotes, seconds: float, config: Path) -> None:
+def _print_point(session: Session, point: PointEntry, groups: MissingPositions, seconds: float, config: Path) -> None:
     totals = point.totals
     session.print(
         f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.status}\n"

@@ -9,7 +9,7 @@ from tasks.cli.inputs import log_notes
 from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access, store_of
 from tasks.config.load import load_restore
-from tasks.engine.target.finalize import finalize_restore, positions_are_missing
+from tasks.engine.target.finalize import finalize_restore, has_unwritten_positions
 from tasks.repository.repository import Repository
 
 
@@ -25,7 +25,7 @@ def run_finalize(session: Session, restore: str, config: Path) -> int:
         session.print(f"{topic.target}: {names} applied. Kafka can now delete old records.")
     if not changed:
         session.print(f"Restore {restore} has nothing to finalize.")
-    lacks_positions = positions_are_missing(repository, restore)
+    lacks_positions = has_unwritten_positions(repository, restore)
     if lacks_positions:
         session.log(f"Restore {restore} ended before it wrote the group positions. Set them before consumers start.")
     session.print_json(

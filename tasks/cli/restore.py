@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tasks.engine.options import RestoreOptions
 from tasks.engine.restore import RestoreResult, restore_locally
 from tasks.engine.restore_steps import Preview, preview_restore
 from tasks.engine.run_context import ClusterContext
-from tasks.engine.target.findings import has_errors, refusal_of
+from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.restore_plan import RestoreRequest
 from tasks.engine.workers import BINS_PER_WORKER
 from tasks.model.errors import ConfigError
@@ -104,7 +105,7 @@ def _preview(session: Session, context: ClusterContext, backup_id: str, request:
         preview = preview_restore(context, admin, point, request)
     _print_preview(session, preview)
     session.print("Nothing was changed.")
-    session.print_json({"plan": preview.plan.to_json(), "findings": [asdict(finding) for finding in preview.findings]})
+    session.print_json({"plan": preview.plan.to_json(), "findings": _finding_documents(preview.findings)})
     return exit_code_of(refusal_of(preview.findings)) if has_errors(preview.findings) else OK
 
 
@@ -152,13 +153,26 @@ def _result_document(result: RestoreResult, seconds: float) -> dict[str, object]
         "restore": plan.restore,
         "point": f"{plan.set}@{plan.point}",
         "plan": plan.to_json(),
-        "findings": [asdict(finding) for finding in result.findings],
+        "findings": _finding_documents(result.findings),
         "mismatches": [{"target": str(one.target), "message": one.message} for one in result.mismatches],
         "positions": [asdict(position) for position in result.positions],
         "positions_written": result.positions_written and not result.mismatches,
         "to_finalize": list(result.deferred),
         "seconds": round(seconds, 3),
     }
+
+
+def _finding_documents(findings: Iterable[Finding]) -> list[dict[str, object]]:
+    return [
+        {
+            "level": finding.level,
+            "subject": finding.subject,
+            "message": finding.message,
+            "is_denied": finding.is_denied,
+            "is_lack": finding.is_missing_data,
+        }
+        for finding in findings
+    ]
 
 
 def _print_positions(session: Session, result: RestoreResult) -> None:

@@ -1,1 +1,12 @@
-"""Use cases: a backup, a restore and a validation, each in a folder of its own, and what they share. No Prefect."""
+"""The engine: what a backup, a restore and a validation do, without Prefect.
+
+Here are the use cases, one file each (`snapshot`, `restore` with `restore_steps`, `validate`), the stages that they are
+made of, one folder each (`source`, `capture`, `commit`, `target`, `replay`, `positions`, `validation`), and what the
+stages share (`options`, `bins`, `workers`, `progress`, `run_context`, `started_restore`, `topic_patterns`).
+
+Promises: decisions are pure functions over values; everything that writes to a cluster first makes a plan that can be
+shown and refused; every blocking call ends soon after the run's stop event is set.
+
+Never: import Prefect or an SDK, open a connection (the engine takes ports), import one use case into another, or import
+a stage from a stage below it.
+"""

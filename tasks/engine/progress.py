@@ -1,4 +1,4 @@
-"""Progress: what the engine tells whoever watches."""
+"""Progress: how the engine reports the records and bytes that are done."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tasks.model.partition import Partition
 
 
 class Progress(Protocol):
-    """Called from worker threads, often; must be quick and must not raise."""
+    """Is called often, from several worker threads. It has to be fast and must not raise."""
 
     def __call__(self, partition: Partition, *, records: int, log_bytes: int) -> None:
-        """`records` and `log_bytes` more of `partition` are done."""
+        """Report that `records` and `log_bytes` more of `partition` are done."""
         ...
 
 
 def silent(partition: Partition, *, records: int, log_bytes: int) -> None:
-    """A progress that tells nobody."""
+    """A `Progress` that reports nothing."""

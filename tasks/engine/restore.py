@@ -1,4 +1,4 @@
-"""A restore in one process: plan, preflight, create, replay, verify, groups, finalize, each recorded when done."""
+"""A restore in one process: preview, prepare, replay, verify, write positions, finish the settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ from tasks.repository.restores import RestorePlan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreResult:
-    """The outcome of a restore. `mismatches` and position failures mean that it is not what was asked for."""
+    """The result of a restore. It is complete if there are no mismatches and `is_partial` is false.
+
+    `deferred` are the target topics whose settings wait for `finalize`. `positions_written` is false if the positions
+    were only translated.
+    """
 
     plan: RestorePlan
     findings: Sequence[Finding]
@@ -39,9 +43,9 @@ class RestoreResult:
 
     @property
     def is_partial(self) -> bool:
-        """Whether the point lacks something of what was restored, or positions could not be written."""
-        lacks = any(finding.is_lack for finding in self.findings)
-        return lacks or any(position.failure for position in self.positions)
+        """Whether the point does not contain all data of the restored topics, or a position could not be written."""
+        has_missing_data = any(finding.is_missing_data for finding in self.findings)
+        return has_missing_data or any(position.failure for position in self.positions)
 
 
 def restore_locally(
@@ -52,13 +56,14 @@ def restore_locally(
     workers: int,
     previewed: Callable[[Preview], None] = lambda preview: None,
 ) -> RestoreResult:
-    """Restore a point by `workers` threads of this process.
+    """Restore a point with `workers` threads of this process. `previewed` is called before anything is changed.
 
-    When the preflight has errors nothing is changed, and `RefusedError` is raised (`AccessError` when a permission is
-    missing). After any other error the topics stay staged as they are: nothing restored is ever finalized half-checked.
+    Raises `RefusedError` if the preflight finds errors (`AccessError` if one of them is a missing permission); then
+    nothing was changed. After any other error the target topics keep their staging settings, so that Kafka deletes no
+    restored record before the restore was verified.
     """
     if request.options.dry_run:
-        raise ConfigError("dry_run asks for a preview, not for a restore.")
+        raise ConfigError("With dry_run only a preview is possible, not a restore.")
     repository = context.repository
     with restore_lease(context, reference, request.restore) as point, context.admin() as admin:
         preview = preview_restore(context, admin, point, request)

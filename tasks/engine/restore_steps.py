@@ -1,7 +1,7 @@
-"""The steps of a restore, each for itself: the command takes them in one process, a flow task by task.
+"""The steps of a restore. The command runs them in one process; a flow runs each of them as a task.
 
-preview → begin → prepare → replay each bin → check → finish. From `begin` on they work from what is stored, so that any
-process can take the next step; each records what it has done.
+preview → begin → prepare → replay each bin → check → finish. From `begin` on, a step reads what the earlier steps
+stored, so that any process can run the next step. Each step records that it is done.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from tasks.broker.ports import ClusterAdmin
-from tasks.engine.positions.translate import TranslatedPosition, translate, wanted_groups
+from tasks.engine.positions.translate import TranslatedPosition, selected_groups, translate
 from tasks.engine.positions.write import write_positions
 from tasks.engine.replay.verify import Mismatch, verify_counts
 from tasks.engine.run_context import ClusterContext, RunContext
@@ -49,7 +49,7 @@ from tasks.repository.restores import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What a restore would do, and everything that speaks against it."""
+    """The plan of a restore, and the findings of its preflight. Nothing was changed."""
 
     plan: RestorePlan
     findings: Sequence[Finding]
@@ -58,7 +58,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRestore:
-    """What was done after the records were verified. `deferred` are the targets that wait for `finalize`."""
+    """The result of the last step. `deferred` are the target topics whose settings wait for `finalize`."""
 
     positions: Sequence[TranslatedPosition] = ()
     deferred: Sequence[str] = ()
@@ -66,7 +66,11 @@ class FinishedRestore:
 
 @contextmanager
 def restore_lease(context: RunContext, reference: PointReference, restore: str) -> Iterator[RestorePoint]:
-    """The point that is meant, pinned, and the restore's lease, while the body takes the steps."""
+    """Hold the restore's lease and a pin on the point while the body runs the steps. Yields the point.
+
+    Raises `NotFoundError` if there is no such point, `LockedError` if another process holds the lease or takes it
+    while the body runs; then `stop` is set.
+    """
     repository = context.repository
     point = repository.point(reference)
     lease = acquire(repository.store, restore_lease_key(restore), stop=context.stop, clock=context.clock)
@@ -75,15 +79,15 @@ def restore_lease(context: RunContext, reference: PointReference, restore: str) 
         pinned(repository.store, point.set_name, point.seq, purpose=purpose, now_ms=repository.now_ms),
         kept(lease, context.stop),
     ):
-        # Only a point that is still live after the pin was written is safe from removal.
+        # The point is read again: it is protected from deletion only if it is still live after the pin was written.
         yield repository.point(PointReference(point.set_name, seq=point.seq))
 
 
 def preview_restore(
     context: ClusterContext, admin: ClusterAdmin, point: RestorePoint, request: RestoreRequest
 ) -> Preview:
-    """Plan and preflight; nothing is written anywhere. Raises `RefusedError` when the point lacks what is wanted, and
-    `AccessError` when the user is not allowed to restore into a topic that exists."""
+    """Plan the restore and run its preflight. Nothing is written. Raises `RefusedError` if the point does not contain
+    the selected topics, and `AccessError` if a permission on an existing target topic is missing."""
     source = read_source(context.repository, point, request)
     targets = [topic.target for topic in source.chosen]
     require_restorable(admin, targets, is_purging=request.options.purge_topics)
@@ -94,8 +98,8 @@ def preview_restore(
 
 
 def begin_restore(repository: Repository, preview: Preview) -> StartedRestore:
-    """Write the plan down. When the preflight has errors nothing is changed, and `RefusedError` is raised
-    (`AccessError` when a permission is missing)."""
+    """Store the plan. Raises `RefusedError` if the preflight found errors (`AccessError` if one of them is a missing
+    permission); then nothing is stored."""
     if has_errors(preview.findings):
         raise refusal_of(preview.findings)
     write_part(repository.store, preview.plan.restore, "plan", preview.plan)
@@ -103,20 +107,20 @@ def begin_restore(repository: Repository, preview: Preview) -> StartedRestore:
 
 
 def started_restore(repository: Repository, restore: str) -> StartedRestore:
-    """What `begin_restore` returned, read back by another process."""
+    """Read what `begin_restore` returned. For the other processes of a restore."""
     plan = read_restore_plan(repository.store, restore)
     return _started(repository, plan, repository.point(PointReference(plan.set, seq=plan.point)))
 
 
 def prepare_restore(context: ClusterContext, admin: ClusterAdmin, plan: RestorePlan) -> Targets:
-    """Make or stage the target topics, and write down which they are. Not to be called again."""
+    """Create or stage the target topics, and store their ids and base offsets. Must not be called twice."""
     targets = prepare_targets(context, admin, plan)
     write_part(context.repository.store, plan.restore, "targets", targets)
     return targets
 
 
 def restore_targets(repository: Repository, restore: str) -> Targets:
-    """What `prepare_restore` returned, read back by another process."""
+    """Read what `prepare_restore` returned. Raises `NotFoundError` before that step is done."""
     targets = read_part(repository.store, restore, "targets", Targets)
     if targets is None:
         raise NotFoundError(f"The target topics of restore {restore} have not been prepared.")
@@ -124,7 +128,11 @@ def restore_targets(repository: Repository, restore: str) -> Targets:
 
 
 def check_restore(context: ClusterContext, started: StartedRestore, targets: Targets) -> list[Mismatch]:
-    """Note that all bins were replayed, then compare every target partition with the backup."""
+    """Record that all bins were replayed, compare every target partition with the backup, and record the result.
+
+    May be called again; the result that was recorded first stays. Raises what `verify_counts` raises; then no result is
+    recorded.
+    """
     _record(context.repository, started.plan, "replayed", {})
     mismatches = verify_counts(context, started, targets)
     _record(context.repository, started.plan, "verified", {"mismatches": [one.message for one in mismatches]})
@@ -138,8 +146,11 @@ def finish_restore(
     targets: Targets,
     mismatches: Sequence[Mismatch],
 ) -> FinishedRestore:
-    """Group positions, then settings. A restore that does not verify keeps its staging settings, so that nothing
-    expires before someone has looked at it."""
+    """Write the group positions, then give the topics their settings.
+
+    After mismatches it does nothing: the topics keep their staging settings, so that Kafka deletes no record before an
+    operator has looked at them.
+    """
     if mismatches:
         return FinishedRestore()
     plan = started.plan
@@ -164,7 +175,7 @@ def _positions(admin: ClusterAdmin, started: StartedRestore, targets: Targets) -
     options, groups = started.options, started.groups
     if options.consumer_group_strategy == "skip" or groups is None:
         return []
-    positions = translate(started, targets, wanted_groups(groups, options.consumer_groups))
+    positions = translate(started, targets, selected_groups(groups, options.consumer_groups))
     return write_positions(admin, positions) if options.reset_consumer_offsets else positions
 
 

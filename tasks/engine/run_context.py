@@ -1,4 +1,4 @@
-"""What every step of a run needs besides its own arguments: the repository, the cluster, the stop event, progress."""
+"""The run context: what every step of a run needs, such as the repository, the cluster and the stop event."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tasks.repository.repository import Repository
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """One process's view of a run that reads a repository only, e.g. a validation.
+    """The context of a run without a cluster, for example of a validation. Each process of a run has its own.
 
-    Every blocking call gets `stop` from here and ends with `InterruptedRunError` soon after it is set. `clock` measures
-    waits in seconds; the clock that stamps documents is `repository.now_ms`.
+    Every blocking call takes `stop` from here and raises `InterruptedRunError` soon after it is set. `clock` measures
+    waits in seconds. The times in documents come from `repository.now_ms`.
     """
 
     repository: Repository
@@ -29,18 +29,18 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterContext(RunContext):
-    """One process's view of a run that also works on a cluster: the source of a backup, the target of a restore."""
+    """The context of a run with a cluster: the source of a backup or the target of a restore."""
 
     cluster: ClusterAccess
 
     def reader(self) -> AbstractContextManager[LogReader]:
-        """A reader of the cluster's logs, for one thread, that ends on `stop`."""
+        """Open a reader of the cluster's logs for one thread. Its calls end on `stop`."""
         return self.cluster.reader(self.stop)
 
     def writer(self) -> AbstractContextManager[LogWriter]:
-        """A writer to the cluster's logs, for one thread, that ends on `stop`."""
+        """Open a writer to the cluster's logs for one thread. Its calls end on `stop`."""
         return self.cluster.writer(self.stop)
 
     def admin(self) -> AbstractContextManager[ClusterAdmin]:
-        """An administrative client of the cluster that ends on `stop`."""
+        """Open an administrative client of the cluster. Its calls end on `stop`."""
         return self.cluster.admin(self.stop)

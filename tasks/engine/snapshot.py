@@ -1,5 +1,5 @@
-"""A snapshot: hold the set's lease, plan, capture every bin, commit. The command takes all steps in one process, a flow
-takes them task by task."""
+"""A snapshot: hold the set's lease, plan, capture every bin, commit. The command runs all steps in one process; a flow
+runs each of them as a task."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ def snapshot_locally(
     planned: Callable[[Plan], None] = lambda plan: None,
     waiting: Callable[[str], None] = lambda owner: None,
 ) -> tuple[RestorePoint, list[CaptureResult]]:
-    """Make one point of the set by `workers` threads of this process.
+    """Make one point of the set with `workers` threads of this process. Returns the point and what was captured.
 
-    Raises `LockedError` when another writer holds the set's lease, `InterruptedRunError` on `stop`, and what the steps
-    raise. Then there is no point of this run, and the next run voids what is left of it.
+    `planned` is called with the plan before the first byte is read, `waiting` with the writer that holds the lease if
+    this run has to wait. Raises `LockedError` if another writer holds the set's lease, `InterruptedRunError` on `stop`,
+    and what the steps raise. Then there is no point of this run, and the next run voids this run.
     """
     with run_lease(context, request.set_name, request.run, waiting=waiting):
         plan = plan_snapshot(context, request)
@@ -45,12 +46,12 @@ def snapshot_locally(
 
 
 def capture_bins(context: ClusterContext, plan: Plan, *, workers: int) -> list[CaptureResult]:
-    """All bins of the plan, by `workers` threads."""
+    """Capture all bins of a plan with `workers` threads. Raises what `capture_ranges` raises."""
     return run_all(lambda number: capture_bin(context, plan, number), range(len(plan.bins)), workers, context.stop)
 
 
 def capture_bin(context: ClusterContext, plan: Plan, number: int) -> CaptureResult:
-    """Capture the partitions of one bin of a plan. May run again, in any process; see `capture_ranges`."""
+    """Capture the partitions of one bin of a plan. May be called again, in any process; see `capture_ranges`."""
     return capture_ranges(
         context,
         [_range_of(plan.partitions[index]) for index in plan.bins[number]],
@@ -61,8 +62,10 @@ def capture_bin(context: ClusterContext, plan: Plan, number: int) -> CaptureResu
 
 
 def commit_snapshot(repository: Repository, plan: Plan, captured: Sequence[CaptureResult]) -> RestorePoint:
-    """The point of the run. A run whose set has moved on can never have one: it is voided, and `PreconditionError`
-    raised. Otherwise as `commit_point`; may be called again."""
+    """Commit the point of the run. May be called again, and raises, as `commit_point`.
+
+    On `PreconditionError` the run is voided first, because it can never commit.
+    """
     try:
         return commit_point(repository, SnapshotPoint(repository, plan, captured))
     except PreconditionError as error:
@@ -75,7 +78,7 @@ def _range_of(planned: PlannedPartition) -> CaptureRange:
 
 
 def _compaction_at_plan_time(repository: Repository, plan: Plan) -> IsCompacted:
-    """By the topics' settings when the run was planned; they are read when the first partition needs them."""
+    """Tells which topics were compacted when the run was planned. Reads their settings when they are first needed."""
 
     @cache
     def compacted_ids() -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""A restore whose plan is written down, and what its steps read."""
+"""A restore whose plan is stored, with what its steps read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from tasks.repository.state_objects import GroupsState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedRestore:
-    """One per process: its reader keeps packed objects for all threads. `lines` are the counting lines of each source
-    partition; `groups` is None when the point has no positions."""
+    """The plan of a restore and the data that it restores. Make one for each process, because its reader caches packed
+    objects for all threads. `lines` are the counting lines of each source partition. `groups` is None if the point has
+    no positions."""
 
     plan: RestorePlan
     lines: Mapping[Partition, Sequence[IndexLine]]
@@ -25,5 +26,5 @@ class StartedRestore:
 
     @property
     def options(self) -> RestoreOptions:
-        """As they were given."""
+        """The options that the restore was started with."""
         return RestoreOptions.model_validate(self.plan.options)

@@ -1,4 +1,4 @@
-"""Which topics a selection means: literal names, globs with `*` and `?`, regular expressions after `~`. Pure."""
+"""Topic selections: literal names, globs with `*` and `?`, and regular expressions after `~`. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def select_topics(
     include_internal: bool,
     internal_topics: Sequence[str] = (),
 ) -> list[str]:
-    """The names that are selected, in order. `available` says of each topic whether it is internal.
+    """Returns the selected names in order. `available` maps each topic to whether it is internal.
 
-    No `include` means all. An internal topic is taken only when `include_internal` is set (then all that match, or
-    those in `internal_topics`), or when it is included by its literal name. Raises `ConfigError` for a literal name
-    that does not exist, a bad regular expression, and a selection that matches nothing.
+    An empty `include` selects all topics. An internal topic is selected if it is included by its literal name, or if it
+    matches and `include_internal` is set and `internal_topics` is empty or contains it. Raises `ConfigError` for a
+    literal name that does not exist, an invalid regular expression, and a selection that matches no topic.
     """
     missing = [name for name in selection.include if is_literal(name) and name not in available]
     if missing:
@@ -30,7 +30,11 @@ def select_topics(
         name
         for name, is_internal in sorted(available.items())
         if is_selected(name, selection)
-        and (not is_internal or name in selection.include or _is_wanted(name, include_internal, internal_topics))
+        and (
+            not is_internal
+            or name in selection.include
+            or _is_allowed_internal(name, include_internal, internal_topics)
+        )
     ]
     if not chosen:
         raise ConfigError("The topic selection matches no topic.")
@@ -38,17 +42,17 @@ def select_topics(
 
 
 def is_selected(name: str, selection: TopicSelection) -> bool:
-    """Whether an ordinary topic of that name is selected."""
+    """Whether a topic of that name would be selected if it is not internal."""
     return _matches_any(name, selection.include or ("*",)) and not _matches_any(name, selection.exclude)
 
 
 def is_literal(pattern: str) -> bool:
-    """Whether the pattern is just a name. Topic names have none of the characters that make a pattern."""
+    """Whether the pattern is a plain name. Topic names cannot contain the special characters of patterns."""
     return not pattern.startswith("~") and not set(pattern) & set("*?")
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """The pattern as an expression for whole names. Raises `ConfigError` for a bad regular expression."""
+    """Compile a pattern that matches whole names. Raises `ConfigError` for an invalid regular expression."""
     if not pattern.startswith("~"):
         return re.compile(translate(pattern.replace("[", "[[]")))
     try:
@@ -61,5 +65,5 @@ def _matches_any(name: str, patterns: Sequence[str]) -> bool:
     return any(compile_pattern(pattern).fullmatch(name) for pattern in patterns)
 
 
-def _is_wanted(name: str, include_internal: bool, internal_topics: Sequence[str]) -> bool:
+def _is_allowed_internal(name: str, include_internal: bool, internal_topics: Sequence[str]) -> bool:
     return include_internal and (not internal_topics or name in internal_topics)

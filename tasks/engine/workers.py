@@ -1,4 +1,4 @@
-"""Work that is shared out over the threads of one process."""
+"""Runs work in several threads of one process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ BINS_PER_WORKER = 4
 
 
 def run_all(work: Callable[[WorkT], T], items: Iterable[WorkT], workers: int, stop: threading.Event) -> list[T]:
-    """`work` on every item, by at most `workers` threads. Returns the results in order.
+    """Call `work` on every item, in at most `workers` threads. Returns the results in the order of the items.
 
-    On the first error `stop` is set, so that the other threads end; work that has not begun is dropped; and the error
-    is raised once all threads have ended.
+    After the first error no further work begins, and `stop` is set so that the running work ends early. The error is
+    raised when all threads have ended.
     """
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="worker") as pool:
         futures = [pool.submit(work, item) for item in items]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from tasks.engine.capture.capture_result import CaptureResult
-from tasks.engine.commit.completeness import HeldRange, NewPoint
+from tasks.engine.commit.completeness import NewPoint, PointRange
 from tasks.model.partition import Partition
 from tasks.reports.figures import duration_text, note_text, point_notes, size_text
 from tasks.reports.partitions import Row, listed, shortened
@@ -79,7 +79,7 @@ def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
     )
 
 
-def _notes(point: PointEntry, held: Mapping[Partition, HeldRange]) -> dict[Partition, list[str]]:
+def _notes(point: PointEntry, held: Mapping[Partition, PointRange]) -> dict[Partition, list[str]]:
     """Per partition what there is to say of it, in the words of the command's output."""
     notes: dict[Partition, list[str]] = defaultdict(list)
     for kind, ones in (("failure", point.failures), ("gap", point.gaps), ("trimmed", point.trimmed)):

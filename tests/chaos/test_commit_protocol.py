@@ -240,7 +240,7 @@ def test_a_run_that_lacks_a_topic_which_another_added_is_refused(before: MemoryS
     captured = capture_logs(repository, plan, OLD)
     wider = [*OLD, plain_log("added", batches=1)]
     back_up(repository, wider)
-    with pytest.raises(PreconditionError, match="does not have it"):
+    with pytest.raises(PreconditionError, match="does not contain it"):
         commit_logs(repository, plan, captured)
     assert_sound(store, wider)
 

@@ -213,9 +213,9 @@ def test_one_failing_partition_makes_the_point_partial_and_keeps_its_earlier_row
     target = f"{topic_name}-restored"
     restored = backups.restore({bad: target})
     assert ([], True) == (restored.mismatches, restored.is_partial)
-    [lack] = [finding for finding in restored.findings if finding.is_lack]
-    assert f"{bad}-0" == lack.subject
-    assert lack.message.startswith("the point has only what was read of it before: ")
+    [missing] = [finding for finding in restored.findings if finding.is_missing_data]
+    assert f"{bad}-0" == missing.subject
+    assert missing.message.startswith("the point contains only a part of it, because it failed: ")
     assert 10 == len(contents(kafka.bootstrap, target))
 
 
@@ -230,9 +230,9 @@ def test_a_partition_whose_only_backup_failed_is_named_by_its_restore(kafka: Kaf
     restored = backups.restore({topic_name: f"{topic_name}-restored"})
     alone = backups.restore({topic_name: f"{topic_name}-alone"}, source_partitions=(0,))
 
-    [lack] = [finding for finding in restored.findings if finding.is_lack]
-    assert f"{topic_name}-1" == lack.subject
-    assert "CRC" in lack.message
+    [missing] = [finding for finding in restored.findings if finding.is_missing_data]
+    assert f"{topic_name}-1" == missing.subject
+    assert "CRC" in missing.message
     assert (True, False) == (restored.is_partial, alone.is_partial)
 
 

@@ -131,7 +131,7 @@ def test_a_topic_that_may_not_be_seen_any_more_is_named_and_the_point_keeps_what
     everything = case.connection([*_restore_acls(case.target), *_restore_acls(f"{other}-restored")])
     case.command.write_restore(everything, mapping)
     restored = case.command.restore(code=3)
-    assert f"warning: {other}-0: the point has only what was read of it before" in restored.stderr
+    assert f"warning: {other}-0: the point contains only a part of it, because it failed" in restored.stderr
     assert 1 == len(read_all(case.secured.cluster.bootstrap, f"{other}-restored"))
 
 

@@ -231,7 +231,7 @@ def test_records_of_a_log_append_time_topic_come_back_as_create_time_with_their_
         line.timestamp_type for line in copied.backups.lines(copied.point, copied.source("appended"))
     ]
     said = [finding.message for finding in copied.result.findings if finding.subject == copied.target("appended")]
-    assert any("come back as CreateTime with their append time" in message for message in said)
+    assert any("are restored as CreateTime with their append time" in message for message in said)
 
 
 def test_every_codec_stays_the_producers_own(copied: Copied) -> None:

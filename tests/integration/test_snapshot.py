@@ -179,6 +179,6 @@ def test_a_transaction_that_nobody_ends_makes_the_next_point_partial_and_says_wh
     assert ["complete", "partial", "complete"] == [first.status, second.status, third.status]
     [held] = second.failures
     assert (10, 35, 10) == (held.first, held.next, second.totals.records)
-    assert "a transaction that was open at the last point" in held.reason
+    assert "a transaction that was already open at the last point" in held.reason
     assert () == backups.findings(second)
     assert 30 == third.totals.records

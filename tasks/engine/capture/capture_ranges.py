@@ -1,4 +1,4 @@
-"""Capture of offset ranges: each partition's range, verbatim, into data objects with their fragments."""
+"""Captures offset ranges: stores the batches of each range unchanged in data objects, with their fragments."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
 
 BIG_PARTITION_BYTES = 32 << 20
-"""A partition of at least this size begins an object of its own; smaller ones share objects."""
+"""A partition of at least this size begins a new object. Smaller ones share objects."""
 
 IsCompacted = Callable[[Partition], bool]
-"""Whether a cleaner may have removed the last batches of the partition's log."""
+"""Whether a cleaner can have removed the last batches of the partition's log, because its topic is compacted."""
 
 
 def capture_ranges(
@@ -32,10 +32,10 @@ def capture_ranges(
     fetch_bytes: int,
     is_compacted: IsCompacted,
 ) -> CaptureResult:
-    """Capture the ranges one after the other. May run again: each attempt writes under a writer id of its own.
+    """Capture the ranges one after the other. May be called again: each attempt writes under a new writer id.
 
-    A partition that fails is reported and the others are finished. Raises `InterruptedRunError` when `stop` is set,
-    and `StoreError` when the repository fails: no log entry names what was written until then.
+    A partition that fails is in the result, and the others are captured all the same. Raises `InterruptedRunError` when
+    `stop` is set, and `StoreError` if the repository fails. Then no log entry ever names what this attempt wrote.
     """
     sink = ObjectSink(context.repository.store, settings, context.repository.now_ms)
     captured: list[CapturedRange] = []
@@ -75,7 +75,7 @@ def _failure(source: Partition, error: KafkaBackupError) -> CaptureFailure:
 
 
 class _RangeCapture:
-    """One partition's way into the sink. It spans several segments when objects fill up or offsets are lost."""
+    """The capture of one range. It writes several segments if an object becomes full or offsets are lost."""
 
     def __init__(self, range_: CaptureRange, sink: ObjectSink, context: ClusterContext) -> None:
         self._range = range_
@@ -88,7 +88,7 @@ class _RangeCapture:
         self._answer: _Answer | None = None
 
     def run(self, events: Iterator[Event]) -> None:
-        """Read the range to its end. Raises what the reader raises; what was read before stays captured."""
+        """Read the range to its end. Raises what the reader raises; what was read before that stays captured."""
         if self._range.bytes >= BIG_PARTITION_BYTES:
             self._sink.flush()
         start: SegmentStart | None = SegmentStart(first=self._range.start)
@@ -96,7 +96,7 @@ class _RangeCapture:
             start = self._write_segment(start, events)
 
     def result(self) -> CapturedRange:
-        """What was captured. Call it after `run`, also when `run` raised."""
+        """What was captured. Call it after `run`, also if `run` raised."""
         return CapturedRange(
             source=self._range.source,
             first=self._first,
@@ -107,7 +107,7 @@ class _RangeCapture:
         )
 
     def _write_segment(self, start: SegmentStart, events: Iterator[Event]) -> SegmentStart | None:
-        """Write one segment. Returns where the next one begins, None at the end of the range."""
+        """Write one segment. Returns the start of the next segment, None at the end of the range."""
         try:
             with self._sink.segment(self._range.source, start, self._range.end) as segment:
                 following = self._fill(segment, events)
@@ -119,20 +119,20 @@ class _RangeCapture:
         return following
 
     def _fill(self, segment: Segment, events: Iterator[Event]) -> SegmentStart | None:
-        if self._answer is not None and not self._take(segment, self._answer):
+        if self._answer is not None and not self._add(segment, self._answer):
             return segment.next_start()
         for event in events:
             if self._context.stop.is_set():
-                raise InterruptedRunError("Stopped; there is no new restore point.")
+                raise InterruptedRunError("The backup was stopped. There is no new restore point.")
             match event:
                 case Batches():
                     segment.start_answer(event.fetched.aborted)
                     self._answer = _Answer(event)
-                    if not self._take(segment, self._answer):
+                    if not self._add(segment, self._answer):
                         return segment.next_start()
                 case Gap():
                     segment.add_gap(event)
-                    # The batch after it may begin inside the gap; only a range of its own keeps those records out.
+                    # The next batch can begin inside the gap. A segment after the gap leaves those records out.
                     return SegmentStart(first=event.next)
                 case Trimmed(first):
                     self._first = first
@@ -141,29 +141,29 @@ class _RangeCapture:
                     return SegmentStart(first=offset)
                 case EmptyTail(offset):
                     segment.mark_empty(offset)
-            del event  # or this answer would still be in memory while the next one is read
+            del event  # otherwise this answer would stay in memory while the next one is read
         return None
 
-    def _take(self, segment: Segment, answer: _Answer) -> bool:
-        """Add the rest of the answer's batches. False when the object is full and some are left."""
+    def _add(self, segment: Segment, answer: _Answer) -> bool:
+        """Add the remaining batches of the answer. Returns False if the object is full before all were added."""
         before, log_bytes = segment.records, 0
-        is_taken = True
+        is_complete = True
         for at, header in answer.batches:
             closed = segment.add(answer.records, answer.view, at, header, ends_answer=at == answer.last)
             log_bytes += header.size_bytes
             if closed and segment.next < self._range.end and self._sink.is_full:
-                is_taken = False
+                is_complete = False
                 break
-        if is_taken:
+        if is_complete:
             segment.skip_to(answer.next)
             self._answer = None
         self._log_bytes += log_bytes
         self._context.progress(self._range.source, records=segment.records - before, log_bytes=log_bytes)
-        return is_taken
+        return is_complete
 
 
 class _Answer:
-    """A fetch answer with the batches that are not yet in a segment."""
+    """A fetch answer, and its batches that are not yet in a segment."""
 
     def __init__(self, event: Batches) -> None:
         self.records = event.fetched.records

@@ -1,4 +1,4 @@
-"""What the capture of a bin returns: small values that travel between processes. The data is in the repository."""
+"""The result of a capture: small values that are sent between processes. The data is in the repository."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.model.partition import Partition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapturedRange:
-    """What one partition's capture came to; the numbers are for reports, the commit reads the fragments."""
+    """What was captured of one partition. The numbers are for reports only; the commit reads the fragments."""
 
     source: Partition
     first: int
@@ -21,8 +21,8 @@ class CapturedRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureFailure:
-    """A partition whose capture ended early, and why, in one sentence. `is_denied`: a permission is missing;
-    `is_passing`: a deadline passed, and another attempt may succeed."""
+    """A partition whose capture ended early, with the reason in one sentence. `is_denied`: a permission is missing.
+    `is_passing`: a deadline passed, so another attempt can succeed."""
 
     source: Partition
     reason: str
@@ -32,8 +32,8 @@ class CaptureFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureResult:
-    """One attempt at some ranges: its writer id, the number of fragments that it wrote (0 … `fragments`-1), and what
-    they hold."""
+    """The result of one attempt to capture some ranges. `writer` is its writer id. It wrote the fragments 0 …
+    `fragments`-1."""
 
     writer: str
     fragments: int

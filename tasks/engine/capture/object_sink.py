@@ -1,4 +1,4 @@
-"""Where captured segments go: into data objects, each followed by the fragment that describes it."""
+"""Writes captured segments into data objects, and after each object the fragment with its index lines."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tasks.segment.writer import ObjectWriter
 from tasks.store.protocol import ObjectInfo, ObjectStore
 
 OBJECT_STORED_BYTES = 32 << 20
-"""An object is closed before a frame like its last one would take it past this size, or past the run's log bytes."""
+"""An object is closed if another frame of the size of its last one would exceed this size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSettings:
-    """Whose data objects are written, and how: compressed with what, and closed after how much."""
+    """The run that writes the objects, their compression, and the log bytes and records after which each is closed."""
 
     repository_id: str
     set_name: str
@@ -35,7 +35,7 @@ class ObjectSettings:
 
     @classmethod
     def of_plan(cls, plan: Plan) -> ObjectSettings:
-        """As the run's plan has recorded them."""
+        """The settings in the plan of a run."""
         return cls(
             repository_id=plan.repository_id,
             set_name=plan.set,
@@ -49,7 +49,7 @@ class ObjectSettings:
 
 @dataclass
 class ObjectSink:
-    """Data objects 0, 1, … of one writer of a run. Holds at most one unfinished object. Not thread-safe."""
+    """Writes the data objects 0, 1, … of one writer of a run. At most one is unfinished. Not thread-safe."""
 
     store: ObjectStore
     settings: ObjectSettings
@@ -65,7 +65,7 @@ class ObjectSink:
 
     @property
     def is_full(self) -> bool:
-        """Whether the object has reached a limit, counting the segment that is being written."""
+        """Whether the object has reached a limit, including the segment that is being written."""
         settings = self.settings
         records = self._records + (self._segment.records if self._segment else 0)
         return (
@@ -76,8 +76,11 @@ class ObjectSink:
 
     @contextmanager
     def segment(self, source: Partition, start: SegmentStart, end: int) -> Iterator[Segment]:
-        """A segment of the present object. Its index line is kept when the body ends, also when the body raises: what
-        was read before a broker failed stays captured. One at a time; `flush` after it, not inside."""
+        """Write a segment of the current object in the body. Its index line is kept at the end of the body, also if
+        the body raises, so that everything that was read before an error stays captured.
+
+        One segment at a time. Call `flush` after the body, not inside.
+        """
         self._segment = Segment(self._object, source, start, end)
         try:
             yield self._segment
@@ -89,7 +92,7 @@ class ObjectSink:
             self._segment = None
 
     def flush(self) -> None:
-        """Store the object, then its fragment. Nothing is written when there is no index line."""
+        """Store the object, then its fragment. Writes nothing if there is no index line."""
         if not self._lines:
             return
         settings = self.settings

@@ -1,4 +1,4 @@
-"""Reads one planned range from its leader until the position reaches the end, and says what it met on the way."""
+"""Reads one range of a partition from its leader, and reports batches, gaps and other events in order."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tasks.model.partition import Partition
 from tasks.model.ranges import TOPIC_GONE, TRIMMED, TRUNCATED, Gap
 
 EMPTY_ANSWERS = 5
-"""So many empty answers in a row, without throttle or error and with everything up to the end stable, say of a
-compacted topic that a cleaner dropped the log's last batches. Of any other they say nothing: while tiered storage is
-slow or its quota is used up a leader answers just so (KIP-405), and compacted topics cannot be tiered."""
+"""Empty answers in a row, without throttling and with a stable log up to the end, after which the tail of a compacted
+topic is taken as empty, because a cleaner removed its last batches. Empty answers do not end any other topic: a leader
+also sends them while its tiered storage is slow or over its quota (KIP-405). Compacted topics cannot be tiered."""
 
 
 TrimPolicy = Literal["trimmed", "gap"]
@@ -27,12 +27,12 @@ TrimPolicy = Literal["trimmed", "gap"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureRange:
-    """Read [start, end) of `source`. `bytes` estimates what the broker keeps of it.
+    """The range [start, end) of a partition. `bytes` estimates its size on the broker.
 
-    `start_epoch` is the leader epoch of the batch before `start`, when an earlier run read it: the broker then reports
-    a log that diverged since. `on_trim` says what it means that the log start has moved past `start` before anything
-    was read: the range begins later (`trimmed`: a snapshot re-reads everything that there is), or records are lost that
-    the backup should have (`gap`: an incremental run goes on from the last one).
+    `start_epoch` is the leader epoch of the batch before `start`, if an earlier run read it. With it the broker reports
+    whether the log diverged after that run. `on_trim` decides what happens if the log start moved past `start` before
+    anything was read. With `trimmed` the range begins later, because a snapshot reads everything that exists. With
+    `gap` the offsets are lost, because an incremental run continues where the last run ended.
     """
 
     source: Partition
@@ -45,7 +45,7 @@ class CaptureRange:
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """Whole batches of one fetch answer, from `position` up to `next`."""
+    """The batches of one fetch answer, as (position in the answer, header). The reader continues at `next`."""
 
     fetched: Fetched
     batches: list[tuple[int, BatchHeader]]
@@ -54,21 +54,21 @@ class Batches:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """Nothing was read yet, and the log begins at `first` now."""
+    """Nothing was read yet, and the log start moved to `first`."""
 
     first: int
 
 
 @dataclass(frozen=True, slots=True)
 class Diverged:
-    """From `offset` on another lineage counts: what was read beyond it was lost by the cluster."""
+    """From `offset` on the log has a new lineage. The cluster lost what was read from there on."""
 
     offset: int
 
 
 @dataclass(frozen=True, slots=True)
 class EmptyTail:
-    """The leader has nothing from `offset` to the end."""
+    """The leader has no batches from `offset` to the end of the range."""
 
     offset: int
 
@@ -77,10 +77,11 @@ Event = Batches | Trimmed | Diverged | EmptyTail | Gap
 
 
 class RangeReader:
-    """One pass over [start, end) of a partition. Iterate it once.
+    """Reads [start, end) of a partition. Iterate over it once.
 
-    The next fetch is under way while the caller works on the batches it was given. Raises what `Fetcher.receive`
-    raises, but for what the log itself explains: a moved log start, a truncation and a deleted topic become events.
+    The next fetch request is already sent while the caller processes the batches of the last answer. Raises what
+    `PartitionFetcher.receive` raises, except for the following: a moved log start, a truncated log and a deleted topic
+    become events.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class RangeReader:
         self._position = self._start = range_.start
         self._end = self._planned_end = range_.end
         self._epoch = range_.start_epoch
-        self._loses_trimmed = range_.on_trim == "gap"
+        self._trim_is_gap = range_.on_trim == "gap"
         self._is_compacted = is_compacted
         self._stop = stop
         self._clock = clock
@@ -110,41 +111,41 @@ class RangeReader:
         try:
             self._send()
             while self._position < self._end:
-                yield from self._answer()
+                yield from self._next_answer()
         except TopicGoneError:
             yield Gap(self._position, self._end, TOPIC_GONE)
         if self._end < self._planned_end:
             yield Gap(self._end, self._planned_end, TRUNCATED)
 
-    def _answer(self) -> Iterator[Event]:
+    def _next_answer(self) -> Iterator[Event]:
         try:
             fetched = self._fetcher.receive()
         except OffsetOutOfRangeError:
-            yield from self._out_of_range()
+            yield from self._on_out_of_range()
             self._send()
             return
         if fetched.diverging is not None:
-            yield from self._diverged(fetched.diverging[1])
+            yield from self._on_divergence(fetched.diverging[1])
             self._send()
         else:
-            yield from self._take(fetched)
+            yield from self._on_answer(fetched)
 
     def _send(self) -> None:
         if self._position < self._end:
             self._fetcher.send(self._source, self._position, self._epoch)
 
-    def _take(self, fetched: Fetched) -> Iterator[Event]:
+    def _on_answer(self, fetched: Fetched) -> Iterator[Event]:
         found = scan(fetched.records, self._position, self._end, self._epoch, where=str(self._source))
         if not found.batches and found.next < self._end:
-            yield from self._nothing(fetched)
+            yield from self._on_empty_answer(fetched)
             return
-        self._position, self._epoch, self._loses_trimmed = found.next, found.epoch, True
+        self._position, self._epoch, self._trim_is_gap = found.next, found.epoch, True
         self._empty, self._deadline = 0, None
         self._send()
         yield Batches(fetched, found.batches, found.next)
 
-    def _nothing(self, fetched: Fetched) -> Iterator[Event]:
-        """An empty answer means wait, unless it is repeated where nothing is left to wait for."""
+    def _on_empty_answer(self, fetched: Fetched) -> Iterator[Event]:
+        """Ask again, unless repeated empty answers show that the tail of a compacted topic is empty."""
         if fetched.throttle_time_ms:
             self._empty = 0
         elif fetched.last_stable_offset < self._end:
@@ -152,7 +153,9 @@ class RangeReader:
         else:
             self._empty += 1
             if fetched.preferred_replica >= 0 or (self._empty >= EMPTY_ANSWERS and not self._is_compacted()):
-                self._wait(f"the leader sends no records from offset {self._position} on, where its log has some")
+                self._wait(
+                    f"the leader sends no records from offset {self._position} on, although its log contains some"
+                )
             elif self._empty >= EMPTY_ANSWERS:
                 yield EmptyTail(self._position)
                 self._position = self._end
@@ -161,32 +164,32 @@ class RangeReader:
     def _wait_for(self, last_stable_offset: int) -> None:
         self._wait(f"the leader serves up to offset {last_stable_offset}, the plan ends at {self._end}")
 
-    def _wait(self, why: str) -> None:
-        """Until something comes, at most until the cluster's deadline has passed since this began."""
+    def _wait(self, reason: str) -> None:
+        """Raises `BrokerUnavailableError` if no batch has arrived for longer than the cluster's deadline."""
         now = self._clock()
         if self._deadline is None:
             self._deadline = now + self._log.retry_deadline_ms / 1000
         if now > self._deadline:
-            raise BrokerUnavailableError(f"{self._source}: {why}; that did not change in time.")
+            raise BrokerUnavailableError(f"{self._source}: {reason}; this did not change before the deadline.")
 
-    def _out_of_range(self) -> Iterator[Event]:
-        """By itself the error says nothing: ask where the log begins and ends now."""
+    def _on_out_of_range(self) -> Iterator[Event]:
+        """The error has several causes, so the log start and the log end are read to find out which one it is."""
         earliest, latest = self._bounds()
-        if earliest > self._position and self._loses_trimmed:
-            lost = Gap(self._position, min(earliest, self._end), TRIMMED)
-            self._position = lost.next
-            yield lost
+        if earliest > self._position and self._trim_is_gap:
+            gap = Gap(self._position, min(earliest, self._end), TRIMMED)
+            self._position = gap.next
+            yield gap
         elif earliest > self._position:
             self._position = earliest
             yield Trimmed(earliest)
         elif latest < self._position:
-            yield from self._diverged(latest)
+            yield from self._on_divergence(latest)
         else:
-            self._wait_for(latest)  # the answer came from a replica that lags behind
+            self._wait_for(latest)  # a replica that lags behind sent the answer
             self._stop.wait(0.2)
 
-    def _diverged(self, offset: int) -> Iterator[Event]:
-        """The log's lineage changed at `offset`: go on from there, up to where the new log ends."""
+    def _on_divergence(self, offset: int) -> Iterator[Event]:
+        """The lineage of the log changed at `offset`. Continue there, up to the end of the new log."""
         _, latest = self._bounds()
         self._epoch = None
         if offset < self._position:

@@ -1,4 +1,4 @@
-"""Scan: which batches of a fetch answer belong to a planned range, from their headers alone. Pure."""
+"""Scan: finds the batches of a fetch answer that belong to a range, by their headers. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from tasks.model.errors import UnsupportedBatchError
 
 
 class Scan(NamedTuple):
-    """Whole batches with an offset in [position, end), as (position in the answer, header), and where to go on.
-    `next` is `end` when the answer reached it; `epoch` is the last batch's leader epoch, or what it was before."""
+    """The whole batches with an offset in [position, end), as (position in the answer, header). `next` is the offset to
+    continue at; it is `end` if the answer reached the end. `epoch` is the leader epoch of the last batch; without a
+    batch it is the epoch that was given."""
 
     batches: list[tuple[int, BatchHeader]]
     next: int
@@ -18,7 +19,10 @@ class Scan(NamedTuple):
 
 
 def scan(records: bytes, position: int, end: int, epoch: int | None, *, where: str) -> Scan:
-    """Raises `UnsupportedBatchError` for batches of an old format and for offsets that run backwards."""
+    """Find the batches of [position, end) in a fetch answer. `where` names the partition in errors.
+
+    Raises `UnsupportedBatchError` for batches of an old format, and for offsets that do not ascend.
+    """
     batches: list[tuple[int, BatchHeader]] = []
     for at, header in iter_headers(records, where=where):
         following = header.base_offset + header.last_offset_delta + 1
@@ -26,7 +30,9 @@ def scan(records: bytes, position: int, end: int, epoch: int | None, *, where: s
             return Scan(batches, end, epoch)
         if following <= position:
             if batches:
-                raise UnsupportedBatchError(f"{where}: the batch at offset {header.base_offset} runs backwards.")
+                raise UnsupportedBatchError(
+                    f"{where}: the batch at offset {header.base_offset} follows batches with larger offsets."
+                )
             continue
         batches.append((at, header))
         position, epoch = following, header.leader_epoch

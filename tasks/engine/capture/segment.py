@@ -1,4 +1,4 @@
-"""One segment: a partition's batches, grouped into frames of one data object, and what its index line will say."""
+"""Builds one segment: groups batches of a partition into frames of a data object, and makes the index line."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tasks.repository.lines import Frame, IndexLine
 from tasks.segment.writer import ObjectWriter
 
 FRAME_LOG_BYTES = 4 << 20
-"""A frame is closed with the batch that takes it to this size."""
+"""A frame is closed after the batch with which it reaches this size."""
 
 FULL_ENOUGH_BYTES = FRAME_LOG_BYTES // 4 * 3
-"""At the end of a fetch answer a frame of this size is closed too. It is one piece of memory then, and zstd compresses
-that a tenth cheaper than two."""
+"""At the end of a fetch answer a frame of at least this size is closed too. It is then one piece of memory, which zstd
+compresses with a tenth less CPU time than two pieces."""
 
 
 @dataclass(slots=True)
 class _OpenFrame:
-    """The frame that is being filled. `parts` are slices of fetch answers; adjoining batches share one."""
+    """The frame that is being filled. `parts` are slices of fetch answers. Adjacent batches share a slice."""
 
     first: int
     next: int
@@ -41,8 +41,8 @@ class _OpenFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentStart:
-    """Where a segment begins. `trimmed_from`: the log start had moved from there to `first` before anything was read.
-    `tracker` follows the transactions of an answer whose first batches went into the segment before."""
+    """The start of a segment. `trimmed_from`: the log start moved from there to `first` before anything was read.
+    `tracker` has the open transactions of an answer whose first batches are in the segment before."""
 
     first: int
     trimmed_from: int | None = None
@@ -50,8 +50,8 @@ class SegmentStart:
 
 
 class Segment:
-    """One partition's part of one data object, from `start` up to `end` at most. Made by `ObjectSink.segment`, which
-    also stores its index line. Not thread-safe."""
+    """The batches of one partition in one data object, from `start` up to `end` at most. `ObjectSink.segment` makes it
+    and stores its index line. Not thread-safe."""
 
     def __init__(self, writer: ObjectWriter, source: Partition, start: SegmentStart, end: int) -> None:
         self._writer = writer
@@ -73,7 +73,7 @@ class Segment:
 
     @property
     def next(self) -> int:
-        """The offset after the last one that was seen."""
+        """The offset after the last one that was read."""
         return self._next
 
     @property
@@ -82,14 +82,15 @@ class Segment:
         return self._records
 
     def start_answer(self, aborted: Iterable[tuple[int, int]]) -> None:
-        """Another fetch answer begins, with these (producer id, first offset) of aborted transactions."""
+        """Begin another fetch answer. `aborted` are the (producer id, first offset) of its aborted transactions."""
         self._tracker.start_response(aborted)
 
     def add(self, answer: bytes, view: memoryview, at: int, header: BatchHeader, *, ends_answer: bool = False) -> bool:
-        """Add the batch at `at` of a fetch answer, of which `view` is a view. `ends_answer`: it is the answer's last.
+        """Add the batch at position `at` of a fetch answer. `view` is a view of the answer. `ends_answer`: the batch is
+        its last one.
 
-        Returns whether a frame was closed with it, which is when an object may be closed too. Raises
-        `UnsupportedBatchError` for a batch whose CRC does not match.
+        Returns whether the batch closed a frame; only then the object can be closed too. Raises `UnsupportedBatchError`
+        for a batch whose CRC does not match.
         """
         if not check_crc(answer, at, header):
             raise UnsupportedBatchError(
@@ -111,26 +112,26 @@ class Segment:
         return True
 
     def mark_empty(self, offset: int) -> None:
-        """State that the leader has nothing from `offset` to the end of the range."""
+        """Record that the leader has no batches from `offset` to the end of the range."""
         self._empty_from = offset
         self.skip_to(self._end)
 
     def next_start(self) -> SegmentStart:
-        """Where a segment begins that goes on with the next batch of the same answer in another object."""
+        """The start of a segment that continues with the next batch of the same answer in another object."""
         return SegmentStart(first=self._next, tracker=self._tracker.continued())
 
     def skip_to(self, offset: int) -> None:
-        """Everything below `offset` has been seen: what lies between holds nothing."""
+        """Record that there are no batches between the last one and `offset`."""
         self._next = max(self._next, offset)
 
     def add_gap(self, gap: Gap) -> None:
-        """State that offsets are lost; the frame before the gap ends there."""
+        """Record lost offsets. Closes the frame before the gap."""
         self.close_frame()
         self._gaps.append(gap)
         self._next = gap.next
 
     def close_frame(self) -> None:
-        """Compress what is pending, if anything is."""
+        """Compress the open frame, if there is one."""
         frame = self._open
         if frame is None:
             return
@@ -152,9 +153,10 @@ class Segment:
         )
 
     def finish(self, *, captured_ms: int) -> IndexLine | None:
-        """Close the last frame and return the index line, all but what is known once the object is stored.
+        """Close the last frame and return the index line, without the members that describe the stored object.
 
-        None when there is nothing to say of the segment. The last batch may reach past the range: the line does not.
+        Returns None if the segment is empty and was not trimmed. The last batch can reach past the range; the line ends
+        with the range.
         """
         self.close_frame()
         self._next = min(self._next, max(self._end, self._first))
@@ -179,7 +181,7 @@ class Segment:
         )
 
     def _restorable(self, answer: bytes, at: int, header: BatchHeader) -> int:
-        """Records that a restore will write: no control record, no aborted one, none outside the range."""
+        """The number of restorable records: not control records, not aborted, and inside the range."""
         is_aborted = self._tracker.judge(header, answer, at)
         if is_aborted or header.is_control:
             return 0
@@ -194,7 +196,7 @@ class Segment:
         return self._open
 
     def _append_part(self, frame: _OpenFrame, view: memoryview, at: int, end: int) -> None:
-        """Adjoining batches of one answer become one slice: thousands of parts would cost more than they hold."""
+        """Extend the last slice if the batch follows it in the same answer, because thousands of slices are slow."""
         if frame.parts and frame.parts[-1].obj is view.obj and frame.part_end == at:
             frame.parts[-1] = view[frame.part_start : end]
         else:

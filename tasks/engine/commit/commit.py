@@ -1,4 +1,4 @@
-"""Commit: the one step that makes captured data count. Index, then table, then the log entry that names them."""
+"""The append loop of a commit: stores the index and the table, then appends the log entry that names them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ class PointProducer(Protocol):
         ...
 
     def build(self, state: SetState) -> PointEntry:
-        """The entry that follows `state`, with everything that it names stored before it is returned.
+        """Returns the entry that follows `state`. Stores everything that the entry names before it returns.
 
-        Called again with a newer state when another entry was appended first; so it checks every precondition anew.
-        Raises `RunClosedError` when the run has its point already or was voided, `PreconditionError` when the set moved
-        on in a way that this point would undo.
+        Is called again with a newer state if another entry was appended first, so it checks every precondition each
+        time. Raises `RunClosedError` if the run already has its point or was voided, and `PreconditionError` if this
+        point would remove data that a newer entry added to the set.
         """
         ...
 
 
 def commit_point(repository: Repository, producer: PointProducer) -> RestorePoint:
-    """Append the producer's point. May be called again: a point of the run that exists already is returned.
+    """Append the producer's point and return it. May be called again: if the run already has its point, that is
+    returned.
 
-    Raises what `build` raises, and `RunClosedError` when the run was voided. After any error there is no new point,
-    except perhaps after `OutcomeUnknownError`: call again to settle it.
+    Raises what `build` raises, and `RunClosedError` if the run was voided. After an error there is no new point. Only
+    after `OutcomeUnknownError` there can be one; call again to find out.
     """
     log = repository.log(producer.set_name)
     try:

@@ -1,4 +1,4 @@
-"""Whether a point has everything that was asked for. Whoever made it, the command or a flow, judges it by this."""
+"""Completeness: whether a new point contains everything that was configured. The command and the flows use it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from tasks.repository.plans import Plan
 from tasks.repository.restore_point import RestorePoint
 
 Completeness = Literal["complete", "incomplete", "denied"]
-"""complete: nothing is missing that was planned · incomplete: gaps, failed partitions, missing positions · denied:
-incomplete for want of a permission, and will be so again until someone grants it. Trimmed ranges are not missing."""
+"""complete: nothing that was planned is missing · incomplete: there are gaps, failed partitions or missing positions ·
+denied: incomplete because a permission is missing, so the next run will be incomplete too. Trimmed ranges are not
+missing."""
 
 
-class GroupNotes(NamedTuple):
-    """What there is to say of the groups of a point: positions that were asked for and are not in it, and groups of a
-    kind whose positions cannot be read."""
+class MissingPositions(NamedTuple):
+    """Group positions that a point does not contain. `failures`: positions that were configured and could not be read.
+    `not_covered`: groups of a kind whose positions are not committed offsets. Each is a sentence or a name for people.
+    """
 
     failures: tuple[str, ...] = ()
     not_covered: tuple[str, ...] = ()
 
 
-class HeldRange(NamedTuple):
-    """What a point holds of a partition. `is_kept`: from an earlier run, because this one failed there."""
+class PointRange(NamedTuple):
+    """The offsets that a point contains of a partition. `is_kept`: they are an earlier run's, because this run failed
+    for the partition."""
 
     source: Partition
     first: int
@@ -35,48 +38,52 @@ class HeldRange(NamedTuple):
 
 
 class NewPoint(NamedTuple):
-    """A new point, what it holds, and the verdict on it."""
+    """A new point with its ranges, its missing group positions and the verdict on it."""
 
     point: PointEntry
-    ranges: tuple[HeldRange, ...]
-    groups: GroupNotes
+    ranges: tuple[PointRange, ...]
+    groups: MissingPositions
     verdict: Completeness
 
 
 def describe_new_point(plan: Plan, point: RestorePoint, captured: Sequence[CaptureResult]) -> NewPoint:
-    """Read back what a commit has made."""
-    groups = group_notes(point)
+    """Read a new point back and judge it."""
+    groups = missing_positions(point)
     return NewPoint(
         point=point.entry,
         ranges=tuple(
-            HeldRange(row.source, row.first, row.next, row.base_seq != point.seq) for row in point.rows.values()
+            PointRange(row.source, row.first, row.next, row.base_seq != point.seq) for row in point.rows.values()
         ),
         groups=groups,
         verdict=completeness(point.entry, groups, denied_reasons(plan, captured)),
     )
 
 
-def group_notes(point: RestorePoint) -> GroupNotes:
-    """By what the point says, and by its state object, read back."""
+def missing_positions(point: RestorePoint) -> MissingPositions:
+    """The group positions that a point does not contain, by its entry and its state object of the groups.
+
+    A state object that cannot be read is a failure in the result, because the point was committed and has to be
+    reported.
+    """
     if point.entry.groups_failure is not None:
-        return GroupNotes((f"group positions are not in this point: {point.entry.groups_failure}",))
+        return MissingPositions((f"group positions are not in this point: {point.entry.groups_failure}",))
     try:
         state = point.groups
-    except KafkaBackupError as error:  # the point stands, and is to be reported
-        return GroupNotes((f"group positions cannot be read back: {error}",))
+    except KafkaBackupError as error:
+        return MissingPositions((f"group positions cannot be read back: {error}",))
     if state is None:
-        return GroupNotes()
+        return MissingPositions()
     failures = (f"group {one.group} is not in this point: {one.failure}" for one in state.groups if one.failure)
-    return GroupNotes(tuple(failures), state.not_covered)
+    return MissingPositions(tuple(failures), state.not_covered)
 
 
 def denied_reasons(plan: Plan, captured: Sequence[CaptureResult]) -> tuple[str, ...]:
-    """What of the plan could not be read for want of a permission. Pure."""
+    """The reasons for everything of a plan that could not be read because a permission is missing. Pure."""
     reasons = [failure.reason for bin_ in captured for failure in bin_.failures if failure.is_denied]
     return (*plan.denied, *reasons)
 
 
-def completeness(point: PointEntry, groups: GroupNotes, denied: Sequence[str] = ()) -> Completeness:
+def completeness(point: PointEntry, groups: MissingPositions, denied: Sequence[str] = ()) -> Completeness:
     """The verdict on a new point. Pure."""
     if denied:
         return "denied"

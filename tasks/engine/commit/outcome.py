@@ -1,4 +1,4 @@
-"""What becomes of each planned partition when a snapshot commits. Pure."""
+"""The outcome of each partition of a snapshot: its row in the new point, and the new lines for it. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tasks.repository.plans import Plan, PlannedPartition
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A partition's row in the new point, and the lines of this run that stand behind it. `is_kept` means that the
-    row is the earlier point's: its lines have to be repeated."""
+    """A partition's row in the new point, and the lines of this run for it. `is_kept`: the row is the earlier point's,
+    so the new point has to repeat the earlier lines."""
 
     row: Row
     lines: tuple[IndexLine, ...] = ()
@@ -32,35 +32,37 @@ def decide(
     *,
     now_ms: int,
 ) -> list[Outcome]:
-    """The outcome of every planned or failed partition, in plan order.
+    """The outcome of every partition that was planned or failed, in plan order. `failures` are the reasons of
+    partitions that failed, `earlier` the rows of the newest point.
 
-    A finished one gets a new row. A failed one keeps its earlier row, or without one gets its contiguous part.
-    Raises `CommitError` when a partition that did not fail is not tiled.
+    A finished partition gets a new row. A failed partition keeps its earlier row; without an earlier row it gets a row
+    of the contiguous part that was captured. Raises `CommitError` if the lines of a finished partition do not tile its
+    planned range.
     """
     outcomes = []
     for planned in plan.partitions:
-        own = lines.get(planned.source, ())
+        captured = lines.get(planned.source, ())
         reason = failures.get(planned.source)
         if reason is None:
-            outcomes.append(_finished(planned, tile(planned, own)))
+            outcomes.append(_finished(planned, tile(planned, captured)))
         else:
-            outcomes.append(_failed(planned, own, reason, earlier.get(planned.source), now_ms))
+            outcomes.append(_failed(planned, captured, reason, earlier.get(planned.source), now_ms))
     unplanned = [failure for failure in plan.failures if failure.source in earlier]
-    return outcomes + [_behind(earlier[failure.source], failure.reason, now_ms) for failure in unplanned]
+    return outcomes + [_keep_earlier(earlier[failure.source], failure.reason, now_ms) for failure in unplanned]
 
 
 def notes_of(outcomes: Sequence[Outcome]) -> tuple[tuple[PartitionNote, ...], tuple[PartitionNote, ...]]:
-    """(gaps, trimmed ranges) that are new in this run."""
-    own = [line for outcome in outcomes if not outcome.is_kept for line in outcome.lines]
-    gaps = tuple(_note(line, gap.first, gap.next, gap.reason) for line in own for gap in line.gaps)
+    """(gaps, trimmed ranges) of this run. Those of kept rows are in earlier points already."""
+    new_lines = [line for outcome in outcomes if not outcome.is_kept for line in outcome.lines]
+    gaps = tuple(_note(line, gap.first, gap.next, gap.reason) for line in new_lines for gap in line.gaps)
     trimmed = tuple(
-        _note(line, line.trimmed_from, line.first, "trimmed") for line in own if line.trimmed_from is not None
+        _note(line, line.trimmed_from, line.first, "trimmed") for line in new_lines if line.trimmed_from is not None
     )
     return gaps, trimmed
 
 
 def status_of(*, has_failures: bool, has_gaps: bool) -> Status:
-    """partial before gaps before complete."""
+    """The status of a point: `partial` if anything failed, else `gaps` if offsets are lost, else `complete`."""
     if has_failures:
         return "partial"
     return "gaps" if has_gaps else "complete"
@@ -69,27 +71,27 @@ def status_of(*, has_failures: bool, has_gaps: bool) -> Status:
 def stalled_by_open_transaction(
     planned: Iterable[PlannedPartition], earlier: Mapping[Partition, Row]
 ) -> Iterator[PartitionNote]:
-    """Partitions whose end is where it was at the newest point, since a transaction that was open then is open still.
+    """Notes on partitions whose end did not move since the newest point, because the same transaction is still open.
 
-    Readers of committed data get nothing behind its first record, so a transaction that nobody ends stops all backups
-    of its partitions there.
+    Readers of committed data get no record from the first record of an open transaction on. So all backups of the
+    partition end there until the transaction is committed or aborted.
     """
     for part in planned:
         row = earlier.get(part.source)
         if row is None or row.last_stable_offset != part.end:
             continue
-        if _is_held(part.end, row.high_watermark) and _is_held(part.end, part.high_watermark):
+        if _is_held_back(part.end, row.high_watermark) and _is_held_back(part.end, part.high_watermark):
             yield PartitionNote(
                 topic=part.topic,
                 topic_id=part.topic_id,
                 partition=part.partition,
-                reason="a transaction that was open at the last point already holds them back",
+                reason="a transaction that was already open at the last point holds these offsets back",
                 first=part.end,
                 next=part.high_watermark,
             )
 
 
-def _is_held(last_stable_offset: int, high_watermark: int | None) -> bool:
+def _is_held_back(last_stable_offset: int, high_watermark: int | None) -> bool:
     return high_watermark is not None and last_stable_offset < high_watermark
 
 
@@ -102,13 +104,13 @@ def _failed(
     planned: PlannedPartition, lines: Sequence[IndexLine], reason: str, earlier: Row | None, now_ms: int
 ) -> Outcome:
     if earlier is not None:
-        return _behind(earlier, reason, now_ms)
+        return _keep_earlier(earlier, reason, now_ms)
     cover = contiguous(planned, lines)
     row = _row(planned, cover).model_copy(update={"failure": reason, "behind_since_ms": now_ms})
     return Outcome(row, cover.lines)
 
 
-def _behind(earlier: Row, reason: str, now_ms: int) -> Outcome:
+def _keep_earlier(earlier: Row, reason: str, now_ms: int) -> Outcome:
     since = earlier.behind_since_ms if earlier.behind_since_ms is not None else now_ms
     row = earlier.model_copy(update={"failure": reason, "behind_since_ms": since})
     return Outcome(row, is_kept=True)

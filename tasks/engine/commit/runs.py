@@ -1,4 +1,4 @@
-"""The life of a run: hold the set's lease, find the run that died before it, void that one, begin this one."""
+"""The life of a run: take the set's lease, void an earlier run that died, begin the new run, void it if it fails."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def run_lease(
     *,
     waiting: Callable[[str], None] = lambda owner: None,
 ) -> Iterator[None]:
-    """The set's lease for this run while the body plans, captures and commits; a run that died before it is voided.
+    """Hold the set's lease while the body plans, captures and commits. Before the body, void an earlier run that died.
 
-    Raises `LockedError` when another writer has the lease, or takes it while the body runs; `context.stop` is then set.
+    `waiting` is called with the owner of the lease if this run has to wait to see whether the owner is alive. Raises
+    `LockedError` if another writer holds the lease, or takes it while the body runs; then `context.stop` is set.
     """
     repository, stop = context.repository, context.stop
     key = capture_lease_key(set_name)
@@ -38,21 +39,21 @@ def run_lease(
 
 
 def earlier_open_run(repository: Repository, lease: Lease, set_name: str) -> str | None:
-    """The run that the lease still names, if it has neither a point nor a void: its writer died."""
+    """The run that the lease names, if it is still open: its writer died. None if there is no such run."""
     run = lease.record.run
     return run if run is not None and repository.log(set_name).state().is_open(run) else None
 
 
 def begin_run(lease: Lease, run: str) -> None:
-    """Enter the run into the lease, so that the next owner finds it if this writer dies.
+    """Write the run into the lease, so that the next owner of the lease finds the run if this writer dies.
 
-    Call it before planning, and after the earlier run was voided or finished: a crash in between loses nothing.
+    Call it before the run plans, and after the earlier run was voided or finished. A crash in between loses nothing.
     """
     lease.renew(run=run)
 
 
 def void_run(repository: Repository, set_name: str, run: str, reason: str) -> None:
-    """Make sure that the run can never commit. A run that has its point or its void already is left alone."""
+    """Append a void, so that the run can never commit. Does nothing if the run already has its point or its void."""
 
     def build(state: SetState) -> AnyEntry:
         check_open(state, run)
@@ -67,8 +68,8 @@ def void_run(repository: Repository, set_name: str, run: str, reason: str) -> No
 
 
 def check_open(state: SetState, run: str) -> None:
-    """Raises `RunClosedError` when the log holds a point or a void of the run."""
+    """Raises `RunClosedError` if the log contains a point or a void of the run."""
     if not state.is_open(run):
         point_seq = state.closed_runs[run]
-        closed_by = "was voided" if point_seq is None else f"is point {point_seq} already"
+        closed_by = "was voided" if point_seq is None else f"is already point {point_seq}"
         raise RunClosedError(f"The run {run} {closed_by}.", point_seq=point_seq)

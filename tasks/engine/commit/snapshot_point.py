@@ -1,4 +1,4 @@
-"""The point of a snapshot: what its entry says, from the plan, the captured lines and the newest point."""
+"""The point of a snapshot: makes its entry from the plan, the captured lines and the newest point."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tasks.repository.state_objects import GroupsState, read_state
 class SnapshotPoint:
     """The `PointProducer` of a snapshot run.
 
-    `build` also raises `CommitError` when something planned is neither captured nor stated to be missing, and
-    `KafkaBackupError` when nothing at all was captured (`AccessError` when a permission is missing).
+    `build` also raises `CommitError` if a planned offset is neither captured, nor in a gap, nor of a failed partition,
+    and `KafkaBackupError` if nothing was captured (`AccessError` if a permission is missing).
     """
 
     def __init__(self, repository: Repository, plan: Plan, captured: Sequence[CaptureResult]) -> None:
@@ -64,12 +64,12 @@ class SnapshotPoint:
 
     def _entry(self, state: SetState, newest: RestorePoint | None, outcomes: Sequence[Outcome]) -> PointEntry:
         plan, store = self._plan, self._repository.store
-        own = [line for outcome in outcomes if not outcome.is_kept for line in outcome.lines]
+        new_lines = [line for outcome in outcomes if not outcome.is_kept for line in outcome.lines]
         repeated = _repeated_lines(newest, outcomes)
         gaps, trimmed = notes_of(outcomes)
         stalled = stalled_by_open_transaction(plan.partitions, newest.rows if newest else {})
-        stated = (*_failure_notes(plan, self._failures), *stalled)
-        has_failures = bool(stated) or _lacks_positions(self._repository, plan)
+        failures = (*_failure_notes(plan, self._failures), *stalled)
+        has_failures = bool(failures) or _has_missing_positions(self._repository, plan)
         return PointEntry(
             **self._repository.next_entry(plan.set, state),
             newest_point=state.seq + 1,
@@ -79,23 +79,24 @@ class SnapshotPoint:
             cluster_id=plan.cluster_id,
             cluster_label=plan.cluster_label,
             planned_ms=plan.planned_ms,
-            index=_write_indexes(self._repository, plan, own, repeated),
+            index=_write_indexes(self._repository, plan, new_lines, repeated),
             table=(write_table(store, plan.set, plan.run, [outcome.row for outcome in outcomes]),),
             topics=plan.topics,
             groups=plan.groups,
             groups_failure=plan.groups_failure,
-            totals=_totals(self._repository, outcomes, [*own, *repeated]),
-            failures=stated,
+            totals=_totals(self._repository, outcomes, [*new_lines, *repeated]),
+            failures=failures,
             gaps=gaps,
             trimmed=trimmed,
         )
 
 
 def check_snapshot(plan: Plan, now: Mapping[Partition, Row], then: Mapping[Partition, Row]) -> None:
-    """Precondition of a snapshot, by the rows of the newest point now and when it was planned. Pure.
+    """The precondition of a snapshot. `now` are the rows of the newest point, `then` those of the newest point when the
+    run was planned. Pure.
 
-    Raises `PreconditionError` when another run took a partition past this plan's end, or added a live incarnation
-    that this plan lacks: this point would take records away.
+    Raises `PreconditionError` if another run captured more of a partition than this plan, or a live incarnation that
+    this plan does not contain. This point would remove those records from the newest point.
     """
     ends = {planned.source: planned.end for planned in plan.partitions}
     known = ends.keys() | {failure.source for failure in plan.failures}
@@ -104,10 +105,10 @@ def check_snapshot(plan: Plan, now: Mapping[Partition, Row], then: Mapping[Parti
             continue
         if source in ends and row.next > ends[source]:
             raise PreconditionError(
-                f"{source}: another run captured up to {row.next}, past this plan's {ends[source]}."
+                f"{source}: another run captured up to {row.next}, past this plan's end at {ends[source]}."
             )
         if source not in known and row.is_live and source not in then:
-            raise PreconditionError(f"{source}: another run captured it, and this run's plan does not have it.")
+            raise PreconditionError(f"{source}: another run captured it, and this run's plan does not contain it.")
 
 
 def _captured_lines(
@@ -126,26 +127,26 @@ def _captured_lines(
     return lines
 
 
-def _lacks_positions(repository: Repository, plan: Plan) -> bool:
-    """Positions that were asked for and are not in the point, of all groups or of one, make it partial."""
+def _has_missing_positions(repository: Repository, plan: Plan) -> bool:
+    """Whether configured positions could not be read, of all groups or of one. Then the point is partial."""
     if plan.groups_failure is not None or plan.groups is None:
         return plan.groups_failure is not None
     return any(group.failure for group in read_state(repository.store, plan.groups, GroupsState).groups)
 
 
 def _repeated_lines(newest: RestorePoint | None, outcomes: Sequence[Outcome]) -> list[IndexLine]:
-    """The older lines that still count for partitions whose earlier row is kept, each with its seq written into it."""
-    kept = [outcome.row for outcome in outcomes if outcome.is_kept]
-    if not kept or newest is None:
+    """The counting lines of the rows that the new point keeps from the newest one. Each line has its own seq."""
+    kept_rows = [outcome.row for outcome in outcomes if outcome.is_kept]
+    if not kept_rows or newest is None:
         return []
-    found = newest.lines([newest.rows[row.source] for row in kept])
+    found = newest.lines([newest.rows[row.source] for row in kept_rows])
     return [line for lines in found.values() for line in lines]
 
 
 def _write_indexes(
-    repository: Repository, plan: Plan, own: Sequence[IndexLine], repeated: Sequence[IndexLine]
+    repository: Repository, plan: Plan, new_lines: Sequence[IndexLine], repeated: Sequence[IndexLine]
 ) -> tuple[IndexRef, ...]:
-    return tuple(write_index(repository.store, plan.set, plan.run, lines) for lines in (own, repeated) if lines)
+    return tuple(write_index(repository.store, plan.set, plan.run, lines) for lines in (new_lines, repeated) if lines)
 
 
 def _totals(repository: Repository, outcomes: Sequence[Outcome], lines: Sequence[IndexLine]) -> Totals:
@@ -161,13 +162,13 @@ def _totals(repository: Repository, outcomes: Sequence[Outcome], lines: Sequence
 
 
 def _failure_notes(plan: Plan, failures: Mapping[Partition, str]) -> tuple[PartitionNote, ...]:
-    stated: Iterable[tuple[Partition, str]] = [
+    reasons: Iterable[tuple[Partition, str]] = [
         *((failure.source, failure.reason) for failure in plan.failures),
         *sorted(failures.items()),
     ]
     return tuple(
         PartitionNote(topic=source.topic, topic_id=source.topic_id, partition=source.partition, reason=reason)
-        for source, reason in stated
+        for source, reason in reasons
     )
 
 

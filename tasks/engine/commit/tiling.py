@@ -1,4 +1,4 @@
-"""Tiling: whether the captured lines of a partition cover what was planned, without a hole that nobody states. Pure."""
+"""Tiling: whether the captured lines of a partition cover its planned range without a hole. Pure."""
 
 from __future__ import annotations
 

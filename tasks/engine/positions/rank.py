@@ -1,4 +1,4 @@
-"""Offset translation as a rank query: target offset = target base + restorable records below the source offset."""
+"""The rank of an offset: target offset = target base + number of restorable records below the source offset."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tasks.repository.lines import Frame, IndexLine
 
 
 def rank(reader: FrameReader, lines: Sequence[IndexLine], offset: int) -> int:
-    """How many restorable records of a partition stand below `offset`. `lines` are its counting lines, in order.
+    """The number of restorable records of a partition below `offset`. `lines` are its counting lines, in order.
 
-    Arithmetic decides wherever every offset of a frame is a restorable record; only the one frame in which the
-    offset falls is decoded, and only if it has holes, markers or aborted data, or is cut.
+    A frame in which every offset is a restorable record needs subtraction only. A frame is decoded only if the offset
+    is inside it and it has holes, markers or aborted data, or if it is cut.
     """
     return sum(_rank_in_line(reader, line, offset) for line in lines if line.first < offset)
 

@@ -1,4 +1,4 @@
-"""Translates the positions of consumer groups from source offsets to target offsets, exactly."""
+"""Translates the positions of consumer groups from source offsets to target offsets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tasks.repository.state_objects import GroupPosition, GroupsState, GroupStat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslatedPosition:
-    """A committed offset and what it becomes; `failure` is why it could not be written, `is_denied` that a permission
-    is missing."""
+    """A position of a group, with its source offset and its target offset. `failure` is the reason why it could not be
+    written. `is_denied`: a permission is missing."""
 
     group: str
     source_topic: str
@@ -28,26 +28,27 @@ class TranslatedPosition:
     is_denied: bool = False
 
 
-def wanted_groups(state: GroupsState, names: Sequence[str] | None) -> list[GroupState]:
-    """The groups asked for; None means all."""
+def selected_groups(state: GroupsState, names: Sequence[str] | None) -> list[GroupState]:
+    """The groups with these names, in the order of the state. None means all groups."""
     return [group for group in state.groups if names is None or group.group in names]
 
 
 def translate(started: StartedRestore, targets: Targets, groups: Sequence[GroupState]) -> list[TranslatedPosition]:
-    """Each position on a restored partition: the first restored record at or after it, or the end of the log.
+    """Translate each position of the groups on a restored partition. The target offset is that of the first restored
+    record at or after the position, or the end of the target's log.
 
     A position on another incarnation of the topic, or on a partition that was not restored, is left out.
     """
     pairs = zip(started.plan.partitions, targets.partitions, strict=True)
-    places = {copy.source: (copy, target) for copy, target in pairs}
-    by_name = {(source.topic, source.partition): source for source in places}
+    copies = {copy.source: (copy, target) for copy, target in pairs}
+    by_name = {(source.topic, source.partition): source for source in copies}
     found = []
     for group in groups:
         for position in group.positions:
             source = by_name.get((position.topic, position.partition))
             if source is None or position.topic_id not in (None, source.topic_id):
                 continue
-            copy, target = places[source]
+            copy, target = copies[source]
             below = min(rank(started.reader, started.lines[source], position.offset), copy.records)
             found.append(_translated(group.group, position, target.topic, target.partition, target.base + below))
     return found

@@ -1,4 +1,4 @@
-"""Writes translated positions of consumer groups on the target and reads them back."""
+"""Writes translated positions of consumer groups to the target cluster and reads them back."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupErro
 
 
 def write_positions(admin: ClusterAdmin, positions: Sequence[TranslatedPosition]) -> list[TranslatedPosition]:
-    """Commit them group by group and read them back. Each that is not there afterwards carries its failure."""
+    """Commit the positions group by group and read them back. Returns them all; one that could not be written, or was
+    read back with another offset, has its `failure`. May be called again."""
     written: list[TranslatedPosition] = []
     for group in sorted({position.group for position in positions}):
-        own = [position for position in positions if position.group == group]
-        failures = _commit(admin, group, own)
+        of_group = [position for position in positions if position.group == group]
+        failures = _commit(admin, group, of_group)
         present = _read_back(admin, group)
-        written += [_with_failure(position, failures, present) for position in own]
+        written += [_with_failure(position, failures, present) for position in of_group]
     return written
 
 
@@ -59,5 +60,5 @@ def _with_failure(
     error = failures.get(place)
     failure = str(error) if error else None
     if failure is None and present.get(place) != position.target_offset:
-        failure = f"read back as {present.get(place, 'nothing')}"
+        failure = f"after the write the group's position is {present.get(place, 'not set')}"
     return replace(position, failure=failure, is_denied=isinstance(error, AccessError))

@@ -1,4 +1,4 @@
-"""Replay of one bin: stored batches become produce batches, in order, with the restore's own producer id."""
+"""Replays one bin: sends the stored batches in order, with the producer identity of the restore."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from tasks.repository.lines import Frame, IndexLine
 from tasks.repository.restores import TargetPartition, Targets
 
 BARRIER_LOG_BYTES = 4 << 20
-"""Regrouping begins anew with the frame that takes a partition past a multiple of this, so that it can be repeated
-from there."""
+"""The distance of barriers. Regrouping starts again at the first frame that has another multiple of this many log bytes
+before it, so that a repeated replay from a barrier builds the same batches."""
 
 
 def replay_bin(context: ClusterContext, started: StartedRestore, targets: Targets, number: int) -> None:
     """Write every restorable record of the bin's partitions to their targets, exactly once.
 
-    Raises `RefusedError` unless each target's log ends at its base offset, `DamagedError` when the backup does not
-    hold what it says, `BrokerError` when the target cluster refuses. Not to be called again after it wrote.
+    Raises `RefusedError` unless each target's log ends at its base offset, `DamagedError` if the backup does not have
+    the records of its index, `BrokerError` if the target cluster refuses a batch. Must not be called again after it
+    wrote.
     """
     indexes = started.plan.bins[number]
     with context.writer() as writer:
-        _check_at_base(writer, [targets.partitions[index] for index in indexes])
+        _check_ends_at_base(writer, [targets.partitions[index] for index in indexes])
         for start in range(0, len(indexes), PARTITIONS_AT_ONCE):
             _replay_partitions(context, writer, started, targets, indexes[start : start + PARTITIONS_AT_ONCE])
 
@@ -40,18 +41,18 @@ def replay_bin(context: ClusterContext, started: StartedRestore, targets: Target
 def _replay_partitions(
     context: ClusterContext, writer: LogWriter, started: StartedRestore, targets: Targets, indexes: Sequence[int]
 ) -> None:
-    """Several partitions at the same time, so that small batches share requests."""
-    sources = {targets.partitions[index].target: _outgoing(started, targets, index) for index in indexes}
-    names = {targets.partitions[index].target: started.plan.partitions[index].source for index in indexes}
+    """Replay several partitions at the same time, so that small batches share requests."""
+    sources = {targets.partitions[index].target: _outgoing_batches(started, targets, index) for index in indexes}
+    source_of = {targets.partitions[index].target: started.plan.partitions[index].source for index in indexes}
 
     def acknowledged(target: Partition, batch: OutgoingBatch) -> None:
-        context.progress(names[target], records=batch.records, log_bytes=len(batch.data))
+        context.progress(source_of[target], records=batch.records, log_bytes=len(batch.data))
 
     writer.produce(sources, timeout_ms=started.options.produce_timeout_ms, on_acknowledged=acknowledged)
 
 
 def restorable_batches(reader: FrameReader, line: IndexLine, frame: Frame, log: bytes) -> Iterator[bytes]:
-    """The frame's batches as a target shall get them: dense, with CreateTime, without markers or aborted data."""
+    """The batches of a frame as they are written: dense, with CreateTime, without markers and aborted data."""
     for position, header in reader.restorable(line, frame, log):
         batch = log[position : position + header.size_bytes]
         is_inside = header.base_offset >= line.first and header.next_offset <= line.next
@@ -64,14 +65,14 @@ def restorable_batches(reader: FrameReader, line: IndexLine, frame: Frame, log: 
 
 
 def target_batches(reader: FrameReader, lines: Sequence[IndexLine], *, regroup_bytes: int) -> Iterator[bytes]:
-    """The sequence of batches that a partition's target gets: a function of the lines and `regroup_bytes` alone."""
+    """The sequence of batches that is written to a target partition. It depends on the arguments alone."""
     for _, section in groupby(_numbered_frames(reader, lines), key=lambda item: item[0]):
         batches = (batch for _, line, frame, log in section for batch in restorable_batches(reader, line, frame, log))
         yield from regroup(batches, target_bytes=regroup_bytes)
 
 
 def _numbered_frames(reader: FrameReader, lines: Sequence[IndexLine]) -> Iterator[tuple[int, IndexLine, Frame, bytes]]:
-    """(section, line, frame, its batches); a section ends where the log bytes before it pass a barrier."""
+    """Yields (section, line, frame, its batches). The section is the number of barriers before the frame."""
     before = 0
     for line in lines:
         for frame, log in reader.frames(line):
@@ -79,7 +80,7 @@ def _numbered_frames(reader: FrameReader, lines: Sequence[IndexLine]) -> Iterato
             before += frame.log_bytes
 
 
-def _outgoing(started: StartedRestore, targets: Targets, index: int) -> Iterator[OutgoingBatch]:
+def _outgoing_batches(started: StartedRestore, targets: Targets, index: int) -> Iterator[OutgoingBatch]:
     copy, target = started.plan.partitions[index], targets.partitions[index]
     lines, regroup_bytes = started.lines[copy.source], started.plan.regroup_bytes
     sent = 0
@@ -97,10 +98,12 @@ def _outgoing(started: StartedRestore, targets: Targets, index: int) -> Iterator
         )
         sent += records
     if sent != copy.records:
-        raise DamagedError(f"{copy.source}: the backup says {copy.records} restorable records and holds {sent}.")
+        raise DamagedError(
+            f"{copy.source}: the backup should contain {copy.records} restorable records and contains {sent}."
+        )
 
 
-def _check_at_base(writer: LogWriter, targets: Sequence[TargetPartition]) -> None:
+def _check_ends_at_base(writer: LogWriter, targets: Sequence[TargetPartition]) -> None:
     answers = writer.list_offsets([target.target for target in targets], "latest")
     for failure in answers.failures.values():
         raise failure
@@ -108,6 +111,6 @@ def _check_at_base(writer: LogWriter, targets: Sequence[TargetPartition]) -> Non
         end = answers.offsets[target.target]
         if end != target.base:
             raise RefusedError(
-                f"{target.target}: its log ends at {end}, not at {target.base} where this restore begins; "
-                "someone else wrote to it."
+                f"{target.target}: its log ends at {end}, but this restore begins at {target.base}. Another producer "
+                "or an earlier attempt wrote to it. Restore into another topic."
             )

@@ -1,9 +1,9 @@
-"""Verify a restored target against the backup: counts, boundaries, first and last records."""
+"""Verifies a restored target: compares counts, bounds, and the first and last records with the backup."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -21,59 +21,60 @@ from tasks.repository.lines import IndexLine
 from tasks.repository.restores import PartitionCopy, TargetPartition, Targets
 
 _FETCH_BYTES = 64 << 10
-"""One record is wanted; its batch comes whole even when it is larger."""
+"""Enough for one record. The leader sends its batch whole even if it is larger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A target partition that is not what the backup says, in one sentence."""
+    """A target partition that differs from the backup, and how, in one sentence."""
 
     target: Partition
     message: str
 
 
 def verify_counts(context: ClusterContext, started: StartedRestore, targets: Targets) -> list[Mismatch]:
-    """Every mismatch of the restored partitions: offsets, number of records, and the first and last record itself.
+    """Returns every mismatch of the restored partitions: bounds, number of records, first and last record.
 
-    Raises what keeps it from looking: `BrokerUnavailableError`, `AccessError`. It may be called again.
+    Raises `BrokerUnavailableError` or `AccessError` if a target cannot be read. May be called again.
     """
     with context.reader() as log:
         partitions = [target.target for target in targets.partitions]
         earliest = log.list_offsets(partitions, "earliest")
         latest = log.list_offsets(partitions, "latest")
         failures = {**earliest.failures, **latest.failures}
-        found = [Mismatch(partition, str(error)) for partition, error in failures.items() if _is_lasting(error)]
+        found = list(_deleted(failures))
         fetcher = log.fetcher(max_bytes=_FETCH_BYTES)
         for copy, target in zip(started.plan.partitions, targets.partitions, strict=True):
             if target.target not in failures:
                 bounds = (earliest.offsets[target.target], latest.offsets[target.target])
-                # Where the bounds are wrong, the first or last offset may not exist.
+                # If the bounds are wrong, the first or last offset does not have to exist.
                 deadline = RetryDeadline(log.retry_deadline_ms, context.stop, context.clock)
-                found += list(_boundaries(copy, target, bounds)) or _ends(
+                found += list(_bound_mismatch(copy, target, bounds)) or _edge_mismatches(
                     started.reader, copy, target, started.lines[copy.source], fetcher, deadline
                 )
     return found
 
 
-def _is_lasting(error: KafkaBackupError) -> bool:
-    """That a topic has gone is a mismatch. Other trouble is raised: it says nothing of the records, and a mismatch is
-    for good."""
-    if not isinstance(error, TopicGoneError):
-        raise error
-    return True
+def _deleted(failures: Mapping[Partition, KafkaBackupError]) -> Iterator[Mismatch]:
+    """The partitions whose topic was deleted, which is a mismatch. Any other failure is raised, because it does not
+    show whether the records are there, and a mismatch is final."""
+    for partition, error in failures.items():
+        if not isinstance(error, TopicGoneError):
+            raise error
+        yield Mismatch(partition, str(error))
 
 
-def _boundaries(copy: PartitionCopy, target: TargetPartition, bounds: tuple[int, int]) -> Iterator[Mismatch]:
+def _bound_mismatch(copy: PartitionCopy, target: TargetPartition, bounds: tuple[int, int]) -> Iterator[Mismatch]:
     expected = (target.base, target.base + copy.records)
     if bounds != expected:
         yield Mismatch(
             target.target,
-            f"it has offsets {bounds[0]} to {bounds[1]}, the backup's {copy.records} records make {expected[0]} to "
-            f"{expected[1]}.",
+            f"its offsets are {bounds[0]} to {bounds[1]}, but the backup's {copy.records} records need "
+            f"{expected[0]} to {expected[1]}.",
         )
 
 
-def _ends(
+def _edge_mismatches(
     reader: FrameReader,
     copy: PartitionCopy,
     target: TargetPartition,
@@ -89,11 +90,11 @@ def _ends(
     ):
         actual = _record_at(fetcher, target.target, offset, deadline)
         if expected is None or actual is None or actual[1:] != expected[1:]:
-            yield Mismatch(target.target, f"the {which} restored record, at offset {offset}, is not the backup's.")
+            yield Mismatch(target.target, f"the {which} restored record, at offset {offset}, differs from the backup.")
 
 
 def _edge_record(reader: FrameReader, lines: Sequence[IndexLine], edge: int) -> Record | None:
-    """The first (0) or last (-1) restorable record of a partition."""
+    """The first (`edge` 0) or last (`edge` -1) restorable record of a partition. None if there is none."""
     step = 1 if edge == 0 else -1
     for line in lines[::step]:
         for frame in line.frames[::step]:
@@ -106,11 +107,12 @@ def _edge_record(reader: FrameReader, lines: Sequence[IndexLine], edge: int) -> 
 
 
 def _record_at(fetcher: PartitionFetcher, target: Partition, offset: int, deadline: RetryDeadline) -> Record | None:
-    """The record at an offset that the log has. An answer without a whole batch means wait: the broker throttles."""
+    """Read the record at an offset that the log contains. After an answer without a whole batch the request is repeated
+    until the deadline, because a broker that throttles sends such answers."""
     while True:
         fetcher.send(target, offset, None)
         records = fetcher.receive().records
         batches = [records[at : at + header.size_bytes] for at, header in iter_headers(records)]
         if batches:
             return next((one for batch in batches for one in decode_records(batch) if one.offset == offset), None)
-        deadline.pause(BrokerUnavailableError(f"{target}: the leader does not serve offset {offset}."))
+        deadline.pause(BrokerUnavailableError(f"{target}: the leader does not send the record at offset {offset}."))

@@ -1,4 +1,4 @@
-"""Consumer groups and their positions, as a point keeps them."""
+"""Reads consumer groups and their positions, as a point contains them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from tasks.repository.state_objects import GroupPosition, GroupsState, GroupStat
 _POSITIONS_TOPIC = "__consumer_offsets"
 
 COVERED_TYPES = ("classic", "consumer")
-"""Kinds of group whose positions are committed offsets; share groups keep theirs elsewhere."""
+"""Kinds of groups whose positions are committed offsets. The positions of share groups are stored elsewhere."""
 
 
 def read_groups(admin: ClusterAdmin) -> tuple[GroupsState, tuple[str, ...]]:
-    """Every group with its positions, and what this user is not allowed to read of them.
+    """Returns every group with its positions, and the reasons for the groups that this user is not allowed to read.
 
-    A group that could not be read says why; the others are not held up by it. Raises when the groups cannot all be
-    listed: an empty answer must never stand for a failed one.
+    A group that could not be read has a `failure`, and the other groups are read all the same. Raises `AccessError` or
+    `BrokerUnavailableError` if the groups cannot all be listed, because an incomplete list would look like a cluster
+    with fewer groups.
     """
     admin.require_on_cluster(Action("see every group of", admin.location, (SEES_ALL_GROUPS,)))
-    listings = _settled_listings(admin)
+    listings = _stable_listings(admin)
     covered = [listing for listing in listings if listing.group_type.lower() in COVERED_TYPES]
     answers = admin.committed_offsets([listing.group_id for listing in covered])
     denied = tuple(str(answer) for answer in answers.values() if isinstance(answer, AccessError))
@@ -36,15 +37,19 @@ def read_groups(admin: ClusterAdmin) -> tuple[GroupsState, tuple[str, ...]]:
     return state, denied
 
 
-def _settled_listings(admin: ClusterAdmin) -> list[GroupListing]:
-    """All groups, listed while each had its coordinator: a group whose partition of `__consumer_offsets` has no leader,
-    or gets another one that was asked already, is in no broker's list, and nothing says so.
+def _stable_listings(admin: ClusterAdmin) -> list[GroupListing]:
+    """Lists all groups while no group moves between brokers.
 
-    Where this user may not describe that topic nobody can tell. Raises `BrokerUnavailableError` after the deadline.
+    The leader of a partition of `__consumer_offsets` coordinates the groups of the partition. A group is in no broker's
+    list if its partition has no leader, or if the leader changes to a broker that was already asked. No error reports
+    this. So the leaders are compared before and after the list, and the list is repeated if they changed. This check is
+    not possible for a user who is not allowed to describe `__consumer_offsets`.
+
+    Raises `BrokerUnavailableError` after the deadline.
     """
     found: list[GroupListing] = []
 
-    def is_settled() -> bool:
+    def is_stable() -> bool:
         before = _coordinators(admin)
         if None in before:
             return False
@@ -52,14 +57,14 @@ def _settled_listings(admin: ClusterAdmin) -> list[GroupListing]:
         return before == _coordinators(admin)
 
     admin.await_that(
-        is_settled,
-        f"Partitions of {_POSITIONS_TOPIC} have no leader or change it: groups that they keep are in no list.",
+        is_stable,
+        f"Some partitions of {_POSITIONS_TOPIC} have no leader or change it, so the list of groups is not complete.",
     )
     return found
 
 
 def _coordinators(admin: ClusterAdmin) -> list[int | None]:
-    """The leaders of the partitions that keep groups."""
+    """The leaders of the partitions of `__consumer_offsets`. Empty if this user is not allowed to describe it."""
     try:
         topics = admin.describe_topics([_POSITIONS_TOPIC])
     except AccessError:
@@ -68,7 +73,10 @@ def _coordinators(admin: ClusterAdmin) -> list[int | None]:
 
 
 def groups_of_topics(state: GroupsState, topics: Sequence[TopicDescription]) -> GroupsState:
-    """The positions on these topics, with the topics' ids; groups without any of them, or a failure, are left out."""
+    """The groups with their positions on these topics, and the topics' ids. Pure.
+
+    A group without such a position is left out, unless it has a failure.
+    """
     ids = {topic.name: topic.topic_id for topic in topics}
     groups = [_with_ids(group, ids) for group in state.groups]
     return state.model_copy(

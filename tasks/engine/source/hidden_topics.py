@@ -1,4 +1,4 @@
-"""Topics of the newest point that may not be seen any more: Kafka leaves them out of its lists and does not say so."""
+"""Hidden topics: topics of the newest point that the user can no longer describe. Kafka does not list them. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.repository.state_objects import TopicState
 
 
 def live_topics(newest: RestorePoint | None) -> list[str]:
-    """The names that the newest point knows as being there, in order; none without a point."""
+    """The topics that existed at the newest point, in order. Empty if there is no point."""
     rows = newest.rows if newest else {}
     return sorted({source.topic for source, row in rows.items() if row.is_live})
 
@@ -18,8 +18,11 @@ def live_topics(newest: RestorePoint | None) -> list[str]:
 def keep_hidden_topics(
     newest: RestorePoint | None, hidden: Mapping[str, str]
 ) -> tuple[list[PlanFailure], Sequence[TopicState]]:
-    """The partitions of `hidden` topics as failures with the reason given for each, so that the next point keeps what
-    this one has of them, and the topics' last states."""
+    """Returns the partitions of hidden topics as failures, and the topics' last states. `hidden` maps each topic to the
+    reason.
+
+    Because of the failures the next point keeps the rows that the newest point has of these partitions.
+    """
     if newest is None or not hidden:
         return [], ()
     failures = [

@@ -1,4 +1,4 @@
-"""What a backup must be allowed to do, looked at before it begins. README lists the same as ACLs."""
+"""The permissions that a backup needs on topics. Checked before the backup begins. README lists them as ACLs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from tasks.engine.options import TopicSelection
 from tasks.engine.topic_patterns import is_literal
 from tasks.model.errors import AccessError
 
-_NEEDED = ("Read", "DescribeConfigs")
+_OPERATIONS = ("Read", "DescribeConfigs")
 
 
 def require_visible(admin: ClusterAdmin, selection: TopicSelection, visible: Collection[str]) -> None:
-    """Topics that one may not describe are in no list; only asked for by name does Kafka say so (`AccessError`)."""
+    """Raises `AccessError` if a topic that is included by its name exists and the user is not allowed to describe it.
+
+    Kafka leaves such topics out of its lists, and reports the missing permission only for a request with their names.
+    """
     hidden = [name for name in selection.include if is_literal(name) and name not in visible]
-    admin.require_on_topics(dict.fromkeys(hidden, _NEEDED), Action("back up", ", ".join(hidden)))
+    admin.require_on_topics(dict.fromkeys(hidden, _OPERATIONS), Action("back up", ", ".join(hidden)))
 
 
 def denied_topics(admin: ClusterAdmin, names: Iterable[str]) -> dict[str, str]:
-    """Of topics that are in no list those that are there all the same, each with the sentence that says what is
-    missing; the others were deleted."""
+    """Returns those of the topics that exist although Kafka does not list them, with the reason. The others were
+    deleted."""
     denied = {}
     for name in names:
         try:
-            admin.require_on_topics({name: _NEEDED}, Action("back up", name))
+            admin.require_on_topics({name: _OPERATIONS}, Action("back up", name))
         except AccessError as error:
             denied[name] = str(error)
     return denied

@@ -1,4 +1,4 @@
-"""Plan of a snapshot: groups first, then topics, then the offsets to read; written before the first byte is."""
+"""The plan of a snapshot. Reads groups first, then topics, then the offsets. Stored before the first record is read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tasks.repository.stored import StoredRef
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRequest:
-    """Which snapshot to make: values only, so that a task in another process can take it."""
+    """Which snapshot to make. Values only, so that it can be sent to a task in another process."""
 
     set_name: str
     run: str
@@ -38,7 +38,7 @@ class SnapshotRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ClusterState:
-    """What the cluster's administrative side says, groups read before everything else."""
+    """The state of the cluster without its records. The groups were read before everything else."""
 
     cluster_id: str
     topics: list[TopicDescription]
@@ -47,19 +47,23 @@ class _ClusterState:
     groups_failure: str | None
     denied: tuple[str, ...]
     hidden: Mapping[str, str]
-    """Topics of the newest point that may not be seen any more, and why."""
+    """Topics of the newest point that the user can no longer describe, with the reason."""
 
 
 def plan_snapshot(context: ClusterContext, request: SnapshotRequest) -> Plan:
-    """Decide what the run will read, and store it. A run that has a plan already keeps it.
+    """Decide what the run will read, and store the plan. If the run already has a plan, that is returned.
 
-    Raises `ConfigError` for topics that do not exist, a selection without topics, or a set of another cluster.
+    Raises `ConfigError` if an included topic does not exist, if the selection matches no topic, or if the set belongs
+    to another cluster; `AccessError` if a permission on an included topic is missing.
     """
     return write_plan(context.repository.store, draft_snapshot(context, request))
 
 
 def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_run: bool = False) -> Plan:
-    """The plan of `plan_snapshot`, not stored. A dry run does not store the state objects that it names either."""
+    """Make the plan without storing it. A dry run does not store the state objects that the plan names either.
+
+    Raises as `plan_snapshot`.
+    """
     repository = context.repository
     newest = repository.log(request.set_name).newest_point()
     with context.admin() as admin:
@@ -70,7 +74,7 @@ def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_
     ]
     with context.reader() as log:
         planned, failures = _plan_partitions(log, partitions)
-    kept, last_states = keep_hidden_topics(newest, cluster.hidden)
+    hidden_failures, last_states = keep_hidden_topics(newest, cluster.hidden)
     groups_ref, topics_ref = _write_states(repository, request, cluster, last_states, newest, is_dry_run=is_dry_run)
     options = request.options
     return Plan(
@@ -89,7 +93,7 @@ def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_
         fetch_bytes=options.fetch_max_bytes,
         partitions=planned,
         bins=bins_to_capture(planned, request.most_bins),
-        failures=(*failures, *kept),
+        failures=(*failures, *hidden_failures),
         topics=topics_ref,
         groups=groups_ref,
         groups_failure=cluster.groups_failure,
@@ -106,9 +110,9 @@ def planned_ranges(
     high: OffsetAnswers,
     sizes_bytes: dict[Partition, int] | None,
 ) -> tuple[tuple[PlannedPartition, ...], tuple[PlanFailure, ...]]:
-    """Per partition its range [log start, last stable offset), or why it has none. Pure.
+    """Returns for each partition its range [log start, last stable offset), or a failure with the reason. Pure.
 
-    Without sizes from the brokers the number of offsets balances the bins.
+    `sizes_bytes` is None if the brokers returned no sizes. Then the number of offsets is used to balance the bins.
     """
     planned, failures = [], []
     for source in partitions:
@@ -178,7 +182,8 @@ def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, earlier: Colle
 
 
 def _groups(admin: ClusterAdmin, options: BackupOptions) -> tuple[GroupsState | None, str | None, tuple[str, ...]]:
-    """(the positions, why they are not here, what was denied): an empty snapshot never stands for a failed one."""
+    """(the groups, the reason why they could not be read, the reasons for everything that was denied). The groups are
+    None without a reason if the run was not configured to read them."""
     if not options.consumer_group_snapshot:
         return None, None, ()
     try:
@@ -200,18 +205,18 @@ def _write_states(
     is_dry_run: bool,
 ) -> tuple[StoredRef | None, StoredRef]:
     if is_dry_run:
-        nothing = StoredRef(key="", sha256="", stored_bytes=0)
-        return nothing, nothing
+        not_stored = StoredRef(key="", sha256="", stored_bytes=0)
+        return not_stored, not_stored
 
     def write(state: TopicsState | GroupsState, ref: StoredRef | None) -> StoredRef:
         earlier = ref.model_copy(update={"seq": ref.seq or newest.seq}) if ref and newest else None
         return write_state(repository.store, request.set_name, request.run, state, newest=earlier)
 
     groups = write(cluster.groups, newest.entry.groups if newest else None) if cluster.groups else None
-    return groups, write(_with(cluster.topics_state, last_states), newest.entry.topics if newest else None)
+    return groups, write(_with_topics(cluster.topics_state, last_states), newest.entry.topics if newest else None)
 
 
-def _with(state: TopicsState, more: Sequence[TopicState]) -> TopicsState:
+def _with_topics(state: TopicsState, more: Sequence[TopicState]) -> TopicsState:
     topics = sorted((*state.topics, *more), key=lambda topic: topic.topic)
     return state.model_copy(update={"topics": tuple(topics)})
 

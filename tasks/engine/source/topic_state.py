@@ -1,4 +1,4 @@
-"""Topics with their settings and ACLs, as a point keeps them."""
+"""Reads topics with their settings and the ACLs, as a point contains them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tasks.repository.state_objects import AclState, Setting, TopicsState, Topic
 
 
 def read_topics(admin: ClusterAdmin, topics: Sequence[TopicDescription]) -> TopicsState:
-    """The topics with every config entry and its source, and all ACLs or the reason why there are none.
+    """Returns the topics with every setting and its source, and all ACLs or the reason why they could not be read.
 
-    A topic that was deleted since it was described has no settings any more; its partitions will say so when they are
-    asked for their offsets.
+    A topic that was deleted after it was described has no settings. Its partitions fail later, when their offsets are
+    listed. Raises `BrokerUnavailableError` if the brokers list a topic and do not return its settings.
     """
     configs = admin.known_topic_configs([topic.name for topic in topics])
-    _require_gone(admin, [topic for topic in topics if topic.name not in configs])
+    _require_deleted(admin, [topic for topic in topics if topic.name not in configs])
     acls, absent = admin.read_acls()
     return TopicsState(
         topics=tuple(
@@ -39,9 +39,10 @@ def read_topics(admin: ClusterAdmin, topics: Sequence[TopicDescription]) -> Topi
     )
 
 
-def _require_gone(admin: ClusterAdmin, topics: Sequence[TopicDescription]) -> None:
-    """No topic is backed up without its settings because of a broker that lags behind."""
+def _require_deleted(admin: ClusterAdmin, topics: Sequence[TopicDescription]) -> None:
+    """Raises `BrokerUnavailableError` if one of the topics still exists. The broker that was asked does not know it
+    yet, and a topic must not be backed up without its settings."""
     present = {topic.topic_id for topic in admin.describe_topics([topic.name for topic in topics])}
     for topic in topics:
         if topic.topic_id in present:
-            raise BrokerUnavailableError(f"The brokers know topic {topic.name} and do not tell its settings.")
+            raise BrokerUnavailableError(f"The brokers list topic {topic.name} but do not return its settings.")

@@ -1,4 +1,4 @@
-"""Finalize a restore: the topics get their own settings back. What would delete restored records comes last of all."""
+"""Gives the target topics of a restore their own settings. Settings that delete restored records come last."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tasks.repository.set_state import SetState
 
 
 def finish_settings(plan: RestorePlan, targets: Targets, admin: ClusterAdmin) -> list[TopicCopy]:
-    """Give every topic its settings, all but the deferred ones. Returns the topics that have deferred ones.
+    """Give every topic its settings except the deferred ones. Returns the topics with deferred settings.
 
-    May be called again. Raises `RefusedError` when a topic is not the one that was restored.
+    May be called again. Raises `RefusedError` if a topic is not the one that was restored.
     """
     _check_topics(plan.topics, targets, admin)
     for topic in plan.topics:
@@ -35,29 +35,32 @@ def finish_settings(plan: RestorePlan, targets: Targets, admin: ClusterAdmin) ->
 
 
 def finalize_restore(repository: Repository, restore: str, admin: ClusterAdmin) -> list[TopicCopy]:
-    """Apply what a restore deferred, and note it. Returns the topics that changed; none when it was done before.
+    """Apply the deferred settings of a restore, and record it. Returns the topics that were changed. A second call
+    changes nothing.
 
-    Topics that a restore left staged, because it died after it had verified them, get all their settings. Raises
-    `NotFoundError` for an unknown restore, `ConfigError` when it never got that far or belongs to another cluster,
-    `RefusedError` when it did not verify, or when a topic is not the one that was restored.
+    If a restore died after it was verified, its topics can still be staged; they get all their settings. Raises
+    `NotFoundError` for an unknown restore, `ConfigError` if it ended before it was verified or belongs to another
+    cluster, `RefusedError` if it found mismatches, or if a topic is not the one that was restored.
     """
     plan = read_restore_plan(repository.store, restore)
     targets = read_part(repository.store, restore, "targets", Targets)
     verified = read_part(repository.store, restore, "verified", StepDone)
     if targets is None or verified is None:
-        raise ConfigError(f"The restore {restore} did not end; there is nothing to finalize.")
+        raise ConfigError(
+            f"The restore {restore} ended before it was verified, so it cannot be finalized. Restore again."
+        )
     if admin.cluster_id() != plan.cluster_id:
-        raise ConfigError(f"The restore {restore} went to cluster {plan.cluster_id}, this is another one.")
+        raise ConfigError(f"The restore {restore} wrote to cluster {plan.cluster_id}; the file names another cluster.")
     if read_part(repository.store, restore, "finalized", StepDone) is not None:
         return []
     if verified.report.get("mismatches"):
         raise RefusedError(
-            f"The restore {restore} did not verify, so its topics keep their staging settings; restore them again."
+            f"The restore {restore} found mismatches, so its topics keep their staging settings. Restore them again."
         )
-    staged = _still_staged(plan.topics, admin)
-    changing = [topic for topic in plan.topics if topic.deferred or topic in staged]
-    _check_topics(changing, targets, admin)
-    for topic in changing:
+    staged = _staged_topics(plan.topics, admin)
+    to_change = [topic for topic in plan.topics if topic.deferred or topic in staged]
+    _check_topics(to_change, targets, admin)
+    for topic in to_change:
         to_set, to_delete = (
             final_changes(topic.settings, topic.staging, ())
             if topic in staged
@@ -65,18 +68,18 @@ def finalize_restore(repository: Repository, restore: str, admin: ClusterAdmin) 
         )
         admin.alter_topic_configs(topic.target, to_set=to_set, to_delete=to_delete)
     record_finalized(repository, plan)
-    return changing
+    return to_change
 
 
-def positions_are_missing(repository: Repository, restore: str) -> bool:
-    """Whether the restore was asked to write positions of groups and died before it did."""
+def has_unwritten_positions(repository: Repository, restore: str) -> bool:
+    """Whether the restore was configured to write group positions and ended before it did."""
     plan = read_restore_plan(repository.store, restore)
-    is_asked_for = bool(plan.options.get("reset_consumer_offsets"))
-    return is_asked_for and read_part(repository.store, restore, "groups", StepDone) is None
+    is_configured = bool(plan.options.get("reset_consumer_offsets"))
+    return is_configured and read_part(repository.store, restore, "groups", StepDone) is None
 
 
 def record_finalized(repository: Repository, plan: RestorePlan) -> None:
-    """Note in the restore, and in the set's log, that nothing of it is deferred any more."""
+    """Record in the restore and in the set's log that the restore has no deferred settings left."""
     names = [topic.target for topic in plan.topics]
     record_step(
         repository.store,
@@ -95,15 +98,15 @@ def record_finalized(repository: Repository, plan: RestorePlan) -> None:
     log.append(build)
 
 
-def _still_staged(topics: Sequence[TopicCopy], admin: ClusterAdmin) -> list[TopicCopy]:
-    """The topics that have every staging setting on them: `finish_settings` never reached them."""
+def _staged_topics(topics: Sequence[TopicCopy], admin: ClusterAdmin) -> list[TopicCopy]:
+    """The topics that have all staging settings, because `finish_settings` did not reach them."""
     described = {topic.name for topic in admin.describe_topics([topic.target for topic in topics])}
     configs = admin.topic_configs(sorted(described))
-    own = {
+    own_settings = {
         name: {entry.name: entry.value for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
         for name, entries in configs.items()
     }
-    return [topic for topic in topics if topic.staging.items() <= own.get(topic.target, {}).items()]
+    return [topic for topic in topics if topic.staging.items() <= own_settings.get(topic.target, {}).items()]
 
 
 def _check_topics(topics: Sequence[TopicCopy], targets: Targets, admin: ClusterAdmin) -> None:
@@ -111,4 +114,6 @@ def _check_topics(topics: Sequence[TopicCopy], targets: Targets, admin: ClusterA
     described = {topic.name: topic.topic_id for topic in admin.describe_topics([topic.target for topic in topics])}
     for topic in topics:
         if described.get(topic.target) != restored[topic.target]:
-            raise RefusedError(f"{topic.target} is not the topic that was restored any more; its settings stay.")
+            raise RefusedError(
+                f"The topic {topic.target} is not the one that was restored. Its settings were not changed."
+            )

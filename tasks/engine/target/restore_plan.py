@@ -1,4 +1,4 @@
-"""Plan of a restore: the point, the partitions, the target topics as they shall be. Nothing is changed by it."""
+"""The plan of a restore: the point, the partitions, and the target topics with their settings. Changes nothing."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tasks.repository.restores import PartitionCopy, RestorePlan, TopicCopy
 from tasks.repository.state_objects import TopicState
 
 REGROUP_BYTES = 1 << 20
-"""Runs of tiny batches are joined up to this many bytes of records."""
+"""Neighbouring small batches are joined up to this many bytes of records."""
 
-_MOST_SAMPLES = 20
+_MAX_SAMPLED_TOPICS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class RestoreRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreSource:
-    """What the point says of the partitions that are restored."""
+    """What a restore reads of a point: the chosen topics, and the counting lines of their partitions."""
 
     point: RestorePoint
     chosen: Sequence[ChosenTopic]
@@ -50,7 +50,8 @@ class RestoreSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetView:
-    """The target cluster as it is: existing target topics with all their settings, and the brokers' own values."""
+    """The target cluster before the restore. `topics` are the target topics that exist, `settings` all their settings,
+    `defaults` the values that apply to topics without a setting, as far as they are known."""
 
     cluster_id: str
     nodes: int
@@ -60,10 +61,10 @@ class TargetView:
 
 
 def read_source(repository: Repository, point: RestorePoint, request: RestoreRequest) -> RestoreSource:
-    """Read what the point holds of the wanted topics. Raises `RefusedError` when it does not hold them."""
+    """Read what the point contains of the selected topics. Raises `RefusedError` if it does not contain one of them."""
     options, rows = request.options, list(point.rows.values())
     by_incarnation = {Incarnation(state.topic, state.topic_id): state for state in point.topics.topics}
-    names = _wanted_names(repository, point, by_incarnation, request.topics)
+    names = _selected_names(repository, point, by_incarnation, request.topics)
     chosen = choose(rows, by_incarnation, names, mapping=options.topic_mapping, partitions=options.source_partitions)
     _check_mapping(options, [topic.state.topic for topic in chosen])
     lines = point.lines([row for topic in chosen for row in topic.rows])
@@ -71,9 +72,9 @@ def read_source(repository: Repository, point: RestorePoint, request: RestoreReq
 
 
 def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
-    """Describe the target topics that exist, and the values that the brokers give to topics without their own.
+    """Describe the target topics that exist, and the brokers' default settings of topics.
 
-    Raises `AccessError` when one of the targets may not be described: it might exist.
+    Raises `AccessError` if the user is not allowed to describe one of the targets, because it can exist.
     """
     described = {topic.name: topic for topic in admin.describe_topics(targets)}
     present = [name for name in targets if name in described]
@@ -94,8 +95,9 @@ def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
 
 
 def _sample_settings(admin: ClusterAdmin) -> Sequence[ConfigEntry]:
-    """The settings of some topic that may be looked at, an ordinary one first; none when there is no such topic."""
-    for topic in sorted(admin.describe_topics(), key=lambda topic: topic.is_internal)[:_MOST_SAMPLES]:
+    """The settings of any topic that the user is allowed to see; they show default values. Ordinary topics are tried
+    first. Empty if there is no such topic."""
+    for topic in sorted(admin.describe_topics(), key=lambda topic: topic.is_internal)[:_MAX_SAMPLED_TOPICS]:
         try:
             return admin.topic_configs([topic.name])[topic.name]
         except (AccessError, TopicGoneError):
@@ -106,7 +108,7 @@ def _sample_settings(admin: ClusterAdmin) -> Sequence[ConfigEntry]:
 def draft_restore(
     repository: Repository, request: RestoreRequest, source: RestoreSource, view: TargetView
 ) -> RestorePlan:
-    """The plan of a restore, not yet written."""
+    """Make the plan of a restore without storing it."""
     reader = FrameReader(repository.store)
     unfinished = UnfinishedRestores.read(repository.store) if view.topics else UnfinishedRestores(())
     copies = [
@@ -174,7 +176,7 @@ def _topic_copy(
 def _original(
     unfinished: UnfinishedRestores, target: str, existing: TopicDescription | None, view: TargetView
 ) -> Mapping[str, str]:
-    """What an existing topic has set on itself, or had before an unfinished restore staged it."""
+    """The own settings of an existing topic, without those that an unfinished restore staged. Empty for a new topic."""
     if existing is None:
         return {}
     own = {
@@ -193,7 +195,7 @@ def _replication_factor(
     return min(options.default_replication_factor or state.replication_factor, view.nodes)
 
 
-def _wanted_names(
+def _selected_names(
     repository: Repository,
     point: RestorePoint,
     states: Mapping[Incarnation, TopicState],
@@ -213,13 +215,13 @@ def _wanted_names(
 
 
 def _other_points(repository: Repository, point: RestorePoint, selection: TopicSelection) -> str:
-    """Where the missing topics are, if an earlier or later point has them."""
+    """Names the points of the set that contain the missing topics, if there are any."""
     log = repository.log(point.set_name)
     found = []
     for name in selection.include:
         for seq in sorted(log.state().points, reverse=True):
-            held = incarnations(log.point(seq).rows.values()) if seq != point.seq else {}
-            if name in held:
+            available = incarnations(log.point(seq).rows.values()) if seq != point.seq else {}
+            if name in available:
                 found.append(f"{point.set_name}@{seq} has {name}.")
                 break
     return " ".join(found)

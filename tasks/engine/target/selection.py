@@ -1,4 +1,4 @@
-"""Which partitions of a point a restore takes, and where each goes. Pure."""
+"""The selection of a restore: which partitions of the point, and which target topic for each. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.repository.state_objects import TopicState
 
 @dataclass(frozen=True, slots=True)
 class ChosenTopic:
-    """A topic of the point with the rows to restore and its name on the target."""
+    """A topic of the point, the rows to restore, and the name of its target topic."""
 
     state: TopicState
     rows: tuple[Row, ...]
@@ -22,7 +22,7 @@ class ChosenTopic:
 
 
 def incarnations(rows: Collection[Row]) -> dict[str, list[Incarnation]]:
-    """The incarnations that a point holds of each topic name."""
+    """The incarnations that a point contains of each topic name."""
     found: dict[str, set[Incarnation]] = defaultdict(set)
     for row in rows:
         found[row.topic].add(row.source.incarnation)
@@ -37,36 +37,36 @@ def choose(
     mapping: Mapping[str, str],
     partitions: Collection[int] | None,
 ) -> list[ChosenTopic]:
-    """The topics `names`, each with its one incarnation and the wanted partitions (None: all).
+    """Returns the topics `names` with the selected partitions (None: all) and their targets.
 
-    Raises `RefusedError` when a name has several incarnations in the point, when two topics would be written to one
-    target, and when a wanted partition is in no topic: a restore never guesses and never silently takes less.
+    Raises `RefusedError` if the point contains several incarnations of a name, or the records of a topic without its
+    settings, if two topics would be written to one target, and if a selected partition is in none of the topics.
     """
     available = incarnations(rows)
     chosen = []
     for name in names:
-        incarnation = _only(name, available[name])
-        wanted = [row for row in rows if row.source.incarnation == incarnation]
+        incarnation = _single_incarnation(name, available[name])
+        selected = [row for row in rows if row.source.incarnation == incarnation]
         if partitions is not None:
-            wanted = [row for row in wanted if row.partition in partitions]
+            selected = [row for row in selected if row.partition in partitions]
         state = states.get(incarnation)
         if state is None:
             raise RefusedError(f"Topic {incarnation}: the point has its records but not its settings.")
-        if wanted:
+        if selected:
             chosen.append(
-                ChosenTopic(state, tuple(sorted(wanted, key=lambda row: row.partition)), mapping.get(name, name))
+                ChosenTopic(state, tuple(sorted(selected, key=lambda row: row.partition)), mapping.get(name, name))
             )
     _check_partitions(chosen, partitions)
     _check_targets(chosen)
     return chosen
 
 
-def _only(name: str, found: Sequence[Incarnation]) -> Incarnation:
+def _single_incarnation(name: str, found: Sequence[Incarnation]) -> Incarnation:
     if len(found) > 1:
         ids = ", ".join(one.topic_id for one in found)
         raise RefusedError(
-            f"Topic {name} was deleted and created again; this point holds {len(found)} incarnations ({ids}). "
-            "Restore from a point that holds one of them."
+            f"Topic {name} was deleted and created again; this point contains {len(found)} incarnations ({ids}). "
+            "Restore from a point that contains one of them."
         )
     return found[0]
 
@@ -85,5 +85,5 @@ def _check_targets(chosen: Sequence[ChosenTopic]) -> None:
         if len(names) > 1:
             raise RefusedError(
                 f"topic_mapping sends {' and '.join(sorted(names))} to one topic, {target}; "
-                "this version restores each topic into a topic of its own."
+                "this version restores each topic into a different topic."
             )

@@ -1,7 +1,8 @@
-"""Settings of a restored topic: while it is replayed into, and in the end. Pure.
+"""The settings of a target topic during the replay and after it. Pure.
 
-Old records must not be rejected, recompressed or expired while they arrive, so a topic is staged with settings that
-allow everything; its own come back last, and those that would delete restored records only when told to.
+During the replay Kafka must not reject, recompress or delete old records, so a topic is staged with settings that
+prevent it. After the restore the topic gets its own settings. Those that would delete restored records are deferred
+until an operator applies them.
 """
 
 from __future__ import annotations
@@ -12,26 +13,26 @@ from tasks.repository.lines import IndexLine
 
 _LONGEST_MS = str((1 << 63) - 1)
 _LEAST_MESSAGE_BYTES = 16 << 20
-_UNKNOWN = "0"
-"""For what a broker keeps nobody may tell us: as if it kept nothing."""
+_UNKNOWN_RETENTION = "0"
+"""Used if a broker's retention is not known. Unknown is treated as the unsafe case: the broker keeps nothing."""
 
 NOT_COPIED: Mapping[str, str] = {
-    "leader.replication.throttled.replicas": "it names the source's brokers",
-    "follower.replication.throttled.replicas": "it names the source's brokers",
-    "remote.storage.enable": "tiered storage is the target cluster's own affair",
-    "local.retention.ms": "it only matters with tiered storage",
-    "local.retention.bytes": "it only matters with tiered storage",
-    "remote.log.copy.disable": "it only matters with tiered storage",
-    "remote.log.delete.on.disable": "it only matters with tiered storage",
-    "message.format.version": "Kafka 4 does not know it any more",
-    "message.downconversion.enable": "Kafka 4 does not know it any more",
-    "message.timestamp.difference.max.ms": "Kafka 4 does not know it any more",
+    "leader.replication.throttled.replicas": "its value contains the source's broker ids",
+    "follower.replication.throttled.replicas": "its value contains the source's broker ids",
+    "remote.storage.enable": "tiered storage is configured for each cluster",
+    "local.retention.ms": "it has no effect without tiered storage",
+    "local.retention.bytes": "it has no effect without tiered storage",
+    "remote.log.copy.disable": "it has no effect without tiered storage",
+    "remote.log.delete.on.disable": "it has no effect without tiered storage",
+    "message.format.version": "Kafka 4 removed it",
+    "message.downconversion.enable": "Kafka 4 removed it",
+    "message.timestamp.difference.max.ms": "Kafka 4 removed it",
 }
-"""Settings that are left behind, and why."""
+"""Settings that are not restored, and why."""
 
 
 def staging_settings(largest_batch_bytes: int) -> dict[str, str]:
-    """What a topic has set on itself while it is replayed into."""
+    """The staging settings of a topic: what is set on it during the replay."""
     return {
         "retention.ms": "-1",
         "retention.bytes": "-1",
@@ -45,7 +46,7 @@ def staging_settings(largest_batch_bytes: int) -> dict[str, str]:
 
 
 def copied_settings(settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings that can stand on another cluster."""
+    """The settings that are valid on another cluster."""
     return {name: value for name, value in settings.items() if name not in NOT_COPIED}
 
 
@@ -57,19 +58,21 @@ def deferred_settings(
     choice: str | None,
     now_ms: int,
 ) -> tuple[str, ...]:
-    """Which settings wait for `finalize`: none with `apply`; with `defer`, or when records would go, those that
-    delete. `defaults` are the target broker's values, which count where the topic sets none itself; where these are not
-    known either, anything might go.
+    """Returns the settings that wait for `finalize`.
 
-    Kafka drops a log segment whose newest record is older than `retention.ms`. A segment holds whole batches, so a
-    batch is safe when its own maximum timestamp is young enough: the oldest batch of all decides.
+    With the choice `apply` there are none. With `defer`, and without a choice if restored records would be deleted,
+    they are the settings that delete. `defaults` are the brokers' values for topics without the setting. A retention
+    that is neither set nor in `defaults` is treated as one that deletes everything.
+
+    Kafka deletes a log segment if its newest record is older than `retention.ms`. A segment contains whole batches, so
+    a batch is safe if its own maximum timestamp is recent enough. Therefore the batch with the oldest one decides.
     """
     policy = settings.get("cleanup.policy", defaults.get("cleanup.policy", "delete"))
     if choice == "apply" or "delete" not in policy:
         return ()
-    in_force = {**defaults, **settings}
-    age_ms, size_bytes = (int(in_force.get(name, _UNKNOWN)) for name in ("retention.ms", "retention.bytes"))
-    if choice is None and not any(_would_go(lines, age_ms, size_bytes, now_ms) for lines in partitions):
+    effective = {**defaults, **settings}
+    age_ms, size_bytes = (int(effective.get(name, _UNKNOWN_RETENTION)) for name in ("retention.ms", "retention.bytes"))
+    if choice is None and not any(_would_delete(lines, age_ms, size_bytes, now_ms) for lines in partitions):
         return ()
     compacting = ("cleanup.policy",) if "compact" in policy else ()
     return ("retention.ms", "retention.bytes", *compacting)
@@ -78,7 +81,7 @@ def deferred_settings(
 def final_changes(
     settings: Mapping[str, str], staging: Mapping[str, str], deferred: Sequence[str]
 ) -> tuple[dict[str, str], list[str]]:
-    """(settings to set, staged ones to take away) that finish a topic, but for the deferred ones."""
+    """(settings to set, settings to remove) that give a staged topic its settings, without the deferred ones."""
     to_set = {name: value for name, value in settings.items() if name not in deferred}
     if "cleanup.policy" in deferred:
         to_set["cleanup.policy"] = "compact"
@@ -86,14 +89,14 @@ def final_changes(
 
 
 def deferred_changes(settings: Mapping[str, str], deferred: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """(settings to set, staged ones to take away) that end a deferral."""
+    """(settings to set, settings to remove) that apply the deferred settings."""
     return (
         {name: settings[name] for name in deferred if name in settings},
         sorted(name for name in deferred if name not in settings),
     )
 
 
-def _would_go(lines: Sequence[IndexLine], age_ms: int, size_bytes: int, now_ms: int) -> bool:
+def _would_delete(lines: Sequence[IndexLine], age_ms: int, size_bytes: int, now_ms: int) -> bool:
     stamps = [frame.oldest_ts for line in lines for frame in line.frames if frame.oldest_ts is not None]
     is_old = age_ms >= 0 and bool(stamps) and min(stamps) < now_ms - age_ms
     return is_old or 0 <= size_bytes < sum(line.log_bytes for line in lines)

@@ -1,4 +1,4 @@
-"""What speaks against the target topics of a restore as they are, and as they would be."""
+"""Findings about the target topics of a restore: as they are now, and with the settings that they would get."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tasks.model.errors import InterruptedRunError, KafkaBackupError
 from tasks.repository.restores import RestorePlan, TopicCopy
 from tasks.repository.state_objects import TopicState
 
-_KAFKAS_OWN = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+_INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 
-_COMPARED = (
+_COMPARED_SETTINGS = (
     "cleanup.policy",
     "max.message.bytes",
     "message.timestamp.after.max.ms",
@@ -26,28 +26,28 @@ _COMPARED = (
     "retention.bytes",
     "retention.ms",
 )
-"""Settings whose effective value should be known before a topic is relied upon."""
+"""Settings whose effective values are compared with those at the source."""
 
 
 def target_findings(
     plan: RestorePlan, source: RestoreSource, view: TargetView, options: RestoreOptions, admin: ClusterAdmin
 ) -> Iterator[Finding]:
-    """Of every target topic. Has the brokers check the changes that the restore would make; nothing is changed."""
+    """The findings of every target topic. The brokers only check the planned changes (`validate_only`)."""
     for topic in plan.topics:
         yield from _topic_findings(topic, view, options)
     yield from _settings_findings(source, plan, view, options)
-    yield from _unknown_retention(plan, view)
-    yield from _creation(plan, admin)
-    yield from _changes(plan, admin)
+    yield from _unknown_retention_findings(plan, view)
+    yield from _creation_errors(plan, admin)
+    yield from _alteration_errors(plan, admin)
 
 
 def _topic_findings(topic: TopicCopy, view: TargetView, options: RestoreOptions) -> Iterator[Finding]:
     existing = view.topics.get(topic.target)
-    if topic.target in _KAFKAS_OWN:
+    if topic.target in _INTERNAL_TOPICS:
         yield Finding(
             "error",
             topic.target,
-            "Kafka lets no client write to this topic of its own: exclude it, or map it to another name.",
+            "Kafka does not let clients write to this internal topic. Exclude it, or map it to another name.",
         )
     if existing is None:
         if not options.create_topics:
@@ -62,20 +62,23 @@ def _topic_findings(topic: TopicCopy, view: TargetView, options: RestoreOptions)
             "warning",
             topic.target,
             f"it has {len(existing.partitions)} partitions, the backup has {topic.partitions}: "
-            "producers will place keys elsewhere than the restored records.",
+            "producers can write new records of a key to another partition than its restored records.",
         )
     present = {entry.name: entry.value or "" for entry in view.settings[topic.target]}
     if topic.is_purged and "delete" not in present.get("cleanup.policy", "delete"):
-        yield Finding("error", topic.target, "it is compact-only, and records of such topics cannot be deleted.")
+        yield Finding("error", topic.target, "its cleanup.policy is only compact, and Kafka cannot purge such a topic.")
 
 
-def _replication(topic: TopicCopy, state: TopicState, options: RestoreOptions, view: TargetView) -> Iterator[Finding]:
-    wanted = options.default_replication_factor or state.replication_factor
-    if not topic.exists and topic.replication_factor < wanted:
+def _replication_findings(
+    topic: TopicCopy, state: TopicState, options: RestoreOptions, view: TargetView
+) -> Iterator[Finding]:
+    configured = options.default_replication_factor or state.replication_factor
+    if not topic.exists and topic.replication_factor < configured:
         yield Finding(
             "warning",
             topic.target,
-            f"replication factor {topic.replication_factor} instead of {wanted}: {view.nodes} brokers are alive.",
+            f"replication factor {topic.replication_factor} instead of {configured}, "
+            f"because {view.nodes} brokers are alive.",
         )
 
 
@@ -87,44 +90,46 @@ def _settings_findings(
         state = states[topic.target]
         for name in sorted(state.topic_settings().keys() & NOT_COPIED.keys()):
             yield Finding("note", topic.target, f"{name} is not copied: {NOT_COPIED[name]}.")
-        yield from _replication(topic, state, options, view)
-        yield from _validated(topic, state, plan)
-        yield from _differences(topic, state, view)
-        if _appended_time(source, topic):
+        yield from _replication_findings(topic, state, options, view)
+        yield from _different_settings(topic, state, plan)
+        yield from _changed_values(topic, state, view)
+        if _has_append_time(source, topic):
             yield Finding(
-                "note", topic.target, "records of a LogAppendTime topic come back as CreateTime with their append time."
+                "note",
+                topic.target,
+                "records with LogAppendTime are restored as CreateTime with their append time.",
             )
         if topic.deferred:
             yield Finding(
                 "warning",
                 topic.target,
-                f"{', '.join(topic.deferred)} would delete restored records and will wait; "
-                f"apply with `kafka-backup finalize {plan.restore}`.",
+                f"{', '.join(topic.deferred)} would delete restored records and will be deferred. "
+                f"Apply with `kafka-backup finalize {plan.restore}`.",
             )
 
 
-def _validated(topic: TopicCopy, state: TopicState, plan: RestorePlan) -> Iterator[Finding]:
+def _different_settings(topic: TopicCopy, state: TopicState, plan: RestorePlan) -> Iterator[Finding]:
     if plan.options.get("topic_configs") != "validate" or not topic.exists:
         return
     for name, value in sorted(state.topic_settings().items()):
         if name not in NOT_COPIED and topic.original.get(name) != value:
-            has = topic.original.get(name, "nothing of its own")
-            yield Finding("error", topic.target, f"{name} is {value} in the backup, the topic has {has}.")
+            present = topic.original.get(name, "not set")
+            yield Finding("error", topic.target, f"{name} is {value} in the backup and {present} on the topic.")
 
 
-def _differences(topic: TopicCopy, state: TopicState, view: TargetView) -> Iterator[Finding]:
+def _changed_values(topic: TopicCopy, state: TopicState, view: TargetView) -> Iterator[Finding]:
     before = {entry.name: entry.value for entry in state.settings}
-    for name in _COMPARED:
+    for name in _COMPARED_SETTINGS:
         after = _effective(topic, view, name, before.get(name) or "")
         if before.get(name) is not None and after != before[name]:
             yield Finding("warning", topic.target, f"{name} was {before[name]} at the source and will be {after}.")
 
 
-def _effective(topic: TopicCopy, view: TargetView, name: str, otherwise: str) -> str:
-    return topic.settings.get(name, view.defaults.get(name, otherwise))
+def _effective(topic: TopicCopy, view: TargetView, name: str, unknown: str) -> str:
+    return topic.settings.get(name, view.defaults.get(name, unknown))
 
 
-def _appended_time(source: RestoreSource, topic: TopicCopy) -> bool:
+def _has_append_time(source: RestoreSource, topic: TopicCopy) -> bool:
     return any(
         line.timestamp_type in ("LogAppendTime", "mixed")
         for partition, lines in source.lines.items()
@@ -133,8 +138,8 @@ def _appended_time(source: RestoreSource, topic: TopicCopy) -> bool:
     )
 
 
-def _creation(plan: RestorePlan, admin: ClusterAdmin) -> Iterator[Finding]:
-    """Each new topic is tried with `validate_only`, with its staging and with its final settings."""
+def _creation_errors(plan: RestorePlan, admin: ClusterAdmin) -> Iterator[Finding]:
+    """Errors for new topics that the brokers would refuse, with their staging settings or with their final settings."""
     missing = [topic for topic in plan.topics if not topic.exists]
     for settings_of in (creation_settings, lambda topic: topic.settings):
         specs = [
@@ -149,12 +154,12 @@ def _creation(plan: RestorePlan, admin: ClusterAdmin) -> Iterator[Finding]:
         if specs:
             failed = admin.create_topics(specs, validate_only=True)
             yield from (
-                error_finding(name, error, lead="cannot be created: ") for name, error in failed.items() if error
+                error_finding(name, error, prefix="cannot be created: ") for name, error in failed.items() if error
             )
 
 
-def _changes(plan: RestorePlan, admin: ClusterAdmin) -> Iterator[Finding]:
-    """Likewise the settings of each topic that exists."""
+def _alteration_errors(plan: RestorePlan, admin: ClusterAdmin) -> Iterator[Finding]:
+    """Errors for existing topics whose staging or final settings the brokers would refuse."""
     for topic in plan.topics:
         for settings in (topic.staging, topic.settings) if topic.exists else ():
             try:
@@ -162,19 +167,19 @@ def _changes(plan: RestorePlan, admin: ClusterAdmin) -> Iterator[Finding]:
             except InterruptedRunError:
                 raise
             except KafkaBackupError as error:
-                yield error_finding(topic.target, error, lead="its settings cannot be changed: ")
+                yield error_finding(topic.target, error, prefix="its settings cannot be changed: ")
 
 
 def creation_settings(topic: TopicCopy) -> dict[str, str]:
-    """What a new topic is created with: its own settings under the staging ones."""
+    """The settings with which a new topic is created: its own settings, overridden by the staging settings."""
     return {**topic.settings, **topic.staging}
 
 
-def _unknown_retention(plan: RestorePlan, view: TargetView) -> Iterator[Finding]:
+def _unknown_retention_findings(plan: RestorePlan, view: TargetView) -> Iterator[Finding]:
     if "retention.ms" not in view.defaults and any(topic.deferred for topic in plan.topics):
         yield Finding(
             "warning",
             "retention",
-            "what the brokers keep is not known: that needs DescribeConfigs on Cluster kafka-cluster. So settings that "
-            "might delete restored records wait.",
+            "the brokers' retention is not known, because DescribeConfigs on Cluster kafka-cluster is missing. "
+            "Settings that could delete restored records are deferred.",
         )

@@ -1,4 +1,4 @@
-"""The target topics of a restore: made or staged, purged if asked for, and pinned by id, base offset and producer."""
+"""Prepares the target topics of a restore: creates or stages them, purges them if configured, reads their ids."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from tasks.repository.restores import RestorePlan, TargetPartition, Targets, Top
 
 
 def prepare_targets(context: ClusterContext, admin: ClusterAdmin, plan: RestorePlan) -> Targets:
-    """Create what does not exist and stage what does. Returns what to write down before the first record.
+    """Create the topics that do not exist and stage those that do. Returns the ids and base offsets of the targets, and
+    the producer identity, which have to be stored before the first record is written.
 
-    Raises `RefusedError` when an existing topic is not the one that was planned for, or is not empty, and `AccessError`
-    when a permission is missing that nothing but the topic's existence could show.
+    Raises `RefusedError` if an existing topic is not the planned one or is not empty, and `AccessError` if a permission
+    is missing that could not be checked before the topic existed.
     """
     _create(plan, admin)
     ids = _topic_ids(plan, admin)
@@ -62,7 +63,7 @@ def _spec(topic: TopicCopy) -> NewTopicSpec:
 
 
 def _topic_ids(plan: RestorePlan, admin: ClusterAdmin) -> Mapping[str, str]:
-    """The targets' ids. Brokers lag behind one another: the one that is asked may not know a new topic yet."""
+    """The ids of the target topics. Waits until the broker that is asked knows all new topics."""
     names = [topic.target for topic in plan.topics]
     ids: dict[str, str] = {}
 
@@ -70,7 +71,7 @@ def _topic_ids(plan: RestorePlan, admin: ClusterAdmin) -> Mapping[str, str]:
         ids.update({topic.name: topic.topic_id for topic in admin.describe_topics(names)})
         return set(names) <= ids.keys()
 
-    admin.await_that(are_known, f"The topics {', '.join(names)} were created and do not all show up.")
+    admin.await_that(are_known, f"The topics {', '.join(names)} were created, but the brokers do not list all of them.")
     return ids
 
 

@@ -1,4 +1,4 @@
-"""Earlier restores that staged topics and were not finalized: they know the settings that those topics had before."""
+"""Unfinished restores: their plans contain the settings that staged topics had before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.store.protocol import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedRestore:
-    """One earlier restore. `targets` is None when it died before it wrote down the ids of the topics it created."""
+    """One unfinished restore. `targets` is None if it died before it stored the ids of the topics that it created."""
 
     topics: tuple[TopicCopy, ...]
     targets: Targets | None
@@ -20,32 +20,32 @@ class UnfinishedRestore:
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedRestores:
-    """All of a repository, oldest first."""
+    """All unfinished restores of a repository, oldest first."""
 
     restores: Sequence[UnfinishedRestore]
 
     @classmethod
     def read(cls, store: ObjectStore) -> UnfinishedRestores:
-        """Read them once for all topics of a new restore: at most three objects per earlier restore, however many
-        topics there are. A restore whose records cannot be read is passed over."""
+        """Read the unfinished restores of a repository once, for all topics of a new restore. Reads at most three
+        objects for each restore. A restore whose documents are damaged, or of a later version, is left out."""
         found = []
         for restore, parts in restore_parts(store).items():
             if "finalized" not in parts and (one := _read(store, restore)) is not None:
                 found.append(one)
         return cls(found)
 
-    def original_settings(self, target: str, topic_id: str, own: Mapping[str, str]) -> Mapping[str, str]:
-        """Returns the topic's own settings. Values that an unfinished restore staged are replaced by the originals
+    def original_settings(self, target: str, topic_id: str, settings: Mapping[str, str]) -> Mapping[str, str]:
+        """Returns the topic's own `settings`. Values that an unfinished restore staged are replaced by the originals
         which the oldest such restore recorded. Pure.
 
-        A restore that died, or that waits for `finalize`, left the topic with staging settings; the next restore into
-        the same topic takes over its final settings. A value that was changed since is kept.
+        Such a restore died, or waits for `finalize`, and left the topic with staging settings. A value that was changed
+        after that restore is kept.
         """
         for restore in self.restores:
             for topic in restore.topics:
-                if topic.target == target and _is_staged(topic, topic_id, restore.targets, own):
-                    return _before_staging(topic, own)
-        return own
+                if topic.target == target and _is_staged(topic, topic_id, restore.targets, settings):
+                    return _before_staging(topic, settings)
+        return settings
 
 
 def _read(store: ObjectStore, restore: str) -> UnfinishedRestore | None:
@@ -59,24 +59,23 @@ def _read(store: ObjectStore, restore: str) -> UnfinishedRestore | None:
         return None
 
 
-def _before_staging(topic: TopicCopy, own: Mapping[str, str]) -> Mapping[str, str]:
-    staged = {name for name, value in own.items() if _is_from(topic, name, value)}
+def _before_staging(topic: TopicCopy, settings: Mapping[str, str]) -> Mapping[str, str]:
+    staged = {name for name, value in settings.items() if _is_staged_value(topic, name, value)}
     before = topic.original if topic.exists else topic.settings
-    kept = {name: value for name, value in own.items() if name not in staged}
-    return kept | {name: before[name] for name in staged if name in before}
+    unchanged = {name: value for name, value in settings.items() if name not in staged}
+    return unchanged | {name: before[name] for name in staged if name in before}
 
 
-def _is_from(topic: TopicCopy, name: str, value: str) -> bool:
-    """Whether that restore gave the topic this value, while it replayed or while it waits for `finalize`."""
+def _is_staged_value(topic: TopicCopy, name: str, value: str) -> bool:
+    """Whether the restore set this value, as a staging setting or as the policy that waits for `finalize`."""
     is_waiting = name == "cleanup.policy" and name in topic.deferred and value == "compact"
     return topic.staging.get(name) == value or is_waiting
 
 
-def _is_staged(topic: TopicCopy, topic_id: str, targets: Targets | None, own: Mapping[str, str]) -> bool:
-    """Whether that restore staged this very topic. A topic whose id was not written down is recognized by its staging
-    settings."""
+def _is_staged(topic: TopicCopy, topic_id: str, targets: Targets | None, settings: Mapping[str, str]) -> bool:
+    """Whether the restore staged this topic. A topic whose id was not stored is recognized by its staging settings."""
     if topic.exists:
         return topic.target_id == topic_id
     if targets is None:
-        return topic.staging.items() <= own.items()
+        return topic.staging.items() <= settings.items()
     return any(target.topic_id == topic_id for target in targets.partitions)

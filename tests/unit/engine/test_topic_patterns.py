@@ -1,4 +1,4 @@
-"""Which topics a selection means."""
+"""The topics that a selection selects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _selected(*include: str, exclude: tuple[str, ...] = (), internal: bool = Fal
         (("*",), ("orders", "Orders"), "orders-eu orders.dlq"),
     ],
 )
-def test_names_globs_and_expressions_mean_whole_names(
+def test_names_globs_and_expressions_match_whole_names(
     include: tuple[str, ...], exclude: tuple[str, ...], expected: str
 ) -> None:
     if expected:
@@ -41,25 +41,25 @@ def test_names_globs_and_expressions_mean_whole_names(
             _selected(*include, exclude=exclude)
 
 
-def test_internal_topics_are_taken_only_when_asked_for() -> None:
+def test_internal_topics_are_selected_only_if_configured() -> None:
     assert "__" not in _selected("*")
     assert "__consumer_offsets" in _selected("*", internal=True)
     assert "__transaction_state" == _selected("__*", internal=True, only=("__transaction_state",))
     assert "__consumer_offsets" == _selected("__consumer_offsets")
 
 
-def test_a_name_that_does_not_exist_is_named() -> None:
+def test_a_literal_name_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"There is no topic payments, refunds\."):
         _selected("orders", "payments", "refunds", "nothing-*")
 
 
 @pytest.mark.parametrize("pattern", ["~(", "~[", "~*", "~a{99999999999999999999}", "~" + "(" * 5000])
-def test_a_bad_expression_is_refused_in_our_words(pattern: str) -> None:
+def test_an_invalid_regular_expression_is_an_error_with_its_pattern(pattern: str) -> None:
     with pytest.raises(ConfigError, match="is not a regular expression"):
         compile_pattern(pattern)
 
 
 @pytest.mark.parametrize("name", ["a[b]c", "a.c", "a+c", "$", "a\\c"])
-def test_a_glob_knows_no_special_characters_but_its_two(name: str) -> None:
+def test_a_glob_has_only_two_special_characters(name: str) -> None:
     assert compile_pattern(name).fullmatch(name)
     assert not compile_pattern(name).fullmatch("abc")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.engine.capture.capture_result import CapturedRange, CaptureResult
-from tasks.engine.commit.completeness import GroupNotes, HeldRange, NewPoint
+from tasks.engine.commit.completeness import MissingPositions, NewPoint, PointRange
 from tasks.reports.backup import backup_headline, backup_summary, partition_rows
 from tasks.repository.points import read_rows
 from tests.support.made_backup import MadeBackup, make_backup, make_history
@@ -12,9 +12,9 @@ from tests.support.made_logs import plain_log
 
 def _taken(made: MadeBackup, *lost_groups: str) -> NewPoint:
     rows = read_rows(made.store, made.point).values()
-    held = tuple(HeldRange(row.source, row.first, row.next, row.base_seq != made.point.seq) for row in rows)
+    held = tuple(PointRange(row.source, row.first, row.next, row.base_seq != made.point.seq) for row in rows)
     is_whole = made.point.status == "complete" and not lost_groups
-    return NewPoint(made.point, held, GroupNotes(lost_groups), "complete" if is_whole else "incomplete")
+    return NewPoint(made.point, held, MissingPositions(lost_groups), "complete" if is_whole else "incomplete")
 
 
 def test_partitions_that_failed_come_first_with_what_the_point_keeps_of_them() -> None:

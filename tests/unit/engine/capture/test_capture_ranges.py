@@ -1,4 +1,4 @@
-"""What a capture makes of answers that do not fit the plan's edges."""
+"""Captures of answers that reach past the planned range."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PLAN = Plan(
 
 
 class Serving:
-    """A cluster whose leader serves these records, whatever is requested."""
+    """A cluster whose leader sends these records for every request."""
 
     retry_deadline_ms = 1
 
@@ -55,14 +55,14 @@ class Serving:
         return self
 
     def send(self, *request: object) -> None:
-        """Nothing is sent."""
+        """Sends nothing."""
 
     def receive(self) -> Fetched:
-        """All records."""
+        """Returns all records."""
         return Fetched(partition=PLANNED.source, position=95, records=self._records)
 
 
-def test_a_batch_that_fills_its_object_and_reaches_past_the_plan_is_its_partitions_last() -> None:
+def test_a_batch_that_fills_its_object_and_reaches_past_the_plan_is_the_last_of_its_partition() -> None:
     value = os.urandom(500_000)
     batch = encode_batch([Record(95 + at, 1, None, value) for at in range(10)], codec="none", base_offset=95)
     repository = make_repository(MemoryStore())

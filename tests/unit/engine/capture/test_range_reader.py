@@ -1,4 +1,4 @@
-"""Answers without records: what they may mean, and for how long they are waited for."""
+"""Empty answers: when they end a range, and when they fail the partition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOUR_MS = 3_600_000
 
 
 class Answering:
-    """A leader that answers so many times, always the same."""
+    """A leader that sends the same answer this many times."""
 
     def __init__(self, times: int, **fields: Any) -> None:
         self.left = times
@@ -32,11 +32,11 @@ class Answering:
         """Itself."""
         return self
 
-    def send(self, *question: object) -> None:
-        """Nothing is sent."""
+    def send(self, *request: object) -> None:
+        """Sends nothing."""
 
     def receive(self) -> Fetched:
-        """The next answer."""
+        """Returns the next answer."""
         if not self.left:
             raise TimeoutError
         self.left -= 1
@@ -57,27 +57,27 @@ def _events(leader: Answering, *, is_compacted: bool, step_s: float = 0.0) -> It
     )
 
 
-def test_a_compacted_log_may_end_without_records_once_the_leader_has_said_so_often_enough() -> None:
+def test_repeated_empty_answers_end_the_range_of_a_compacted_topic() -> None:
     leader = Answering(100, last_stable_offset=2_000_000)
     assert [EmptyTail(0)] == list(_events(leader, is_compacted=True))
     assert 100 - EMPTY_ANSWERS == leader.left
 
 
 @pytest.mark.parametrize(
-    ("is_compacted", "fields"), [(False, {}), (True, {"preferred_replica": 2})], ids=["not-compacted", "points-away"]
+    ("is_compacted", "fields"), [(False, {}), (True, {"preferred_replica": 2})], ids=["not-compacted", "other-replica"]
 )
-def test_no_number_of_empty_answers_ends_a_log_that_may_have_records(
-    is_compacted: bool, fields: dict[str, Any]
-) -> None:
-    """A leader whose tiered storage is slow answers like this, and one that sends its clients to another replica."""
+def test_empty_answers_do_not_end_a_range_that_can_have_records(is_compacted: bool, fields: dict[str, Any]) -> None:
+    """A leader with slow tiered storage sends such answers, and a leader that refers clients to another replica."""
     leader = Answering(10_000, last_stable_offset=2_000_000, **fields)
     with pytest.raises(TimeoutError):
         list(_events(leader, is_compacted=is_compacted))
     assert 0 == leader.left
 
 
-def test_empty_answers_are_waited_for_until_the_deadline_and_then_fail_the_partition() -> None:
+def test_empty_answers_fail_the_partition_after_the_deadline() -> None:
     leader = Answering(10_000, last_stable_offset=2_000_000)
-    with pytest.raises(BrokerUnavailableError, match=r"orders-0: the leader sends no records from offset 0 on, where"):
+    with pytest.raises(
+        BrokerUnavailableError, match=r"orders-0: the leader sends no records from offset 0 on, although"
+    ):
         list(_events(leader, is_compacted=False, step_s=60))
     assert leader.left > 9_000

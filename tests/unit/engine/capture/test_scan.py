@@ -1,4 +1,4 @@
-"""Scan: which batches of a fetch answer belong to a range."""
+"""Scan: the batches of a fetch answer that belong to a range."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ def _bases(records: bytes, position: int, end: int) -> tuple[list[int], int]:
     return [header.base_offset for _, header in found.batches], found.next
 
 
-def test_batches_before_the_position_are_passed_over() -> None:
+def test_batches_before_the_position_are_left_out() -> None:
     assert ([3, 6], 9) == _bases(_batch(0, 2) + _batch(3, 5) + _batch(6, 8), 3, 100)
 
 
-def test_a_batch_that_holds_the_position_belongs() -> None:
+def test_a_batch_with_the_position_inside_belongs_to_the_range() -> None:
     assert ([0, 5], 8) == _bases(_batch(0, 4) + _batch(5, 7), 2, 100)
 
 
-def test_a_batch_at_the_end_or_beyond_says_that_the_end_was_reached() -> None:
+def test_a_batch_at_or_after_the_end_shows_that_the_end_was_reached() -> None:
     assert ([0], 5) == _bases(_batch(0, 2) + _batch(5, 7), 0, 5)
     assert ([], 5) == _bases(_batch(9, 9), 0, 5)
 
 
-def test_a_batch_over_the_end_belongs_and_ends_the_range() -> None:
+def test_a_batch_that_crosses_the_end_belongs_to_the_range_and_ends_it() -> None:
     assert ([0, 3], 5) == _bases(_batch(0, 2) + _batch(3, 9), 0, 5)
 
 
-def test_nothing_leaves_the_position_where_it_was() -> None:
+def test_an_answer_without_a_whole_batch_does_not_move_the_position() -> None:
     assert ([], 4) == _bases(b"", 4, 100)
     assert ([], 4) == _bases(_batch(4, 5)[:-1], 4, 100)
 
 
-def test_the_epoch_is_the_last_batchs_or_what_it_was() -> None:
+def test_the_epoch_is_that_of_the_last_batch_or_the_given_one() -> None:
     records = _batch(0, 2, epoch=4) + _batch(3, 5, epoch=6)
     assert 6 == scan(records, 0, 100, 1, where="").epoch
     assert 1 == scan(b"", 0, 100, 1, where="").epoch
 
 
-def test_positions_are_those_in_the_answer() -> None:
+def test_batches_have_their_positions_in_the_answer() -> None:
     first, second = _batch(0, 2), _batch(3, 5)
     assert [0, len(first)] == [at for at, _ in scan(first + second, 0, 100, None, where="").batches]
 
 
-def test_offsets_that_run_backwards_are_refused() -> None:
-    with pytest.raises(UnsupportedBatchError, match="orders-3: the batch at offset 0 runs backwards"):
+def test_offsets_that_do_not_ascend_are_refused() -> None:
+    with pytest.raises(UnsupportedBatchError, match="orders-3: the batch at offset 0 follows batches with larger"):
         scan(_batch(5, 7) + _batch(0, 2), 5, 100, None, where="orders-3")

@@ -1,4 +1,4 @@
-"""Segments: which batches share a frame."""
+"""Segments: the batches that share a frame."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _batch(base_offset: int, size_bytes: int) -> bytes:
         ([3 * FRAME_LOG_BYTES], False, [True]),
     ],
 )
-def test_a_frame_ends_when_it_is_full_or_with_the_answer_that_fills_three_quarters(
+def test_a_frame_is_closed_if_it_is_full_or_three_quarters_full_at_the_end_of_an_answer(
     sizes_bytes: list[int], ends_answer: bool, closes: list[bool]
 ) -> None:
     writer = ObjectWriter(compression="none", level=3)

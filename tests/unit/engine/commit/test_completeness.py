@@ -1,9 +1,9 @@
-"""Whether a point has everything that was asked for."""
+"""Completeness: whether a point contains everything that was configured."""
 
 from __future__ import annotations
 
 from tasks.engine.capture.capture_result import CaptureFailure, CaptureResult
-from tasks.engine.commit.completeness import GroupNotes, completeness, denied_reasons, group_notes
+from tasks.engine.commit.completeness import MissingPositions, completeness, denied_reasons, missing_positions
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
 from tasks.repository.restore_point import RestorePoint
@@ -23,25 +23,25 @@ from tests.support.made_logs import plain_log
 SOURCE = Partition("orders", "AAAAAAAAAAAAAAAAAAAAAA", 0)
 
 
-def _notes(made: MadeBackup, point: PointEntry) -> GroupNotes:
-    return group_notes(RestorePoint(made.store, point))
+def _missing(made: MadeBackup, point: PointEntry) -> MissingPositions:
+    return missing_positions(RestorePoint(made.store, point))
 
 
-def test_group_positions_that_were_asked_for_and_are_missing_are_failures() -> None:
+def test_group_positions_that_were_configured_and_are_missing_are_failures() -> None:
     made = make_backup()
     refused = made.point.model_copy(update={"groups": None, "groups_failure": "not authorized"})
-    not_asked = made.point.model_copy(update={"groups": None})
+    not_configured = made.point.model_copy(update={"groups": None})
     gone = GroupState(group="lost", group_type="classic", state="Empty", failure="coordinator not available")
     state = GroupsState(groups=(gone,), not_covered=("carts (share group)",))
     one_failed = made.point.model_copy(
         update={"groups": write_state(made.repository.store, SET, made.point.run, state, newest=None)}
     )
 
-    assert GroupNotes() == _notes(made, made.point) == _notes(made, not_asked)
-    assert GroupNotes(("group positions are not in this point: not authorized",)) == _notes(made, refused)
-    assert GroupNotes(
+    assert MissingPositions() == _missing(made, made.point) == _missing(made, not_configured)
+    assert MissingPositions(("group positions are not in this point: not authorized",)) == _missing(made, refused)
+    assert MissingPositions(
         ("group lost is not in this point: coordinator not available",), ("carts (share group)",)
-    ) == _notes(made, one_failed)
+    ) == _missing(made, one_failed)
 
 
 def test_a_point_without_the_positions_of_one_group_is_partial() -> None:
@@ -55,18 +55,18 @@ def test_a_point_without_the_positions_of_one_group_is_partial() -> None:
     assert ("partial", ()) == (point.status, point.failures)
 
 
-def test_a_backup_ends_well_only_when_all_that_was_asked_for_is_in_it() -> None:
+def test_a_backup_is_complete_only_if_its_point_contains_everything_that_was_configured() -> None:
     made = make_backup()
     complete = made.point.model_copy(update={"status": "complete"})
     partial = made.point.model_copy(update={"status": "partial"})
 
-    verdicts = [completeness(point, GroupNotes()) for point in (complete, made.point, partial)]
+    verdicts = [completeness(point, MissingPositions()) for point in (complete, made.point, partial)]
     assert ["complete", "incomplete", "incomplete"] == verdicts
-    notes = (GroupNotes(("lost",)), GroupNotes((), ("a share group",)))
-    assert ["incomplete", "complete"] == [completeness(complete, one) for one in notes]
+    groups = (MissingPositions(("lost",)), MissingPositions((), ("a share group",)))
+    assert ["incomplete", "complete"] == [completeness(complete, one) for one in groups]
 
 
-def test_what_is_missing_for_want_of_a_permission_comes_first() -> None:
+def test_a_missing_permission_decides_the_verdict() -> None:
     made = make_backup()
     plan = plan_logs(made.repository, made.logs).model_copy(update={"denied": ("Describe on Group payments",)})
     failures = (
@@ -76,4 +76,4 @@ def test_what_is_missing_for_want_of_a_permission_comes_first() -> None:
     reasons = denied_reasons(plan, [CaptureResult(writer="w", fragments=0, ranges=(), failures=failures)])
 
     assert ("Describe on Group payments", "Read on Topic orders") == reasons
-    assert "denied" == completeness(made.point, GroupNotes(), reasons)
+    assert "denied" == completeness(made.point, MissingPositions(), reasons)

@@ -1,4 +1,4 @@
-"""Outcomes: what a commit makes of finished, failed and unplanned partitions."""
+"""Outcomes of finished, failed and unplanned partitions in a commit."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_finished_partition_gets_a_new_row_with_a_new_base() -> None:
     assert ((line,), False) == (outcome.lines, outcome.is_kept)
 
 
-def test_a_partition_that_did_not_fail_must_be_tiled() -> None:
+def test_a_finished_partition_that_is_not_tiled_is_refused() -> None:
     with pytest.raises(CommitError):
         decide(_plan(), {SOURCE: [_line(0, 19)]}, {}, {}, now_ms=NOW_MS)
 
@@ -77,7 +77,7 @@ def test_a_partition_that_fails_again_is_behind_since_the_first_time() -> None:
     assert ("again", 7) == (row.failure, row.behind_since_ms)
 
 
-def test_a_partition_that_fails_the_first_time_keeps_what_was_captured() -> None:
+def test_a_failed_partition_without_an_earlier_row_gets_a_row_of_what_was_captured() -> None:
     outcome = _only(decide(_plan(), {SOURCE: [_line(0, 12)]}, {SOURCE: "timed out"}, {}, now_ms=NOW_MS))
     assert (0, 12, "timed out", NOW_MS) == (
         outcome.row.first,
@@ -89,21 +89,21 @@ def test_a_partition_that_fails_the_first_time_keeps_what_was_captured() -> None
 
 
 def test_a_partition_that_could_not_be_planned_keeps_its_earlier_row() -> None:
-    strange = Partition("orders", "id", 1)
-    failure = PlanFailure(**strange._asdict(), reason="no leader")
-    earlier = {strange: _earlier(partition=1)}
+    other = Partition("orders", "id", 1)
+    failure = PlanFailure(**other._asdict(), reason="no leader")
+    earlier = {other: _earlier(partition=1)}
     outcomes = decide(_plan(failures=(failure,)), {SOURCE: [_line(0, 20)]}, {}, earlier, now_ms=NOW_MS)
-    assert [SOURCE, strange] == [outcome.row.source for outcome in outcomes]
+    assert [SOURCE, other] == [outcome.row.source for outcome in outcomes]
     assert "no leader" == outcomes[1].row.failure
     assert 1 == len(decide(_plan(failures=(failure,)), {SOURCE: [_line(0, 20)]}, {}, {}, now_ms=NOW_MS))
 
 
-def test_a_topic_deleted_on_the_way_is_no_longer_live() -> None:
+def test_a_topic_deleted_during_the_capture_is_no_longer_live() -> None:
     lines = {SOURCE: [_line(0, 20, gaps=[(5, 20, TOPIC_GONE)])]}
     assert not _only(decide(_plan(), lines, {}, {}, now_ms=NOW_MS)).row.is_live
 
 
-def test_gaps_and_trims_of_this_run_are_noted_and_older_ones_are_not() -> None:
+def test_gaps_and_trims_of_this_run_are_in_the_point_and_older_ones_are_not() -> None:
     new = Outcome(_earlier(), (_line(3, 20, trimmed_from=0, gaps=[(5, 7, "lost")]),))
     kept = Outcome(_earlier(), (_line(0, 9, gaps=[(1, 2, "old")]),), is_kept=True)
     gaps, trimmed = notes_of([new, kept])
@@ -111,14 +111,14 @@ def test_gaps_and_trims_of_this_run_are_noted_and_older_ones_are_not() -> None:
     assert [("trimmed", 0, 3)] == [(note.reason, note.first, note.next) for note in trimmed]
 
 
-def test_a_failure_weighs_more_than_a_gap() -> None:
+def test_a_failure_decides_the_status_before_a_gap() -> None:
     assert "partial" == status_of(has_failures=True, has_gaps=True)
     assert "gaps" == status_of(has_failures=False, has_gaps=True)
     assert "complete" == status_of(has_failures=False, has_gaps=False)
 
 
 @pytest.mark.parametrize(
-    ("earlier", "planned", "is_told"),
+    ("earlier", "planned", "is_noted"),
     [
         ((10, 15), (10, 15), True),
         ((10, 15), (10, 5_000_000), True),
@@ -126,18 +126,18 @@ def test_a_failure_weighs_more_than_a_gap() -> None:
         ((10, 10), (10, 15), False),
         ((10, 15), (15, 15), False),
     ],
-    ids=["still-open", "and-more-came", "moved-on", "opened-since", "ended-since"],
+    ids=["still-open", "more-records", "end-moved", "opened-later", "ended"],
 )
-def test_a_transaction_that_outlives_a_point_is_told_with_what_it_holds_back(
-    earlier: tuple[int, int], planned: tuple[int, int], is_told: bool
+def test_a_transaction_that_is_still_open_is_noted_with_the_offsets_that_it_holds_back(
+    earlier: tuple[int, int], planned: tuple[int, int], is_noted: bool
 ) -> None:
     row = _earlier(last_stable_offset=earlier[0], high_watermark=earlier[1])
     part = PlannedPartition(**SOURCE._asdict(), start=0, end=planned[0], high_watermark=planned[1])
 
-    told = [
+    notes = [
         (note.topic, note.partition, note.first, note.next)
         for note in stalled_by_open_transaction([part], {SOURCE: row})
     ]
 
-    assert told == ([("orders", 0, *planned)] if is_told else [])
+    assert notes == ([("orders", 0, *planned)] if is_noted else [])
     assert [] == list(stalled_by_open_transaction([part], {}))

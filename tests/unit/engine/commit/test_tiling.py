@@ -1,4 +1,4 @@
-"""Tiling: a plan is covered by lines, gaps and stated trims, or the commit is refused."""
+"""Tiling: lines, gaps and trims cover a planned range without a hole, or the commit is refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_lines_end_to_end_cover_the_plan() -> None:
     [[], [_line(0, 10)], [_line(5, 20)], [_line(0, 10), _line(11, 20)], [_line(0, 20), _line(25, 30)]],
     ids=["nothing", "stops short", "starts late", "a hole", "goes on beyond a hole"],
 )
-def test_a_hole_that_nobody_states_is_refused(lines: list[IndexLine]) -> None:
+def test_a_hole_without_a_gap_is_refused(lines: list[IndexLine]) -> None:
     with pytest.raises(CommitError, match="neither captured nor stated"):
         tile(_planned(0, 20), lines)
 
@@ -46,12 +46,12 @@ def test_an_empty_plan_needs_no_lines() -> None:
     assert (4, 4, ()) == (cover.first, cover.next, cover.lines)
 
 
-def test_a_trimmed_start_moves_first_and_is_no_hole() -> None:
+def test_a_trimmed_start_is_not_a_hole() -> None:
     cover = tile(_planned(0, 20), [_line(8, 20, trimmed_from=0)])
     assert (8, 20, 0) == (cover.first, cover.next, cover.trimmed_from)
 
 
-def test_a_log_that_was_trimmed_past_the_plan_leaves_nothing_to_read() -> None:
+def test_a_log_that_was_trimmed_past_the_plan_has_an_empty_cover() -> None:
     cover = tile(_planned(0, 20), [_line(30, 30, trimmed_from=0)])
     assert (30, 30, 0) == (cover.first, cover.next, cover.trimmed_from)
 
@@ -61,7 +61,7 @@ def test_a_trim_from_another_offset_than_the_plans_start_is_a_hole() -> None:
         tile(_planned(0, 20), [_line(8, 20, trimmed_from=3)])
 
 
-def test_after_a_truncation_the_newer_lineage_wins() -> None:
+def test_after_a_truncation_the_lines_of_the_newer_lineage_are_used() -> None:
     lines = [_line(0, 15, captured_ms=1), _line(10, 20, captured_ms=2)]
     assert [(0, 10), (10, 20)] == _ranges(tile(_planned(0, 20), lines).lines)
 
@@ -73,7 +73,7 @@ def test_a_failed_capture_keeps_its_contiguous_part() -> None:
 
 @settings(deadline=None, derandomize=True, max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 10)), max_size=6))
-def test_each_offset_stays_with_the_line_captured_last(drawn: list[tuple[int, int]]) -> None:
+def test_each_offset_belongs_to_the_line_that_was_captured_last(drawn: list[tuple[int, int]]) -> None:
     lines = [_line(first, first + size, captured_ms=number) for number, (first, size) in enumerate(drawn)]
     kept = disjoint(lines)
     for offset in range(45):

@@ -1,4 +1,4 @@
-"""Offset translation: the rank query equals counting the records one by one."""
+"""The rank of an offset equals the count of the records below it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_rank_of_every_offset_is_the_number_of_records_below_it(made: MadeBa
             assert expected == rank(reader, lines[log.source], offset), (log.source, offset)
 
 
-def test_lines_that_cut_frames_count_what_is_left(made: MadeBackup) -> None:
+def test_the_rank_in_clipped_lines_counts_only_the_records_inside(made: MadeBackup) -> None:
     lines = _lines(made)
     reader = FrameReader(made.store)
     for log in made.logs:
@@ -52,7 +52,7 @@ def test_lines_that_cut_frames_count_what_is_left(made: MadeBackup) -> None:
 
 @st.composite
 def made_logs(draw: st.DrawFn) -> MadeLog:
-    """A log of data, holes, markers and aborted batches in any order."""
+    """A log with records, holes, markers and aborted batches in any order."""
     pieces: list[bytes] = []
     records: list[Record] = []
     announced: list[tuple[int, int]] = []
@@ -97,7 +97,7 @@ def made_logs(draw: st.DrawFn) -> MadeLog:
 
 @settings(deadline=None, derandomize=True, max_examples=25)
 @given(made_logs())
-def test_ranks_are_counts_whatever_a_log_is_made_of(log: MadeLog) -> None:
+def test_the_rank_equals_the_count_in_random_logs(log: MadeLog) -> None:
     backup = make_backup([log])
     lines, reader = _lines(backup)[log.source], FrameReader(backup.store)
     assert [sum(record.offset < offset for record in log.records) for offset in range(log.end + 2)] == [

@@ -1,4 +1,4 @@
-"""What keeps a verification from looking is no verdict on the records."""
+"""A failure to read a target is raised and is not a mismatch."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TARGETS = Targets(
 
 
 class Failing:
-    """A cluster whose only answer about the target is this failure."""
+    """A cluster that returns this failure for the target."""
 
     retry_deadline_ms = 1
 
@@ -59,7 +59,7 @@ class Failing:
         return nullcontext(self)
 
     def list_offsets(self, partitions: object, which: str) -> OffsetAnswers:
-        """The failure."""
+        """Returns the failure."""
         return OffsetAnswers(failures={TARGET: self._failure})
 
     def fetcher(self, *, max_bytes: int) -> None:
@@ -73,11 +73,11 @@ def _verified(failure: KafkaBackupError) -> list[Mismatch]:
     return verify_counts(context, started, TARGETS)
 
 
-@pytest.mark.parametrize("trouble", [BrokerUnavailableError("no leader"), AccessError("not allowed")], ids=type)
-def test_trouble_with_the_broker_is_raised_and_no_mismatch(trouble: KafkaBackupError) -> None:
-    with pytest.raises(type(trouble)):
-        _verified(trouble)
+@pytest.mark.parametrize("failure", [BrokerUnavailableError("no leader"), AccessError("not allowed")], ids=type)
+def test_a_failure_of_the_broker_is_raised_and_is_not_a_mismatch(failure: KafkaBackupError) -> None:
+    with pytest.raises(type(failure)):
+        _verified(failure)
 
 
-def test_a_target_that_has_gone_is_a_mismatch() -> None:
+def test_a_deleted_target_is_a_mismatch() -> None:
     assert [Mismatch(TARGET, "it was deleted")] == _verified(TopicGoneError("it was deleted"))

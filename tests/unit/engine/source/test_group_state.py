@@ -1,4 +1,4 @@
-"""Groups are listed while all of them have a coordinator; otherwise some would be missing without a word."""
+"""Groups are listed only while every group has a coordinator, because otherwise some groups would be missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Leaders = Sequence[int | None] | KafkaBackupError
 
 
 class Describing:
-    """Says each time the next of these leaders of `__consumer_offsets`; the last ones for ever."""
+    """A cluster that returns these leaders of `__consumer_offsets` one after the other. The last ones repeat."""
 
     location = "here"
 
@@ -25,7 +25,7 @@ class Describing:
         self.listings = 0
 
     def describe_topics(self, names: Sequence[str]) -> list[TopicDescription]:
-        """The topic that was asked for."""
+        """Returns the topic `__consumer_offsets`."""
         assert ["__consumer_offsets"] == list(names)
         leaders = self._leaders.pop(0) if len(self._leaders) > 1 else self._leaders[0]
         if isinstance(leaders, KafkaBackupError):
@@ -40,23 +40,23 @@ class Describing:
         """Everything is allowed."""
 
     def list_groups(self) -> list[GroupListing]:
-        """One group, which has another name in each listing."""
+        """Returns one group, with another name in each listing."""
         self.listings += 1
         name = f"billing-{self.listings - 1}"
         return [GroupListing(group_id=name, group_type="classic", state="Empty", protocol_type="consumer")]
 
     def committed_offsets(self, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset]]:
-        """None of any group."""
+        """Returns no offsets for any group."""
         return {group_id: [] for group_id in group_ids}
 
     def await_that(self, is_so: Callable[[], bool], complaint: str) -> None:
-        """Asks ten times."""
+        """Checks the condition ten times."""
         if not any(is_so() for _ in range(10)):
             raise BrokerUnavailableError(complaint)
 
 
 def _listed(*leaders: Leaders) -> int:
-    """How often the groups were listed; the groups must be the last listing's."""
+    """Returns how often the groups were listed. Asserts that the result is the last list."""
     admin = Describing(*leaders)
 
     state, denied = read_groups(cast(ClusterAdmin, admin))
@@ -65,22 +65,22 @@ def _listed(*leaders: Leaders) -> int:
     return admin.listings
 
 
-def test_groups_are_listed_once_when_nothing_moves() -> None:
+def test_groups_are_listed_once_if_no_leader_changes() -> None:
     assert 1 == _listed([1, 2, 3])
 
 
-def test_a_partition_without_a_leader_is_waited_for() -> None:
+def test_groups_are_listed_after_every_partition_has_a_leader() -> None:
     assert 1 == _listed([1, None], [1, None], [1, 2])
 
 
-def test_groups_are_listed_again_when_a_coordinator_moved_meanwhile() -> None:
+def test_groups_are_listed_again_if_a_leader_changed_during_the_list() -> None:
     assert 2 == _listed([1, 2], [1, 1])
 
 
-def test_without_a_leader_there_is_no_listing_at_all() -> None:
+def test_groups_are_not_listed_without_a_leader() -> None:
     with pytest.raises(BrokerUnavailableError, match="__consumer_offsets have no leader"):
         _listed([1, None])
 
 
-def test_who_may_not_look_lists_all_the_same() -> None:
+def test_groups_are_listed_for_a_user_who_cannot_describe_the_topic() -> None:
     assert 1 == _listed(AccessError("not allowed"))

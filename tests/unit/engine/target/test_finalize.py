@@ -1,10 +1,10 @@
-"""What the records of earlier restores say to the next one, and to `finalize`."""
+"""What the next restore, and `finalize`, read of earlier restores."""
 
 from __future__ import annotations
 
 import pytest
 
-from tasks.engine.target.finalize import positions_are_missing
+from tasks.engine.target.finalize import has_unwritten_positions
 from tasks.engine.target.unfinished_restores import UnfinishedRestores
 from tasks.repository.names import restore_key
 from tasks.repository.restores import RestorePlan, StepDone, TopicCopy, record_step, write_part
@@ -45,12 +45,12 @@ def _plan(restore: str, *, deferred: tuple[str, ...] = (), **options: object) ->
     )
 
 
-def _original(store: MemoryStore, **own: str) -> dict[str, str]:
-    named = {name.replace("_", "."): value for name, value in own.items()}
+def _original(store: MemoryStore, **settings: str) -> dict[str, str]:
+    named = {name.replace("_", "."): value for name, value in settings.items()}
     return dict(UnfinishedRestores.read(store).original_settings("orders", "id", named))
 
 
-def test_of_a_topic_that_a_dead_restore_staged_each_setting_is_the_one_before_or_what_was_set_since() -> None:
+def test_settings_that_a_dead_restore_staged_are_replaced_by_the_original_ones_and_changed_settings_are_kept() -> None:
     store = MemoryStore()
     write_part(store, "1", "plan", _plan("1"))
 
@@ -60,14 +60,14 @@ def test_of_a_topic_that_a_dead_restore_staged_each_setting_is_the_one_before_or
     assert {"flush.ms": "7", "retention.ms": "3600000"} == _original(store, retention_ms="-1", flush_ms="7")
 
 
-def test_a_policy_that_waits_for_finalize_is_not_taken_for_somebodys_choice() -> None:
+def test_a_policy_that_waits_for_finalize_is_replaced_by_the_original_one() -> None:
     store = MemoryStore()
     write_part(store, "1", "plan", _plan("1", deferred=("retention.ms", "cleanup.policy")))
 
     assert ORIGINAL == _original(store, retention_ms="-1", cleanup_policy="compact")
 
 
-def test_a_restore_whose_record_is_damaged_stands_in_nobodys_way() -> None:
+def test_a_restore_with_a_damaged_plan_is_left_out() -> None:
     store = MemoryStore()
     store.put(restore_key("0", "plan"), [b"{broken"])
     write_part(store, "1", "plan", _plan("1"))
@@ -75,11 +75,11 @@ def test_a_restore_whose_record_is_damaged_stands_in_nobodys_way() -> None:
     assert ORIGINAL == _original(store, retention_ms="-1", cleanup_policy="delete")
 
 
-@pytest.mark.parametrize("is_asked_for", [True, False])
-def test_positions_that_were_asked_for_and_never_written_are_told_of(is_asked_for: bool) -> None:
+@pytest.mark.parametrize("is_configured", [True, False])
+def test_positions_that_were_configured_and_not_written_are_reported(is_configured: bool) -> None:
     repository = make_repository(MemoryStore())
-    write_part(repository.store, "1", "plan", _plan("1", reset_consumer_offsets=is_asked_for))
+    write_part(repository.store, "1", "plan", _plan("1", reset_consumer_offsets=is_configured))
 
-    assert is_asked_for == positions_are_missing(repository, "1")
+    assert is_configured == has_unwritten_positions(repository, "1")
     record_step(repository.store, StepDone(restore="1", step="groups", time_ms=1, report={}))
-    assert not positions_are_missing(repository, "1")
+    assert not has_unwritten_positions(repository, "1")

@@ -1,4 +1,4 @@
-"""Selection: a restore takes what was asked for, all of it, and never guesses."""
+"""Selection: a restore takes everything that was selected, and refuses what is ambiguous."""
 
 from __future__ import annotations
 
@@ -36,36 +36,36 @@ def _choose(
     return choose(rows, states, names, mapping=mapping or {}, partitions=partitions)
 
 
-def test_topics_come_with_their_partitions_in_order_and_their_target() -> None:
+def test_chosen_topics_have_their_partitions_in_order_and_their_target() -> None:
     chosen = _choose(["orders", "clicks"], mapping={"orders": "restored"})
     assert [("restored", [0, 1]), ("clicks", [0])] == [
         (topic.target, [row.partition for row in topic.rows]) for topic in chosen
     ]
 
 
-def test_only_the_wanted_partitions_are_taken() -> None:
+def test_only_the_selected_partitions_are_chosen() -> None:
     chosen = _choose(["orders", "clicks"], partitions=[1])
     assert [("orders", [1])] == [(topic.state.topic, [row.partition for row in topic.rows]) for topic in chosen]
 
 
-def test_a_wanted_partition_that_no_topic_has_is_refused() -> None:
+def test_a_selected_partition_that_no_topic_has_is_refused() -> None:
     with pytest.raises(RefusedError, match="no chosen topic has partition 5, 7"):
         _choose(["orders"], partitions=[0, 7, 5])
 
 
 def test_two_incarnations_of_a_topic_are_refused_and_listed() -> None:
     rows = [*ROWS, _row("orders", 0, topic_id="2")]
-    with pytest.raises(RefusedError, match=r"holds 2 incarnations \(1, 2\)"):
+    with pytest.raises(RefusedError, match=r"contains 2 incarnations \(1, 2\)"):
         _choose(["orders"], rows)
     assert [Incarnation("orders", "1"), Incarnation("orders", "2")] == incarnations(rows)["orders"]
     assert ["clicks"] == [topic.state.topic for topic in _choose(["clicks"], rows)]
 
 
-def test_two_topics_into_one_are_refused() -> None:
+def test_two_topics_with_the_same_target_are_refused() -> None:
     with pytest.raises(RefusedError, match="clicks and orders to one topic, all"):
         _choose(["orders", "clicks"], mapping={"orders": "all", "clicks": "all"})
 
 
-def test_records_without_their_topics_settings_are_refused() -> None:
+def test_records_without_the_settings_of_their_topic_are_refused() -> None:
     with pytest.raises(RefusedError, match="its records but not its settings"):
         _choose(["stateless"], [_row("stateless", 0)])

@@ -1,4 +1,4 @@
-"""Staging: nothing is lost while a topic is replayed into, and nothing that deletes comes back unasked."""
+"""Staging: Kafka deletes no record during a replay, and settings that would delete records are deferred."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def _deferred(
     settings: dict[str, str], *, age_ms: int = 0, choice: str | None = None, defaults: dict[str, str] | None = None
 ) -> tuple[str, ...]:
     partitions = [_partition(NOW_MS - age_ms)]
-    usual = {"retention.ms": str(7 * DAY_MS), "retention.bytes": "-1"}
-    return deferred_settings(settings, usual | (defaults or {}), partitions, choice=choice, now_ms=NOW_MS)
+    broker_defaults = {"retention.ms": str(7 * DAY_MS), "retention.bytes": "-1"}
+    return deferred_settings(settings, broker_defaults | (defaults or {}), partitions, choice=choice, now_ms=NOW_MS)
 
 
-def test_a_staged_topic_neither_expires_nor_refuses_nor_recompresses() -> None:
+def test_a_staged_topic_deletes_refuses_and_recompresses_no_records() -> None:
     staged = staging_settings(100)
     assert ("-1", "-1", "delete") == (staged["retention.ms"], staged["retention.bytes"], staged["cleanup.policy"])
     assert ("producer", "CreateTime") == (staged["compression.type"], staged["message.timestamp.type"])
@@ -39,45 +39,45 @@ def test_a_staged_topic_neither_expires_nor_refuses_nor_recompresses() -> None:
     assert str(64 << 20) == staging_settings(32 << 20)["max.message.bytes"]
 
 
-def test_settings_of_the_source_cluster_alone_are_left_behind() -> None:
+def test_settings_that_are_valid_on_the_source_cluster_only_are_not_copied() -> None:
     assert {"retention.ms": "1"} == copied_settings({"retention.ms": "1", **dict.fromkeys(NOT_COPIED, "x")})
 
 
-def test_retention_waits_when_records_would_go() -> None:
+def test_retention_is_deferred_if_it_would_delete_records() -> None:
     assert ("retention.ms", "retention.bytes") == _deferred({"retention.ms": str(DAY_MS)}, age_ms=2 * DAY_MS)
     assert () == _deferred({"retention.ms": str(DAY_MS)}, age_ms=DAY_MS // 2)
 
 
-def test_the_targets_own_retention_counts_where_the_topic_sets_none() -> None:
+def test_the_brokers_retention_applies_to_a_topic_without_its_own() -> None:
     assert _deferred({}, age_ms=8 * DAY_MS)
     assert not _deferred({}, age_ms=6 * DAY_MS)
     assert _deferred({}, age_ms=2 * DAY_MS, defaults={"retention.ms": str(DAY_MS)})
     assert not _deferred({}, age_ms=9 * DAY_MS, defaults={"retention.ms": "-1"})
 
 
-def test_retention_waits_when_nobody_knows_what_the_target_keeps() -> None:
+def test_retention_is_deferred_if_the_brokers_retention_is_unknown() -> None:
     partitions = [_partition(NOW_MS - 1)]
     for known in ({}, {"retention.ms": "-1"}, {"retention.bytes": "-1"}):
         assert deferred_settings({}, known, partitions, choice=None, now_ms=NOW_MS)
     assert not deferred_settings({}, {"retention.ms": "-1", "retention.bytes": "-1"}, partitions, choice=None, now_ms=0)
 
 
-def test_retention_by_size_waits_when_a_partition_is_larger() -> None:
+def test_retention_by_size_is_deferred_if_a_partition_is_larger() -> None:
     assert _deferred({"retention.bytes": "99", "retention.ms": "-1"})
     assert not _deferred({"retention.bytes": "100", "retention.ms": "-1"})
 
 
-def test_the_operators_choice_decides() -> None:
+def test_the_option_finalize_overrides_the_rule() -> None:
     old = {"retention.ms": "1"}
     assert () == _deferred(old, age_ms=DAY_MS, choice="apply")
     assert ("retention.ms", "retention.bytes") == _deferred({"retention.ms": "-1"}, choice="defer")
 
 
-def test_a_compacted_topic_has_nothing_that_deletes_by_age() -> None:
+def test_a_topic_that_is_only_compacted_defers_nothing() -> None:
     assert () == _deferred({"cleanup.policy": "compact", "retention.ms": "1"}, age_ms=DAY_MS, choice="defer")
 
 
-def test_a_topic_that_compacts_and_deletes_compacts_until_it_is_finalized() -> None:
+def test_a_topic_that_compacts_and_deletes_only_compacts_until_it_is_finalized() -> None:
     settings = {"cleanup.policy": "compact,delete", "retention.ms": "1", "min.insync.replicas": "2"}
     deferred = _deferred(settings, age_ms=DAY_MS)
     assert ("retention.ms", "retention.bytes", "cleanup.policy") == deferred
@@ -90,7 +90,7 @@ def test_a_topic_that_compacts_and_deletes_compacts_until_it_is_finalized() -> N
 
 
 @pytest.mark.parametrize("deferred", [(), ("retention.ms", "retention.bytes")])
-def test_every_staged_setting_is_set_or_taken_away_in_the_end(deferred: tuple[str, ...]) -> None:
+def test_every_staging_setting_is_replaced_or_removed_in_the_end(deferred: tuple[str, ...]) -> None:
     settings = {"retention.ms": "5", "max.message.bytes": "7"}
     staged = staging_settings(0)
     to_set, to_remove = final_changes(settings, staged, deferred)
