@@ -84,10 +84,12 @@ def restore_headline(result: RestoreResult) -> str:
         first = result.mismatches[0]
         return f"{name}: {len(result.mismatches):,} MISMATCHES; the first: {first.target}: {first.message}"
     failed = [one for one in result.positions if one.failure]
-    lacking = f"; {len(failed):,} positions lack, {failed[0].group}: {failed[0].failure}" if failed else ""
+    unwritten = (
+        f"; {len(failed):,} positions not written; first: {failed[0].group}: {failed[0].failure}" if failed else ""
+    )
     waiting = f"; to finalize: {', '.join(result.deferred)}" if result.deferred else ""
     records = sum(copy.records for copy in plan.partitions)
-    return f"{name}: verified, {len(plan.partitions):,} partitions, {records:,} records{lacking}{waiting}"
+    return f"{name}: verified, {len(plan.partitions):,} partitions, {records:,} records{unwritten}{waiting}"
 
 
 def restore_summary(result: RestoreResult, seconds: float, places: Places) -> str:

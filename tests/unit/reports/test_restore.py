@@ -88,7 +88,7 @@ def test_positions_that_were_not_written_come_first_whatever_the_group_is_called
         "| a\\|b c | orders-0 | 4 | copy-0 | 2 | the group is active |",
         "| billing | orders-0 | 4 | copy-0 | 2 | written |",
     ] == lines
-    assert "; 1 positions lack, a|b" in restore_headline(result)
+    assert "; 1 positions not written; first: a|b" in restore_headline(result)
 
 
 def test_what_waits_to_be_finalized_comes_with_the_command_that_does_it() -> None:
