@@ -8,11 +8,10 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tests.simulation.kafka.refusals import Refused
-
 from tasks.batches.records import Record
 from tasks.broker.admin_values import CommittedOffset
 from tests.simulation.histories.world import NODES, World
+from tests.simulation.kafka.refusals import Refused
 
 DAY_MS = 86_400_000
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.simulation.kafka import SimulatedKafka
-
 from tasks.batches.records import Record
 from tasks.model.partition import Partition
+from tests.simulation.kafka import SimulatedKafka
 
 Content = tuple[int, bytes | None, bytes | None, tuple[tuple[bytes, bytes | None], ...]]
 """What a restore must bring back of a record: timestamp, key, value, headers."""

@@ -54,7 +54,7 @@ def _keep_an_aborted_batch(patch: pytest.MonkeyPatch) -> None:
 
 def _write_a_batch_twice(patch: pytest.MonkeyPatch) -> None:
     """And the count that would notice it at once is as wrong as the rest."""
-    outgoing = replay._outgoing
+    outgoing = replay._outgoing_batches
 
     def twice(started: Any, targets: Any, index: int) -> Iterator[Any]:
         moved = 0
@@ -64,7 +64,7 @@ def _write_a_batch_twice(patch: pytest.MonkeyPatch) -> None:
                 moved = batch.records
                 yield batch._replace(expected_offset=batch.expected_offset + moved)
 
-    patch.setattr(replay, "_outgoing", twice)
+    patch.setattr(replay, "_outgoing_batches", twice)
 
 
 def _leave_a_gap_unsaid(patch: pytest.MonkeyPatch) -> None:

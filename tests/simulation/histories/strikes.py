@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.simulation.kafka import SimulatedKafka
-from tests.simulation.kafka.faults import AnswerLost, Step
-
 from tasks.store.protocol import ObjectStore
 from tasks.store.retrying import RetryingStore
 from tests.simulation.histories.cluster_steps import ClusterStep
 from tests.simulation.histories.struck_store import StruckStore
 from tests.simulation.histories.world import World
+from tests.simulation.kafka import SimulatedKafka
+from tests.simulation.kafka.faults import AnswerLost, Step
 from tests.support.faults import Crashed
 
 Kind = Literal["none", "crash-store", "crash-cluster", "lose-store", "lose-cluster", "change", "second-writer", "rival"]

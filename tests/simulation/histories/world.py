@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import count
 
-from tests.simulation.kafka import SimulatedKafka
-from tests.simulation.kafka.clock import SimulatedClock, SimulatedStop
-from tests.simulation.kafka.producers import TransactionalProducer
-
 from tasks.engine.run_context import ClusterContext
 from tasks.repository.names import new_run_id
 from tasks.repository.repository import Repository
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectStore
 from tests.simulation.histories.model import Model
+from tests.simulation.kafka import SimulatedKafka
+from tests.simulation.kafka.clock import SimulatedClock, SimulatedStop
+from tests.simulation.kafka.producers import TransactionalProducer
 
 SET = "set"
 NODES = 3
