@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from tasks.model.errors import ConfigError, NotFoundError
 from tasks.model.partition import Partition
-from tasks.model.ranges import Gap
+from tasks.model.ranges import Gap, disjoint_pieces
 from tasks.repository.entries import PointEntry
 from tasks.repository.index import read_index
 from tasks.repository.lines import Frame, IndexLine
@@ -81,22 +81,15 @@ def read_lines(store: ObjectStore, point: PointEntry, rows: Iterable[Row]) -> di
 
 
 def counting_lines(row: Row, lines: Iterable[IndexLine]) -> list[IndexLine]:
-    """The lines that count for a row: of its base or later, newest seq first served, clipped until disjoint."""
+    """The lines that count for a row, in offset order, disjoint, clipped to the row's [first, next).
+
+    A line counts if its seq is at least the row's `base_seq`. Where lines overlap, the one with the larger seq keeps
+    the common offsets. Takes n log n steps for n lines. Pure.
+    """
     counting = [line for line in lines if line.seq is not None and line.seq >= (row.base_seq or 0)]
-    kept: list[IndexLine] = []
-    for line in sorted(counting, key=lambda line: line.seq or 0, reverse=True):
-        pieces = [(max(line.first, row.first), min(line.next, row.next))]
-        for other in kept:
-            pieces = [part for piece in pieces for part in without(piece, (other.first, other.next))]
-        kept += [clip_line(line, first, end) for first, end in pieces if first < end]
-    return sorted(kept, key=lambda line: line.first)
-
-
-def without(range_: tuple[int, int], taken: tuple[int, int]) -> list[tuple[int, int]]:
-    """What is left of [first, next) when another range is taken out: none, one or two ranges, none of them empty."""
-    first, end = range_
-    parts = [(first, min(end, taken[0])), (max(first, taken[1]), end)]
-    return [(low, high) for low, high in parts if low < high] if first < end else []
+    newest_first = sorted(counting, key=lambda line: line.seq or 0, reverse=True)
+    ranges = [(max(line.first, row.first), min(line.next, row.next)) for line in newest_first]
+    return [clip_line(newest_first[index], first, end) for first, end, index in disjoint_pieces(ranges)]
 
 
 def clip_line(line: IndexLine, first: int, end: int) -> IndexLine:

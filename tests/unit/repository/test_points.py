@@ -17,9 +17,9 @@ from tasks.repository.points import (
     clip_line,
     counting_lines,
     format_time,
-    without,
 )
 from tasks.repository.set_state import PointSummary, SetState
+from tests.support.overlaps import counting_lines_by_definition
 
 NONE_AT_ALL = Totals(topics=0, partitions=0, records=0, log_bytes=0, stored_bytes=0, objects=0)
 
@@ -143,19 +143,14 @@ def test_every_offset_belongs_to_the_newest_line_that_counts(
     assert sorted(found, key=lambda line: line.first) == found
 
 
-@pytest.mark.parametrize(
-    ("taken", "left"),
-    [
-        ((0, 10), []),
-        ((0, 5), [(5, 10)]),
-        ((5, 10), [(0, 5)]),
-        ((3, 6), [(0, 3), (6, 10)]),
-        ((20, 30), [(0, 10)]),
-        ((5, 5), [(0, 5), (5, 10)]),
-    ],
-)
-def test_what_is_left_of_a_range(taken: tuple[int, int], left: list[tuple[int, int]]) -> None:
-    assert left == without((0, 10), taken)
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(Lines, st.integers(0, 30), st.integers(0, 12), st.integers(1, 4))
+def test_the_counting_lines_are_those_of_the_definition(
+    drawn: list[tuple[int, int, int]], first: int, length: int, base_seq: int
+) -> None:
+    lines = [_line(start, start + size, seq, captured_ms=number) for number, (start, size, seq) in enumerate(drawn)]
+    row = _row(first, first + length, base_seq)
+    assert counting_lines_by_definition(row, lines) == counting_lines(row, lines)
 
 
 def test_a_clipped_line_keeps_what_meets_its_range() -> None:

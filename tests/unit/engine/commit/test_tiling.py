@@ -10,6 +10,7 @@ from tasks.engine.commit.tiling import contiguous, disjoint, tile
 from tasks.model.errors import CommitError
 from tasks.repository.lines import IndexLine
 from tasks.repository.plans import PlannedPartition
+from tests.support.overlaps import disjoint_by_definition
 
 
 def _planned(start: int, end: int) -> PlannedPartition:
@@ -79,3 +80,15 @@ def test_each_offset_belongs_to_the_line_that_was_captured_last(drawn: list[tupl
     for offset in range(45):
         expected = [line.captured_ms for line in lines if line.first <= offset < line.next][-1:]
         assert expected == [line.captured_ms for line in kept if line.first <= offset < line.next]
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 6), st.sampled_from([None, 0])), max_size=7))
+def test_disjoint_lines_are_those_of_the_definition_with_and_without_trims(
+    drawn: list[tuple[int, int, int | None]],
+) -> None:
+    lines = [
+        _line(first, first + size, captured_ms=number, trimmed_from=trimmed_from)
+        for number, (first, size, trimmed_from) in enumerate(drawn)
+    ]
+    assert disjoint_by_definition(lines) == disjoint(lines)
