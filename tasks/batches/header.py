@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from tasks.batches.checksum import crc32c
 from tasks.model.errors import UnsupportedBatchError
@@ -25,7 +25,8 @@ HEADER_BYTES: Final = 61
 LENGTH_END: Final = 12
 """Bytes before those that the batch length counts."""
 MAGIC: Final = 2
-CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
+Codec = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+CODECS: Final[tuple[Codec, ...]] = ("none", "gzip", "snappy", "lz4", "zstd")
 """Names of the codecs by their number in the attributes."""
 
 CODEC_BITS: Final = 0x07
@@ -82,7 +83,7 @@ class BatchHeader(NamedTuple):
         return self.base_offset + self.last_offset_delta + 1
 
     @property
-    def codec(self) -> str:
+    def codec(self) -> Codec:
         """One of `CODECS`. Raises `UnsupportedBatchError` for a number that Kafka has not assigned."""
         number = self.attributes & CODEC_BITS
         if number >= len(CODECS):

@@ -1,25 +1,28 @@
-"""Entries of a set's log: one immutable, numbered document for every change of the set."""
+"""Entries of a set's log: each change of the set is one immutable, numbered document."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from tasks.model.errors import DamagedError, UnsupportedError
-from tasks.repository.document import FORMAT_MAJOR, Document, seal, sha256_hex, unseal
+from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument, seal, sha256_hex, unseal
 from tasks.repository.index import IndexRef
 from tasks.repository.names import log_key
 from tasks.repository.partition_table import TableRef
 from tasks.repository.stored import StoredRef
 
 Status = Literal["complete", "gaps", "partial"]
-"""complete: every planned offset is here · gaps: some are known to be lost · partial: some partitions failed, or the
-group positions."""
+"""complete: the point contains every planned offset · gaps: some planned offsets are known to be lost · partial: some
+partitions failed, or some group positions are missing."""
+
+PointKind = Literal["snapshot"]
+"""How the run of a point was made."""
 
 
 class Entry(Document):
-    """What every entry has. `parent` is the SHA-256 of the previous entry's stored bytes (None for the first);
-    `newest_point` the seq of the newest point up to and including this entry; `id` is random, so that two equal
-    changes are two entries."""
+    """The members of every entry. `parent` is the SHA-256 of the previous entry's stored bytes, None for entry 1.
+    `newest_point` is the seq of the newest point up to and including this entry. `id` is random, so that two equal
+    changes are two different entries."""
 
     format: int = FORMAT_MAJOR
     kind: str
@@ -33,19 +36,16 @@ class Entry(Document):
     tool: str
 
 
-class PartitionNote(Document):
-    """A partition of which an entry says something: a failure's reason, a gap's or a trimmed range's offsets."""
+class PartitionNote(PartitionDocument):
+    """A failed partition, a gap or a trimmed range, with the reason. A failure has no offsets unless they are known."""
 
-    topic: str
-    topic_id: str
-    partition: int
     reason: str
     first: int | None = None
     next: int | None = None
 
 
 class Totals(Document):
-    """What a point holds: partitions and topics in its table, and sums over the lines that count."""
+    """The sizes of a point: topics and partitions of its table, and sums over its counting lines."""
 
     topics: int
     partitions: int
@@ -56,15 +56,16 @@ class Totals(Document):
 
 
 class PointEntry(Entry):
-    """A restore point: exactly what is restorable. `index`, `table` and the states name every object it rests on.
+    """A restore point: it names exactly the data that can be restored. `index`, `table`, `topics` and `groups` are
+    references to the objects that contain the details.
 
-    `failures`, `gaps` and `trimmed` are those of this run. `groups` is None when positions were not asked for, or
-    could not be read, which `groups_failure` then says.
+    `failures`, `gaps` and `trimmed` are those of this run. `groups` is None if the run was not configured to keep
+    positions, or if they could not be read; `groups_failure` then contains the reason.
     """
 
     kind: Literal["point"] = "point"
     run: str
-    point_kind: Literal["snapshot"]
+    point_kind: PointKind
     status: Status
     cluster_id: str
     cluster_label: str | None = None
@@ -81,7 +82,7 @@ class PointEntry(Entry):
 
 
 class VoidEntry(Entry):
-    """The run can never commit: nothing it wrote will be named."""
+    """The run ended without a point and can never commit. No entry names anything that it wrote."""
 
     kind: Literal["void"] = "void"
     run: str
@@ -89,7 +90,7 @@ class VoidEntry(Entry):
 
 
 class NoteEntry(Entry):
-    """Something worth remembering about a point, that changes nothing: a restore was finalized, a drill passed."""
+    """An entry that changes nothing, for example: a restore was finalized."""
 
     kind: Literal["note"] = "note"
     point: int | None = None
@@ -106,14 +107,14 @@ _KINDS: dict[str, type[PointEntry] | type[VoidEntry] | type[NoteEntry]] = {
 
 
 def encode_entry(entry: AnyEntry) -> tuple[bytes, str]:
-    """(the bytes to store, their SHA-256, which is the next entry's `parent`)."""
+    """(the bytes to store, their SHA-256). The SHA-256 is the `parent` of the next entry."""
     data = seal(entry.to_json())
     return data, sha256_hex(data)
 
 
 def decode_entry(data: bytes, *, set_name: str, seq: int, repository_id: str) -> AnyEntry:
-    """The entry in stored bytes. Raises `DamagedError` when they are not this set's entry number `seq`, and
-    `UnsupportedError` for a kind this version does not know: it might take data away."""
+    """The entry in stored bytes. Raises `DamagedError` if they are not entry `seq` of this set, and `UnsupportedError`
+    if a later version wrote them. An unknown kind of entry is refused, because it can remove data from the set."""
     key = log_key(set_name, seq)
     value = unseal(data, key=key)
     kind = _KINDS.get(str(value.get("kind")))
@@ -123,5 +124,5 @@ def decode_entry(data: bytes, *, set_name: str, seq: int, repository_id: str) ->
         )
     entry = kind.from_json(value, key=key)
     if (entry.set, entry.seq, entry.repository_id) != (set_name, seq, repository_id):
-        raise DamagedError(f"{key} is entry {entry.seq} of set {entry.set!r} in another place", key=key)
+        raise DamagedError(f"{key} contains entry {entry.seq} of set {entry.set!r}", key=key)
     return entry

@@ -1,4 +1,5 @@
-"""Leases: one writer at a time, by compare-and-swap. They save double work; the log alone decides what counts."""
+"""Leases: one writer at a time, by compare-and-swap. They prevent double work. They do not protect the data; the
+conditions that a commit checks against the log do."""
 
 from __future__ import annotations
 
@@ -16,17 +17,18 @@ from tasks.model.errors import (
     ObjectChangedError,
     ObjectNotFoundError,
 )
-from tasks.repository.document import FORMAT_MAJOR, Document, seal, unseal
+from tasks.repository.document import FORMAT_MAJOR, Document, open_sealed
 from tasks.repository.names import new_id
+from tasks.repository.sealed_objects import swap_sealed
 from tasks.store.protocol import ObjectStore
 
 TIME_TO_LIVE_MS = 20_000
-"""How long a lease must stay unchanged before another owner takes it."""
+"""How long a lease must stay unchanged before another owner is allowed to take it."""
 
 
 class LeaseRecord(Document):
-    """A lease as stored. `beat` counts renewals, so that two writes are never equal; `run` is the run that may be
-    open, and stays after the release, so that the next owner finds an unfinished one."""
+    """A lease as it is stored. `beat` counts the renewals, so that two writes are never equal. `run` is the run that
+    the owner began. It stays in the record after the release, so that the next owner finds a run that did not end."""
 
     format: int = FORMAT_MAJOR
     owner: str
@@ -38,7 +40,7 @@ class LeaseRecord(Document):
 
 @dataclass
 class Lease:
-    """A lease that this process holds until it says otherwise. Safe to use from several threads."""
+    """A lease that this process holds until it is released or lost. Safe to use from several threads."""
 
     store: ObjectStore
     key: str
@@ -47,7 +49,7 @@ class Lease:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def renew(self, *, run: str | None = None, is_released: bool = False) -> None:
-        """Write the next beat. Raises `LockedError` when another owner has taken the lease."""
+        """Write the next beat. Raises `LockedError` if another owner has taken the lease."""
         with self._lock:
             try:
                 self._swap(run, is_released)
@@ -59,11 +61,11 @@ class Lease:
         record = self.record.model_copy(
             update={"beat": self.record.beat + 1, "run": run or self.record.run, "is_released": is_released}
         )
-        info = self.store.compare_and_swap(self.key, [seal(record.to_json())], expected=self.version)
+        info = swap_sealed(self.store, self.key, record, expected=self.version)
         self.record, self.version = record, info.version
 
     def _adopt(self) -> None:
-        """Go on from what is stored, if it is this owner's: a beat that was never heard of may have been written."""
+        """Continue from the stored record if it is this owner's: the response to an earlier beat can have been lost."""
         current, version = _read(self.store, self.key)
         if current is None or version is None or current.owner != self.record.owner:
             raise LockedError(f"The lease {self.key} was taken over by another writer.") from None
@@ -79,10 +81,11 @@ def acquire(
     clock: Callable[[], float] = time.monotonic,
     waiting: Callable[[str], None] = lambda owner: None,
 ) -> Lease:
-    """Take the lease when it is free, released, damaged, or unchanged for its time-to-live on this process's clock.
+    """Take the lease if it is free, released, damaged, or unchanged for its time to live on this process's clock.
 
-    Raises `LockedError` as soon as its owner is seen alive, `InterruptedRunError` when `stop` is set while waiting.
-    `waiting` is told the owner when the wait begins. The old record's `run` is kept: look at it before `renew(run=…)`.
+    Raises `LockedError` as soon as the owner renews it, and `InterruptedRunError` if `stop` is set during the wait.
+    `waiting` is called with the owner when the wait begins. The `run` of the old record is kept: read it before
+    `renew(run=…)` replaces it.
     """
     seen: LeaseRecord | None = None
     since = clock()
@@ -94,16 +97,17 @@ def acquire(
             waiting(current.owner)
             seen, since = current, clock()
         elif seen != current:
-            raise LockedError(f"{key} is held by writer {current.owner}, which is alive.")
+            raise LockedError(f"{key} is held by writer {current.owner}, which renews it.")
         if (stop or threading.Event()).wait(min(1.0, current.ttl_ms / 4000)):
             raise InterruptedRunError(f"Stopped while waiting for the lease {key}.")
 
 
 @contextmanager
 def kept(lease: Lease, stop: threading.Event) -> Iterator[Lease]:
-    """Renew the lease from a side thread while the body runs, and release it after.
+    """Renew the lease from another thread while the body runs, and release it afterwards.
 
-    When it is lost, `stop` is set, so that work which can no longer count ends soon, and `LockedError` is raised.
+    If the lease is lost, `stop` is set, so that the work ends soon because it cannot count any more. The
+    `InterruptedRunError` of the body is then raised as `LockedError`.
     """
     done, lost = threading.Event(), threading.Event()
     keeper = threading.Thread(target=_keep, args=(lease, done, stop, lost), name="lease-keeper", daemon=True)
@@ -122,10 +126,10 @@ def kept(lease: Lease, stop: threading.Event) -> Iterator[Lease]:
 
 @contextmanager
 def watched(store: ObjectStore, key: str, run: str | None, stop: threading.Event) -> Iterator[None]:
-    """Set `stop` when the lease that another process keeps for `run` ends, for work that this process does under it:
-    released, taken by another owner, entered by another run, or not renewed for its time-to-live.
+    """For work under a lease that another process keeps for `run`: set `stop` when that lease ends. It ends when it is
+    released, taken by another owner, used for another run, or not renewed for its time to live.
 
-    Raises `InterruptedRunError` when it has ended already.
+    Raises `InterruptedRunError` if it has ended already.
     """
     first, _ = _read(store, key)
     if first is None or first.is_released or first.run != run:
@@ -146,7 +150,7 @@ def _watch(store: ObjectStore, key: str, first: LeaseRecord, done: threading.Eve
         try:
             current, _ = _read(store, key)
         except KafkaBackupError:
-            continue  # the work itself will say so if the store, or the permission to read it, stays away
+            continue  # if the store or the permission stays away, the work itself fails
         if current is not None and current != seen:
             seen, since = current, time.monotonic()
         is_held = current is not None and (current.owner, current.run) == (first.owner, first.run)
@@ -164,32 +168,32 @@ def _keep(lease: Lease, done: threading.Event, stop: threading.Event, lost: thre
             stop.set()
             return
         except KafkaBackupError:
-            continue  # it may pass before the time-to-live ends; if not, the next owner's takeover tells
+            continue  # it can pass before the time to live ends; otherwise another owner takes the lease
 
 
 def _release(lease: Lease) -> None:
     try:
         lease.renew(is_released=True)
     except KafkaBackupError:
-        return  # an unreleased lease only makes the next owner wait
+        return  # without the release the next owner has to wait for the time to live
 
 
 def _take(store: ObjectStore, key: str, old: LeaseRecord | None, version: str | None, ttl_ms: int) -> Lease:
     record = LeaseRecord(owner=new_id(), beat=0, ttl_ms=ttl_ms, run=old.run if old else None)
     try:
-        info = store.compare_and_swap(key, [seal(record.to_json())], expected=version)
+        info = swap_sealed(store, key, record, expected=version)
     except ObjectChangedError:
         raise LockedError(f"{key} was just taken by another writer.") from None
     return Lease(store=store, key=key, record=record, version=info.version)
 
 
 def _read(store: ObjectStore, key: str) -> tuple[LeaseRecord | None, str | None]:
-    """(record, version); a damaged record counts as none, because a lease guards nothing but work."""
+    """(record, version). A damaged record counts as none, because a lease does not protect data."""
     try:
         data, info = store.get(key)
     except ObjectNotFoundError:
         return None, None
     try:
-        return LeaseRecord.from_json(unseal(data, key=key), key=key), info.version
+        return open_sealed(data, LeaseRecord, key=key), info.version
     except DamagedError:
         return None, info.version

@@ -1,24 +1,27 @@
-"""Index lines: what a segment holds and where, without opening its object."""
+"""Index lines: the contents and the place of each segment, so that its object need not be opened."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from tasks.model.partition import Partition
+from tasks.batches.header import Codec
 from tasks.model.ranges import AbortedRange, Gap
-from tasks.repository.document import Document
+from tasks.repository.document import PartitionDocument
+
+TimestampType = Literal["CreateTime", "LogAppendTime", "mixed"]
+"""Which clock the timestamps of a segment's records are from: the producers', the broker's, or both."""
 
 
 class Frame(NamedTuple):
     """One independent frame of a data object: the batches with offsets in [first, next). `first` is clipped to the
-    line's range when it is captured, `next` is the offset after its last batch. Between two frames of a line there is
-    nothing, or a gap that the line states.
+    line's range when the frame is captured, `next` is the offset after its last batch. The offsets between two frames
+    of a line do not exist, or are in a gap of the line.
 
-    `position` and `stored_bytes` place it in the stored object; `log_bytes` is its size when decompressed.
-    `restorable` counts its records in [first, next) that are neither control records nor aborted.
-    `is_dense`: every batch in it has as many records as offsets. `max_ts` is the largest batch maximum timestamp,
-    `min_ts` the smallest record timestamp or None where records were not scanned, `oldest_ts` the smallest batch
-    maximum timestamp (what Kafka's retention goes by); all are None where there is no record to ask.
+    `position` and `stored_bytes` are its place in the stored object. `log_bytes` is its size after decompression.
+    `restorable` is the number of its records in [first, next) that are neither control records nor aborted.
+    `is_dense`: every batch has as many records as offsets. `max_ts` is the largest maximum timestamp of its batches.
+    `min_ts` is the smallest timestamp of its records, None if the records were not scanned. `oldest_ts` is the smallest
+    maximum timestamp of its batches, which Kafka's retention uses. All three are None if the frame has no records.
     """
 
     first: int
@@ -34,29 +37,26 @@ class Frame(NamedTuple):
 
     @property
     def is_countable(self) -> bool:
-        """Whether every offset of the frame is a restorable record, so that offsets may be subtracted."""
+        """Whether every offset of the frame is a restorable record, so that offsets can be subtracted."""
         return self.restorable == self.next - self.first
 
 
 class StoreChecksum(NamedTuple):
-    """The store's own checksum of an object, so that a `quick` validation can compare without reading bytes."""
+    """The store's own checksum of an object. A `quick` validation compares it without reading the object."""
 
     kind: str
     value: str
 
 
-class IndexLine(Document):
-    """Offsets [first, next) of one partition. `object` is None when nothing was there to store.
+class IndexLine(PartitionDocument):
+    """Offsets [first, next) of one partition. `object` is None if there was nothing to store.
 
-    `seq` is None until the entry that first names the line is known; it then is that entry's number.
+    `seq` is the number of the entry that first named the line, None while there is no such entry.
     `trimmed_from`: the log start had moved from there to `first` before anything was read.
-    `empty_from`: from there to `next` the leader answered without data, repeatedly (cleaned tail).
-    `epochs` are (leader epoch, first offset seen in it); `gaps` lie inside [first, next).
+    `empty_from`: from there to `next` the leader had no batches, because a cleaner removed them.
+    `epochs` are (leader epoch, base offset of its first batch). `gaps` are inside [first, next).
     """
 
-    topic: str
-    topic_id: str
-    partition: int
     first: int
     next: int
     seq: int | None = None
@@ -65,8 +65,8 @@ class IndexLine(Document):
     stored_bytes: int | None = None
     checksum: StoreChecksum | None = None
     captured_ms: int
-    timestamp_type: str | None = None
-    codecs: tuple[str, ...] = ()
+    timestamp_type: TimestampType | None = None
+    codecs: tuple[Codec, ...] = ()
     largest_batch_bytes: int = 0
     epochs: tuple[tuple[int, int], ...] = ()
     aborted: tuple[AbortedRange, ...] = ()
@@ -76,13 +76,8 @@ class IndexLine(Document):
     frames: tuple[Frame, ...] = ()
 
     @property
-    def source(self) -> Partition:
-        """The partition whose batches these are."""
-        return Partition(self.topic, self.topic_id, self.partition)
-
-    @property
     def records(self) -> int:
-        """Restorable records in its frames; exact unless a frame is cut."""
+        """Restorable records of its frames. Exact unless a frame is cut."""
         return sum(frame.restorable for frame in self.frames)
 
     @property
@@ -92,9 +87,10 @@ class IndexLine(Document):
 
     @property
     def frame_bytes(self) -> int:
-        """Stored bytes of this segment's frames; a packed object holds other segments too."""
+        """Stored bytes of this segment's frames. A packed object contains other segments too."""
         return sum(frame.stored_bytes for frame in self.frames)
 
     def is_cut(self, frame: Frame) -> bool:
-        """Whether the line was clipped inside the frame since its capture: its records must then be counted anew."""
+        """Whether the line was clipped inside the frame after its capture. Its records then have to be counted by
+        decoding."""
         return frame.first < self.first or frame.next > self.next

@@ -1,4 +1,4 @@
-"""The partition table: per incarnation and partition, which offsets a point has. A base and a few deltas."""
+"""The partition table: which offsets a point contains of each partition. A base table and deltas."""
 
 from __future__ import annotations
 
@@ -6,28 +6,32 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.model.errors import DamagedError
 from tasks.model.partition import Partition
-from tasks.repository.document import FORMAT_MAJOR, Document, check_major, encode_json, parse_json
+from tasks.repository.document import (
+    FORMAT_MAJOR,
+    Document,
+    PartitionDocument,
+    check_major,
+    encode_json,
+    parse_json,
+)
 from tasks.repository.names import table_key
 from tasks.repository.stored import StoredRef, compress_object, put_content, read_stored
 from tasks.store.protocol import ObjectStore
 
 
 class TableRef(StoredRef):
-    """A table object with its number of rows."""
+    """A reference to a table object, with the number of its rows."""
 
     rows: int
 
 
-class Row(Document):
-    """One partition of a point: its offsets [first, next); `next` is where an incremental run would go on.
+class Row(PartitionDocument):
+    """One partition of a point: its offsets [first, next). An incremental run continues at `next`.
 
-    A line counts for the partition iff its seq ≥ `base_seq`; None stands for the seq of the entry that first names
-    the row's object. `failure` and `behind_since_ms`: why and since when the row is older than its point.
+    A line counts for the row if its seq is at least `base_seq`; None means the seq of the table object's reference.
+    `failure` and `behind_since_ms`: why the partition failed, and since when the row is behind the set's points.
     """
 
-    topic: str
-    topic_id: str
-    partition: int
     base_seq: int | None = None
     first: int
     next: int
@@ -38,11 +42,6 @@ class Row(Document):
     failure: str | None = None
     behind_since_ms: int | None = None
 
-    @property
-    def source(self) -> Partition:
-        """The partition this row is of."""
-        return Partition(self.topic, self.topic_id, self.partition)
-
 
 class _TableObject(Document):
     format: int = FORMAT_MAJOR
@@ -50,7 +49,7 @@ class _TableObject(Document):
 
 
 def write_table(store: ObjectStore, set_name: str, run: str, rows: Iterable[Row]) -> TableRef:
-    """Write the rows as one table object; writing equal rows again is harmless."""
+    """Store the rows as one table object. May be called again: equal rows have the same key."""
     ordered = tuple(sorted(rows, key=lambda row: row.source))
     stored, digest = compress_object(encode_json(_TableObject(rows=ordered).to_json()))
     key = table_key(set_name, run, digest)
@@ -59,7 +58,8 @@ def write_table(store: ObjectStore, set_name: str, run: str, rows: Iterable[Row]
 
 
 def read_table(store: ObjectStore, refs: Sequence[TableRef], *, entry_seq: int) -> dict[Partition, Row]:
-    """The rows of a base and its deltas, in that order: a later row of a partition replaces the earlier one."""
+    """The rows of a base and its deltas, in that order. A later row of a partition replaces an earlier one. `entry_seq`
+    is the seq of a reference without one. Raises `DamagedError` and `UnsupportedError`."""
     rows: dict[Partition, Row] = {}
     for ref in refs:
         seq = ref.seq if ref.seq is not None else entry_seq

@@ -1,4 +1,4 @@
-"""Pins: a reader's note that a point is in use, so that nothing it names is removed under the reader."""
+"""Pins: a stored record that a point is being read, so that nothing the point names is deleted meanwhile."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tasks.model.errors import AccessError, StoreError
-from tasks.repository.document import FORMAT_MAJOR, Document, seal
+from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.names import new_id, pin_key
+from tasks.repository.sealed_objects import overwrite_sealed
 from tasks.store.protocol import ObjectStore
 
 LIFETIME_MS = 3_600_000
-"""How long a pin holds without being renewed."""
+"""How long a pin is valid without a renewal."""
 
 
 class Pin(Document):
-    """The point `seq` is being read until `expires_ms` at least."""
+    """The point `seq` is being read, at least until `expires_ms`."""
 
     format: int = FORMAT_MAJOR
     seq: int
@@ -26,23 +27,24 @@ class Pin(Document):
 
 @contextmanager
 def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms: Callable[[], int]) -> Iterator[bool]:
-    """Hold a pin on a point while the body runs. Inside, read the log again before relying on the point.
+    """Pin a point while the body runs. Read the log again in the body before you use the point, because the point can
+    have been removed before the pin was written.
 
-    Yields whether there is a pin: a reader that may not write has none, and must end within the sweep's grace.
+    Yields whether there is a pin. A reader without write permission has none and has to end within the sweep's grace.
     """
     key = pin_key(set_name, new_id())
     done = threading.Event()
 
     def write() -> None:
         pin = Pin(seq=seq, purpose=purpose, expires_ms=now_ms() + LIFETIME_MS)
-        store.put(key, [seal(pin.to_json())])
+        overwrite_sealed(store, key, pin)
 
     def renew() -> None:
         while not done.wait(LIFETIME_MS / 4000):
             try:
                 write()
             except (StoreError, AccessError):
-                continue  # the pin still has most of its lifetime; the next turn tries again
+                continue  # three quarters of the lifetime are left; the next round tries again
 
     try:
         write()
@@ -66,4 +68,4 @@ def _remove(store: ObjectStore, key: str) -> None:
     try:
         store.delete([key])
     except (StoreError, AccessError):
-        return  # it expires by itself
+        return  # the pin expires

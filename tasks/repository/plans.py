@@ -1,57 +1,46 @@
-"""A run's plan: what it will read, fixed before the first byte and written once."""
+"""The plan of a run: the ranges that it reads. Written once, before the first byte is read."""
 
 from __future__ import annotations
 
-from tasks.model.errors import DamagedError, ObjectExistsError, ObjectNotFoundError
-from tasks.model.partition import Partition
-from tasks.repository.document import FORMAT_MAJOR, Document, seal, sha256_hex, unseal
+from typing import Literal
+
+from tasks.model.errors import DamagedError, ObjectExistsError
+from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
 from tasks.repository.names import plan_key
+from tasks.repository.sealed_objects import get_sealed, put_sealed
 from tasks.repository.stored import StoredRef
 from tasks.store.protocol import ObjectStore
 
 
-class PlannedPartition(Document):
-    """Read [start, end) of one partition. `bytes` estimates what the broker keeps of it, for balancing."""
+class PlannedPartition(PartitionDocument):
+    """The range [start, end) of one partition. `bytes` estimates its size on the broker, to balance the bins."""
 
-    topic: str
-    topic_id: str
-    partition: int
     start: int
     end: int
     high_watermark: int | None = None
     bytes: int = 0
 
-    @property
-    def source(self) -> Partition:
-        """The partition to read."""
-        return Partition(self.topic, self.topic_id, self.partition)
 
+class PlanFailure(PartitionDocument):
+    """A partition that could not be planned, and why. The run leaves it out."""
 
-class PlanFailure(Document):
-    """A partition that could not be planned, and why."""
-
-    topic: str
-    topic_id: str
-    partition: int
     reason: str
-
-    @property
-    def source(self) -> Partition:
-        """The partition that is left out."""
-        return Partition(self.topic, self.topic_id, self.partition)
 
 
 class Plan(Document):
-    """One attempt to make the next point of a set. `bins` partition the indexes of `partitions`; a bin is one task's
-    work. `based_on` is the newest point's seq when the plan was made. `groups` is None with `groups_failure` when
-    the positions could not be read, and without it when they were not asked for. `denied` says which of what is missing
-    the user was not allowed to read."""
+    """One attempt to make the next point of a set.
+
+    `bins` divide the indexes of `partitions`; a bin is the work of one task. `based_on` is the seq of the newest point
+    when the plan was made. `groups` is None if the run was not configured to keep positions, or if they could not be
+    read; `groups_failure` then contains the reason. `denied` are the reasons for everything that is missing because a
+    permission is missing.
+    """
 
     format: int = FORMAT_MAJOR
     repository_id: str
     set: str
     run: str
-    kind: str
+    kind: Literal["snapshot"]
     cluster_id: str
     cluster_label: str | None = None
     planned_ms: int
@@ -72,23 +61,19 @@ class Plan(Document):
 
 
 def write_plan(store: ObjectStore, plan: Plan) -> Plan:
-    """Store the plan; a run that already has one keeps it. Returns the plan that counts."""
-    data = seal(plan.to_json())
+    """Store the plan of a run. If the run already has a plan, the stored one is kept. Returns the stored plan."""
     try:
-        store.put_if_absent(plan_key(plan.set, plan.run), [data], sha256=sha256_hex(data))
+        put_sealed(store, plan_key(plan.set, plan.run), plan)
     except ObjectExistsError:
         return read_plan(store, plan.set, plan.run)
     return plan
 
 
 def read_plan(store: ObjectStore, set_name: str, run: str) -> Plan:
-    """Raises `DamagedError` when it is damaged, missing or another run's."""
+    """The plan of a run. Raises `DamagedError` if it is missing, damaged or another run's, and `UnsupportedError` if a
+    later version wrote it."""
     key = plan_key(set_name, run)
-    try:
-        data, _ = store.get(key)
-    except ObjectNotFoundError:
-        raise DamagedError(f"{key} is missing", key=key) from None
-    plan = Plan.from_json(unseal(data, key=key), key=key)
+    plan = get_sealed(store, key, Plan)
     if (plan.set, plan.run) != (set_name, run):
         raise DamagedError(f"{key} is another run's plan", key=key)
     return plan

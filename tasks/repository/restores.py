@@ -1,40 +1,34 @@
-"""What a restore writes down about itself before, while and after it changes a cluster: `restores/{id}/…`."""
+"""The records of a restore under `restores/{id}/`: its plan, its targets, and the steps that it completed."""
 
 from __future__ import annotations
 
 from typing import Literal, TypeVar
 
-from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError, ObjectNotFoundError
+from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError
 from tasks.model.partition import Partition
-from tasks.repository.document import FORMAT_MAJOR, Document, seal, sha256_hex, unseal
+from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
 from tasks.repository.names import restore_key
+from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
 
 Step = Literal["replayed", "verified", "groups", "finalized"]
-"""The steps that are recorded when they are done, in order."""
+"""The steps that are recorded when they are completed, in order."""
 
 
-class PartitionCopy(Document):
-    """One source partition and where it goes. `records` are restorable ones, `log_bytes` the source's batches."""
+class PartitionCopy(PartitionDocument):
+    """One source partition and its target. `records` are the restorable records, `log_bytes` the bytes of the source's
+    batches."""
 
-    topic: str
-    topic_id: str
-    partition: int
     target_topic: str
     target_partition: int
     records: int
     log_bytes: int
 
-    @property
-    def source(self) -> Partition:
-        """The partition of the backup."""
-        return Partition(self.topic, self.topic_id, self.partition)
-
 
 class TopicCopy(Document):
-    """One target topic. `settings` are what it shall have in the end; `staging` while it is replayed into; `original`
-    what an existing topic had set on itself before. `deferred` are the settings whose application would delete
-    restored records: they wait for `finalize` unless the restore was told to apply them."""
+    """One target topic. `settings` are its settings after the restore, `staging` its settings during the replay, and
+    `original` the settings that an existing topic had before. `deferred` are the settings that would delete restored
+    records. They wait for `finalize`, unless the restore was configured to apply them."""
 
     topic: str
     topic_id: str
@@ -51,7 +45,7 @@ class TopicCopy(Document):
 
 
 class RestorePlan(Document):
-    """Written before anything on the cluster changes. `options` are the restore's options as given."""
+    """Written before anything on the cluster changes. `options` are the options of the restore as they were given."""
 
     format: int = FORMAT_MAJOR
     repository_id: str
@@ -69,7 +63,7 @@ class RestorePlan(Document):
 
 
 class TargetPartition(Document):
-    """A target partition with the offset at which its first restored record lands."""
+    """A target partition, and the offset at which its first restored record is written."""
 
     topic: str
     topic_id: str
@@ -83,9 +77,9 @@ class TargetPartition(Document):
 
 
 class Targets(Document):
-    """Written after the topics exist and before the first record: pins their ids, base offsets and the producer id,
-    so that requests of a client that died come back as duplicates and never land twice. One per target partition,
-    in the order of the plan's `partitions`."""
+    """Written after the topics exist and before the first record is sent. It fixes the topics' ids, the base offsets
+    and the producer id, so that a late request of a dead client is a duplicate for the broker and is not appended
+    twice. `partitions` are in the order of the plan's `partitions`."""
 
     format: int = FORMAT_MAJOR
     restore: str
@@ -95,7 +89,7 @@ class Targets(Document):
 
 
 class StepDone(Document):
-    """A step that was carried out. `report` is what it came to."""
+    """A completed step, and its result in `report`."""
 
     format: int = FORMAT_MAJOR
     restore: str
@@ -104,38 +98,34 @@ class StepDone(Document):
     report: dict[str, object]
 
 
-DocumentT = TypeVar("DocumentT", RestorePlan, Targets, StepDone)
+PartT = TypeVar("PartT", RestorePlan, Targets, StepDone)
 
 
 def write_part(store: ObjectStore, restore: str, part: str, document: RestorePlan | Targets | StepDone) -> None:
-    """Write a part once. Raises `ObjectExistsError` when it is there already."""
-    data = seal(document.to_json())
-    store.put_if_absent(restore_key(restore, part), [data], sha256=sha256_hex(data))
+    """Store a part of a restore. Raises `ObjectExistsError` if the part exists."""
+    put_sealed(store, restore_key(restore, part), document)
 
 
 def record_step(store: ObjectStore, done: StepDone) -> None:
-    """Note that a step is done; a step that was noted before keeps its note."""
+    """Record a completed step. If the step is recorded already, the stored record is kept."""
     try:
         write_part(store, done.restore, done.step, done)
     except ObjectExistsError:
         return
 
 
-def read_part(store: ObjectStore, restore: str, part: str, kind: type[DocumentT]) -> DocumentT | None:
-    """The part, or None when the restore has none yet. Raises `DamagedError` naming the object."""
+def read_part(store: ObjectStore, restore: str, part: str, kind: type[PartT]) -> PartT | None:
+    """A part of a restore, or None if it does not exist. Raises `DamagedError` naming the object, and
+    `UnsupportedError` if a later version wrote it."""
     key = restore_key(restore, part)
-    try:
-        data, _ = store.get(key)
-    except ObjectNotFoundError:
-        return None
-    document = kind.from_json(unseal(data, key=key), key=key)
-    if document.restore != restore:
-        raise DamagedError(f"{key} is another restore's", key=key)
+    document = find_sealed(store, key, kind)
+    if document is not None and document.restore != restore:
+        raise DamagedError(f"{key} belongs to another restore", key=key)
     return document
 
 
 def read_restore_plan(store: ObjectStore, restore: str) -> RestorePlan:
-    """Raises `NotFoundError` when there is no such restore."""
+    """The plan of a restore. Raises `NotFoundError` if there is no such restore, and what `read_part` raises."""
     plan = read_part(store, restore, "plan", RestorePlan)
     if plan is None:
         raise NotFoundError(f"There is no restore {restore!r} at {store.location}.")
@@ -148,7 +138,8 @@ def restore_ids(store: ObjectStore) -> list[str]:
 
 
 def restore_parts(store: ObjectStore) -> dict[str, set[str]]:
-    """The restores that have a plan, oldest first, each with the names of its parts. One listing; it may lag behind."""
+    """The restores that have a plan, oldest first, each with the names of its parts. From one listing of `restores/`,
+    which can lag behind writes."""
     parts: dict[str, set[str]] = {}
     for info in store.list("restores/"):
         _, restore, name = info.key.split("/", 2)

@@ -1,16 +1,17 @@
-"""`repository.json`: what makes a storage prefix a repository."""
+"""`repository.json`: the object that makes a storage prefix a repository."""
 
 from __future__ import annotations
 
-from tasks.model.errors import ConfigError, DamagedError, NotFoundError, ObjectExistsError, ObjectNotFoundError
-from tasks.repository.document import FORMAT_MAJOR, Document, seal, sha256_hex, unseal
+from tasks.model.errors import ConfigError, DamagedError, NotFoundError, ObjectExistsError
+from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.names import ROOT_KEY, new_id
+from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.probe import probe
 from tasks.store.protocol import ObjectStore
 
 
 class ProbeOutcome(Document):
-    """What the store did when it was tried at creation."""
+    """The results of the tests that ran on the store before the repository was created."""
 
     conditional_put: bool
     conditional_swap: bool
@@ -28,22 +29,20 @@ class Root(Document):
 
 
 def read_root(store: ObjectStore) -> Root:
-    """Raises `NotFoundError` when the prefix holds no repository, `DamagedError` when it lost its root."""
-    try:
-        data, _ = store.get(ROOT_KEY)
-    except ObjectNotFoundError:
-        if next(iter(store.list("meta/")), None) is not None:
-            raise DamagedError(
-                f"{ROOT_KEY} is missing from {store.location}, yet meta/ is there", key=ROOT_KEY
-            ) from None
-        raise NotFoundError(f"There is no repository at {store.location}.") from None
-    return Root.from_json(unseal(data, key=ROOT_KEY), key=ROOT_KEY)
+    """The repository's root. Raises `NotFoundError` if the prefix contains no repository, `DamagedError` if the root is
+    damaged or missing although `meta/` contains objects, and `UnsupportedError` for a newer format."""
+    root = find_sealed(store, ROOT_KEY, Root)
+    if root is not None:
+        return root
+    if next(iter(store.list("meta/")), None) is not None:
+        raise DamagedError(f"{ROOT_KEY} is missing at {store.location}, although meta/ has objects", key=ROOT_KEY)
+    raise NotFoundError(f"There is no repository at {store.location}.")
 
 
 def open_or_create_root(store: ObjectStore, *, now_ms: int, tool: str) -> Root:
-    """The repository's root, created when the prefix is empty of one.
+    """The repository's root. It is created if the prefix contains no repository.
 
-    Raises `ConfigError` for a store that ignores write conditions, since two writers would overwrite each other.
+    Raises `ConfigError` for a store that ignores write conditions, because two writers would overwrite each other.
     """
     try:
         return read_root(store)
@@ -56,9 +55,8 @@ def open_or_create_root(store: ObjectStore, *, now_ms: int, tool: str) -> Root:
             "two writers could overwrite each other there. Use another store."
         )
     root = Root(repository_id=new_id() + new_id(), created_ms=now_ms, tool=tool, probe=outcome)
-    data = seal(root.to_json())
     try:
-        store.put_if_absent(ROOT_KEY, [data], sha256=sha256_hex(data))
+        put_sealed(store, ROOT_KEY, root)
     except ObjectExistsError:
         return read_root(store)
     return root

@@ -1,4 +1,4 @@
-"""State objects: topics with their settings and ACLs, and consumer groups with their positions."""
+"""State objects: the topics with their settings and ACLs, and the consumer groups with their positions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Setting(Document):
 
 
 class TopicState(Document):
-    """A topic as it stood when the run was planned."""
+    """A topic at the time of the plan."""
 
     topic: str
     topic_id: str
@@ -33,11 +33,11 @@ class TopicState(Document):
 
     @property
     def is_compacted(self) -> bool:
-        """Whether a cleaner may have dropped records anywhere in it, be it by the broker's default."""
+        """Whether a cleaner can have removed records. The policy can be the broker's default."""
         return any(entry.name == "cleanup.policy" and "compact" in (entry.value or "") for entry in self.settings)
 
     def topic_settings(self) -> dict[str, str]:
-        """What was set on the topic itself, without the broker's defaults."""
+        """The settings of the topic itself, without the broker's defaults."""
         return {
             entry.name: entry.value
             for entry in self.settings
@@ -46,7 +46,7 @@ class TopicState(Document):
 
 
 class AclState(Document):
-    """One ACL binding, in Kafka's own words."""
+    """One ACL binding, in Kafka's words."""
 
     resource_type: str
     resource_name: str
@@ -58,7 +58,7 @@ class AclState(Document):
 
 
 class TopicsState(Document):
-    """`acls_absent` says why there are no ACLs here, when they could not be read."""
+    """If the ACLs could not be read, `acls_absent` contains the reason."""
 
     format: int = FORMAT_MAJOR
     topics: tuple[TopicState, ...]
@@ -67,7 +67,7 @@ class TopicsState(Document):
 
 
 class GroupPosition(Document):
-    """A committed offset. `topic_id` is the incarnation that had the name at that moment, if there was one."""
+    """A committed offset. `topic_id` is the incarnation that had the name at that time, None if there was none."""
 
     topic: str
     topic_id: str | None = None
@@ -78,7 +78,7 @@ class GroupPosition(Document):
 
 
 class GroupState(Document):
-    """A group and its positions; `failure` says why they are not here."""
+    """A group and its positions. If they could not be read, `failure` contains the reason."""
 
     group: str
     group_type: str
@@ -88,7 +88,7 @@ class GroupState(Document):
 
 
 class GroupsState(Document):
-    """`not_covered` names the groups whose kind keeps no offsets that this program can read (share groups)."""
+    """`not_covered` are the share groups, because their positions are not committed offsets."""
 
     format: int = FORMAT_MAJOR
     groups: tuple[GroupState, ...]
@@ -101,7 +101,8 @@ StateT = TypeVar("StateT", TopicsState, GroupsState)
 def write_state(
     store: ObjectStore, set_name: str, run: str, state: TopicsState | GroupsState, *, newest: StoredRef | None
 ) -> StoredRef:
-    """Write the state, or name the newest point's object again when it holds the same (`newest` with its seq)."""
+    """Store the state. If it is equal to the newest point's state, nothing is stored and `newest` is returned: the
+    reference to the existing object, with its seq."""
     stored, digest = compress_object(encode_json(state.to_json()))
     if newest is not None and newest.sha256 == digest:
         return newest
@@ -111,7 +112,8 @@ def write_state(
 
 
 def read_state(store: ObjectStore, ref: StoredRef, kind: type[StateT]) -> StateT:
-    """Raises `DamagedError` when the object is missing, damaged or of the other kind."""
+    """The state that a reference names. Raises `DamagedError` if the object is missing, damaged or of the other kind,
+    and `UnsupportedError` if a later version wrote it."""
     value = parse_json(read_stored(store, ref), key=ref.key)
     if not isinstance(value, dict):
         raise DamagedError(f"{ref.key} is not a state object", key=ref.key)

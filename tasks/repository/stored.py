@@ -1,4 +1,4 @@
-"""Compressed objects that an entry names by key and digest: index objects, partition tables and state objects."""
+"""Compressed objects that an entry names by key and digest: index objects, table objects and state objects."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _LARGEST_BYTES = 4 << 30
 
 
 class StoredRef(Document):
-    """An object as an entry names it: its key, the SHA-256 of the stored bytes, their number, and the seq of the
-    entry that first named it (None: the entry itself)."""
+    """A reference to a stored object: its key, the SHA-256 and the number of its stored bytes, and the seq of the entry
+    that first named it. None means the entry that contains the reference."""
 
     key: str
     sha256: str
@@ -23,13 +23,14 @@ class StoredRef(Document):
 
 
 def compress_object(data: bytes) -> tuple[bytes, str]:
-    """(stored bytes, their SHA-256): one zstd frame with its checksum. Equal data gives equal bytes."""
+    """(stored bytes, their SHA-256). The bytes are one zstd frame with a checksum. Equal data gives equal bytes."""
     stored = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(data)
     return stored, sha256_hex(stored)
 
 
 def put_content(store: ObjectStore, key: str, stored: bytes, digest: str) -> None:
-    """Put bytes under a key that contains their digest. Writing them again is no error; other bytes are damage."""
+    """Store bytes under a key that contains their digest. May be called again. Raises `DamagedError` if the key holds
+    other bytes."""
     try:
         store.put_if_absent(key, [stored], sha256=digest)
     except ObjectExistsError:
@@ -38,13 +39,13 @@ def put_content(store: ObjectStore, key: str, stored: bytes, digest: str) -> Non
 
 
 def read_stored(store: ObjectStore, ref: StoredRef) -> bytes:
-    """The data of the object. Raises `DamagedError` when it is missing or is not the one that was named."""
+    """The data of the object that a reference names. Raises `DamagedError` if it is missing or has another digest."""
     try:
         stored, _ = store.get(ref.key)
     except ObjectNotFoundError:
         raise DamagedError(f"{ref.key} is missing", key=ref.key) from None
     if sha256_hex(stored) != ref.sha256:
-        raise DamagedError(f"{ref.key} is damaged: its SHA-256 is not the one its log entry names", key=ref.key)
+        raise DamagedError(f"{ref.key} is damaged: its SHA-256 is not the one that its reference states", key=ref.key)
     return decompress_object(stored, key=ref.key)
 
 

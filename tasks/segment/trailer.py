@@ -1,15 +1,13 @@
-"""The trailer: a little JSON before the seek table that says whose record batches an object holds.
+"""The trailer: JSON before the seek table that states which partitions the frames of an object belong to.
 
-Enough to rebuild from a lone object: batches carry no topic names, and an abort marker can lie beyond the object.
+An object can be rebuilt into an index with it alone. Without it that is impossible, because batches contain no topic
+names and an abort marker can lie beyond the object.
 
-The bytes are a skippable frame (184D2A50) around compact JSON that ends with `"digest":"<64 hex>"}` and a newline. The
-digest is the SHA-256 of the JSON's bytes with those 64 characters set to `0`: the rule of the repository's sealed
-documents.
+The bytes are a skippable frame (184D2A50) around a sealed JSON document (`tasks/model/seal.py`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,23 +15,21 @@ from typing import Any, Final
 
 from tasks.model.errors import DamagedError, UnsupportedError
 from tasks.model.ranges import AbortedRange, Gap
+from tasks.model.seal import SEAL_BYTES, is_sealed, seal
 from tasks.segment.seek_table import SKIPPABLE_HEADER, skippable_frame
 
 FORMAT_MAJOR: Final = 1
 """The major version of the data object format that this program reads and writes."""
 
 _TRAILER_MAGIC: Final = 0x184D2A50
-_BLANK: Final = b"0" * 64
-_SEAL_END: Final = b'"}\n'
-_SEAL_BYTES: Final = len(_BLANK) + len(_SEAL_END)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrailerSegment:
     """Offsets [first, next) of one partition, in the next `frames` frames of the object.
 
-    `epochs` are (leader epoch, first offset seen in it); `aborted` and `gaps` lie inside the range. `unknown` are
-    members that a later minor version wrote.
+    `epochs` are (leader epoch, base offset of its first batch). `aborted` and `gaps` are inside the range. `unknown`
+    are members that a later minor version wrote.
     """
 
     topic: str
@@ -56,7 +52,7 @@ class TrailerSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrailerDocument:
-    """What the trailer says: where the object comes from, and its segments in the order of their frames."""
+    """The contents of a trailer: the origin of the object, and its segments in the order of their frames."""
 
     repository_id: str
     set: str
@@ -79,29 +75,24 @@ def trailer_document(
 
 
 def encode_trailer(document: Mapping[str, object]) -> bytes:
-    """The stored bytes of a trailer, sealed with its digest."""
-    text = json.dumps({**document, "digest": _BLANK.decode()}, separators=(",", ":"), ensure_ascii=False)
-    blank = f"{text}\n".encode()
-    digest = hashlib.sha256(blank).hexdigest().encode()
-    return skippable_frame(_TRAILER_MAGIC, blank[:-_SEAL_BYTES] + digest + _SEAL_END)
+    """The stored bytes of a trailer."""
+    return skippable_frame(_TRAILER_MAGIC, seal(document))
 
 
 def decode_trailer(stored: bytes) -> TrailerDocument:
     """The document in a stored trailer. Raises `DamagedError`, and `UnsupportedError` for a newer major version."""
-    if len(stored) < SKIPPABLE_HEADER.size + _SEAL_BYTES:
+    if len(stored) < SKIPPABLE_HEADER.size + SEAL_BYTES:
         raise DamagedError("its trailer is cut")
     magic, content_bytes = SKIPPABLE_HEADER.unpack_from(stored)
     content = stored[SKIPPABLE_HEADER.size :]
     if magic != _TRAILER_MAGIC or content_bytes != len(content):
         raise DamagedError("its trailer does not begin where it should")
-    blank = content[:-_SEAL_BYTES] + _BLANK + _SEAL_END
-    digest = hashlib.sha256(blank).hexdigest().encode()
-    if content[-_SEAL_BYTES:] != digest + _SEAL_END:
+    if not is_sealed(content):
         raise DamagedError("the digest of its trailer does not match")
     try:
         return _document(json.loads(content))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise DamagedError(f"its trailer is not what the format says: {error!r}") from None
+        raise DamagedError(f"its trailer does not follow the format: {error!r}") from None
 
 
 def _document(value: Any) -> TrailerDocument:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tasks.batches.aborted import AbortTracker
-from tasks.batches.header import CODEC_BITS, LOG_APPEND_TIME_BIT, BatchHeader, check_crc
+from tasks.batches.header import CODEC_BITS, LOG_APPEND_TIME_BIT, BatchHeader, Codec, check_crc
 from tasks.batches.records import count_in_range
 from tasks.model.errors import UnsupportedBatchError
 from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
-from tasks.repository.lines import Frame, IndexLine
+from tasks.repository.lines import Frame, IndexLine, TimestampType
 from tasks.segment.writer import ObjectWriter
 
 FRAME_LOG_BYTES = 4 << 20
@@ -63,8 +63,8 @@ class Segment:
         self._open: _OpenFrame | None = None
         self._frames: list[Frame] = []
         self._epochs: list[tuple[int, int]] = []
-        self._codecs: set[str] = set()
-        self._timestamp_types: set[str] = set()
+        self._codecs: set[Codec] = set()
+        self._timestamp_types: set[TimestampType] = set()
         self._gaps: list[Gap] = []
         self._largest_batch_bytes = 0
         self._empty_from: int | None = None
@@ -221,5 +221,5 @@ class Segment:
         frame.max_ts = stamp if frame.max_ts is None or stamp > frame.max_ts else frame.max_ts
         frame.oldest_ts = stamp if frame.oldest_ts is None or stamp < frame.oldest_ts else frame.oldest_ts
 
-    def _timestamp_type(self) -> str | None:
+    def _timestamp_type(self) -> TimestampType | None:
         return "mixed" if len(self._timestamp_types) > 1 else next(iter(self._timestamp_types), None)

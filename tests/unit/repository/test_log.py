@@ -118,7 +118,7 @@ def test_an_entry_in_another_place_is_damage(store: MemoryStore, repository: Rep
     log = _notes(repository, 2)
     data = store.get(log_key(SET, 2))[0]
     for set_name, seq, repository_id in ((SET, 3, log.repository_id), ("b", 2, log.repository_id), (SET, 2, "other")):
-        with pytest.raises(DamagedError, match="in another place"):
+        with pytest.raises(DamagedError, match="contains entry 2 of set 'demo'"):
             decode_entry(data, set_name=set_name, seq=seq, repository_id=repository_id)
 
 

@@ -77,7 +77,7 @@ def test_a_trailer_without_a_member_is_damage(member: str) -> None:
 def test_a_segment_with_a_member_of_another_kind_is_damage(member: str, value: object) -> None:
     document = json.loads(json.dumps(_document()))
     document["segments"][0][member] = value
-    with pytest.raises(DamagedError, match="not what the format says"):
+    with pytest.raises(DamagedError, match="does not follow the format"):
         decode_trailer(encode_trailer(document))
 
 
@@ -85,5 +85,5 @@ def test_a_segment_with_a_member_of_another_kind_is_damage(member: str, value: o
 def test_a_sealed_content_that_is_no_trailer_is_damage(blank: bytes) -> None:
     content = blank + b'"digest":"' + b"0" * 64 + b'"}\n'
     digest = hashlib.sha256(content).hexdigest().encode()
-    with pytest.raises(DamagedError, match="not what the format says"):
+    with pytest.raises(DamagedError, match="does not follow the format"):
         decode_trailer(skippable_frame(0x184D2A50, content[:-67] + digest + content[-3:]))

@@ -1,0 +1,42 @@
+"""Sealed documents in a store: every read and write of one goes through here."""
+
+from __future__ import annotations
+
+from tasks.model.errors import DamagedError, ObjectNotFoundError
+from tasks.repository.document import Document, DocumentT, open_sealed, seal, sha256_hex
+from tasks.store.protocol import ObjectInfo, ObjectStore
+
+
+def put_sealed(store: ObjectStore, key: str, document: Document) -> None:
+    """Store a document that is never changed. Raises `ObjectExistsError` if the key exists, whatever it holds."""
+    data = seal(document.to_json())
+    store.put_if_absent(key, [data], sha256=sha256_hex(data))
+
+
+def overwrite_sealed(store: ObjectStore, key: str, document: Document) -> None:
+    """Store a document whose earlier version can be lost: a head or a pin."""
+    store.put(key, [seal(document.to_json())])
+
+
+def swap_sealed(store: ObjectStore, key: str, document: Document, *, expected: str | None) -> ObjectInfo:
+    """Replace the version `expected` of a document; None means that the key must not exist. Raises
+    `ObjectChangedError` if the store has another version."""
+    return store.compare_and_swap(key, [seal(document.to_json())], expected=expected)
+
+
+def find_sealed(store: ObjectStore, key: str, kind: type[DocumentT]) -> DocumentT | None:
+    """The document, or None if the key does not exist. Raises `DamagedError` naming the key, and `UnsupportedError`
+    if a later version wrote it."""
+    try:
+        data, _ = store.get(key)
+    except ObjectNotFoundError:
+        return None
+    return open_sealed(data, kind, key=key)
+
+
+def get_sealed(store: ObjectStore, key: str, kind: type[DocumentT]) -> DocumentT:
+    """The document, which must exist: a missing one is a `DamagedError`. Otherwise as `find_sealed`."""
+    document = find_sealed(store, key, kind)
+    if document is None:
+        raise DamagedError(f"{key} is missing", key=key)
+    return document
