@@ -1,33 +1,70 @@
-"""Index objects: the index lines of a point, a JSON document per line, compressed."""
+"""Index objects: the index lines of a point, compressed, one JSON document on each line.
+
+A reader of a few partitions reads only what it needs: it opens an object only if its reference's topics can include a
+wanted one, and it parses only the lines of wanted partitions. The other lines are recognized by their first bytes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from tasks.model.partition import Partition
-from tasks.repository.document import encode_json, parse_json
+from tasks.repository.document import encode_json
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import index_key
-from tasks.repository.stored import StoredRef, compress_object, put_content, read_stored
+from tasks.repository.stored import StoredRef, compress_object, iter_stored, put_content
 from tasks.store.protocol import ObjectStore
+
+_BEGIN = re.compile(rb'\{"topic":"[^"\\]*","topic_id":"[^"\\]*","partition":(?:0|[1-9][0-9]*),')
+"""How this program begins a line. A line that begins otherwise is parsed to find its partition."""
 
 
 class IndexRef(StoredRef):
-    """An index object with its bounds: a reader that wants one topic or one time skips the others."""
+    """A reference to an index object, with its bounds; None means that a bound is not known.
+
+    Only `topics` [least, greatest] decides whether an object is opened. Timestamps must not decide it, because a line
+    that a reader leaves out can be the one that replaces an older line of the same offsets.
+    """
 
     lines: int
     topics: tuple[str, str] | None = None
     min_ts: int | None = None
     max_ts: int | None = None
 
+    def can_include(self, topics: Sequence[str]) -> bool:
+        """Whether the object can have lines of one of the topics, which are in ascending order."""
+        if self.topics is None:
+            return True
+        least, greatest = self.topics
+        at = bisect_left(topics, least)
+        return at < len(topics) and topics[at] <= greatest
+
+
+class LineText(NamedTuple):
+    """An index line that is not parsed yet. `seq` is the one of its object's reference, `key` the object's key."""
+
+    text: bytes
+    seq: int
+    key: str
+
+    def line(self) -> IndexLine:
+        """The line, with the reference's seq if it has none itself. Raises `DamagedError` naming the object, and
+        `UnsupportedError` if a later version wrote the line."""
+        line = IndexLine.from_text(self.text, key=self.key)
+        return line if line.seq is not None else line.model_copy(update={"seq": self.seq})
+
 
 def line_order(line: IndexLine) -> tuple[Partition, int, int]:
-    """Lines stand by partition, then offset; of an equal range the one with data last."""
+    """The order of lines in an index object: by partition, then by offset. Of lines that begin at the same offset, the
+    empty one is first."""
     return line.source, line.first, line.next
 
 
 def write_index(store: ObjectStore, set_name: str, run: str, lines: Iterable[IndexLine]) -> IndexRef:
-    """Write the lines as one index object; writing equal lines again is harmless."""
+    """Store the lines as one index object. May be called again: equal lines have the same key."""
     ordered = sorted(lines, key=line_order)
     stored, digest = compress_object(b"".join(encode_json(line.to_json()) for line in ordered))
     key = index_key(set_name, run, digest)
@@ -44,11 +81,49 @@ def write_index(store: ObjectStore, set_name: str, run: str, lines: Iterable[Ind
 
 
 def read_index(store: ObjectStore, ref: IndexRef, *, entry_seq: int) -> Iterator[IndexLine]:
-    """Its lines with `seq` filled in: an own one, else that of the entry that first named the object."""
+    """All lines of an index object. `entry_seq` is the seq of a reference without one.
+
+    Raises `DamagedError` if the object is missing, has another digest or contains a line that is not valid, and
+    `UnsupportedError` if a later version wrote a line.
+    """
+    for text in _texts(store, ref, entry_seq):
+        yield text.line()
+
+
+def find_lines(
+    store: ObjectStore, ref: IndexRef, wanted: Collection[Partition], *, entry_seq: int
+) -> Iterator[tuple[Partition, LineText]]:
+    """The lines of the wanted partitions, not parsed. Raises what `read_index` raises, but does not notice if a line of
+    another partition is not valid."""
+    by_begin = {_begin_of(source): source for source in wanted}
+    begin, source = b"\n", None
+    for text in _texts(store, ref, entry_seq):
+        if not text.text.startswith(begin):
+            match = _BEGIN.match(text.text)
+            if match is None:
+                parsed = text.line().source
+                if parsed in wanted:
+                    yield parsed, text
+                continue
+            begin = match.group()
+            source = by_begin.get(begin)
+        if source is not None:
+            yield source, text
+
+
+def _texts(store: ObjectStore, ref: IndexRef, entry_seq: int) -> Iterator[LineText]:
     seq = ref.seq if ref.seq is not None else entry_seq
-    for text in read_stored(store, ref).splitlines():
-        line = IndexLine.from_json(parse_json(text, key=ref.key), key=ref.key)
-        yield line if line.seq is not None else line.model_copy(update={"seq": seq})
+    rest = b""
+    for chunk in iter_stored(store, ref):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for text in whole:
+            yield LineText(text, seq, ref.key)
+    if rest:
+        yield LineText(rest, seq, ref.key)
+
+
+def _begin_of(source: Partition) -> bytes:
+    return encode_json(source._asdict())[:-2] + b","
 
 
 def _highest(lines: Sequence[IndexLine]) -> int | None:
@@ -56,7 +131,7 @@ def _highest(lines: Sequence[IndexLine]) -> int | None:
 
 
 def _lowest(lines: Sequence[IndexLine]) -> int | None:
-    """A lower bound exists only where every frame's records were scanned."""
+    """A lower bound is known only if the records of every frame were scanned."""
     stamps = [frame.min_ts for line in lines for frame in line.frames if frame.log_bytes]
     known = [stamp for stamp in stamps if stamp is not None]
     return min(known) if known and len(known) == len(stamps) else None

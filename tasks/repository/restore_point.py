@@ -1,35 +1,35 @@
-"""A restore point that is open: its log entry, and what the entry names, read when it is first needed."""
+"""An open restore point: its log entry, and the objects that the entry names, which are read when they are needed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
-from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row, read_table
-from tasks.repository.points import read_lines
+from tasks.repository.point_lines import PointLines, read_lines
 from tasks.repository.state_objects import GroupsState, TopicsState, read_state
 from tasks.store.protocol import ObjectStore
 
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """One point of a set. Every property reads its objects once and keeps them; each may raise `DamagedError`."""
+    """One point of a set. Each property reads its objects once and keeps the result. All of them raise `DamagedError`,
+    and `UnsupportedError` if a later version wrote an object."""
 
     store: ObjectStore
     entry: PointEntry
 
     @property
     def name(self) -> str:
-        """As commands print and take it: `set@17`."""
+        """The reference of the point: `set@17`."""
         return f"{self.entry.set}@{self.entry.seq}"
 
     @property
     def set_name(self) -> str:
-        """The backup set."""
+        """The name of the backup set."""
         return self.entry.set
 
     @property
@@ -44,14 +44,17 @@ class RestorePoint:
 
     @cached_property
     def topics(self) -> TopicsState:
-        """Topics with their settings, and ACLs."""
+        """The topics with their settings, and the ACLs."""
         return read_state(self.store, self.entry.topics, TopicsState)
 
     @cached_property
     def groups(self) -> GroupsState | None:
-        """Consumer groups with their positions; None when the point has none (`entry.groups_failure` may say why)."""
+        """The groups with their positions. None if the point has none; `entry.groups_failure` can say why."""
         return read_state(self.store, self.entry.groups, GroupsState) if self.entry.groups else None
 
-    def lines(self, rows: Iterable[Row]) -> Mapping[Partition, Sequence[IndexLine]]:
-        """For each row the lines that count for it, in offset order, disjoint, clipped to the row's [first, next)."""
+    def lines(self, rows: Iterable[Row]) -> PointLines:
+        """The lines that count for each row, in offset order, disjoint, clipped to the row's [first, next).
+
+        Reads the index objects each time it is called, and parses the lines of a partition when they are asked for.
+        """
         return read_lines(self.store, self.entry, rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import zstandard
 
 from tasks.model.errors import DamagedError, ObjectExistsError, ObjectNotFoundError
@@ -10,6 +12,8 @@ from tasks.store.protocol import ObjectStore
 
 _LEVEL = 6
 _LARGEST_BYTES = 4 << 30
+_CHUNK_BYTES = 8 << 10
+"""Stored bytes that are decompressed at once. Documents shrink up to two hundred times."""
 
 
 class StoredRef(Document):
@@ -40,13 +44,22 @@ def put_content(store: ObjectStore, key: str, stored: bytes, digest: str) -> Non
 
 def read_stored(store: ObjectStore, ref: StoredRef) -> bytes:
     """The data of the object that a reference names. Raises `DamagedError` if it is missing or has another digest."""
+    return decompress_object(_named_bytes(store, ref), key=ref.key)
+
+
+def iter_stored(store: ObjectStore, ref: StoredRef) -> Iterator[bytes]:
+    """The data of the object in pieces, so that it is never in memory as a whole; the stored bytes are. Raises what
+    `read_stored` raises."""
+    stored = memoryview(_named_bytes(store, ref))
+    inflater = zstandard.ZstdDecompressor().decompressobj()
     try:
-        stored, _ = store.get(ref.key)
-    except ObjectNotFoundError:
-        raise DamagedError(f"{ref.key} is missing", key=ref.key) from None
-    if sha256_hex(stored) != ref.sha256:
-        raise DamagedError(f"{ref.key} is damaged: its SHA-256 is not the one that its reference states", key=ref.key)
-    return decompress_object(stored, key=ref.key)
+        for start in range(0, len(stored), _CHUNK_BYTES):
+            yield inflater.decompress(stored[start : start + _CHUNK_BYTES])
+            if inflater.eof:
+                return
+    except zstandard.ZstdError as error:
+        raise DamagedError(f"{ref.key} is damaged: {error}", key=ref.key) from None
+    raise DamagedError(f"{ref.key} is damaged: its zstd frame has no end", key=ref.key)
 
 
 def decompress_object(stored: bytes, *, key: str) -> bytes:
@@ -55,3 +68,13 @@ def decompress_object(stored: bytes, *, key: str) -> bytes:
         return zstandard.ZstdDecompressor().decompress(stored, max_output_size=_LARGEST_BYTES)
     except zstandard.ZstdError as error:
         raise DamagedError(f"{key} is damaged: {error}", key=key) from None
+
+
+def _named_bytes(store: ObjectStore, ref: StoredRef) -> bytes:
+    try:
+        stored, _ = store.get(ref.key)
+    except ObjectNotFoundError:
+        raise DamagedError(f"{ref.key} is missing", key=ref.key) from None
+    if sha256_hex(stored) != ref.sha256:
+        raise DamagedError(f"{ref.key} is damaged: its SHA-256 is not the one that its reference states", key=ref.key)
+    return stored

@@ -17,8 +17,9 @@ from tasks.repository.entries import PointEntry
 from tasks.repository.leases import Lease, acquire
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import capture_lease_key, log_key, new_run_id
-from tasks.repository.points import PointReference, read_lines, read_rows
+from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
+from tasks.repository.restore_point import RestorePoint
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectStore
 from tasks.store.retrying import RetryingStore
@@ -273,8 +274,8 @@ def test_a_zombie_that_captured_the_same_plan_does_no_harm(before: MemoryStore) 
 
 
 def _lines(repository: Repository, point: PointEntry) -> list[IndexLine]:
-    rows = read_rows(repository.store, point)
-    return [line for own in read_lines(repository.store, point, rows.values()).values() for line in own]
+    opened = RestorePoint(repository.store, point)
+    return [line for own in opened.lines(opened.rows.values()).values() for line in own]
 
 
 def test_a_capture_that_left_a_hole_is_not_committed(before: MemoryStore) -> None:

@@ -15,7 +15,7 @@ import pytest
 from tasks.engine.options import BackupOptions
 from tasks.model.errors import DamagedError
 from tasks.repository.entries import PointEntry
-from tasks.repository.points import read_lines, read_rows
+from tasks.repository.restore_point import RestorePoint
 from tasks.store.protocol import ObjectStore
 from tasks.store.retrying import RetryingStore
 from tasks.store.s3.s3_store import S3Store
@@ -65,7 +65,8 @@ def _assert_whole(backups: Backups, direct: ObjectStore, point: PointEntry) -> N
     sound = Backups(bootstrap_servers=backups.bootstrap_servers, store=direct)
     assert () == sound.findings(point)
     assert [point.seq] == [one.seq for one in sound.repository.log("set").entries() if isinstance(one, PointEntry)]
-    lines = read_lines(direct, point, read_rows(direct, point).values())
+    opened = RestorePoint(direct, point)
+    lines = opened.lines(opened.rows.values())
     named = {line.object for own in lines.values() for line in own}
     assert sorted(key for key in named if key) == keys(direct, "data/")
     assert len(named) > 2 * PARTITIONS

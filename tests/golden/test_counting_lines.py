@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
-from tasks.repository.points import counting_lines
+from tasks.repository.point_lines import counting_lines
 from tests.golden import reader
 
 GOLDEN = Path(__file__).with_name("format-1") / "repository"

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from tasks.repository.document import seal, unseal
 from tasks.repository.entries import PointEntry, decode_entry, encode_entry
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
-from tasks.repository.points import PointReference, read_lines, read_rows
+from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 from tasks.store.local.local_store import LocalStore
 from tests.golden import reader
@@ -170,10 +170,9 @@ def _open(folder: Path) -> Repository:
     return Repository.open(store, lambda: time.time_ns() // 1_000_000)
 
 
-def _lines(repository: Repository, set_name: str, seq: int) -> dict[str, list[IndexLine]]:
-    point = repository.point(PointReference(set_name, seq=seq)).entry
-    rows = read_rows(repository.store, point).values()
-    lines = read_lines(repository.store, point, rows)
+def _lines(repository: Repository, set_name: str, seq: int) -> dict[str, Sequence[IndexLine]]:
+    point = repository.point(PointReference(set_name, seq=seq))
+    lines = point.lines(point.rows.values())
     return {f"{source.topic}/{source.partition}": found for source, found in lines.items()}
 
 

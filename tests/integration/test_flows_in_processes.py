@@ -17,7 +17,7 @@ from tasks.flow_support.backup_work import BackupWork
 from tasks.flow_support.bin_tasks import BinTask
 from tasks.model.errors import InterruptedRunError
 from tasks.repository.names import new_run_id
-from tasks.repository.points import read_rows
+from tasks.repository.restore_point import RestorePoint
 from tasks.store.local.local_store import LocalStore
 from tests.support.installation import Installation
 from tests.support.kafka import KafkaCluster
@@ -83,7 +83,7 @@ def test_tasks_in_other_processes_make_the_same_point_and_restore_it(
 
     one, other = (_backups(kafka, installation.repository, name) for name in sets)
     own, others = one.repository.log(one.set_name).point(1).entry, other.repository.log(other.set_name).point(1).entry
-    assert read_rows(one.store, own) == read_rows(other.store, others)
+    assert RestorePoint(one.store, own).rows == RestorePoint(other.store, others).rows
     assert (own.totals.records, own.totals.log_bytes) == (others.totals.records, others.totals.log_bytes)
     for partition in range(PARTITIONS):
         assert one.stored_batches(own, topic, partition) == other.stored_batches(others, topic, partition)

@@ -21,8 +21,8 @@ from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import new_run_id
 from tasks.repository.plans import Plan, PlannedPartition, write_plan
-from tasks.repository.points import read_lines, read_rows
 from tasks.repository.repository import Repository
+from tasks.repository.restore_point import RestorePoint
 from tasks.repository.set_state import SetState
 from tasks.repository.state_objects import (
     GroupPosition,
@@ -173,10 +173,10 @@ def append_note(repository: Repository, text: str) -> AnyEntry:
 def restorable_records(repository: Repository, point: PointEntry) -> dict[Partition, list[Record]]:
     """What a restore of the point is made from, per partition and at the source's offsets."""
     reader = FrameReader(repository.store)
-    rows = read_rows(repository.store, point)
+    opened = RestorePoint(repository.store, point)
     return {
         source: [record for line in lines for record in _line_records(reader, line)]
-        for source, lines in read_lines(repository.store, point, rows.values()).items()
+        for source, lines in opened.lines(opened.rows.values()).items()
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
-from tasks.repository.points import clip_line
+from tasks.repository.point_lines import clip_line
 
 Range = tuple[int, int]
 

@@ -34,8 +34,9 @@ from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import new_run_id
 from tasks.repository.partition_table import Row
-from tasks.repository.points import PointReference, read_lines, read_rows
+from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
+from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import GroupsState, read_state
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectStore
@@ -129,15 +130,14 @@ class Backups:
 
     def row(self, point: PointEntry, topic: str, partition: int = 0) -> Row:
         """The point's row of a partition."""
-        [row] = [
-            row for row in read_rows(self.store, point).values() if (row.topic, row.partition) == (topic, partition)
-        ]
+        rows = RestorePoint(self.store, point).rows.values()
+        [row] = [row for row in rows if (row.topic, row.partition) == (topic, partition)]
         return row
 
     def lines(self, point: PointEntry, topic: str, partition: int = 0) -> Sequence[IndexLine]:
         """The index lines that count for a partition."""
         row = self.row(point, topic, partition)
-        return read_lines(self.store, point, [row])[row.source]
+        return RestorePoint(self.store, point).lines([row])[row.source]
 
     def stored_batches(self, point: PointEntry, topic: str, partition: int = 0) -> list[bytes]:
         """Every stored batch of a partition, as the repository has it."""

@@ -9,7 +9,7 @@ from tasks.model.errors import CommitError
 from tasks.model.ranges import Piece, disjoint_pieces
 from tasks.repository.lines import IndexLine
 from tasks.repository.plans import PlannedPartition
-from tasks.repository.points import clip_line
+from tasks.repository.point_lines import clip_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

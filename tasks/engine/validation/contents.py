@@ -14,7 +14,7 @@ from tasks.repository.index import IndexRef, read_index
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import log_key
 from tasks.repository.partition_table import Row, TableRef, read_table
-from tasks.repository.points import counting_lines
+from tasks.repository.point_lines import counting_lines
 from tasks.repository.state_objects import GroupsState, TopicsState, read_state
 from tasks.store.protocol import ObjectStore
 

@@ -11,13 +11,8 @@ from tasks.model.ranges import Gap
 from tasks.repository.entries import Totals
 from tasks.repository.lines import Frame, IndexLine
 from tasks.repository.partition_table import Row
-from tasks.repository.points import (
-    PointReference,
-    choose_point,
-    clip_line,
-    counting_lines,
-    format_time,
-)
+from tasks.repository.point_lines import clip_line, counting_lines
+from tasks.repository.points import PointReference, choose_point, format_time
 from tasks.repository.set_state import PointSummary, SetState
 from tests.support.overlaps import counting_lines_by_definition
 

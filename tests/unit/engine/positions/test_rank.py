@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,14 +14,16 @@ from tasks.model.partition import Partition
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
-from tasks.repository.points import counting_lines, read_lines, read_rows
+from tasks.repository.point_lines import counting_lines
+from tasks.repository.restore_point import RestorePoint
 from tests.support.batch_factory import TRANSACTIONAL, make_batch, make_marker, make_records
 from tests.support.made_backup import MadeBackup, make_backup, make_history
 from tests.support.made_logs import MadeLog, partition
 
 
-def _lines(made: MadeBackup) -> dict[Partition, list[IndexLine]]:
-    return read_lines(made.store, made.point, read_rows(made.store, made.point).values())
+def _lines(made: MadeBackup) -> Mapping[Partition, Sequence[IndexLine]]:
+    point = RestorePoint(made.store, made.point)
+    return point.lines(point.rows.values())
 
 
 @pytest.fixture(scope="module", params=[make_backup, make_history])
