@@ -1,16 +1,14 @@
-"""Reads the record batches of index lines back from data objects; whatever is wrong with them is named with offsets."""
+"""Reads the record batches of index lines from data objects. All damage is reported with its offsets."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from threading import Lock
 
 from tasks.batches.aborted import AbortedBatches
 from tasks.batches.header import BatchHeader, check_crc, iter_headers
 from tasks.batches.records import count_in_range
-from tasks.model.errors import DamagedError, KafkaBackupError, ObjectNotFoundError, UnsupportedBatchError
-from tasks.repository.document import sha256_hex
+from tasks.model.errors import DamagedError, KafkaBackupError, UnsupportedBatchError
+from tasks.repository.data_objects import DataObjects
 from tasks.repository.lines import Frame, IndexLine
 from tasks.segment.frames import decompress_frame
 from tasks.segment.reader import FIRST_TAIL_BYTES, TailTooShort, read_trailer
@@ -18,29 +16,27 @@ from tasks.segment.trailer import TrailerDocument, TrailerSegment
 from tasks.store.protocol import ObjectStore
 
 _READ_AHEAD_BYTES = 8 << 20
-_CACHED_OBJECTS = 2
 
 
 class FrameReader:
-    """Frames of data objects, read from one store. Safe to use from several threads.
+    """The frames of data objects in one store. Safe to use from several threads; have one for each process.
 
-    An object that packs many segments is fetched whole and kept for its other segments; of an object that belongs
-    to one segment only the ranges asked for are read, and its end once: objects that were swapped can have frames that
-    fit each other's index lines. Every batch's CRC is checked. All methods raise `DamagedError` naming object, topic,
-    partition and offsets.
+    An object that packs many segments is downloaded whole, once for all threads and segments (`ObjectCache` bounds the
+    memory). Of an object that belongs mostly to one segment only the needed ranges are read, and once its end, because
+    the frames of two swapped objects can fit each other's index lines. Every batch's CRC is checked. All methods raise
+    `DamagedError` naming object, topic, partition and offsets.
     """
 
     def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-        self._lock = Lock()
-        self._packed: OrderedDict[str, bytes] = OrderedDict()
+        self._objects = DataObjects(store)
         self._known: set[str] = set()
 
     def frames(self, line: IndexLine, frames: Sequence[Frame] | None = None) -> Iterator[tuple[Frame, bytes]]:
         """(frame, its record batches) of a line in order, or of those `frames` of it that are given."""
-        for run in _runs(line.frames if frames is None else frames):
-            stored = memoryview(self._stored(line, run))
-            start = run[0].position
+        wanted = line.frames if frames is None else frames
+        if not wanted:
+            return
+        for start, stored, run in self._whole(line, wanted) if line.is_packed else self._ranges(line, wanted):
             for frame in run:
                 at = frame.position - start
                 yield frame, _decompress(line, frame, stored[at : at + frame.stored_bytes])
@@ -55,7 +51,7 @@ class FrameReader:
                 if not check_crc(log, position, header):
                     raise damaged(line, frame, f"the CRC of the batch at offset {first} does not match")
                 if following <= frame.first or first >= frame.next:
-                    raise damaged(line, frame, f"it holds a batch at offset {first}")
+                    raise damaged(line, frame, f"it contains a batch at offset {first}")
                 if following > line.first and first < line.next:
                     yield position, header
         except UnsupportedBatchError as error:
@@ -64,7 +60,7 @@ class FrameReader:
             raise damaged(line, frame, "it does not end with a whole record batch")
 
     def restorable(self, line: IndexLine, frame: Frame, log: bytes) -> Iterator[tuple[int, BatchHeader]]:
-        """Those of `batches` that a restore writes: they hold records, and are neither markers nor aborted."""
+        """The `batches` that a restore writes: they have records, and are neither control batches nor aborted."""
         aborted = AbortedBatches(line.aborted)
         for position, header in self.batches(line, frame, log):
             if header.record_count and not header.is_control and not aborted.covers(header):
@@ -83,22 +79,29 @@ class FrameReader:
         return total
 
     def count_records(self, line: IndexLine) -> int:
-        """Restorable records of a line; only frames that are cut are decoded."""
+        """Restorable records of a line. Only cut frames are decoded."""
         return sum(
             self.count(line, frame, line.first, line.next) if line.is_cut(frame) else frame.restorable
             for frame in line.frames
         )
 
-    def _stored(self, line: IndexLine, run: Sequence[Frame]) -> bytes:
-        assert line.object is not None
-        start, end = run[0].position, run[-1].position + run[-1].stored_bytes
-        if line.frame_bytes * 2 < (line.stored_bytes or 0):
-            return self._whole(line, line.object)[start:end]
-        self._check_origin(line, line.object)
-        return self._range(line, run[0], start, end - start)
+    def _whole(self, line: IndexLine, frames: Sequence[Frame]) -> Iterator[tuple[int, memoryview, Sequence[Frame]]]:
+        """The object with all the frames. It stays in memory while the caller reads them."""
+        try:
+            stored = self._objects.whole(line.object or "", line.sha256)
+        except DamagedError as error:
+            raise damaged(line, None, str(error)) from None
+        yield 0, memoryview(stored), frames
+
+    def _ranges(self, line: IndexLine, frames: Sequence[Frame]) -> Iterator[tuple[int, memoryview, Sequence[Frame]]]:
+        """(first byte, bytes, frames) of each group of neighbouring frames."""
+        for run in _runs(frames):
+            self._check_origin(line, line.object or "")
+            start, end = run[0].position, run[-1].position + run[-1].stored_bytes
+            yield start, memoryview(self._range(line, run[0], start, end - start)), run
 
     def _check_origin(self, line: IndexLine, key: str) -> None:
-        """Once per object: whether its own end says that it holds the line's segment."""
+        """Check once for each object that its own end names the line's segment."""
         if key in self._known:
             return
         try:
@@ -106,7 +109,7 @@ class FrameReader:
         except DamagedError as error:
             raise error if error.key else damaged(line, None, str(error)) from None
         if not any(_is_of(line, segment) for segment in segments):
-            raise damaged(line, None, "the object is another one: it does not hold this segment")
+            raise damaged(line, None, "the object is another one: it does not contain this segment")
         self._known.add(key)
 
     def _trailer(self, line: IndexLine) -> TrailerDocument:
@@ -120,33 +123,13 @@ class FrameReader:
 
     def _range(self, line: IndexLine, frame: Frame | None, start: int, length: int) -> bytes:
         try:
-            return self._store.get_range(line.object or "", start, length)
-        except ObjectNotFoundError:
-            raise damaged(line, frame, "the object is missing") from None
-        except DamagedError:
-            raise damaged(line, frame, "the object is cut") from None
-
-    def _whole(self, line: IndexLine, key: str) -> bytes:
-        with self._lock:
-            if key not in self._packed:
-                self._packed[key] = self._get(line, key)
-                while len(self._packed) > _CACHED_OBJECTS:
-                    self._packed.popitem(last=False)
-            self._packed.move_to_end(key)
-            return self._packed[key]
-
-    def _get(self, line: IndexLine, key: str) -> bytes:
-        try:
-            data, _ = self._store.get(key)
-        except ObjectNotFoundError:
-            raise damaged(line, None, "the object is missing") from None
-        if sha256_hex(data) != line.sha256:
-            raise damaged(line, None, "its SHA-256 is not the one in the index")
-        return data
+            return self._objects.range(line.object or "", start, length)
+        except DamagedError as error:
+            raise damaged(line, frame, str(error)) from None
 
 
 def damaged(line: IndexLine, frame: Frame | None, what: str) -> DamagedError:
-    """The error that names a stored range: object, topic, partition, offsets, and what is wrong."""
+    """The error about a stored range: its object, topic, partition and offsets, and what is wrong."""
     first, end = (frame.first, frame.next) if frame else (line.first, line.next)
     return DamagedError(
         f"{line.object}: topic {line.topic}, partition {line.partition}, offsets {first} to {end - 1}: {what}",
@@ -167,7 +150,7 @@ def _decompress(line: IndexLine, frame: Frame, stored: memoryview) -> bytes:
 
 
 def _runs(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
-    """Frames that stand next to each other in the object, in groups small enough to read at once."""
+    """Frames that are neighbours in the object, in groups that are small enough to read at once."""
     run: list[Frame] = []
     for frame in frames:
         if run and (

@@ -90,6 +90,12 @@ class IndexLine(PartitionDocument):
         """Stored bytes of this segment's frames. A packed object contains other segments too."""
         return sum(frame.stored_bytes for frame in self.frames)
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether more than half of the object belongs to other segments. Such an object is read whole, once for all
+        its segments."""
+        return self.frame_bytes * 2 < (self.stored_bytes or 0)
+
     def is_cut(self, frame: Frame) -> bool:
         """Whether the line was clipped inside the frame after its capture. Its records then have to be counted by
         decoding."""

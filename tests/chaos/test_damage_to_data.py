@@ -138,5 +138,5 @@ def test_batches_of_other_offsets_than_the_frames_are_named_by_a_restore(backup:
     for line in (line for lines in backup.lines.values() for line in lines):
         for frame, log in reader.frames(line):
             elsewhere = frame._replace(first=frame.first + 1000, next=frame.next + 1000)
-            with pytest.raises(DamagedError, match=f"topic {line.topic}, .* it holds a batch at offset"):
+            with pytest.raises(DamagedError, match=f"topic {line.topic}, .* it contains a batch at offset"):
                 list(reader.batches(line, elsewhere, log))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tasks.engine.capture.segment import Segment, SegmentStart
 from tasks.model.partition import Partition
+from tasks.repository.data_objects import OBJECT_STORED_BYTES, DataObjects
 from tasks.repository.fragments import Fragment, write_fragment
-from tasks.repository.lines import IndexLine, StoreChecksum
+from tasks.repository.lines import IndexLine
 from tasks.repository.names import data_key, new_id
 from tasks.repository.plans import Plan
 from tasks.segment.frames import object_suffix
-from tasks.segment.trailer import TrailerSegment, trailer_document
 from tasks.segment.writer import ObjectWriter
-from tasks.store.protocol import ObjectInfo, ObjectStore
-
-OBJECT_STORED_BYTES = 32 << 20
-"""An object is closed if another frame of the size of its last one would exceed this size."""
+from tasks.store.protocol import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +62,8 @@ class ObjectSink:
 
     @property
     def is_full(self) -> bool:
-        """Whether the object has reached a limit, including the segment that is being written."""
+        """Whether the object has reached a limit, the segment that is being written included. The limit of stored bytes
+        is reached when another frame like the last one would exceed it."""
         settings = self.settings
         records = self._records + (self._segment.records if self._segment else 0)
         return (
@@ -96,7 +94,7 @@ class ObjectSink:
         if not self._lines:
             return
         settings = self.settings
-        lines = self._store_object(self._lines) if self._object.log_bytes else self._lines
+        lines = self._store_object() if self._object.log_bytes else self._lines
         write_fragment(
             self.store,
             Fragment(
@@ -112,49 +110,17 @@ class ObjectSink:
         self._lines, self._records = [], 0
         self._object = self._new_object()
 
-    def _store_object(self, lines: Sequence[IndexLine]) -> list[IndexLine]:
+    def _store_object(self) -> list[IndexLine]:
         settings = self.settings
         suffix = object_suffix(settings.compression)
-        key = data_key(settings.set_name, settings.run, self.writer_id, self.fragments, suffix)
-        finished = self._object.finish(
-            trailer_document(
-                repository_id=settings.repository_id,
-                set_name=settings.set_name,
-                run=settings.run,
-                segments=_trailer_segments(lines),
-            )
+        return DataObjects(self.store).put(
+            data_key(settings.set_name, settings.run, self.writer_id, self.fragments, suffix),
+            self._object,
+            self._lines,
+            repository_id=settings.repository_id,
+            set_name=settings.set_name,
+            run=settings.run,
         )
-        info = self.store.put_if_absent(key, finished.body, sha256=finished.sha256)
-        stored = {
-            "object": key,
-            "sha256": finished.sha256,
-            "stored_bytes": finished.size_bytes,
-            "checksum": _checksum(info),
-        }
-        return [line.model_copy(update=stored) if line.frames else line for line in lines]
 
     def _new_object(self) -> ObjectWriter:
         return ObjectWriter(compression=self.settings.compression, level=self.settings.compression_level)
-
-
-def _checksum(info: ObjectInfo) -> StoreChecksum | None:
-    return StoreChecksum(info.checksum.kind, info.checksum.value) if info.checksum else None
-
-
-def _trailer_segments(lines: Sequence[IndexLine]) -> list[TrailerSegment]:
-    return [
-        TrailerSegment(
-            topic=line.topic,
-            topic_id=line.topic_id,
-            partition=line.partition,
-            first=line.first,
-            next=line.next,
-            captured_ms=line.captured_ms,
-            epochs=line.epochs,
-            aborted=line.aborted,
-            gaps=line.gaps,
-            frames=len(line.frames),
-        )
-        for line in lines
-        if line.frames
-    ]

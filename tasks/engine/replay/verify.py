@@ -18,7 +18,7 @@ from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, TopicGo
 from tasks.model.partition import Partition
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
-from tasks.repository.restores import PartitionCopy, TargetPartition, Targets
+from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets
 
 _FETCH_BYTES = 64 << 10
 """Enough for one record. The leader sends its batch whole even if it is larger."""
@@ -33,7 +33,8 @@ class Mismatch:
 
 
 def verify_counts(context: ClusterContext, started: StartedRestore, targets: Targets) -> list[Mismatch]:
-    """Returns every mismatch of the restored partitions: bounds, number of records, first and last record.
+    """Returns every mismatch of the restored partitions, in the order of the plan's bins: bounds, number of records, first
+    and last record.
 
     Raises `BrokerUnavailableError` or `AccessError` if a target cannot be read. May be called again.
     """
@@ -44,7 +45,7 @@ def verify_counts(context: ClusterContext, started: StartedRestore, targets: Tar
         failures = {**earliest.failures, **latest.failures}
         found = list(_deleted(failures))
         fetcher = log.fetcher(max_bytes=_FETCH_BYTES)
-        for copy, target in zip(started.plan.partitions, targets.partitions, strict=True):
+        for copy, target in _by_object(started.plan, targets):
             if target.target not in failures:
                 bounds = (earliest.offsets[target.target], latest.offsets[target.target])
                 # If the bounds are wrong, the first or last offset does not have to exist.
@@ -62,6 +63,13 @@ def _deleted(failures: Mapping[Partition, KafkaBackupError]) -> Iterator[Mismatc
         if not isinstance(error, TopicGoneError):
             raise error
         yield Mismatch(partition, str(error))
+
+
+def _by_object(plan: RestorePlan, targets: Targets) -> Iterator[tuple[PartitionCopy, TargetPartition]]:
+    """The partitions in the order of the bins: those that share a packed object are neighbours, so that each object is
+    downloaded once."""
+    for index in (index for bin_ in plan.bins for index in bin_):
+        yield plan.partitions[index], targets.partitions[index]
 
 
 def _bound_mismatch(copy: PartitionCopy, target: TargetPartition, bounds: tuple[int, int]) -> Iterator[Mismatch]:

@@ -12,8 +12,9 @@ from tasks.engine.target.findings import Finding, FindingLevel, error_finding
 from tasks.engine.target.permissions import group_permission_findings
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
 from tasks.engine.target.target_findings import target_findings
-from tasks.model.errors import InterruptedRunError, KafkaBackupError, ObjectNotFoundError
+from tasks.model.errors import InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
+from tasks.repository.data_objects import DataObjects
 from tasks.repository.lines import IndexLine
 from tasks.repository.repository import Repository
 from tasks.repository.restores import RestorePlan
@@ -101,15 +102,15 @@ def _missing(partition: Partition, message: str) -> Finding:
 
 def _damaged_objects(repository: Repository, source: RestoreSource) -> Iterator[Finding]:
     """Errors for data objects of the restore that are missing or have another size than the index says."""
-    lines = {line.object: line for part in source.lines.values() for line in part if line.object}
-    for key, line in sorted(lines.items()):
-        try:
-            size = repository.store.head(key).size_bytes
-        except ObjectNotFoundError:
-            yield Finding("error", key, f"the object is missing (topic {line.topic}, partition {line.partition}).")
-            continue
-        if size != line.stored_bytes:
-            yield Finding("error", key, f"the object has {size} bytes instead of {line.stored_bytes}.")
+    objects = DataObjects(repository.store)
+    named = {line.object: (line.stored_bytes, own) for own, part in source.lines.items() for line in part}
+    for key, (stored_bytes, partition) in sorted((key, found) for key, found in named.items() if key):
+        info = objects.info(key)
+        if info is None:
+            place = f"topic {partition.topic}, partition {partition.partition}"
+            yield Finding("error", key, f"the object is missing ({place}).")
+        elif info.size_bytes != stored_bytes:
+            yield Finding("error", key, f"the object has {info.size_bytes} bytes instead of {stored_bytes}.")
 
 
 def _oversized_batches(source: RestoreSource) -> Iterator[Finding]:

@@ -13,7 +13,8 @@ from tasks.engine.validation.contents import PointContents
 from tasks.engine.validation.damage import DamageFinding, of_lines
 from tasks.engine.validation.fragments import check_fragment
 from tasks.engine.validation.object_bytes import NamedLine, check_bytes
-from tasks.model.errors import InterruptedRunError, ObjectNotFoundError
+from tasks.model.errors import InterruptedRunError
+from tasks.repository.data_objects import DataObjects
 from tasks.repository.repository import Repository
 from tasks.store.protocol import ObjectInfo
 
@@ -87,19 +88,16 @@ def merge(parts: Sequence[Checked]) -> Checked:
 
 
 def _check_quick(repository: Repository, key: str, named: Sequence[NamedLine]) -> Checked:
-    try:
-        info = repository.store.head(key)
-    except ObjectNotFoundError:
-        return Checked(_missing(key, named), objects=1)
-    return Checked(_info_findings(info, named), objects=1)
+    info = DataObjects(repository.store).info(key)
+    return Checked(_info_findings(info, named) if info else _missing(key, named), objects=1)
 
 
 def _check_full(repository: Repository, key: str, named: Sequence[NamedLine]) -> Checked:
     fragment = check_fragment(repository, key, [line for line, _ in named])
-    try:
-        stored, info = repository.store.get(key)
-    except ObjectNotFoundError:
+    found = DataObjects(repository.store).read(key)
+    if found is None:
         return Checked([*_missing(key, named), *fragment], objects=2)
+    stored, info = found
     check = check_bytes(key, stored, named, repository_id=repository.root.repository_id)
     findings = [*(check.findings or _info_findings(info, named)), *fragment]
     return Checked(findings, objects=2, bytes=len(stored), records=check.records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.engine.capture.capture_result import CapturedRange, CaptureResult
-from tasks.engine.commit.completeness import MissingPositions, NewPoint, PointRange
+from tasks.engine.commit.completeness import MissingPositions, NewPoint
 from tasks.reports.backup import backup_headline, backup_summary, partition_rows
 from tasks.repository.restore_point import RestorePoint
 from tests.support.made_backup import MadeBackup, make_backup, make_history
@@ -12,7 +12,7 @@ from tests.support.made_logs import plain_log
 
 def _taken(made: MadeBackup, *lost_groups: str) -> NewPoint:
     rows = RestorePoint(made.store, made.point).rows.values()
-    held = tuple(HeldRange(row.source, row.first, row.next, row.base_seq != made.point.seq) for row in rows)
+    held = tuple(PointRange(row.source, row.first, row.next, row.base_seq != made.point.seq) for row in rows)
     is_whole = made.point.status == "complete" and not lost_groups
     return NewPoint(made.point, held, MissingPositions(lost_groups), "complete" if is_whole else "incomplete")
 
