@@ -33,8 +33,8 @@ class Mismatch:
 
 
 def verify_counts(context: ClusterContext, started: StartedRestore, targets: Targets) -> list[Mismatch]:
-    """Returns every mismatch of the restored partitions, in the order of the plan's bins: bounds, number of records, first
-    and last record.
+    """Returns every mismatch of the restored partitions, in the order of the plan's bins: bounds, number of records,
+    first and last record.
 
     Raises `BrokerUnavailableError` or `AccessError` if a target cannot be read. May be called again.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.engine.capture.capture_result import CapturedRange, CaptureResult
-from tasks.engine.commit.completeness import MissingPositions, NewPoint
+from tasks.engine.commit.completeness import MissingPositions, NewPoint, PointRange
 from tasks.reports.backup import backup_headline, backup_summary, partition_rows
 from tasks.repository.restore_point import RestorePoint
 from tests.support.made_backup import MadeBackup, make_backup, make_history
