@@ -97,14 +97,17 @@ def test_of_two_restores_that_died_the_oldest_knows_the_original_settings(world:
     assert EXISTING == world.own_settings("copy")
 
 
-def test_a_topic_that_was_re_created_since_has_its_own_settings(world: SmallWorld, store: DyingStore) -> None:
-    _die(world, store, "targets", topic_configs="ignore")
-    world.target.delete_topic("copy")
-    world.topic("copy", records=0, cluster=world.target, configs={"retention.ms": "-1"})
+@pytest.mark.parametrize("target", ["copy", "new"], ids=["existing", "created"])
+def test_a_topic_that_was_re_created_since_has_its_own_settings(
+    world: SmallWorld, store: DyingStore, target: str
+) -> None:
+    _die(world, store, "targets", target, topic_configs="ignore")
+    world.target.delete_topic(target)
+    world.topic(target, records=0, cluster=world.target, configs={"retention.ms": "-1"})
 
-    world.restore(topic_configs="ignore")
+    world.restore({"orders": target}, topic_configs="ignore")
 
-    assert {"retention.ms": "-1"} == world.own_settings("copy")
+    assert {"retention.ms": "-1"} == world.own_settings(target)
 
 
 def test_settings_that_wait_for_finalize_are_taken_over_by_the_next_restore(world: SmallWorld) -> None:
