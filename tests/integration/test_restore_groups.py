@@ -10,7 +10,6 @@ import pytest
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin.groups import commit_offsets, committed_offsets
 from tasks.broker.admin_values import CommittedOffset
-from tasks.engine.options import BackupOptions
 from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.restore import RestoreResult
 from tasks.model.errors import RefusedError
@@ -155,43 +154,6 @@ def test_a_share_group_is_named_as_not_covered(positions: Positions) -> None:
     assert f"{positions.stem}-share" not in [group.group for group in state.groups]
 
 
-def test_groups_without_a_position_on_the_topics_are_left_out(positions: Positions) -> None:
-    names = {group.group for group in positions.backups.groups(positions.point).groups}
-
-    kip848 = {f"{positions.stem}-kip848"} if IS_4 else set()
-    ours = {f"{positions.stem}-{name}" for name in ("classic", "aborted", "marker", "hole", "beyond")}
-    assert ours | kip848 == names
-
-
-def test_positions_are_only_reported_unless_they_are_to_be_written(positions: Positions) -> None:
-    mapping = {f"{positions.stem}-plain": f"{positions.stem}-plain-report"}
-
-    reported = positions.backups.restore(mapping, consumer_group_strategy="header-based")
-    skipped = positions.backups.restore({f"{positions.stem}-plain": f"{positions.stem}-plain-skip"})
-
-    assert 7 in [one.target_offset for one in reported.positions]
-    assert (False, []) == (reported.positions_written, skipped.positions)
-    assert ("plain-report", 1) not in positions.standing("classic")
-    assert ("plain-skip", 1) not in positions.standing("classic")
-
-
-def test_only_the_groups_asked_for_are_written_and_an_unknown_one_is_refused(positions: Positions) -> None:
-    group, mapping = f"{positions.stem}-beyond", {f"{positions.stem}-plain": f"{positions.stem}-plain-one"}
-
-    def restore(*groups: str) -> RestoreResult:
-        return positions.backups.restore(
-            mapping, consumer_groups=groups, consumer_group_strategy="header-based", reset_consumer_offsets=True
-        )
-
-    with pytest.raises(RefusedError, match="no-such-group: the point has no positions of this group"):
-        restore(group, "no-such-group")
-    result = restore(group)
-
-    assert {group} == {one.group for one in result.positions}
-    assert 20 == positions.standing("beyond")["plain-one", 0].offset
-    assert ("plain-one", 1) not in positions.standing("classic")
-
-
 @pytest.mark.parametrize("protocol", ["classic", pytest.param("consumer", marks=needs_4)])
 def test_a_group_in_use_is_refused_with_what_to_do_and_nothing_is_changed(positions: Positions, protocol: str) -> None:
     name = {"classic": "classic", "consumer": "kip848"}[protocol]
@@ -207,12 +169,3 @@ def test_a_group_in_use_is_refused_with_what_to_do_and_nothing_is_changed(positi
         )
 
     assert before == positions.standing(name)
-
-
-def test_a_backup_without_positions_is_refused_when_they_shall_be_written(positions: Positions) -> None:
-    source = f"{positions.stem}-plain"
-    bare = Backups(bootstrap_servers=positions.kafka.bootstrap_servers)
-    bare.back_up([source], options=BackupOptions())
-
-    with pytest.raises(RefusedError, match="the backup was made without consumer_group_snapshot"):
-        bare.restore({source: f"{source}-bare"}, consumer_group_strategy="header-based", reset_consumer_offsets=True)

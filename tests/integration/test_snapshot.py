@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 
 from tasks.engine.options import BackupOptions
-from tasks.model.errors import ConfigError, InterruptedRunError, LockedError, NotFoundError
-from tasks.repository.entries import PointEntry
-from tasks.repository.points import PointReference
 from tasks.store.local.local_store import LocalStore
-from tasks.store.memory.memory_store import MemoryStore
 from tests.conftest import KAFKA_VERSION
 from tests.support import producing
-from tests.support.faults import FaultyStore
 from tests.support.kafka import KafkaCluster, run_tool
 from tests.support.kafka_jars import dump_log_tool
 from tests.support.positions import commit_positions
@@ -24,7 +18,6 @@ from tests.support.producing import CODECS, OutRecord, Transaction
 from tests.support.round_trip import Backups, contents, own_settings
 
 pytestmark = pytest.mark.kafka
-PLAN = "/plan.json"
 
 
 @pytest.fixture
@@ -68,78 +61,6 @@ def test_internal_topics_are_taken_only_when_asked_for(kafka: KafkaCluster, back
 
     assert (1, 1) == (without.totals.topics, without.totals.partitions)
     assert (2, 5) == (internal.totals.topics, internal.totals.partitions)
-
-
-def test_a_topic_that_does_not_exist_is_an_error_and_makes_no_point(backups: Backups, topic_name: str) -> None:
-    with pytest.raises(ConfigError, match=topic_name):
-        backups.back_up([topic_name])
-
-    with pytest.raises(NotFoundError):
-        backups.repository.point(PointReference(backups.set_name))
-
-
-def test_a_topic_with_nothing_in_it_is_a_complete_point(kafka: KafkaCluster, backups: Backups, topic_name: str) -> None:
-    producing.create_topic(kafka.bootstrap, topic_name, partitions=3)
-
-    point = backups.back_up([topic_name])
-
-    assert ("complete", 3, 0, 0) == (point.status, point.totals.partitions, point.totals.records, point.totals.objects)
-
-
-def test_what_arrives_after_the_plan_is_the_next_points(kafka: KafkaCluster, topic_name: str) -> None:
-    producing.create_topic(kafka.bootstrap, topic_name)
-    producing.produce(kafka.bootstrap, topic_name, _numbered(10))
-
-    def grow(number: int, operation: str, key: str) -> None:
-        if key.endswith(PLAN):
-            producing.produce(kafka.bootstrap, topic_name, _numbered(5))
-
-    store = FaultyStore(MemoryStore(), on_write=grow)
-    backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=store)
-    first, second = backups.back_up([topic_name]), backups.back_up([topic_name])
-
-    assert (10, 15) == (first.totals.records, second.totals.records)
-
-
-def test_of_two_runs_of_one_set_at_once_one_is_locked_out_and_the_other_is_whole(
-    kafka: KafkaCluster, topic_name: str
-) -> None:
-    producing.create_topic(kafka.bootstrap, topic_name)
-    producing.produce(kafka.bootstrap, topic_name, _numbered(10))
-    store = FaultyStore(MemoryStore())
-    backups = Backups(bootstrap_servers=kafka.bootstrap_servers, store=store)
-    assert backups.repository.root
-    stall = store.stall("put_if_absent")  # the first run stands still with its lease
-    points: list[PointEntry] = []
-    first = threading.Thread(target=lambda: points.append(backups.back_up([topic_name])))
-    first.start()
-    assert stall.reached.wait(30)
-
-    with pytest.raises(LockedError):
-        backups.back_up([topic_name])
-
-    stall.release.set()
-    first.join(60)
-    assert [10] == [point.totals.records for point in points]
-
-
-def test_a_stopped_run_leaves_no_point_and_is_voided_by_the_next(kafka: KafkaCluster, topic_name: str) -> None:
-    producing.create_topic(kafka.bootstrap, topic_name)
-    producing.produce(kafka.bootstrap, topic_name, _numbered(10))
-    backups = Backups(bootstrap_servers=kafka.bootstrap_servers)
-    stop = threading.Event()
-    stop.set()
-
-    with pytest.raises(InterruptedRunError):
-        backups.back_up([topic_name], stop=stop)
-    with pytest.raises(NotFoundError):
-        backups.repository.point(PointReference(backups.set_name))
-    point = backups.back_up([topic_name])
-
-    assert ("complete", 2) == (point.status, point.seq)
-    assert point.run not in [
-        run for run, seq in backups.repository.state(backups.set_name).closed_runs.items() if not seq
-    ]
 
 
 def test_a_round_trip_on_kafka_3_9_brings_everything_back(topic_name: str) -> None:
