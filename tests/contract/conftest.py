@@ -1,14 +1,25 @@
-"""One fixture: each store in turn."""
+"""Fixtures: each store in turn, and each Kafka cluster."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tasks.store.protocol import ObjectStore
+from tests.conftest import KAFKA_VERSION
+from tests.contract.kafkas import SIMULATED_VERSIONS, GuardedKafkaBed, KafkaBed
+from tests.contract.real_kafka import GUARDED, RealBed, RealGuardedBed
+from tests.contract.simulated_kafka import SimulatedBed
 from tests.contract.stores import BUCKETS, STORES
+from tests.support.kafka import KafkaCluster
+
+_KAFKAS = [
+    *(pytest.param(version, id=f"simulated-{version}") for version in SIMULATED_VERSIONS),
+    pytest.param("real", marks=pytest.mark.kafka),
+]
 
 
 @pytest.fixture(params=[*STORES, *(pytest.param(name, marks=pytest.mark.minio) for name in BUCKETS)])
@@ -21,3 +32,26 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStor
     yield opened
     opened.close()
     opened.close()
+
+
+@pytest.fixture(params=_KAFKAS)
+def bed(request: pytest.FixtureRequest) -> KafkaBed:
+    """Each cluster in turn; the real one is the session's, so that tests use names of their own."""
+    if request.param == "real":
+        return RealBed(request.getfixturevalue("kafka"), f"contract-{uuid.uuid4().hex}")
+    return SimulatedBed.of(request.param)
+
+
+@pytest.fixture(params=_KAFKAS)
+def guarded_bed(request: pytest.FixtureRequest) -> GuardedKafkaBed:
+    """Each cluster with an authorizer in turn."""
+    if request.param == "real":
+        return RealGuardedBed(request.getfixturevalue("guarded_kafka"), f"contract-{uuid.uuid4().hex}")
+    return SimulatedBed.of(request.param, has_authorizer=True)
+
+
+@pytest.fixture(scope="session")
+def guarded_kafka() -> Iterator[KafkaCluster]:
+    """A broker that may be restarted, and that obeys ACLs where there are any."""
+    with KafkaCluster(KAFKA_VERSION, overrides=GUARDED) as cluster:
+        yield cluster

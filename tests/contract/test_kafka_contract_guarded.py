@@ -1,0 +1,216 @@
+"""The promises of the ports about denied operations, and about leader epochs after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tasks.broker.admin_values import CommittedOffset, NewTopicSpec
+from tasks.broker.translation import Action, Permission
+from tasks.model.errors import AccessError, BrokerError, OffsetOutOfRangeError
+from tests.contract.kafka_batches import identity_of, outgoing, send, stamped
+from tests.contract.kafka_logs import admin_of, batches, create, fetch, numbered, offsets, read_to, reader_of
+from tests.contract.kafkas import GuardedKafkaBed, KafkaBed
+from tests.support.batch_factory import make_batch, make_records
+
+CLUSTER = "kafka-cluster"
+ATTEMPT = Action("do", "something", (Permission("Describe", "Cluster"),))
+
+
+def test_without_an_authorizer_there_are_no_acls_and_a_reason(bed: KafkaBed, topic_name: str) -> None:
+    create(bed, topic_name)
+    with admin_of(bed) as admin:
+        assert ((), "the cluster has no authorizer, so it keeps no ACLs") == admin.read_acls()
+        admin.require_on_cluster(ATTEMPT)
+        admin.require_on_topics({topic_name: ("Read", "Write", "Delete"), "never": ("Read",)}, ATTEMPT)
+        admin.require_on_groups({"never": ("Read", "Describe")}, ATTEMPT)
+
+
+def test_rules_are_read_in_the_words_of_kafka_acls(guarded_bed: GuardedKafkaBed, topic_name: str) -> None:
+    with admin_of(guarded_bed) as admin:
+        assert ((), None) == admin.read_acls()
+        with guarded_bed.deny("Topic", topic_name, "AlterConfigs"):
+            rules, reason = admin.read_acls()
+
+    assert None is reason
+    assert [
+        ("TOPIC", topic_name, "LITERAL", "User:ANONYMOUS", "*", "ALL", "ALLOW"),
+        ("TOPIC", topic_name, "LITERAL", "User:ANONYMOUS", "*", "ALTER_CONFIGS", "DENY"),
+    ] == [
+        (
+            rule.resource_type,
+            rule.resource_name,
+            rule.pattern_type,
+            rule.principal,
+            rule.host,
+            rule.operation,
+            rule.permission,
+        )
+        for rule in rules
+    ]
+
+
+def test_missing_permissions_on_topics_and_groups_are_named(guarded_bed: GuardedKafkaBed, topic_name: str) -> None:
+    create(guarded_bed, topic_name)
+    group = f"group-{topic_name}"
+    with (
+        admin_of(guarded_bed) as admin,
+        guarded_bed.deny("Topic", topic_name, "Read", "Delete"),
+        guarded_bed.deny("Group", group, "Read"),
+        guarded_bed.deny("Topic", f"{topic_name}-hidden", "Describe"),
+    ):
+        admin.require_on_topics({topic_name: ("Write", "Describe"), f"{topic_name}-never": ("Read",)}, ATTEMPT)
+        with pytest.raises(AccessError, match=rf"do something.*Read on Topic {topic_name}, Delete on Topic"):
+            admin.require_on_topics({topic_name: ("Read", "Write", "Delete")}, ATTEMPT)
+        with pytest.raises(AccessError, match=f"Read on Topic {topic_name}-hidden"):
+            admin.require_on_topics({f"{topic_name}-hidden": ("Read",)}, ATTEMPT)
+        admin.require_on_groups({group: ("Describe",)}, ATTEMPT)
+        with pytest.raises(AccessError, match=f"Read on Group {group}"):
+            admin.require_on_groups({group: ("Read",), f"{group}-other": ("Read",)}, ATTEMPT)
+
+
+def test_a_missing_permission_on_the_cluster_is_named_and_estimates_do_without_it(
+    guarded_bed: GuardedKafkaBed, topic_name: str
+) -> None:
+    [partition] = create(guarded_bed, topic_name)
+    group = f"group-{topic_name}"
+    with admin_of(guarded_bed) as admin, reader_of(guarded_bed) as reader:
+        admin.commit_offsets(group, [CommittedOffset(topic=topic_name, partition=0, offset=1)])
+        admin.require_on_cluster(ATTEMPT)
+        with (
+            guarded_bed.deny("Group", group, "Describe"),
+            guarded_bed.deny("Cluster", CLUSTER, "Describe", "DescribeConfigs"),
+        ):
+            with pytest.raises(AccessError, match=r"do something.*Describe on Cluster"):
+                admin.require_on_cluster(ATTEMPT)
+            rules, reason = admin.read_acls()
+            assert ((), True) == (rules, "Describe on Cluster" in str(reason))
+            assert {} == admin.topic_defaults()
+            assert None is reader.partition_bytes([partition])
+            assert group not in {one.group_id for one in admin.list_groups()}
+            assert 1 == admin.node_count()
+
+
+def test_a_topic_that_one_may_not_describe_is_in_no_list_and_refused_by_name(
+    guarded_bed: GuardedKafkaBed, topic_name: str
+) -> None:
+    [partition] = create(guarded_bed, topic_name)
+    guarded_bed.produce(topic_name, numbered(1))
+    group = f"group-{topic_name}"
+    with admin_of(guarded_bed) as admin, reader_of(guarded_bed) as reader:
+        admin.commit_offsets(group, [CommittedOffset(topic=topic_name, partition=0, offset=1)])
+        with guarded_bed.deny("Topic", topic_name, "Describe"):
+            assert topic_name not in {topic.name for topic in admin.describe_topics()}
+            with pytest.raises(AccessError, match=topic_name):
+                admin.describe_topics([topic_name])
+            assert {group: []} == admin.committed_offsets([group]), "its positions are left out"
+            failure = reader.list_offsets([partition], "latest").failures[partition]
+            assert isinstance(failure, AccessError)
+            with pytest.raises(AccessError, match=f"Describe on Topic {topic_name}"):
+                fetch(guarded_bed, partition, 0)
+
+
+def test_each_denied_operation_is_refused_by_what_needs_it(guarded_bed: GuardedKafkaBed, topic_name: str) -> None:
+    [partition] = create(guarded_bed, topic_name)
+    guarded_bed.produce(topic_name, numbered(1))
+    batch = outgoing(identity_of(guarded_bed), 0, at=1)
+    with admin_of(guarded_bed) as admin:
+        needs: dict[str, Callable[[], object]] = {
+            "Read": lambda: fetch(guarded_bed, partition, 0),
+            "Write": lambda: send(guarded_bed, partition, batch),
+            "DescribeConfigs": lambda: admin.topic_configs([topic_name]),
+            "AlterConfigs": lambda: admin.alter_topic_configs(topic_name, {"retention.ms": "5"}, ()),
+            "Delete": lambda: admin.delete_records({(topic_name, 0): 0}),
+        }
+        for operation, call in needs.items():
+            with (
+                guarded_bed.deny("Topic", topic_name, operation),
+                pytest.raises(AccessError, match=f"that needs {operation} on Topic {topic_name}") as caught,
+            ):
+                call()
+            assert 29 == caught.value.code
+
+    assert 1 == offsets(guarded_bed, partition).latest
+
+
+def test_answers_by_key_carry_what_is_denied(guarded_bed: GuardedKafkaBed, topic_name: str) -> None:
+    create(guarded_bed, topic_name)
+    new, group = f"{topic_name}-new", f"group-{topic_name}"
+    position = CommittedOffset(topic=topic_name, partition=0, offset=1)
+    spec = NewTopicSpec(name=new, partitions=1, replication_factor=1)
+    with (
+        admin_of(guarded_bed) as admin,
+        guarded_bed.deny("Topic", new, "Create"),
+        guarded_bed.deny("Topic", topic_name, "Delete", "Read"),
+        guarded_bed.deny("Group", group, "Read", "Describe"),
+    ):
+        assert {new: None} == admin.create_topics([spec], validate_only=True), "Create on the cluster is enough"
+        with guarded_bed.deny("Cluster", CLUSTER, "Create", "Delete", "IdempotentWrite"):
+            created = admin.create_topics([spec], validate_only=True)[new]
+            deleted = admin.delete_topics([topic_name])[topic_name]
+            identity_of(guarded_bed)  # Write on any topic is enough
+        committed = admin.commit_offsets(group, [position])[topic_name, 0]
+        on_topic = admin.commit_offsets(f"{group}-other", [position])[topic_name, 0]
+        read = admin.committed_offsets([group])[group]
+        with pytest.raises(AccessError, match=f"Describe on Group {group}"):
+            admin.describe_groups([group])
+
+    answers = [created, deleted, committed, on_topic, read]
+    assert [AccessError] * 5 == [type(answer) for answer in answers]
+    assert [29, 29, 30, 29, 30] == [getattr(answer, "code", None) for answer in answers]
+
+
+def test_a_change_that_cannot_be_looked_at_afterwards_is_made_and_refused(
+    guarded_bed: GuardedKafkaBed, topic_name: str
+) -> None:
+    new = f"{topic_name}-new"
+    create(guarded_bed, topic_name)
+    with admin_of(guarded_bed) as admin:
+        with guarded_bed.deny("Topic", new, "Describe"), pytest.raises(AccessError, match=f"Describe on Topic {new}"):
+            admin.create_topics([NewTopicSpec(name=new, partitions=1, replication_factor=1)])
+        with (
+            guarded_bed.deny("Topic", topic_name, "DescribeConfigs"),
+            pytest.raises(AccessError, match="DescribeConfigs"),
+        ):
+            admin.alter_topic_configs(topic_name, {"retention.ms": "5"}, ())
+
+        assert [new] == [topic.name for topic in admin.describe_topics([new])]
+        assert "5" in {entry.value for entry in admin.topic_configs([topic_name])[topic_name] if entry.source == 1}
+
+
+def test_after_a_restart_positions_of_another_lineage_diverge_and_producers_are_half_forgotten(
+    guarded_bed: GuardedKafkaBed, topic_name: str
+) -> None:
+    bed = guarded_bed
+    log, recent, old = create(bed, topic_name, 3)
+    bed.produce(topic_name, numbered(10), records_per_batch=5)
+    identity = identity_of(bed)
+    fresh = [
+        stamped(identity, make_batch(make_records(3, timestamp=bed.now_ms()), base_offset=0), at=at) for at in (0, 3, 6)
+    ]
+    send(bed, recent, *fresh)
+    send(bed, old, *(outgoing(identity, first) for first in (0, 3, 6)))
+
+    bed.restart()
+    bed.produce(topic_name, numbered(4))
+
+    [*_, newest] = read_to(bed, log, 14)[0]
+    epoch = newest.header.leader_epoch
+    assert 2 == epoch
+    for last_epoch, position in ((0, 12), (0, 11), (1, 12)):
+        diverged = fetch(bed, log, position, last_epoch=last_epoch)
+        assert ((0, 10), b"") == (diverged.diverging, diverged.records)
+    for last_epoch, position in ((0, 10), (0, 3), (epoch, 12), (epoch, 5)):
+        fetched = fetch(bed, log, position, last_epoch=last_epoch)
+        assert None is fetched.diverging
+        assert batches(fetched.records)
+    with pytest.raises(OffsetOutOfRangeError):
+        fetch(bed, log, 12, last_epoch=epoch + 1)
+
+    assert [6] == send(bed, recent, fresh[2])
+    with pytest.raises(BrokerError) as caught:
+        send(bed, recent, fresh[1])
+    assert 45 == caught.value.code
+    with pytest.raises(BrokerError, match="the batch for offset 6 was stored at 9"):
+        send(bed, old, outgoing(identity, 6))

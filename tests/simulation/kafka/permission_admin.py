@@ -1,0 +1,65 @@
+"""The part of `ClusterAdmin` about permissions: the rules themselves, and the operations that a user lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from tasks.broker.admin.acls import NO_AUTHORIZER
+from tasks.broker.admin_values import AclBinding
+from tasks.broker.translation import Action, Permission
+from tasks.model.errors import AccessError
+from tests.simulation.kafka.calls import Client
+
+
+def read_acls(client: Client, location: str) -> tuple[tuple[AclBinding, ...], str | None]:
+    """All rules and None, or none and the reason."""
+
+    def rules(attempt: int) -> tuple[tuple[AclBinding, ...], str | None]:
+        permissions = client.kafka.permissions
+        if not permissions.has_authorizer:
+            return (), NO_AUTHORIZER
+        try:
+            client.require(Permission("Describe", "Cluster"), "describe", f"the ACLs of {location}")
+        except AccessError as error:
+            return (), str(error)
+        return tuple(sorted(permissions.rules)), None
+
+    return client.call("admin.read_acls", "", rules)
+
+
+def require_on_cluster(client: Client, attempt: Action) -> None:
+    """Raises `AccessError` that names the missing permissions."""
+    missing = client.call(
+        "admin.require_on_cluster", "", lambda number: client.kafka.permissions.missing(client.user, attempt)
+    )
+    _refuse(attempt, missing)
+
+
+def require_on_topics(client: Client, operations: Mapping[str, Sequence[str]], attempt: Action) -> None:
+    """A topic that does not exist is passed over, unless the user may not even know that."""
+
+    def is_known(name: str) -> bool:
+        return name in client.kafka.topics.by_name or not client.may("Describe", "Topic", name)
+
+    _require(client, "Topic", {name: some for name, some in operations.items() if is_known(name)}, attempt)
+
+
+def require_on_groups(client: Client, operations: Mapping[str, Sequence[str]], attempt: Action) -> None:
+    """A group need not exist. Who may not describe it may do nothing with it."""
+    _require(client, "Group", operations, attempt)
+
+
+def _require(
+    client: Client, kind: Literal["Topic", "Group"], operations: Mapping[str, Sequence[str]], attempt: Action
+) -> None:
+    def missing(number: int) -> list[Permission]:
+        wanted = [Permission(one, kind, name) for name, some in operations.items() for one in some]
+        return [one for one in wanted if not (client.may("Describe", kind, one.name) and client.allows(one))]
+
+    _refuse(attempt, client.call(f"admin.require_on_{kind.lower()}s", ", ".join(operations), missing))
+
+
+def _refuse(attempt: Action, missing: Sequence[Permission]) -> None:
+    if missing:
+        raise AccessError(f"Not allowed to {attempt}: that needs {', '.join(map(str, missing))}.")
