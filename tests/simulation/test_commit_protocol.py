@@ -267,7 +267,7 @@ def test_a_second_writer_is_locked_out_while_the_first_is_alive_and_the_first_is
 
     def second() -> None:
         rival = scene.world(world.store)
-        with pytest.raises(LockedError, match="which is alive") as refused:
+        with pytest.raises(LockedError, match="which renews it") as refused:
             snapshot_locally(
                 rival.context(rival.source), rival.request(), workers=1, waiting=lambda owner: _beat(world.store)
             )

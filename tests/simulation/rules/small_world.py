@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tasks.batches.records import Record
-from tasks.broker.admin_values import CommittedOffset, Place
+from tasks.broker.admin_values import CommittedOffset, TopicPartition
 from tasks.broker.ports import ClusterAdmin
 from tasks.cli.exit_codes import exit_code_of
 from tasks.engine.capture.capture_result import CaptureResult
@@ -127,7 +127,7 @@ class SmallWorld:
 
     def send(
         self,
-        place: Place = ("orders", 0),
+        place: TopicPartition = ("orders", 0),
         records: int = 10,
         *,
         per_batch: int = 5,
@@ -145,7 +145,7 @@ class SmallWorld:
         numbers = islice(self._records, number)
         return [Record(0, stamp, b"key-%d" % one, b"value %d" % one) for one in numbers]
 
-    def commit(self, group: str, positions: Mapping[Place, int], *, metadata: str = "") -> None:
+    def commit(self, group: str, positions: Mapping[TopicPartition, int], *, metadata: str = "") -> None:
         """Positions of a group on the source."""
         self.source.groups.commit(
             group,

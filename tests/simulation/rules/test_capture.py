@@ -155,7 +155,10 @@ def test_a_leader_that_stays_behind_the_plan_fails_the_partition_after_the_deadl
 
     [failure] = point.entry.failures
     assert ("partial", 10) == (point.entry.status, point.entry.totals.records)
-    assert "the leader serves up to offset 10, the plan ends at 20; that did not change in time" in failure.reason
+    assert (
+        "the leader serves up to offset 10, the plan ends at 20; this did not change before the deadline"
+        in failure.reason
+    )
 
 
 def test_empty_answers_that_may_be_slow_tiered_storage_fail_the_partition_after_the_deadline(
@@ -168,7 +171,7 @@ def test_empty_answers_that_may_be_slow_tiered_storage_fail_the_partition_after_
     point = world.back_up()
 
     [failure] = point.entry.failures
-    assert "the leader sends no records from offset 10 on, where its log has some" in failure.reason
+    assert "the leader sends no records from offset 10 on, although its log contains some" in failure.reason
     assert ("partial", 10, True) == (
         point.entry.status,
         point.entry.totals.records,
@@ -272,7 +275,7 @@ def test_a_capture_that_is_stopped_leaves_no_point(world: SmallWorld) -> None:
     context = world.context(world.source)
     world.faults.before("fetcher.receive", context.stop.set, skip=2)
 
-    with refused(InterruptedRunError, "Stopped", code=130):
+    with refused(InterruptedRunError, "stopped", code=130):
         snapshot_locally(context, world.request(), workers=1)
     with pytest.raises(NotFoundError):
         world.point()

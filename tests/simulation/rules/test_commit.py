@@ -118,7 +118,7 @@ def test_a_transaction_that_nobody_ends_makes_the_next_point_partial_and_says_wh
     assert ["complete", "partial", "complete"] == [point.entry.status for point in (first, second, third)]
     [held] = second.entry.failures
     assert (10, 35, 10) == (held.first, held.next, second.entry.totals.records)
-    assert "a transaction that was open at the last point" in held.reason
+    assert "a transaction that was already open at the last point" in held.reason
     assert 30 == third.entry.totals.records
 
 
@@ -139,7 +139,7 @@ def test_a_run_that_another_overtook_is_refused_and_voided(world: SmallWorld) ->
     world.send()
     world.back_up()
 
-    with pytest.raises(PreconditionError, match="another run captured up to 20, past this plan's 10"):
+    with pytest.raises(PreconditionError, match="another run captured up to 20, past this plan's end at 10"):
         commit_snapshot(context.repository, slow, captured)
     assert (20, None) == (world.point().entry.totals.records, world.repository.state(SET).closed_runs[slow.run])
 
@@ -162,7 +162,7 @@ def test_a_stopped_run_leaves_no_point_and_is_voided_by_the_next(world: SmallWor
     context, request = world.context(world.source), world.request()
     world.faults.before("fetcher.receive", context.stop.set, skip=1)
 
-    with refused(InterruptedRunError, "Stopped", code=130):
+    with refused(InterruptedRunError, "stopped", code=130):
         snapshot_locally(context, request, workers=1)
     with pytest.raises(NotFoundError):
         world.point()

@@ -119,7 +119,7 @@ def test_a_restore_that_died_before_it_verified_is_not_finalized(world: SmallWor
     world.target_faults.revive()
 
     [restore] = world.restores()
-    with refused(ConfigError, f"The restore {restore} did not end", code=2):
+    with refused(ConfigError, f"The restore {restore} ended before it was verified", code=2):
         world.finalize(restore)
     assert "-1" == world.own_settings("copy")["retention.ms"]
 
@@ -128,7 +128,7 @@ def test_a_restore_of_another_cluster_is_not_finalized(world: SmallWorld) -> Non
     restore = world.restore().plan.restore
     restored_to = world.target.cluster_id
     world.target = kafka(world.clock, seed=9)
-    with refused(ConfigError, f"went to cluster {restored_to}, this is another one", code=2):
+    with refused(ConfigError, f"wrote to cluster {restored_to}; the file names another cluster", code=2):
         world.finalize(restore)
 
 
@@ -141,8 +141,8 @@ def _mismatching(world: SmallWorld) -> RestoreResult:
 def test_a_restore_that_does_not_verify_says_so_and_keeps_its_staging_settings(world: SmallWorld) -> None:
     result = _mismatching(world)
 
-    assert ["has offsets 2 to 10" in one.message for one in result.mismatches] == [True]
-    with refused(RefusedError, "did not verify, so its topics keep their staging settings", code=3):
+    assert ["offsets are 2 to 10" in one.message for one in result.mismatches] == [True]
+    with refused(RefusedError, "found mismatches, so its topics keep their staging settings", code=3):
         world.finalize(result.plan.restore)
     assert ("-1", "delete") == tuple(world.own_settings("copy")[name] for name in ("retention.ms", "cleanup.policy"))
 
@@ -162,7 +162,7 @@ def test_a_topic_that_is_not_the_restored_one_any_more_keeps_its_settings(world:
     world.target.delete_topic("copy")
     world.topic("copy", records=0, cluster=world.target)
 
-    with refused(RefusedError, "copy is not the topic that was restored any more", code=3):
+    with refused(RefusedError, "The topic copy is not the one that was restored", code=3):
         world.finalize(restore)
     assert {} == world.own_settings("copy")
 
@@ -173,7 +173,7 @@ def test_a_topic_that_is_re_created_while_it_is_verified_gets_no_settings(world:
         world.topic("copy", records=0, cluster=world.target)
 
     world.target_faults.after("fetcher.receive", re_create, skip=1)
-    with refused(RefusedError, "copy is not the topic that was restored any more", code=3):
+    with refused(RefusedError, "The topic copy is not the one that was restored", code=3):
         world.restore()
     assert {} == world.own_settings("copy")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.broker.admin_values import Place
+from tasks.broker.admin_values import TopicPartition
 from tasks.engine.positions.translate import TranslatedPosition, translate
 from tasks.engine.restore import RestoreResult
 from tasks.engine.restore_steps import Preview, begin_restore, prepare_restore
@@ -28,7 +28,7 @@ def _restored(world: SmallWorld, **options: Any) -> RestoreResult:
     return world.restore(**{**WITH_POSITIONS, **options})
 
 
-def _written(cluster: SimulatedKafka, group: str) -> dict[Place, tuple[int, str]]:
+def _written(cluster: SimulatedKafka, group: str) -> dict[TopicPartition, tuple[int, str]]:
     found = cluster.groups.by_id.get(group)
     positions = found.positions if found else {}
     return {place: (one.offset, one.metadata) for place, one in positions.items()}
@@ -208,7 +208,7 @@ def test_a_position_that_somebody_else_changes_is_found_when_it_is_read_back(wor
     world.commit("billing", {("orders", 0): 7})
     world.back_up()
     world.target_faults.after("admin.commit_offsets", lambda: world.target.groups.by_id["billing"].positions.clear())
-    assert "read back as nothing" == _only(world.restore(**WITH_POSITIONS)).failure
+    assert "after the write the group's position is not set" == _only(world.restore(**WITH_POSITIONS)).failure
 
 
 def test_a_lost_answer_to_a_commit_is_settled(world: SmallWorld) -> None:

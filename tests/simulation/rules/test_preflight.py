@@ -93,7 +93,7 @@ def test_a_partition_whose_only_backup_failed_is_named_as_lacking() -> None:
     result = world.restore()
     alone = world.restore({"orders": "alone"}, source_partitions=(0,))
 
-    [lack] = [finding for finding in result.findings if finding.is_lack]
+    [lack] = [finding for finding in result.findings if finding.is_missing_data]
     assert ("warning", "orders-1", True) == (lack.level, lack.subject, "CRC" in lack.message)
     assert (True, False) == (result.is_partial, alone.is_partial)
 
@@ -106,8 +106,8 @@ def test_a_partition_that_kept_an_earlier_row_is_named_as_lacking(world: SmallWo
 
     result = world.restore()
 
-    [lack] = [finding for finding in result.findings if finding.is_lack]
-    assert lack.message.startswith("the point has only what was read of it before: ")
+    [lack] = [finding for finding in result.findings if finding.is_missing_data]
+    assert lack.message.startswith("the point contains only a part of it, because it failed: ")
     assert ([], True, 10) == (result.mismatches, result.is_partial, len(world.contents("copy")))
 
 
@@ -118,7 +118,7 @@ def test_a_gap_of_the_point_is_named_with_its_offsets(world: SmallWorld) -> None
 
     [gap] = point.entry.gaps
     assert [("orders-0", f"offsets {gap.first} to 16 are not in the point: {gap.reason}.")] == [
-        (finding.subject, finding.message) for finding in world.restore().findings if finding.is_lack
+        (finding.subject, finding.message) for finding in world.restore().findings if finding.is_missing_data
     ]
 
 

@@ -113,7 +113,7 @@ def test_a_preview_writes_neither_to_the_cluster_nor_to_the_repository() -> None
 
 
 def test_a_dry_run_is_no_restore(world: SmallWorld) -> None:
-    with refused(ConfigError, "dry_run asks for a preview", code=2):
+    with refused(ConfigError, "With dry_run only a preview is possible", code=2):
         world.restore(dry_run=True)
 
 

@@ -82,7 +82,7 @@ def test_a_bin_that_has_written_is_not_replayed_again(world: SmallWorld) -> None
     with context.admin() as admin:
         targets = prepare_restore(context, admin, begun.plan)
     replay_bin(context, begun, targets, 0)
-    with refused(RefusedError, "copy-0: its log ends at 10, not at 0 where this restore begins", code=3):
+    with refused(RefusedError, "copy-0: its log ends at 10, but this restore begins at 0", code=3):
         replay_bin(context, begun, targets, 0)
     assert (0, 10) == world.offsets("copy")
 
@@ -107,7 +107,7 @@ def test_a_backup_that_holds_less_than_it_says_ends_the_replay(world: SmallWorld
     with context.admin() as admin:
         targets = prepare_restore(context, admin, plan)
     lying = type(begun)(plan=plan, lines=begun.lines, groups=begun.groups, reader=begun.reader)
-    with refused(DamagedError, "the backup says 11 restorable records and holds 10", code=20):
+    with refused(DamagedError, "the backup should contain 11 restorable records and contains 10", code=20):
         replay_bin(context, lying, targets, 0)
 
 
@@ -155,7 +155,7 @@ def test_a_restore_whose_lease_somebody_alive_holds_is_locked_out(world: SmallWo
     other = acquire(world.store, restore_lease_key(restore), clock=world.clock.monotonic_s)
     world.clock.after(500, other.renew)
     with (
-        refused(LockedError, "which is alive", code=11),
+        refused(LockedError, "which renews it", code=11),
         restore_lease(context, PointReference(SET), restore),
     ):
         raise AssertionError("it was taken")

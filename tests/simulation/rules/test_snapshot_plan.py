@@ -93,7 +93,7 @@ def test_a_topic_that_the_brokers_describe_without_its_settings_is_not_backed_up
     world.faults.before("admin.topic_configs", lambda: topics.pop("orders"))
     world.faults.after("admin.topic_configs", lambda: topics.update(orders=kept))
 
-    with pytest.raises(BrokerUnavailableError, match="know topic orders and do not tell its settings"):
+    with pytest.raises(BrokerUnavailableError, match="list topic orders but do not return its settings"):
         world.back_up()
 
 

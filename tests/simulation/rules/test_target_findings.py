@@ -25,7 +25,7 @@ def world() -> SmallWorld:
 
 @pytest.mark.parametrize("name", ["__consumer_offsets", "__transaction_state", "__share_group_state"])
 def test_kafkas_own_topics_are_no_targets(world: SmallWorld, name: str) -> None:
-    with refused(RefusedError, f"{name}: Kafka lets no client write to this topic of its own", code=3):
+    with refused(RefusedError, f"{name}: Kafka does not let clients write to this internal topic", code=3):
         world.restore({"orders": name})
 
 
@@ -49,7 +49,8 @@ def test_a_target_with_more_partitions_is_warned_of_and_restored(world: SmallWor
     result = world.restore()
 
     assert [
-        "it has 3 partitions, the backup has 2: producers will place keys elsewhere than the restored records."
+        "it has 3 partitions, the backup has 2: "
+        "producers can write new records of a key to another partition than its restored records."
     ] == [message for subject, message in said(result.findings, "warning") if subject == "copy"]
     assert world.contents("orders", 1, cluster=world.source) == world.contents("copy", 1)
 
@@ -57,7 +58,7 @@ def test_a_target_with_more_partitions_is_warned_of_and_restored(world: SmallWor
 def test_a_compact_only_topic_is_not_purged(world: SmallWorld) -> None:
     world.topic("copy", partitions=2, cluster=world.target, configs={"cleanup.policy": "compact"})
 
-    with refused(RefusedError, "copy: it is compact-only, and records of such topics cannot be deleted", code=3):
+    with refused(RefusedError, "copy: its cleanup.policy is only compact, and Kafka cannot purge such a topic", code=3):
         world.restore(purge_topics=True)
     assert (0, 10) == world.offsets("copy")
 
@@ -67,7 +68,9 @@ def test_a_replication_factor_that_the_cluster_cannot_hold_is_lowered_and_warned
 
     result = world.restore(default_replication_factor=3)
 
-    assert ("copy", "replication factor 2 instead of 3: 2 brokers are alive.") in said(result.findings, "warning")
+    assert ("copy", "replication factor 2 instead of 3, because 2 brokers are alive.") in said(
+        result.findings, "warning"
+    )
     assert 2 == len(world.target.led(("copy", 0)).replicas)
 
 
@@ -120,7 +123,7 @@ def test_a_setting_that_is_not_copied_is_noted_with_the_reason() -> None:
     world = _old_source()
 
     result = world.restore(topic_configs="ignore")
-    assert [("copy", "message.downconversion.enable is not copied: Kafka 4 does not know it any more.")] == said(
+    assert [("copy", "message.downconversion.enable is not copied: Kafka 4 removed it.")] == said(
         result.findings, "note"
     )
 
@@ -129,16 +132,14 @@ def test_with_validate_settings_that_differ_refuse_the_restore(world: SmallWorld
     differs = {**OWN, "retention.ms": "1000000"}
     world.topic("copy", partitions=2, records=0, cluster=world.target, configs=differs)
 
-    with refused(RefusedError, r"retention\.ms is 2592000000 in the backup, the topic has 1000000", code=3):
+    with refused(RefusedError, r"retention\.ms is 2592000000 in the backup and 1000000 on the topic", code=3):
         world.restore(topic_configs="validate")
     assert differs == world.own_settings("copy")
 
 
 def test_with_validate_a_setting_that_the_topic_lacks_refuses_the_restore(world: SmallWorld) -> None:
     world.topic("copy", partitions=2, records=0, cluster=world.target)
-    with refused(
-        RefusedError, r"cleanup\.policy is compact,delete in the backup, the topic has nothing of its", code=3
-    ):
+    with refused(RefusedError, r"cleanup\.policy is compact,delete in the backup and not set on the topic", code=3):
         world.restore(topic_configs="validate")
 
 
@@ -171,7 +172,7 @@ def test_records_of_a_log_append_time_topic_come_back_with_their_append_time_and
 
     result = world.restore()
 
-    note = "records of a LogAppendTime topic come back as CreateTime with their append time."
+    note = "records with LogAppendTime are restored as CreateTime with their append time."
     assert [("copy", note)] == said(result.findings, "note")
     assert {world.clock.now_ms()} == {timestamp for timestamp, *_ in world.contents("copy")}
 
@@ -192,8 +193,8 @@ def _old_records() -> SmallWorld:
 def test_settings_that_would_delete_restored_records_are_warned_of_with_the_command_that_applies_them() -> None:
     preview = _old_records().preview()
     message = (
-        "retention.ms, retention.bytes would delete restored records and will wait; "
-        f"apply with `kafka-backup finalize {preview.plan.restore}`."
+        "retention.ms, retention.bytes would delete restored records and will be deferred. "
+        f"Apply with `kafka-backup finalize {preview.plan.restore}`."
     )
     assert [("copy", message)] == said(preview.findings, "warning")
 
@@ -210,7 +211,7 @@ def test_where_the_brokers_retention_is_unknown_settings_that_might_delete_wait_
 
     assert ["copy"] == result.deferred
     [message] = [message for subject, message in said(result.findings, "warning") if subject == "retention"]
-    assert "needs DescribeConfigs on Cluster kafka-cluster" in message
+    assert "because DescribeConfigs on Cluster kafka-cluster is missing" in message
 
 
 def test_the_settings_of_any_other_topic_show_the_brokers_retention() -> None:

@@ -61,17 +61,17 @@ def test_an_empty_partition_has_no_mismatch() -> None:
 
 
 def test_records_that_are_missing_at_the_start_are_a_mismatch(world: SmallWorld) -> None:
-    expected = "it has offsets 2 to 10, the backup's 10 records make 0 to 10."
+    expected = "its offsets are 2 to 10, but the backup's 10 records need 0 to 10."
     assert [expected] == _mismatches(world, lambda log: log.move_start(2))
 
 
 def test_records_that_are_missing_at_the_end_are_a_mismatch(world: SmallWorld) -> None:
-    expected = "it has offsets 0 to 5, the backup's 10 records make 0 to 10."
+    expected = "its offsets are 0 to 5, but the backup's 10 records need 0 to 10."
     assert [expected] == _mismatches(world, lambda log: log.truncate(5))
 
 
 def test_records_of_somebody_else_behind_ours_are_a_mismatch(world: SmallWorld) -> None:
-    expected = "it has offsets 0 to 11, the backup's 10 records make 0 to 10."
+    expected = "its offsets are 0 to 11, but the backup's 10 records need 0 to 10."
     assert [expected] == _mismatches(world, lambda log: world.send(("copy", 0), 1, cluster=world.target))
 
 
@@ -90,7 +90,7 @@ def test_a_record_that_is_not_the_backups_is_a_mismatch(which: str, replaced: in
             world.target.producer().send(("copy", 0), records)
 
     offset = 0 if which == "first" else 9
-    assert [f"the {which} restored record, at offset {offset}, is not the backup's."] == _mismatches(world, replace)
+    assert [f"the {which} restored record, at offset {offset}, differs from the backup."] == _mismatches(world, replace)
 
 
 def test_a_target_that_was_deleted_is_a_mismatch(world: SmallWorld) -> None:
@@ -127,4 +127,4 @@ def test_what_verification_found_is_written_down(world: SmallWorld) -> None:
     world.target.log(("copy", 0)).move_start(2)
     check_restore(context, started, targets)
     report, _ = world.store.get(f"restores/{started.plan.restore}/verified.json")
-    assert b"it has offsets 2 to 10" in report
+    assert b"its offsets are 2 to 10" in report
