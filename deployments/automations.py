@@ -1,17 +1,13 @@
-"""Creates or updates the automation for runs whose process and worker both died: `python deployments/automations.py`.
+"""Creates or updates the automation that marks dead runs as crashed: `python -m deployments.automations`.
 
-A worker reports the runs that die beside it. When the machine dies nobody does, and the run would show as running for
-ever; its heartbeats are missed instead.
+A worker reports the runs that die beside it. When the whole machine dies, nothing reports its runs, and they would show
+as running for ever. The automation notices that their heartbeats are missing.
 """
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
-from pathlib import Path
-
-if __name__ == "__main__":  # run as a file, this folder would be searched first, where `blocks` is not the package
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+from uuid import UUID
 
 from prefect.automations import Automation, ChangeFlowRunState, EventTrigger, Posture
 from prefect.client.orchestration import get_client
@@ -19,43 +15,56 @@ from prefect.client.schemas.objects import StateType
 
 from deployments.prefect_file import deployed_flows
 
-NAME = "kafka-backup: runs that ended without a word"
-SILENCE = timedelta(minutes=3)
-"""Six heartbeats of prefect.yaml. Longer than a restart of the server, after which running flows speak up again."""
+NAME = "kafka-backup: runs without heartbeat"
+EARLIER_NAMES = ("kafka-backup: runs that ended without a word",)
+"""An automation with such a name gets the name above, so that there are never two."""
+
+NO_HEARTBEAT_FOR = timedelta(minutes=3)
+"""Six heartbeats of prefect.yaml. It is longer than a restart of the server, after which running flows send heartbeats
+again."""
 
 
-def silence_automation() -> Automation:
-    """Marks a run of our flows as crashed when it began to send heartbeats and neither sent the next nor ended."""
+def heartbeat_automation() -> Automation:
+    """Marks a run of our flows as crashed if it has sent a heartbeat and then neither sends the next one nor ends."""
     return Automation(
         name=NAME,
-        description="The process and its worker are gone; the next run of the set cleans up behind it.",
+        description="The process of the run and its worker have died. The next run of the backup set closes this one.",
         trigger=EventTrigger(
             after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.*"},  # the next heartbeat, or any state it may end in, whatever its name
+            expect={"prefect.flow-run.*"},  # the next heartbeat, or a state in which the run ends, whatever its name
             match_related={"prefect.resource.role": "flow", "prefect.resource.name": deployed_flows()},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=SILENCE,
+            within=NO_HEARTBEAT_FOR,
         ),
         actions=[
-            ChangeFlowRunState(state=StateType.CRASHED, message=f"No heartbeat for {SILENCE.total_seconds():.0f} s.")
+            ChangeFlowRunState(
+                state=StateType.CRASHED, message=f"No heartbeat for {NO_HEARTBEAT_FOR.total_seconds():.0f} s."
+            )
         ],
     )
 
 
 def main() -> int:
-    """Returns an exit code."""
-    automation = silence_automation()
-    with get_client(sync_client=True) as client:
-        known = client.read_automations_by_name(NAME)
-    if known:
-        automation.id = known[0].id
-        automation.update()
-    else:
+    """Create the automation, or update the one that is installed. Returns an exit code. May be called again."""
+    automation, installed = heartbeat_automation(), _installed()
+    if installed is None:
         automation.create()
-    print(f"{NAME!r} {'updated' if known else 'created'}")
+    else:
+        automation.id = installed
+        automation.update()
+    print(f"{NAME!r} {'created' if installed is None else 'updated'}")
     return 0
+
+
+def _installed() -> UUID | None:
+    """The id of the automation on the server, under the name of today or an earlier one."""
+    with get_client(sync_client=True) as client:
+        for name in (NAME, *EARLIER_NAMES):
+            for automation in client.read_automations_by_name(name):
+                return automation.id
+    return None
 
 
 if __name__ == "__main__":

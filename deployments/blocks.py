@@ -1,4 +1,4 @@
-"""Creates or updates the block documents of a file: `python deployments/blocks.py FILE.yaml`."""
+"""Creates or updates the block documents of a file: `python -m deployments.blocks FILE.yaml`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-if __name__ == "__main__":  # run as a file, this folder would be searched first, where `blocks` is this very file
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -19,9 +16,13 @@ from tasks.model.errors import ConfigError
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Nothing is written unless the whole file is right. Returns an exit code; an error is one sentence a line."""
+    """Save every document of the file, or none if the file has a mistake.
+
+    Returns an exit code: 2 for a mistake, 1 when the server fails. Every message is one line on stderr. May be called
+    again.
+    """
     if len(arguments) != 1:
-        print("usage: python deployments/blocks.py FILE.yaml", file=sys.stderr)
+        print("usage: python -m deployments.blocks FILE.yaml", file=sys.stderr)
         return 2
     try:
         for document in load(Path(arguments[0]), os.environ):
@@ -30,13 +31,14 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
-        print(f"Prefect's server did not take it ({type(error).__name__}): is PREFECT_API_URL right?", file=sys.stderr)
+        reason = type(error).__name__
+        print(f"The Prefect server did not save the block ({reason}): check PREFECT_API_URL.", file=sys.stderr)
         return 1
     return 0
 
 
 def _save(document: BlockDocument) -> str:
-    """What became of it. A field that the file does not have gets its default, whatever was there before."""
+    """Returns whether it was created or updated. A field that the file does not contain gets its default value."""
     with get_client(sync_client=True) as client:
         try:
             client.read_block_document_by_name(document.name, document.type_slug, include_secrets=False)

@@ -1,4 +1,4 @@
-"""Reads prefect.yaml for what is not `prefect deploy`: the flows that it deploys, served or watched."""
+"""Reads prefect.yaml where `prefect deploy` does not: to serve its deployments, and to name the flows it deploys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def entries(path: Path = PREFECT_FILE) -> list[dict[str, Any]]:
 
 
 def flow_of(entry: dict[str, Any]) -> Flow[..., Any]:
-    """The flow that the entry deploys. Raises what its module raises when it is imported."""
+    """The flow that the entry deploys. Raises the error of its module if that cannot be imported."""
     return load_flow_from_entrypoint(entry["entrypoint"], use_placeholder_flow=False)
 
 
@@ -35,15 +35,17 @@ def served(entry: dict[str, Any]) -> RunnerDeployment:
     limit = entry.get("concurrency_limit")
     deployment = flow_of(entry).to_deployment(
         entry["name"],
+        description=entry.get("description"),
+        tags=entry.get("tags"),
         parameters=entry.get("parameters"),
         schedules=[Schedule(**schedule) for schedule in entry.get("schedules", ())],
         concurrency_limit=ConcurrencyLimitConfig(**limit) if limit else None,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    assert isinstance(deployment, RunnerDeployment)  # a coroutine only where an event loop runs
+    assert isinstance(deployment, RunnerDeployment)  # it is a coroutine only where an event loop runs
     return deployment
 
 
 def environment_of(entry: dict[str, Any]) -> dict[str, str]:
-    """The variables that the entry's work pool would give its runs."""
+    """The environment variables that the entry's work pool gives to its runs."""
     return dict(entry.get("work_pool", {}).get("job_variables", {}).get("env", {}))

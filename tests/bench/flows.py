@@ -42,7 +42,7 @@ def prefect(folder: Path, bootstrap_servers: Sequence[str], log: Path) -> Iterat
         file = folder / "blocks.yaml"
         file.write_text(json.dumps(documents), encoding="utf-8")
         server.run("prefect", "block", "register", "-m", "blocks")
-        server.run("python", "deployments/blocks.py", str(file))
+        server.run("python", "-m", "deployments.blocks", str(file))
         yield FlowRunner(server.environment, log)
 
 

@@ -14,7 +14,7 @@ import pytest
 from prefect.client.schemas.objects import StateType
 from prefect.states import Cancelling
 
-from deployments.automations import SILENCE
+from deployments.automations import NO_HEARTBEAT_FOR
 from tasks.config.adapters import store_of
 from tasks.repository.document import unseal
 from tasks.repository.leases import LeaseRecord
@@ -181,7 +181,7 @@ def test_a_run_that_died_with_its_worker_is_marked_when_its_heartbeats_are_misse
         installation.worker.end(signal.SIGKILL)
         installation.kill_processes_of(run)
     with installation.worker:
-        crashed = installation.ended(run, timeout_s=SILENCE.total_seconds() + 60)
+        crashed = installation.ended(run, timeout_s=NO_HEARTBEAT_FOR.total_seconds() + 60)
         again = installation.run(DEPLOYMENT, **backup_set.parameters)
 
     assert StateType.CRASHED == crashed.state_type

@@ -1,4 +1,4 @@
-"""`deployments/blocks.py` against a real Prefect server."""
+"""`python -m deployments.blocks` against a real Prefect server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def file(tmp_path: Path) -> Path:
 
 def _blocks(installation: Installation, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(PROGRAMS / "python"), "deployments/blocks.py", *arguments],
+        [str(PROGRAMS / "python"), "-m", "deployments.blocks", *arguments],
         cwd=ROOT,
         env={**installation.server.environment, **variables},
         capture_output=True,
@@ -68,5 +68,5 @@ def test_a_server_that_is_not_there_is_one_sentence(installation: Installation, 
     failed = _blocks(installation, str(file), WORD="hunter2", PREFECT_API_URL=f"http://127.0.0.1:{port}/api")
 
     assert (1, 1) == (failed.returncode, len(failed.stderr.splitlines())), failed.stderr
-    assert "is PREFECT_API_URL right?" in failed.stderr
+    assert "check PREFECT_API_URL" in failed.stderr
     assert "hunter2" not in failed.stdout + failed.stderr

@@ -47,7 +47,8 @@ def test_every_deployment_is_there_with_its_pool_its_limit_and_its_form(installa
         assert not deployment.pull_steps
         form = (deployment.parameter_openapi_schema or {})["properties"]
         assert set(entry["parameters"]) <= set(form)
-        assert deployment.description
+        assert entry["description"] == deployment.description
+        assert entry["tags"] == deployment.tags
 
 
 def test_a_schedule_produces_scheduled_runs_at_its_time_in_its_zone(installation: Installation) -> None:

@@ -193,7 +193,7 @@ def _make_blocks(installation: Installation, planted: Planted, file: Path) -> st
         text = text.replace(json.dumps(secret), json.dumps(f"${{SECRET_{number}}}"))
         variables[f"SECRET_{number}"] = secret
     file.write_text(text)
-    return installation.server.run("python", "deployments/blocks.py", str(file), **variables)
+    return installation.server.run("python", "-m", "deployments.blocks", str(file), **variables)
 
 
 def _dump(database: Path) -> str:

@@ -55,7 +55,7 @@ def test_a_served_deployment_runs_and_its_schedule_outlives_the_process(
 def _serving(installation: Installation, file: Path) -> Iterator[subprocess.Popen[bytes]]:
     with open(file.with_suffix(".log"), "wb") as talk:
         process = subprocess.Popen(
-            [str(PROGRAMS / "python"), "deployments/serve.py", str(file)],
+            [str(PROGRAMS / "python"), "-m", "deployments.serve", str(file)],
             cwd=ROOT,
             env={**installation.server.environment, "PREFECT_RUNNER_POLL_FREQUENCY": "1"},
             stdout=talk,

@@ -161,8 +161,8 @@ def _set_up(blocks_file: Path) -> list[list[str]]:
     """The runbook's commands."""
     return [
         ["prefect", "block", "register", "-m", "blocks"],
-        ["python", "deployments/blocks.py", str(blocks_file)],
+        ["python", "-m", "deployments.blocks", str(blocks_file)],
         ["prefect", "work-pool", "create", POOL, "--type", "process"],
         ["prefect", "--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all"],
-        ["python", "deployments/automations.py"],
+        ["python", "-m", "deployments.automations"],
     ]

@@ -34,7 +34,7 @@ def test_the_example_gives_a_document_for_each_name_with_secrets_as_they_were_se
     assert SecretStr("1e5") == bucket.block.secret_key
 
 
-def test_no_secret_shows_in_what_was_loaded() -> None:
+def test_no_secret_is_in_the_repr_of_loaded_documents() -> None:
     text = repr(load(EXAMPLE, SECRETS))
 
     assert [] == [name for name in ("hunter2", "0815", "1e5") if name in text]
@@ -57,26 +57,26 @@ def test_no_secret_shows_in_what_was_loaded() -> None:
         ("- a", "a configuration is a mapping of keys to values; this file is not a mapping."),
     ],
 )
-def test_what_is_wrong_is_told_with_file_line_and_key(file: Path, text: str, sentence: str) -> None:
+def test_a_mistake_is_reported_with_file_line_and_key(file: Path, text: str, sentence: str) -> None:
     file.write_text(text)
 
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as raised:
         load(file, {})
 
-    assert str(told.value).startswith(f"{file}:")
-    assert sentence in str(told.value)
+    assert str(raised.value).startswith(f"{file}:")
+    assert sentence in str(raised.value)
 
 
-def test_all_that_is_wrong_is_told_at_once(file: Path) -> None:
+def test_all_mistakes_are_reported_at_once(file: Path) -> None:
     file.write_text("local-repository:\n  a: {path: '${HOLE}'}\ns3-repository:\n  b: {bukket: c}\n")
 
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as raised:
         load(file, {})
 
-    assert 2 == len(str(told.value).splitlines())
+    assert 2 == len(str(raised.value).splitlines())
 
 
-def test_a_file_that_is_not_there_is_one_sentence(file: Path) -> None:
+def test_a_missing_file_is_reported_in_one_sentence(file: Path) -> None:
     with pytest.raises(ConfigError, match=r"blocks.yaml: No such file or directory\."):
         load(file, {})
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ParameterTypeError
@@ -9,7 +7,7 @@ from prefect.exceptions import ParameterTypeError
 from deployments.prefect_file import deployed_flows, entries, environment_of, flow_of, served
 
 ENTRIES = {f"{flow_of(entry).name}/{entry['name']}": entry for entry in entries()}
-GIVEN_BY_WHO_RUNS_IT = {"restore/on-demand": {"target": "disaster-recovery"}}
+GIVEN_AT_START = {"restore/on-demand": {"target": "disaster-recovery"}}
 
 
 def test_the_file_deploys_every_flow() -> None:
@@ -22,7 +20,7 @@ def test_the_file_deploys_every_flow() -> None:
 @pytest.mark.parametrize("name", ENTRIES)
 def test_an_entrypoint_loads_and_takes_the_parameters_that_are_written(name: str) -> None:
     entry = ENTRIES[name]
-    parameters = {**entry["parameters"], **GIVEN_BY_WHO_RUNS_IT.get(name, {})}
+    parameters = {**entry["parameters"], **GIVEN_AT_START.get(name, {})}
 
     assert set(parameters) <= set(flow_of(entry).validate_parameters(parameters))
 
@@ -41,14 +39,11 @@ def test_a_parameter_that_a_flow_does_not_have_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_every_parameter_has_a_title_and_a_description_for_the_form(name: str) -> None:
-    form = flow_of(ENTRIES[name]).parameters.model_dump()["properties"]
+def test_every_deployment_has_a_description_and_tags(name: str) -> None:
+    entry = ENTRIES[name]
 
-    assert [] == [key for key, field in form.items() if not (field.get("title") and _description(field))]
-
-
-def _description(field: dict[str, Any]) -> object:
-    return field.get("description") or field.get("allOf", [{}])[0].get("description")
+    assert entry["description"].endswith(".")
+    assert "kafka-backup" in entry["tags"]
 
 
 def test_overlapping_backups_are_cancelled_and_restores_wait() -> None:
@@ -71,6 +66,7 @@ def test_a_served_deployment_is_the_one_of_the_file() -> None:
     assert ("nightly", "snapshot-backup") == (deployment.name, deployment.flow_name)
     assert "flows.backup.snapshot_backup" == deployment.entrypoint
     assert entry["parameters"] == deployment.parameters
+    assert (entry["description"], entry["tags"]) == (deployment.description, deployment.tags)
     [schedule] = deployment.schedules or []
     assert isinstance(schedule.schedule, CronSchedule)
     assert entry["schedules"] == [{"cron": schedule.schedule.cron, "timezone": schedule.schedule.timezone}]
