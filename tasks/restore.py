@@ -32,7 +32,9 @@ def plan_restore(
 ) -> PlannedRestore:
     """Plan and preflight. Unless it is only a preview, or refused, the plan is written down; nothing else is."""
     cache, opened = flow_run_cache(work.flow_run), repository(work.flow_run, work.repository)
-    request = RestoreRequest(restore=work.restore, topics=topics, options=options, most_bins=MAX_BINS)
+    request = RestoreRequest(
+        restore=work.restore, topics=topics, options=options, most_bins=MAX_BINS, bins_are_tasks=True
+    )
     point = opened.point(PointReference(work.set_name, seq=work.seq))
     context = TaskContext(cache, cache.run_context(opened)).on(cluster_access(work.flow_run, work.target))
     with context.admin() as admin:

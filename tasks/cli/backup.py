@@ -26,7 +26,7 @@ from tasks.engine.options import BackupOptions
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
-from tasks.engine.workers import BINS_PER_WORKER
+from tasks.engine.bins import BINS_PER_WORKER
 from tasks.model.errors import NotFoundError
 from tasks.reports.figures import duration_text, point_notes, size_text, table_text
 from tasks.repository.entries import PointEntry

@@ -22,7 +22,7 @@ from tasks.engine.restore_steps import Preview, preview_restore
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.restore_plan import RestoreRequest
-from tasks.engine.workers import BINS_PER_WORKER
+from tasks.engine.bins import BINS_PER_WORKER
 from tasks.model.errors import ConfigError
 from tasks.reports.figures import duration_text, size_text, table_text
 from tasks.repository.names import new_run_id

@@ -1,4 +1,4 @@
-"""Bins: the units of parallel work, balanced by bytes."""
+"""Bins: the units of parallel work of a plan. A flow shows each bin as a task; the command shows none."""
 
 from __future__ import annotations
 
@@ -7,26 +7,50 @@ from collections.abc import Sequence
 
 from tasks.repository.plans import PlannedPartition
 
-MAX_TASKS = 256
-"""Most task runs of one flow run."""
+Bins = tuple[tuple[int, ...], ...]
+"""The indexes of a plan's partitions, each in one bin."""
+
+MAX_BINS = 256
+"""Most bins where each is a task: up to this many partitions have a task of their own."""
+
+BINS_PER_WORKER = 4
+"""Enough to balance the load. The command makes no more, so that small partitions are packed together; a flow that has
+more than `MAX_BINS` partitions makes no fewer."""
+
+BIN_BYTES = 32 << 20
+"""Partitions that share bins because there are more than `MAX_BINS` fill bins of this size: a smaller bin takes less
+time than the orchestrator needs for a task. It is also the size of a data object."""
 
 PARTITIONS_AT_ONCE = 4
 """Partitions of a bin that a restore replays at the same time. They share requests; each holds a frame in memory."""
 
-MAX_BINS = MAX_TASKS - 6
-"""Most bins where each is a task run: some steps come before and after. Beyond that, partitions share bins."""
+
+def bins_to_capture(planned: Sequence[PlannedPartition], most_bins: int, workers: int) -> Bins:
+    """The bins of a plan for a backup, as indexes of its partitions.
+
+    Each partition with something to read has a bin of its own, and all others share one, because they take no time. If
+    those are more than `most_bins`, all partitions are balanced over `shared_bins`.
+    """
+    bins = one_bin_each([part.start < part.end for part in planned])
+    if len(bins) <= most_bins:
+        return bins
+    sizes = [part.bytes for part in planned]
+    return balance(sizes, shared_bins(sum(sizes), most_bins, workers))
 
 
-def bins_to_capture(planned: Sequence[PlannedPartition], most_bins: int) -> tuple[tuple[int, ...], ...]:
-    """The bins of a plan, as indexes of its partitions: one for each partition with something to read, and one for all
-    others, which take no time. Where that would make more than `most_bins`, all are balanced over so many."""
-    busy = [(index,) for index, part in enumerate(planned) if part.start < part.end]
-    idle = tuple(index for index, part in enumerate(planned) if part.start >= part.end)
-    bins = (*busy, *([idle] if idle else ()))
-    return bins if len(bins) <= most_bins else balance([part.bytes for part in planned], most_bins)
+def one_bin_each(busy: Sequence[bool]) -> Bins:
+    """A bin for each index that is busy, in order, then one for all that are not. Pure."""
+    idle = tuple(index for index, is_busy in enumerate(busy) if not is_busy)
+    return (*((index,) for index, is_busy in enumerate(busy) if is_busy), *([idle] if idle else ()))
 
 
-def balance(sizes_bytes: Sequence[int], most_bins: int) -> tuple[tuple[int, ...], ...]:
+def shared_bins(total_bytes: int, most_bins: int, workers: int) -> int:
+    """How many bins are worth their overhead when partitions share them: one per `BIN_BYTES`, at least
+    `BINS_PER_WORKER` for each worker, at most `most_bins`. Pure."""
+    return min(most_bins, max(workers * BINS_PER_WORKER, -(-total_bytes // BIN_BYTES)))
+
+
+def balance(sizes_bytes: Sequence[int], most_bins: int) -> Bins:
     """Distribute the indexes of `sizes_bytes` over at most `most_bins` bins, largest first into the lightest bin.
 
     Deterministic; no bin is empty; indexes inside a bin ascend, so that neighbours in a topic are read together.

@@ -10,9 +10,6 @@ from typing import TypeVar
 T = TypeVar("T")
 WorkT = TypeVar("WorkT")
 
-BINS_PER_WORKER = 4
-"""The command shows no tasks, so a few bins per worker balance the load and pack small partitions together."""
-
 
 def run_all(work: Callable[[WorkT], T], items: Iterable[WorkT], workers: int, stop: threading.Event) -> list[T]:
     """Call `work` on every item, in at most `workers` threads. Returns the results in the order of the items.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from prefect.runtime import flow_run
 
 from tasks.engine.bins import MAX_BINS
-from tasks.engine.validate import ChosenPoint, Inspection, chosen_point, inspect
+from tasks.engine.validate import WORKERS, ChosenPoint, Inspection, chosen_point, inspect
 from tasks.engine.validation.objects import Checked, Level, object_bins
 from tasks.flow_support.bin_tasks import BinTask
 from tasks.flow_support.flow_run_cache import flow_process, flow_run_cache, stop_on_failure
@@ -73,4 +73,5 @@ def inspection(work: ValidationWork) -> Inspection:
 
 def bins(work: ValidationWork) -> list[list[str]]:
     """The keys of the data objects of each bin."""
-    return flow_run_cache(work.flow_run).cached("bins", lambda: object_bins(inspection(work).named, MAX_BINS))
+    cache = flow_run_cache(work.flow_run)
+    return cache.cached("bins", lambda: object_bins(inspection(work).named, MAX_BINS, WORKERS))

@@ -1,8 +1,9 @@
-"""A topic of 2,000 partitions by deployment's flow: a bounded number of task runs, and a table that tells the truth."""
+"""A topic of 2,000 partitions by a flow: as many task runs as its bytes are worth, and a table with every partition."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from prefect.client.schemas.objects import StateType
 
 from flows.backup import snapshot_backup
 from tasks.broker.admin.admin import Admin
-from tasks.engine.bins import MAX_BINS, MAX_TASKS
+from tasks.engine.bins import BINS_PER_WORKER
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.store.local.local_store import LocalStore
 from tests.support.installation import Installation
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.kafka
 
 PARTITIONS = 2_000
 FILLED = {number: 1 + number % 3 for number in range(3, PARTITIONS, 4)}
-"""Partition → records: 500 of them. The others are empty, and worth no task each."""
+"""Partition → records, for 500 of them. The others are empty."""
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def crowd(kafka: KafkaCluster, topic_name: str) -> Iterator[str]:
         admin.delete_topics([topic_name])
 
 
-def test_two_thousand_partitions_are_at_most_256_task_runs_and_each_has_its_row(
+def test_two_thousand_small_partitions_are_few_task_runs_and_each_has_its_row(
     installation: Installation, kafka: KafkaCluster, crowd: str
 ) -> None:
     topics, options = TopicSelection(include=(crowd,)), BackupOptions(consumer_group_snapshot=False)
@@ -49,7 +50,10 @@ def test_two_thousand_partitions_are_at_most_256_task_runs_and_each_has_its_row(
     assert (StateType.COMPLETED, "Completed") == (state.type, state.name), state
     run = state.state_details.flow_run_id
     assert run is not None
-    assert MAX_BINS < len(installation.task_runs(run, at_least=MAX_BINS + 2)) <= MAX_TASKS
+    bins = options.max_concurrent_partitions * BINS_PER_WORKER
+    names = [task_run.name for task_run in installation.task_runs(run, at_least=bins + 2)]
+    assert bins + 2 == len(names)
+    assert bins == sum(1 for name in names if re.fullmatch(rf"{re.escape(crowd)}-\d+ and \d+ more", name))
     [table] = [artifact for artifact in installation.artifacts(run) if artifact.type == "table"]
     rows = json.loads(str(table.data))
     shown = {row["partition"]: (row["first"], row["next"], row["records"]) for row in rows}

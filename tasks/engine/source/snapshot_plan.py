@@ -92,7 +92,7 @@ def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_
         object_records=options.segment_max_records,
         fetch_bytes=options.fetch_max_bytes,
         partitions=planned,
-        bins=bins_to_capture(planned, request.most_bins),
+        bins=bins_to_capture(planned, request.most_bins, options.max_concurrent_partitions),
         failures=(*failures, *hidden_failures),
         topics=topics_ref,
         groups=groups_ref,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigEntry, TopicDescription
 from tasks.broker.ports import ClusterAdmin
-from tasks.engine.bins import PARTITIONS_AT_ONCE, balance
+from tasks.engine.bins import Bins
 from tasks.engine.options import RestoreOptions, TopicSelection
+from tasks.engine.target.restore_bins import bins_for_tasks, bins_for_workers
 from tasks.engine.target.selection import ChosenTopic, choose, incarnations
 from tasks.engine.target.staging import copied_settings, deferred_settings, staging_settings
 from tasks.engine.target.unfinished_restores import UnfinishedRestores
@@ -31,12 +31,14 @@ _MAX_SAMPLED_TOPICS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreRequest:
-    """What to restore, and where to: values only."""
+    """Values only: what to restore, and where to. With `bins_are_tasks` people see each bin as a task, so up to
+    `most_bins` partitions have one each. Without it small partitions share bins, because that is faster."""
 
     restore: str
     topics: TopicSelection
     options: RestoreOptions
     most_bins: int
+    bins_are_tasks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +139,17 @@ def draft_restore(
             _topic_copy(request, source, view, topic, unfinished, repository.now_ms()) for topic in source.chosen
         ),
         partitions=tuple(copies),
-        bins=_bins(copies, source.lines, request.most_bins),
+        bins=_bins(request, copies, source.lines),
         tool=tool_name(),
     )
+
+
+def _bins(
+    request: RestoreRequest, copies: Sequence[PartitionCopy], lines: Mapping[Partition, Sequence[IndexLine]]
+) -> Bins:
+    if request.bins_are_tasks:
+        return bins_for_tasks(copies, lines, request.most_bins, request.options.max_concurrent_partitions)
+    return bins_for_workers(copies, lines, request.most_bins)
 
 
 def _topic_copy(
@@ -231,21 +241,3 @@ def _check_mapping(options: RestoreOptions, names: Sequence[str]) -> None:
     unknown = sorted(set(options.topic_mapping) - set(names))
     if unknown:
         raise RefusedError(f"topic_mapping names {', '.join(unknown)}, which this restore does not include.")
-
-
-def _bins(
-    copies: Sequence[PartitionCopy], lines: Mapping[Partition, Sequence[IndexLine]], most_bins: int
-) -> tuple[tuple[int, ...], ...]:
-    """Partitions that share a packed object go together, so that it is fetched once; and as many partitions as a bin
-    replays at once share it, because their batches then share requests, which is what small batches cost."""
-    groups: dict[object, list[int]] = defaultdict(list)
-    for index, copy in enumerate(copies):
-        own = lines[copy.source]
-        is_small = len(own) == 1 and own[0].frame_bytes * 2 < (own[0].stored_bytes or 0)
-        groups[own[0].object if is_small else index].append(index)
-    members = list(groups.values())
-    fewest = -(-len(copies) // PARTITIONS_AT_ONCE)
-    sizes = [sum(copies[index].log_bytes for index in group) for group in members]
-    return tuple(
-        tuple(index for number in bin_ for index in members[number]) for bin_ in balance(sizes, min(most_bins, fewest))
-    )

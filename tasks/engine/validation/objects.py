@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.engine.bins import balance
+from tasks.engine.bins import balance, shared_bins
 from tasks.engine.run_context import RunContext
 from tasks.engine.validation.contents import PointContents
 from tasks.engine.validation.damage import DamageFinding, of_lines
@@ -47,18 +47,23 @@ def named_lines(contents: PointContents) -> dict[str, list[NamedLine]]:
     return named
 
 
-def object_bins(named: Mapping[str, Sequence[NamedLine]], most_bins: int) -> list[list[str]]:
-    """The keys of all objects in at most `most_bins` bins: those of one partition together, packed ones each for
-    itself; where that makes too many, balanced by what is stored. Pure."""
+def object_bins(named: Mapping[str, Sequence[NamedLine]], most_bins: int, workers: int) -> list[list[str]]:
+    """The bins of a validation whose bins are shown as tasks, as keys of data objects. Pure.
+
+    The objects that hold a single partition share the bin of that partition. An object that holds several partitions
+    has a bin of its own, so that it is read once. If those are more than `most_bins`, they are balanced over
+    `shared_bins`.
+    """
     groups: dict[object, list[str]] = defaultdict(list)
     for key, lines in named.items():
         sources = {line.source for line, _ in lines}
         groups[next(iter(sources)) if len(sources) == 1 else key].append(key)
     members = list(groups.values())
-    sizes = [sum(named[key][0].line.stored_bytes or 0 for key in keys) for keys in members]
     if len(members) <= most_bins:
         return members
-    return [[key for number in bin_ for key in members[number]] for bin_ in balance(sizes, most_bins)]
+    sizes = [sum(named[key][0].line.stored_bytes or 0 for key in keys) for keys in members]
+    bins = balance(sizes, shared_bins(sum(sizes), most_bins, workers))
+    return [[key for number in bin_ for key in members[number]] for bin_ in bins]
 
 
 def check_object(context: RunContext, key: str, named: Sequence[NamedLine], level: Level) -> Checked:

@@ -69,10 +69,10 @@ def test_the_first_failure_is_raised_before_the_rest_begins() -> None:
     assert len(runner.begun) < 10
 
 
-def test_a_part_is_named_after_its_partition_or_how_many_it_has() -> None:
+def test_a_task_is_named_after_its_partition_or_the_first_of_its_partitions_and_how_many_more() -> None:
     orders = [Partition("orders", "id", number) for number in range(3)]
 
-    assert ("orders-1", "bin 1 (2 partitions)") == tuple(
-        bin_task.label for bin_task in bin_tasks_of([[orders[1]], [orders[0], orders[2]]])
+    assert ("orders-1", "orders-0 and 1 more") == tuple(
+        bin_task.label for bin_task in bin_tasks_of([[orders[1]], [orders[2], orders[0]]])
     )
     assert (BinTask(0, "orders-2"),) == bin_tasks_of([[orders[2], orders[2]]])
