@@ -1,4 +1,4 @@
-"""Flows that make restore points."""
+"""The flow that makes restore points."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def snapshot_backup(
     topics: TopicsParam = ALL_TOPICS,
     options: BackupOptionsParam = DEFAULT_BACKUP_OPTIONS,
 ) -> State[Any]:
-    """Make one restore point of a cluster's topics, their settings and consumer-group positions.
+    """Make one restore point of a cluster's topics, their settings and the positions of consumer groups.
 
-    Plan, then read every partition up to where it ends at plan time, a few side by side, then commit: the point exists
-    when the commit has ended, and not before. A run that finds its set locked by another one ends as `Skipped`, one
-    whose point lacks something as `Partial`.
+    The flow plans, reads every partition up to the end that it had at plan time, several at the same time, and commits.
+    The restore point exists when the commit has ended, and not before. If another run holds the backup set, this one
+    ends as `Skipped`. If the point lacks something, it ends as `Partial`.
     """
     try:
         with open_backup(backup_id, source, repository) as work:
@@ -53,7 +53,7 @@ def snapshot_backup(
                 width=options.max_concurrent_partitions,
                 finished=lambda bin_: report_captured_bin(work, bin_),
             )
-            taken = commit_backup.submit(work, captured, return_state=False)
-            return report_backup(work, [one.result() for one in captured], taken.result())
+            taken = commit_backup.submit(work, captured.futures, return_state=False)
+            return report_backup(work, captured.results, taken.result())
     except LockedError as error:
         return skipped(f"{backup_id}: {error}")

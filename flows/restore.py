@@ -1,4 +1,4 @@
-"""Flows that restore, or say what a restore would do."""
+"""The flow that restores, and the one that only shows what a restore would do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ from tasks.restore import finish_topics, plan_restore, prepare_topics, replay_bi
 
 Consent = Annotated[
     bool,
-    form_field("Purge confirmed", "Consent to purge_topics, which deletes what the target topics hold."),
+    form_field(
+        "Purge confirmed",
+        "Confirms the option Purge topics, which deletes all records of the target topics.",
+    ),
 ]
 
 
@@ -37,9 +40,9 @@ def validate_restore(
     topics: TopicsParam = ALL_TOPICS,
     options: RestoreOptionsParam = DEFAULT_RESTORE_OPTIONS,
 ) -> State[Any]:
-    """Say what a restore would do and everything that speaks against it; change nothing.
+    """Show what a restore would do and every reason against it, and change nothing.
 
-    A restore that would be refused ends the run as `Failed`, with all reasons in its artifacts.
+    If a restore would be refused, the run ends as `Failed`, with all reasons in its artifacts.
     """
     with open_preview(backup_id, target, repository) as work:
         planned = plan_restore.submit(work, topics, options, is_preview=True)
@@ -55,11 +58,12 @@ def restore(
     options: RestoreOptionsParam = DEFAULT_RESTORE_OPTIONS,
     purge_confirmed: Consent = False,
 ) -> State[Any]:
-    """Restore a point into new or empty topics, verify them, then give them group positions and their own settings.
+    """Restore a point into new or empty topics, verify them, and give them their group positions and settings.
 
-    Plan, prepare the topics, replay every partition, a few side by side, verify, finish. A restore that is refused or
-    does not verify ends the run as `Failed`, one whose positions could not all be written as `Partial`. A failed
-    restore is not continued: its topics stay as they are, and a new restore needs others, or `purge_topics`.
+    The flow plans, prepares the topics, replays every partition, several at the same time, verifies and finishes. If
+    the restore is refused or does not verify, the run ends as `Failed`; if group positions are missing, as `Partial`. A
+    failed restore cannot be continued: its topics stay as they are, and a new restore needs other topics, or
+    `purge_topics`.
     """
     if options.dry_run:
         return validate_restore.fn(backup_id, target, repository, topics, options)
@@ -78,7 +82,6 @@ def restore(
             width=options.max_concurrent_partitions,
             finished=lambda bin_task: report_replayed_bin(work, planned, bin_task),
         )
-        verified = verify_targets.submit(work, replayed, return_state=False)
+        verified = verify_targets.submit(work, replayed.futures, return_state=False)
         finished = finish_topics.submit(work, verified, return_state=False)
-        times = [one.result() for one in replayed]
-        return report_restore(work, planned, times, verified.result(), finished.result())
+        return report_restore(work, planned, replayed.results, verified.result(), finished.result())

@@ -17,7 +17,10 @@ from tasks.validate import check_bin, conclude_validation, inspect_point
 
 ValidationLevel = Annotated[
     Literal["quick", "full"],
-    form_field("Level", "quick: every object exists, with its size and checksum; full: every byte is read."),
+    form_field(
+        "Level",
+        "With quick, every object must exist with its size and checksum. With full, every byte is read.",
+    ),
 ]
 
 
@@ -25,8 +28,8 @@ ValidationLevel = Annotated[
 def validate(backup_id: PointParam, repository: RepositoryName, level: ValidationLevel = "full") -> State[Any]:
     """Read a restore point back and name every damage.
 
-    Inspect the log and the index, then check the data objects, a few side by side, then conclude. A damaged point ends
-    the run as `Failed`, with everything that is wrong in its artifacts.
+    The flow inspects the log and the index, checks the data objects, several at the same time, and concludes. If the
+    point is damaged, the run ends as `Failed`, with every damage in its artifacts.
     """
     with open_validation(backup_id, repository, level) as work:
         inspecting = inspect_point.submit(work)
@@ -37,5 +40,5 @@ def validate(backup_id: PointParam, repository: RepositoryName, level: Validatio
             width=WORKERS,
             finished=lambda bin_task: report_checked_bin(work, bin_task),
         )
-        concluded = conclude_validation.submit(work, checked, return_state=False)
-        return report_validation(work, [one.result() for one in checked], concluded.result())
+        concluded = conclude_validation.submit(work, checked.futures, return_state=False)
+        return report_validation(work, checked.results, concluded.result())

@@ -1,4 +1,4 @@
-"""The tasks of a backup. Each takes names and numbers, takes one step of the engine, and returns a small value."""
+"""The tasks of a backup. Each receives names and numbers, takes one engine step, and returns a small value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tasks.repository.plans import Plan, read_plan
 
 @repeatable_task("plan")
 def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions) -> PlannedBackup:
-    """Decide what to read, and write it down. A plan of this run that exists already is kept."""
+    """Decide what to read, and write the plan into the repository. If the run has a plan already, it keeps it."""
     request = SnapshotRequest(set_name=work.set_name, run=work.run, topics=topics, options=options, most_bins=MAX_BINS)
     with _cluster_context(work) as context:
         plan = plan_snapshot(context, request)
@@ -36,7 +36,8 @@ def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions
 
 @repeatable_task("capture", run_name="{bin_task.label}")
 def capture_bin(work: BackupWork, bin_task: BinTask) -> CaptureResult:
-    """Copy the partitions of one bin into the repository. No log entry names what a failed attempt leaves behind."""
+    """Copy the partitions of one bin into the repository. What a failed attempt has written has no effect, because no
+    log entry names it."""
     with _cluster_context(work) as context:
         plan = _plan(work, context)
         sources = [plan.partitions[index].source for index in plan.bins[bin_task.number]]
@@ -47,7 +48,7 @@ def capture_bin(work: BackupWork, bin_task: BinTask) -> CaptureResult:
 
 @repeatable_task("commit")
 def commit_backup(work: BackupWork, captured: Sequence[CaptureResult]) -> NewPoint:
-    """Make what was captured count: the point, or nothing."""
+    """Make the restore point of everything that was captured, or no point."""
     with _cluster_context(work) as context:
         plan = _plan(work, context)
         point = snapshot.commit_snapshot(context.repository, plan, captured)
@@ -67,7 +68,7 @@ def _plan(work: BackupWork, context: ClusterContext) -> Plan:
 
 
 def _result_or_retry(captured: CaptureResult) -> CaptureResult:
-    """A partition whose broker was away for too long uses the task's retries before the point is made without it."""
+    """If a broker was away for too long, the task is retried before the point is made without that partition."""
     passing = [failure for failure in captured.failures if failure.is_passing]
     if passing and not is_last_attempt():
         raise BrokerUnavailableError(passing[0].reason)

@@ -1,4 +1,4 @@
-"""The tasks of a restore. Each takes names and numbers, takes one step of the engine, and returns a small value."""
+"""The tasks of a restore. Each receives names and numbers, takes one engine step, and returns a small value."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from tasks.repository.repository import Repository
 def plan_restore(
     work: RestoreWork, topics: TopicSelection, options: RestoreOptions, *, is_preview: bool = False
 ) -> PlannedRestore:
-    """Plan and preflight. Unless it is only a preview, or refused, the plan is written down; nothing else is."""
+    """Plan the restore and check the target. Nothing is written but the plan, and that only if the restore is neither a
+    preview nor refused."""
     cache, opened = flow_run_cache(work.flow_run), repository(work.flow_run, work.repository)
     request = RestoreRequest(
         restore=work.restore, topics=topics, options=options, most_bins=MAX_BINS, bins_are_tasks=True
@@ -47,14 +48,14 @@ def plan_restore(
 
 @one_shot_task("prepare topics")
 def prepare_topics(work: RestoreWork) -> None:
-    """Make or stage the target topics, and write down which they are."""
+    """Create or stage the target topics, and write their ids and offsets into the repository."""
     with _cluster_context(work) as context, context.admin() as admin:
         restore_steps.prepare_restore(context, admin, _started(work, context.repository).plan)
 
 
 @one_shot_task("replay", run_name="{bin_task.label}")
 def replay_bin(work: RestoreWork, bin_task: BinTask) -> ReplayedBin:
-    """Write the partitions of one bin to their targets, exactly once: not to be tried again after it began."""
+    """Write the partitions of one bin to their targets, exactly once. It is never retried."""
     began = time.monotonic()
     with _cluster_context(work) as context:
         replay.replay_bin(context, _started(work, context.repository), targets_of(work), bin_task.number)
@@ -63,14 +64,14 @@ def replay_bin(work: RestoreWork, bin_task: BinTask) -> ReplayedBin:
 
 @repeatable_task("verify")
 def verify_targets(work: RestoreWork, replayed: Sequence[ReplayedBin]) -> list[Mismatch]:
-    """Compare every target partition with the backup, when all bins were replayed."""
+    """Compare every target partition with the backup. Call it when all bins were replayed."""
     with _cluster_context(work) as context:
         return restore_steps.check_restore(context, _started(work, context.repository), targets_of(work))
 
 
 @one_shot_task("finish")
 def finish_topics(work: RestoreWork, mismatches: Sequence[Mismatch]) -> FinishedRestore:
-    """Group positions, then the topics' own settings; neither where something does not verify."""
+    """Write group positions, then the topics' own settings. If there is a mismatch, write neither."""
     with _cluster_context(work) as context, context.admin() as admin:
         started = _started(work, context.repository)
         return restore_steps.finish_restore(context.repository, admin, started, targets_of(work), mismatches)

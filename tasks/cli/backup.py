@@ -15,6 +15,7 @@ from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access, store_of
 from tasks.config.load import load_backup
 from tasks.config.models import BackupFile, StorageSection
+from tasks.engine.bins import BINS_PER_WORKER
 from tasks.engine.commit.completeness import (
     Completeness,
     MissingPositions,
@@ -26,7 +27,6 @@ from tasks.engine.options import BackupOptions
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
-from tasks.engine.bins import BINS_PER_WORKER
 from tasks.model.errors import NotFoundError
 from tasks.reports.figures import duration_text, point_notes, size_text, table_text
 from tasks.repository.entries import PointEntry

@@ -16,13 +16,13 @@ from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access, store_of
 from tasks.config.load import load_restore
 from tasks.config.models import RestoreFile
+from tasks.engine.bins import BINS_PER_WORKER
 from tasks.engine.options import RestoreOptions
 from tasks.engine.restore import RestoreResult, restore_locally
 from tasks.engine.restore_steps import Preview, preview_restore
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.restore_plan import RestoreRequest
-from tasks.engine.bins import BINS_PER_WORKER
 from tasks.model.errors import ConfigError
 from tasks.reports.figures import duration_text, size_text, table_text
 from tasks.repository.names import new_run_id

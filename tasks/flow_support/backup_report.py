@@ -1,4 +1,4 @@
-"""What a backup by a flow reports: log lines, progress, artifacts, and the state that it ends in."""
+"""What a backup by a flow reports: log lines, progress, artifacts, and the state in which it ends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import NewPoint
 from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.backup_work import BackupWork, PlannedBackup
-from tasks.flow_support.begin_report import report_start
 from tasks.flow_support.flow_run_cache import flow_run_cache
+from tasks.flow_support.start_report import report_start
 from tasks.flow_support.states import completed, partial
 from tasks.flow_support.wiring import places
 from tasks.reports.backup import backup_headline, backup_summary, partition_rows
@@ -20,28 +20,28 @@ from tasks.reports.recipe import restore_recipe
 
 
 def report_backup_plan(work: BackupWork, planned: PlannedBackup) -> PlannedBackup:
-    """Say how much there is to read."""
+    """Log how much there is to read."""
     report_start(work.flow_run, planned.log_bytes, f"{work.set_name}: {planned.partitions:,} partitions to read")
     return planned
 
 
 def report_captured_bin(work: BackupWork, captured: CaptureResult) -> None:
-    """Note what a task has read, whichever process it ran in."""
+    """Count what a finished task has read, whichever process it ran in."""
     for one in captured.ranges:
         flow_run_cache(work.flow_run).counter.set_final(one.source, records=one.records, log_bytes=one.log_bytes)
 
 
 def report_backup(work: BackupWork, captured: Sequence[CaptureResult], taken: NewPoint) -> State[Any]:
-    """The artifacts of a point that stands, and the state that says what it is."""
-    flow_run_cache(work.flow_run).counter.is_done = True
+    """Publish the artifacts of the new point. Returns the state that says whether it is complete."""
+    cache = flow_run_cache(work.flow_run)
+    cache.counter.is_done = True
     key, name = artifact_key("backup", taken.point.set), f"{taken.point.set}@{taken.point.seq}"
     topics = sorted({one.source.topic for one in taken.ranges})
     recipe = restore_recipe(name, topics, places(work.flow_run, work.source, work.repository))
-    summary = backup_summary(taken, flow_run_cache(work.flow_run).seconds, recipe)
     publish(
         work.flow_run,
         table(f"{key}-partitions", partition_rows(taken, captured), f"The partitions of {name}"),
-        markdown(key, summary, f"The restore point {name}"),
+        markdown(key, backup_summary(taken, cache.seconds, recipe), f"The restore point {name}"),
     )
     headline = backup_headline(taken)
     if taken.verdict == "complete":

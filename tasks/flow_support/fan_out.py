@@ -1,10 +1,11 @@
-"""Runs the parts of a flow run's work side by side, a few at a time, on whatever runner the flow has."""
+"""Runs the bins of a flow run as tasks, a few at the same time, on any task runner."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -14,8 +15,19 @@ from tasks.flow_support.bin_tasks import BinTask
 T = TypeVar("T")
 
 THREADS: Any = ThreadPoolTaskRunner(max_workers=64)
-"""The runner of the flows, unless `with_options` gives them another. It has as many threads as the widest run may want,
+"""The runner of the flows, unless `with_options` gives them another. It has as many threads as the largest run needs,
 and starts none before it is needed. (Any: mypy does not see that it is a runner of futures.)"""
+
+
+class FanOut(NamedTuple, Generic[T]):
+    """The tasks of a fan-out and their results, both in the order of the bins.
+
+    The futures are for tasks that depend on these, so that Prefect draws the graph. The results are here too, because
+    each call of a future's `result` costs as much as a small task.
+    """
+
+    futures: list[PrefectFuture[T]]
+    results: list[T]
 
 
 def fan_out(
@@ -24,19 +36,26 @@ def fan_out(
     *,
     width: int,
     finished: Callable[[T], None] = lambda result: None,
-) -> list[PrefectFuture[T]]:
-    """Submit every part, never more than `width` unfinished ones, and wait for all. Returns the futures in order.
+) -> FanOut[T]:
+    """Submit every bin, never more than `width` unfinished ones, and wait for all of them.
 
-    A runner's own number of workers is fixed where the flow is defined; the width is this run's. `finished` is told
-    each result as it comes. The first failure is raised at once: whoever called ends the others by their stop event.
+    The number of workers of a task runner is fixed where the flow is defined; `width` belongs to the run. `finished` is
+    called with each result as it comes. Raises the first failure at once: the caller has to stop the other tasks.
     """
-    ended: SimpleQueue[PrefectFuture[T]] = SimpleQueue()
+    ended: SimpleQueue[tuple[int, PrefectFuture[T]]] = SimpleQueue()
     futures: list[PrefectFuture[T]] = []
+    results: dict[int, T] = {}
     for number in range(len(bin_tasks) + width):
         if number >= width and number - width < len(bin_tasks):
-            finished(ended.get().result())
+            index, future = ended.get()
+            results[index] = future.result()
+            finished(results[index])
         if number < len(bin_tasks):
             future = submit(bin_tasks[number])
-            future.add_done_callback(ended.put)
+            future.add_done_callback(partial(_put, ended, number))
             futures.append(future)
-    return futures
+    return FanOut(futures, [results[number] for number in range(len(bin_tasks))])
+
+
+def _put(ended: SimpleQueue[tuple[int, PrefectFuture[T]]], number: int, future: PrefectFuture[T]) -> None:
+    ended.put((number, future))

@@ -1,8 +1,8 @@
-"""What a process keeps of a flow run while it works for it: the stop event, the progress, and what it has opened.
+"""What one process keeps of a flow run: the stop event, the progress, and everything that was opened for it.
 
-Tasks get names and numbers, not objects. In the flow's own process they find here what the flow has opened before it
-fanned out, so that a Prefect server which is down for a minute hurts nobody; in another process the first task opens
-it for all.
+Tasks receive names and numbers, not objects. In the flow's own process they find here what the flow has opened before
+the fan-out, so that a Prefect server that is down for a minute does not stop them. In another process the first task
+opens it for all tasks of that process.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ from tasks.repository.repository import Repository
 
 T = TypeVar("T")
 
-MOST_GUESTS = 4
-"""Flow runs of other processes of which something is kept; a long-lived worker process serves many."""
+MAX_FOREIGN_RUNS = 4
+"""Most flow runs of other processes that this process keeps: a worker process of a task runner serves many."""
 
 
 @dataclass
 class FlowRunCache:
-    """One flow run in this process. `is_flow_process`: the flow itself runs here."""
+    """One flow run in this process. `is_flow_process`: the flow itself runs here, not only some of its tasks."""
 
     is_flow_process: bool
     stop: threading.Event = field(default_factory=threading.Event)
     counter: ProgressCounter = field(default_factory=ProgressCounter)
     began: float = field(default_factory=time.monotonic)
-    _kept: dict[Hashable, object] = field(default_factory=dict)
+    _values: dict[Hashable, object] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def seconds(self) -> float:
-        """Since this process first heard of it."""
+        """Since this process began to work for the flow run."""
         return time.monotonic() - self.began
 
     def run_context(self, repository: Repository) -> RunContext:
-        """For steps that this process takes by itself: they end with the flow and count its progress."""
+        """For the engine's steps in this process: they end with the flow, and count their progress here."""
         return RunContext(repository=repository, stop=self.stop, progress=self.counter)
 
-    def cached(self, what: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gave when it was first asked for."""
+    def cached(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value that `make` returned at the first call with this key. Other threads wait until it has returned."""
         with self._lock:
-            if what not in self._kept:
-                self._kept[what] = make()
-            return cast(T, self._kept[what])
+            if key not in self._values:
+                self._values[key] = make()
+            return cast(T, self._values[key])
 
 
 _runs: OrderedDict[str, FlowRunCache] = OrderedDict()
@@ -72,7 +72,7 @@ def flow_process(flow_run: str) -> Iterator[FlowRunCache]:
 
 @contextmanager
 def stop_on_failure(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` when the body ends otherwise than well, be it by Prefect's signal of a cancellation."""
+    """Set `stop` if the body raises anything. Prefect cancels a flow by an exception too."""
     try:
         yield
     except BaseException:
@@ -81,11 +81,14 @@ def stop_on_failure(stop: threading.Event) -> Iterator[None]:
 
 
 def flow_run_cache(flow_run: str) -> FlowRunCache:
-    """The flow run, known here or new; of those that are not at home the oldest is forgotten."""
+    """The cache of the flow run, which is made if this process has none.
+
+    Of the flow runs of other processes only the newest `MAX_FOREIGN_RUNS` are kept.
+    """
     with _lock:
         if flow_run not in _runs:
             _runs[flow_run] = FlowRunCache(is_flow_process=False)
-            guests = [key for key, run in _runs.items() if not run.is_flow_process]
-            for key in guests[:-MOST_GUESTS]:
+            foreign = [key for key, run in _runs.items() if not run.is_flow_process]
+            for key in foreign[:-MAX_FOREIGN_RUNS]:
                 del _runs[key]
         return _runs[flow_run]

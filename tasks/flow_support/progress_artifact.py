@@ -1,4 +1,4 @@
-"""What a flow run has done so far: counted by its workers, shown by an artifact that a side thread keeps up to date."""
+"""The progress of a flow run: counted by its workers, shown by an artifact that a thread keeps up to date."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.logging import get_logger
 
@@ -17,15 +18,15 @@ from tasks.model.partition import Partition
 from tasks.reports.figures import size_text
 
 INTERVAL_S = 2.0
-"""Between two updates; each is a request to the server."""
+"""Between two updates. Each is a request to the server."""
 
 _log = get_logger("kafka_backup.progress")
 
 
 @dataclass
 class ProgressCounter:
-    """Records and log bytes done, per partition or whatever else a task works on. Safe to use from several threads; it
-    is the engine's `Progress`."""
+    """Records and log bytes that are done, per partition or per bin. Safe to use from several threads; it is the
+    engine's `Progress`."""
 
     total_bytes: int = 0
     is_done: bool = False
@@ -35,48 +36,51 @@ class ProgressCounter:
     def __call__(self, partition: Partition, *, records: int, log_bytes: int) -> None:
         self.add(partition, records=records, log_bytes=log_bytes)
 
-    def add(self, what: Hashable, *, records: int, log_bytes: int) -> None:
-        """So much more of it is done."""
+    def add(self, item: Hashable, *, records: int, log_bytes: int) -> None:
+        """Add to the figures of a partition or bin."""
         with self._lock:
-            before = self._done.get(what, (0, 0))
-            self._done[what] = (before[0] + records, before[1] + log_bytes)
+            before = self._done.get(item, (0, 0))
+            self._done[item] = (before[0] + records, before[1] + log_bytes)
 
-    def set_final(self, what: Hashable, *, records: int, log_bytes: int) -> None:
-        """What a finished task says of it, whichever process it ran in and however often it began."""
-        with self._lock:
-            self._done[what] = (records, log_bytes)
+    def set_final(self, item: Hashable, *, records: int, log_bytes: int) -> None:
+        """Replace the figures of a partition or bin by those of its finished task. May be called again.
 
-    def restart(self, *whats: Hashable) -> None:
-        """An attempt at them begins: what an earlier one counted is void."""
+        A task that ran in another process has counted nothing here, and one that was retried has counted twice.
+        """
         with self._lock:
-            for what in whats:
-                self._done.pop(what, None)
+            self._done[item] = (records, log_bytes)
+
+    def restart(self, *items: Hashable) -> None:
+        """Forget the figures of earlier attempts at these partitions or bins."""
+        with self._lock:
+            for item in items:
+                self._done.pop(item, None)
 
     def figures(self) -> tuple[int, int]:
-        """(records, log bytes) done in all."""
+        """(records, log bytes) of all partitions and bins together."""
         with self._lock:
             return sum(one[0] for one in self._done.values()), sum(one[1] for one in self._done.values())
 
     def percent(self) -> float:
-        """At most 99.9 before all is done: the total is what the brokers keep, which is an estimate."""
+        """At most 99.9 until `is_done`, because the total is an estimate: the size of the partitions on the brokers."""
         if self.is_done:
             return 100.0
         _, log_bytes = self.figures()
         return min(99.9, round(100 * log_bytes / self.total_bytes, 1)) if self.total_bytes else 0.0
 
     def text(self) -> str:
-        """One line for people."""
+        """The figures in one line."""
         records, log_bytes = self.figures()
         return f"{size_text(log_bytes)} of about {size_text(self.total_bytes)}, {records:,} records"
 
 
 @contextmanager
-def progress_artifact(counter: ProgressCounter, what: str, flow_run: str) -> Iterator[None]:
+def progress_artifact(counter: ProgressCounter, title: str, flow_run: str) -> Iterator[None]:
     """Keep one progress artifact of the flow run up to date while the body runs.
 
-    A server that does not answer delays and fails nothing: the next turn tries again.
+    It never delays or fails the body. If the server does not answer, the next update tries again.
     """
-    artifact = _ProgressArtifact(counter, what, UUID(flow_run))
+    artifact = _ProgressArtifact(counter, title, UUID(flow_run))
     done = threading.Event()
     thread = threading.Thread(
         target=copy_context().run, args=(artifact.keep, done), name="progress-artifact", daemon=True
@@ -86,36 +90,36 @@ def progress_artifact(counter: ProgressCounter, what: str, flow_run: str) -> Ite
         yield
     finally:
         done.set()
-        thread.join(INTERVAL_S)  # a request may hang; the artifact is not worth waiting for it
+        thread.join(INTERVAL_S)  # a request may hang, and the run does not wait for it
 
 
 @dataclass
 class _ProgressArtifact:
     counter: ProgressCounter
-    what: str
+    title: str
     flow_run: UUID
     _id: UUID | None = None
 
     def keep(self, done: threading.Event) -> None:
-        """Write it now, every interval, and once more at the end."""
-        self._try_to_write()
-        while not done.wait(INTERVAL_S):
-            self._try_to_write()
-        self._try_to_write()
+        """Write it now, every interval, and once more at the end, all by one client."""
+        with single_try_client() as client:
+            self._try_to_write(client)
+            while not done.wait(INTERVAL_S):
+                self._try_to_write(client)
+            self._try_to_write(client)
 
-    def _try_to_write(self) -> None:
+    def _try_to_write(self, client: SyncPrefectClient) -> None:
         try:
-            self._write()
-        except Exception as error:  # whatever the client raises: nobody's backup fails for a progress bar
+            self._write(client)
+        except Exception as error:  # the client may raise anything, and no run fails because of its progress bar
             _log.debug("The progress artifact was not written: %r", error)
 
-    def _write(self) -> None:
-        percent, description = self.counter.percent(), f"{self.what}: {self.counter.text()}"
-        with single_try_client() as client:
-            if self._id is None:
-                created = client.create_artifact(
-                    ArtifactCreate(type="progress", description=description, data=percent, flow_run_id=self.flow_run)
-                )
-                self._id = created.id
-            else:
-                client.update_artifact(self._id, ArtifactUpdate(data=percent, description=description))
+    def _write(self, client: SyncPrefectClient) -> None:
+        percent, description = self.counter.percent(), f"{self.title}: {self.counter.text()}"
+        if self._id is None:
+            created = client.create_artifact(
+                ArtifactCreate(type="progress", description=description, data=percent, flow_run_id=self.flow_run)
+            )
+            self._id = created.id
+        else:
+            client.update_artifact(self._id, ArtifactUpdate(data=percent, description=description))

@@ -1,4 +1,4 @@
-"""What a restore by a flow, or its preview, reports: log lines, progress, artifacts, and the state that it ends in."""
+"""What a restore by a flow, or its preview, reports: log lines, progress, artifacts, and the state in which it ends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore import RestoreResult
 from tasks.engine.restore_steps import FinishedRestore
 from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
-from tasks.flow_support.begin_report import report_start
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.restore_work import PlannedRestore, ReplayedBin, RestoreWork, targets_of
+from tasks.flow_support.start_report import report_start
 from tasks.flow_support.states import completed, failed, partial
 from tasks.flow_support.wiring import places
 from tasks.reports.restore import (
@@ -27,13 +27,12 @@ from tasks.reports.restore import (
 
 
 def report_preview(work: RestoreWork, planned: PlannedRestore) -> State[Any]:
-    """The artifacts of a restore that was only planned, and the state that says whether it would be refused."""
+    """Publish the artifacts of a restore that was only planned. Returns the state that says whether it is refused."""
     key, name = artifact_key("validate-restore", work.set_name), f"{work.set_name}@{work.seq}"
+    rows = preview_rows(planned.plan, planned.findings)
     publish(
         work.flow_run,
-        table(
-            f"{key}-partitions", preview_rows(planned.plan, planned.findings), f"What a restore of {name} would write"
-        ),
+        table(f"{key}-partitions", rows, f"What a restore of {name} would write"),
         markdown(key, preview_summary(planned.plan, planned.findings), f"Preview of a restore of {name}"),
     )
     headline = preview_headline(planned.plan, planned.findings)
@@ -41,7 +40,7 @@ def report_preview(work: RestoreWork, planned: PlannedRestore) -> State[Any]:
 
 
 def report_restore_plan(work: RestoreWork, planned: PlannedRestore) -> None:
-    """Say how much there is to write."""
+    """Log how much there is to write."""
     copies = planned.plan.partitions
     report_start(
         work.flow_run,
@@ -51,7 +50,7 @@ def report_restore_plan(work: RestoreWork, planned: PlannedRestore) -> None:
 
 
 def report_replayed_bin(work: RestoreWork, planned: PlannedRestore, replayed: ReplayedBin) -> None:
-    """Note what a task has written, whichever process it ran in."""
+    """Count what a finished task has written, whichever process it ran in."""
     for index in planned.plan.bins[replayed.number]:
         copy = planned.plan.partitions[index]
         flow_run_cache(work.flow_run).counter.set_final(copy.source, records=copy.records, log_bytes=copy.log_bytes)
@@ -64,8 +63,9 @@ def report_restore(
     mismatches: Sequence[Mismatch],
     finished: FinishedRestore,
 ) -> State[Any]:
-    """The artifacts of a restore, and the state that gives the verdict."""
-    flow_run_cache(work.flow_run).counter.is_done = True
+    """Publish the artifacts of a restore. Returns the state that says whether it is verified and complete."""
+    cache = flow_run_cache(work.flow_run)
+    cache.counter.is_done = True
     result = RestoreResult(
         plan=planned.plan,
         findings=planned.findings,
@@ -76,11 +76,11 @@ def report_restore(
     )
     key, name = artifact_key("restore", work.set_name), f"{work.set_name}@{work.seq}"
     rows = restored_rows(result, targets_of(work), {one.number: one.seconds for one in replayed})
-    where = places(work.flow_run, work.target, work.repository)
+    summary = restore_summary(result, cache.seconds, places(work.flow_run, work.target, work.repository))
     publish(
         work.flow_run,
         table(f"{key}-partitions", rows, f"The partitions restored from {name}"),
-        markdown(key, restore_summary(result, flow_run_cache(work.flow_run).seconds, where), f"Restore of {name}"),
+        markdown(key, summary, f"Restore of {name}"),
     )
     headline = restore_headline(result)
     if result.mismatches:

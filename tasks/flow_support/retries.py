@@ -1,5 +1,8 @@
-"""Which tasks are tried again, and when. The engine retries brokers and stores by itself, each against a deadline; a
-task is for what is left: a deadline that passed, work that was lost."""
+"""Which tasks are retried, and when.
+
+The engine retries requests to brokers and stores by itself, each until a deadline. Prefect retries a task for the other
+reasons: a deadline that has passed, or a worker that was lost.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ R = TypeVar("R")
 
 RETRIES = 2
 DELAYS_S = [1.0, 5.0]
-"""Short, because a task that waits for its turn hears nothing of a cancellation."""
+"""Short, because a task that waits for its retry does not notice that its flow run is cancelled."""
 
 
 def repeatable_task(name: str, *, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task that may run several times: what an earlier attempt left behind counts for nothing."""
+    """A task that may run several times, because what a failed attempt leaves behind has no effect."""
     return task(
         name=name,
         task_run_name=run_name or name,
@@ -36,17 +39,18 @@ def repeatable_task(name: str, *, run_name: str | None = None) -> Callable[[Call
 
 
 def one_shot_task(name: str, *, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task that changes a cluster, and must not run again after it has begun to."""
+    """A task that is not retried, because it changes a cluster."""
     return task(name=name, task_run_name=run_name or name, retries=0, persist_result=False, cache_policy=NO_CACHE)
 
 
 def should_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Errors of ours say by themselves whether waiting helps: no one's permission comes back by trying."""
+    """Whether a retry may succeed. Our errors know it (`retryable`): a missing permission, for example, stays missing.
+    Every other error is retried."""
     error = state.result(raise_on_failure=False)
     return error.retryable if isinstance(error, KafkaBackupError) else True
 
 
 def is_last_attempt() -> bool:
-    """Whether the task that calls this has no retry left."""
+    """Whether the current task has no retry left. True outside of a task run."""
     context = TaskRunContext.get()
     return context is None or context.task_run.run_count > context.task.retries

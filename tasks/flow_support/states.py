@@ -1,4 +1,4 @@
-"""How a flow run ends: a named state with one sentence, an event where somebody may want to hear of it."""
+"""The states in which flow runs and tasks end: a name, one sentence, and an event if somebody has to act."""
 
 from __future__ import annotations
 
@@ -13,40 +13,42 @@ T = TypeVar("T")
 
 
 def completed(sentence: str) -> State[Any]:
-    """Everything that was asked for is done."""
+    """The run did everything that it was started for."""
     return Completed(message=sentence)
 
 
 def partial(sentence: str, *, event: str) -> State[Any]:
-    """Something is there, and something is missing. Not a failure, and not to be overlooked."""
-    _tell(event, sentence)
+    """The run has a result, and something is missing in it. It is not a failure, and the event makes it visible."""
+    _emit(event, sentence)
     return Completed(name="Partial", message=sentence)
 
 
 def skipped(sentence: str) -> State[Any]:
-    """Another run is at it: nothing to do, and nobody to wake."""
-    _tell("kafka-backup.run.skipped", sentence)
+    """Another run works on the same backup set, so this one had nothing to do. It is not a failure."""
+    _emit("kafka-backup.run.skipped", sentence)
     return Completed(name="Skipped", message=sentence)
 
 
 def failed(sentence: str) -> State[Any]:
-    """What was looked for is not there, or not right."""
+    """The run found out that something is missing or wrong. A run that could not find out raises an error instead."""
     return Failed(message=sentence)
 
 
 def with_state_name(name: str, sentence: str, value: T) -> T:
-    """What a task returns whose work is done and whose result wants to be seen: in the UI it ends as `name`."""
-    # Prefect takes a state for the result that it holds; whoever waits for the task gets the value.
-    return cast(T, Completed(name=name, message=sentence, data=value))
+    """The return value of a task whose work is done and whose state should show something: the UI shows it as `name`.
+
+    The task's future still gives the value itself.
+    """
+    return cast(T, Completed(name=name, message=sentence, data=value))  # Prefect unpacks the state that a task returns
 
 
 def run_name() -> str:
-    """What and when: the point or set, where a restore goes, and the time that the run was due."""
+    """The name of the current flow run: point or set, the target of a restore, and the time at which it was due."""
     given, due = flow_run.parameters, flow_run.scheduled_start_time
     where = f" to {given['target']}" if "target" in given else ""
     return f"{given['backup_id']}{where} {due:%Y-%m-%dT%H:%MZ}"
 
 
-def _tell(event: str, sentence: str) -> None:
+def _emit(event: str, sentence: str) -> None:
     resource = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": str(flow_run.name)}
     emit_event(event, resource=resource, payload={"message": sentence})

@@ -1,4 +1,4 @@
-"""What a task works with: the engine's run context, and what this process keeps of the flow run."""
+"""What a task works with: the engine's run context, and the flow run's cache of this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.repository.leases import watched
 
 
 class TaskContext(NamedTuple):
-    """`cache` is what this process keeps of the flow run, `run` what the engine's steps need."""
+    """`cache` is what this process keeps of the flow run. `run` is what the engine's steps need."""
 
     cache: FlowRunCache
     run: RunContext
@@ -28,10 +28,11 @@ class TaskContext(NamedTuple):
 
 @contextmanager
 def task_context(flow_run: str, repository_name: str, *, lease: str, run: str | None = None) -> Iterator[TaskContext]:
-    """For a task whose flow holds the lease, for that run.
+    """For a task whose flow holds the lease for `run`.
 
-    In the flow's own process the flow itself sets `stop`. In another process nobody does, so the lease is watched: it
-    ends with the flow. Progress is not reported from there; the flow counts the task when it has ended.
+    In the flow's own process the flow sets `stop` when it ends early. In another process nothing sets it, so the lease
+    is watched instead: it ends with the flow. Such a task does not count its progress; the flow counts it when the task
+    has ended.
     """
     cache = flow_run_cache(flow_run)
     opened = repository(flow_run, repository_name)

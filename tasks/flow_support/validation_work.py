@@ -1,4 +1,4 @@
-"""A validation by a flow: which one its tasks work for, and the pin that is held while they do."""
+"""A validation by a flow: the names and ids that its tasks receive, and the pin that the flow holds."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from prefect.runtime import flow_run
-
 from tasks.engine.bins import MAX_BINS
 from tasks.engine.validate import WORKERS, ChosenPoint, Inspection, chosen_point, inspect
 from tasks.engine.validation.objects import Checked, Level, object_bins
 from tasks.flow_support.bin_tasks import BinTask
-from tasks.flow_support.flow_run_cache import flow_process, flow_run_cache, stop_on_failure
+from tasks.flow_support.flow_run_cache import flow_run_cache, stop_on_failure
+from tasks.flow_support.open_flow import open_flow
 from tasks.flow_support.progress_artifact import progress_artifact
-from tasks.flow_support.wiring import repository, repository_reference
+from tasks.flow_support.wiring import repository
 from tasks.repository.points import PointReference
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationWork:
-    """Which validation a task works for: the flow run, the repository's block, the point, and how deep."""
+    """The validation that a task works for: the flow run, the repository's block, the point, and the level."""
 
     flow_run: str
     repository: str
@@ -32,7 +31,7 @@ class ValidationWork:
 
 @dataclass(frozen=True, slots=True)
 class PlannedValidation:
-    """What there is to check: one bin for each task; and for people, how much there is."""
+    """What a validation will check: one task for each bin, and how much there is."""
 
     bin_tasks: tuple[BinTask, ...]
     objects: int
@@ -41,7 +40,7 @@ class PlannedValidation:
 
 @dataclass(frozen=True, slots=True)
 class CheckedBin:
-    """The result of checking one bin, how long it took, and how much the index says there is."""
+    """The result of checking one bin, how long it took, and how much the index says is in it."""
 
     number: int
     seconds: float
@@ -52,26 +51,24 @@ class CheckedBin:
 
 @contextmanager
 def open_validation(backup_id: str, repository_name: str, level: Level) -> Iterator[ValidationWork]:
-    """The point that is meant, pinned while the body validates it."""
-    reference, flow = repository_reference(repository_name), str(flow_run.id)
-    with flow_process(flow) as cache:
-        opened = repository(flow, reference)
-        with (
-            progress_artifact(cache.counter, f"Validating {backup_id}", flow),
-            chosen_point(opened, PointReference.parse(backup_id)) as chosen,
-            stop_on_failure(cache.stop),
-        ):
-            yield ValidationWork(flow, reference, chosen.set_name, chosen.seq, chosen.is_pinned, level)
+    """A validation of the point that `backup_id` means. The point is pinned while the body runs."""
+    with (
+        open_flow(repository_name) as flow,
+        progress_artifact(flow.cache.counter, f"Validating {backup_id}", flow.flow_run),
+        chosen_point(flow.repository, PointReference.parse(backup_id)) as chosen,
+        stop_on_failure(flow.cache.stop),
+    ):
+        yield ValidationWork(flow.flow_run, flow.repository_name, chosen.set_name, chosen.seq, chosen.is_pinned, level)
 
 
 def inspection(work: ValidationWork) -> Inspection:
-    """The point; each process reads it once."""
+    """The log, the point and its indexes. Each process reads them once."""
     opened = repository(work.flow_run, work.repository)
     chosen = ChosenPoint(work.set_name, work.seq, work.is_pinned)
     return flow_run_cache(work.flow_run).cached("inspection", lambda: inspect(opened, chosen))
 
 
 def bins(work: ValidationWork) -> list[list[str]]:
-    """The keys of the data objects of each bin."""
+    """The keys of the data objects of each bin: the same in every process."""
     cache = flow_run_cache(work.flow_run)
     return cache.cached("bins", lambda: object_bins(inspection(work).named, MAX_BINS, WORKERS))

@@ -14,6 +14,7 @@ from tasks.broker.kafka_access import KafkaAccess
 from tasks.config import adapters
 from tasks.config.adapters import store_of
 from tasks.config.models import ClusterSection
+from tasks.flow_support.block_loading import find_block
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import validation_problems
@@ -59,7 +60,7 @@ def repository_reference(name: str) -> str:
     """
     if "/" in name:
         return name
-    found = [f"{slug}/{name}" for slug, kind in REPOSITORY_BLOCKS.items() if _find(kind, name) is not None]
+    found = [f"{slug}/{name}" for slug, kind in REPOSITORY_BLOCKS.items() if find_block(kind, name) is not None]
     if not found:
         types = " or ".join(REPOSITORY_BLOCKS)
         raise ConfigError(f"There is no repository block named {name!r}: make a {types} of that name.")
@@ -123,21 +124,10 @@ def _shown_values(block: Block) -> dict[str, object]:
 
 
 def _load(kind: type[BlockT], name: str) -> BlockT:
-    found = _find(kind, name)
+    found = find_block(kind, name)
     if found is None:
         raise ConfigError(f"There is no block {kind._block_type_slug}/{name}: make it in the UI, or name another.")
     return found
-
-
-def _find(kind: type[BlockT], name: str) -> BlockT | None:
-    try:
-        loaded = kind.load(name)
-    except ValueError as error:
-        if "Unable to find block document" in str(error):
-            return None
-        raise
-    assert isinstance(loaded, kind)
-    return loaded
 
 
 def _section(model: type[SectionT], values: Mapping[str, object], block: str) -> SectionT:

@@ -167,7 +167,7 @@ def test_a_point_that_lacks_something_ends_as_partial_with_an_event(
                 admin.delete_topics([lost])
         told.append(captured)
 
-    monkeypatch.setattr(flows.backup, "tell_of_capture", first_delete)
+    monkeypatch.setattr(flows.backup, "report_captured_bin", first_delete)
     state = of_test.back_up(max_concurrent_partitions=1)
 
     assert (StateType.COMPLETED, "Partial") == (state.type, state.name), state

@@ -1,4 +1,4 @@
-"""Parts side by side: never more than asked for, the first failure at once, whatever the runner."""
+"""Bins as tasks: never more at the same time than asked for, and the first failure is raised at once."""
 
 from __future__ import annotations
 
@@ -39,32 +39,32 @@ class Runner:
         with self._lock:
             self._running -= 1
         if bin_task.number == self._failing:
-            raise ValueError(f"part {bin_task.number}")
+            raise ValueError(f"bin {bin_task.number}")
         return bin_task.number
 
 
-def _parts(count: int) -> list[BinTask]:
+def _bins(count: int) -> list[BinTask]:
     return [BinTask(number, str(number)) for number in range(count)]
 
 
 @settings(deadline=None, derandomize=True, max_examples=25)
 @given(st.integers(0, 20), st.integers(1, 6))
-def test_every_part_runs_and_never_more_at_once_than_asked_for(count: int, width: int) -> None:
-    told: list[int] = []
+def test_every_bin_runs_and_never_more_at_once_than_asked_for(count: int, width: int) -> None:
+    finished: list[int] = []
     with ThreadPoolExecutor(16) as pool:
         runner = Runner(pool)
-        futures = fan_out(runner.submit, _parts(count), width=width, finished=told.append)
+        ended = fan_out(runner.submit, _bins(count), width=width, finished=finished.append)
 
-    assert list(range(count)) == [future.result() for future in futures]
-    assert list(range(count)) == sorted(told)
+    assert list(range(count)) == [future.result() for future in ended.futures] == ended.results
+    assert list(range(count)) == sorted(finished)
     assert runner.most <= width
 
 
 def test_the_first_failure_is_raised_before_the_rest_begins() -> None:
     with ThreadPoolExecutor(16) as pool:
         runner = Runner(pool, failing=1)
-        with pytest.raises(ValueError, match="part 1"):
-            fan_out(runner.submit, _parts(50), width=2)
+        with pytest.raises(ValueError, match="bin 1"):
+            fan_out(runner.submit, _bins(50), width=2)
 
     assert len(runner.begun) < 10
 

@@ -1,4 +1,4 @@
-"""The progress of a flow run: counted truthfully, shown by one artifact, and never in anybody's way."""
+"""The progress of a flow run: counted exactly, shown by one artifact, and never a reason for a run to fail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.made_logs import partition
 ORDERS = partition("orders")
 
 
-def test_what_a_task_says_in_the_end_replaces_what_its_attempts_counted() -> None:
+def test_the_figures_of_a_finished_task_replace_those_of_its_attempts() -> None:
     counter = ProgressCounter(total_bytes=1000)
     counter(ORDERS, records=3, log_bytes=300)
     counter.restart(ORDERS)
@@ -30,7 +30,7 @@ def test_what_a_task_says_in_the_end_replaces_what_its_attempts_counted() -> Non
     assert 50.0 == counter.percent()
 
 
-def test_nothing_is_complete_before_it_is() -> None:
+def test_only_a_finished_run_shows_100_percent() -> None:
     counter = ProgressCounter(total_bytes=100)
     counter(ORDERS, records=1, log_bytes=250)
     assert 99.9 == counter.percent()
@@ -55,7 +55,7 @@ def test_a_flow_run_has_one_progress_artifact_which_ends_with_the_last_figures(c
     assert "Counting: 50 B of about 100 B, 7 records" == artifact.description
 
 
-def test_a_server_that_is_away_delays_and_fails_nothing() -> None:
+def test_a_server_that_does_not_answer_neither_delays_nor_fails_a_run() -> None:
     began = time.monotonic()
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
@@ -65,7 +65,7 @@ def test_a_server_that_is_away_delays_and_fails_nothing() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_the_bodys_error_is_the_bodys() -> None:
+def test_an_error_of_the_run_is_raised_unchanged() -> None:
     with (
         pytest.raises(ValueError, match="mine"),
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),

@@ -1,4 +1,4 @@
-"""Which failures of a task are worth another try."""
+"""Which failed tasks are retried."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ NOTHING: Any = None
         (InterruptedRunError("no"), False),
     ],
 )
-def test_waiting_helps_against_what_passes_and_against_nothing_else(error: Exception, expected: bool) -> None:
+def test_a_task_is_retried_after_an_error_that_may_pass_and_after_no_other(error: Exception, expected: bool) -> None:
     task, run = cast(Task[..., Any], NOTHING), cast(TaskRun, NOTHING)
     assert expected == should_retry(task, run, Failed(data=error))
 
 
-def test_what_writes_to_a_cluster_is_never_tried_again_and_what_only_reads_it_is() -> None:
+def test_a_task_that_writes_to_a_cluster_is_never_retried_and_one_that_only_reads_it_is() -> None:
     assert {0} == {task.retries for task in (prepare_topics, replay_bin, finish_topics)}
     assert {2} == {task.retries for task in (plan_backup, capture_bin, commit_backup, check_bin, verify_targets)}

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from blocks import KafkaCluster, LocalRepository, S3Repository
-from tasks.flow_support.flow_run_cache import MOST_GUESTS, flow_process, flow_run_cache
+from tasks.flow_support.flow_run_cache import MAX_FOREIGN_RUNS, flow_process, flow_run_cache
 from tasks.flow_support.wiring import (
     cluster_access,
     cluster_section,
@@ -68,15 +68,15 @@ def test_what_is_shown_of_blocks_is_a_file_that_works_and_holds_no_secret() -> N
     _secured().save(cluster)
     S3Repository(bucket="backups", access_key="id", secret_key=SecretStr(PASSWORD)).save(bucket)
 
-    progress_artifact = places(str(uuid4()), cluster, f"s3-repository/{bucket}")
+    shown = places(str(uuid4()), cluster, f"s3-repository/{bucket}")
 
-    assert PASSWORD not in repr(progress_artifact)
-    security = progress_artifact.cluster_section["security"]
+    assert PASSWORD not in repr(shown)
+    security = shown.cluster_section["security"]
     assert isinstance(security, dict)
     assert "${SASL_PASSWORD}" == security["sasl_password"]
     assert ("s3", "${SECRET_KEY}") == (
-        progress_artifact.storage_section["backend"],
-        progress_artifact.storage_section["secret_key"],
+        shown.storage_section["backend"],
+        shown.storage_section["secret_key"],
     )
 
 
@@ -123,11 +123,11 @@ def test_a_flow_run_opens_its_repository_once_and_only_a_backup_makes_one(tmp_pa
 
 
 def test_a_process_forgets_the_oldest_of_many_flow_runs_that_are_not_its_own() -> None:
-    runs = [str(uuid4()) for _ in range(MOST_GUESTS + 2)]
+    runs = [str(uuid4()) for _ in range(MAX_FOREIGN_RUNS + 2)]
     with flow_process(runs[0]) as own:
-        guests = [flow_run_cache(run) for run in runs[1:]]
+        foreign = [flow_run_cache(run) for run in runs[1:]]
 
         assert own is flow_run_cache(runs[0])
-        assert guests[-1] is flow_run_cache(runs[-1])
-        assert guests[0] is not flow_run_cache(runs[1])
+        assert foreign[-1] is flow_run_cache(runs[-1])
+        assert foreign[0] is not flow_run_cache(runs[1])
     assert not flow_run_cache(runs[0]).is_flow_process

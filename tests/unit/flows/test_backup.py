@@ -1,4 +1,4 @@
-"""The flow `snapshot-backup` as far as no Kafka is needed."""
+"""The flow `snapshot-backup` in cases that need no Kafka."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.store.local.local_store import LocalStore
 from tests.support.made_backup import SET
 
 
-def test_a_run_that_finds_its_set_locked_is_skipped_and_says_by_whom(
+def test_a_run_whose_set_is_locked_is_skipped_and_names_the_owner(
     client: SyncPrefectClient, repository_name: str, tmp_path: Path
 ) -> None:
     KafkaCluster(bootstrap_servers=["127.0.0.1:9"]).save("nobody", overwrite=True)
@@ -32,7 +32,7 @@ def test_a_run_that_finds_its_set_locked_is_skipped_and_says_by_whom(
     assert run.name.startswith(f"{SET} 20")
 
 
-def test_a_name_that_no_set_can_have_fails_before_anything_is_made(client: object, tmp_path: Path) -> None:
+def test_an_invalid_set_name_fails_before_anything_is_written(client: object, tmp_path: Path) -> None:
     state = snapshot_backup("no/name", "nobody", "none", return_state=True)
 
     assert StateType.FAILED == state.type
