@@ -1,4 +1,4 @@
-"""The parameters that several flows have, with the words that the UI's form shows."""
+"""The parameters that several flows have, with the texts of the form in Prefect's UI."""
 
 from __future__ import annotations
 
@@ -10,28 +10,45 @@ from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 
 
 def form_field(title: str, description: str) -> Any:
-    """Prefect gives every parameter its name as title and no description; what stands in the schema's extra wins."""
+    """The title and the sentence of one parameter in the form.
+
+    They are given as extra members of the schema, because Prefect replaces a title and a description of its own.
+    """
     return Field(json_schema_extra={"title": title, "description": description})
 
 
 BackupSetName = Annotated[
-    str, form_field("Backup set", "The set that gets a new restore point; the first run of a name makes the set.")
+    str,
+    form_field(
+        "Backup set", "The backup set that gets a new restore point. The first run with a name creates the set."
+    ),
 ]
 PointParam = Annotated[
     str,
-    form_field("Restore point", "A set, which means its newest point, or one point: set@17, set@2026-11-22T10:00:00Z."),
+    form_field(
+        "Restore point",
+        "A backup set, which means its newest point, or one of its points: set@17 or set@2026-11-22T10:00:00Z.",
+    ),
 ]
-SourceCluster = Annotated[str, form_field("Source cluster", "Name of the KafkaCluster block to back up.")]
-TargetCluster = Annotated[str, form_field("Target cluster", "Name of the KafkaCluster block to restore into.")]
+SourceCluster = Annotated[
+    str, form_field("Source cluster", "Name of the KafkaCluster block of the cluster to back up.")
+]
+TargetCluster = Annotated[
+    str, form_field("Target cluster", "Name of the KafkaCluster block of the cluster to restore into.")
+]
 RepositoryName = Annotated[
     str,
     form_field(
-        "Repository", "Name of a LocalRepository or S3Repository block; with its type where two share the name."
+        "Repository",
+        "Name of the repository's block. If blocks of several types have this name, write the type before it: "
+        "s3-repository/production.",
     ),
 ]
-TopicsParam = Annotated[TopicSelection, form_field("Topics", "Names, globs or regular expressions; none means all.")]
-BackupOptionsParam = Annotated[BackupOptions, form_field("Options", "How the backup reads and stores.")]
-RestoreOptionsParam = Annotated[RestoreOptions, form_field("Options", "What the restore writes, and how.")]
+TopicsParam = Annotated[TopicSelection, form_field("Topics", "Which topics to take. Empty fields mean all topics.")]
+BackupOptionsParam = Annotated[
+    BackupOptions, form_field("Options", "How the backup reads the topics and how it stores them.")
+]
+RestoreOptionsParam = Annotated[RestoreOptions, form_field("Options", "What the restore writes and how it writes it.")]
 
 ALL_TOPICS = TopicSelection()
 DEFAULT_BACKUP_OPTIONS = BackupOptions()

@@ -28,40 +28,69 @@ class Options(BaseModel):
 class TopicSelection(Options):
     """Which topics: names, globs (`*`, `?`) or regular expressions after `~`."""
 
-    include: tuple[str, ...] = Field((), title="Include", description="Topics to take; none given means all.")
-    exclude: tuple[str, ...] = Field((), title="Exclude", description="Topics to leave out of those included.")
+    include: tuple[str, ...] = Field(
+        (),
+        title="Topics to include",
+        description="Names of topics, patterns with * and ?, or regular expressions after ~. Empty means all topics.",
+    )
+    exclude: tuple[str, ...] = Field(
+        (),
+        title="Topics to exclude",
+        description="Topics to leave out although they are included. Names and patterns are written in the same way.",
+    )
 
 
 class BackupOptions(Options):
-    """How a backup reads and stores."""
+    """How a backup reads and stores. The order of the fields is that of the form: the usual ones first."""
 
-    compression: Literal["zstd", "lz4", "none"] = Field("zstd", title="Compression", description="Of data objects.")
+    consumer_group_snapshot: bool = Field(
+        False, title="Group positions", description="Also stores the positions of the consumer groups of these topics."
+    )
+    max_concurrent_partitions: int = Field(
+        4, ge=1, le=64, title="Workers", description="Number of partitions that are read at the same time."
+    )
+    compression: Literal["zstd", "lz4", "none"] = Field(
+        "zstd", title="Compression", description="Compression of the data objects in the repository."
+    )
     compression_level: int = Field(
-        3, ge=1, le=19, title="Compression level", description="Of zstd; lz4 and none have no levels."
+        3,
+        ge=1,
+        le=19,
+        title="Compression level",
+        description="Level of zstd: 1 is fast, 19 is small. The other compressions have no levels.",
+    )
+    include_internal_topics: bool = Field(
+        False, title="Internal topics", description="Also includes topics that are internal to Kafka."
+    )
+    internal_topics: tuple[str, ...] = Field(
+        (),
+        title="Which internal topics",
+        description="Names of the internal topics to include. Empty means all internal topics.",
+    )
+    source_cluster_id: str | None = Field(
+        None,
+        title="Cluster label",
+        description="Your name for the source cluster. The restore point keeps it beside the cluster's id.",
     )
     segment_max_bytes: int = Field(
         128 << 20,
         ge=1 << 10,
         le=1 << 30,
         title="Segment size",
-        description="Log bytes after which a data object ends, with the 4 MiB frame that reaches them.",
+        description="Bytes of log after which a data object ends. The last frame of 4 MiB may exceed it.",
     )
     segment_max_records: int | None = Field(
-        None, ge=1, title="Segment records", description="Records after which a data object ends, if given."
+        None,
+        ge=1,
+        title="Segment records",
+        description="Records after which a data object ends. Empty means that records do not end it.",
     )
     fetch_max_bytes: int = Field(
-        4 << 20, ge=1 << 20, le=64 << 20, title="Fetch size", description="Bytes asked for in one fetch."
-    )
-    max_concurrent_partitions: int = Field(
-        4, ge=1, le=64, title="Workers", description="Partitions that are read side by side."
-    )
-    include_internal_topics: bool = Field(False, title="Internal topics", description="Take internal topics too.")
-    internal_topics: tuple[str, ...] = Field((), title="Which internal topics", description="None given means all.")
-    consumer_group_snapshot: bool = Field(
-        False, title="Group positions", description="Also keep the positions of consumer groups."
-    )
-    source_cluster_id: str | None = Field(
-        None, title="Cluster label", description="A name for the source cluster, kept in the point beside its id."
+        4 << 20,
+        ge=1 << 20,
+        le=64 << 20,
+        title="Fetch size",
+        description="Bytes that a worker asks a broker for in one request.",
     )
 
     @model_validator(mode="after")
@@ -72,57 +101,80 @@ class BackupOptions(Options):
 
 
 class RestoreOptions(Options):
-    """What a restore writes and how."""
+    """What a restore writes and how. The order of the fields is that of the form: the usual ones first."""
 
     topic_mapping: dict[str, TopicName] = Field(
-        default_factory=dict, title="Topic mapping", description="Source to target."
-    )
-    source_partitions: tuple[PartitionNumber, ...] | None = Field(
-        None, min_length=1, title="Source partitions", description="Only these partition numbers; none given means all."
+        default_factory=dict,
+        title="Topic mapping",
+        description="Target topic for each source topic. A topic that is not named keeps its name.",
     )
     consumer_group_strategy: Literal["skip", "header-based", "timestamp-based", "cluster-scan", "manual"] = Field(
-        "skip", title="Group positions", description="`skip` leaves them alone; every other value translates exactly."
-    )
-    consumer_groups: tuple[str, ...] | None = Field(
-        None, min_length=1, title="Groups", description="None given means all."
+        "skip",
+        title="Group positions",
+        description="With skip, group positions are not restored. Every other value translates them exactly.",
     )
     reset_consumer_offsets: bool = Field(
-        False, title="Write positions", description="Commit the translated positions on the target."
+        False,
+        title="Write positions",
+        description="Commits the translated positions on the target. Otherwise they are only shown.",
     )
-    create_topics: bool = Field(True, title="Create topics", description="Create target topics that do not exist.")
+    consumer_groups: tuple[str, ...] | None = Field(
+        None, min_length=1, title="Groups", description="Groups whose positions are translated. Empty means all groups."
+    )
+    source_partitions: tuple[PartitionNumber, ...] | None = Field(
+        None,
+        min_length=1,
+        title="Source partitions",
+        description="Numbers of the partitions to restore. Empty means all partitions.",
+    )
+    topic_configs: Literal["apply", "validate", "ignore"] = Field(
+        "apply",
+        title="Topic settings",
+        description="With apply, target topics get the settings of the backup. With validate, they are only compared.",
+    )
+    finalize: Literal["apply", "defer"] | None = Field(
+        None,
+        title="Finalize",
+        description="When topics get their retention back: at once with apply, later with defer. Empty defers it only "
+        "if it would delete restored records.",
+    )
+    create_topics: bool = Field(
+        True, title="Create topics", description="Creates target topics that do not exist. Otherwise they are refused."
+    )
     default_replication_factor: int | None = Field(
         None,
         ge=1,
         le=32_767,
         title="Replication factor",
-        description="Of created topics; none given means the source's.",
-    )
-    topic_configs: Literal["apply", "validate", "ignore"] = Field(
-        "apply", title="Topic settings", description="Give the topics the backed-up settings, compare them, or neither."
+        description="Replication factor of created topics. Empty means that of the source topic.",
     )
     purge_topics: bool = Field(
-        False, title="Purge topics", description="Delete what the target topics hold before restoring."
+        False,
+        title="Purge topics",
+        description="Deletes all records of existing target topics before the restore. It must be confirmed.",
     )
-    finalize: Literal["apply", "defer"] | None = Field(
-        None, title="Finalize", description="Settings that would delete restored records; none given: defer those."
-    )
-    dry_run: bool = Field(False, title="Dry run", description="Only plan and check.")
+    dry_run: bool = Field(False, title="Dry run", description="Plans and checks the restore, and changes nothing.")
     max_concurrent_partitions: int = Field(
-        4, ge=1, le=64, title="Workers", description="Partitions that are written side by side."
+        4, ge=1, le=64, title="Workers", description="Number of partitions that are written at the same time."
     )
     produce_timeout_ms: int = Field(
         30_000,
         ge=1_000,
         le=3_600_000,
         title="Produce timeout",
-        description="Milliseconds a broker may take to acknowledge.",
+        description="Milliseconds in which a broker must acknowledge written records.",
     )
-    verify: Literal["counts"] = Field("counts", title="Verify", description="Counts, bounds, first and last records.")
+    verify: Literal["counts"] = Field(
+        "counts",
+        title="Verify",
+        description="After the restore, compares the counts and bounds of every partition, and its first and last "
+        "records.",
+    )
 
     @field_validator("reset_consumer_offsets")
     @classmethod
     def _has_positions(cls, value: bool, info: ValidationInfo) -> bool:
-        """With `skip` nothing would be written, and nobody would be told."""
+        """With `skip` nothing would be written, and nothing would say so."""
         if value and info.data.get("consumer_group_strategy") == "skip":
             raise ValueError("needs a consumer_group_strategy other than 'skip'")
         return value

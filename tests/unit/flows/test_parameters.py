@@ -1,10 +1,10 @@
-"""The form that the UI makes of a flow: it can be filled in by someone who has not read the code."""
+"""The form of a flow in Prefect's UI: somebody who has not read the code can fill it in."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -14,23 +14,41 @@ from prefect.exceptions import ParameterTypeError
 from flows.backup import snapshot_backup
 from flows.restore import restore, validate_restore
 from flows.validate import validate
+from tasks.engine.options import BackupOptions, Options, RestoreOptions
 
 FLOWS: tuple[Flow[..., Any], ...] = (snapshot_backup, validate, validate_restore, restore)
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
-def test_every_parameter_and_every_option_has_a_title_and_a_description(flow: Flow[..., Any]) -> None:
-    schema = flow.parameters.model_dump()
-    nameless = [
-        name
-        for name, progress_artifact in _properties(schema)
-        if progress_artifact.get("title") in (None, "", name) or not progress_artifact.get("description")
-    ]
-    assert [] == nameless
+def test_every_field_of_the_form_has_a_title_and_a_sentence(flow: Flow[..., Any]) -> None:
+    fields = dict(_properties(flow.parameters.model_dump()))
+
+    assert "max_concurrent_partitions" in fields or flow is validate
+    assert [] == [name for name, shown in fields.items() if not _is_title(shown.get("title"), name)]
+    assert [] == [name for name, shown in fields.items() if not _is_sentence(shown.get("description"))]
+
+
+def _is_title(title: str | None, name: str) -> bool:
+    return bool(title) and title != name and "_" not in str(title) and str(title)[0].isupper()
+
+
+def _is_sentence(text: str | None) -> bool:
+    return bool(re.fullmatch(r"[A-Z][^\n]{20,}\.", text or ""))
+
+
+@pytest.mark.parametrize(
+    ("model", "first"),
+    [
+        (BackupOptions, ["consumer_group_snapshot", "max_concurrent_partitions", "compression"]),
+        (RestoreOptions, ["topic_mapping", "consumer_group_strategy", "reset_consumer_offsets"]),
+    ],
+)
+def test_the_usual_options_come_first(model: type[Options], first: Sequence[str]) -> None:
+    assert first == list(model.model_fields)[: len(first)]
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
-def test_whoever_starts_a_run_names_sets_and_blocks_and_finds_everything_else_filled_in(flow: Flow[..., Any]) -> None:
+def test_only_sets_and_blocks_have_to_be_named_and_everything_else_is_filled_in(flow: Flow[..., Any]) -> None:
     required = set(flow.parameters.required or ())
     assert required <= {"backup_id", "repository", "source", "target"}
     assert {"backup_id", "repository"} <= required
@@ -43,7 +61,7 @@ def test_no_parameter_takes_a_secret(flow: Flow[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
-def test_a_flow_says_what_it_does(flow: Flow[..., Any]) -> None:
+def test_every_flow_has_a_description(flow: Flow[..., Any]) -> None:
     assert flow.description is not None
     assert len(flow.description.splitlines()[0]) > 30
 
