@@ -1,4 +1,4 @@
-"""What a backup by a flow has to say: a table with a row per partition, and a summary. Pure."""
+"""The report of a backup by a flow: a table with a row per partition, a headline and a summary. Pure."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _STATUS: Mapping[Status, str] = {"complete": "is complete", "gaps": "has gaps", 
 
 
 def partition_rows(taken: NewPoint, captured: Sequence[CaptureResult]) -> list[Row]:
-    """A row for each partition of the point, and for each that should be in it; those with something to say first.
+    """A row for each partition of the point, and for each that should be in it. Those with a note come first.
 
-    `records` and `bytes` are what this run read, `first` and `next` what the point holds: they differ where a partition
-    failed and the point keeps what an earlier run had read of it.
+    `records` and `bytes` are what this run has read, `first` and `next` are what the point contains. They differ if a
+    partition failed, because the point then keeps what an earlier run has read of it.
     """
     ranges = {one.source: one for bin_ in captured for one in bin_.ranges}
     held = {one.source: one for one in taken.ranges}
@@ -45,16 +45,16 @@ def partition_rows(taken: NewPoint, captured: Sequence[CaptureResult]) -> list[R
 
 
 def backup_headline(taken: NewPoint) -> str:
-    """One line: which point, and what is in it."""
+    """The point and what it contains, in one line."""
     point, totals = taken.point, taken.point.totals
     notes = len([*point.gaps, *point.failures, *taken.groups.failures])
-    lacking = f", {notes:,} gaps and failures" if notes else ""
-    held = f"{totals.partitions:,} partitions, {totals.records:,} records"
-    return f"{point.set}@{point.seq} {_STATUS[point.status]}: {held}{lacking}"
+    missing = f", {notes:,} gaps and failures" if notes else ""
+    contents = f"{totals.partitions:,} partitions, {totals.records:,} records"
+    return f"{point.set}@{point.seq} {_STATUS[point.status]}: {contents}{missing}"
 
 
 def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
-    """The point in markdown, with what to say of it, and how to restore it."""
+    """The point in markdown, with its notes and how to restore it."""
     point, totals = taken.point, taken.point.totals
     notes = [*point_notes(point), *taken.groups.failures, *(f"not covered: {one}" for one in taken.groups.not_covered)]
     return "\n".join(
@@ -80,7 +80,7 @@ def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
 
 
 def _notes(point: PointEntry, held: Mapping[Partition, PointRange]) -> dict[Partition, list[str]]:
-    """Per partition what there is to say of it, in the words of the command's output."""
+    """The notes on each partition, in the words of the command's output."""
     notes: dict[Partition, list[str]] = defaultdict(list)
     for kind, ones in (("failure", point.failures), ("gap", point.gaps), ("trimmed", point.trimmed)):
         for one in ones:

@@ -1,4 +1,4 @@
-"""Numbers, offsets and tables as people read them."""
+"""Sizes, times, offsets and tables as text. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def duration_text(seconds: float) -> str:
 
 
 def table_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns under their names; numbers stand to the right."""
+    """Columns under their names. Columns of numbers are aligned to the right."""
     cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
     widths = [max(len(line[column]) for line in [list(head), *cells]) for column in range(len(head))]
     numeric = [bool(rows) and all(isinstance(row[column], int) for row in rows) for column in range(len(head))]
@@ -43,14 +43,14 @@ def table_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def point_notes(point: PointEntry) -> Iterator[str]:
-    """What this point's run has to say of single partitions: trimmed ranges, gaps, failures."""
+    """The notes of the point on single partitions: trimmed ranges, gaps and failures."""
     for kind, notes in (("trimmed", point.trimmed), ("gap", point.gaps), ("failure", point.failures)):
         for note in notes:
             yield note_text(kind, note)
 
 
 def note_text(kind: str, note: PartitionNote) -> str:
-    """A gap, a trimmed range or a failure, with its offsets: both ends are in it."""
+    """A gap, a trimmed range or a failure in one line. Both offsets belong to the range."""
     place = f"{note.topic}-{note.partition}"
     if note.first is None or note.next is None:
         return f"{kind}: {place}: {note.reason}"

@@ -1,18 +1,18 @@
-"""Tables with a row per partition, and lists: as long as a browser can show, and truthful about the rest. Pure."""
+"""Tables with a row per partition, and lists: as long as a browser can show, with the number of the rest. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 Row = Mapping[str, object]
-"""A row of a table artifact. Its last column is text that says what is wrong with the partition, if anything."""
+"""A row of a table artifact. Its last column is text: what is wrong with the partition, or empty."""
 
 MOST_ROWS = 5_000
 MOST_NOTES = 50
 
 
 def shortened(rows: Sequence[Row]) -> list[Row]:
-    """At most `MOST_ROWS` rows, and one that adds up the rest: its numbers are sums, and it says of how many."""
+    """At most `MOST_ROWS` rows, and one for all others, with their number and the sums of their figures."""
     if len(rows) <= MOST_ROWS:
         return list(rows)
     rest, remarks = rows[MOST_ROWS:], list(rows[0])[-1]
@@ -26,7 +26,7 @@ def shortened(rows: Sequence[Row]) -> list[Row]:
 
 
 def listed(title: str, notes: Sequence[str]) -> Iterator[str]:
-    """The lines of a list under its title; nothing when there is nothing to list."""
+    """The lines of a list with its title. There are none if there are no notes."""
     if not notes:
         return
     yield from (f"### {title}", "")

@@ -1,4 +1,4 @@
-"""How to restore a point, as text to copy: by a deployment, and by the command when no Prefect runs. Pure."""
+"""How to restore a point, as text to copy: by a deployment, and by the command where no Prefect runs. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import yaml
 
 MOST_MAPPED = 5
-"""Topics whose mapping is written out."""
+"""Most topics whose mapping is written out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """A cluster and a repository: by the names of their blocks, and as the sections of a file, in which every secret is
-    a `${VARIABLE}`."""
+    """A cluster and a repository: the names of their blocks, and the sections of a file that mean the same. In the
+    sections, every secret is replaced by a `${VARIABLE}`."""
 
     cluster: str
     repository: str
@@ -25,7 +25,8 @@ class Places:
 
 
 def restore_recipe(point: str, topics: Sequence[str], places: Places) -> str:
-    """Both ways: few topics beside the originals on the source cluster, many under their own names on another."""
+    """Both ways, in markdown. A few topics are restored beside the originals on the source cluster. Many topics keep
+    their names, so they need another cluster."""
     mapping = {topic: f"{topic}-restored" for topic in topics} if len(topics) <= MOST_MAPPED else {}
     options = {"topic_mapping": mapping} if mapping else {}
     return "\n".join(
@@ -44,7 +45,7 @@ def restore_recipe(point: str, topics: Sequence[str], places: Places) -> str:
 
 
 def restore_file(point: str, places: Places, options: Mapping[str, object]) -> Iterator[str]:
-    """The lines of a restore.yaml, in a fence."""
+    """The lines of a restore.yaml, in a fence of markdown."""
     file = {
         "mode": "restore",
         "backup_id": point,

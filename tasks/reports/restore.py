@@ -1,4 +1,4 @@
-"""What a restore by a flow has to say: a table with a row per partition, and a summary. Pure."""
+"""The report of a restore by a flow, or of its preview: a row per partition, a headline and a summary. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.repository.restores import PartitionCopy, RestorePlan, Targets
 
 
 def preview_rows(plan: RestorePlan, findings: Sequence[Finding]) -> list[Row]:
-    """A row for each partition that a restore would write, those first of whose target there is something to say."""
+    """A row for each partition that a restore would write. Those whose target has a finding come first."""
     rows: list[Row] = [
         {
             "from": f"{copy.topic}-{copy.partition}",
@@ -30,8 +30,8 @@ def preview_rows(plan: RestorePlan, findings: Sequence[Finding]) -> list[Row]:
 
 
 def restored_rows(result: RestoreResult, targets: Targets, seconds_of: Mapping[int, float]) -> list[Row]:
-    """A row for each target partition, mismatches first. `first` and `next` are the target's offsets; `seconds_of` says
-    how long the task took that wrote a bin."""
+    """A row for each target partition, mismatches first. `first` and `next` are the target's offsets. `seconds_of` are
+    the durations of the tasks, by the numbers of their bins."""
     plan, mismatches = result.plan, {one.target: one.message for one in result.mismatches}
     bin_of = {index: number for number, bin_ in enumerate(plan.bins) for index in bin_}
     rows: list[Row] = [
@@ -52,18 +52,18 @@ def restored_rows(result: RestoreResult, targets: Targets, seconds_of: Mapping[i
 
 
 def preview_headline(plan: RestorePlan, findings: Sequence[Finding]) -> str:
-    """One line: whether a restore would be refused."""
+    """Whether a restore would be refused, in one line."""
     what = f"{plan.set}@{plan.point} into {len(plan.topics):,} topics, {len(plan.partitions):,} partitions"
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         return f"{what}: REFUSED, {len(errors):,} reasons; the first: {errors[0].subject}: {errors[0].message}"
     warnings = sum(1 for finding in findings if finding.level == "warning")
-    return f"{what}: nothing speaks against it" + (f"; {warnings:,} warnings" if warnings else "")
+    return f"{what}: it would not be refused" + (f"; {warnings:,} warnings" if warnings else "")
 
 
 def preview_summary(plan: RestorePlan, findings: Sequence[Finding]) -> str:
     """The plan and its findings in markdown."""
-    verdict = "would be refused" if has_errors(findings) else "nothing speaks against it"
+    verdict = "would be refused" if has_errors(findings) else "would not be refused"
     return "\n".join(
         (
             f"## Restore of {plan.set}@{plan.point}: {verdict}",
@@ -77,23 +77,21 @@ def preview_summary(plan: RestorePlan, findings: Sequence[Finding]) -> str:
 
 
 def restore_headline(result: RestoreResult) -> str:
-    """One line: the verdict, and on what it rests."""
+    """The verdict and the figures behind it, in one line."""
     plan = result.plan
     name = f"restore {plan.restore} of {plan.set}@{plan.point}"
     if result.mismatches:
         first = result.mismatches[0]
         return f"{name}: {len(result.mismatches):,} MISMATCHES; the first: {first.target}: {first.message}"
     failed = [one for one in result.positions if one.failure]
-    unwritten = (
-        f"; {len(failed):,} positions not written; first: {failed[0].group}: {failed[0].failure}" if failed else ""
-    )
-    waiting = f"; to finalize: {', '.join(result.deferred)}" if result.deferred else ""
+    unwritten = f"; {len(failed):,} positions not written; first: {_position(failed[0])}" if failed else ""
+    to_finalize = f"; to finalize: {', '.join(result.deferred)}" if result.deferred else ""
     records = sum(copy.records for copy in plan.partitions)
-    return f"{name}: verified, {len(plan.partitions):,} partitions, {records:,} records{unwritten}{waiting}"
+    return f"{name}: verified, {len(plan.partitions):,} partitions, {records:,} records{unwritten}{to_finalize}"
 
 
 def restore_summary(result: RestoreResult, seconds: float, places: Places) -> str:
-    """What a restore came to in markdown, with what is left to do."""
+    """The result of a restore in markdown, with what remains to be done."""
     plan = result.plan
     verdict = f"{len(result.mismatches):,} mismatches" if result.mismatches else "verified"
     notes = [str(finding) for finding in result.findings]
@@ -143,8 +141,12 @@ def _positions(positions: Sequence[TranslatedPosition], *, are_written: bool) ->
     return ["### Group positions", "", *head, *lines[:MOST_NOTES], *more, ""]
 
 
+def _position(position: TranslatedPosition) -> str:
+    return f"{' '.join(position.group.split())}: {position.failure}"  # the name of a group may contain line breaks
+
+
 def _cell(text: str) -> str:
-    """Group names are any text: what would end a cell is shown instead."""
+    """Escapes what would end a cell of the table, because the name of a group may be any text."""
     return text.replace("|", "\\|").replace("\n", " ")
 
 

@@ -1,4 +1,4 @@
-"""What a validation by a flow has to say: a table with a row per partition, and a summary. Pure."""
+"""The report of a validation by a flow: a table with a row per partition, a headline and a summary. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from tasks.repository.points import format_time
 
 
 def checked_rows(result: ValidationResult, contents: PointContents, seconds_of: Mapping[str, float]) -> list[Row]:
-    """A row for each partition of the point, damaged ones first. `seconds_of` says how long the task took that checked
-    an object; a partition's are the sum over the tasks it shared with others."""
+    """A row for each partition of the point, damaged ones first. `seconds_of` are the durations of the tasks, by the
+    keys of the objects that they checked. A partition has the sum of its tasks, including those for several partitions.
+    """
     findings: dict[tuple[str | None, int | None], list[str]] = defaultdict(list)
     for finding in result.findings:
         findings[finding.topic, finding.partition].append(str(finding))
@@ -39,7 +40,7 @@ def checked_rows(result: ValidationResult, contents: PointContents, seconds_of: 
 
 
 def validation_headline(result: ValidationResult, level: Level) -> str:
-    """One line: the verdict, and on what it rests."""
+    """The verdict and the figures behind it, in one line."""
     name = f"{result.point.set}@{result.point.seq}"
     if result.findings:
         return f"{name} is DAMAGED, {len(result.findings):,} findings; the first: {result.findings[0]}"
@@ -48,10 +49,10 @@ def validation_headline(result: ValidationResult, level: Level) -> str:
 
 
 def validation_summary(result: ValidationResult, level: Level, seconds: float) -> str:
-    """The verdict in markdown, with everything that is wrong."""
+    """The verdict in markdown, with every damage."""
     point = result.point
     verdict = f"{len(result.findings):,} findings" if result.findings else "no damage found"
-    unpinned = "The repository may not be written to, so nothing kept the point meanwhile."
+    unpinned = "The repository is not writable, so the point could not be pinned during the validation."
     return "\n".join(
         (
             f"## {point.set}@{point.seq}: {verdict}",

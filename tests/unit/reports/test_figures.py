@@ -31,7 +31,7 @@ def test_a_note_says_both_ends_of_its_range_and_both_are_in_it() -> None:
     )
 
 
-def test_numbers_of_a_table_stand_to_the_right() -> None:
+def test_columns_of_numbers_are_aligned_to_the_right() -> None:
     assert ["TOPIC   RECORDS", "orders    1,000", "o             1"] == table_text(
         ("TOPIC", "RECORDS"), [("orders", 1000), ("o", 1)]
     ).splitlines()

@@ -54,7 +54,7 @@ TARGETS = Targets(
 RESULT = RestoreResult(plan=PLAN, findings=(), mismatches=(), positions=(), positions_written=True, deferred=())
 
 
-def test_a_preview_begins_with_the_targets_that_something_is_said_of() -> None:
+def test_a_preview_begins_with_the_targets_that_have_a_finding() -> None:
     findings = [Finding("error", "copy-2", "it is not empty"), Finding("warning", "another", "it is old")]
 
     rows = preview_rows(PLAN, findings)
@@ -62,7 +62,7 @@ def test_a_preview_begins_with_the_targets_that_something_is_said_of() -> None:
     assert [2, 0, 1] == [row["partition"] for row in rows]
     assert ["error: copy-2: it is not empty", "", ""] == [row["findings"] for row in rows]
     assert "REFUSED, 1 reasons; the first: copy-2: it is not empty" in preview_headline(PLAN, findings)
-    assert preview_headline(PLAN, findings[1:]).endswith("nothing speaks against it; 1 warnings")
+    assert preview_headline(PLAN, findings[1:]).endswith("it would not be refused; 1 warnings")
 
 
 def test_a_restore_that_does_not_verify_begins_with_its_mismatches() -> None:
@@ -78,7 +78,7 @@ def test_a_restore_that_does_not_verify_begins_with_its_mismatches() -> None:
     assert "1 mismatches" in restore_summary(result, 2.0, PLACES).splitlines()[0]
 
 
-def test_positions_that_were_not_written_come_first_whatever_the_group_is_called() -> None:
+def test_positions_that_were_not_written_come_first_in_a_table_that_no_group_name_can_break() -> None:
     done, failed = _position("billing"), replace(_position("a|b\nc"), failure="the group is active")
 
     result = replace(RESULT, positions=[done, failed])
@@ -91,7 +91,7 @@ def test_positions_that_were_not_written_come_first_whatever_the_group_is_called
     assert "; 1 positions not written; first: a|b" in restore_headline(result)
 
 
-def test_what_waits_to_be_finalized_comes_with_the_command_that_does_it() -> None:
+def test_deferred_settings_come_with_the_command_that_applies_them() -> None:
     summary = restore_summary(replace(RESULT, deferred=["copy"]), 2.0, PLACES)
 
     assert f"`kafka-backup finalize {PLAN.restore} --config restore.yaml`" in summary
