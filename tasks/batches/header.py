@@ -85,10 +85,8 @@ class BatchHeader(NamedTuple):
     @property
     def codec(self) -> Codec:
         """One of `CODECS`. Raises `UnsupportedBatchError` for a number that Kafka has not assigned."""
-        number = self.attributes & CODEC_BITS
-        if number >= len(CODECS):
-            raise UnsupportedBatchError(f"The batch at offset {self.base_offset} has the unknown codec {number}.")
-        return CODECS[number]
+        check_codec(self)
+        return CODECS[self.attributes & CODEC_BITS]
 
     @property
     def is_transactional(self) -> bool:
@@ -119,6 +117,14 @@ class BatchHeader(NamedTuple):
 def read_header(data: bytes | memoryview, position: int) -> BatchHeader:
     """The header at `position`; at least `HEADER_BYTES` must follow. Nothing is checked."""
     return BatchHeader._make(_HEADER.unpack_from(data, position))
+
+
+def check_codec(header: BatchHeader) -> None:
+    """Raises `UnsupportedBatchError` for a codec that Kafka has not assigned."""
+    if header.attributes & CODEC_BITS >= len(CODECS):
+        raise UnsupportedBatchError(
+            f"The batch at offset {header.base_offset} has the unknown codec {header.attributes & CODEC_BITS}."
+        )
 
 
 def iter_headers(data: bytes | memoryview, *, where: str = "") -> Iterator[tuple[int, BatchHeader]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from tasks.batches.description import TimestampType
 from tasks.batches.header import Codec
 from tasks.model.ranges import AbortedRange, Gap
 from tasks.repository.document import PartitionDocument
-
-TimestampType = Literal["CreateTime", "LogAppendTime", "mixed"]
-"""Which clock the timestamps of a segment's records are from: the producers', the broker's, or both."""
 
 
 class Frame(NamedTuple):

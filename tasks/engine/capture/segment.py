@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tasks.batches.aborted import AbortTracker
-from tasks.batches.header import CODEC_BITS, LOG_APPEND_TIME_BIT, BatchHeader, Codec, check_crc
+from tasks.batches.description import SegmentDescription, describe_batches
+from tasks.batches.header import BatchHeader, check_codec, check_crc
 from tasks.batches.records import count_in_range
 from tasks.model.errors import UnsupportedBatchError
 from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
-from tasks.repository.lines import Frame, IndexLine, TimestampType
+from tasks.repository.lines import Frame, IndexLine
 from tasks.segment.writer import ObjectWriter
 
 FRAME_LOG_BYTES = 4 << 20
@@ -24,19 +25,17 @@ compresses with a tenth less CPU time than two pieces."""
 
 @dataclass(slots=True)
 class _OpenFrame:
-    """The frame that is being filled. `parts` are slices of fetch answers. Adjacent batches share a slice."""
+    """The frame that is being filled. `parts` are slices of fetch answers; adjoining batches share one. `headers` are
+    those of its batches."""
 
     first: int
     next: int
     parts: list[memoryview] = field(default_factory=list)
     part_start: int = 0
     part_end: int = 0
+    headers: list[BatchHeader] = field(default_factory=list)
     log_bytes: int = 0
-    compressed_bytes: int = 0
     restorable: int = 0
-    is_dense: bool = True
-    max_ts: int | None = None
-    oldest_ts: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +61,8 @@ class Segment:
         self._tracker = start.tracker
         self._open: _OpenFrame | None = None
         self._frames: list[Frame] = []
-        self._epochs: list[tuple[int, int]] = []
-        self._codecs: set[Codec] = set()
-        self._timestamp_types: set[TimestampType] = set()
+        self._description = SegmentDescription()
         self._gaps: list[Gap] = []
-        self._largest_batch_bytes = 0
         self._empty_from: int | None = None
         self._records = 0
         self._next = start.first
@@ -89,9 +85,10 @@ class Segment:
         """Add the batch at position `at` of a fetch answer. `view` is a view of the answer. `ends_answer`: the batch is
         its last one.
 
-        Returns whether the batch closed a frame; only then the object can be closed too. Raises `UnsupportedBatchError`
-        for a batch whose CRC does not match.
+        Returns whether a frame was closed with it, which is when an object may be closed too. Raises
+        `UnsupportedBatchError` for a batch whose CRC does not match or whose codec is unknown.
         """
+        check_codec(header)
         if not check_crc(answer, at, header):
             raise UnsupportedBatchError(
                 f"{self._source}: the broker served a batch at offset {header.base_offset} "
@@ -105,7 +102,7 @@ class Segment:
         frame.next = self._next = header.next_offset
         frame.restorable += restorable
         self._records += restorable
-        self._describe(frame, header, end - at)
+        frame.headers.append(header)
         if frame.log_bytes < (FULL_ENOUGH_BYTES if ends_answer else FRAME_LOG_BYTES):
             return False
         self.close_frame()
@@ -136,7 +133,9 @@ class Segment:
         if frame is None:
             return
         self._open = None
-        place = self._writer.add_frame(frame.parts, precompressed=frame.compressed_bytes * 2 > frame.log_bytes)
+        described = describe_batches(frame.headers)
+        self._description.add(described)
+        place = self._writer.add_frame(frame.parts, precompressed=described.compressed_bytes * 2 > frame.log_bytes)
         self._frames.append(
             Frame(
                 first=frame.first,
@@ -145,10 +144,10 @@ class Segment:
                 stored_bytes=place.stored_bytes,
                 log_bytes=place.log_bytes,
                 restorable=frame.restorable,
-                is_dense=frame.is_dense,
-                max_ts=frame.max_ts,
+                is_dense=described.is_dense,
+                max_ts=described.max_ts,
                 min_ts=None,
-                oldest_ts=frame.oldest_ts,
+                oldest_ts=described.oldest_ts,
             )
         )
 
@@ -169,10 +168,10 @@ class Segment:
             first=self._first,
             next=self._next,
             captured_ms=captured_ms,
-            timestamp_type=self._timestamp_type(),
-            codecs=tuple(sorted(self._codecs)),
-            largest_batch_bytes=self._largest_batch_bytes,
-            epochs=tuple(self._epochs),
+            timestamp_type=self._description.timestamp_type,
+            codecs=self._description.codecs,
+            largest_batch_bytes=self._description.largest_batch_bytes,
+            epochs=tuple(self._description.epochs),
             aborted=tuple(self._tracker.ranges()),
             gaps=tuple(self._gaps),
             trimmed_from=self._trimmed_from,
@@ -203,23 +202,3 @@ class Segment:
             frame.part_start = at
             frame.parts.append(view[at:end])
         frame.part_end = end
-
-    def _describe(self, frame: _OpenFrame, header: BatchHeader, size: int) -> None:
-        if not self._epochs or self._epochs[-1][0] != header.leader_epoch:
-            self._epochs.append((header.leader_epoch, header.base_offset))
-        if size > self._largest_batch_bytes:
-            self._largest_batch_bytes = size
-        if header.record_count != header.last_offset_delta + 1:
-            frame.is_dense = False
-        if header.attributes & CODEC_BITS:
-            frame.compressed_bytes += size
-        if header.is_control or header.record_count == 0:
-            return
-        self._codecs.add(header.codec)
-        self._timestamp_types.add("LogAppendTime" if header.attributes & LOG_APPEND_TIME_BIT else "CreateTime")
-        stamp = header.max_timestamp
-        frame.max_ts = stamp if frame.max_ts is None or stamp > frame.max_ts else frame.max_ts
-        frame.oldest_ts = stamp if frame.oldest_ts is None or stamp < frame.oldest_ts else frame.oldest_ts
-
-    def _timestamp_type(self) -> TimestampType | None:
-        return "mixed" if len(self._timestamp_types) > 1 else next(iter(self._timestamp_types), None)

@@ -1,4 +1,4 @@
-"""Validation of one frame's record batches against what its index line says. Pure."""
+"""Validation of one frame: its record batches, compared with its index line. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tasks.batches.aborted import AbortedBatches
-from tasks.batches.header import BatchHeader, check_crc, iter_headers
+from tasks.batches.description import SegmentDescription, describe_batches
+from tasks.batches.header import BatchHeader, check_codec, check_crc, iter_headers
 from tasks.batches.records import count_in_range
 from tasks.model.errors import UnsupportedBatchError
 from tasks.repository.lines import Frame, IndexLine
@@ -16,33 +17,25 @@ Range = tuple[int, int]
 
 @dataclass(slots=True)
 class SeenBatches:
-    """What the batches of a segment turned out to be, gathered frame by frame; `counted` are restorable records in the
-    ranges that count."""
+    """The batches of a segment, collected frame by frame. `counted` are the restorable records in the ranges that
+    count."""
 
-    codecs: set[str] = field(default_factory=set)
-    timestamp_types: set[str] = field(default_factory=set)
-    epochs: list[tuple[int, int]] = field(default_factory=list)
-    largest_batch_bytes: int = 0
+    description: SegmentDescription = field(default_factory=SegmentDescription)
     counted: int = 0
-
-    @property
-    def timestamp_type(self) -> str | None:
-        """As an index line names it."""
-        return "mixed" if len(self.timestamp_types) > 1 else next(iter(self.timestamp_types), None)
 
 
 def frame_problem(
     line: IndexLine, frame: Frame, log: bytes, *, captured: Range | None, counting: Sequence[Range], seen: SeenBatches
 ) -> str | None:
-    """The first thing that is wrong with a frame, or None; what its batches are is added to `seen`.
+    """The first problem of a frame, or None. Its batches are added to `seen`.
 
-    `captured` is the segment's range when it was captured, within which the frame's records were counted; when that is
-    not known (None), the records of a frame that the line's range cuts are not compared. `counting` are the ranges of
-    the line that count for the point.
+    `captured` is the range of the segment when it was captured; the records of the frame were counted in this range.
+    If it is not known (None), the number of records is not compared for a frame that is cut by the line's range.
+    `counting` are the ranges of the line that count for the point.
     """
     try:
         headers = list(iter_headers(log, where=str(line.source)))
-        return _batch_problem(frame, log, headers) or _described(line, frame, log, headers, captured, counting, seen)
+        return _batch_problem(frame, log, headers) or _difference(line, frame, log, headers, captured, counting, seen)
     except UnsupportedBatchError as error:
         return str(error)
 
@@ -55,6 +48,7 @@ def _batch_problem(frame: Frame, log: bytes, headers: Sequence[tuple[int, BatchH
             return f"the CRC of the batch at offset {header.base_offset} does not match"
         if following is not None and header.base_offset < following:
             return f"the batch at offset {header.base_offset} runs backwards"
+        check_codec(header)
         following = header.next_offset
     if end != len(log) or following is None:
         return "it does not end with a whole record batch"
@@ -63,7 +57,7 @@ def _batch_problem(frame: Frame, log: bytes, headers: Sequence[tuple[int, BatchH
     return None if is_inside else f"its batches have offsets {first.base_offset} to {last.last_offset}"
 
 
-def _described(
+def _difference(
     line: IndexLine,
     frame: Frame,
     log: bytes,
@@ -72,46 +66,47 @@ def _described(
     counting: Sequence[Range],
     seen: SeenBatches,
 ) -> str | None:
-    first, end = captured or (line.first, line.next)
-    aborted = AbortedBatches(line.aborted)
-    restorable = 0
-    for position, header in headers:
-        _note(seen, header)
-        if not header.is_control and not aborted.covers(header):
-            restorable += _count(log, position, header, (max(frame.first, first), min(frame.next, end)))
-            seen.counted += sum(_count(log, position, header, range_) for range_ in counting)
-    stamps = [header.max_timestamp for _, header in headers if not header.is_control and header.record_count]
+    """The first member of the frame that differs from its batches."""
+    described = describe_batches(header for _, header in headers)
+    seen.description.add(described)
+    restorable = _count_restorable(line, frame, log, headers, captured or (line.first, line.next), counting, seen)
     actual = frame._replace(
         restorable=frame.restorable if captured is None and line.is_cut(frame) else restorable,
-        is_dense=all(header.is_dense for _, header in headers),
-        max_ts=max(stamps, default=None),
-        oldest_ts=min(stamps, default=None),
+        is_dense=described.is_dense,
+        max_ts=described.max_ts,
+        oldest_ts=described.oldest_ts,
     )
-    return next((_difference(frame, actual, name) for name in Frame._fields if _differs(frame, actual, name)), None)
+    for name, stated, found in zip(Frame._fields, frame, actual, strict=True):
+        if stated != found:
+            return f"its {name} is {found}, its index line states {stated}"
+    return None
+
+
+def _count_restorable(
+    line: IndexLine,
+    frame: Frame,
+    log: bytes,
+    headers: Sequence[tuple[int, BatchHeader]],
+    captured: Range,
+    counting: Sequence[Range],
+    seen: SeenBatches,
+) -> int:
+    """The restorable records of the frame in the captured range. Those in the counting ranges are added to `seen`."""
+    aborted = AbortedBatches(line.aborted)
+    within = (max(frame.first, captured[0]), min(frame.next, captured[1]))
+    restorable = 0
+    for position, header in headers:
+        if not header.is_control and not aborted.covers(header):
+            restorable += _count(log, position, header, within)
+            seen.counted += sum(_count(log, position, header, range_) for range_ in counting)
+    return restorable
 
 
 def _count(log: bytes, position: int, header: BatchHeader, range_: Range) -> int:
-    """Records of a batch in a range; only one that the range cuts is copied and looked into."""
+    """Records of a batch in a range. Only a batch that the range cuts is copied and decoded."""
     first, end = range_
     if header.base_offset >= first and header.next_offset <= end:
         return header.record_count
     if header.base_offset >= end or header.next_offset <= first:
         return 0
     return count_in_range(log[position : position + header.size_bytes], first, end)
-
-
-def _note(seen: SeenBatches, header: BatchHeader) -> None:
-    seen.largest_batch_bytes = max(seen.largest_batch_bytes, header.size_bytes)
-    if not seen.epochs or seen.epochs[-1][0] != header.leader_epoch:
-        seen.epochs.append((header.leader_epoch, header.base_offset))
-    if not header.is_control and header.record_count:
-        seen.codecs.add(header.codec)
-        seen.timestamp_types.add("LogAppendTime" if header.is_log_append_time else "CreateTime")
-
-
-def _differs(frame: Frame, actual: Frame, name: str) -> bool:
-    return bool(getattr(frame, name) != getattr(actual, name))
-
-
-def _difference(frame: Frame, actual: Frame, name: str) -> str:
-    return f"its {name} is {getattr(actual, name)}, its index line says {getattr(frame, name)}"

@@ -130,15 +130,16 @@ def _line_problem(line: IndexLine, segment: _Segment | None, seen: SeenBatches) 
     if segment is None:
         return "its trailer has no such segment"
     told, places = segment
+    batches = seen.description
     if (line.captured_ms, line.epochs, line.aborted) != (told.captured_ms, told.epochs, told.aborted):
         return "its trailer and its index line differ in capture time, epochs or aborted ranges"
     if (line.first, line.next) != (told.first, told.next):
-        is_told = seen.codecs <= set(line.codecs) and seen.largest_batch_bytes <= line.largest_batch_bytes
-        return None if is_told else "its codecs or its largest batch are not those of its index line"
+        is_stated = set(batches.codecs) <= set(line.codecs) and batches.largest_batch_bytes <= line.largest_batch_bytes
+        return None if is_stated else "its codecs or its largest batch are not those of its index line"
     if line.gaps != told.gaps or tuple(_place(frame) for frame in line.frames) != places:
         return "its trailer and its index line differ in gaps or frames"
-    shown = (tuple(sorted(seen.codecs)), seen.timestamp_type, seen.largest_batch_bytes, tuple(seen.epochs))
-    if shown != (line.codecs, line.timestamp_type, line.largest_batch_bytes, line.epochs):
+    actual = (batches.codecs, batches.timestamp_type, batches.largest_batch_bytes, tuple(batches.epochs))
+    if actual != (line.codecs, line.timestamp_type, line.largest_batch_bytes, line.epochs):
         return "its codecs, timestamp type, largest batch or epochs are not those of its index line"
     return None
 

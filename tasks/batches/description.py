@@ -1,0 +1,93 @@
+"""The properties of a frame's and of a segment's batches that are known from their headers alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from tasks.batches.header import CODEC_BITS, CODECS, CONTROL_BIT, LENGTH_END, LOG_APPEND_TIME_BIT, BatchHeader, Codec
+
+TimestampType = Literal["CreateTime", "LogAppendTime", "mixed"]
+"""Which clock the timestamps of records are from: the producers', the broker's, or both."""
+
+
+class BatchesDescription(NamedTuple):
+    """Some batches of one partition in offset order, for example those of a frame.
+
+    Codecs and timestamps are those of batches with user records: not control batches, not empty ones. `is_dense`: every
+    batch has as many records as offsets. `compressed_bytes` is the size of the batches that their producers compressed.
+    `epochs` are (leader epoch, base offset of its first batch). `attributes` are all different attribute fields of
+    batches with user records.
+    """
+
+    epochs: tuple[tuple[int, int], ...]
+    attributes: frozenset[int]
+    largest_batch_bytes: int
+    compressed_bytes: int
+    is_dense: bool
+    max_ts: int | None
+    oldest_ts: int | None
+
+
+def describe_batches(headers: Iterable[BatchHeader]) -> BatchesDescription:
+    """The description of batches in offset order. Never raises, also not for unknown codecs."""
+    epochs: list[tuple[int, int]] = []
+    attributes: set[int] = set()
+    stamps: list[int] = []
+    largest = compressed = 0
+    is_dense, epoch = True, None
+    for base, length, leader_epoch, _, _, bits, last_delta, _, max_timestamp, _, _, _, count in headers:
+        if leader_epoch != epoch:
+            epoch = leader_epoch
+            epochs.append((epoch, base))
+        if length > largest:
+            largest = length
+        if bits & CODEC_BITS:
+            compressed += LENGTH_END + length
+        if count != last_delta + 1:
+            is_dense = False
+        if count and not bits & CONTROL_BIT:
+            attributes.add(bits)
+            stamps.append(max_timestamp)
+    return BatchesDescription(
+        epochs=tuple(epochs),
+        attributes=frozenset(attributes),
+        largest_batch_bytes=LENGTH_END + largest if epochs else 0,
+        compressed_bytes=compressed,
+        is_dense=is_dense,
+        max_ts=max(stamps, default=None),
+        oldest_ts=min(stamps, default=None),
+    )
+
+
+@dataclass(slots=True)
+class SegmentDescription:
+    """The batches of a segment, added frame by frame in offset order."""
+
+    epochs: list[tuple[int, int]] = field(default_factory=list)
+    largest_batch_bytes: int = 0
+    _attributes: set[int] = field(default_factory=set)
+
+    def add(self, frame: BatchesDescription) -> None:
+        """Add the batches of the next frame."""
+        for epoch, base_offset in frame.epochs:
+            if not self.epochs or self.epochs[-1][0] != epoch:
+                self.epochs.append((epoch, base_offset))
+        self.largest_batch_bytes = max(self.largest_batch_bytes, frame.largest_batch_bytes)
+        self._attributes |= frame.attributes
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """The names of the codecs, sorted. All codecs of the batches must be known ones."""
+        return tuple(sorted({CODECS[bits & CODEC_BITS] for bits in self._attributes}))
+
+    @property
+    def timestamp_type(self) -> TimestampType | None:
+        """Which clock the timestamps are from. None without user records."""
+        is_broker_time = {bool(bits & LOG_APPEND_TIME_BIT) for bits in self._attributes}
+        if len(is_broker_time) > 1:
+            return "mixed"
+        if not is_broker_time:
+            return None
+        return "LogAppendTime" if True in is_broker_time else "CreateTime"
