@@ -1,9 +1,13 @@
-"""Fixtures that every test may ask for: real servers for the session, and names that no other test uses."""
+"""Fixtures for every test: real servers for the session, and names that no other test uses.
+
+Every process that a test starts ends with the test run, see `tests.support.processes`.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +17,7 @@ import pytest
 
 from tests.support.ambient_aws import no_ambient_aws
 from tests.support.kafka import DEFAULT_VERSION, KafkaCluster, MissingToolError, require_tools
+from tests.support.processes import guard_children, interrupt_on
 from tests.support.store_programs import require_minio
 
 if TYPE_CHECKING:
@@ -20,6 +25,12 @@ if TYPE_CHECKING:
     from tests.support.object_stores import MinIO
 
 KAFKA_VERSION = os.environ.get("KAFKA_VERSION", DEFAULT_VERSION)
+
+
+def pytest_configure() -> None:
+    """SIGTERM and SIGHUP end the fixtures, as Ctrl-C does. The guard ends all that is left, after SIGKILL too."""
+    guard_children()
+    interrupt_on(signal.SIGTERM, signal.SIGHUP)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -7,9 +7,9 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.bench.measure import Cost, at_once, peak, ratio, run, side_by_side
 from tests.bench.report import Row, table
 from tests.support.kafka import KafkaCluster
 from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
+from tests.support.processes import interrupt_on, temporary_folder
 from tests.support.producing import create_topic
 
 RECORDS = int(os.environ.get("BENCH_RECORDS", "3000000"))
@@ -126,7 +127,8 @@ class Bench:
 
 def main() -> None:
     """Measure everything and print the table."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=os.environ.get("BENCH_FOLDER")))
+    interrupt_on(signal.SIGTERM, signal.SIGHUP)
+    folder = temporary_folder("bench-", parent=os.environ.get("BENCH_FOLDER"))
     overrides = {"log.segment.bytes": str(1 << 30), "log.retention.ms": "-1"}
     try:
         with KafkaCluster(overrides=overrides, heap_mb=1024) as kafka:

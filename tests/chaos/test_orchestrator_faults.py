@@ -237,7 +237,7 @@ def test_a_task_that_raises_half_way_is_tried_again_and_the_point_is_exact(
 def _await(installation: Installation, is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 90
     while not is_so():
-        assert time.monotonic() < deadline, installation.worker_talk()
+        assert time.monotonic() < deadline, installation.worker_output()
         time.sleep(0.01)  # another process's file has no event to wait for
 
 
@@ -245,7 +245,7 @@ def _await_end_of_processes(installation: Installation, run: UUID) -> None:
     """Not the run's state: Prefect looks for the end of a process only every few seconds."""
     deadline = time.monotonic() + STOP_LIMIT_S
     while installation.processes_of(run):
-        assert time.monotonic() < deadline, installation.worker_talk()
+        assert time.monotonic() < deadline, installation.worker_output()
         time.sleep(0.05)  # another's child: there is nothing to wait on
 
 

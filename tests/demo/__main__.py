@@ -1,6 +1,6 @@
 """`make demo`: a real Kafka and Prefect; a backup, its validation and a restore as deployments, and a comparison.
 
-Leaves nothing running, also after Ctrl-C or when the terminal is closed.
+All servers end with the demo, also after Ctrl-C, SIGTERM or SIGKILL, or when the terminal is closed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from tests.demo import comparison, topics
 from tests.demo.runs import Runs
@@ -17,14 +16,14 @@ from tests.demo.screen import console, run_command, say, show_command
 from tests.support.installation import Installation, installed
 from tests.support.kafka import KafkaCluster, KafkaStartError, MissingToolError, require_tools
 from tests.support.prefect_server import PrefectStartError
+from tests.support.processes import interrupt_on
 
 FOLDER = Path(".demo")
 
 
 def main() -> int:
-    """The whole demo. Returns an exit code; a missing tool is one sentence."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background jobs ignore SIGINT by default
-        signal.signal(number, _interrupt)
+    """Run the whole demo and return its exit code. If a tool is missing, one sentence names it."""
+    interrupt_on(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGINT too: a shell's background jobs ignore it
     try:
         require_tools("4.3.1")
         shutil.rmtree(FOLDER, ignore_errors=True)
@@ -44,7 +43,7 @@ def _demo(kafka: KafkaCluster) -> int:
     say("Filling topics: four codecs, headers, transactions, a compacted log with tombstones, a group in the middle …")
     topics.fill(kafka.bootstrap, kafka.log_dir())
     say("Starting a throwaway Prefect with a home, a port and a database of its own, and deploying to it …")
-    with installed(FOLDER, kafka.bootstrap_servers, told=show_command) as installation:
+    with installed(FOLDER, kafka.bootstrap_servers, show_command=show_command) as installation:
         Runs(installation).show()
         _compare(kafka.bootstrap)
         _wait_at_a_terminal(installation)
@@ -70,15 +69,11 @@ def _compare(bootstrap: str) -> None:
 
 
 def _wait_at_a_terminal(installation: Installation) -> None:
-    """Until Enter is pressed; without a terminal nobody could."""
+    """Wait for Enter. Returns at once without a terminal, because nobody can press it there."""
     if sys.stdin.isatty() and sys.stdout.isatty():
         say("Look at the runs, their tasks and what they left to read in Prefect's UI:")
         console.print(f"  {installation.server.ui_url}/runs")
         console.input("Press Enter to stop. ")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Runs:
         assert state is not None
         console.print(f"[bold]{flow_run.name}[/bold]: {state.name}, {flow_run.total_run_time.total_seconds():.1f} s")
         if state.type != StateType.COMPLETED:
-            raise SystemExit(f"{deployment} ended {state.name}: {state.message}\n{self._installation.worker_talk()}")
+            raise SystemExit(f"{deployment} ended {state.name}: {state.message}\n{self._installation.worker_output()}")
         for artifact in self._installation.artifacts(flow_run.id):
             if artifact.type == "markdown":
                 console.print(Markdown(str(artifact.data)), soft_wrap=False)  # or its commands are cut off

@@ -6,7 +6,6 @@ Needs `pip install playwright` and Chromium (`apt-get install chromium`); nothin
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from tests.demo.runs import Runs
 from tests.demo.screen import say
 from tests.support.installation import Installation, installed
 from tests.support.kafka import KafkaCluster
+from tests.support.processes import temporary_folder
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 CHROMIUM = [
@@ -32,7 +32,7 @@ CHROMIUM = [
 
 def main() -> None:
     """Run the demo's backup, validation and restore, and look at them."""
-    folder = Path(tempfile.mkdtemp(prefix="screenshots-"))
+    folder = temporary_folder("screenshots-")
     try:
         with KafkaCluster() as kafka:
             topics.fill(kafka.bootstrap, kafka.log_dir())

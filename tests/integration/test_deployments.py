@@ -91,7 +91,7 @@ def test_a_backup_its_validation_and_its_restore_run_by_deployment(
     )
 
     for run in (backup, validation, check, restore):
-        assert StateType.COMPLETED == run.state_type, f"{run.name}: {run.state}\n{installation.worker_talk()}"
+        assert StateType.COMPLETED == run.state_type, f"{run.name}: {run.state}\n{installation.worker_output()}"
     captures = [f"{filled}-{partition}" for partition in range(PARTITIONS)]
     runs = installation.task_runs(backup.id, at_least=PARTITIONS + 2)
     assert sorted(["plan", *captures, "commit"]) == sorted(one.name for one in runs)

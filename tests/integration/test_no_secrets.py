@@ -175,8 +175,8 @@ def test_flows_leave_no_secret_of_their_blocks_anywhere(
         {
             "the output of blocks.py": printed,
             "the output of flows": "".join(capfd.readouterr()) + caplog.text,
-            "the talk of the server": (installation.server.folder / "server.log").read_bytes(),
-            "the talk of the worker": installation.worker.talk.read_bytes(),
+            "the talk of the server": installation.server.log.read_bytes(),
+            "the talk of the worker": installation.worker.log.read_bytes(),
             "the database": database,
             "the messages of states": messages,
             "the repository": b"".join(path.read_bytes() for path in _files(minio.folder / "data")),

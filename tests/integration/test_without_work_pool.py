@@ -19,7 +19,7 @@ from deployments.prefect_file import entries
 from tests.support.installation import Installation, write_blocks
 from tests.support.kafka import KafkaCluster
 from tests.support.prefect_server import PROGRAMS, ROOT, project_settings
-from tests.support.processes import end_marked
+from tests.support.processes import end_marked, end_server
 from tests.support.producing import OutRecord, create_topic, produce
 
 pytestmark = pytest.mark.kafka
@@ -53,19 +53,15 @@ def test_a_served_deployment_runs_and_its_schedule_outlives_the_process(
 
 @contextmanager
 def _serving(installation: Installation, file: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with open(file.with_suffix(".log"), "wb") as talk:
-        process = subprocess.Popen(
-            [str(PROGRAMS / "python"), "-m", "deployments.serve", str(file)],
-            cwd=ROOT,
-            env={**installation.server.environment, "PREFECT_RUNNER_POLL_FREQUENCY": "1"},
-            stdout=talk,
-            stderr=talk,
-        )
+    process = installation.server.spawn(
+        *("python", "-m", "deployments.serve", str(file)),
+        log=file.with_suffix(".log"),
+        PREFECT_RUNNER_POLL_FREQUENCY="1",
+    )
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        end_server(process)
 
 
 def _ready(installation: Installation, name: str, process: subprocess.Popen[bytes]) -> DeploymentResponse:

@@ -1,4 +1,4 @@
-"""Prefect with all of `deployments/` in it and a worker, set up by the runbook's commands against a real Kafka."""
+"""A Prefect server with all of `deployments/` and a worker, set up with the runbook's commands for a real Kafka."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ARRIVAL_TIMEOUT_S = 30.0
 
 
 class Installation:
-    """A server with everything deployed, and a worker that may be killed and started again."""
+    """A server with everything deployed, and a worker that can be killed and started again."""
 
     def __init__(self, server: PrefectServer, client: SyncPrefectClient, repository: Path) -> None:
         self.server = server
@@ -42,9 +42,10 @@ class Installation:
 
     @contextmanager
     def as_client(self) -> Iterator[None]:
-        """Flows that this process itself runs meanwhile are runs of this server, without heartbeats.
+        """While this `with` block runs, flows that this process itself calls are runs of this server.
 
-        Prefect keeps a sender of events and one of log lines per process, which stay with the server that they found.
+        They send no heartbeats. Prefect keeps one sender of events and one of log lines per process. Both are drained
+        before and after, because they stay with the server that they found first.
         """
         _drain()
         with temporary_settings({PREFECT_API_URL: self.server.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
@@ -54,24 +55,24 @@ class Installation:
                 _drain()
 
     def run(self, deployment: str, **parameters: Any) -> FlowRun:
-        """One run of `FLOW/DEPLOYMENT`, whatever state it ends in."""
+        """Start a run of `FLOW/DEPLOYMENT` and return it when it has ended, in any state."""
         return self.ended(self.start(deployment, **parameters))
 
     def start(self, deployment: str, **parameters: Any) -> UUID:
-        """Ask for a run of `FLOW/DEPLOYMENT` with these parameters beside its own, and return at once."""
+        """Create a run of `FLOW/DEPLOYMENT` and return its id. `parameters` are added to the deployment's own."""
         known = self.client.read_deployment_by_name(deployment)
         return self.client.create_flow_run_from_deployment(known.id, parameters=parameters).id
 
     def ended(self, run: UUID, timeout_s: float = RUN_TIMEOUT_S) -> FlowRun:
-        """The run in a state it cannot leave."""
+        """The run, when it is in a state that it cannot leave. Raises `AssertionError` after `timeout_s`."""
         return self.awaited(run, lambda flow_run: flow_run.state_type in FINAL, timeout_s)
 
     def awaited(self, run: UUID, is_so: Callable[[FlowRun], bool], timeout_s: float = RUN_TIMEOUT_S) -> FlowRun:
-        """The run as soon as something is so."""
+        """The run, as soon as `is_so(run)` is true. Raises `AssertionError` after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while not is_so(flow_run := self.client.read_flow_run(run)):
-            assert time.monotonic() < deadline, f"{flow_run.name} is {flow_run.state}:\n{self.worker_talk()}"
-            time.sleep(0.1)  # states are told by asking
+            assert time.monotonic() < deadline, f"{flow_run.name} is {flow_run.state}:\n{self.worker_output()}"
+            time.sleep(0.1)  # the API has no call that waits for a state
         return flow_run
 
     def processes_of(self, run: UUID) -> list[int]:
@@ -86,9 +87,10 @@ class Installation:
             os.kill(pid, signal.SIGKILL)
 
     def task_runs(self, run: UUID, *, at_least: int = 0) -> list[TaskRun]:
-        """The task runs of a flow run, in the order they began, once so many have arrived and all of them have ended.
+        """The task runs of a flow run, in the order of their start.
 
-        They come as events, which the server may write down some time after it knows of the flow run's end.
+        With `at_least` it waits until the server has that many and all of them have ended, because task runs are sent
+        as events, which the server can store later than the flow run's end. Raises `AssertionError` after 30 s.
         """
         wanted = FlowRunFilter.model_validate({"id": {"any_": [run]}})
         deadline = time.monotonic() + _ARRIVAL_TIMEOUT_S
@@ -106,17 +108,17 @@ class Installation:
         return found
 
     def artifacts(self, run: UUID) -> list[Artifact]:
-        """The artifacts of a flow run, tasks' too."""
+        """The artifacts of a flow run and of its task runs."""
         wanted = ArtifactFilter.model_validate({"flow_run_id": {"any_": [run]}})
         return list(self.client.read_artifacts(artifact_filter=wanted))
 
     def logs(self, run: UUID) -> list[Log]:
-        """The log lines of a flow run, as far as they have arrived."""
+        """The log lines of a flow run that the server has received so far."""
         return list(self.client.read_logs(log_filter=LogFilter.model_validate({"flow_run_id": {"any_": [run]}})))
 
-    def worker_talk(self) -> str:
-        """The last lines of the worker and its flow runs."""
-        return "\n".join(self.worker.talk.read_text(errors="replace").splitlines()[-40:])
+    def worker_output(self) -> str:
+        """The last lines that the worker and its flow runs printed."""
+        return "\n".join(self.worker.log.read_text(errors="replace").splitlines()[-40:])
 
 
 def _drain() -> None:
@@ -126,21 +128,21 @@ def _drain() -> None:
 
 @contextmanager
 def installed(
-    folder: Path, bootstrap_servers: Sequence[str], told: Callable[[str], None] = lambda command: None
+    folder: Path, bootstrap_servers: Sequence[str], show_command: Callable[[str], None] = lambda command: None
 ) -> Iterator[Installation]:
-    """A Prefect in `folder` with all of `deployments/`, and a worker; `told` hears each command before it runs.
+    """A Prefect server in `folder` with all of `deployments/`, and a worker, while this `with` block runs.
 
     Its blocks are the clusters `production` and `disaster-recovery`, which are the same Kafka, and the repository
-    `production` in `folder`. Schedules are paused: what runs is what somebody asked for.
+    `production` in `folder`. All schedules are paused. `show_command` is called with each command before it runs.
     """
     repository = folder.resolve() / "my-kafka-backups"
     with PrefectServer(folder / "prefect") as server, server.client() as client:
         installation = Installation(server, client, repository)
         for command in _set_up(write_blocks(folder, bootstrap_servers, repository)):
-            told(shlex.join(command))
+            show_command(shlex.join(command))
             server.run(*command)
         server.run("prefect", "deployment", "schedule", "pause", "--all")
-        told(f"prefect worker start --pool {POOL}")
+        show_command(f"prefect worker start --pool {POOL}")
         with installation.worker:
             yield installation
 
@@ -158,7 +160,7 @@ def write_blocks(folder: Path, bootstrap_servers: Sequence[str], repository: Pat
 
 
 def _set_up(blocks_file: Path) -> list[list[str]]:
-    """The runbook's commands."""
+    """The commands of the runbook."""
     return [
         ["prefect", "block", "register", "-m", "blocks"],
         ["python", "-m", "deployments.blocks", str(blocks_file)],

@@ -1,19 +1,17 @@
 """A throwaway Apache Kafka on 127.0.0.1: one launcher for tests, demo and benchmarks.
 
-Every node is broker and controller at once (KRaft combined mode). Nothing of Kafka's talk reaches the terminal: it goes
-to `node-{id}.log` in the cluster's folder, whose last lines are in the error when a node does not come up.
+Every node is broker and controller at once (KRaft combined mode). Kafka prints nothing on the terminal, but into
+`node-{id}.log` in the cluster's folder. The last lines of that file are in the error if a node does not start.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import random
 import shutil
 import signal
 import socket
-import tempfile
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
@@ -25,6 +23,7 @@ from tasks.broker.raw.connection import ConnectionOptions
 from tests.support.kafka_jars import KafkaStartError, MissingToolError, require_tools, run_tool
 from tests.support.kafka_node import KafkaNode
 from tests.support.kafka_properties import NodePorts, properties_file, server_properties
+from tests.support.processes import temporary_folder
 
 __all__ = [
     "DEFAULT_VERSION",
@@ -40,13 +39,13 @@ DEFAULT_VERSION = "4.3.1"
 
 
 class KafkaCluster:
-    """A running cluster between `with` and its end; nodes are numbered from 1.
+    """A cluster that runs while a `with` block does. Nodes are numbered from 1.
 
-    `overrides` are broker properties that replace the launcher's, `listeners` the ports of further listeners by name
-    (of a single node; the overrides say what they speak), `jvm_options` go to the JVM. Without `folder` everything
-    lives in a temporary folder that is removed at the end; with it, the folder and its data stay, and a later cluster
-    continues on it.
-    The processes are killed when the `with` ends, at interpreter exit, and (Linux) when this process dies.
+    `overrides` are broker properties that replace the launcher's. `listeners` are the ports of further listeners by
+    name, for a single node only; the overrides set their protocols. `jvm_options` are options of the JVM.
+    Without `folder` everything is in a temporary folder that is removed at the end. A given folder stays with its data,
+    and a later cluster can continue on it.
+    The processes are killed when the `with` block ends, and when this process ends, by SIGKILL too.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class KafkaCluster:
         self._overrides = dict(overrides or {})
         self._heap_mb = heap_mb or (512 if nodes == 1 else 256)
         self._is_own_folder = folder is None
-        self.folder = (folder or Path(tempfile.mkdtemp(prefix="kafka-"))).resolve()
+        self.folder = folder.resolve() if folder is not None else temporary_folder("kafka-")
         self._nodes = {node_id: self._node(node_id, ports) for node_id, ports in enumerate(_node_ports(nodes), 1)}
 
     def _node(self, node_id: int, ports: NodePorts) -> KafkaNode:
@@ -91,20 +90,19 @@ class KafkaCluster:
 
     @property
     def bootstrap(self) -> str:
-        """`bootstrap_servers` as one comma-separated string, as librdkafka wants them."""
+        """`bootstrap_servers` as one comma-separated string, the form that librdkafka reads."""
         return ",".join(self.bootstrap_servers)
 
     @property
     def connection(self) -> ConnectionOptions:
-        """How ours reach it, without any protection."""
+        """The options of our own clients: no TLS, no SASL."""
         return ConnectionOptions(bootstrap_servers=self.bootstrap_servers)
 
     def log_dir(self, node: int = 1) -> Path:
-        """The folder with this node's partitions, each a folder `{topic}-{partition}`."""
+        """The folder of this node's partitions, which are folders `{topic}-{partition}`."""
         return self._nodes[node].log_dir
 
     def __enter__(self) -> Self:
-        atexit.register(self.close)
         try:
             self._format()
             for node in self._nodes.values():
@@ -123,26 +121,25 @@ class KafkaCluster:
 
     def close(self) -> None:
         """Kill every node and remove the temporary folder. May be called again."""
-        atexit.unregister(self.close)
         for node in self._nodes.values():
             node.end(signal.SIGKILL)
         if self._is_own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill(self, node: int = 1) -> None:
-        """SIGKILL the node and wait until it is gone; nothing when it does not run.
+        """SIGKILL the node and wait until it is gone. Does nothing if it does not run.
 
-        The controller keeps the node's session for 6 s more: until then its leaders stay where they were, and `start`
-        waits for it.
+        The controller keeps the node's session for 6 s more. Until then the node stays leader of its partitions, and
+        `start` waits for the end of the session.
         """
         self._nodes[node].end(signal.SIGKILL)
 
     def stop(self, node: int = 1) -> None:
-        """Shut the node down in order (SIGTERM: leaders move away first) and wait until it is gone."""
+        """Shut the node down with SIGTERM, which moves its leaders away first, and wait until it is gone."""
         self._nodes[node].end(signal.SIGTERM)
 
     def start(self, node: int = 1) -> None:
-        """Start a node that was killed or stopped, on the same port and data, and wait until it serves."""
+        """Start a node that was killed or stopped, with the same port and data, and wait until it serves."""
         if self._nodes[node].process is None:
             self._nodes[node].spawn()
             self._nodes[node].await_ready()
@@ -165,7 +162,11 @@ def _node_ports(nodes: int) -> list[NodePorts]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports below the range from which the system takes those of outgoing connections, so a restart finds them free."""
+    """Free ports on 127.0.0.1.
+
+    They are below the range from which the system takes the ports of outgoing connections. So a server that is started
+    again finds its port free.
+    """
     found: set[int] = set()
     source = random.Random(os.urandom(8))
     while len(found) < count:

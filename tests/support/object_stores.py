@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import shutil
 import ssl
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -27,7 +25,7 @@ from botocore.config import Config
 from tasks.store.s3.settings import S3Settings
 from tests.support.certificates import Authority
 from tests.support.kafka import free_ports
-from tests.support.kafka_node import die_with_parent
+from tests.support.processes import end_server, start_server, temporary_folder
 from tests.support.s3_credentials import S3Credentials
 from tests.support.store_programs import fetch_minio, fetch_rclone
 
@@ -36,19 +34,23 @@ ROOT_CREDENTIALS = S3Credentials(access_key="testing", secret_key="testing-secre
 
 
 class ObjectStoreServer(ABC):
-    """A server between `with` and its end; its data is in `folder`, which is removed when it is its own."""
+    """A server that runs while a `with` block does. Its data is in `folder`.
+
+    Without `folder` the data is in a temporary folder that is removed at the end. The process is killed when the `with`
+    block ends, and when this process ends, by SIGKILL too.
+    """
 
     region = "us-east-1"
 
     def __init__(self, folder: Path | None = None) -> None:
         self._is_own_folder = folder is None
-        self.folder = (folder or Path(tempfile.mkdtemp(prefix="objects-"))).resolve()
+        self.folder = folder.resolve() if folder is not None else temporary_folder("objects-")
         [self.port] = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint(self) -> str:
-        """Where clients reach it."""
+        """The URL for clients."""
         return f"http://127.0.0.1:{self.port}"
 
     @abstractmethod
@@ -61,7 +63,6 @@ class ObjectStoreServer(ABC):
         return None
 
     def __enter__(self) -> Self:
-        atexit.register(self.close)
         try:
             self.start()
         except BaseException:
@@ -75,33 +76,25 @@ class ObjectStoreServer(ABC):
         self.close()
 
     def start(self) -> None:
-        """Start it, or start it again after `kill` on the same port and data, and return when it answers."""
-        talk = self.folder / "talk.log"
-        with open(talk, "ab") as out:
-            self._process = subprocess.Popen(
-                [*die_with_parent(), *self._command()],
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
+        """Start it and return when it answers. After `kill` it is started again with the same port and data.
+
+        Raises `RuntimeError` with its last lines if it ends, or if it does not answer after `START_TIMEOUT_S`.
+        """
+        log = self.folder / "server.log"
+        self._process = start_server(self._command(), log=log, environment=self._environment())
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{self._command()[0]} did not start:\n{talk.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.02)  # a server gives no signal when it serves, except by serving
+                raise RuntimeError(f"{self._command()[0]} did not start:\n{log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.02)  # the only sign that a server serves is that it serves
 
     def kill(self) -> None:
         """SIGKILL it, and wait until it is gone."""
         process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
+        end_server(process)
 
     def close(self) -> None:
         """Kill it and remove its data. May be called again."""
-        atexit.unregister(self.close)
         self.kill()
         if self._is_own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)

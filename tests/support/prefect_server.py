@@ -1,13 +1,12 @@
 """A throwaway Prefect on 127.0.0.1: a server with its own home, port and SQLite database, and workers of it.
 
-What they print goes to files in `folder`, whose last lines are in the error when one does not come up. The project's
-own settings of Prefect (`[tool.prefect]` in pyproject.toml) are put into the environment, because a flow's process is
-not started in the project's folder and would not find them.
+Their output goes to files in `folder`. The last lines of such a file are in the error if the process does not start.
+The project's settings of Prefect (`[tool.prefect]` in pyproject.toml) are put into the environment, because the process
+of a flow run is not started in the project's folder and would not find them.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import subprocess
@@ -25,12 +24,11 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.support.kafka import free_ports
-from tests.support.processes import end_marked
+from tests.support.processes import end_marked, end_server, start_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
 START_TIMEOUT_S = 120.0
-STOP_TIMEOUT_S = 30.0
 
 BRISK: Mapping[str, str] = {
     "PREFECT_WORKER_QUERY_SECONDS": "0.5",
@@ -38,18 +36,19 @@ BRISK: Mapping[str, str] = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
     "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
 }
-"""Shorter waits than an installation wants, for tests and the demo."""
+"""Waits of tests and the demo. They are shorter than those of an installation."""
 
 
 class PrefectStartError(Exception):
-    """A server or a worker did not come up; the message ends with its last lines."""
+    """A server did not start. The message ends with the last lines of its output."""
 
 
 class PrefectServer:
-    """A running server between `with` and its end. Everything of it, its database too, is in `folder`.
+    """A server that runs while a `with` block does. All its files, the database too, are in `folder`.
 
-    The server and all that ran in its `environment` (workers, their flow runs) is killed at the end, and at interpreter
-    exit. It may be killed and started again in between: same port, same database.
+    The server and every process with its `environment` (workers, their flow runs) are killed when the `with` block
+    ends, and when this process ends, by SIGKILL too. Between, the server can be killed and started again with the same
+    port and database.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] = BRISK) -> None:
@@ -60,7 +59,7 @@ class PrefectServer:
 
     @property
     def ui_url(self) -> str:
-        """What to open in a browser."""
+        """The address for a browser."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
@@ -74,14 +73,18 @@ class PrefectServer:
         return self.folder / "prefect.db"
 
     @property
+    def log(self) -> Path:
+        """The file with everything that the server prints."""
+        return self.folder / "server.log"
+
+    @property
     def environment(self) -> dict[str, str]:
-        """For processes that are its clients: nothing of another Prefect's settings is left in it."""
+        """The environment of processes that are its clients. Settings of another Prefect are removed."""
         foreign = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         own = {"PREFECT_HOME": str(self.folder), "PREFECT_API_URL": self.api_url, "TMPDIR": str(self.folder / "tmp")}
         return {**foreign, **project_settings(), **self._settings, **own}
 
     def __enter__(self) -> Self:
-        atexit.register(self.close)
         try:
             self.start()
         except BaseException:
@@ -95,30 +98,34 @@ class PrefectServer:
         self.close()
 
     def start(self) -> None:
-        """Start it, or start it again after `kill`, and return when it answers."""
+        """Start it and return when it answers. After `kill` it is started again.
+
+        Raises `PrefectStartError` if it ends, or if it does not answer after `START_TIMEOUT_S`.
+        """
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
-        self._process = self.spawn("server", "start", "--host", "127.0.0.1", "--port", str(self._port), talk="server")
-        for _ in self._until_ready("server", self._process):
-            if self._is_healthy():
-                return
+        where = ("--host", "127.0.0.1", "--port", str(self._port))
+        self._process = self.spawn("prefect", "server", "start", *where, log=self.log)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._is_healthy():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+                raise PrefectStartError(f"Prefect's server did not start:\n{tail}")
+            time.sleep(0.1)  # the only sign that it serves is that it serves
 
     def kill(self) -> None:
-        """SIGKILL the server alone, and wait until it is gone. Its workers and flow runs go on without it."""
+        """SIGKILL the server alone and wait until it is gone. Its workers and flow runs continue without it."""
         process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
+        end_server(process)
 
     def close(self) -> None:
-        """Kill everything that ran in its environment. May be called again."""
-        atexit.unregister(self.close)
+        """Kill every process with its environment. May be called again."""
         end_marked(f"PREFECT_HOME={self.folder}")
         self.kill()
 
     def run(self, program: str, *arguments: str, **variables: str) -> str:
-        """Run a program of this Python (`prefect`, `python`) as a client, and return what it printed.
+        """Run a program of this Python (`prefect`, `python`) as a client, and return its output.
 
-        Raises `AssertionError` with that when it fails.
+        Raises `AssertionError` with the output if the program fails.
         """
         done = subprocess.run(
             [str(PROGRAMS / program), *arguments],
@@ -134,18 +141,10 @@ class PrefectServer:
         assert done.returncode == 0, f"{program} {' '.join(arguments)}:\n{done.stdout}"
         return done.stdout
 
-    def spawn(self, *arguments: str, talk: str) -> subprocess.Popen[bytes]:
-        """`prefect ARGUMENTS` beside us; what it prints goes to `{talk}.log`."""
-        with open(self.folder / f"{talk}.log", "ab") as file:
-            return subprocess.Popen(
-                [str(PROGRAMS / "prefect"), *arguments],
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C at the terminal reaches only us; we end them ourselves
-            )
+    def spawn(self, program: str, *arguments: str, log: Path, **variables: str) -> subprocess.Popen[bytes]:
+        """Start a program of this Python (`prefect`, `python`) as a client. What it prints is appended to `log`."""
+        command = [str(PROGRAMS / program), *arguments]
+        return start_server(command, log=log, environment={**self.environment, **variables}, folder=ROOT)
 
     def client(self) -> AbstractContextManager[SyncPrefectClient]:
         """A client of its API."""
@@ -158,31 +157,23 @@ class PrefectServer:
         except httpx.TransportError:
             return False
 
-    def _until_ready(self, talk: str, process: subprocess.Popen[bytes]) -> Iterator[None]:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while process.poll() is None and time.monotonic() < deadline:
-            yield
-            time.sleep(0.1)  # it gives no signal when it serves, except by serving
-        lines = (self.folder / f"{talk}.log").read_text(errors="replace").splitlines()
-        raise PrefectStartError(f"Prefect's {talk} did not start:\n" + "\n".join(lines[-20:]))
-
 
 class PrefectWorker:
-    """A running worker of a work pool between `with` and its end, when it and its flow runs are stopped in order."""
+    """A worker of a work pool that runs while a `with` block does. SIGTERM ends it and its flow runs."""
 
     def __init__(self, server: PrefectServer, pool: str, *, name: str = "worker", options: Sequence[str] = ()) -> None:
         self._server = server
-        self._arguments = ("worker", "start", "--pool", pool, "--name", name, *options)
+        self._arguments = ("prefect", "worker", "start", "--pool", pool, "--name", name, *options)
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def talk(self) -> Path:
-        """The file with everything that it and its flow runs print."""
+    def log(self) -> Path:
+        """The file with everything that the worker and its flow runs print."""
         return self._server.folder / f"{self._name}.log"
 
     def __enter__(self) -> Self:
-        self._process = self._server.spawn(*self._arguments, talk=self._name)
+        self._process = self._server.spawn(*self._arguments, log=self.log)
         return self
 
     def __exit__(
@@ -191,20 +182,13 @@ class PrefectWorker:
         self.end(signal.SIGTERM)
 
     def end(self, sign: signal.Signals) -> None:
-        """Send the signal to the worker alone and wait until it is gone; one that does not obey in time is killed."""
+        """Send the signal to the worker alone and wait until it is gone, see `end_server`. May be called again."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(sign)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_server(process, sign)
 
 
 def project_settings() -> dict[str, str]:
-    """`[tool.prefect]` of pyproject.toml as the environment variables that say the same."""
+    """`[tool.prefect]` of pyproject.toml as environment variables."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return dict(_variables(document["tool"].get("prefect", {}), "PREFECT"))
 

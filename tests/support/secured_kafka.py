@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
@@ -32,6 +30,7 @@ from tasks.broker.auth.security import Security
 from tasks.broker.raw.connection import ConnectionOptions
 from tests.support.certificates import Authority, Leaf
 from tests.support.kafka import DEFAULT_VERSION, KafkaCluster, free_ports, run_tool
+from tests.support.processes import temporary_folder
 from tests.support.token_issuer import AUDIENCE, ISSUER, TokenIssuer
 
 SSL, MTLS, SASL_PLAINTEXT, SASL_SSL, SHORT = "SSL", "MTLS", "SASL_PLAINTEXT", "SASL_SSL", "SHORT"
@@ -175,7 +174,7 @@ def _binding(user: str, acl: Acl) -> AclBinding:
 @contextmanager
 def secured_kafka(version: str = DEFAULT_VERSION) -> Iterator[SecuredKafka]:
     """The broker, running while the `with` lasts."""
-    folder = Path(tempfile.mkdtemp(prefix="secured-"))
+    folder = temporary_folder("secured-")
     try:
         authority = Authority(folder)
         client = authority.issue("client", common_name="client")
