@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tasks.broker.admin.client_settings import client_settings
+from tasks.broker.auth import sasl, tokens
 from tasks.broker.auth.security import Security
 from tasks.broker.auth.tokens import current_token, expiry_s
 from tasks.model.errors import AccessError, BrokerUnavailableError, ConfigError, KafkaBackupError
@@ -52,18 +53,25 @@ def test_all_threads_of_the_process_share_one_request_for_a_token(issuer: TokenI
     assert value not in repr(current_token(security))
 
 
-def test_a_new_token_is_requested_before_the_old_one_expires(issuer: TokenIssuer) -> None:
-    issuer.lifetime_s = 2
+def test_a_new_token_is_requested_before_the_old_one_expires(
+    issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "_USE_UP_TO", 0.1)
+    issuer.lifetime_s = 10
     security = _endpoint(issuer)
     first = current_token(security)
 
     deadline = time.monotonic() + 10
     while current_token(security).value == first.value and time.monotonic() < deadline:
-        assert time.time() < first.expires_s
         time.sleep(0.05)  # no event marks the part of the lifetime after which the token is renewed
 
     assert 2 == len(issuer.issued)
     assert time.time() < first.expires_s
+
+
+def test_connections_authenticate_again_later_than_a_token_is_renewed() -> None:
+    """Otherwise a connection would renew its session with the token that ends with the session."""
+    assert 0 < tokens._USE_UP_TO < sasl._RENEW_AFTER < 1
 
 
 @pytest.mark.parametrize(
