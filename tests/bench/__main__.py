@@ -13,7 +13,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from tests.bench.flows import prefect
+from tests.bench.flows import overhead
 from tests.bench.measure import Cost, at_once, peak, ratio, run, side_by_side
 from tests.bench.report import Row, table
 from tests.support.kafka import KafkaCluster
@@ -134,11 +134,11 @@ def main() -> None:
         with KafkaCluster(overrides=overrides, heap_mb=1024) as kafka:
             bench = Bench(kafka, folder)
             _raw(bench)
-            _other_ways(bench)
+            _to_s3(bench)
             _zstd(bench)
             _large_records(bench)
             _small_partitions(bench)
-            _many_tasks(bench)
+            bench.rows += overhead(bench, RECORDS, PARTITIONS)
             _start_up(bench)
             print(f"{date.today()}, {os.cpu_count()} cores, Python {platform.python_version()}, {RECORDS:,} records\n")
             print(table(bench.rows))
@@ -163,25 +163,13 @@ def _raw(bench: Bench) -> None:
     _restore(bench, "raw", "none", 0.4)
 
 
-def _other_ways(bench: Bench) -> None:
-    """The same raw topic into S3, and by the flow."""
+def _to_s3(bench: Bench) -> None:
+    """The same raw topic into S3."""
     with MinIO() as store:
         on_s3, local = side_by_side(lambda: bench.backup_to(store, "raw", 4), lambda: bench.backup("raw", 4))
     bench.rows += [
         Row("backup to S3 (MinIO beside it): wall / to a folder", ratio(on_s3, local, "wall_s"), 1 / 0.7),
         Row("backup to S3: MiB of memory, 4 workers", peak(on_s3), 350),
-    ]
-    names = (f"raw-{number}" for number in itertools.count())
-    with prefect(bench.folder, bench.kafka.bootstrap_servers, bench.log) as flow:
-        by_flow, by_command = side_by_side(
-            lambda: flow.backup(next(names), "raw", 4), lambda: bench.backup("raw", 4), repeats=2
-        )
-        create_topic(bench.kafka.bootstrap, "empty")
-        nothing = flow.backup("nothing", "empty", 4)
-    bench.rows += [
-        Row("flow `snapshot-backup`, raw topic: wall / the command", ratio(by_flow, by_command, "wall_s")),
-        Row("flow `snapshot-backup`, raw topic: MiB of memory, 4 workers", peak(by_flow), 350),
-        Row("flow `snapshot-backup`, an empty topic: MiB of memory (Prefect's own share)", nothing.peak_mib),
     ]
     bench.delete("raw")
 
@@ -235,19 +223,6 @@ def _small_partitions(bench: Bench) -> None:
         Row("backup, 1,000 small partitions: data objects (16 bins)", objects, 16),
         Row("restore, 1,000 small partitions: MiB of memory, 4 workers", restored.peak_mib, 350),
     ]
-
-
-def _many_tasks(bench: Bench) -> None:
-    create_topic(bench.kafka.bootstrap, "crowd", partitions=2000)
-    bench.client("load", "crowd", 2000, 200_000, "none")
-    with prefect(bench.folder, bench.kafka.bootstrap_servers, bench.log) as flow:
-        by_flow, by_command = flow.backup("crowd", "crowd", 4), bench.backup("crowd", 4)
-    bench.rows += [
-        Row("flow `snapshot-backup`, 2,000 partitions: wall / the command", by_flow.wall_s / by_command.wall_s),
-        Row("flow `snapshot-backup`, 2,000 partitions: wall seconds", by_flow.wall_s),
-        Row("flow `snapshot-backup`, 2,000 partitions: MiB of memory, 4 workers", by_flow.peak_mib, 350),
-    ]
-    bench.delete("crowd")
 
 
 def _start_up(bench: Bench) -> None:

@@ -87,6 +87,13 @@ def ratio(ours: Sequence[Cost], theirs: Sequence[Cost], figure: str) -> float:
     )
 
 
+def difference(ours: Sequence[Cost], theirs: Sequence[Cost], figure: str) -> float:
+    """The median of the pairs' differences of one figure."""
+    return float(
+        median(getattr(mine, figure) - getattr(other, figure) for mine, other in zip(ours, theirs, strict=True))
+    )
+
+
 def peak(costs: Sequence[Cost]) -> float:
     """The largest peak memory, in MiB."""
     return max(cost.peak_mib for cost in costs)
