@@ -10,9 +10,6 @@ from typing import Final
 TopicPartition = tuple[str, int]
 """Topic name and partition number. `model.partition.Partition` also has the topic id."""
 
-Place = TopicPartition
-"""Deprecated name of `TopicPartition`."""
-
 
 class ConfigSource(IntEnum):
     """Where a setting in force comes from: Kafka's numbers in answers to DescribeConfigs. A later version can add

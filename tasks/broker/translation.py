@@ -62,10 +62,6 @@ class Action(NamedTuple):
         return f"{self.verb} {self.resource}"
 
 
-Attempt = Action
-"""Deprecated name of `Action`."""
-
-
 @contextmanager
 def translated(action: Action) -> Iterator[None]:
     """Every exception that confluent-kafka raises inside becomes an error of this program that names the action."""

@@ -96,6 +96,12 @@ class Bench:
     def _zstd(self, topic: str, threads: str) -> list[str]:
         return ["zstd", "-3", threads, "-q", "-c", *self.logs(topic)]
 
+    def decompress(self, topic: str) -> Cost:
+        """zstd's own command over the data objects of the newest backup of a topic."""
+        runs = sorted((self.folder / f"repository-{topic}" / "data" / "bench").iterdir())
+        objects = sorted(map(str, runs[-1].glob("*.log.zst")))
+        return run(["zstd", "-d", "-q", "-c", *objects], log=Path(os.devnull))
+
     def logs(self, topic: str) -> list[str]:
         """The broker's own log files of a topic."""
         return sorted(map(str, self.kafka.log_dir().glob(f"{topic}-[0-9]*/*.log")))
@@ -191,9 +197,15 @@ def _zstd(bench: Bench) -> None:
 def _restore(bench: Bench, topic: str, codec: str, limit: float) -> None:
     restored, replayed = side_by_side(lambda: bench.restore(topic, 4), lambda: bench.replay(topic, codec, PARTITIONS))
     alone = bench.restore(topic, 1)
+    again, decompressed = side_by_side(lambda: bench.restore(topic, 4), lambda: bench.decompress(topic))
     kind = "raw" if codec == "none" else codec
     bench.rows += [
         Row(f"restore, {kind} topic: CPU / librdkafka producer", ratio(restored, replayed, "cpu_s"), limit),
+        Row(
+            f"restore, {kind} topic: CPU / `zstd -d` of the same objects",
+            ratio(again, decompressed, "cpu_s"),
+            1.6 if kind == "raw" else None,
+        ),
         Row(f"restore, {kind} topic: MiB of memory, 4 workers", peak(restored), 350),
         Row(f"restore, {kind} topic: MiB of memory, 1 worker", alone.peak_mib, 200),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks.broker.admin_values import CommittedOffset, GroupListing, TopicDescription
+from tasks.broker.admin_values import CommittedOffset, GroupListing
 from tasks.broker.ports import ClusterAdmin
 from tasks.broker.translation import SEES_ALL_GROUPS, Action
 from tasks.model.errors import AccessError, KafkaBackupError
@@ -72,12 +72,12 @@ def _coordinators(admin: ClusterAdmin) -> list[int | None]:
     return [partition.leader for topic in topics for partition in topic.partitions]
 
 
-def groups_of_topics(state: GroupsState, topics: Sequence[TopicDescription]) -> GroupsState:
-    """The groups with their positions on these topics, and the topics' ids. Pure.
+def groups_of_topics(state: GroupsState, ids: Mapping[str, str]) -> GroupsState:
+    """The groups with their positions on these topics, each with the topic's id. Pure.
 
+    `ids` has the topic ids by name from before the groups were read: a position cannot belong to a later incarnation.
     A group without such a position is left out, unless it has a failure.
     """
-    ids = {topic.name: topic.topic_id for topic in topics}
     groups = [_with_ids(group, ids) for group in state.groups]
     return state.model_copy(
         update={"groups": tuple(group for group in groups if group.positions or group.failure is not None)}

@@ -156,6 +156,9 @@ def _plan_partitions(
 
 def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, earlier: Collection[str]) -> _ClusterState:
     options = request.options
+    # A topic that is deleted and created again after the groups were read must not inherit the old topic's positions.
+    before = admin.describe_topics() if options.consumer_group_snapshot else []
+    ids = {topic.name: topic.topic_id for topic in before}
     groups, groups_failure, denied = _groups(admin, options)
     described = admin.describe_topics()
     visible = {topic.name for topic in described}
@@ -174,7 +177,7 @@ def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, earlier: Colle
         cluster_id=admin.cluster_id(),
         topics=topics,
         topics_state=read_topics(admin, topics),
-        groups=groups_of_topics(groups, topics) if groups else None,
+        groups=groups_of_topics(groups, {name: ids[name] for name in chosen if name in ids}) if groups else None,
         groups_failure=groups_failure,
         denied=denied,
         hidden=denied_topics(admin, missing),

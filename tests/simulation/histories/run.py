@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import pytest
+
+from tasks.engine.capture import segment
 from tests.simulation.histories.generate import HistoryStep, generate
 from tests.simulation.histories.world import World
 
@@ -15,12 +19,22 @@ class HistoryFailed(AssertionError):
     """A history broke a law, or the program failed in a way that it must not: the message is a script to repeat it."""
 
 
+@contextmanager
+def small_frames() -> Iterator[None]:
+    """Frames of a few hundred bytes while the body runs, so that a partition has several objects."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segment, "FRAME_LOG_BYTES", 300)
+        patch.setattr(segment, "FULL_ENOUGH_BYTES", 200)
+        yield
+
+
 def run(steps: Sequence[HistoryStep], *, version: str = "4.3.1") -> World:
     """Carry the steps out in a new world. Raises what a step raises: `LawBroken`, or a fault of the program."""
     world = World(version=version)
-    for number, step in enumerate(steps):
-        world.log.append(f"{number}: {step}")
-        step.run(world)
+    with small_frames():
+        for number, step in enumerate(steps):
+            world.log.append(f"{number}: {step}")
+            step.run(world)
     return world
 
 
@@ -41,11 +55,12 @@ def run_seed(seed: int, length: int, *, version: str = "4.3.1") -> None:
 def first_failure(steps: Sequence[HistoryStep], version: str = "4.3.1") -> tuple[int, Exception] | None:
     """(the number of the step that fails, its error), or None."""
     world = World(version=version)
-    for number, step in enumerate(steps):
-        try:
-            step.run(world)
-        except Exception as error:
-            return number, error
+    with small_frames():
+        for number, step in enumerate(steps):
+            try:
+                step.run(world)
+            except Exception as error:
+                return number, error
     return None
 
 

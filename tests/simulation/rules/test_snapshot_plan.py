@@ -151,7 +151,7 @@ def test_a_topic_that_is_deleted_while_the_backup_is_planned_is_named_and_the_ot
 ) -> None:
     world.topic("stays")
     world.topic("goes")
-    world.faults.after("admin.describe_topics", lambda: world.source.delete_topic("goes"), skip=2)
+    world.faults.after("admin.describe_topics", lambda: world.source.delete_topic("goes"), skip=3)
 
     point = world.back_up()
 
@@ -174,7 +174,7 @@ def test_groups_are_read_before_anything_else(world: SmallWorld) -> None:
     """Positions that move on while the backup is planned must not lie beyond what it reads."""
     world.topic()
     world.commit("billing", {("orders", 0): 7})
-    world.faults.before("admin.list_topics", lambda: world.commit("billing", {("orders", 0): 10}))
+    world.faults.before("admin.list_topics", lambda: world.commit("billing", {("orders", 0): 10}), skip=1)
 
     groups = world.back_up().groups
 
@@ -192,6 +192,24 @@ def test_groups_without_a_position_on_the_topics_are_left_out(world: SmallWorld)
 
     assert groups is not None
     assert ["billing"] == [group.group for group in groups.groups]
+
+
+def test_a_topic_that_is_created_again_after_the_groups_were_read_does_not_inherit_their_positions(
+    world: SmallWorld,
+) -> None:
+    world.topic()
+    world.commit("billing", {("orders", 0): 7})
+
+    def create_again() -> None:
+        world.source.delete_topic("orders")
+        world.topic(records=10)
+
+    world.faults.after("admin.committed_offsets", create_again)
+    point = world.back_up()
+
+    [topic_id] = {source.topic_id for source in point.rows}
+    assert point.groups is not None
+    assert topic_id not in {one.topic_id for group in point.groups.groups for one in group.positions}
 
 
 def test_a_share_group_is_named_as_not_covered(world: SmallWorld) -> None:
