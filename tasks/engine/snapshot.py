@@ -69,7 +69,7 @@ def commit_snapshot(repository: Repository, plan: Plan, captured: Sequence[Captu
     try:
         return commit_point(repository, SnapshotPoint(repository, plan, captured))
     except PreconditionError as error:
-        void_run(repository, plan.set, plan.run, str(error))
+        void_run(repository, plan.set, plan.run, str(error), begun_after=plan.begun_after)
         raise
 
 

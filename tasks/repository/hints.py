@@ -1,13 +1,17 @@
-"""Heads and checkpoints: caches of the log. Damaged ones are passed over; intact ones that contradict it are damage."""
+"""Heads and checkpoints: caches of the log. A damaged one is ignored. An intact one that contradicts the log is
+damage."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import zstandard
 
 from tasks.model.errors import DamagedError, KafkaBackupError, ObjectNotFoundError, UnsupportedError
-from tasks.repository.document import FORMAT_MAJOR, Document, seal, sha256_hex, unseal
-from tasks.repository.names import checkpoint_key, head_key
-from tasks.repository.set_state import SetState
+from tasks.repository.document import FORMAT_MAJOR, Document, open_sealed, seal, sha256_hex
+from tasks.repository.names import checkpoint_key, checkpoint_prefix, head_key
+from tasks.repository.sealed_objects import find_sealed, overwrite_sealed
+from tasks.repository.set_state import SetState, fold
 from tasks.repository.stored import decompress_object
 from tasks.store.protocol import ObjectStore
 
@@ -16,7 +20,7 @@ CHECKPOINT_EVERY = 100
 
 
 class Head(Document):
-    """Where the log ended when someone last looked: its last entry and that entry's SHA-256."""
+    """An earlier end of the log: its last entry at that time, and this entry's SHA-256."""
 
     format: int = FORMAT_MAJOR
     seq: int
@@ -24,44 +28,46 @@ class Head(Document):
 
 
 class Checkpoint(Document):
-    """The folded state after entry `state.seq`."""
+    """The state after entry `state.seq`."""
 
     format: int = FORMAT_MAJOR
     state: SetState
 
 
 def read_head(store: ObjectStore, set_name: str) -> Head | None:
-    """The head, or None when there is none or it is not readable."""
-    key = head_key(set_name)
+    """The head. None if it is missing, damaged or of a later version."""
     try:
-        return Head.from_json(unseal(store.get(key)[0], key=key), key=key)
-    except (ObjectNotFoundError, DamagedError, UnsupportedError):
+        return find_sealed(store, head_key(set_name), Head)
+    except (DamagedError, UnsupportedError):
         return None
 
 
 def write_head(store: ObjectStore, set_name: str, state: SetState) -> None:
-    """Overwrite the head. A failure is no failure of the change that it follows: the log is the truth."""
+    """Overwrite the head. A failure is ignored, because the log is valid without it."""
     if state.tip is None:
         return
     try:
-        store.put(head_key(set_name), [seal(Head(seq=state.seq, entry_sha256=state.tip).to_json())])
+        overwrite_sealed(store, head_key(set_name), Head(seq=state.seq, entry_sha256=state.tip))
     except KafkaBackupError:
         return
 
 
 def read_checkpoint(store: ObjectStore, set_name: str, seq: int) -> SetState | None:
-    """The state that the checkpoint at `seq` holds, or None when there is none or it is not readable."""
+    """The state in the checkpoint of entry `seq`. None if it is missing, damaged or of a later version.
+
+    A checkpoint can contain more closed runs than the state keeps; they are left out.
+    """
     key = checkpoint_key(set_name, seq)
     try:
         data = decompress_object(store.get(key)[0], key=key)
-        state = Checkpoint.from_json(unseal(data, key=key), key=key).state
+        state = open_sealed(data, Checkpoint, key=key).state
     except (ObjectNotFoundError, DamagedError, UnsupportedError):
         return None
-    return state if state.seq == seq else None
+    return fold([], state) if state.seq == seq else None
 
 
 def write_checkpoint(store: ObjectStore, set_name: str, state: SetState) -> None:
-    """Write one when it is due. A cache: a lost race or a failing store changes nothing."""
+    """Store a checkpoint if one is due. A failure is ignored, because the log is valid without it."""
     if state.seq == 0 or state.seq % CHECKPOINT_EVERY:
         return
     data = zstandard.ZstdCompressor(level=6, write_checksum=True).compress(seal(Checkpoint(state=state).to_json()))
@@ -71,11 +77,22 @@ def write_checkpoint(store: ObjectStore, set_name: str, state: SetState) -> None
         return
 
 
+def checkpoint_seqs(store: ObjectStore, set_name: str) -> list[int]:
+    """The seqs of all checkpoints that the store lists, in ascending order. One request for 100,000 entries."""
+    prefix = checkpoint_prefix(set_name)
+    names = (info.key.removeprefix(prefix).partition(".")[0] for info in store.list(prefix))
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
 def latest_checkpoint(store: ObjectStore, set_name: str, head: Head | None) -> SetState:
-    """The state to begin reading from: the newest readable checkpoint at or below the head, else the empty one."""
-    due = (head.seq if head else 0) // CHECKPOINT_EVERY * CHECKPOINT_EVERY
-    for seq in range(due, 0, -CHECKPOINT_EVERY):
+    """The state to begin reading from: the newest readable checkpoint up to the head, or the empty state. Without a
+    head the checkpoints are listed, because reading the log from its first entry can take very long."""
+    for seq in _due(head) if head is not None else reversed(checkpoint_seqs(store, set_name)):
         state = read_checkpoint(store, set_name, seq)
         if state is not None:
             return state
     return SetState()
+
+
+def _due(head: Head) -> Iterable[int]:
+    return range(head.seq // CHECKPOINT_EVERY * CHECKPOINT_EVERY, 0, -CHECKPOINT_EVERY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -28,13 +28,17 @@ TIME_TO_LIVE_MS = 20_000
 
 class LeaseRecord(Document):
     """A lease as it is stored. `beat` counts the renewals, so that two writes are never equal. `run` is the run that
-    the owner began. It stays in the record after the release, so that the next owner finds a run that did not end."""
+    the owner began. It stays in the record after the release, so that the next owner finds a run that did not end.
+    `begun_after` is the seq of the log's newest entry before the run was entered here: the run was closed later, or not
+    at all.
+    """
 
     format: int = FORMAT_MAJOR
     owner: str
     beat: int
     ttl_ms: int
     run: str | None = None
+    begun_after: int | None = None
     is_released: bool = False
 
 
@@ -48,19 +52,28 @@ class Lease:
     version: str
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def renew(self, *, run: str | None = None, is_released: bool = False) -> None:
+    def renew(self) -> None:
         """Write the next beat. Raises `LockedError` if another owner has taken the lease."""
+        self._write({})
+
+    def enter_run(self, run: str, *, begun_after: int) -> None:
+        """Replace the run of the record, as a beat. Raises `LockedError` if another owner has taken the lease."""
+        self._write({"run": run, "begun_after": begun_after})
+
+    def release(self) -> None:
+        """Let the next owner take the lease at once. Raises `LockedError` if another owner has taken it."""
+        self._write({"is_released": True})
+
+    def _write(self, changes: Mapping[str, object]) -> None:
         with self._lock:
             try:
-                self._swap(run, is_released)
+                self._swap(changes)
             except ObjectChangedError:
                 self._adopt()
-                self._swap(run, is_released)
+                self._swap(changes)
 
-    def _swap(self, run: str | None, is_released: bool) -> None:
-        record = self.record.model_copy(
-            update={"beat": self.record.beat + 1, "run": run or self.record.run, "is_released": is_released}
-        )
+    def _swap(self, changes: Mapping[str, object]) -> None:
+        record = self.record.model_copy(update={"beat": self.record.beat + 1, "is_released": False, **changes})
         info = swap_sealed(self.store, self.key, record, expected=self.version)
         self.record, self.version = record, info.version
 
@@ -84,8 +97,8 @@ def acquire(
     """Take the lease if it is free, released, damaged, or unchanged for its time to live on this process's clock.
 
     Raises `LockedError` as soon as the owner renews it, and `InterruptedRunError` if `stop` is set during the wait.
-    `waiting` is called with the owner when the wait begins. The `run` of the old record is kept: read it before
-    `renew(run=…)` replaces it.
+    `waiting` is called with the owner when the wait begins. The run of the old record is kept: read it before
+    `enter_run` replaces it.
     """
     seen: LeaseRecord | None = None
     since = clock()
@@ -100,6 +113,11 @@ def acquire(
             raise LockedError(f"{key} is held by writer {current.owner}, which renews it.")
         if (stop or threading.Event()).wait(min(1.0, current.ttl_ms / 4000)):
             raise InterruptedRunError(f"Stopped while waiting for the lease {key}.")
+
+
+def read_lease(store: ObjectStore, key: str) -> LeaseRecord | None:
+    """The record of a lease. None if it is missing or damaged."""
+    return _read(store, key)[0]
 
 
 @contextmanager
@@ -173,13 +191,14 @@ def _keep(lease: Lease, done: threading.Event, stop: threading.Event, lost: thre
 
 def _release(lease: Lease) -> None:
     try:
-        lease.renew(is_released=True)
+        lease.release()
     except KafkaBackupError:
         return  # without the release the next owner has to wait for the time to live
 
 
 def _take(store: ObjectStore, key: str, old: LeaseRecord | None, version: str | None, ttl_ms: int) -> Lease:
-    record = LeaseRecord(owner=new_id(), beat=0, ttl_ms=ttl_ms, run=old.run if old else None)
+    kept = {"run": old.run, "begun_after": old.begun_after} if old else {}
+    record = LeaseRecord.model_validate({"owner": new_id(), "beat": 0, "ttl_ms": ttl_ms, **kept})
     try:
         info = swap_sealed(store, key, record, expected=version)
     except ObjectChangedError:

@@ -1,4 +1,4 @@
-"""A set's log: read on until there is no next entry; append by put-if-absent under the next number."""
+"""The log of a set: read until an entry does not exist, append by put-if-absent under the next number."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError, ObjectNotFoundError
 from tasks.repository.document import sha256_hex
-from tasks.repository.entries import AnyEntry, PointEntry, decode_entry, encode_entry
+from tasks.repository.entries import AnyEntry, PointEntry, VoidEntry, decode_entry, encode_entry
 from tasks.repository.hints import Head, latest_checkpoint, read_head, write_checkpoint, write_head
 from tasks.repository.names import check_set_name, log_key, log_prefix
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.set_state import SetState, apply
+from tasks.repository.set_state import Fold, SetState, apply
 from tasks.store.protocol import ObjectStore
 
 Build = Callable[[SetState], AnyEntry]
-"""Makes the next entry for the state it will follow; raises when a precondition no longer holds."""
+"""Makes the entry that follows a state. Raises if a precondition does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetLog:
-    """The log of one set of one repository. Holds no state between calls: every call asks the store."""
+    """The log of one set of one repository. Keeps no state: every call reads the store."""
 
     store: ObjectStore
     repository_id: str
@@ -30,7 +30,8 @@ class SetLog:
         check_set_name(self.set_name)
 
     def read_entry(self, seq: int) -> tuple[AnyEntry, str] | None:
-        """(entry, SHA-256 of its stored bytes), or None when the log has no such entry."""
+        """(entry, SHA-256 of its stored bytes), or None if the entry does not exist. Raises what `decode_entry`
+        raises."""
         try:
             data, _ = self.store.get(log_key(self.set_name, seq))
         except ObjectNotFoundError:
@@ -38,42 +39,67 @@ class SetLog:
         entry = decode_entry(data, set_name=self.set_name, seq=seq, repository_id=self.repository_id)
         return entry, sha256_hex(data)
 
+    def read_on(self, folded: Fold) -> Iterator[AnyEntry]:
+        """The entries after those of `folded`, up to the end of the log. Each is applied to `folded` before it is
+        returned. Raises `DamagedError` if an entry is damaged or does not follow the one before it, and
+        `UnsupportedError` if a later version wrote it."""
+        while (found := self.read_entry(folded.seq + 1)) is not None:
+            folded.add(*found)
+            yield found[0]
+
     def entries(self) -> Iterator[AnyEntry]:
-        """All entries from the first one, each checked against the one before it."""
-        for entry, _ in self._read_on(SetState()):
-            yield entry
+        """All entries from the first one. Raises what `read_on` raises."""
+        return self.read_on(Fold(SetState()))
 
     def state(self) -> SetState:
-        """The state now. Raises `DamagedError` when head or checkpoint are intact and contradict the log."""
+        """The state now. Reads the head, a checkpoint and the entries after it: about 100 at most.
+
+        Raises what `read_on` raises, and `DamagedError` if an intact head or checkpoint contradicts the log.
+        """
         head = read_head(self.store, self.set_name)
         start = latest_checkpoint(self.store, self.set_name, head)
         self._check_checkpoint(start)
-        self._check_head(head, start)
-        state = start
-        for _, state in self._read_on(start):
-            self._check_head(head, state)
-        if head is not None and head.seq > state.seq:
-            key = log_key(self.set_name, state.seq + 1)
-            raise DamagedError(f"{key} is missing: the head knows entry {head.seq}", key=key)
-        return state
+        folded = Fold(start)
+        self._check_head(head, folded)
+        for _ in self.read_on(folded):
+            self._check_head(head, folded)
+        if head is not None and head.seq > folded.seq:
+            key = log_key(self.set_name, folded.seq + 1)
+            raise DamagedError(f"{key} is missing: the head names entry {head.seq}", key=key)
+        return folded.state()
 
     def point(self, seq: int) -> RestorePoint:
-        """The point with this number. Raises `NotFoundError` when there is none."""
+        """The point with this seq. Raises `NotFoundError` if the entry is missing or is not a point."""
         found = self.read_entry(seq)
         if found is None or not isinstance(found[0], PointEntry):
             raise NotFoundError(f"{self.set_name}@{seq} is not a restore point.")
         return RestorePoint(self.store, found[0])
 
     def newest_point(self) -> RestorePoint | None:
-        """The newest point now; None in a set without one."""
+        """The newest point now. None if the set has no point."""
         seq = self.state().newest_point
         return None if seq is None else self.point(seq)
 
-    def append(self, build: Build) -> AnyEntry:
-        """Append what `build` makes of the newest state.
+    def closing_of(self, run: str, state: SetState, *, begun_after: int | None) -> int | None:
+        """The seq of the point or void that closed a run, up to the end of `state`. None means that the run is open.
 
-        When another writer was faster, the state is read again and `build` decides anew. Raises whatever `build`
-        raises. After `OutcomeUnknownError` call it again: `build` sees in the state whether the entry landed.
+        `begun_after` is the seq of the log's newest entry at a time before the run could be closed; None if it is not
+        known. It saves reading: the log is read only for a run that began before the closed runs that the state keeps,
+        and from entry `begun_after + 1` on. The answer is exact in every case.
+        """
+        if run in state.closed_runs:
+            return state.closed_runs[run]
+        for seq in range((begun_after or 0) + 1, state.closed_from):
+            entry = self._existing_entry(seq)
+            if isinstance(entry, PointEntry | VoidEntry) and entry.run == run:
+                return seq
+        return None
+
+    def append(self, build: Build) -> AnyEntry:
+        """Append the entry that `build` makes of the newest state.
+
+        If another writer was faster, the state is read again and `build` is called again. Raises what `build` raises.
+        After `OutcomeUnknownError` call it again: `build` can see in the state whether the entry was written.
         """
         state = self.state()
         while True:
@@ -90,18 +116,20 @@ class SetLog:
             return entry
 
     def check_continuous(self) -> None:
-        """Raises `DamagedError` when the store lists an entry beyond the end that reading found."""
+        """Raises `DamagedError` if the store lists an entry beyond the end that reading finds."""
         listed = [info.key for info in self.store.list(log_prefix(self.set_name))]
-        end = self.state().seq  # read after the listing: a writer may have appended since
+        end = self.state().seq  # read after the listing: a writer can have appended since
         for key in listed:
             if key > log_key(self.set_name, end):
                 missing = log_key(self.set_name, end + 1)
                 raise DamagedError(f"{missing} is missing, yet {key} exists", key=missing)
 
-    def _read_on(self, state: SetState) -> Iterator[tuple[AnyEntry, SetState]]:
-        while (found := self.read_entry(state.seq + 1)) is not None:
-            state = apply(state, *found)
-            yield found[0], state
+    def _existing_entry(self, seq: int) -> AnyEntry:
+        found = self.read_entry(seq)
+        if found is None:
+            key = log_key(self.set_name, seq)
+            raise DamagedError(f"{key} is missing, although later entries exist", key=key)
+        return found[0]
 
     def _check_checkpoint(self, state: SetState) -> None:
         found = self.read_entry(state.seq) if state.seq else None
@@ -109,7 +137,7 @@ class SetLog:
             key = log_key(self.set_name, state.seq)
             raise DamagedError(f"{key} is not the entry that the checkpoint was made from", key=key)
 
-    def _check_head(self, head: Head | None, state: SetState) -> None:
-        if head is not None and head.seq == state.seq and head.entry_sha256 != state.tip:
-            key = log_key(self.set_name, state.seq)
+    def _check_head(self, head: Head | None, folded: Fold) -> None:
+        if head is not None and head.seq == folded.seq and head.entry_sha256 != folded.tip:
+            key = log_key(self.set_name, folded.seq)
             raise DamagedError(f"{key} is not the entry that the head names", key=key)

@@ -51,8 +51,12 @@ def log_key(set_name: str, seq: int) -> str:
     return f"{log_prefix(set_name)}{seq:010d}.json"
 
 
+def checkpoint_prefix(set_name: str) -> str:
+    return f"meta/{set_name}/checkpoints/"
+
+
 def checkpoint_key(set_name: str, seq: int) -> str:
-    return f"meta/{set_name}/checkpoints/{seq:010d}.json.zst"
+    return f"{checkpoint_prefix(set_name)}{seq:010d}.json.zst"
 
 
 def plan_key(set_name: str, run: str) -> str:

@@ -31,9 +31,10 @@ class Plan(Document):
     """One attempt to make the next point of a set.
 
     `bins` divide the indexes of `partitions`; a bin is the work of one task. `based_on` is the seq of the newest point
-    when the plan was made. `groups` is None if the run was not configured to keep positions, or if they could not be
-    read; `groups_failure` then contains the reason. `denied` are the reasons for everything that is missing because a
-    permission is missing.
+    when the plan was made. `begun_after` is the seq of the log's newest entry when the run began, None if it is not
+    known: the run was closed later, or not at all. `groups` is None if the run was not configured to keep positions, or
+    if they could not be read; `groups_failure` then contains the reason. `denied` are the reasons for everything that
+    is missing because a permission is missing.
     """
 
     format: int = FORMAT_MAJOR
@@ -45,6 +46,7 @@ class Plan(Document):
     cluster_label: str | None = None
     planned_ms: int
     based_on: int | None = None
+    begun_after: int | None = None
     compression: str
     compression_level: int
     object_log_bytes: int

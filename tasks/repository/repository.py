@@ -20,7 +20,7 @@ from tasks.store.protocol import ObjectStore
 
 @cache
 def tool_name() -> str:
-    """The name and version that documents carry."""
+    """The name and version of this program, as documents state them."""
     try:
         return f"prefect-kafka-backup {version('prefect-kafka-backup')}"
     except PackageNotFoundError:

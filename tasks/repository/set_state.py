@@ -1,8 +1,12 @@
-"""The state of a set: a pure fold over its log's entries."""
+"""The state of a set: the result of applying all entries of its log in order. Pure.
+
+The state grows with the live points of the set and not with the length of its history: of the closed runs only the
+newest are kept. `SetLog.closing_of` answers for all others by reading the log.
+"""
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Iterable
 from typing import assert_never
 
 from pydantic import Field
@@ -11,6 +15,9 @@ from tasks.model.errors import DamagedError
 from tasks.repository.document import Document
 from tasks.repository.entries import AnyEntry, NoteEntry, PointEntry, Status, Totals, VoidEntry
 from tasks.repository.names import log_key
+
+KEPT_CLOSED_RUNS = 1000
+"""Closed runs that the state keeps. A run that began before them is looked up in the log."""
 
 
 class PointSummary(Document):
@@ -26,50 +33,90 @@ class PointSummary(Document):
 
 
 class SetState(Document):
-    """What the entries 1 … `seq` amount to. `tip` is the SHA-256 of entry `seq` as stored: the next one's parent."""
+    """The state after the entries 1 … `seq`. `tip` is the SHA-256 of entry `seq` as stored: the `parent` of the next
+    entry.
+
+    `closed_runs` maps runs to the seq of the entry, point or void, that closed them, in the order of the log. It
+    contains every run that was closed by entry `closed_from` or a later one. A run that is not in it is open only if it
+    began after entry `closed_from - 1`; otherwise ask `SetLog.closing_of`.
+    """
 
     seq: int = 0
     tip: str | None = None
     newest_point: int | None = None
     points: dict[int, PointSummary] = Field(default_factory=dict)
-    closed_runs: dict[str, int | None] = Field(default_factory=dict)
+    closed_runs: dict[str, int] = Field(default_factory=dict)
+    closed_from: int = 1
 
-    def is_open(self, run: str) -> bool:
-        """Whether the log holds neither a point nor a void of the run."""
-        return run not in self.closed_runs
+
+class Fold:
+    """Applies entries one after the other. The cost of an entry does not depend on the number of entries before it."""
+
+    def __init__(self, start: SetState) -> None:
+        self._start = start
+        self._points = dict(start.points)
+        self._closed_runs = dict(start.closed_runs)
+        self._closed_from = start.closed_from
+        self._newest_point = start.newest_point
+        self.seq = start.seq
+        self.tip = start.tip
+        self._drop_oldest_runs()
+
+    def add(self, entry: AnyEntry, tip: str) -> None:
+        """Apply one more entry, whose stored bytes have the SHA-256 `tip`. Raises `DamagedError` if the entry does not
+        follow the entries before it."""
+        key = log_key(entry.set, entry.seq)
+        if entry.seq != self.seq + 1 or entry.parent != self.tip:
+            raise DamagedError(f"{key} does not follow the entry before it: the log was edited or mixed up", key=key)
+        newest_point = entry.seq if isinstance(entry, PointEntry) else self._newest_point
+        if entry.newest_point != newest_point:
+            raise DamagedError(f"{key} names another newest point than the log has", key=key)
+        self.seq, self.tip, self._newest_point = entry.seq, tip, newest_point
+        match entry:
+            case PointEntry():
+                self._points[entry.seq] = _summary(entry)
+                self._close(entry.run)
+            case VoidEntry():
+                self._close(entry.run)
+            case NoteEntry():
+                pass
+            case _:
+                assert_never(entry)
+
+    def state(self) -> SetState:
+        """The state after the entries so far."""
+        return self._start.model_copy(
+            update={
+                "seq": self.seq,
+                "tip": self.tip,
+                "newest_point": self._newest_point,
+                "points": dict(self._points),
+                "closed_runs": dict(self._closed_runs),
+                "closed_from": self._closed_from,
+            }
+        )
+
+    def _close(self, run: str) -> None:
+        self._closed_runs.setdefault(run, self.seq)
+        self._drop_oldest_runs()
+
+    def _drop_oldest_runs(self) -> None:
+        while len(self._closed_runs) > KEPT_CLOSED_RUNS:
+            oldest = next(iter(self._closed_runs))
+            self._closed_from = self._closed_runs.pop(oldest) + 1
 
 
 def apply(state: SetState, entry: AnyEntry, tip: str) -> SetState:
-    """The state after one more entry, whose stored bytes have the SHA-256 `tip`. Raises `DamagedError` when the
-    entry does not follow."""
-    key = log_key(entry.set, entry.seq)
-    if entry.seq != state.seq + 1 or entry.parent != state.tip:
-        raise DamagedError(f"{key} does not follow the entry before it: the log was edited or mixed up", key=key)
-    changes: dict[str, object] = {"seq": entry.seq, "tip": tip, "newest_point": newest_after(state, entry)}
-    match entry:
-        case PointEntry():
-            changes["points"] = {**state.points, entry.seq: _summary(entry)}
-            changes["closed_runs"] = {**state.closed_runs, entry.run: entry.seq}
-        case VoidEntry():
-            changes["closed_runs"] = {**state.closed_runs, entry.run: None}
-        case NoteEntry():
-            pass
-        case _:
-            assert_never(entry)
-    after = state.model_copy(update=changes)
-    if entry.newest_point != after.newest_point:
-        raise DamagedError(f"{key} names another newest point than the log has", key=key)
-    return after
+    """The state after one more entry. Raises what `Fold.add` raises. For many entries use a `Fold`."""
+    return fold([(entry, tip)], state)
 
 
-def fold(entries: list[tuple[AnyEntry, str]], start: SetState | None = None) -> SetState:
+def fold(entries: Iterable[tuple[AnyEntry, str]], start: SetState | None = None) -> SetState:
     """The state after (entry, tip) pairs in order."""
-    return reduce(lambda state, pair: apply(state, *pair), entries, start or SetState())
-
-
-def newest_after(state: SetState, entry: AnyEntry) -> int | None:
-    """The newest point's seq once `entry` stands."""
-    return entry.seq if isinstance(entry, PointEntry) else state.newest_point
+    folded = Fold(start or SetState())
+    for entry, tip in entries:
+        folded.add(entry, tip)
+    return folded.state()
 
 
 def _summary(entry: PointEntry) -> PointSummary:

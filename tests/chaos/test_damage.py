@@ -139,7 +139,7 @@ def test_a_repository_without_its_root_is_damaged_and_never_new(backup: Backup, 
 def test_a_damaged_lease_is_taken_over_at_once(backup: Backup, damage: str) -> None:
     store = with_damage(backup.store, capture_lease_key(SET), damage)
     lease = acquire(store, capture_lease_key(SET), waiting=lambda owner: pytest.fail("it waited"))
-    lease.renew(run="next")
+    lease.enter_run("next", begun_after=4)
     assert "next" == lease.record.run
 
 

@@ -1,32 +1,36 @@
-"""The log's fold: with checkpoints or from scratch, by one writer or several, the state is the same."""
+"""The fold of a log: with hints or without, by one writer or several, the state and the fate of every run are the
+same."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.engine.commit.runs import void_run
-from tasks.repository import hints
-from tasks.repository.entries import AnyEntry, PointEntry, Totals
+from tasks.repository import hints, set_state
+from tasks.repository.entries import AnyEntry, PointEntry
 from tasks.repository.log import SetLog
-from tasks.repository.names import checkpoint_key, head_key, new_id
+from tasks.repository.names import checkpoint_key, head_key
 from tasks.repository.repository import Repository
 from tasks.repository.set_state import SetState, apply, fold
-from tasks.repository.stored import StoredRef
 from tasks.store.memory.memory_store import MemoryStore
 from tests.support.made_backup import SET, append_note, copy_store, make_repository
+from tests.support.made_entries import empty_point
 
 Change = tuple[str, int]
-CHANGES = st.lists(st.tuples(st.sampled_from(["point", "void", "note"]), st.integers(0, 5)), max_size=12)
+RUNS = 8
+CHANGES = st.lists(st.tuples(st.sampled_from(["point", "void", "note"]), st.integers(0, RUNS - 1)), max_size=14)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _checkpoint_often() -> object:
+def _small_bounds() -> Iterator[None]:
+    """Checkpoints often, and so few closed runs in the state that most of them have to be looked up."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hints, "CHECKPOINT_EVERY", 3)
+        patch.setattr(set_state, "KEPT_CLOSED_RUNS", 2)
         yield
 
 
@@ -37,34 +41,12 @@ def _carry_out(repository: Repository, change: Change) -> None:
         append_note(repository, f"note {number}")
     elif kind == "void":
         void_run(repository, SET, f"run-{number}", "gone")
-    elif log.state().is_open(f"run-{number}"):
-        log.append(lambda state: _point(repository, state, f"run-{number}"))
-
-
-def _point(repository: Repository, state: SetState, run: str) -> PointEntry:
-    return PointEntry(
-        seq=state.seq + 1,
-        id=new_id(),
-        repository_id=repository.root.repository_id,
-        set=SET,
-        parent=state.tip,
-        newest_point=state.seq + 1,
-        time_ms=repository.now_ms(),
-        tool="made",
-        run=run,
-        point_kind="snapshot",
-        status="complete",
-        cluster_id="c",
-        planned_ms=0,
-        index=(),
-        table=(),
-        topics=StoredRef(key="k", sha256="", stored_bytes=0),
-        totals=Totals(topics=0, partitions=0, records=0, log_bytes=0, stored_bytes=0, objects=0),
-    )
+    elif log.closing_of(f"run-{number}", log.state(), begun_after=None) is None:
+        log.append(lambda state: empty_point(repository, state, run=f"run-{number}"))
 
 
 def _model(changes: Sequence[Change]) -> dict[str, str]:
-    """Which runs are closed and how: the first word about a run is the last."""
+    """Which runs are closed and how. The first entry about a run decides."""
     closed: dict[str, str] = {}
     for kind, number in changes:
         if kind != "note":
@@ -74,6 +56,13 @@ def _model(changes: Sequence[Change]) -> dict[str, str]:
 
 def _pairs(log: SetLog) -> list[tuple[AnyEntry, str]]:
     return [found for seq in range(1, log.state().seq + 1) if (found := log.read_entry(seq)) is not None]
+
+
+def _how(log: SetLog, run: str, state: SetState, begun_after: int | None) -> str | None:
+    """How a run was closed according to the log; None if it is open."""
+    seq = log.closing_of(run, state, begun_after=begun_after)
+    found = log.read_entry(seq) if seq is not None else None
+    return found[0].kind if found else None
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
@@ -93,16 +82,21 @@ def test_the_state_is_the_fold_of_the_entries_with_any_of_the_hints(changes: lis
         assert expected == fold(pairs[cut:], fold(pairs[:cut]))
 
 
-@settings(deadline=None, derandomize=True, max_examples=40)
+@settings(deadline=None, derandomize=True, max_examples=60)
 @given(CHANGES)
-def test_the_first_word_about_a_run_is_the_last(changes: list[Change]) -> None:
+def test_the_first_entry_about_a_run_decides_however_long_ago_it_was(changes: list[Change]) -> None:
+    """For every run, and for every time before its closing at which it can have begun."""
     repository = make_repository(MemoryStore())
     for change in changes:
         _carry_out(repository, change)
-    state = repository.log(SET).state()
-    how = {run: "void" if point is None else "point" for run, point in state.closed_runs.items()}
-    assert _model(changes) == how
-    assert sorted(seq for seq in state.closed_runs.values() if seq is not None) == sorted(state.points)
+    log = repository.log(SET)
+    state = log.state()
+    model = _model(changes)
+    for run in (f"run-{number}" for number in range(RUNS)):
+        closed_by = log.closing_of(run, state, begun_after=None)
+        for begun_after in (None, *range(state.seq + 1 if closed_by is None else closed_by)):
+            assert model.get(run) == _how(log, run, state, begun_after)
+    assert {entry.seq for entry in log.entries() if isinstance(entry, PointEntry)} == state.points.keys()
     assert max(state.points, default=None) == state.newest_point
 
 
@@ -113,8 +107,10 @@ def test_several_writers_keep_one_chain(changes: list[tuple[int, Change]]) -> No
     writers = [make_repository(store) for _ in range(3)]
     for writer, change in changes:
         _carry_out(writers[writer], change)
+    log = writers[1].log(SET)
     state = SetState()
     for entry, tip in _pairs(writers[0].log(SET)):
         state = apply(state, entry, tip)
-    assert state == writers[1].log(SET).state()
-    assert _model([change for _, change in changes]).keys() == state.closed_runs.keys()
+    assert state == log.state()
+    model = _model([change for _, change in changes])
+    assert model == {run: how for run in model if (how := _how(log, run, state, None))}

@@ -1,4 +1,4 @@
-"""The life of a run: take the set's lease, void an earlier run that died, begin the new run, void it if it fails."""
+"""The life of a run: take the set's lease, void the earlier run if it died, begin the new run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 from tasks.engine.run_context import RunContext
 from tasks.model.errors import RunClosedError
-from tasks.repository.entries import AnyEntry, VoidEntry
+from tasks.repository.entries import AnyEntry, PointEntry, VoidEntry
 from tasks.repository.leases import Lease, acquire, kept
+from tasks.repository.log import SetLog
 from tasks.repository.names import capture_lease_key
 from tasks.repository.repository import Repository
 from tasks.repository.set_state import SetState
@@ -22,54 +23,66 @@ def run_lease(
     *,
     waiting: Callable[[str], None] = lambda owner: None,
 ) -> Iterator[None]:
-    """Hold the set's lease while the body plans, captures and commits. Before the body, void an earlier run that died.
+    """Hold the set's lease for this run while the body plans, captures and commits. If the earlier run died, it is
+    voided first.
 
     `waiting` is called with the owner of the lease if this run has to wait to see whether the owner is alive. Raises
     `LockedError` if another writer holds the lease, or takes it while the body runs; then `context.stop` is set.
     """
     repository, stop = context.repository, context.stop
-    key = capture_lease_key(set_name)
+    log, key = repository.log(set_name), capture_lease_key(set_name)
     lease = acquire(repository.store, key, stop=stop, clock=context.clock, waiting=waiting)
     with kept(lease, stop):
-        earlier = earlier_open_run(repository, lease, set_name)
+        state = log.state()
+        earlier = earlier_open_run(log, lease, state)
         if earlier is not None:
-            void_run(repository, set_name, earlier, "its writer ended without a point")
-        begin_run(lease, run)
+            reason = "its writer ended without a point"
+            void_run(repository, set_name, earlier, reason, begun_after=lease.record.begun_after)
+        begin_run(lease, run, state)
         yield
 
 
-def earlier_open_run(repository: Repository, lease: Lease, set_name: str) -> str | None:
-    """The run that the lease names, if it is still open: its writer died. None if there is no such run."""
+def earlier_open_run(log: SetLog, lease: Lease, state: SetState) -> str | None:
+    """The run in the lease if it is open in this state of the set: its writer died. None if it is closed."""
     run = lease.record.run
-    return run if run is not None and repository.log(set_name).state().is_open(run) else None
+    if run is None or log.closing_of(run, state, begun_after=lease.record.begun_after) is not None:
+        return None
+    return run
 
 
-def begin_run(lease: Lease, run: str) -> None:
-    """Write the run into the lease, so that the next owner of the lease finds the run if this writer dies.
+def begin_run(lease: Lease, run: str, state: SetState) -> None:
+    """Write the run into the lease, so that the next owner finds it if this writer dies. `state` is a state of the set
+    that was read before, for example by this writer under the lease.
 
-    Call it before the run plans, and after the earlier run was voided or finished. A crash in between loses nothing.
+    Call it before the run is planned, and after the earlier run was voided or finished, so that a crash between the two
+    steps loses nothing.
     """
-    lease.renew(run=run)
+    lease.enter_run(run, begun_after=state.seq)
 
 
-def void_run(repository: Repository, set_name: str, run: str, reason: str) -> None:
-    """Append a void, so that the run can never commit. Does nothing if the run already has its point or its void."""
+def void_run(repository: Repository, set_name: str, run: str, reason: str, *, begun_after: int | None = None) -> None:
+    """Make sure that the run can never commit. If the log has its point or its void, nothing is changed. For
+    `begun_after` see `SetLog.closing_of`."""
+    log = repository.log(set_name)
 
     def build(state: SetState) -> AnyEntry:
-        check_open(state, run)
+        check_open(log, state, run, begun_after=begun_after)
         return VoidEntry(
             **repository.next_entry(set_name, state), newest_point=state.newest_point, run=run, reason=reason
         )
 
     try:
-        repository.log(set_name).append(build)
+        log.append(build)
     except RunClosedError:
         return
 
 
-def check_open(state: SetState, run: str) -> None:
-    """Raises `RunClosedError` if the log contains a point or a void of the run."""
-    if not state.is_open(run):
-        point_seq = state.closed_runs[run]
-        closed_by = "was voided" if point_seq is None else f"is already point {point_seq}"
-        raise RunClosedError(f"The run {run} {closed_by}.", point_seq=point_seq)
+def check_open(log: SetLog, state: SetState, run: str, *, begun_after: int | None) -> None:
+    """Raises `RunClosedError` if the log has a point or a void of the run, up to the end of `state`."""
+    seq = log.closing_of(run, state, begun_after=begun_after)
+    if seq is None:
+        return
+    found = log.read_entry(seq)
+    if found is not None and isinstance(found[0], PointEntry):
+        raise RunClosedError(f"The run {run} has a point already: {log.set_name}@{seq}.", point_seq=seq)
+    raise RunClosedError(f"The run {run} was voided by entry {seq} of the log of {log.set_name}.", point_seq=None)

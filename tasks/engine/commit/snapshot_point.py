@@ -48,7 +48,7 @@ class SnapshotPoint:
     def build(self, state: SetState) -> PointEntry:
         """See `PointProducer.build`."""
         plan = self._plan
-        check_open(state, plan.run)
+        check_open(self._repository.log(plan.set), state, plan.run, begun_after=plan.begun_after)
         newest = self._point(state.newest_point)
         rows = newest.rows if newest else {}
         based_on = self._point(plan.based_on)

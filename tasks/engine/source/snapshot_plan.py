@@ -18,6 +18,8 @@ from tasks.engine.source.topic_state import read_topics
 from tasks.engine.topic_patterns import is_selected, select_topics
 from tasks.model.errors import AccessError, ConfigError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
+from tasks.repository.leases import read_lease
+from tasks.repository.names import capture_lease_key
 from tasks.repository.plans import Plan, PlanFailure, PlannedPartition, write_plan
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
@@ -86,6 +88,7 @@ def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_
         cluster_label=options.source_cluster_id,
         planned_ms=repository.now_ms(),
         based_on=newest.seq if newest else None,
+        begun_after=_begun_after(repository, request),
         compression=options.compression,
         compression_level=options.compression_level,
         object_log_bytes=options.segment_max_bytes,
@@ -222,6 +225,12 @@ def _write_states(
 def _with_topics(state: TopicsState, more: Sequence[TopicState]) -> TopicsState:
     topics = sorted((*state.topics, *more), key=lambda topic: topic.topic)
     return state.model_copy(update={"topics": tuple(topics)})
+
+
+def _begun_after(repository: Repository, request: SnapshotRequest) -> int | None:
+    """Where the log ended when the run began, as its lease records it. None without the lease, as in a dry run."""
+    lease = read_lease(repository.store, capture_lease_key(request.set_name))
+    return lease.begun_after if lease is not None and lease.run == request.run else None
 
 
 def _check_cluster(set_name: str, newest: RestorePoint | None, cluster_id: str) -> None:

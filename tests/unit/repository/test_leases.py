@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -38,16 +37,17 @@ def _take(store: MemoryStore, *, step_s: float = 0.0, waiting: Callable[[str], N
 def test_a_free_lease_is_taken_at_once_and_a_released_one_too() -> None:
     store = MemoryStore()
     first = _take(store)
-    first.renew(run="run-1")
-    first.renew(is_released=True)
+    first.enter_run("run-1", begun_after=7)
+    first.release()
     second = _take(store, waiting=lambda owner: pytest.fail("it waited"))
     assert first.record.owner != second.record.owner
 
 
-def test_the_next_owner_learns_which_run_may_be_open() -> None:
+def test_the_next_owner_learns_which_run_can_be_open_and_when_it_began() -> None:
     store = MemoryStore()
-    _take(store).renew(run="run-1")
-    assert "run-1" == _take(store, step_s=1.0).record.run
+    _take(store).enter_run("run-1", begun_after=7)
+    record = _take(store, step_s=1.0).record
+    assert ("run-1", 7) == (record.run, record.begun_after)
 
 
 def test_a_dead_owners_lease_is_taken_after_its_time_to_live_and_the_wait_is_told() -> None:
@@ -186,7 +186,7 @@ def test_a_beat_that_was_written_and_not_heard_of_is_the_owners_own() -> None:
     faulty.lose_response("compare_and_swap")
     with pytest.raises(OutcomeUnknownError):
         lease.renew()
-    lease.renew(run="next")
+    lease.enter_run("next", begun_after=8)
     assert ("next", 2) == (lease.record.run, lease.record.beat)
 
 
@@ -201,7 +201,7 @@ def test_an_error_of_the_work_is_not_hidden_by_the_release() -> None:
 
 def _held_for(store: MemoryStore, run: str, *, ttl_ms: int = 500) -> Lease:
     lease = acquire(store, KEY, ttl_ms=ttl_ms)
-    lease.renew(run=run)
+    lease.enter_run(run, begun_after=7)
     return lease
 
 
@@ -216,11 +216,11 @@ def _after(store: MemoryStore, change: Callable[[Lease], object]) -> bool:
 
 
 def test_work_of_another_process_stops_when_the_lease_is_released() -> None:
-    assert _after(MemoryStore(), lambda lease: lease.renew(is_released=True))
+    assert _after(MemoryStore(), lambda lease: lease.release())
 
 
 def test_work_of_another_process_stops_when_another_run_has_begun() -> None:
-    assert _after(MemoryStore(), lambda lease: lease.renew(run="run-2"))
+    assert _after(MemoryStore(), lambda lease: lease.enter_run("run-2", begun_after=8))
 
 
 def test_work_of_another_process_stops_when_another_owner_took_the_lease() -> None:
@@ -239,10 +239,14 @@ def test_work_of_another_process_goes_on_while_the_lease_is_kept() -> None:
         assert not stop.wait(1)
 
 
-@pytest.mark.parametrize("change", [None, {"run": "run-2"}, {"is_released": True}])
-def test_work_under_a_lease_that_has_ended_does_not_begin(change: dict[str, Any] | None) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [None, lambda lease: lease.enter_run("run-2", begun_after=8), lambda lease: lease.release()],
+    ids=["never taken", "another run", "released"],
+)
+def test_work_under_a_lease_that_has_ended_does_not_begin(change: Callable[[Lease], None] | None) -> None:
     store = MemoryStore()
     if change is not None:
-        _held_for(store, "run-1").renew(**change)
+        change(_held_for(store, "run-1"))
     with pytest.raises(InterruptedRunError, match="not held"), watched(store, KEY, "run-1", threading.Event()):
         pytest.fail("it began")
