@@ -3,9 +3,13 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest -q
 FAST   := tests/unit tests/contract tests/property tests/golden tests/simulation
+REST   := tests --ignore=tests/bench $(FAST:%=--ignore=%)
+PARALLEL := -n 2 --dist loadgroup
 
 # Prefect sends usage data to its developers unless this is set.
 export DO_NOT_TRACK := 1
+# Without compiled modules each process that a test starts would compile the project again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install servers demo test test-fast soak check bench clean
 
@@ -24,10 +28,13 @@ demo: install
 	$(PYTHON) -m tests.demo
 
 test: servers
-	$(PYTEST) tests --ignore=tests/bench -m 'not soak'
+	$(PYTEST) $(FAST) $(PARALLEL) -m 'not soak'
+	$(PYTEST) $(REST) -m 'not soak'
 
+# In memory where there is such a folder: thousands of fsyncs to a busy disk take longer than the tests.
+test-fast: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)
 test-fast: install
-	$(PYTEST) $(FAST) -n 2 --dist loadfile -m 'not soak and not exhaustive and not kafka and not minio'
+	$(PYTEST) $(FAST) $(PARALLEL) -m 'not soak and not exhaustive and not kafka and not minio' -o tmp_path_retention_policy=failed
 
 soak: servers
 	$(PYTEST) tests --ignore=tests/bench

@@ -33,6 +33,21 @@ def pytest_configure() -> None:
     interrupt_on(signal.SIGTERM, signal.SIGHUP)
 
 
+_SLOW_SERVERS = ("installation", "prefect_api", "secured", "kafka")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In a parallel run (`--dist loadgroup`) all tests of a server that starts slowly are in one worker.
+
+    Otherwise each worker would start a server of its own. xdist starts the largest groups first.
+    """
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        servers = [name for name in _SLOW_SERVERS if name in fixtures]
+        if servers:
+            item.add_marker(pytest.mark.xdist_group(servers[0]))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests whose servers cannot be started here are skipped with the reason, and fail in CI."""
     for name, require in _SERVERS.items():

@@ -137,7 +137,7 @@ def main() -> None:
     folder = temporary_folder("bench-", parent=os.environ.get("BENCH_FOLDER"))
     overrides = {"log.segment.bytes": str(1 << 30), "log.retention.ms": "-1"}
     try:
-        with KafkaCluster(overrides=overrides, heap_mb=1024) as kafka:
+        with KafkaCluster(overrides=overrides, heap_mb=1024, is_short_lived=False) as kafka:
             bench = Bench(kafka, folder)
             _raw(bench)
             _to_s3(bench)

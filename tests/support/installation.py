@@ -8,7 +8,7 @@ import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,9 +16,6 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter
 from prefect.client.schemas.objects import Artifact, FlowRun, Log, StateType, TaskRun
-from prefect.events.worker import EventsWorker
-from prefect.logging.handlers import APILogWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from tests.support.prefect_server import PrefectServer, PrefectWorker
 from tests.support.processes import marked
@@ -26,7 +23,6 @@ from tests.support.processes import marked
 POOL = "kafka-backup"
 FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
 RUN_TIMEOUT_S = 150.0
-_DRAIN_TIMEOUT_S = 30.0
 _PAGE = 200
 _ARRIVAL_TIMEOUT_S = 30.0
 
@@ -40,19 +36,9 @@ class Installation:
         self.repository = repository
         self.worker = PrefectWorker(server, POOL)
 
-    @contextmanager
-    def as_client(self) -> Iterator[None]:
-        """While this `with` block runs, flows that this process itself calls are runs of this server.
-
-        They send no heartbeats. Prefect keeps one sender of events and one of log lines per process. Both are drained
-        before and after, because they stay with the server that they found first.
-        """
-        _drain()
-        with temporary_settings({PREFECT_API_URL: self.server.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            try:
-                yield
-            finally:
-                _drain()
+    def as_client(self) -> AbstractContextManager[None]:
+        """See `PrefectServer.as_client`."""
+        return self.server.as_client()
 
     def run(self, deployment: str, **parameters: Any) -> FlowRun:
         """Start a run of `FLOW/DEPLOYMENT` and return it when it has ended, in any state."""
@@ -121,11 +107,6 @@ class Installation:
         return "\n".join(self.worker.log.read_text(errors="replace").splitlines()[-40:])
 
 
-def _drain() -> None:
-    EventsWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
-    APILogWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
-
-
 @contextmanager
 def installed(
     folder: Path, bootstrap_servers: Sequence[str], show_command: Callable[[str], None] = lambda command: None
@@ -141,10 +122,17 @@ def installed(
         for command in _set_up(write_blocks(folder, bootstrap_servers, repository)):
             show_command(shlex.join(command))
             server.run(*command)
-        server.run("prefect", "deployment", "schedule", "pause", "--all")
+        _pause_schedules(client)
         show_command(f"prefect worker start --pool {POOL}")
         with installation.worker:
             yield installation
+
+
+def _pause_schedules(client: SyncPrefectClient) -> None:
+    """Do what `prefect deployment schedule pause --all` does, without starting a Python for it."""
+    for deployment in client.read_deployments():
+        for schedule in deployment.schedules:
+            client.update_deployment_schedule(deployment.id, schedule.id, active=False)
 
 
 def write_blocks(folder: Path, bootstrap_servers: Sequence[str], repository: Path) -> Path:

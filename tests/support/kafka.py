@@ -15,12 +15,13 @@ import socket
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tasks.broker.raw.connection import ConnectionOptions
-from tests.support.kafka_jars import KafkaStartError, MissingToolError, require_tools, run_tool
+from tests.support.kafka_jars import SHORT_LIVED_JVM, KafkaStartError, MissingToolError, require_tools, run_tool
 from tests.support.kafka_node import KafkaNode
 from tests.support.kafka_properties import NodePorts, properties_file, server_properties
 from tests.support.processes import temporary_folder
@@ -42,7 +43,8 @@ class KafkaCluster:
     """A cluster that runs while a `with` block does. Nodes are numbered from 1.
 
     `overrides` are broker properties that replace the launcher's. `listeners` are the ports of further listeners by
-    name, for a single node only; the overrides set their protocols. `jvm_options` are options of the JVM.
+    name, for a single node only; the overrides set their protocols. `jvm_options` are options of the JVM. A cluster
+    that is not `is_short_lived` starts more slowly, and becomes as fast as Kafka can be, see `SHORT_LIVED_JVM`.
     Without `folder` everything is in a temporary folder that is removed at the end. A given folder stays with its data,
     and a later cluster can continue on it.
     The processes are killed when the `with` block ends, and when this process ends, by SIGKILL too.
@@ -57,10 +59,12 @@ class KafkaCluster:
         heap_mb: int | None = None,
         listeners: Mapping[str, int] | None = None,
         jvm_options: Sequence[str] = (),
+        *,
+        is_short_lived: bool = True,
     ) -> None:
         self.version = version
         self.listeners = dict(listeners or {})
-        self._jvm_options = tuple(jvm_options)
+        self._jvm_options = (*(SHORT_LIVED_JVM if is_short_lived else ()), *jvm_options)
         self._overrides = dict(overrides or {})
         self._heap_mb = heap_mb or (512 if nodes == 1 else 256)
         self._is_own_folder = folder is None
@@ -148,12 +152,16 @@ class KafkaCluster:
         cluster_uuid = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         cluster_uuid = cluster_uuid.replace("-", "A")  # a leading dash would be read as an option
         voters = {node.node_id: node.ports for node in self._nodes.values()}
-        for node in self._nodes.values():
+
+        def format_node(node: KafkaNode) -> None:
             node.folder.mkdir(parents=True, exist_ok=True)
             properties = server_properties(self.version, node.node_id, voters, node.log_dir, self.listeners)
             node.config.write_text(properties_file(properties | self._overrides))
             if not (node.log_dir / "meta.properties").exists():
                 run_tool(self.version, "kafka.tools.StorageTool", "format", "-t", cluster_uuid, "-c", str(node.config))
+
+        with ThreadPoolExecutor(len(self._nodes)) as pool:
+            list(pool.map(format_node, self._nodes.values()))
 
 
 def _node_ports(nodes: int) -> list[NodePorts]:

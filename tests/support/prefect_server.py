@@ -3,32 +3,44 @@
 Their output goes to files in `folder`. The last lines of such a file are in the error if the process does not start.
 The project's settings of Prefect (`[tool.prefect]` in pyproject.toml) are put into the environment, because the process
 of a flow run is not started in the project's folder and would not find them.
+
+A server's first start makes its database by several hundred migrations, which is most of the start. So the database of
+the first server that starts here is kept in `.bin`, and later servers of the same version start with a copy of it.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
+import prefect
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from tests.support.kafka import free_ports
 from tests.support.processes import end_marked, end_server, start_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
-START_TIMEOUT_S = 120.0
+NEW_DATABASE = ROOT / ".bin" / f"prefect-{prefect.__version__}.db"
+"""The database of a server that has just been started for the first time."""
+
+START_TIMEOUT_S = 240.0
+_DRAIN_TIMEOUT_S = 30.0
 
 BRISK: Mapping[str, str] = {
     "PREFECT_WORKER_QUERY_SECONDS": "0.5",
@@ -46,15 +58,17 @@ class PrefectStartError(Exception):
 class PrefectServer:
     """A server that runs while a `with` block does. All its files, the database too, are in `folder`.
 
+    `settings` are environment variables, `arguments` are further arguments of `prefect server start`.
     The server and every process with its `environment` (workers, their flow runs) are killed when the `with` block
     ends, and when this process ends, by SIGKILL too. Between, the server can be killed and started again with the same
     port and database.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] = BRISK) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] = BRISK, arguments: Sequence[str] = ()) -> None:
         self.folder = folder.resolve()
         [self._port] = free_ports(1)
         self._settings = dict(settings)
+        self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -103,14 +117,14 @@ class PrefectServer:
         Raises `PrefectStartError` if it ends, or if it does not answer after `START_TIMEOUT_S`.
         """
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        is_first = not self.database.exists()
+        if is_first and NEW_DATABASE.exists():
+            shutil.copy(NEW_DATABASE, self.database)
         where = ("--host", "127.0.0.1", "--port", str(self._port))
-        self._process = self.spawn("prefect", "server", "start", *where, log=self.log)
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._is_healthy():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
-                raise PrefectStartError(f"Prefect's server did not start:\n{tail}")
-            time.sleep(0.1)  # the only sign that it serves is that it serves
+        self._process = self.spawn("prefect", "server", "start", *where, *self._arguments, log=self.log)
+        self._await_ready(self._process)
+        if is_first and not NEW_DATABASE.exists():
+            _keep(self.database)
 
     def kill(self) -> None:
         """SIGKILL the server alone and wait until it is gone. Its workers and flow runs continue without it."""
@@ -151,9 +165,32 @@ class PrefectServer:
         with temporary_settings({PREFECT_API_URL: self.api_url}):
             return get_client(sync_client=True)
 
-    def _is_healthy(self) -> bool:
+    @contextmanager
+    def as_client(self) -> Iterator[None]:
+        """While this `with` block runs, flows that this process itself calls are runs of this server.
+
+        They send no heartbeats. Prefect keeps one sender of events and one of log lines per process. Both are drained
+        before and after, because they stay with the server that they found first.
+        """
+        _drain()
+        with temporary_settings({PREFECT_API_URL: self.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            try:
+                yield
+            finally:
+                _drain()
+
+    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        with httpx.Client(timeout=5, verify=False) as client:  # loading the system's authorities costs CPU time
+            while not self._is_healthy(client):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+                    raise PrefectStartError(f"Prefect's server did not start:\n{tail}")
+                time.sleep(0.1)  # the only sign that it serves is that it serves
+
+    def _is_healthy(self, client: httpx.Client) -> bool:
         try:
-            return httpx.get(f"{self.api_url}/health", timeout=5).is_success
+            return client.get(f"{self.api_url}/health").is_success
         except httpx.TransportError:
             return False
 
@@ -185,6 +222,20 @@ class PrefectWorker:
         """Send the signal to the worker alone and wait until it is gone, see `end_server`. May be called again."""
         process, self._process = self._process, None
         end_server(process, sign)
+
+
+def _drain() -> None:
+    EventsWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
+    APILogWorker.drain_all(timeout=_DRAIN_TIMEOUT_S)
+
+
+def _keep(database: Path) -> None:
+    """Copy it to `NEW_DATABASE`, renamed last, so that the copy is always complete."""
+    NEW_DATABASE.parent.mkdir(exist_ok=True)
+    part = NEW_DATABASE.with_name(f"{NEW_DATABASE.name}.part-{os.getpid()}")
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(part)) as copy:
+        source.backup(copy)
+    os.replace(part, NEW_DATABASE)
 
 
 def project_settings() -> dict[str, str]:

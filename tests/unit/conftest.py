@@ -1,4 +1,7 @@
-"""A Prefect of the test session, without a worker and without a Kafka. Only tests that ask for it import Prefect."""
+"""A Prefect server of the test session, without a worker and without a Kafka.
+
+Only tests that need it import Prefect.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def prefect_api() -> Iterator[None]:
-    """Prefect's own harness: a server with a database of its own. Heartbeats would make each run a second longer."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Flows that a test calls are runs of this server. Their task runs and events are not stored.
 
-    with (
-        prefect_test_harness(server_startup_timeout=120),
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-    ):
+    Without heartbeats, which would make each run a second longer.
+    """
+    from tests.support.prefect_server import PrefectServer
+
+    settings = {"PREFECT_SERVER_UI_ENABLED": "false"}
+    folder = tmp_path_factory.mktemp("prefect")
+    with PrefectServer(folder, settings, ["--no-services"]) as server, server.as_client():
         yield
 
 
