@@ -25,7 +25,8 @@ again."""
 
 
 def heartbeat_automation() -> Automation:
-    """Marks a run of our flows as crashed if it has sent a heartbeat and then neither sends the next one nor ends."""
+    """The automation that marks a run of our flows as crashed if it has sent a heartbeat and then, for
+    `NO_HEARTBEAT_FOR`, neither sends the next one nor ends."""
     return Automation(
         name=NAME,
         description="The process of the run and its worker have died. The next run of the backup set closes this one.",

@@ -27,7 +27,7 @@ def inspect_point(work: ValidationWork) -> PlannedValidation:
 
 @repeatable_task("check", run_name="{bin_task.label}")
 def check_bin(work: ValidationWork, bin_task: BinTask) -> CheckedBin:
-    """Check the data objects of one bin."""
+    """Check the data objects of one bin. If there are findings, the state of the task is named `Damaged`."""
     began, cache = time.monotonic(), flow_run_cache(work.flow_run)
     named = {key: inspection(work).named[key] for key in bins(work)[bin_task.number]}
     lines = [line for own in named.values() for line, _ in own]

@@ -79,12 +79,12 @@ class SegmentDescription:
 
     @property
     def codecs(self) -> tuple[Codec, ...]:
-        """The names of the codecs, sorted. All codecs of the batches must be known ones."""
+        """The names of the codecs of batches with user records, sorted. Call `check_codec` on the batches first."""
         return tuple(sorted({CODECS[bits & CODEC_BITS] for bits in self._attributes}))
 
     @property
     def timestamp_type(self) -> TimestampType | None:
-        """Which clock the timestamps are from. None without user records."""
+        """`CreateTime` (the producer's clock), `LogAppendTime` (the broker's) or `mixed`. None without user records."""
         is_broker_time = {bool(bits & LOG_APPEND_TIME_BIT) for bits in self._attributes}
         if len(is_broker_time) > 1:
             return "mixed"

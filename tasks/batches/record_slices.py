@@ -83,7 +83,7 @@ def build_batch(slices: Sequence[RecordSlice], *, codec: str, base_offset: int =
 
 
 def record_parts(timestamp_delta: int, offset_delta: int, body: bytes) -> tuple[bytes, ...]:
-    """One record's bytes, to be joined."""
+    """The bytes of one record, in parts to join. `timestamp_delta` is in ms; `body` is key, value and headers."""
     times, offsets = write_varint(timestamp_delta), write_varint(offset_delta)
     return write_varint(1 + len(times) + len(offsets) + len(body)), b"\x00", times, offsets, body
 

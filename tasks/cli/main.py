@@ -93,7 +93,7 @@ def validate(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Read a restore point back and report all damage."""
+    """Check a restore point and report all damage that is found."""
     with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.validate import run_validate
 

@@ -146,7 +146,9 @@ def finish_restore(
     targets: Targets,
     mismatches: Sequence[Mismatch],
 ) -> FinishedRestore:
-    """Write the group positions, then give the topics their settings.
+    """Write the group positions if `reset_consumer_offsets` is set, otherwise only translate them. Then give the topics
+    their settings, except the deferred ones; without deferred ones the restore is recorded as finalized. Raises
+    `RefusedError` if a topic is not the one that was restored.
 
     After mismatches it does nothing: the topics keep their staging settings, so that Kafka deletes no record before an
     operator has looked at them.

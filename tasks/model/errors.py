@@ -17,7 +17,7 @@ KafkaBackupError                 something failed (exit 1)
 │   └── OutcomeUnknownError      the response was lost: settle by reading back (retryable)
 ├── CommitError                  the log's newest entry forbids this change
 │   ├── RunClosedError           the log already holds a point or a void of the run
-│   └── PreconditionError        what the run was planned on has changed: void it and plan anew
+│   └── PreconditionError        a later entry makes the plan of the run invalid: void it, plan a new one
 └── BrokerError                  Kafka answered with an error
     ├── BrokerUnavailableError   wait and retry                                (retryable)
     ├── TopicGoneError           the topic id is unknown: deleted or re-created
@@ -71,7 +71,7 @@ class DamagedError(KafkaBackupError):
 
 
 class InterruptedRunError(KafkaBackupError):
-    """The `stop` event was set; what was not committed does not count."""
+    """The `stop` event was set. A backup has no new point. A restore leaves the records that it has written."""
 
 
 class StoreError(KafkaBackupError):
@@ -119,7 +119,7 @@ class RunClosedError(CommitError):
 
 
 class PreconditionError(CommitError):
-    """What the run was planned on has changed in the log."""
+    """An entry that was appended after this run was planned makes its plan invalid: void the run and plan a new one."""
 
 
 class BrokerError(KafkaBackupError):

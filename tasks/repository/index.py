@@ -44,15 +44,16 @@ class IndexRef(StoredRef):
 
 
 class LineText(NamedTuple):
-    """An index line that is not parsed yet. `seq` is the one of its object's reference, `key` the object's key."""
+    """An index line that is not parsed yet. `key` is the key of its index object. `seq` is the one in the reference to
+    that object, or of the entry that contains the reference if it has none."""
 
     text: bytes
     seq: int
     key: str
 
     def line(self) -> IndexLine:
-        """The line, with the reference's seq if it has none itself. Raises `DamagedError` naming the object, and
-        `UnsupportedError` if a later version wrote the line."""
+        """The line, with the reference's seq if it has none itself. Raises `DamagedError` with the key of the
+        index object if the line is not valid, and `UnsupportedError` if a later version wrote it."""
         line = IndexLine.from_text(self.text, key=self.key)
         return line if line.seq is not None else line.model_copy(update={"seq": self.seq})
 

@@ -95,6 +95,6 @@ class IndexLine(PartitionDocument):
         return self.frame_bytes * 2 < (self.stored_bytes or 0)
 
     def is_cut(self, frame: Frame) -> bool:
-        """Whether the line was clipped inside the frame after its capture. Its records then have to be counted by
-        decoding."""
+        """Whether only a part of the frame lies in the range of the line, because the line was clipped inside it. The
+        records in that part can only be counted by decoding the frame."""
         return frame.first < self.first or frame.next > self.next

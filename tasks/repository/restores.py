@@ -89,7 +89,7 @@ class Targets(Document):
 
 
 class StepDone(Document):
-    """A completed step, and its result in `report`."""
+    """A completed step of a restore, with its result in `report`."""
 
     format: int = FORMAT_MAJOR
     restore: str

@@ -35,7 +35,8 @@ def find_sealed(store: ObjectStore, key: str, kind: type[DocumentT]) -> Document
 
 
 def get_sealed(store: ObjectStore, key: str, kind: type[DocumentT]) -> DocumentT:
-    """The document, which must exist: a missing one is a `DamagedError`. Otherwise as `find_sealed`."""
+    """The document. Raises `DamagedError` if it is missing or damaged, and `UnsupportedError` if a later version wrote
+    it."""
     document = find_sealed(store, key, kind)
     if document is None:
         raise DamagedError(f"{key} is missing", key=key)

@@ -112,7 +112,8 @@ def apply(state: SetState, entry: AnyEntry, tip: str) -> SetState:
 
 
 def fold(entries: Iterable[tuple[AnyEntry, str]], start: SetState | None = None) -> SetState:
-    """The state after (entry, tip) pairs in order."""
+    """The state after these (entry, tip) pairs, in order, on top of `start`. Raises `DamagedError` if an entry does not
+    follow the one before it."""
     folded = Fold(start or SetState())
     for entry, tip in entries:
         folded.add(entry, tip)

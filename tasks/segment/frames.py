@@ -32,7 +32,7 @@ class FrameMaker(Protocol):
 
 
 def frame_maker(compression: str, level: int) -> FrameMaker:
-    """The maker for `zstd`, `lz4` or `none`. `level` is zstd's; the others have none.
+    """The maker for `zstd`, `lz4` or `none`. `level` is used for zstd only.
 
     Raises `ConfigError` for another name, and for a level that zstd does not have.
     """

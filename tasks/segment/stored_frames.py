@@ -1,4 +1,4 @@
-"""Zstandard frames whose blocks are all raw (RFC 8878, §3.1.1): the log's bytes stand in the object as they are.
+"""Zstandard frames whose blocks are all raw (RFC 8878, §3.1.1): the object contains the log's bytes unchanged.
 
     frame  = magic      28 B5 2F FD
              descriptor A4            4-byte content size, single segment, checksum

@@ -1,7 +1,7 @@
 """OAuth tokens for SASL OAUTHBEARER: from an endpoint with client credentials (RFC 6749), or from a file.
 
-A token from an endpoint is used by this whole process until shortly before it expires. A file is read for each
-authentication, so a renewed file is used without a notice.
+The process uses a token from an endpoint for 75 % of its lifetime, and then requests a new one. A file is read for each
+authentication, so a renewed file needs no restart.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ Connect = Callable[[], socket.socket]
 def permanent_error(
     error: OSError | None, security: Security, host: str, port: int, *, has_answered: bool, connect: Connect
 ) -> KafkaBackupError | None:
-    """The permanent error because of which an open connection ended before its first useful answer; None if a retry can
-    succeed.
+    """The permanent error that explains why a new connection ended before its first useful answer. None if a retry can
+    succeed. Can open one more connection to find out.
 
     `has_answered`: the broker answered at least the request for its versions.
     """

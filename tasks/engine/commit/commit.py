@@ -1,4 +1,8 @@
-"""The append loop of a commit: stores the index and the table, then appends the log entry that names them."""
+"""Appends the point of a run to the log of its set.
+
+A `PointProducer` stores the index and the table and makes the entry that names them. It is called again if another
+writer appended an entry first.
+"""
 
 from __future__ import annotations
 

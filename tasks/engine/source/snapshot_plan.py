@@ -1,4 +1,8 @@
-"""The plan of a snapshot. Reads groups first, then topics, then the offsets. Stored before the first record is read."""
+"""Makes and stores the plan of a snapshot, before the first record is read.
+
+Topic ids are read before the groups, because a topic that is created again later must not get the positions of the
+former topic. Then the topics are read again, and last the offsets.
+"""
 
 from __future__ import annotations
 

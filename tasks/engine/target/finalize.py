@@ -1,4 +1,6 @@
-"""Gives the target topics of a restore their own settings. Settings that delete restored records come last."""
+"""Gives the target topics of a restore their own settings. `finalize_restore` alone gives
+them the deferred ones, which can delete restored records.
+"""
 
 from __future__ import annotations
 

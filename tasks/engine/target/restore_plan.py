@@ -31,8 +31,11 @@ _MAX_SAMPLED_TOPICS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreRequest:
-    """Values only: what to restore, and where to. With `bins_are_tasks` people see each bin as a task, so up to
-    `most_bins` partitions have one each. Without it small partitions share bins, because that is faster."""
+    """The restore to plan: values only, so that it can be sent to another process.
+
+    With `bins_are_tasks` each partition with data has its own bin, and the empty ones share one, unless that needs more
+    than `most_bins` bins. Without it small partitions share bins, because that is faster.
+    """
 
     restore: str
     topics: TopicSelection

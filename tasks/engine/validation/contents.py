@@ -137,7 +137,7 @@ def total_findings(
 
 
 def line_problem(line: IndexLine) -> str | None:
-    """What makes a line contradict itself. Pure."""
+    """The first contradiction inside an index line, as the text of a finding. None if there is none. Pure."""
     if bool(line.frames) != (line.object is not None) or (line.object is None) != (line.sha256 is None):
         return "its index line has frames without an object, or an object without frames"
     if line.first > line.next or any(not line.first <= gap.first < gap.next <= line.next for gap in line.gaps):

@@ -23,7 +23,7 @@ class LocalSettings(StoreSettings):
 
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:
-        """`file:///absolute/path`, percent-encoded; `prefix` is empty."""
+        """`file:///absolute/path`, percent-encoded; `prefix` is empty. Raises `ConfigError` for any other form."""
         if parts.query or parts.fragment:
             raise ConfigError("A file URL cannot contain ? or #. Write them as %3F and %23.")
         if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):

@@ -3,8 +3,9 @@
 The response's error code decides. Where the response has no body (HEAD), or a code that is not listed here, the HTTP
 status decides:
 
-    404 no object · 412 the condition failed · 409, 429, SlowDown: not carried out · other 5xx to a write: unknown ·
-    401, 403 credentials or permission · 3xx, a wrong region: configuration
+    404 no object (without a code only for HEAD) · 412 the condition failed · 416 the object is cut ·
+    409, 429, 507, SlowDown: not carried out · other 5xx except 501: unknown for a write, unavailable for a read ·
+    401, 403 credentials or permission · redirects, a wrong region: configuration · others: `StoreError`
 """
 
 from __future__ import annotations
@@ -122,7 +123,8 @@ def not_s3(request: Request) -> ConfigError:
 
 
 def temporary_error(reason: str, request: Request) -> StoreError:
-    """The error for a failure after the request was sent: a write may have been carried out."""
+    """The error for a failure after the request was sent. For a write `OutcomeUnknownError`, because it may have been
+    carried out; for a read `StoreUnavailableError`."""
     if request.is_write:
         return OutcomeUnknownError(reason, key=request.key)
     return StoreUnavailableError(reason, key=request.key)
