@@ -11,6 +11,8 @@ from tasks.model.errors import ConfigError
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 ROOT_KEY = "repository.json"
+SETS = "meta/"
+"""The folder with one folder for each set."""
 
 
 def check_set_name(name: str) -> str:

@@ -27,6 +27,13 @@ def check_key(key: str) -> str:
     return key
 
 
+def check_folder(folder: str) -> str:
+    """The folder itself. Raises `ConfigError` unless it is empty, or begins a key and ends with a slash."""
+    if folder and not folder.endswith("/"):
+        raise ConfigError(f"{folder!r} is not a folder of objects: it has to end with a slash.")
+    return check_prefix(folder)
+
+
 def check_prefix(prefix: str) -> str:
     """The prefix itself. Raises `ConfigError` unless it is empty or begins a key; it can end within a name."""
     if not _PREFIX.fullmatch(prefix):

@@ -1,4 +1,4 @@
-"""The port of object stores: nine methods and their promises. `tests/contract` tests them for every adapter.
+"""The port of object stores: ten methods and their promises. `tests/contract` tests them for every adapter.
 
 Keys are relative to the store's prefix and contain only `[A-Za-z0-9._/-]`; no part between slashes is empty or begins
 with a dot (`ConfigError`). No key may be a folder of another (`a/b` beside `a/b/c`): a file system cannot hold both.
@@ -94,6 +94,14 @@ class ObjectStore(Protocol):
 
         The listing can be older than the last writes, so a missing key does not prove a lost object. Any item can raise
         an error.
+        """
+        ...
+
+    def list_folders(self, folder: str) -> tuple[str, ...]:
+        """The names of the folders directly inside `folder`, in order. The cost does not depend on what they contain.
+
+        `folder` is empty or ends with a slash (`ConfigError`). A name without slash: `a` stands for all keys that begin
+        with `{folder}a/`. A folder whose objects were deleted can still be named.
         """
         ...
 

@@ -94,6 +94,9 @@ class RetryingStore:
         while page := self._call(f"list {prefix}", listing.next_page):
             yield from page
 
+    def list_folders(self, folder: str) -> tuple[str, ...]:
+        return self._call(f"list {folder}", lambda: self._inner.list_folders(folder))
+
     def delete(self, keys: Iterable[str]) -> None:
         all_keys = tuple(keys)
         self._call(f"delete {len(all_keys)} objects", lambda: self._inner.delete(all_keys))

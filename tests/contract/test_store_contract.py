@@ -215,11 +215,24 @@ def test_a_prefix_can_end_within_a_name(store: ObjectStore, prefix: str) -> None
     assert sorted(key for key in keys if key.startswith(prefix)) == [info.key for info in store.list(prefix)]
 
 
+def test_the_folders_in_a_folder_are_named_once_and_in_order(store: ObjectStore) -> None:
+    for key in ["a-b", "a/b/c1", "a/b/c2", "a/bc/d/e", "a/x", "a.d/e", "b/y"]:
+        create(store, key)
+    assert ("a", "a.d", "b") == store.list_folders("")
+    assert ("b", "bc") == store.list_folders("a/")
+    assert () == store.list_folders("a/b/") == store.list_folders("nothing/")
+    with pytest.raises(ConfigError):
+        store.list_folders("a")
+
+
 def test_more_objects_than_one_request_can_name_are_all_listed_once_and_all_deleted(store: ObjectStore) -> None:
-    keys = [f"many/{n:05d}" for n in range(1005)]
+    """More folders too."""
+    folders = [f"{n:05d}" for n in range(1005)]
+    keys = [f"many/{folder}/object" for folder in folders]
     for key in keys:
         store.put(key, [b""])
     assert keys == [info.key for info in store.list("many/")]
+    assert tuple(folders) == store.list_folders("many/")
     store.delete(keys)
     assert [] == list(store.list("many/"))
 

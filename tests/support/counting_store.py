@@ -67,6 +67,12 @@ class CountingStore:
                 self._note("list", prefix)
             yield info
 
+    def list_folders(self, folder: str) -> tuple[str, ...]:
+        names = self._inner.list_folders(folder)
+        for _ in range(0, max(len(names), 1), PAGE_OBJECTS):
+            self._note("list_folders", folder)
+        return names
+
     def delete(self, keys: Iterable[str]) -> None:
         doomed = tuple(keys)
         for key in doomed:

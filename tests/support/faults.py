@@ -14,7 +14,9 @@ from typing import Literal, TypeVar
 from tasks.model.errors import KafkaBackupError, OutcomeUnknownError, StoreUnavailableError
 from tasks.store.protocol import Body, ObjectInfo, ObjectStore
 
-Operation = Literal["put_if_absent", "put", "compare_and_swap", "get", "get_range", "head", "list", "delete"]
+Operation = Literal[
+    "put_if_absent", "put", "compare_and_swap", "get", "get_range", "head", "list", "list_folders", "delete"
+]
 WRITES: frozenset[Operation] = frozenset({"put_if_absent", "put", "compare_and_swap", "delete"})
 
 _T = TypeVar("_T")
@@ -158,6 +160,9 @@ class FaultyStore:
                 raise StoreUnavailableError("armed fault: the listing breaks off")
             if not self._hidden(info.key):
                 yield info
+
+    def list_folders(self, folder: str) -> tuple[str, ...]:
+        return self._call("list_folders", lambda: self._inner.list_folders(folder))
 
     def delete(self, keys: Iterable[str]) -> None:
         doomed = tuple(keys)

@@ -157,17 +157,17 @@ def capture_logs(
     return captured
 
 
-def append_note(repository: Repository, text: str) -> AnyEntry:
+def append_note(repository: Repository, text: str, *, set_name: str = SET) -> AnyEntry:
     """One more entry that changes nothing."""
 
     def build(state: SetState) -> AnyEntry:
         return NoteEntry(
-            **{**repository.next_entry(SET, state), "tool": "made"},
+            **{**repository.next_entry(set_name, state), "tool": "made"},
             newest_point=state.newest_point,
             text=text,
         )
 
-    return repository.log(SET).append(build)
+    return repository.log(set_name).append(build)
 
 
 def restorable_records(repository: Repository, point: PointEntry) -> dict[Partition, list[Record]]:

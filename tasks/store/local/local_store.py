@@ -38,7 +38,7 @@ from tasks.model.errors import (
     StoreUnavailableError,
     UnsupportedError,
 )
-from tasks.store.keys import check_key, check_prefix, is_component
+from tasks.store.keys import check_folder, check_key, check_prefix, is_component
 from tasks.store.local.durable_files import Temporary, link_new, make_folder, sync_folder, temporary_file
 from tasks.store.local.os_errors import translated
 from tasks.store.protocol import Body, ObjectInfo
@@ -118,6 +118,16 @@ class LocalStore:
         folder, _, start = check_prefix(prefix).rpartition("/")
         with self._translated(prefix):
             yield from self._walk(f"{folder}/" if folder else "", start)
+
+    def list_folders(self, folder: str) -> tuple[str, ...]:
+        check_folder(folder)
+        with self._translated(folder):
+            try:
+                with os.scandir(self._root / folder) as found:
+                    return tuple(sorted(one.name for one in found if is_component(one.name) and one.is_dir()))
+            except (FileNotFoundError, NotADirectoryError):
+                self._check_mounted()
+                return ()
 
     def delete(self, keys: Iterable[str]) -> None:
         """See the protocol. The deletion is durable on return; folders stay."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256 as sha256_of
 
 from tasks.model.errors import DamagedError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError, StoreError
-from tasks.store.keys import check_key, check_prefix
+from tasks.store.keys import check_folder, check_key, check_prefix
 from tasks.store.protocol import Body, Checksum, ObjectInfo
 
 _shared: dict[str, MemoryStore] = {}
@@ -78,6 +78,12 @@ class MemoryStore:
         with self._lock:
             found = [info for key, (_, info) in self._objects.items() if key.startswith(prefix)]
         yield from sorted(found, key=lambda info: info.key)
+
+    def list_folders(self, folder: str) -> tuple[str, ...]:
+        check_folder(folder)
+        with self._lock:
+            inside = [key.removeprefix(folder) for key in self._objects if key.startswith(folder)]
+        return tuple(sorted({key.partition("/")[0] for key in inside if "/" in key}))
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:

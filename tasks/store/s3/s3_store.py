@@ -23,7 +23,7 @@ from tasks.model.errors import (
     UnsupportedError,
 )
 from tasks.store.body_reader import BodyReader
-from tasks.store.keys import check_key, check_prefix, is_component
+from tasks.store.keys import check_folder, check_key, check_prefix, is_component
 from tasks.store.protocol import Body, Checksum, ObjectInfo
 from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, open_client
 from tasks.store.s3.error_responses import Request, deleted_key_error, unreadable_response
@@ -102,7 +102,7 @@ class S3Store:
         continues after its last key would miss objects there.
         """
         last = ""
-        for item in self._listed(self._prefix + check_prefix(prefix)):
+        for item in self._listed("Contents", self._prefix + check_prefix(prefix)):
             key = item["Key"][len(self._prefix) :]
             if not all(map(is_component, key.split("/"))):
                 continue
@@ -113,6 +113,13 @@ class S3Store:
             yield _info(key, item["Size"], item["LastModified"], item)
             last = key
 
+    def list_folders(self, folder: str) -> tuple[str, ...]:
+        """See the protocol. One request for 1000 folders. Skips folders of other programs whose names are not keys."""
+        full = self._prefix + check_folder(folder)
+        found = [item["Prefix"] for item in self._listed("CommonPrefixes", full, Delimiter="/")]
+        names = {prefix[len(full) :].removesuffix("/") for prefix in found}
+        return tuple(sorted(name for name in names if is_component(name)))
+
     def delete(self, keys: Iterable[str]) -> None:
         full_keys = [self._prefix + check_key(key) for key in keys]
         for first in range(0, len(full_keys), _DELETES_PER_REQUEST):
@@ -121,9 +128,9 @@ class S3Store:
     def close(self) -> None:
         self._client.close()
 
-    def _listed(self, full_prefix: str) -> Iterator[dict[str, Any]]:
-        """The items of all pages of a listing."""
-        parameters = {"Bucket": self._settings.bucket, "Prefix": full_prefix}
+    def _listed(self, member: str, full_prefix: str, **more: str) -> Iterator[dict[str, Any]]:
+        """The items of this member of all pages of a listing."""
+        parameters = {"Bucket": self._settings.bucket, "Prefix": full_prefix, **more}
         is_more = True
         while is_more:
             with self._request("ListObjectsV2") as request:
@@ -133,7 +140,7 @@ class S3Store:
                 if is_more:
                     self._check_is_of_s3(page, ("NextContinuationToken",), request)
                     parameters["ContinuationToken"] = page["NextContinuationToken"]
-            yield from page.get("Contents", ())
+            yield from page.get(member, ())
 
     def _put(
         self,

@@ -65,6 +65,10 @@ class StruckStore:
         """See `ObjectStore.list`."""
         return self._read(lambda: self._inner.list(prefix))
 
+    def list_folders(self, folder: str) -> tuple[str, ...]:
+        """See `ObjectStore.list_folders`."""
+        return self._read(lambda: self._inner.list_folders(folder))
+
     def close(self) -> None:
         """See `ObjectStore.close`."""
 
