@@ -195,7 +195,7 @@ def test_a_repository_can_be_read_with_a_file_that_this_version_cannot_restore_f
     [
         ("storage: {", "storage: {pth: x, ", "unknown key 'pth' in 'storage'; did you mean 'path'?"),
         ("restore:", "restor:", "unknown key 'restor'"),
-        ("prod-backup-20260704", "a@b", "'a@b' does not name a restore point"),
+        ("prod-backup-20260704", "a@b", "'a@b' is not a point reference"),
         ("path: /backups", "path: '${UNSET}'", "'storage.path': the environment variable UNSET is not set."),
         ("mode: restore", "mode: drill", "'mode': should be 'backup' or 'restore', found text."),
     ],
