@@ -223,7 +223,7 @@ def test_a_restore_brings_everything_back_and_says_where_every_group_stands(of_t
     assert f"| {group} | {topic}-0 | 20 | {target}-0 | 20 | written |" in summary
     run = of_test.installation.client.read_flow_run(_run(state))
     assert run.name.startswith(f"{topic} to {CLUSTER} 20")
-    assert {"plan", "prepare topics", "verify", "finish"} < of_test.task_runs(state, 5).keys()
+    assert {"plan", "prepare topics", "verify", "finish"} < of_test.task_runs(state, 7).keys()
 
 
 def test_settings_that_would_delete_what_was_restored_wait_for_the_command_in_the_summary(
