@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tasks.broker.auth.security import UNPROTECTED, Security
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
-from tasks.engine.topic_patterns import compile_pattern
+from tasks.engine.topic_selection import compile_pattern
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import checked_by
 from tasks.repository.points import PointReference

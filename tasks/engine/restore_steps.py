@@ -20,6 +20,7 @@ from tasks.engine.target.finalize import finish_settings, record_finalized
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.permissions import require_restorable
 from tasks.engine.target.preflight import preflight
+from tasks.engine.target.prepare_topics import prepare_targets
 from tasks.engine.target.restore_plan import (
     RestoreRequest,
     RestoreSource,
@@ -27,7 +28,6 @@ from tasks.engine.target.restore_plan import (
     draft_restore,
     read_source,
 )
-from tasks.engine.target.target_topics import prepare_targets
 from tasks.model.errors import NotFoundError
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.leases import acquire, kept

@@ -17,9 +17,9 @@ from tasks.engine.validation.fragments import (
     lone_fragments,
     run_of,
 )
-from tasks.engine.validation.log import choose_readable, read_whole_log
 from tasks.engine.validation.object_bytes import NamedLine
 from tasks.engine.validation.objects import Checked, Level, check_object, merge, named_lines
+from tasks.engine.validation.set_log import choose_readable, read_whole_log
 from tasks.engine.workers import run_all
 from tasks.model.errors import InterruptedRunError, NotFoundError
 from tasks.repository.entries import PointEntry

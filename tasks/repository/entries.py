@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from tasks.model.errors import DamagedError, UnsupportedError
+from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument, seal, sha256_hex, unseal
 from tasks.repository.index import IndexRef
 from tasks.repository.names import log_key
 from tasks.repository.partition_table import TableRef
-from tasks.repository.stored import StoredRef
 
 Status = Literal["complete", "gaps", "partial"]
 """complete: the point contains every planned offset · gaps: some planned offsets are known to be lost · partial: some

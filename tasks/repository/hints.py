@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import zstandard
 
 from tasks.model.errors import DamagedError, KafkaBackupError, ObjectNotFoundError, UnsupportedError
+from tasks.repository.compressed_objects import decompress_object
 from tasks.repository.document import FORMAT_MAJOR, Document, open_sealed, seal, sha256_hex
 from tasks.repository.names import checkpoint_key, checkpoint_prefix, head_key
 from tasks.repository.sealed_objects import find_sealed, overwrite_sealed
 from tasks.repository.set_state import SetState, fold
-from tasks.repository.stored import decompress_object
 from tasks.store.protocol import ObjectStore
 
 CHECKPOINT_EVERY = 100

@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tasks.model.partition import Partition
+from tasks.repository.compressed_objects import StoredRef, compress_object, iter_stored, put_content
 from tasks.repository.document import encode_json
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import index_key
-from tasks.repository.stored import StoredRef, compress_object, iter_stored, put_content
 from tasks.store.protocol import ObjectStore
 
 _BEGIN = re.compile(rb'\{"topic":"[^"\\]*","topic_id":"[^"\\]*","partition":(?:0|[1-9][0-9]*),')

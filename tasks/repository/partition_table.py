@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.model.errors import DamagedError
 from tasks.model.partition import Partition
+from tasks.repository.compressed_objects import StoredRef, compress_object, put_content, read_stored
 from tasks.repository.document import (
     FORMAT_MAJOR,
     Document,
@@ -15,7 +16,6 @@ from tasks.repository.document import (
     parse_json,
 )
 from tasks.repository.names import table_key
-from tasks.repository.stored import StoredRef, compress_object, put_content, read_stored
 from tasks.store.protocol import ObjectStore
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from tasks.model.errors import DamagedError, ObjectExistsError
+from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
 from tasks.repository.names import plan_key
 from tasks.repository.sealed_objects import get_sealed, put_sealed
-from tasks.repository.stored import StoredRef
 from tasks.store.protocol import ObjectStore
 
 

@@ -9,11 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tasks.model.errors import NotFoundError
-from tasks.repository.log import SetLog
 from tasks.repository.names import SETS, check_set_name, log_prefix, new_id
 from tasks.repository.points import PointReference, choose_point
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.root import Root, open_or_create_root, read_root
+from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState
 from tasks.store.protocol import ObjectStore
 

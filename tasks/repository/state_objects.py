@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG
 from tasks.model.errors import DamagedError
+from tasks.repository.compressed_objects import StoredRef, compress_object, put_content, read_stored
 from tasks.repository.document import FORMAT_MAJOR, Document, check_major, encode_json, parse_json
 from tasks.repository.names import state_key
-from tasks.repository.stored import StoredRef, compress_object, put_content, read_stored
 from tasks.store.protocol import ObjectStore
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from tasks.model.errors import ConfigError, DamagedError
 from tasks.segment.lz4_frames import LZ4_MAGIC, Lz4Frames, decompress_lz4
-from tasks.segment.stored_frames import StoredFrames
+from tasks.segment.raw_frames import StoredFrames
 from tasks.segment.zstd_frames import ZSTD_MAGIC, ZstdFrames, decompress_zstd
 
 _SUFFIXES: Final = {"zstd": ".log.zst", "lz4": ".log.lz4", "none": ".log.zst"}

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tasks.engine.commit.runs import void_run
 from tasks.repository import hints, set_state
 from tasks.repository.entries import AnyEntry, PointEntry
-from tasks.repository.log import SetLog
 from tasks.repository.names import checkpoint_key, head_key
 from tasks.repository.repository import Repository
+from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState, apply, fold
 from tasks.store.memory.memory_store import MemoryStore
 from tests.support.made_backup import SET, append_note, copy_store, make_repository

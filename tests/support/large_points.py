@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks.model.partition import Partition
+from tasks.repository.compressed_objects import compress_object, put_content
 from tasks.repository.document import encode_json
 from tasks.repository.entries import PointEntry, Totals
 from tasks.repository.index import IndexRef
@@ -15,7 +16,6 @@ from tasks.repository.partition_table import Row, write_table
 from tasks.repository.repository import Repository
 from tasks.repository.set_state import SetState
 from tasks.repository.state_objects import TopicsState, TopicState, write_state
-from tasks.repository.stored import compress_object, put_content
 from tests.support.made_backup import SET, START_MS
 
 RECORDS_PER_LINE = 100

@@ -16,6 +16,7 @@ from tasks.engine.capture.segment import Segment, SegmentStart
 from tasks.engine.commit.runs import void_run
 from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
+from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.entries import AnyEntry, NoteEntry, PointEntry
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
@@ -33,7 +34,6 @@ from tasks.repository.state_objects import (
     TopicState,
     write_state,
 )
-from tasks.repository.stored import StoredRef
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectStore
 from tests.support.made_logs import MadeLog, many_logs

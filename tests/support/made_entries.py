@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.entries import AnyEntry, PointEntry, Totals, VoidEntry, encode_entry
 from tasks.repository.repository import Repository
 from tasks.repository.set_state import SetState
-from tasks.repository.stored import StoredRef
 from tests.support.made_backup import SET
 
 NO_TOTALS = Totals(topics=0, partitions=0, records=0, log_bytes=0, stored_bytes=0, objects=0)

@@ -79,7 +79,8 @@ def produce(
     With `records_per_batch` each batch has this many records; otherwise the producer decides. Raises `KafkaException`
     for a rejected record.
     """
-    limits = {"batch.num.messages": records_per_batch, "linger.ms": 50} if records_per_batch else {"linger.ms": 5}
+    # A batch that is not full waits for the flush, so that a slow machine cuts the same batches.
+    limits = {"batch.num.messages": records_per_batch, "linger.ms": 60_000} if records_per_batch else {"linger.ms": 5}
     producer = _producer(bootstrap, {"compression.type": compression, **limits, **(settings or {})})
     return _send(producer, topic, partition, records)
 

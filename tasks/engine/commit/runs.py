@@ -9,9 +9,9 @@ from tasks.engine.run_context import RunContext
 from tasks.model.errors import RunClosedError
 from tasks.repository.entries import AnyEntry, PointEntry, VoidEntry
 from tasks.repository.leases import Lease, acquire, kept
-from tasks.repository.log import SetLog
 from tasks.repository.names import capture_lease_key
 from tasks.repository.repository import Repository
+from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState
 
 

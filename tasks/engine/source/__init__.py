@@ -1,8 +1,8 @@
 """Source: what a cluster contains, and what a run will read of it.
 
 Here are the plan of a snapshot (`snapshot_plan`), the topics with their settings and ACLs (`topic_state`), the groups
-with their positions (`group_state`), the topics that the user can no longer see (`hidden_topics`), and the permissions
-that a backup needs (`permissions`).
+with their positions (`group_state`), the topics that the user can no longer describe (`undescribable_topics`), and the
+permissions that a backup needs (`permissions`).
 
 Promises: groups are read first and offsets last, so that the records below a position are in the backup. A partition,
 a group or a topic that cannot be read is in the plan with the reason. A dry run stores nothing.

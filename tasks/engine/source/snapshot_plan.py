@@ -16,19 +16,19 @@ from tasks.engine.bins import bins_to_capture
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.group_state import groups_of_topics, read_groups
-from tasks.engine.source.hidden_topics import keep_hidden_topics, live_topics
 from tasks.engine.source.permissions import denied_topics, require_visible
 from tasks.engine.source.topic_state import read_topics
-from tasks.engine.topic_patterns import is_selected, select_topics
+from tasks.engine.source.undescribable_topics import keep_hidden_topics, live_topics
+from tasks.engine.topic_selection import is_selected, select_topics
 from tasks.model.errors import AccessError, ConfigError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
+from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.leases import read_lease
 from tasks.repository.names import capture_lease_key
 from tasks.repository.plans import Plan, PlanFailure, PlannedPartition, write_plan
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import GroupsState, TopicsState, TopicState, write_state
-from tasks.repository.stored import StoredRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

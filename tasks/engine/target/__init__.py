@@ -2,7 +2,7 @@
 
 Here are the choice of topics and partitions (`selection`), the plan (`restore_plan`), the settings during and after the
 replay (`staging`, `unfinished_restores`), the checks before anything is changed (`preflight`, `target_findings`,
-`findings`, `permissions`), the target topics (`target_topics`), and the last step (`finalize`).
+`findings`, `permissions`), the target topics (`prepare_topics`), and the last step (`finalize`).
 
 Promises: the plan is complete before anything is changed, and a finding of level `error` forbids the restore. Until a
 restore is verified its topics have unlimited retention. Settings that would delete restored records are deferred until

@@ -13,7 +13,7 @@ from tasks.engine.target.restore_bins import bins_for_tasks, bins_for_workers
 from tasks.engine.target.selection import ChosenTopic, choose, incarnations
 from tasks.engine.target.staging import copied_settings, deferred_settings, staging_settings
 from tasks.engine.target.unfinished_restores import UnfinishedRestores
-from tasks.engine.topic_patterns import select_topics
+from tasks.engine.topic_selection import select_topics
 from tasks.model.errors import AccessError, KafkaBackupError, RefusedError, TopicGoneError
 from tasks.model.partition import Incarnation, Partition
 from tasks.repository.frame_reader import FrameReader

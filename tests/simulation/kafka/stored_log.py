@@ -25,10 +25,12 @@ class Slice(NamedTuple):
 class StoredLog:
     """Offsets as Kafka has them: `end` is where the next record goes, `log_start` the first that may be read.
 
-    `held_at`: in-sync replicas have everything below this offset only; None: they have everything.
+    `held_at`: in-sync replicas have everything below this offset only; None: they have everything. `is_3`: it behaves
+    as the log of Kafka 3.9.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_3: bool = False) -> None:
+        self._is_3 = is_3
         self.segments = [Segment(0)]
         self.log_start = 0
         self.end = 0
@@ -45,9 +47,21 @@ class StoredLog:
 
     @property
     def last_stable_offset(self) -> int:
-        """Below it every transaction is decided."""
+        """Below it every transaction is decided.
+
+        When a part of an open transaction is deleted, it is where the batch at the log start begins, which may be below
+        the log start. In Kafka 3.9 it is the log start itself.
+        """
         unstable = self.transactions.first_unstable(self.high_watermark)
-        return self.high_watermark if unstable is None else max(self.log_start, min(unstable, self.high_watermark))
+        if unstable is None:
+            return self.high_watermark
+        if unstable >= self.log_start:
+            return min(unstable, self.high_watermark)
+        return self.log_start if self._is_3 else self._batch_start(self.log_start)
+
+    def _batch_start(self, offset: int) -> int:
+        starts = (batch.header.base_offset for batch in self.batches() if batch.header.last_offset >= offset)
+        return min(offset, next(starts, offset))
 
     @property
     def size_bytes(self) -> int:

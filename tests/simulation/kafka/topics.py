@@ -79,7 +79,7 @@ class Topics:
     def create(self, name: str, partitions: int, replicas: Iterable[tuple[int, ...]], settings: TopicSettings) -> Topic:
         """Make it, with the first replica of each partition as leader. `check_new_topic` comes before."""
         made = [
-            LedPartition(StoredLog(), nodes, nodes, nodes[0])
+            LedPartition(StoredLog(is_3=settings.brokers.version.startswith("3.")), nodes, nodes, nodes[0])
             for _, nodes in zip(range(partitions), replicas, strict=False)
         ]
         for partition in made:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tasks.model.errors import DamagedError
 from tasks.model.partition import Partition
 from tasks.repository import point_lines
+from tasks.repository.compressed_objects import compress_object
 from tasks.repository.document import encode_json, sha256_hex
 from tasks.repository.index import IndexRef, find_lines, read_index, write_index
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.point_lines import PointLines
-from tasks.repository.stored import compress_object
 from tasks.store.memory.memory_store import MemoryStore
 
 NAMES = st.sampled_from(["a", "a.b", "ab", "b", 'quoted "x"', "kunden-größe", "back\\slash"])

@@ -6,11 +6,11 @@ import pytest
 
 from tasks.cli.exit_codes import exit_code_of
 from tasks.model.errors import UnsupportedError
+from tasks.repository.compressed_objects import compress_object
 from tasks.repository.document import encode_json
 from tasks.repository.fragments import read_fragment
 from tasks.repository.names import log_key, plan_key
 from tasks.repository.plans import read_plan
-from tasks.repository.stored import compress_object
 from tasks.store.memory.memory_store import MemoryStore
 from tests.support.damaged_backup import with_edited
 from tests.support.made_backup import SET, MadeBackup, keys, make_backup, make_repository

@@ -13,9 +13,9 @@ from tasks.broker.ports import ClusterAccess
 from tasks.engine.commit.tiling import tile
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.snapshot import capture_bin
+from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.fragments import read_fragments
 from tasks.repository.plans import Plan, PlannedPartition
-from tasks.repository.stored import StoredRef
 from tasks.store.memory.memory_store import MemoryStore
 from tests.support.made_backup import make_repository
 

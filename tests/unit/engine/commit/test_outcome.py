@@ -8,10 +8,10 @@ from tasks.engine.commit.outcome import Outcome, decide, notes_of, stalled_by_op
 from tasks.model.errors import CommitError
 from tasks.model.partition import Partition
 from tasks.model.ranges import TOPIC_GONE
+from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import Plan, PlanFailure, PlannedPartition
-from tasks.repository.stored import StoredRef
 
 SOURCE = Partition("orders", "id", 0)
 NOW_MS = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.engine.options import TopicSelection
-from tasks.engine.topic_patterns import compile_pattern, select_topics
+from tasks.engine.topic_selection import compile_pattern, select_topics
 from tasks.model.errors import ConfigError
 
 TOPICS = {"orders": False, "orders-eu": False, "orders.dlq": False, "Orders": False, "__consumer_offsets": True,

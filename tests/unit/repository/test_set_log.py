@@ -8,13 +8,13 @@ import pytest
 
 from tasks.model.errors import ConfigError, DamagedError, NotFoundError, UnsupportedError
 from tasks.repository import hints
+from tasks.repository.compressed_objects import compress_object
 from tasks.repository.entries import NoteEntry, decode_entry, encode_entry
-from tasks.repository.log import SetLog
 from tasks.repository.names import checkpoint_key, head_key, log_key
 from tasks.repository.partition_table import TableRef, read_table
 from tasks.repository.repository import Repository
+from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState, fold
-from tasks.repository.stored import compress_object
 from tasks.store.memory.memory_store import MemoryStore
 from tests.support.faults import FaultyStore
 from tests.support.made_backup import SET, append_note, copy_store, make_backup, make_repository

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from tasks.engine.validation.damage import DamageFinding, of_error, of_object
 from tasks.model.errors import DamagedError, NotFoundError
 from tasks.repository.hints import read_checkpoint
-from tasks.repository.log import SetLog
 from tasks.repository.names import checkpoint_key, log_key
 from tasks.repository.points import PointReference, choose_point
+from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState, apply
 
 
