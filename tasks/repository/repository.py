@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -34,6 +34,7 @@ class Repository:
     store: ObjectStore
     root: Root
     now_ms: Callable[[], int]
+    _known_states: dict[str, SetState] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def open(cls, store: ObjectStore, now_ms: Callable[[], int]) -> Repository:
@@ -47,7 +48,7 @@ class Repository:
 
     def log(self, set_name: str) -> SetLog:
         """The log of a set, whether it has entries or not. Raises `ConfigError` for a name no set can have."""
-        return SetLog(self.store, self.root.repository_id, check_set_name(set_name))
+        return SetLog(self.store, self.root.repository_id, check_set_name(set_name), self._known_states)
 
     def set_names(self) -> list[str]:
         """The names of all sets that have a log, in order. One listing of folders, and one request for each set: the

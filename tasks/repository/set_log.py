@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError, ObjectNotFoundError
 from tasks.repository.document import sha256_hex
@@ -20,11 +20,16 @@ Build = Callable[[SetState], AnyEntry]
 
 @dataclass(frozen=True, slots=True)
 class SetLog:
-    """The log of one set of one repository. Keeps no state: every call reads the store."""
+    """The log of one set of one repository.
+
+    `known` holds the newest state of each set that this process has read. Entries never change, so that the next call
+    reads only what follows. Several logs and threads can share it.
+    """
 
     store: ObjectStore
     repository_id: str
     set_name: str
+    known: dict[str, SetState] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_set_name(self.set_name)
@@ -52,13 +57,14 @@ class SetLog:
         return self.read_on(Fold(SetState()))
 
     def state(self) -> SetState:
-        """The state now. Reads the head, a checkpoint and the entries after it: about 100 at most.
+        """The state now. Reads the head, and the entries after the known state or else after a checkpoint: about 100
+        at most.
 
         Raises what `read_on` raises, and `DamagedError` if an intact head or checkpoint contradicts the log.
         """
         head = read_head(self.store, self.set_name)
-        start = latest_checkpoint(self.store, self.set_name, head)
-        self._check_checkpoint(start)
+        start = self.known.get(self.set_name) or latest_checkpoint(self.store, self.set_name, head)
+        self._check_start(start)
         folded = Fold(start)
         self._check_head(head, folded)
         for _ in self.read_on(folded):
@@ -66,7 +72,8 @@ class SetLog:
         if head is not None and head.seq > folded.seq:
             key = log_key(self.set_name, folded.seq + 1)
             raise DamagedError(f"{key} is missing: the head names entry {head.seq}", key=key)
-        return folded.state()
+        state = self.known[self.set_name] = folded.state()
+        return state
 
     def point(self, seq: int) -> RestorePoint:
         """The point with this seq. Raises `NotFoundError` if the entry is missing or is not a point."""
@@ -110,7 +117,7 @@ class SetLog:
             except ObjectExistsError:
                 state = self.state()
                 continue
-            after = apply(state, entry, tip)
+            after = self.known[self.set_name] = apply(state, entry, tip)
             write_checkpoint(self.store, self.set_name, after)
             write_head(self.store, self.set_name, after)
             return entry
@@ -118,7 +125,8 @@ class SetLog:
     def check_continuous(self) -> None:
         """Raises `DamagedError` if the store lists an entry beyond the end that reading finds."""
         listed = [info.key for info in self.store.list(log_prefix(self.set_name))]
-        end = self.state().seq  # read after the listing: a writer can have appended since
+        # Read after the listing, because a writer can have appended since, and from the store alone.
+        end = replace(self, known={}).state().seq
         for key in listed:
             if key > log_key(self.set_name, end):
                 missing = log_key(self.set_name, end + 1)
@@ -131,11 +139,11 @@ class SetLog:
             raise DamagedError(f"{key} is missing, although later entries exist", key=key)
         return found[0]
 
-    def _check_checkpoint(self, state: SetState) -> None:
+    def _check_start(self, state: SetState) -> None:
         found = self.read_entry(state.seq) if state.seq else None
         if state.seq and (found is None or found[1] != state.tip):
             key = log_key(self.set_name, state.seq)
-            raise DamagedError(f"{key} is not the entry that the checkpoint was made from", key=key)
+            raise DamagedError(f"{key} is not the entry that was there before, or that the checkpoint states", key=key)
 
     def _check_head(self, head: Head | None, folded: Fold) -> None:
         if head is not None and head.seq == folded.seq and head.entry_sha256 != folded.tip:

@@ -16,6 +16,7 @@ from tasks.repository.repository import Repository
 from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState, fold
 from tasks.store.memory.memory_store import MemoryStore
+from tests.support.counting_store import CountingStore
 from tests.support.faults import FaultyStore
 from tests.support.made_backup import SET, append_note, copy_store, make_backup, make_repository
 
@@ -82,17 +83,36 @@ def test_a_stale_head_is_read_beyond(store: MemoryStore, repository: Repository)
 
 
 def test_a_stale_head_that_lies_about_a_checkpoints_entry_is_damage(store: MemoryStore, repository: Repository) -> None:
-    log = _notes(repository, 5)
+    _notes(repository, 5)
     hints.write_head(store, SET, SetState(seq=4, tip="f" * 64))
     with pytest.raises(DamagedError, match="is not the entry that the head names"):
-        log.state()
+        make_repository(store).log(SET).state()
 
 
 def test_a_checkpoint_that_another_log_made_is_damage(store: MemoryStore, repository: Repository) -> None:
-    log = _notes(repository, 5)
+    _notes(repository, 5)
     store.delete([checkpoint_key(SET, 4)])
     hints.write_checkpoint(store, SET, SetState(seq=4, tip="f" * 64))
-    with pytest.raises(DamagedError, match="is not the entry that the checkpoint was made from"):
+    with pytest.raises(DamagedError, match="is not the entry that was there before, or that the checkpoint states"):
+        make_repository(store).log(SET).state()
+
+
+def test_a_process_reads_each_entry_once(store: MemoryStore) -> None:
+    """Later states take three requests: the head, the newest entry that is known, and the entry that may follow it."""
+    counting = CountingStore(store)
+    repository = make_repository(counting)
+    _notes(repository, 3)
+    append_note(make_repository(store), "of another process")
+    for expected in (4, 3, 3):
+        counting.requests.clear()
+        assert 4 == repository.log(SET).state().seq
+        assert expected == len(counting.requests)
+
+
+def test_a_known_entry_that_was_replaced_is_damage(store: MemoryStore, repository: Repository) -> None:
+    log = _notes(repository, 2)
+    store.put(log_key(SET, 2), [store.get(log_key(SET, 2))[0].replace(b"note 1", b"note 2")])
+    with pytest.raises(DamagedError):
         log.state()
 
 
