@@ -102,7 +102,7 @@ def validate_locally(context: RunContext, reference: PointReference, *, level: L
 def chosen_point(repository: Repository, reference: PointReference) -> Iterator[ChosenPoint]:
     """The point that is meant, pinned while the body validates it."""
     log = repository.log(reference.set_name)
-    seq = choose_readable(read_whole_log(log), reference)
+    seq = choose_readable(log, reference)
     with pinned(repository.store, log.set_name, seq, purpose="validate", now_ms=repository.now_ms) as is_pinned:
         yield ChosenPoint(log.set_name, seq, is_pinned)
 

@@ -34,6 +34,10 @@ class SetLog:
     def __post_init__(self) -> None:
         check_set_name(self.set_name)
 
+    def without_memory(self) -> SetLog:
+        """The same log, without what this process has read of it: for checks that trust only the store."""
+        return replace(self, known={})
+
     def read_entry(self, seq: int) -> tuple[AnyEntry, str] | None:
         """(entry, SHA-256 of its stored bytes), or None if the entry does not exist. Raises what `decode_entry`
         raises."""
@@ -125,8 +129,7 @@ class SetLog:
     def check_continuous(self) -> None:
         """Raises `DamagedError` if the store lists an entry beyond the end that reading finds."""
         listed = [info.key for info in self.store.list(log_prefix(self.set_name))]
-        # Read after the listing, because a writer can have appended since, and from the store alone.
-        end = replace(self, known={}).state().seq
+        end = self.state().seq  # read after the listing: a writer can have appended since
         for key in listed:
             if key > log_key(self.set_name, end):
                 missing = log_key(self.set_name, end + 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tasks.engine.validation.damage import DamageFinding, of_error, of_object
 from tasks.model.errors import DamagedError, NotFoundError
-from tasks.repository.hints import read_checkpoint
+from tasks.repository.hints import checkpoint_seqs, read_checkpoint
 from tasks.repository.names import checkpoint_key, log_key
 from tasks.repository.points import PointReference, choose_point
 from tasks.repository.set_log import SetLog
@@ -29,8 +29,9 @@ def read_whole_log(log: SetLog) -> LogReading:
     broken but a checkpoint lies beyond, the state is what other readers see. Raises `UnsupportedError` for entries of a
     newer version.
     """
+    log = log.without_memory()
     findings: list[DamageFinding] = []
-    checkpoints = _checkpoint_seqs(log)  # listed first: the log only grows
+    checkpoints = set(checkpoint_seqs(log.store, log.set_name))  # listed first: the log only grows
     walked = SetState()
     try:
         for walked in _states(log):
@@ -50,8 +51,18 @@ def read_whole_log(log: SetLog) -> LogReading:
     return LogReading(max(walked, seen, key=lambda state: state.seq), tuple(dict.fromkeys(findings)))
 
 
-def choose_readable(reading: LogReading, reference: PointReference) -> int:
-    """The seq of the point that is meant. Raises `DamagedError` when a damaged log may be why it is not there."""
+def choose_readable(log: SetLog, reference: PointReference) -> int:
+    """The seq of the point that is meant. The whole log is read only if the state does not have the point.
+
+    Raises `NotFoundError`, or `DamagedError` when a damaged log may be why the point is not there.
+    """
+    try:
+        return choose_point(log.state(), reference)
+    except (NotFoundError, DamagedError):
+        return _choose(read_whole_log(log), reference)
+
+
+def _choose(reading: LogReading, reference: PointReference) -> int:
     try:
         return choose_point(reading.state, reference)
     except NotFoundError:
@@ -65,12 +76,6 @@ def _states(log: SetLog) -> Iterator[SetState]:
     while (found := log.read_entry(state.seq + 1)) is not None:
         state = apply(state, *found)
         yield state
-
-
-def _checkpoint_seqs(log: SetLog) -> set[int]:
-    prefix = checkpoint_key(log.set_name, 0).rpartition("/")[0] + "/"
-    names = (info.key.removeprefix(prefix).partition(".")[0] for info in log.store.list(prefix))
-    return {int(name) for name in names if name.isdecimal()}
 
 
 def _checkpoint_findings(log: SetLog, state: SetState) -> list[DamageFinding]:

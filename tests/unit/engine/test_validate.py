@@ -15,10 +15,12 @@ from tasks.engine.validation.objects import Level
 from tasks.model.errors import InterruptedRunError, NotFoundError, StoreUnavailableError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry
-from tasks.repository.names import log_key
+from tasks.repository.hints import CHECKPOINT_EVERY
+from tasks.repository.names import log_key, log_prefix
 from tasks.repository.points import PointReference
 from tasks.repository.set_state import SetState
 from tasks.store.local.local_store import LocalStore
+from tests.support.counting_store import CountingStore
 from tests.support.faults import FaultyStore
 from tests.support.made_backup import (
     SET,
@@ -40,6 +42,17 @@ def made() -> MadeBackup:
 
 def _validate(made: MadeBackup, level: Level, reference: str = SET) -> ValidationResult:
     return validate_locally(RunContext(repository=made.repository), PointReference.parse(reference), level=level)
+
+
+def test_a_validation_reads_the_log_once_and_no_more_than_its_last_hundred_entries_again(made: MadeBackup) -> None:
+    """Again to choose the point, and to compare what other readers see."""
+    for number in range(300):
+        append_note(made.repository, f"note {number}")
+    counting = CountingStore(made.store)
+    context = RunContext(repository=make_repository(counting))
+    assert validate_locally(context, PointReference.parse(SET), level="quick").is_pinned
+    entries = made.repository.state(SET).seq
+    assert entries < counting.count("get", log_prefix(SET)) <= entries + 2 * CHECKPOINT_EVERY + 20
 
 
 @pytest.mark.parametrize("compression", ["zstd", "lz4", "none"])
