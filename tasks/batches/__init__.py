@@ -1,1 +1,2 @@
-"""Kafka record batches (magic 2): headers, CRC-32C, records both ways, the rewrites of a restore. Pure, over bytes."""
+"""Kafka's record batches (magic 2): headers, records, checksums and compression, and the rewriting of batches for a
+restore. Pure functions over bytes."""

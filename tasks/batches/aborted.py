@@ -1,7 +1,8 @@
-"""Which batches belong to aborted transactions: said by the broker with each fetch answer, kept as offset ranges.
+"""Finds the batches of aborted transactions. A broker names these transactions in each fetch answer; we keep them as
+offset ranges.
 
-Markers alone do not tell: the marker of an aborted transaction can lie above the offsets that were read. The algorithm
-is the Java consumer's (CompletedFetch.java), with a state of its own for every answer.
+Control markers alone are not enough, because the marker of an aborted transaction can be beyond the offsets that were
+read. The algorithm is that of the Java consumer (CompletedFetch.java), which begins with a new list for each answer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _ABORT = 0
 
 
 class AbortTracker:
-    """Follows the transactions of one partition through its fetch answers, in offset order. Not thread-safe."""
+    """Finds the aborted batches of one partition while its fetch answers are read in offset order. Not thread-safe."""
 
     def __init__(self) -> None:
         self._ranges: list[AbortedRange] = []
@@ -30,17 +31,19 @@ class AbortTracker:
         self._aborting: set[int] = set()
 
     def start_response(self, aborted: Iterable[tuple[int, int]]) -> None:
-        """Begin an answer: its (producer id, first offset) of aborted transactions, in any order.
+        """Begin a fetch answer. `aborted` are the (producer id, first offset) of its aborted transactions, in any
+        order.
 
-        They include transactions that began before the fetched offset; what earlier answers said no longer counts.
+        They include transactions that began before the fetched offset. The lists of earlier answers are forgotten.
         """
         self._announced = sorted(((first, producer) for producer, first in aborted), reverse=True)
         self._aborting = set()
 
     def judge(self, header: BatchHeader, data: bytes, position: int) -> bool:
-        """Whether the data of the batch at `position` of `data` was aborted. Call it once for each batch, in order.
+        """Whether the batch at `position` of `data` is data of an aborted transaction. Call it once for each batch, in
+        order.
 
-        Never true for a control batch. Raises `UnsupportedBatchError` for a control batch that cannot be read.
+        False for a control batch. Raises `UnsupportedBatchError` for a control batch that cannot be read.
         """
         attributes = header.attributes
         if not attributes & (TRANSACTIONAL_BIT | CONTROL_BIT):
@@ -59,12 +62,14 @@ class AbortTracker:
         return True
 
     def ranges(self) -> list[AbortedRange]:
-        """The aborted batches judged so far, by first offset: of each producer from the base offset of the first to the
-        last offset of the last one, and nothing of that producer in between that was not aborted."""
+        """The ranges of the aborted batches so far, by first offset. A range goes from the base offset of a producer's
+        first aborted batch to the last offset of its last one. A marker of this producer, or a batch of it that is not
+        aborted, ends the range."""
         return list(self._ranges)
 
     def continued(self) -> AbortTracker:
-        """A tracker that goes on with the next batch of the same answer, for a new segment: it has no ranges yet."""
+        """A tracker for a new segment that begins with the next batch of the same answer. It knows the aborted
+        transactions of the answer, and has no ranges yet."""
         other = AbortTracker()
         other._announced = list(self._announced)
         other._aborting = set(self._aborting)
@@ -84,9 +89,9 @@ class AbortTracker:
 
 
 class AbortedBatches:
-    """Which stored batches of a segment are data of aborted transactions, by the segment's ranges (in any order).
+    """Finds the aborted batches of a segment by the segment's aborted ranges, which can be in any order.
 
-    Ranges of one producer never overlap; so one look-up decides, however many transactions there were.
+    The ranges of one producer do not overlap, so one look-up is enough for any number of transactions.
     """
 
     def __init__(self, ranges: Iterable[AbortedRange]) -> None:
@@ -97,7 +102,7 @@ class AbortedBatches:
             lasts.append(at.last)
 
     def covers(self, header: BatchHeader) -> bool:
-        """Whether the batch is aborted data; never true for a control batch."""
+        """Whether the batch is data of an aborted transaction. False for a control batch."""
         if header.attributes & (TRANSACTIONAL_BIT | CONTROL_BIT) != TRANSACTIONAL_BIT:
             return False
         firsts, lasts = self._by_producer.get(header.producer_id, ((), ()))
@@ -106,24 +111,25 @@ class AbortedBatches:
 
 
 def clip(ranges: Iterable[AbortedRange], first: int, next: int) -> list[AbortedRange]:
-    """What of the ranges concerns batches that have an offset in [first, next).
+    """The ranges that concern batches with an offset in [first, next). Their ends are reduced to this range.
 
-    A range that begins below `first` keeps its beginning: the batch that holds `first` may have its base offset there.
+    Their beginnings are not, because the batch that contains `first` can have a smaller base offset.
     """
     return [at._replace(last=min(at.last, next - 1)) for at in ranges if at.last >= first and at.first < next]
 
 
 def is_abort_marker(batch: bytes) -> bool:
-    """Whether a control batch ends a transaction by aborting it. An emptied one, and a type of later Kafka, do not.
+    """Whether a control batch is the marker of an aborted transaction. False if it has no records, and for a type of
+    marker that this program does not know.
 
-    The marker's key is an int16 version and an int16 type: 0 ABORT, 1 COMMIT. Raises `UnsupportedBatchError` for a key
-    that is too short.
+    The marker's key is an int16 version and an int16 type: 0 ABORT, 1 COMMIT. Raises `UnsupportedBatchError` if the
+    batch cannot be read or its key is too short.
     """
     records = decode_records(batch)
     if not records:
         return False
     record = records[0]
     if record.key is None or len(record.key) < _MARKER_KEY.size:
-        raise UnsupportedBatchError(f"The control record at offset {record.offset} has no type.")
+        raise UnsupportedBatchError(f"The key of the control record at offset {record.offset} is too short.")
     version, kind = _MARKER_KEY.unpack_from(record.key)
     return bool(version >= 0 and kind == _ABORT)

@@ -1,6 +1,6 @@
 """The four codecs of record payloads, as Kafka's own clients write and read them.
 
-Output is a function of the input and of the libraries' versions. Levels are Kafka's defaults.
+Equal input gives equal output, as long as the versions of the libraries are the same. The levels are Kafka's defaults.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from tasks.model.errors import UnsupportedBatchError
 
 _XERIAL_MAGIC: Final = b"\x82SNAPPY\x00"
 _XERIAL_HEADER: Final = _XERIAL_MAGIC + b"\x00\x00\x00\x01\x00\x00\x00\x01"
-"""snappy-java's stream: this header (version 1, compatible to 1), then per block an int32 length and raw snappy."""
+"""The header of snappy-java's stream (version 1, compatible with version 1). It is followed by blocks: an int32 length
+and raw snappy."""
 _XERIAL_BLOCK_BYTES: Final = 32 << 10
 _BLOCK_LENGTH = Struct(">I")
 
@@ -30,7 +31,8 @@ _ZSTD_LEVEL: Final = 3
 
 
 class _PerThread(threading.local):
-    """Making a zstd context takes twenty times as long as reading a tiny batch with it; threads cannot share one."""
+    """The zstd decompressor of each thread, because threads cannot share one. To make one takes twenty times as long as
+    to read a tiny batch with it."""
 
     def __init__(self) -> None:
         self.zstd = zstandard.ZstdDecompressor()
@@ -47,13 +49,13 @@ _FOREIGN_ERRORS = (
     zstandard.ZstdError,
     cramjam.DecompressionError,
 )
-"""What the libraries raise for bytes they cannot read; lz4's is a RuntimeError."""
+"""The errors that the libraries raise for bytes that they cannot read. lz4 raises RuntimeError."""
 
 
 def decompress(codec: str, payload: bytes) -> bytes:
-    """The record bytes of a batch's payload; `none` returns the payload itself.
+    """The record bytes in the payload of a batch. For `none` they are the payload itself.
 
-    Raises `UnsupportedBatchError` for an unknown codec and for bytes that the codec cannot read to their end.
+    Raises `UnsupportedBatchError` for an unknown codec, and for a payload that the codec cannot decompress.
     """
     if codec == "none":
         return payload
@@ -65,7 +67,8 @@ def decompress(codec: str, payload: bytes) -> bytes:
 
 
 def compress(codec: str, payload: bytes) -> bytes:
-    """The payload of record bytes; `none` returns them as they are. An unknown codec is an `UnsupportedBatchError`."""
+    """The payload of a batch for these record bytes. For `none` it is the bytes themselves. Raises
+    `UnsupportedBatchError` for an unknown codec."""
     if codec == "none":
         return payload
     return _known(codec, _ENCODERS)(payload)
@@ -73,7 +76,7 @@ def compress(codec: str, payload: bytes) -> bytes:
 
 def _known(codec: str, table: dict[str, Callable[[bytes], bytes]]) -> Callable[[bytes], bytes]:
     if codec not in table:
-        raise UnsupportedBatchError(f"The codec {codec!r} is unknown.")
+        raise UnsupportedBatchError(f"The codec {codec!r} is unknown; there are none, {', '.join(table)}.")
     return table[codec]
 
 
@@ -90,7 +93,8 @@ def _snappy_compress(payload: bytes) -> bytes:
 
 
 def _snappy_decompress(payload: bytes) -> bytes:
-    """Java clients write xerial's stream, librdkafka one raw block; the first bytes tell."""
+    """Java clients write snappy-java's stream, librdkafka writes one raw block. The first bytes show which one it
+    is."""
     if not payload.startswith(_XERIAL_MAGIC):
         return bytes(cramjam.snappy.decompress_raw(payload))
     return b"".join(bytes(cramjam.snappy.decompress_raw(block)) for block in _xerial_blocks(payload))
@@ -106,7 +110,7 @@ def _xerial_blocks(payload: bytes) -> Iterator[bytes]:
 
 
 def _lz4_compress(payload: bytes) -> bytes:
-    """Java's reader refuses blocks that depend on each other."""
+    """The blocks do not depend on each other, because Java's reader refuses blocks that do."""
     compressed: bytes = lz4.frame.compress(
         payload, block_size=lz4.frame.BLOCKSIZE_MAX64KB, block_linked=False, store_size=False
     )
@@ -123,7 +127,8 @@ def _zstd_compress(payload: bytes) -> bytes:
 
 
 def _zstd_decompress(payload: bytes) -> bytes:
-    """Frame by frame: Java streams them without a content size, and the one-shot call ignores what follows a frame."""
+    """Reads frame by frame, because Java's frames have no content size, and the library's one-shot call ignores the
+    bytes after the first frame."""
     parts = []
     rest = payload
     while rest:

@@ -1,4 +1,4 @@
-"""The properties of a frame's and of a segment's batches that are known from their headers alone. Pure."""
+"""Describes the batches of a frame or of a segment by their headers alone. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Literal, NamedTuple
 from tasks.batches.header import CODEC_BITS, CODECS, CONTROL_BIT, LENGTH_END, LOG_APPEND_TIME_BIT, BatchHeader, Codec
 
 TimestampType = Literal["CreateTime", "LogAppendTime", "mixed"]
-"""Which clock the timestamps of records are from: the producers', the broker's, or both."""
+"""Whose clock the records' timestamps are from: the producers' (CreateTime), the broker's (LogAppendTime), or both."""
 
 
 class BatchesDescription(NamedTuple):
-    """Some batches of one partition in offset order, for example those of a frame.
+    """The properties of some batches of one partition in offset order, for example of a frame's batches.
 
-    Codecs and timestamps are those of batches with user records: not control batches, not empty ones. `is_dense`: every
-    batch has as many records as offsets. `compressed_bytes` is the size of the batches that their producers compressed.
-    `epochs` are (leader epoch, base offset of its first batch). `attributes` are all different attribute fields of
-    batches with user records.
+    `epochs` are (leader epoch, base offset of its first batch). `largest_batch_bytes` is the size of the largest batch.
+    `compressed_bytes` is the total size of the batches that their producers compressed. `is_dense`: every batch has as
+    many records as offsets.
+
+    The other members concern only batches with user records, which are neither control batches nor empty: `attributes`
+    are their different attribute fields, `max_ts` and `oldest_ts` their largest and smallest maximum timestamp in Unix
+    milliseconds, None if there are no such batches.
     """
 
     epochs: tuple[tuple[int, int], ...]
@@ -63,14 +66,14 @@ def describe_batches(headers: Iterable[BatchHeader]) -> BatchesDescription:
 
 @dataclass(slots=True)
 class SegmentDescription:
-    """The batches of a segment, added frame by frame in offset order."""
+    """The properties of a segment's batches. The frames are added in offset order."""
 
     epochs: list[tuple[int, int]] = field(default_factory=list)
     largest_batch_bytes: int = 0
     _attributes: set[int] = field(default_factory=set)
 
     def add(self, frame: BatchesDescription) -> None:
-        """Add the batches of the next frame."""
+        """Add the properties of the next frame's batches."""
         for epoch, base_offset in frame.epochs:
             if not self.epochs or self.epochs[-1][0] != epoch:
                 self.epochs.append((epoch, base_offset))
@@ -79,12 +82,14 @@ class SegmentDescription:
 
     @property
     def codecs(self) -> tuple[Codec, ...]:
-        """The names of the codecs of batches with user records, sorted. Call `check_codec` on the batches first."""
+        """The names of the codecs of batches with user records, sorted. Call `check_codec` for the batches first,
+        because an unknown codec raises `IndexError` here."""
         return tuple(sorted({CODECS[bits & CODEC_BITS] for bits in self._attributes}))
 
     @property
     def timestamp_type(self) -> TimestampType | None:
-        """`CreateTime` (the producer's clock), `LogAppendTime` (the broker's) or `mixed`. None without user records."""
+        """`CreateTime` (the producers' clock), `LogAppendTime` (the broker's clock) or `mixed`. None without user
+        records."""
         is_broker_time = {bool(bits & LOG_APPEND_TIME_BIT) for bits in self._attributes}
         if len(is_broker_time) > 1:
             return "mixed"

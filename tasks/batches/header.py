@@ -1,4 +1,4 @@
-"""The header of a record batch (magic 2): read, walk, check, write. Everything is big-endian.
+"""Reads, checks and writes the headers of record batches (magic 2). Numbers are big-endian.
 
      0  base offset         int64       27  base timestamp   int64
      8  batch length        int32       35  max timestamp    int64
@@ -8,8 +8,8 @@
     21  attributes          int16       57  record count     int32
     23  last offset delta   int32       61  records, compressed as a whole by the codec
 
-The batch length counts what follows it, from byte 12 on. The CRC covers byte 21 to the end, so that a broker may set
-base offset and leader epoch. Source: Kafka's DefaultRecordBatch.java.
+The batch length is the number of bytes from byte 12 on. The CRC covers the bytes from 21 on, so that a broker can change
+base offset and leader epoch without a new CRC. Source: Kafka's DefaultRecordBatch.java.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from tasks.model.errors import UnsupportedBatchError
 
 HEADER_BYTES: Final = 61
 LENGTH_END: Final = 12
-"""Bytes before those that the batch length counts."""
+"""The number of bytes that the batch length does not count: base offset and batch length."""
 MAGIC: Final = 2
 Codec = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 CODECS: Final[tuple[Codec, ...]] = ("none", "gzip", "snappy", "lz4", "zstd")
-"""Names of the codecs by their number in the attributes."""
+"""The names of the codecs, by their numbers in the attributes."""
 
 CODEC_BITS: Final = 0x07
 LOG_APPEND_TIME_BIT: Final = 0x08
@@ -39,18 +39,21 @@ _HEADER = Struct(">qiibIhiqqqhii")
 _BEFORE_CRC_RANGE = Struct(">qiibI")
 _IN_CRC_RANGE = Struct(">hiqqqhii")
 _ANY_MAGIC = Struct(">qi4xb")
-"""Offset, length and magic stand at the same places in all formats."""
+"""Offset, length and magic are at the same places in all message formats."""
 _KEPT = Struct(">hiqq")
-"""What a restore keeps of the header: from `_CRC_START` up to the producer id, and the count."""
+"""The fields that a restore keeps, from `_CRC_START` on: attributes, last offset delta, base timestamp and max
+timestamp."""
 _CRC_START = 21
 _COUNT_AT = 57
 _MAGIC_AT = 16
 
 
 class BatchHeader(NamedTuple):
-    """The fields as stored. `batch_length` counts the bytes after the first 12, timestamps are Unix milliseconds.
+    """The fields as they are stored. `batch_length` is the number of bytes after the first 12. Timestamps are Unix
+    milliseconds.
 
-    `base_timestamp` is no minimum: it is the first record's, or the delete horizon, or -1 in an emptied batch.
+    `base_timestamp` is not the smallest timestamp: it is the time of the first record, or the delete horizon, or -1 in
+    a batch without records.
     """
 
     base_offset: int
@@ -69,17 +72,17 @@ class BatchHeader(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """The whole batch, header included."""
+        """The size of the whole batch, header included."""
         return LENGTH_END + self.batch_length
 
     @property
     def last_offset(self) -> int:
-        """The last offset the batch had when it was written; compaction may have removed its record."""
+        """The last offset that the batch had when it was written. Compaction can have removed the record."""
         return self.base_offset + self.last_offset_delta
 
     @property
     def next_offset(self) -> int:
-        """Where the next batch may begin."""
+        """The offset after the last one. The next batch begins here or later."""
         return self.base_offset + self.last_offset_delta + 1
 
     @property
@@ -90,32 +93,33 @@ class BatchHeader(NamedTuple):
 
     @property
     def is_transactional(self) -> bool:
-        """Whether a transaction wrote it: data, or with `is_control` its marker."""
+        """Whether the batch belongs to a transaction: as data, or, if `is_control` is true too, as its marker."""
         return bool(self.attributes & TRANSACTIONAL_BIT)
 
     @property
     def is_control(self) -> bool:
-        """Whether it holds a marker and no data."""
+        """Whether the batch contains a marker and no user records."""
         return bool(self.attributes & CONTROL_BIT)
 
     @property
     def is_log_append_time(self) -> bool:
-        """Whether the broker's clock counts: then every record has the batch's `max_timestamp`."""
+        """Whether the records have the broker's time. Then the time of every record is `max_timestamp`."""
         return bool(self.attributes & LOG_APPEND_TIME_BIT)
 
     @property
     def has_delete_horizon(self) -> bool:
-        """Whether `base_timestamp` is the time at which tombstones go; base + delta are still the records' times."""
+        """Whether `base_timestamp` is the time after which a cleaner can remove tombstones and markers. The time of a
+        record is base + delta in this case too."""
         return bool(self.attributes & DELETE_HORIZON_BIT)
 
     @property
     def is_dense(self) -> bool:
-        """Whether every offset from base to last has its record."""
+        """Whether the batch has as many records as offsets."""
         return self.record_count == self.last_offset_delta + 1
 
 
 def read_header(data: bytes | memoryview, position: int) -> BatchHeader:
-    """The header at `position`; at least `HEADER_BYTES` must follow. Nothing is checked."""
+    """The header at `position`. Nothing is checked. `data` must have at least `HEADER_BYTES` from there on."""
     return BatchHeader._make(_HEADER.unpack_from(data, position))
 
 
@@ -130,8 +134,9 @@ def check_codec(header: BatchHeader) -> None:
 def iter_headers(data: bytes | memoryview, *, where: str = "") -> Iterator[tuple[int, BatchHeader]]:
     """(position, header) of every whole batch in `data`, in order.
 
-    Ends silently before a cut batch at the end, because a fetch answer is cut at its size limit. Raises
-    `UnsupportedBatchError`, which begins with `where`, for another magic than 2 and for a length that no batch has.
+    If the last batch is cut, the iteration ends before it without an error, because a broker cuts fetch answers at
+    their size limit. Raises `UnsupportedBatchError` for a magic other than 2, and for a batch length that is too small.
+    The message begins with `where`.
     """
     position, size = 0, len(data)
     unpack, make = _HEADER.unpack_from, BatchHeader._make
@@ -145,32 +150,34 @@ def iter_headers(data: bytes | memoryview, *, where: str = "") -> Iterator[tuple
             return
         yield position, header
         position = end
-    # Messages of magic 0 and 1 can be shorter than a batch's header; they must not pass for a cut batch.
+    # Messages of magic 0 and 1 can be shorter than a batch's header. They must not be treated as a cut batch.
     if position + _MAGIC_AT < size and data[position + _MAGIC_AT] != MAGIC:
         raise _not_a_batch(data, position, where)
 
 
 def header_crc(data: bytes, position: int, header: BatchHeader) -> int:
-    """The CRC-32C that the header of the batch at `position` should state, from the batch's bytes."""
+    """The CRC-32C of the whole batch at `position`, computed from its bytes. `header.crc` should be equal to it."""
     return crc32c(data, position + _CRC_START, position + LENGTH_END + header.batch_length)
 
 
 def check_crc(data: bytes, position: int, header: BatchHeader) -> bool:
-    """Whether the whole batch at `position` is as it was written. Base offset, length and epoch are not covered."""
+    """Whether the CRC of the whole batch at `position` matches. It does not cover base offset, length, leader epoch and
+    magic."""
     return header.crc == header_crc(data, position, header)
 
 
 def assemble(header: BatchHeader, records: bytes) -> bytes:
-    """A batch with the fields of `header` and these record bytes.
+    """A batch with the fields of `header` and these record bytes, which are compressed with its codec already.
 
-    Length, magic and CRC are those of the new batch, whatever `header` says.
+    Length, magic and CRC are set for the new batch; those of `header` are ignored.
     """
     return _assembled(header.base_offset, header.leader_epoch, _IN_CRC_RANGE.pack(*header[5:]), records)
 
 
 def stamp(batch: bytes, *, producer_id: int, producer_epoch: int, base_sequence: int) -> bytes:
-    """One whole batch as a producer sends it: base offset 0, no leader epoch, of the attributes only the codec, the
-    given producer's fields, and a new CRC. The record bytes stay. Only for batches that need no rebuild."""
+    """A whole batch as a producer sends it: with base offset 0, no leader epoch, this producer's fields, and a new CRC.
+    Of the attributes only the codec is kept. The record bytes stay as they are. Use it only if `needs_rebuild` is
+    false."""
     attributes, last_delta, base_timestamp, max_timestamp = _KEPT.unpack_from(batch, _CRC_START)
     covered = _IN_CRC_RANGE.pack(
         attributes & CODEC_BITS,
@@ -186,7 +193,7 @@ def stamp(batch: bytes, *, producer_id: int, producer_epoch: int, base_sequence:
 
 
 def record_count(batch: bytes) -> int:
-    """The record count of the batch's header, without the other fields."""
+    """The record count in a batch's header, read without the other fields."""
     return int.from_bytes(batch[_COUNT_AT:HEADER_BYTES], "big")
 
 

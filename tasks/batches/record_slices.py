@@ -1,8 +1,8 @@
-"""Records as slices of a batch: offset and time as numbers, the rest as the bytes they were written in.
+"""Records as slices of a batch: offset and time as numbers, key, value and headers as the bytes that are stored.
 
-A rewrite moves records without looking into them, so it cannot change what it does not understand.
+A rewrite copies these bytes without decoding them, so it cannot change them.
 
-    length          varint   bytes that follow
+    length          varint   number of bytes that follow
     attributes      int8     unused, 0
     timestamp delta varlong  to the batch's base timestamp, in ms
     offset delta    varint   to the batch's base offset
@@ -22,7 +22,7 @@ from tasks.batches.varint import read_varint, write_varint
 from tasks.model.errors import UnsupportedBatchError
 
 LONGEST_FRAMING_BYTES: Final = 21
-"""What length, attributes and deltas of a record take at most: 5 + 1 + 10 + 5."""
+"""The largest total size of a record's length, attributes and deltas: 5 + 1 + 10 + 5."""
 
 _INT64 = 1 << 64
 _INT64_MAX = (1 << 63) - 1
@@ -30,7 +30,7 @@ _INT64_MIN = -(1 << 63)
 
 
 class RecordSlice(NamedTuple):
-    """One record. `timestamp` is its real time in Unix milliseconds; `body` is key, value and headers as stored."""
+    """One record. `timestamp` is its time in Unix milliseconds. `body` is key, value and headers as they are stored."""
 
     offset: int
     timestamp: int
@@ -38,10 +38,11 @@ class RecordSlice(NamedTuple):
 
 
 def read_slices(batch: bytes) -> list[RecordSlice]:
-    """The records of one whole batch, with real offsets and real times.
+    """The records of one whole batch, with their offsets and times.
 
-    In a LogAppendTime batch every record has the batch's maximum timestamp. With a delete horizon base + delta is right
-    as it stands. Raises `UnsupportedBatchError` when the batch is cut or its bytes are not that many records.
+    In a LogAppendTime batch the time of every record is the batch's maximum timestamp; in all other batches it is base
+    + delta. Raises `UnsupportedBatchError` if the batch is cut, cannot be decompressed, or does not contain exactly as
+    many records as its header counts.
     """
     if len(batch) < HEADER_BYTES or len(batch) < (header := read_header(batch, 0)).size_bytes:
         raise UnsupportedBatchError(f"A record batch is cut after {len(batch)} bytes.")
@@ -56,9 +57,11 @@ def read_slices(batch: bytes) -> list[RecordSlice]:
 
 
 def build_batch(slices: Sequence[RecordSlice], *, codec: str, base_offset: int = 0) -> bytes:
-    """A batch of the records in the given order, at dense offsets from `base_offset` on. At least one record.
+    """A new batch with the records in the given order, at the offsets from `base_offset` on, without holes. There must
+    be at least one record.
 
-    CreateTime, no producer id, leader epoch -1: `rewrite.stamp` gives it a producer's.
+    Its timestamps are CreateTime. It has no producer id and no leader epoch; `header.stamp` gives it a producer's
+    fields. Raises `UnsupportedBatchError` for an unknown codec.
     """
     base_timestamp = slices[0].timestamp
     parts: list[bytes] = []
@@ -83,7 +86,7 @@ def build_batch(slices: Sequence[RecordSlice], *, codec: str, base_offset: int =
 
 
 def record_parts(timestamp_delta: int, offset_delta: int, body: bytes) -> tuple[bytes, ...]:
-    """The bytes of one record, in parts to join. `timestamp_delta` is in ms; `body` is key, value and headers."""
+    """The bytes of one record, as parts to join. `timestamp_delta` is in ms. `body` is key, value and headers."""
     times, offsets = write_varint(timestamp_delta), write_varint(offset_delta)
     return write_varint(1 + len(times) + len(offsets) + len(body)), b"\x00", times, offsets, body
 
@@ -91,17 +94,18 @@ def record_parts(timestamp_delta: int, offset_delta: int, body: bytes) -> tuple[
 def codec_number(codec: str) -> int:
     """The codec's number in the attributes. Raises `UnsupportedBatchError` for an unknown name."""
     if codec not in CODECS:
-        raise UnsupportedBatchError(f"The codec {codec!r} is unknown.")
+        raise UnsupportedBatchError(f"The codec {codec!r} is unknown; there are {', '.join(CODECS)}.")
     return CODECS.index(codec)
 
 
 def unreadable(header: BatchHeader, error: Exception) -> UnsupportedBatchError:
-    """The error for record bytes that are not what their header says."""
+    """The error for a batch whose record bytes do not agree with its header."""
     return UnsupportedBatchError(f"The records of the batch at offset {header.base_offset} cannot be read: {error}")
 
 
 def _parse(header: BatchHeader, payload: bytes) -> list[RecordSlice]:
-    """The records in a batch's record bytes, which they must fill exactly, with base + delta as their times."""
+    """The records in the decompressed payload of a batch. The time of a record is base + delta. Raises `IndexError` or
+    `ValueError` if the payload is not exactly as many records as the header counts."""
     slices, position = [], 0
     base_offset, base_timestamp = header.base_offset, header.base_timestamp
     for _ in range(header.record_count):
@@ -114,12 +118,13 @@ def _parse(header: BatchHeader, payload: bytes) -> list[RecordSlice]:
         timestamp = _wrapped(base_timestamp + timestamp_delta)
         slices.append(RecordSlice(base_offset + offset_delta, timestamp, payload[at:position]))
     if position != len(payload):
-        raise ValueError(f"{header.record_count} records end at byte {position} of {len(payload)}")
+        raise ValueError(f"its {header.record_count} records end at byte {position} of {len(payload)}")
     return slices
 
 
 def _wrapped(number: int) -> int:
-    """A sum or difference of int64 as Java computes it: the deltas of extreme timestamps overflow, there and back."""
+    """A sum or a difference as Java computes it in int64. The deltas of extreme timestamps overflow when they are
+    written, and overflow back when they are read."""
     if _INT64_MIN <= number <= _INT64_MAX:
         return number
     return (number - _INT64_MIN) % _INT64 + _INT64_MIN

@@ -1,4 +1,4 @@
-"""Records of a batch, both ways: key, value and headers.
+"""Decodes and encodes the records of a batch: key, value and headers.
 
     key length    varint  -1 means null       header count   varint
     key                                       per header: key length varint, key, value length varint (-1 null), value
@@ -18,13 +18,14 @@ from tasks.batches.record_slices import RecordSlice, build_batch, read_slices, u
 from tasks.batches.varint import read_varint, write_varint
 
 Headers = tuple[tuple[bytes, bytes | None], ...]
-"""In order, names may repeat. Names are raw bytes, because producers may write what is not UTF-8."""
+"""The headers in order. A name can occur several times. Names are bytes, because producers can write names that are not
+UTF-8."""
 
 _NULL = write_varint(-1)
 
 
 class Record(NamedTuple):
-    """One record. `timestamp` is Unix milliseconds; null and empty are different."""
+    """One record. `timestamp` is in Unix milliseconds. None stands for null, which is not the same as empty bytes."""
 
     offset: int
     timestamp: int
@@ -34,9 +35,9 @@ class Record(NamedTuple):
 
 
 def decode_records(batch: bytes) -> list[Record]:
-    """The records of one whole batch with real offsets and times (see `read_slices`); a marker is a record as well.
+    """The records of one whole batch, with their offsets and times (see `read_slices`). A marker is a record too.
 
-    Raises `UnsupportedBatchError` when the bytes are not what the header says.
+    Raises `UnsupportedBatchError` if the batch is cut, or its bytes do not agree with its header.
     """
     slices = read_slices(batch)
     try:
@@ -46,10 +47,8 @@ def decode_records(batch: bytes) -> list[Record]:
 
 
 def encode_batch(records: Sequence[Record], *, codec: str, base_offset: int = 0) -> bytes:
-    """A batch of the records in the given order, at dense offsets from `base_offset` on. At least one record.
-
-    CreateTime; the base timestamp is the first record's; no producer id, leader epoch -1 (`rewrite.stamp`).
-    """
+    """A new batch with the records in the given order, at the offsets from `base_offset` on. The offsets of the records
+    themselves are ignored. There must be at least one record. For the fields of the header see `build_batch`."""
     slices = [
         RecordSlice(record.offset, record.timestamp, write_body(record.key, record.value, record.headers))
         for record in records
@@ -58,7 +57,11 @@ def encode_batch(records: Sequence[Record], *, codec: str, base_offset: int = 0)
 
 
 def count_in_range(batch: bytes, first: int, next: int) -> int:
-    """Records of one whole batch with an offset in [first, next). Only batches with holes are looked into."""
+    """The number of records of one whole batch with an offset in [first, next).
+
+    Only a batch with holes that lies partly in the range is decoded. Raises `UnsupportedBatchError` if that is
+    impossible.
+    """
     header = read_header(batch, 0)
     if header.base_offset >= first and header.next_offset <= next:
         return header.record_count
@@ -70,7 +73,7 @@ def count_in_range(batch: bytes, first: int, next: int) -> int:
 
 
 def write_body(key: bytes | None, value: bytes | None, headers: Headers) -> bytes:
-    """Key, value and headers as they stand in a record."""
+    """The bytes of key, value and headers in a record."""
     parts = [*_nullable(key), *_nullable(value), write_varint(len(headers))]
     for name, content in headers:
         parts += (write_varint(len(name)), name, *_nullable(content))
@@ -90,10 +93,10 @@ def _read_body(body: bytes) -> tuple[bytes | None, bytes | None, Headers]:
         name, position = _read_nullable(body, position)
         content, position = _read_nullable(body, position)
         if name is None:
-            raise ValueError("a header without a name")
+            raise ValueError("a header has no name")
         headers.append((name, content))
     if count < 0 or position != len(body):
-        raise ValueError("a record whose parts do not fill it")
+        raise ValueError("the size of a record is not that of its parts")
     return key, value, tuple(headers)
 
 

@@ -1,4 +1,5 @@
-"""Joins runs of tiny batches: a broker takes a few thousand requests a second, whatever is in them."""
+"""Joins tiny batches that follow one another into larger ones, because a broker processes only a few thousand requests
+a second, also if they are small."""
 
 from __future__ import annotations
 
@@ -15,21 +16,22 @@ from tasks.batches.record_slices import (
 )
 
 TINY_BATCH_BYTES: Final = 4 << 10
-"""Only batches below this size, as stored, are joined."""
+"""Only batches whose stored size is smaller than this are joined."""
 
 LONG_RUN_BATCHES: Final = 16
-"""Fewer neighbours are not joined: to decode and compress records anew costs more than the requests that it saves."""
+"""Fewer neighbours are not joined, because to decode their records and compress them again costs more than the requests
+that this saves."""
 
 
 def regroup(batches: Iterable[bytes], *, target_bytes: int, least_batches: int = LONG_RUN_BATCHES) -> Iterator[bytes]:
-    """The batches in order, with neighbours that are tiny, dense, CreateTime and of one codec joined into one batch
-    where at least `least_batches` of them follow one another.
+    """The batches in order. If at least `least_batches` batches follow one another that can be joined, they are joined.
 
-    A joined batch has at most `target_bytes` of uncompressed records. Records keep order, times and bytes; offsets are
-    dense from 0. Everything else passes untouched, tiny batches without enough such neighbours undecoded. The result is
-    a function of the input alone, and starts anew with every call.
+    Batches can be joined if they are tiny (`TINY_BATCH_BYTES`), dense, CreateTime, not control batches, and have the
+    same codec. A joined batch has at most `target_bytes` of uncompressed records. The records keep their order, times
+    and bytes, and get dense offsets from 0. All other batches are returned unchanged.
 
-    Raises `UnsupportedBatchError` for unreadable batches.
+    The result depends on the arguments alone, not on earlier calls. Raises `UnsupportedBatchError` for a tiny batch
+    that cannot be read.
     """
     for codec, run in groupby(batches, key=_joinable_codec):
         if codec is None:
@@ -39,7 +41,7 @@ def regroup(batches: Iterable[bytes], *, target_bytes: int, least_batches: int =
 
 
 def _joinable_codec(batch: bytes) -> str | None:
-    """The codec of a batch that may be joined, None for others."""
+    """The codec of a batch that can be joined, None for other batches."""
     if len(batch) >= TINY_BATCH_BYTES:
         return None
     header = read_header(batch, 0)
@@ -63,7 +65,7 @@ def _join_run(run: Iterator[bytes], codec: str, target_bytes: int, least_batches
 
 
 class _Group:
-    """Batches that become one. `size` is what their records take at most when they are written anew."""
+    """Batches that become one. `size` is an upper bound, in bytes, for their records when they are written again."""
 
     def __init__(self, codec: str) -> None:
         self._codec = codec
@@ -77,7 +79,7 @@ class _Group:
         self.size += size
 
     def close(self) -> bytes:
-        """The joined batch, or the batch itself when it stayed alone; the group is empty then."""
+        """The joined batch, or the batch itself if it is the only one. Afterwards the group is empty."""
         joined = self._only or build_batch(self._slices, codec=self._codec)
         self._only, self._slices, self.size = None, [], 0
         return joined

@@ -1,4 +1,4 @@
-"""What a restore sends to the target: stored batches with another producer's stamp, rebuilt where they must be."""
+"""Decides which stored batches a restore has to rebuild before it sends them, and rebuilds them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ _SEQUENCE_MASK: Final = 0x7FFFFFFF
 
 
 def needs_rebuild(header: BatchHeader) -> bool:
-    """Whether `header.stamp` alone would change the batch's records or be refused by the broker.
+    """Whether a broker would reject the batch, or change its records, if only `header.stamp` were applied to it.
 
-    With holes, because the broker takes offset deltas of uncompressed batches as they come, and stores silent
-    corruption; with LogAppendTime, because the target would serve the producers' times. A delete horizon needs no
-    rebuild: the records' times are base + delta with and without that bit.
+    A batch whose offsets have holes is rejected, because Kafka requires as many records as offsets. It is not enough to
+    correct the header: a broker does not check the offset deltas of uncompressed records, so it would store a corrupt
+    batch without an error. A batch with LogAppendTime would get the producers' times, because `stamp` clears that bit,
+    and so does a broker. A delete horizon needs no rebuild: the records' times are base + delta with and without it.
     """
     return header.record_count != header.last_offset_delta + 1 or bool(header.attributes & LOG_APPEND_TIME_BIT)
 
 
 def next_sequence(sequence: int, records: int) -> int:
-    """The base sequence of the batch after one of `records` records: sequences are 31 bits wide and wrap."""
+    """The base sequence of the batch that follows a batch with `records` records. Sequences have 31 bits and continue
+    at 0 after the largest."""
     return (sequence + records) & _SEQUENCE_MASK
 
 
 def rebuild(batch: bytes, *, first: int, next: int) -> bytes | None:
-    """The batch's records with an offset in [first, next), decoded and written anew, or None when there are none.
+    """A new batch with those records of the batch that have an offset in [first, next), or None if there are none.
 
-    Offsets are dense from 0; the codec stays; times are the real ones, so LogAppendTime becomes CreateTime. What a
-    record holds is copied, not interpreted. The result is about as large as what it holds was: compression at
-    the codec's usual level may differ from the producer's. Raises `UnsupportedBatchError` for an unreadable batch.
+    Their offsets are dense from 0. The codec is the same. The records keep their times, and LogAppendTime becomes
+    CreateTime. Keys, values and headers are copied as bytes. The new size can differ a little, because the producer can
+    have used another compression level. Raises `UnsupportedBatchError` for a batch that cannot be read.
     """
     slices = [piece for piece in read_slices(batch) if first <= piece.offset < next]
     return build_batch(slices, codec=read_header(batch, 0).codec) if slices else None

@@ -1,6 +1,7 @@
 """Zigzag varints, as Kafka writes lengths, deltas and counts inside records (Protocol Buffers' sint32 and sint64).
 
-Zigzag maps 0, -1, 1, -2 … to 0, 1, 2, 3 …; then 7 bits per byte, lowest first, the high bit set on all but the last.
+Zigzag maps 0, -1, 1, -2 … to 0, 1, 2, 3 …. Each byte has 7 bits of that number, the lowest bits first. The high bit is set
+in all bytes except the last.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ _ONE_BYTE = tuple(bytes((number,)) for number in range(128))
 
 
 def read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """(value, position after it). Raises `IndexError` where `data` ends, `ValueError` for more than 10 bytes."""
+    """(value, position after it). Raises `IndexError` if `data` ends before the number does, and `ValueError` if the
+    number has more than 10 bytes."""
     byte = data[position]
     if byte < 128:
         return (byte >> 1) ^ -(byte & 1), position + 1

@@ -1,61 +1,65 @@
-"""The whole error tree. An error's class says what the operator does next; its message is one readable sentence.
+"""The tree of all errors. The class of an error decides what the operator has to do next.
 
 KafkaBackupError                 something failed (exit 1)
 ├── ConfigError                  fix the configuration or the command line (2)
 │   └── UnsupportedError         a newer format, or a feature that is not here (2)
-├── RefusedError                 nothing was done; the findings say why (3)
-├── NotFoundError                repository, set or restore point not found (10)
-├── LockedError                  another writer holds the set (11)
+├── RefusedError                 a check does not allow the next step; the message has the reason (3)
+├── NotFoundError                there is no such repository, set, restore point or restore (10)
+├── LockedError                  another writer holds the lease (11)
 ├── AccessError                  credentials, keys or permission (12)
 ├── DamagedError                 stored bytes are not what was written (20)
 ├── InterruptedRunError          stopped on request (130)
 ├── StoreError                   the object store
 │   ├── ObjectNotFoundError      no object has this key
-│   ├── ObjectExistsError        put-if-absent lost: the key holds other bytes
-│   ├── ObjectChangedError       compare-and-swap lost: the object is not at the expected version
-│   ├── StoreUnavailableError    wait and retry: nothing was changed          (retryable)
-│   └── OutcomeUnknownError      the response was lost: settle by reading back (retryable)
-├── CommitError                  the log's newest entry forbids this change
-│   ├── RunClosedError           the log already holds a point or a void of the run
+│   ├── ObjectExistsError        put-if-absent found an object under the key
+│   ├── ObjectChangedError       compare-and-swap found another version
+│   ├── StoreUnavailableError    wait and retry: nothing was changed           (retryable)
+│   └── OutcomeUnknownError      the response was lost: read the key back      (retryable)
+├── CommitError                  the run's point cannot be committed
+│   ├── RunClosedError           the log already contains a point or a void of the run
 │   └── PreconditionError        a later entry makes the plan of the run invalid: void it, plan a new one
-└── BrokerError                  Kafka answered with an error
+└── BrokerError                  Kafka reported an error or could not be reached
     ├── BrokerUnavailableError   wait and retry                                (retryable)
-    ├── TopicGoneError           the topic id is unknown: deleted or re-created
-    ├── OffsetOutOfRangeError    the position is outside the log; says nothing by itself
-    └── UnsupportedBatchError    a magic 0/1 batch or an unreadable one
+    ├── TopicGoneError           there is no topic with this id or name
+    ├── OffsetOutOfRangeError    the fetch offset is outside the log: read the log's bounds
+    └── UnsupportedBatchError    a batch of magic 0 or 1, or one that cannot be read
 """
 
 from __future__ import annotations
 
 
 class KafkaBackupError(Exception):
-    """Base of every error this program raises on purpose; `str()` of it prints alone."""
+    """The base of every error that this program raises on purpose. `retryable`: the same operation can succeed
+    later."""
 
     retryable = False
 
 
 class ConfigError(KafkaBackupError):
-    """The configuration, the command line or a name is wrong; nothing was done."""
+    """The configuration, the command line or a name is wrong, and the operator has to correct it. Most are found before
+    anything is changed. A broker or a store can also find one during a run: then the earlier changes of the run
+    stay."""
 
 
 class UnsupportedError(ConfigError):
-    """A newer format than this version reads, or a feature that this version does not have."""
+    """The format is newer than this version can read, or this version does not have the feature."""
 
 
 class RefusedError(KafkaBackupError):
-    """The plan showed reasons not to act; nothing was changed."""
+    """A check does not allow the next action, for example the preflight of a restore. That action was not carried out;
+    the earlier actions of the run stay done."""
 
 
 class NotFoundError(KafkaBackupError):
-    """No such repository, backup set, restore point or restore."""
+    """There is no such repository, backup set, restore point or restore."""
 
 
 class LockedError(KafkaBackupError):
-    """Another writer holds the lease."""
+    """Another writer holds the lease, or has taken it over."""
 
 
 class AccessError(KafkaBackupError):
-    """Credentials, keys or permissions are missing or wrong. `code` is Kafka's error code, if Kafka said so."""
+    """Credentials, keys or permissions are missing or wrong. `code` is Kafka's error code, None if Kafka sent none."""
 
     def __init__(self, message: str, *, code: int | None = None) -> None:
         super().__init__(message)
@@ -63,7 +67,8 @@ class AccessError(KafkaBackupError):
 
 
 class DamagedError(KafkaBackupError):
-    """Stored bytes are missing, cut, swapped or flipped. `key` names the object, when one is known."""
+    """Stored bytes are missing, or are not the bytes that were written. `key` is the key of the object, if it is
+    known."""
 
     def __init__(self, message: str, *, key: str | None = None) -> None:
         super().__init__(message)
@@ -71,11 +76,12 @@ class DamagedError(KafkaBackupError):
 
 
 class InterruptedRunError(KafkaBackupError):
-    """The `stop` event was set. A backup has no new point. A restore leaves the records that it has written."""
+    """The `stop` event of the run was set. A backup has no new point. A restore leaves the records that it has
+    written."""
 
 
 class StoreError(KafkaBackupError):
-    """The object store failed; `key` is the object concerned."""
+    """The object store failed. `key` is the key of the object, if the error concerns one."""
 
     def __init__(self, message: str, *, key: str | None = None) -> None:
         super().__init__(message)
@@ -87,7 +93,7 @@ class ObjectNotFoundError(StoreError):
 
 
 class ObjectExistsError(StoreError):
-    """put-if-absent found an object under this key; it may be the writer's own, which only its bytes can tell."""
+    """put-if-absent found an object under this key. Only its bytes show whether this writer has written it."""
 
 
 class ObjectChangedError(StoreError):
@@ -95,23 +101,25 @@ class ObjectChangedError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """The request was not carried out; the same request may succeed later."""
+    """The request was not carried out. The same request can succeed later."""
 
     retryable = True
 
 
 class OutcomeUnknownError(StoreError):
-    """The request may or may not have been carried out; only reading back settles it."""
+    """It is not known whether the request was carried out. Only reading the key back shows it."""
 
     retryable = True
 
 
 class CommitError(KafkaBackupError):
-    """A change of the set was refused by the entries already in its log."""
+    """The point of a run cannot be committed, because of other entries in the set's log, or because planned offsets are
+    neither captured nor recorded as missing."""
 
 
 class RunClosedError(CommitError):
-    """The log holds a point or a void of this run. `point_seq` is the point's number, or None after a void."""
+    """The log already contains a point or a void of this run. `point_seq` is the seq of the point, None after a
+    void."""
 
     def __init__(self, message: str, *, point_seq: int | None) -> None:
         super().__init__(message)
@@ -123,7 +131,7 @@ class PreconditionError(CommitError):
 
 
 class BrokerError(KafkaBackupError):
-    """Kafka answered with an error. `code` is Kafka's error code, or None when the connection failed."""
+    """Kafka reported an error, or could not be reached. `code` is Kafka's error code, None if Kafka sent none."""
 
     def __init__(self, message: str, *, code: int | None = None) -> None:
         super().__init__(message)
@@ -131,18 +139,20 @@ class BrokerError(KafkaBackupError):
 
 
 class BrokerUnavailableError(BrokerError):
-    """No usable answer before the deadline: connection, leadership or coordinator trouble."""
+    """There was no usable answer before the deadline. The cause can be a connection, a leader or a coordinator."""
 
     retryable = True
 
 
 class TopicGoneError(BrokerError):
-    """The topic id is unknown to the cluster: the topic was deleted, or deleted and created again."""
+    """The cluster has no topic with this id or name: the topic never existed, was deleted, or was deleted and created
+    again."""
 
 
 class OffsetOutOfRangeError(BrokerError):
-    """The fetch position is outside the partition's log. Ask for the earliest and latest offsets before deciding."""
+    """The fetch offset is outside the partition's log. Read the earliest and the latest offset to find out why."""
 
 
 class UnsupportedBatchError(BrokerError):
-    """A record batch this program cannot keep: magic 0 or 1, an unknown codec, or bytes that are not a batch."""
+    """A record batch that this program cannot process: magic 0 or 1, an unknown codec, or bytes that are not a
+    batch."""

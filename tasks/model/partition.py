@@ -1,4 +1,4 @@
-"""Which log: a partition of one incarnation of a topic."""
+"""The identity of a log: a partition of one incarnation of a topic."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 
 class Incarnation(NamedTuple):
-    """A topic as identified by its topic id (KIP-516): delete + create again = another incarnation.
+    """A topic as identified by its topic id (KIP-516). A topic that is deleted and created again is another
+    incarnation.
 
     `topic_id` is the id as Kafka prints it: 22 characters of unpadded URL-safe base64.
     """
@@ -19,7 +20,7 @@ class Incarnation(NamedTuple):
 
 
 class Partition(NamedTuple):
-    """One partition of one incarnation."""
+    """One partition of one incarnation. Its text is the topic's name and the number: `orders-3`."""
 
     topic: str
     topic_id: str

@@ -8,17 +8,19 @@ from itertools import pairwise
 from typing import NamedTuple
 
 TRIMMED = "log start moved"
-"""Reason of a gap that the broker's retention, or a DeleteRecords, made in a range that was being read."""
+"""The reason of a gap in a range that was being read: the broker's retention, or a DeleteRecords, removed its
+records."""
 
 TRUNCATED = "truncated"
-"""Reason of a gap where the log ends before the plan: an unclean leader election lost the records."""
+"""The reason of a gap up to the planned end: the log ends earlier, because an unclean leader election lost the
+records."""
 
 TOPIC_GONE = "topic deleted"
-"""Reason of a gap whose topic was deleted, or deleted and created again, while it was captured."""
+"""The reason of a gap whose topic was deleted, or deleted and created again, while it was captured."""
 
 
 class Gap(NamedTuple):
-    """Offsets [first, next) that should be in the backup and are not, and why."""
+    """Offsets [first, next) that should be in the backup and are missing, with the reason."""
 
     first: int
     next: int
@@ -26,9 +28,9 @@ class Gap(NamedTuple):
 
 
 class AbortedRange(NamedTuple):
-    """Transactional batches of `producer_id` whose base offset lies in [first, last] belong to an aborted transaction.
+    """Transactional batches of `producer_id` whose base offset is in [first, last] belong to an aborted transaction.
 
-    Both ends are inclusive and are offsets of stored batches.
+    Both ends are included.
     """
 
     producer_id: int

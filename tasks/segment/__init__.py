@@ -1,1 +1,1 @@
-"""The bytes of data objects; see FORMAT.md beside this file."""
+"""The bytes of data objects: frames, trailer and seek table. FORMAT.md in this folder describes them."""

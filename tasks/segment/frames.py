@@ -16,7 +16,8 @@ _MAGIC = Struct("<I")
 
 
 class FramePlace(NamedTuple):
-    """Where a frame stands: byte `position` in the object, `stored_bytes` there, `log_bytes` when decompressed."""
+    """The place of a frame: it begins at byte `position` of the object and has `stored_bytes` bytes there. `log_bytes`
+    is its size after decompression."""
 
     position: int
     stored_bytes: int
@@ -24,10 +25,11 @@ class FramePlace(NamedTuple):
 
 
 class FrameMaker(Protocol):
-    """Compresses one frame after the other. Not thread-safe; the compression itself lets other threads run."""
+    """Compresses one frame after the other. Not thread-safe. Other threads run during the compression."""
 
     def compress(self, parts: Sequence[bytes | memoryview], log_bytes: int, *, precompressed: bool) -> Iterable[bytes]:
-        """One independent frame of `parts`, not empty, `log_bytes` together: its bytes as buffers in order."""
+        """One independent frame of `parts`, as buffers in order. `parts` must not be empty; `log_bytes` is their total
+        size. `precompressed`: their producers compressed most of the batches."""
         ...
 
 
@@ -42,17 +44,19 @@ def frame_maker(compression: str, level: int) -> FrameMaker:
 
 
 def object_suffix(compression: str) -> str:
-    """How names of data objects end: `.log.zst` (zstd and none) or `.log.lz4`. Another name is a `ConfigError`."""
+    """The end of the names of data objects: `.log.zst` (zstd and none) or `.log.lz4`. Raises `ConfigError` for another
+    name."""
     if compression not in _SUFFIXES:
         raise ConfigError(f"The compression {compression!r} is unknown; there are {', '.join(_SUFFIXES)}.")
     return _SUFFIXES[compression]
 
 
 def decompress_frame(stored: bytes | memoryview, *, log_bytes: int) -> bytes:
-    """The record batches of one stored frame, zstd or lz4 by its magic number; `log_bytes` is their expected size.
+    """The record batches of one stored frame, zstd or lz4 by its magic number. `log_bytes` is their expected size.
 
-    Raises `DamagedError`, whose message lacks the object's key, unless `stored` is exactly one whole frame of that size
-    with the right checksum. Allocates no more than a small multiple of `log_bytes`. Safe to call from several threads.
+    Raises `DamagedError` if `stored` is not exactly one whole frame, has another size or has no right checksum. The
+    message does not name the object. Allocates no more than a small multiple of `log_bytes`. Safe to call from several
+    threads.
     """
     if len(stored) < _MAGIC.size:
         raise DamagedError("its frame is cut")

@@ -1,4 +1,5 @@
-"""LZ4 frames of record batches: content size and XXH32 checksum in every frame, independent blocks of 256 KiB."""
+"""LZ4 frames of record batches. Every frame has independent blocks of 256 KiB, its content size and an XXH32
+checksum."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ LZ4_MAGIC: Final = 0x184D2204
 class Lz4Frames:
     """Makes frames in LZ4's fast mode. Not thread-safe.
 
-    There is no level: the high-compression mode is four times slower than zstd level 3 and still stores 40 % more.
+    There is no level, because the high-compression mode takes four times as long as zstd level 3, and its frames are
+    still 40 % larger.
     """
 
     def __init__(self) -> None:
@@ -24,8 +26,8 @@ class Lz4Frames:
         )
 
     def compress(self, parts: Sequence[bytes | memoryview], log_bytes: int, *, precompressed: bool) -> Iterator[bytes]:
-        """The frame of `parts`, which have `log_bytes` together; blocks that do not shrink are stored, `precompressed`
-        or not."""
+        """The frame of `parts`, whose total size is `log_bytes`, as buffers in order. `precompressed` makes no
+        difference, because LZ4 stores blocks that do not shrink as they are."""
         yield self._compressor.begin(source_size=log_bytes)
         for part in parts:
             yield self._compressor.compress(part)
@@ -33,9 +35,10 @@ class Lz4Frames:
 
 
 def decompress_lz4(stored: bytes | memoryview, log_bytes: int) -> bytes:
-    """The `log_bytes` bytes of exactly one frame that states its size and has a checksum, else `DamagedError`.
+    """The record batches in exactly one frame, `log_bytes` bytes. Raises `DamagedError` if the frame is cut, damaged or
+    followed by other bytes, states another size, or has no checksum.
 
-    Allocates no more than a small multiple of `log_bytes`, whatever the frame says.
+    Allocates no more than a small multiple of `log_bytes`, also if the frame states a larger size.
     """
     try:
         header = lz4.frame.get_frame_info(stored)

@@ -8,7 +8,7 @@
     block  = uint24     size << 3 | is_last
              the bytes, at most 128 KiB
 
-Everything is little-endian. Every zstd reader opens them; nothing is compressed.
+Numbers are little-endian. Nothing is compressed. Every zstd reader can read these frames.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ class StoredFrames:
         self._storing = storing_compressor()
 
     def compress(self, parts: Sequence[bytes | memoryview], log_bytes: int, *, precompressed: bool) -> Iterable[bytes]:
-        """The frame of `parts`, which have `log_bytes` together, in one buffer; `precompressed` makes no difference."""
+        """The frame of `parts`, whose total size is `log_bytes`, in one buffer. `precompressed` makes no difference."""
         header = _HEADER.pack(ZSTD_MAGIC, _DESCRIPTOR, log_bytes)
         return [b"".join((header, *_blocks(parts), self._checksum(parts, log_bytes)))]
 
     def _checksum(self, parts: Sequence[bytes | memoryview], log_bytes: int) -> bytes:
-        """zstd's own XXH64, taken from the end of a frame that is thrown away: 0.1 CPU-seconds per GB."""
+        """The XXH64 checksum as zstd computes it. It is taken from the end of a zstd frame that is otherwise thrown
+        away, which costs 0.1 CPU-seconds per GB."""
         end = b""
         for piece in run_compressor(self._storing, parts, log_bytes):
             end = (end + piece[-_CHECKSUM_BYTES:])[-_CHECKSUM_BYTES:]

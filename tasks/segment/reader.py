@@ -1,4 +1,4 @@
-"""Reads a data object by itself: its trailer from the end, its frames, and whether it is whole."""
+"""Reads a data object without its index: its trailer and its frames. Checks whether the object is whole."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from tasks.segment.seek_table import (
 from tasks.segment.trailer import TrailerDocument, TrailerSegment, decode_trailer
 
 FIRST_TAIL_BYTES: Final = 64 << 10
-"""How much to read first: trailer and seek table of all but packed objects with hundreds of segments fit."""
+"""The number of bytes to read first. Trailer and seek table fit into them, except for packed objects with hundreds of
+segments."""
 
 
 class TailTooShort(NamedTuple):
-    """The trailer begins further ahead: ask again with the last `needed_bytes` of the object."""
+    """The tail does not contain all that is needed: call again with the last `needed_bytes` of the object."""
 
     needed_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trailer:
-    """What the end of an object says: its document, and the places of all its frames in order."""
+    """The decoded end of an object: the trailer's document, and the places of all frames in order."""
 
     document: TrailerDocument
     places: tuple[FramePlace, ...]
 
     def segments(self) -> Iterator[tuple[TrailerSegment, tuple[FramePlace, ...]]]:
-        """Each segment with the places of its frames."""
+        """Each segment with the places of its frames, in order."""
         start = 0
         for segment in self.document.segments:
             yield segment, self.places[start : start + segment.frames]
@@ -44,11 +45,12 @@ class Trailer:
 
 
 def read_trailer(tail: bytes, object_bytes: int) -> Trailer | TailTooShort:
-    """The trailer of an object of `object_bytes` bytes, from its last bytes; `FIRST_TAIL_BYTES` of them mostly do.
+    """The trailer of an object of `object_bytes` bytes. `tail` are its last bytes; `FIRST_TAIL_BYTES` are usually
+    enough.
 
-    With the answer `TailTooShort` read again what it asks for, which is never more than the object. Raises
-    `DamagedError`, whose message lacks the object's key, and `UnsupportedError` for a newer major version. The frames
-    themselves are not looked at.
+    If they are not enough, returns `TailTooShort`: call again with the last `needed_bytes` of the object, which are
+    never more than the object has. Raises `DamagedError`, whose message does not name the object, if the end is
+    damaged, and `UnsupportedError` for a newer major version. The frames are not read.
     """
     if len(tail) < SMALLEST_TAIL_BYTES <= object_bytes:
         return TailTooShort(SMALLEST_TAIL_BYTES)
@@ -57,23 +59,25 @@ def read_trailer(tail: bytes, object_bytes: int) -> Trailer | TailTooShort:
     table_bytes = seek_table_bytes(tail)
     needed_bytes = table_bytes + last_entry(tail).stored_bytes
     if needed_bytes > object_bytes:
-        raise DamagedError(f"its end claims {needed_bytes} bytes, but it has {object_bytes}")
+        raise DamagedError(f"its trailer and seek table need {needed_bytes} bytes, but the object has {object_bytes}")
     if needed_bytes > len(tail):
         return TailTooShort(needed_bytes)
     *frames, own = decode_seek_table(tail[-table_bytes:], object_bytes)
     if own.log_bytes != 0:
-        raise DamagedError("its seek table gives the trailer log bytes")
+        raise DamagedError("its seek table states log bytes for the trailer")
     document = decode_trailer(tail[-needed_bytes:-table_bytes])
     if sum(segment.frames for segment in document.segments) != len(frames):
-        raise DamagedError(f"its segments do not share out its {len(frames)} frames")
+        raise DamagedError(f"its segments have another number of frames than its seek table, which has {len(frames)}")
     return Trailer(document=document, places=_places(frames))
 
 
 def iter_frames(data: bytes) -> Iterator[tuple[FramePlace, bytes]]:
-    """(place, record batches) of every frame of a whole object, in order, one in memory at a time.
+    """(place, record batches) of every frame of a whole object, in order. Only one frame is in memory at a time,
+    besides `data`.
 
-    When it ends, `data` was exactly frames, trailer and seek table, and the table agrees with the frames. Raises
-    `DamagedError`, whose message lacks the object's key, and `UnsupportedError`, at the first thing that is wrong.
+    If the iteration ends without an error, `data` is exactly frames, trailer and seek table, and the frames have the
+    sizes in the table. Raises `DamagedError`, whose message does not name the object, at the first damage, and
+    `UnsupportedError` for a newer major version.
     """
     for place in _whole_trailer(data).places:
         stored = memoryview(data)[place.position : place.position + place.stored_bytes]
@@ -84,10 +88,11 @@ def iter_frames(data: bytes) -> Iterator[tuple[FramePlace, bytes]]:
 
 
 def verify_object(data: bytes, *, sha256: str | None) -> Trailer:
-    """The trailer of a whole object after everything in it was checked, as by `iter_frames`.
+    """The trailer of a whole object, after everything in the object was checked as by `iter_frames`.
 
-    `sha256` is the hex digest that the index has, or None for a lone object: then a flipped bit goes unseen when log
-    and trailer are the same with it, as in a frame header. Raises `DamagedError` and `UnsupportedError`.
+    `sha256` is the hex digest in the index, None for an object without an index. Without it a flipped bit is not found
+    if it changes neither the log nor the trailer, for example in the header of a frame. Raises what `iter_frames`
+    raises.
     """
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise DamagedError("its SHA-256 is not the one in the index")

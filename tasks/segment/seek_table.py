@@ -4,8 +4,8 @@
     per frame of the object  uint32 stored bytes · uint32 log bytes
     footer                   uint32 number of entries · uint8 descriptor 0 · uint32 8F92EAB1
 
-The last entry is the trailer's own skippable frame, with 0 log bytes: readers that add up the sizes refuse the object
-when it is not listed. Descriptor 0: no checksums here, since every frame has its own.
+The last entry is that of the trailer's skippable frame, with 0 log bytes. It is needed because readers that add up the
+sizes refuse an object without it. Descriptor 0 means that the table has no checksums, because every frame has its own.
 Source: contrib/seekable_format/zstd_seekable_compression_format.md of zstd.
 """
 
@@ -19,7 +19,7 @@ from tasks.model.errors import DamagedError
 
 SKIPPABLE_HEADER = Struct("<II")
 SMALLEST_TAIL_BYTES: Final = 17
-"""The footer and the entry before it: enough to tell how large table and trailer are."""
+"""The footer and the entry before it. They state how large table and trailer are."""
 
 _SEEK_TABLE_MAGIC: Final = 0x184D2A5E
 _SEEKABLE_MAGIC: Final = 0x8F92EAB1
@@ -28,25 +28,26 @@ _FOOTER = Struct("<IBI")
 
 
 class SeekEntry(NamedTuple):
-    """Sizes of one frame, stored and decompressed."""
+    """The sizes of one frame, stored and decompressed."""
 
     stored_bytes: int
     log_bytes: int
 
 
 def skippable_frame(magic: int, content: bytes) -> bytes:
-    """A frame that zstd and lz4 readers pass over. `magic` is one of 184D2A50 to 184D2A5F."""
+    """A frame that zstd and lz4 readers ignore. `magic` is one of 184D2A50 to 184D2A5F."""
     return SKIPPABLE_HEADER.pack(magic, len(content)) + content
 
 
 def encode_seek_table(entries: Sequence[SeekEntry]) -> bytes:
-    """The whole table, its frame header included."""
+    """The bytes of the whole table, its frame header included."""
     rows = b"".join(_ENTRY.pack(*entry) for entry in entries)
     return skippable_frame(_SEEK_TABLE_MAGIC, rows + _FOOTER.pack(len(entries), 0, _SEEKABLE_MAGIC))
 
 
 def seek_table_bytes(tail: bytes) -> int:
-    """Size of the table that `tail`, of at least `SMALLEST_TAIL_BYTES`, ends with. `DamagedError` when it is none."""
+    """The size of the seek table at the end of `tail`, which has at least `SMALLEST_TAIL_BYTES`. Raises `DamagedError`
+    if there is no seek table."""
     count, descriptor, magic = _FOOTER.unpack_from(tail, len(tail) - _FOOTER.size)
     if magic != _SEEKABLE_MAGIC or descriptor != 0 or count == 0:
         raise DamagedError("it does not end with a seek table")
@@ -54,14 +55,15 @@ def seek_table_bytes(tail: bytes) -> int:
 
 
 def last_entry(tail: bytes) -> SeekEntry:
-    """The table's last entry, from a tail of at least `SMALLEST_TAIL_BYTES`."""
+    """The last entry of the seek table at the end of `tail`, which has at least `SMALLEST_TAIL_BYTES`."""
     return SeekEntry._make(_ENTRY.unpack_from(tail, len(tail) - SMALLEST_TAIL_BYTES))
 
 
 def decode_seek_table(table: bytes, object_bytes: int) -> list[SeekEntry]:
-    """The entries of a whole table, as long as `seek_table_bytes` says, that ends an object of `object_bytes` bytes.
+    """The entries of a whole seek table, whose size is `seek_table_bytes`. `object_bytes` is the size of the object.
 
-    Raises `DamagedError` when it is no seek table, or its entries and itself do not add up to the object.
+    Raises `DamagedError` if the bytes are not a seek table, or the stored sizes and the table's own size do not add up
+    to the object's size.
     """
     magic, content_bytes = SKIPPABLE_HEADER.unpack_from(table)
     if magic != _SEEK_TABLE_MAGIC or content_bytes != len(table) - SKIPPABLE_HEADER.size:
@@ -70,5 +72,5 @@ def decode_seek_table(table: bytes, object_bytes: int) -> list[SeekEntry]:
     entries = [SeekEntry._make(row) for row in _ENTRY.iter_unpack(rows)]
     total = sum(entry.stored_bytes for entry in entries) + len(table)
     if total != object_bytes:
-        raise DamagedError(f"its seek table speaks of {total} bytes, but it has {object_bytes}")
+        raise DamagedError(f"the sizes in its seek table add up to {total} bytes, but the object has {object_bytes}")
     return entries

@@ -1,7 +1,7 @@
 """The trailer: JSON before the seek table that states which partitions the frames of an object belong to.
 
-An object can be rebuilt into an index with it alone. Without it that is impossible, because batches contain no topic
-names and an abort marker can lie beyond the object.
+The index lines of an object can be rebuilt from the object alone, with its trailer. Without the trailer that is
+impossible, because batches contain no topic names, and an abort marker can be beyond the object.
 
 The bytes are a skippable frame (184D2A50) around a sealed JSON document (`tasks/model/seal.py`).
 """
@@ -28,7 +28,8 @@ _TRAILER_MAGIC: Final = 0x184D2A50
 class TrailerSegment:
     """Offsets [first, next) of one partition, in the next `frames` frames of the object.
 
-    `epochs` are (leader epoch, base offset of its first batch). `aborted` and `gaps` are inside the range. `unknown`
+    `captured_ms` is the time of the capture in Unix milliseconds. `epochs` are (leader epoch, base offset of its first
+    batch). `gaps` are inside the range. `aborted` can reach beyond it, because they consist of whole batches. `unknown`
     are members that a later minor version wrote.
     """
 
@@ -45,7 +46,7 @@ class TrailerSegment:
     unknown: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
-        """The JSON value, unknown members included."""
+        """The JSON value, with the unknown members."""
         known = {name: getattr(self, name) for name in self.__slots__ if name != "unknown"}
         return {**known, **self.unknown}
 
@@ -61,7 +62,7 @@ class TrailerDocument:
     unknown: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
-        """The JSON value, unknown members included, without the digest."""
+        """The JSON value, with the unknown members and without the digest."""
         origin = {"repository_id": self.repository_id, "set": self.set, "run": self.run}
         segments = [segment.to_json() for segment in self.segments]
         return {"format": FORMAT_MAJOR, **origin, "segments": segments, **self.unknown}
@@ -75,12 +76,13 @@ def trailer_document(
 
 
 def encode_trailer(document: Mapping[str, object]) -> bytes:
-    """The stored bytes of a trailer."""
+    """The stored bytes of a trailer: a skippable frame with the sealed document."""
     return skippable_frame(_TRAILER_MAGIC, seal(document))
 
 
 def decode_trailer(stored: bytes) -> TrailerDocument:
-    """The document in a stored trailer. Raises `DamagedError`, and `UnsupportedError` for a newer major version."""
+    """The document in the stored bytes of a trailer. Raises `DamagedError`, whose message does not name the object, if
+    they are damaged, and `UnsupportedError` for a newer major version."""
     if len(stored) < SKIPPABLE_HEADER.size + SEAL_BYTES:
         raise DamagedError("its trailer is cut")
     magic, content_bytes = SKIPPABLE_HEADER.unpack_from(stored)

@@ -1,4 +1,5 @@
-"""Writes a data object: frames ‖ trailer ‖ seek table (FORMAT.md), kept as buffers that are never joined."""
+"""Writes a data object: frames, trailer, seek table (FORMAT.md). Its bytes are kept as buffers that are never
+joined."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from tasks.segment.trailer import encode_trailer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedObject:
-    """A whole data object: `body` are its bytes as buffers in order, `sha256` their hex digest."""
+    """A whole data object. `body` are its bytes as buffers in order, `sha256` is their hex digest."""
 
     body: list[bytes]
     sha256: str
@@ -21,10 +22,11 @@ class FinishedObject:
 
 
 class ObjectWriter:
-    """One data object in the making; it holds that object's stored bytes and no log bytes. Not thread-safe.
+    """A data object that is being written. It keeps the object's stored bytes in memory, but no log bytes. Not
+    thread-safe.
 
-    `compression` is `zstd`, `lz4` or `none`, `level` is zstd's. Raises `ConfigError` for what does not exist.
-    Compressing and hashing let other threads run.
+    `compression` is `zstd`, `lz4` or `none`; `level` is used for zstd only. Raises `ConfigError` for another
+    compression or level. Other threads run during compression and hashing.
     """
 
     def __init__(self, *, compression: str, level: int) -> None:
@@ -37,13 +39,14 @@ class ObjectWriter:
 
     @property
     def last_frame_bytes(self) -> int:
-        """Stored bytes of the frame that was added last: the next one will be about as large."""
+        """Stored bytes of the frame that was added last, as an estimate for the next one. 0 if there is no frame."""
         return self._entries[-1].stored_bytes if self._entries else 0
 
     def add_frame(self, parts: Sequence[bytes | memoryview], *, precompressed: bool = False) -> FramePlace:
-        """Append one frame: `parts` joined are whole record batches of one partition, at least one.
+        """Append one frame and return its place. `parts` joined are whole record batches of one partition, at least
+        one.
 
-        `precompressed` says that most of the batches are compressed already, so that effort would be wasted.
+        `precompressed`: their producers compressed most of the batches, so that compressing them again gains little.
         """
         log_bytes = sum(map(len, parts))
         assert log_bytes, "a frame holds at least one record batch"
@@ -56,7 +59,8 @@ class ObjectWriter:
         return place
 
     def finish(self, trailer: Mapping[str, object]) -> FinishedObject:
-        """Append the trailer (see `trailer_document`) and the seek table. The writer is used up afterwards."""
+        """Append the trailer (see `trailer_document`) and the seek table. Afterwards the writer cannot be used
+        again."""
         stored = encode_trailer(trailer)
         self._append(stored)
         self._append(encode_seek_table([*self._entries, SeekEntry(len(stored), 0)]))

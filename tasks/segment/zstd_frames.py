@@ -1,4 +1,5 @@
-"""Zstandard frames of record batches: size and XXH64 checksum in every frame, effort by what the batches need."""
+"""Zstandard frames of record batches. Every frame has its content size and an XXH64 checksum. Batches that are
+compressed already get less effort."""
 
 from __future__ import annotations
 
@@ -22,13 +23,14 @@ _PROBE_BYTES: Final = 64 << 10
 _WORTHWHILE: Final = 0.95
 _HARDLY_LESS: Final = 0.9
 _AT_ONCE: Final = threading.BoundedSemaphore(os.cpu_count() or 1)
-"""More threads that compress than cores would only evict one another's tables from the caches."""
+"""Limits the threads that compress at the same time to the number of cores. More threads would only evict each other's
+tables from the caches."""
 
 _SMALLEST_WINDOW_BYTES: Final = 1 << 10
 
 
 class ZstdFrames:
-    """Makes frames with one level; keeps its compressors between frames. Not thread-safe.
+    """Makes frames with one level, and keeps its compressors between frames. Not thread-safe.
 
     Raises `ConfigError` for a level outside `LEVELS`.
     """
@@ -41,23 +43,26 @@ class ZstdFrames:
         self._storing = storing_compressor()
 
     def compress(self, parts: Sequence[bytes | memoryview], log_bytes: int, *, precompressed: bool) -> Iterable[bytes]:
-        """The frame of `parts`, which have `log_bytes` together, as buffers in order."""
+        """The frame of `parts`, whose total size is `log_bytes`, as buffers in order. If they are `precompressed`, a
+        sample decides whether they are compressed with level 1 or stored."""
         compressor = self._for_precompressed(parts) if precompressed else self._chosen
         with _AT_ONCE:
             return list(run_compressor(compressor, parts, log_bytes))
 
     def _for_precompressed(self, parts: Sequence[bytes | memoryview]) -> zstandard.ZstdCompressor:
-        """A sample decides. zstd and gzip batches do not shrink again and are stored, a tenth of level 1's work;
-        lz4 and snappy batches still lose a fifth at level 1, batches of single records four fifths."""
+        """Decides by a sample. zstd and gzip batches do not shrink again; they are stored, which takes a tenth of level
+        1's time. lz4 and snappy batches still lose a fifth of their size at level 1, batches of single records four
+        fifths."""
         sample = max(parts, key=len)[:_PROBE_BYTES]
         is_worthwhile = len(self._light.compress(sample)) < len(sample) * _WORTHWHILE
         return self._light if is_worthwhile else self._storing
 
 
 def storing_compressor() -> zstandard.ZstdCompressor:
-    """One that takes the longest possible steps in search of matches, so that it finds next to none and mostly copies.
+    """A compressor that mostly copies: it takes the longest possible steps when it searches for matches, so it finds
+    almost none.
 
-    Checksum and copy run at memory speed. Negative levels end at -7 and are a third as fast.
+    Checksum and copy run at the speed of memory. Negative levels end at -7 and are a third as fast.
     """
     parameters = zstandard.ZstdCompressionParameters(
         strategy=zstandard.STRATEGY_FAST,
@@ -76,9 +81,10 @@ def storing_compressor() -> zstandard.ZstdCompressor:
 def run_compressor(
     compressor: zstandard.ZstdCompressor, parts: Sequence[bytes | memoryview], log_bytes: int
 ) -> Iterator[bytes]:
-    """One frame of `parts`. A single part takes the call that needs no buffer of its own: a tenth cheaper."""
+    """One frame of `parts`, as buffers. A single part takes a call that needs no additional buffer and is a tenth
+    cheaper."""
     if len(parts) == 1:
-        # The library's result stands in memory for the worst case: what it could not use is given back by copying.
+        # The library allocates memory for the worst case. A copy of the result gives the unused part back.
         packed = compressor.compress(parts[0])
         yield packed if len(packed) > log_bytes * _HARDLY_LESS else bytes(memoryview(packed))
         return
@@ -89,9 +95,10 @@ def run_compressor(
 
 
 def decompress_zstd(stored: bytes | memoryview, log_bytes: int) -> bytes:
-    """The `log_bytes` bytes of exactly one frame that states its size and has a checksum, else `DamagedError`.
+    """The record batches in exactly one frame, `log_bytes` bytes. Raises `DamagedError` if the frame is cut, damaged or
+    followed by other bytes, states another size, or has no checksum.
 
-    Allocates no more than a small multiple of `log_bytes`, whatever the frame says.
+    Allocates no more than a small multiple of `log_bytes`, also if the frame states a larger size.
     """
     try:
         header = zstandard.get_frame_parameters(stored)
@@ -107,9 +114,9 @@ def decompress_zstd(stored: bytes | memoryview, log_bytes: int) -> bytes:
 
 
 def _compressor(level: int) -> zstandard.ZstdCompressor:
-    """Level 3, the default, is tuned: its window and tables fit together into a megabyte, what a core has as its own
-    second-level cache. That saves a fifth of the time, more beside a busy neighbour; sizes differ from plain level 3 by
-    −2 % (JSON) to +3 % (source code)."""
+    """The compressor of a level. Level 3, the default, is tuned: its window and tables fit into one megabyte together,
+    which a core has as its own second-level cache. That saves a fifth of the time, and more beside a busy neighbour.
+    Compared with plain level 3, the sizes change by −2 % (JSON) to +3 % (source code)."""
     if level != _DEFAULT_LEVEL:
         return zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
     parameters = zstandard.ZstdCompressionParameters.from_level(
