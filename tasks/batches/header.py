@@ -8,7 +8,7 @@
     21  attributes          int16       57  record count     int32
     23  last offset delta   int32       61  records, compressed as a whole by the codec
 
-The batch length is the number of bytes from byte 12 on. The CRC covers the bytes from 21 on, so that a broker can change
+The batch length is the number of bytes from byte 12 on. The CRC covers the bytes from 21 on, so a broker can change
 base offset and leader epoch without a new CRC. Source: Kafka's DefaultRecordBatch.java.
 """
 

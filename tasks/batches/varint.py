@@ -1,7 +1,7 @@
 """Zigzag varints, as Kafka writes lengths, deltas and counts inside records (Protocol Buffers' sint32 and sint64).
 
-Zigzag maps 0, -1, 1, -2 … to 0, 1, 2, 3 …. Each byte has 7 bits of that number, the lowest bits first. The high bit is set
-in all bytes except the last.
+Zigzag maps 0, -1, 1, -2 … to 0, 1, 2, 3 …. Each byte has 7 bits of that number, the lowest bits first. The high bit is
+set in all bytes except the last.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ _STATUS: Mapping[Status, str] = {"complete": "is complete", "gaps": "has gaps", 
 
 
 def partition_rows(taken: NewPoint, captured: Sequence[CaptureResult]) -> list[Row]:
-    """A row for each partition of the point, and for each that should be in it. Those with a note come first.
+    """A row for each partition of the point, and for each that should be in it. Rows with a note come first.
 
-    `records` and `bytes` are what this run has read, `first` and `next` are what the point contains. They differ if a
-    partition failed, because the point then keeps what an earlier run has read of it.
+    `records` and `bytes` are the figures of this run, `first` and `next` the offsets in the point. They do not belong
+    together if a partition failed, because the point then keeps the offsets of an earlier run.
     """
     ranges = {one.source: one for bin_ in captured for one in bin_.ranges}
     held = {one.source: one for one in taken.ranges}
@@ -54,7 +54,8 @@ def backup_headline(taken: NewPoint) -> str:
 
 
 def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
-    """The point in markdown, with its notes and how to restore it."""
+    """The point in markdown, with its notes. `seconds` is the duration of the run; `recipe` shows how to restore the
+    point."""
     point, totals = taken.point, taken.point.totals
     notes = [*point_notes(point), *taken.groups.failures, *(f"not covered: {one}" for one in taken.groups.not_covered)]
     return "\n".join(
@@ -80,7 +81,8 @@ def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
 
 
 def _notes(point: PointEntry, held: Mapping[Partition, PointRange]) -> dict[Partition, list[str]]:
-    """The notes on each partition, in the words of the command's output."""
+    """The notes on each partition: failures, gaps and trimmed ranges as `kafka-backup backup` prints them, without the
+    partition's name, and a note if its row is kept from an earlier point."""
     notes: dict[Partition, list[str]] = defaultdict(list)
     for kind, ones in (("failure", point.failures), ("gap", point.gaps), ("trimmed", point.trimmed)):
         for one in ones:

@@ -19,7 +19,7 @@ def size_text(count: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 20 s`."""
+    """A duration: `0.4 s`, `12.0 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -28,7 +28,7 @@ def duration_text(seconds: float) -> str:
 
 
 def table_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns under their names. Columns of numbers are aligned to the right."""
+    """A table of text: columns under their names. Columns of whole numbers are aligned to the right."""
     cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
     widths = [max(len(line[column]) for line in [list(head), *cells]) for column in range(len(head))]
     numeric = [bool(rows) and all(isinstance(row[column], int) for row in rows) for column in range(len(head))]
@@ -43,7 +43,7 @@ def table_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def point_notes(point: PointEntry) -> Iterator[str]:
-    """The notes of the point on single partitions: trimmed ranges, gaps and failures."""
+    """The notes of the point on single partitions: trimmed ranges, then gaps, then failures."""
     for kind, notes in (("trimmed", point.trimmed), ("gap", point.gaps), ("failure", point.failures)):
         for note in notes:
             yield note_text(kind, note)

@@ -1,18 +1,20 @@
-"""Tables with a row per partition, and lists: as long as a browser can show, with the number of the rest. Pure."""
+"""Tables with a row per partition, and lists. They are as long as a browser can show, and contain the number of the
+rest. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 Row = Mapping[str, object]
-"""A row of a table artifact. Its last column is text: what is wrong with the partition, or empty."""
+"""A row of a table artifact. Its last column is text: what is wrong with the partition. It is empty if nothing is
+wrong."""
 
 MOST_ROWS = 5_000
 MOST_NOTES = 50
 
 
 def shortened(rows: Sequence[Row]) -> list[Row]:
-    """At most `MOST_ROWS` rows, and one for all others, with their number and the sums of their figures."""
+    """At most `MOST_ROWS` rows, and one row for all others, with their number and the sums of their figures."""
     if len(rows) <= MOST_ROWS:
         return list(rows)
     rest, remarks = rows[MOST_ROWS:], list(rows[0])[-1]

@@ -1,4 +1,5 @@
-"""How to restore a point, as text to copy: by a deployment, and by the command where no Prefect runs. Pure."""
+"""The text that shows how to restore a point, ready to be copied: with a deployment, and with the command, which needs
+no Prefect. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 import yaml
 
 MOST_MAPPED = 5
-"""Most topics whose mapping is written out."""
+"""The largest number of topics for which the text contains a mapping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """A cluster and a repository: the names of their blocks, and the sections of a file that mean the same. In the
-    sections, every secret is replaced by a `${VARIABLE}`."""
+    """A cluster and a repository: the names of their blocks, and the sections of a YAML file with the same settings. In
+    the sections, every secret is replaced by a `${VARIABLE}`."""
 
     cluster: str
     repository: str
@@ -25,8 +26,8 @@ class Places:
 
 
 def restore_recipe(point: str, topics: Sequence[str], places: Places) -> str:
-    """Both ways, in markdown. A few topics are restored beside the originals on the source cluster. Many topics keep
-    their names, so they need another cluster."""
+    """Both ways to restore, in markdown. Up to `MOST_MAPPED` topics are restored under new names into the source
+    cluster. More topics keep their names, so they need another cluster."""
     mapping = {topic: f"{topic}-restored" for topic in topics} if len(topics) <= MOST_MAPPED else {}
     options = {"topic_mapping": mapping} if mapping else {}
     return "\n".join(
@@ -45,7 +46,7 @@ def restore_recipe(point: str, topics: Sequence[str], places: Places) -> str:
 
 
 def restore_file(point: str, places: Places, options: Mapping[str, object]) -> Iterator[str]:
-    """The lines of a restore.yaml, in a fence of markdown."""
+    """The lines of a restore.yaml, inside a code block of markdown."""
     file = {
         "mode": "restore",
         "backup_id": point,
@@ -59,7 +60,7 @@ def restore_file(point: str, places: Places, options: Mapping[str, object]) -> I
 def _caution(topics: Sequence[str]) -> str:
     if len(topics) <= MOST_MAPPED:
         return ""
-    return f" (the {len(topics):,} topics keep their names, so a cluster that has records in them refuses)"
+    return f" (the {len(topics):,} topics keep their names, so they must be missing or empty there)"
 
 
 def _deployment_run(point: str, places: Places, options: Mapping[str, object]) -> list[str]:

@@ -14,7 +14,7 @@ from tasks.repository.restores import PartitionCopy, RestorePlan, Targets
 
 
 def preview_rows(plan: RestorePlan, findings: Sequence[Finding]) -> list[Row]:
-    """A row for each partition that a restore would write. Those whose target has a finding come first."""
+    """A row for each partition that a restore would write. Rows with a finding about their target come first."""
     rows: list[Row] = [
         {
             "from": f"{copy.topic}-{copy.partition}",
@@ -31,7 +31,7 @@ def preview_rows(plan: RestorePlan, findings: Sequence[Finding]) -> list[Row]:
 
 def restored_rows(result: RestoreResult, targets: Targets, seconds_of: Mapping[int, float]) -> list[Row]:
     """A row for each target partition, mismatches first. `first` and `next` are the target's offsets. `seconds_of` are
-    the durations of the tasks, by the numbers of their bins."""
+    the durations of the tasks in seconds, by the numbers of their bins."""
     plan, mismatches = result.plan, {one.target: one.message for one in result.mismatches}
     bin_of = {index: number for number, bin_ in enumerate(plan.bins) for index in bin_}
     rows: list[Row] = [
@@ -52,7 +52,7 @@ def restored_rows(result: RestoreResult, targets: Targets, seconds_of: Mapping[i
 
 
 def preview_headline(plan: RestorePlan, findings: Sequence[Finding]) -> str:
-    """Whether a restore would be refused, in one line."""
+    """Whether the restore would be refused, in one line."""
     what = f"{plan.set}@{plan.point} into {len(plan.topics):,} topics, {len(plan.partitions):,} partitions"
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
@@ -91,7 +91,8 @@ def restore_headline(result: RestoreResult) -> str:
 
 
 def restore_summary(result: RestoreResult, seconds: float, places: Places) -> str:
-    """The result of a restore in markdown, with what remains to be done."""
+    """The result of a restore in markdown, with the settings that still have to be finalized. `seconds` is its
+    duration."""
     plan = result.plan
     verdict = f"{len(result.mismatches):,} mismatches" if result.mismatches else "verified"
     notes = [str(finding) for finding in result.findings]
@@ -142,11 +143,11 @@ def _positions(positions: Sequence[TranslatedPosition], *, are_written: bool) ->
 
 
 def _position(position: TranslatedPosition) -> str:
-    return f"{' '.join(position.group.split())}: {position.failure}"  # the name of a group may contain line breaks
+    return f"{' '.join(position.group.split())}: {position.failure}"  # the name of a group can contain line breaks
 
 
 def _cell(text: str) -> str:
-    """Escapes what would end a cell of the table, because the name of a group may be any text."""
+    """Escapes the characters that would end a cell of the table, because the name of a group can be any text."""
     return text.replace("|", "\\|").replace("\n", " ")
 
 

@@ -14,9 +14,9 @@ from tasks.repository.points import format_time
 
 
 def checked_rows(result: ValidationResult, contents: PointContents, seconds_of: Mapping[str, float]) -> list[Row]:
-    """A row for each partition of the point, damaged ones first. `seconds_of` are the durations of the tasks, by the
-    keys of the objects that they checked. A partition has the sum of its tasks, including those for several partitions.
-    """
+    """A row for each partition of the point, damaged ones first. `seconds_of` are the durations of the tasks in
+    seconds, by the keys of the objects that they checked. `seconds` of a partition is the sum over its tasks, also if a
+    task checked several partitions."""
     findings: dict[tuple[str | None, int | None], list[str]] = defaultdict(list)
     for finding in result.findings:
         findings[finding.topic, finding.partition].append(str(finding))
@@ -49,10 +49,13 @@ def validation_headline(result: ValidationResult, level: Level) -> str:
 
 
 def validation_summary(result: ValidationResult, level: Level, seconds: float) -> str:
-    """The verdict in markdown, with every damage."""
+    """The verdict in markdown, with the number of findings and the first of them (`MOST_NOTES`). `seconds` is the
+    duration."""
     point = result.point
     verdict = f"{len(result.findings):,} findings" if result.findings else "no damage found"
-    unpinned = "The repository is not writable, so the point could not be pinned during the validation."
+    unpinned = (
+        "The program has no write permission for the repository, so the point was not pinned during the validation."
+    )
     return "\n".join(
         (
             f"## {point.set}@{point.seq}: {verdict}",

@@ -1,1 +1,2 @@
-"""What a repository holds and the protocol that changes it; see FORMAT.md beside this file."""
+"""The stored documents of a repository, and the protocol that changes a backup set. FORMAT.md in this folder describes
+both."""

@@ -13,12 +13,13 @@ from tasks.store.protocol import ObjectStore
 _LEVEL = 6
 _LARGEST_BYTES = 4 << 30
 _CHUNK_BYTES = 8 << 10
-"""Stored bytes that are decompressed at once. Documents shrink up to two hundred times."""
+"""The number of stored bytes that are decompressed at a time. Documents can be two hundred times as large as their
+stored bytes."""
 
 
 class StoredRef(Document):
     """A reference to a stored object: its key, the SHA-256 and the number of its stored bytes, and the seq of the entry
-    that first named it. None means the entry that contains the reference."""
+    that first named it. `seq` is None if the entry that contains the reference is the first."""
 
     key: str
     sha256: str
@@ -43,13 +44,14 @@ def put_content(store: ObjectStore, key: str, stored: bytes, digest: str) -> Non
 
 
 def read_stored(store: ObjectStore, ref: StoredRef) -> bytes:
-    """The data of the object that a reference names. Raises `DamagedError` if it is missing or has another digest."""
+    """The data of the object that a reference names. Raises `DamagedError` if the object is missing, has another digest
+    or cannot be decompressed."""
     return decompress_object(_named_bytes(store, ref), key=ref.key)
 
 
 def iter_stored(store: ObjectStore, ref: StoredRef) -> Iterator[bytes]:
-    """The data of the object in pieces, so that it is never in memory as a whole; the stored bytes are. Raises what
-    `read_stored` raises."""
+    """The data of the object in pieces. Only its stored bytes are in memory as a whole. Raises what `read_stored`
+    raises."""
     stored = memoryview(_named_bytes(store, ref))
     inflater = zstandard.ZstdDecompressor().decompressobj()
     try:
@@ -59,11 +61,11 @@ def iter_stored(store: ObjectStore, ref: StoredRef) -> Iterator[bytes]:
                 return
     except zstandard.ZstdError as error:
         raise DamagedError(f"{ref.key} is damaged: {error}", key=ref.key) from None
-    raise DamagedError(f"{ref.key} is damaged: its zstd frame has no end", key=ref.key)
+    raise DamagedError(f"{ref.key} is damaged: its zstd frame is cut", key=ref.key)
 
 
 def decompress_object(stored: bytes, *, key: str) -> bytes:
-    """The data of one zstd frame. Raises `DamagedError` naming `key`."""
+    """The data of one zstd frame. Raises `DamagedError` with `key` if it cannot be decompressed."""
     try:
         return zstandard.ZstdDecompressor().decompress(stored, max_output_size=_LARGEST_BYTES)
     except zstandard.ZstdError as error:

@@ -1,7 +1,6 @@
-"""Data objects: the one place that stores them, and that reads their bytes from a store.
+"""Stores data objects, and reads their bytes from a store. No other module does either.
 
-Everything that will change how the bytes of data objects are stored belongs here: encryption, object lock, storage
-classes, other caches.
+Everything that changes how their bytes are stored belongs here, for example encryption or other caches.
 """
 
 from __future__ import annotations
@@ -31,10 +30,11 @@ class DataObjects:
     def put(
         self, key: str, writer: ObjectWriter, lines: Sequence[IndexLine], *, repository_id: str, set_name: str, run: str
     ) -> list[IndexLine]:
-        """Finish the object that `writer` has the frames of, and store it. Returns the lines of its segments, which now
-        name the object; lines without frames are returned as they are.
+        """Add the trailer to the frames in `writer`, and store the object. Returns the lines in the same order: those
+        with frames now name the object, the others are unchanged.
 
-        Raises `ObjectExistsError` if another attempt has the same writer id.
+        `lines` have to be in the order of their frames. `writer` cannot be used again. Raises `ObjectExistsError` if
+        the key exists, because another attempt has the same writer id.
         """
         segments = [_trailer_segment(line) for line in lines if line.frames]
         finished = writer.finish(
@@ -57,20 +57,20 @@ class DataObjects:
             return None
 
     def read(self, key: str) -> tuple[bytes, ObjectInfo] | None:
-        """The whole object as it is stored, not checked and not kept. None if it is missing."""
+        """The whole stored object. Its bytes are neither checked nor cached. None if it is missing."""
         try:
             return self._store.get(key)
         except ObjectNotFoundError:
             return None
 
     def whole(self, key: str, sha256: str | None) -> bytes:
-        """The whole object, downloaded once for all threads as long as `ObjectCache` keeps it. Raises `DamagedError`,
-        whose message does not name the object, if it is missing or has another digest."""
+        """The whole object. It is downloaded once for all threads, as long as `ObjectCache` keeps it. Raises
+        `DamagedError`, whose message does not name the object, if it is missing or has another digest."""
         return self._whole.get((key, sha256), lambda: self._checked(key, sha256))
 
     def range(self, key: str, start: int, length: int) -> bytes:
-        """A part of an object. Raises `DamagedError`, whose message does not name the object, if it is missing or ends
-        before the part does."""
+        """`length` bytes of an object, from byte `start` on. Raises `DamagedError`, whose message does not name the
+        object, if it is missing or ends earlier."""
         try:
             return self._store.get_range(key, start, length)
         except ObjectNotFoundError:

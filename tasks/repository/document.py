@@ -1,4 +1,4 @@
-"""The base of all stored JSON documents, and how their bytes are read and written."""
+"""The base class of all stored JSON documents. Reads and writes their bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ FORMAT_MAJOR = 1
 
 
 class Document(BaseModel):
-    """A frozen JSON object of the repository. Unknown members are kept, so that they survive a read and a write.
+    """The base of the repository's JSON objects. Its values cannot be changed. Members that this version does not know
+    are kept, so that they survive a read and a write.
 
     A member whose type is a `Literal` is an enumeration. A text that is not one of its values was written by a later
     version: this is not damage, and reading it raises `UnsupportedError`.
@@ -29,7 +30,7 @@ class Document(BaseModel):
 
     @classmethod
     def from_json(cls, value: object, *, key: str) -> Self:
-        """The document of a parsed JSON value. Raises `DamagedError` naming `key` if it is not a valid document, and
+        """The document in a parsed JSON value. Raises `DamagedError` with `key` if it is not a valid document, and
         `UnsupportedError` if it contains an unknown value of an enumeration."""
         try:
             return cls.model_validate(value)
@@ -45,7 +46,7 @@ class Document(BaseModel):
             raise _invalid(cls, error, key) from None
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON value, unknown members included."""
+        """The JSON value, with the unknown members."""
         return self.model_dump(mode="json")
 
 
@@ -66,7 +67,7 @@ DocumentT = TypeVar("DocumentT", bound=Document)
 
 
 def sha256_hex(data: bytes) -> str:
-    """Hex SHA-256 of stored bytes."""
+    """The SHA-256 of bytes in lower-case hex."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -76,7 +77,7 @@ def encode_json(value: object) -> bytes:
 
 
 def parse_json(data: bytes, *, key: str) -> Any:
-    """The JSON value in `data`. Raises `DamagedError` naming `key`."""
+    """The JSON value in `data`. Raises `DamagedError` with `key` if it is not JSON."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -97,8 +98,8 @@ def check_major(value: Mapping[str, Any], *, key: str) -> None:
 
 
 def unseal(data: bytes, *, key: str) -> dict[str, Any]:
-    """The value of a sealed document, `digest` included. Raises `DamagedError` naming `key` if the bytes are not what
-    was written, and `UnsupportedError` for a newer major version."""
+    """The value of a sealed document, `digest` included. Raises `DamagedError` with `key` if the bytes are not what was
+    written, and `UnsupportedError` for a newer major version."""
     if not is_sealed(data):
         raise DamagedError(f"{key} is damaged: its digest does not match its bytes", key=key)
     value = parse_json(data, key=key)
@@ -114,8 +115,8 @@ def open_sealed(data: bytes, kind: type[DocumentT], *, key: str) -> DocumentT:
 
 
 def _invalid(kind: type[Document], error: ValidationError, key: str) -> KafkaBackupError:
-    """The error of a value that is not a valid document. An unknown value of an enumeration comes first: a later
-    version that wrote it can also have left out members that this version requires."""
+    """The error for a value that is not a valid document. An unknown value of an enumeration is reported first, because
+    a later version that wrote it can also have left out members that this version requires."""
     details = error.errors(include_url=False)
     for detail in details:
         if detail["type"] == "literal_error" and isinstance(detail["input"], str):

@@ -12,11 +12,11 @@ from tasks.repository.names import log_key
 from tasks.repository.partition_table import TableRef
 
 Status = Literal["complete", "gaps", "partial"]
-"""complete: the point contains every planned offset · gaps: some planned offsets are known to be lost · partial: some
-partitions failed, or some group positions are missing."""
+"""complete: the point contains every planned offset · gaps: some planned offsets are lost · partial: some partitions
+failed, or some group positions are missing."""
 
 PointKind = Literal["snapshot"]
-"""How the run of a point was made."""
+"""The kind of the run that made a point."""
 
 
 class Entry(Document):
@@ -37,7 +37,8 @@ class Entry(Document):
 
 
 class PartitionNote(PartitionDocument):
-    """A failed partition, a gap or a trimmed range, with the reason. A failure has no offsets unless they are known."""
+    """A failed partition, a gap or a trimmed range, with the reason. `first` and `next` are None if no offsets are
+    known."""
 
     reason: str
     first: int | None = None
@@ -45,7 +46,7 @@ class PartitionNote(PartitionDocument):
 
 
 class Totals(Document):
-    """The sizes of a point: topics and partitions of its table, and sums over its counting lines."""
+    """The sizes of a point: the topics and partitions of its table, and the sums over its counting lines."""
 
     topics: int
     partitions: int
@@ -82,7 +83,7 @@ class PointEntry(Entry):
 
 
 class VoidEntry(Entry):
-    """The run ended without a point and can never commit. No entry names anything that it wrote."""
+    """The run ended without a point, and it can never commit. No entry names anything that it wrote."""
 
     kind: Literal["void"] = "void"
     run: str

@@ -1,4 +1,5 @@
-"""Fragments: the index lines of one data object, written right after it and read by the commit of their run."""
+"""Fragments: the index lines of one data object. A fragment is written right after its object, and read by the commit
+of the run."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from tasks.store.protocol import ObjectStore
 
 
 class Fragment(Document):
-    """`lines` are in capture order: of two lines that overlap, the later one is of the newer lineage."""
+    """The index lines of one data object, in capture order. Of two lines that overlap, the later one is of the newer
+    lineage."""
 
     format: int = FORMAT_MAJOR
     repository_id: str
@@ -25,7 +27,7 @@ class Fragment(Document):
 
     @property
     def key(self) -> str:
-        """The key that the fragment is stored under."""
+        """The key under which the fragment is stored."""
         return fragment_key(self.set, self.run, self.writer, self.number)
 
 
@@ -47,7 +49,7 @@ def read_fragments(
     store: ObjectStore, *, repository_id: str, set_name: str, run: str, writers: Sequence[tuple[str, int]]
 ) -> Iterator[Fragment]:
     """The fragments 0 … count-1 of each (writer, count), in that order. Raises `DamagedError` if one is missing,
-    damaged or of another repository."""
+    damaged or of another repository, and `UnsupportedError` if a later version wrote one."""
     for writer, count in writers:
         for number in range(count):
             key = fragment_key(set_name, run, writer, number)

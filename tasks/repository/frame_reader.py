@@ -1,4 +1,5 @@
-"""Reads the record batches of index lines from data objects. All damage is reported with its offsets."""
+"""Reads the record batches of index lines from data objects. Damage is reported with its topic, partition and
+offsets."""
 
 from __future__ import annotations
 
@@ -19,12 +20,16 @@ _READ_AHEAD_BYTES = 8 << 20
 
 
 class FrameReader:
-    """The frames of data objects in one store. Safe to use from several threads; have one for each process.
+    """Reads the frames of data objects in one store. Safe to use from several threads. Make only one for each process,
+    because it caches objects.
 
-    An object that packs many segments is downloaded whole, once for all threads and segments (`ObjectCache` bounds the
-    memory). Of an object that belongs mostly to one segment only the needed ranges are read, and once its end, because
-    the frames of two swapped objects can fit each other's index lines. Every batch's CRC is checked. All methods raise
-    `DamagedError` naming object, topic, partition and offsets.
+    A packed object (`IndexLine.is_packed`) is downloaded whole, once for all threads and segments; `ObjectCache` bounds
+    the memory. Of any other object only the needed ranges are read, and once its end, because the frames of two swapped
+    objects can agree with each other's index lines. `batches`, and the methods that use it, check the CRC of every
+    batch.
+
+    Missing or damaged data raises `DamagedError` with object, topic, partition and offsets. An object of a newer format
+    can raise `UnsupportedError`.
     """
 
     def __init__(self, store: ObjectStore) -> None:
@@ -32,7 +37,8 @@ class FrameReader:
         self._known: set[str] = set()
 
     def frames(self, line: IndexLine, frames: Sequence[Frame] | None = None) -> Iterator[tuple[Frame, bytes]]:
-        """(frame, its record batches) of a line in order, or of those `frames` of it that are given."""
+        """(frame, its record batches) of the line, in order. `frames` are the wanted frames of the line; None means
+        all."""
         wanted = line.frames if frames is None else frames
         if not wanted:
             return
@@ -42,7 +48,9 @@ class FrameReader:
                 yield frame, _decompress(line, frame, stored[at : at + frame.stored_bytes])
 
     def batches(self, line: IndexLine, frame: Frame, log: bytes) -> Iterator[tuple[int, BatchHeader]]:
-        """(position in `log`, header) of the frame's batches that have an offset in the line's range."""
+        """(position in `log`, header) of each batch that has an offset in the line's range. `log` are the batches of
+        the frame, as `frames` returns them. Raises `DamagedError` for a wrong CRC, a cut batch, and a batch outside the
+        frame's range."""
         end = 0
         try:
             for position, header in iter_headers(log):
@@ -60,14 +68,15 @@ class FrameReader:
             raise damaged(line, frame, "it does not end with a whole record batch")
 
     def restorable(self, line: IndexLine, frame: Frame, log: bytes) -> Iterator[tuple[int, BatchHeader]]:
-        """The `batches` that a restore writes: they have records, and are neither control batches nor aborted."""
+        """The `batches` that a restore writes: batches with records that are neither control batches nor aborted."""
         aborted = AbortedBatches(line.aborted)
         for position, header in self.batches(line, frame, log):
             if header.record_count and not header.is_control and not aborted.covers(header):
                 yield position, header
 
     def count(self, line: IndexLine, frame: Frame, first: int, end: int) -> int:
-        """Restorable records of the frame with an offset in [first, end) and in the line's range, by decoding."""
+        """The number of restorable records of the frame with an offset in [first, end) and in the line's range. The
+        frame is read and decoded for it."""
         [(_, log)] = self.frames(line, [frame])
         first, end = max(first, line.first), min(end, line.next)
         total = 0
@@ -79,14 +88,14 @@ class FrameReader:
         return total
 
     def count_records(self, line: IndexLine) -> int:
-        """Restorable records of a line. Only cut frames are decoded."""
+        """The number of restorable records of a line. Only cut frames are read and decoded."""
         return sum(
             self.count(line, frame, line.first, line.next) if line.is_cut(frame) else frame.restorable
             for frame in line.frames
         )
 
     def _whole(self, line: IndexLine, frames: Sequence[Frame]) -> Iterator[tuple[int, memoryview, Sequence[Frame]]]:
-        """The object with all the frames. It stays in memory while the caller reads them."""
+        """The whole object for all the frames. It stays in memory while the caller reads them."""
         try:
             stored = self._objects.whole(line.object or "", line.sha256)
         except DamagedError as error:
@@ -101,7 +110,7 @@ class FrameReader:
             yield start, memoryview(self._range(line, run[0], start, end - start)), run
 
     def _check_origin(self, line: IndexLine, key: str) -> None:
-        """Check once for each object that its own end names the line's segment."""
+        """Check that the object's trailer contains the line's segment, once for each object."""
         if key in self._known:
             return
         try:
@@ -129,7 +138,7 @@ class FrameReader:
 
 
 def damaged(line: IndexLine, frame: Frame | None, what: str) -> DamagedError:
-    """The error about a stored range: its object, topic, partition and offsets, and what is wrong."""
+    """The error for damage in a range: it names the object, topic, partition and offsets, and what is wrong."""
     first, end = (frame.first, frame.next) if frame else (line.first, line.next)
     return DamagedError(
         f"{line.object}: topic {line.topic}, partition {line.partition}, offsets {first} to {end - 1}: {what}",
@@ -150,7 +159,7 @@ def _decompress(line: IndexLine, frame: Frame, stored: memoryview) -> bytes:
 
 
 def _runs(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
-    """Frames that are neighbours in the object, in groups that are small enough to read at once."""
+    """Groups of frames that are neighbours in the object. Each group is small enough to be read at once."""
     run: list[Frame] = []
     for frame in frames:
         if run and (

@@ -55,7 +55,7 @@ def write_head(store: ObjectStore, set_name: str, state: SetState) -> None:
 def read_checkpoint(store: ObjectStore, set_name: str, seq: int) -> SetState | None:
     """The state in the checkpoint of entry `seq`. None if it is missing, damaged or of a later version.
 
-    A checkpoint can contain more closed runs than the state keeps; they are left out.
+    An older checkpoint can contain more closed runs than the state keeps; these are left out.
     """
     key = checkpoint_key(set_name, seq)
     try:
@@ -78,15 +78,16 @@ def write_checkpoint(store: ObjectStore, set_name: str, state: SetState) -> None
 
 
 def checkpoint_seqs(store: ObjectStore, set_name: str) -> list[int]:
-    """The seqs of all checkpoints that the store lists, in ascending order. One request for 100,000 entries."""
+    """The seqs of all checkpoints that the store lists, in ascending order. One listing request returns the checkpoints
+    of 100,000 log entries."""
     prefix = checkpoint_prefix(set_name)
     names = (info.key.removeprefix(prefix).partition(".")[0] for info in store.list(prefix))
     return sorted(int(name) for name in names if name.isdecimal())
 
 
 def latest_checkpoint(store: ObjectStore, set_name: str, head: Head | None) -> SetState:
-    """The state to begin reading from: the newest readable checkpoint up to the head, or the empty state. Without a
-    head the checkpoints are listed, because reading the log from its first entry can take very long."""
+    """The state from which to begin reading: the newest readable checkpoint up to the head, or the empty state. Without
+    a head the checkpoints are listed, because reading the log from its first entry can take very long."""
     for seq in _due(head) if head is not None else reversed(checkpoint_seqs(store, set_name)):
         state = read_checkpoint(store, set_name, seq)
         if state is not None:

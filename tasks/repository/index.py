@@ -19,13 +19,14 @@ from tasks.repository.names import index_key
 from tasks.store.protocol import ObjectStore
 
 _BEGIN = re.compile(rb'\{"topic":"[^"\\]*","topic_id":"[^"\\]*","partition":(?:0|[1-9][0-9]*),')
-"""How this program begins a line. A line that begins otherwise is parsed to find its partition."""
+"""The beginning of a line as this program writes it. A line that begins in another way is parsed to find its
+partition."""
 
 
 class IndexRef(StoredRef):
-    """A reference to an index object, with its bounds; None means that a bound is not known.
+    """A reference to an index object, with bounds of its lines; None means that a bound is not known.
 
-    Only `topics` [least, greatest] decides whether an object is opened. Timestamps must not decide it, because a line
+    Only `topics` [least, greatest] decides whether an object is read. Timestamps must not decide it, because a line
     that a reader leaves out can be the one that replaces an older line of the same offsets.
     """
 
@@ -35,7 +36,7 @@ class IndexRef(StoredRef):
     max_ts: int | None = None
 
     def can_include(self, topics: Sequence[str]) -> bool:
-        """Whether the object can have lines of one of the topics, which are in ascending order."""
+        """Whether the object can have lines of one of the topics. `topics` are in ascending order."""
         if self.topics is None:
             return True
         least, greatest = self.topics
@@ -44,8 +45,8 @@ class IndexRef(StoredRef):
 
 
 class LineText(NamedTuple):
-    """An index line that is not parsed yet. `key` is the key of its index object. `seq` is the one in the reference to
-    that object, or of the entry that contains the reference if it has none."""
+    """An index line that is not parsed yet. `key` is the key of its index object. `seq` is the seq of the reference to
+    that object, or of the entry that contains the reference if the reference has none."""
 
     text: bytes
     seq: int
@@ -65,7 +66,8 @@ def line_order(line: IndexLine) -> tuple[Partition, int, int]:
 
 
 def write_index(store: ObjectStore, set_name: str, run: str, lines: Iterable[IndexLine]) -> IndexRef:
-    """Store the lines as one index object. May be called again: equal lines have the same key."""
+    """Store the lines as one index object. May be called again: equal lines have the same key. Raises `DamagedError` if
+    the key holds other bytes."""
     ordered = sorted(lines, key=line_order)
     stored, digest = compress_object(b"".join(encode_json(line.to_json()) for line in ordered))
     key = index_key(set_name, run, digest)
@@ -94,8 +96,12 @@ def read_index(store: ObjectStore, ref: IndexRef, *, entry_seq: int) -> Iterator
 def find_lines(
     store: ObjectStore, ref: IndexRef, wanted: Collection[Partition], *, entry_seq: int
 ) -> Iterator[tuple[Partition, LineText]]:
-    """The lines of the wanted partitions, not parsed. Raises what `read_index` raises, but does not notice if a line of
-    another partition is not valid."""
+    """The lines of the wanted partitions, each with its partition. They are not parsed: `LineText.line` raises for a
+    line that is not valid. `entry_seq` is the seq of a reference without one.
+
+    Raises `DamagedError` if the object is missing or has another digest. A line that does not begin as this program
+    writes it is parsed to find its partition, wanted or not, and raises what `LineText.line` raises.
+    """
     by_begin = {_begin_of(source): source for source in wanted}
     begin, source = b"\n", None
     for text in _texts(store, ref, entry_seq):
@@ -132,7 +138,7 @@ def _highest(lines: Sequence[IndexLine]) -> int | None:
 
 
 def _lowest(lines: Sequence[IndexLine]) -> int | None:
-    """A lower bound is known only if the records of every frame were scanned."""
+    """The smallest timestamp, None if it is not known. It is known only if the records of every frame were scanned."""
     stamps = [frame.min_ts for line in lines for frame in line.frames if frame.log_bytes]
     known = [stamp for stamp in stamps if stamp is not None]
     return min(known) if known and len(known) == len(stamps) else None

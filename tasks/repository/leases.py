@@ -1,5 +1,5 @@
 """Leases: one writer at a time, by compare-and-swap. They prevent double work. They do not protect the data; the
-conditions that a commit checks against the log do."""
+preconditions of a commit do."""
 
 from __future__ import annotations
 
@@ -53,15 +53,17 @@ class Lease:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def renew(self) -> None:
-        """Write the next beat. Raises `LockedError` if another owner has taken the lease."""
+        """Write the next beat, so that no other owner takes the lease. Raises `LockedError` if another owner has taken
+        it."""
         self._write({})
 
     def enter_run(self, run: str, *, begun_after: int) -> None:
-        """Replace the run of the record, as a beat. Raises `LockedError` if another owner has taken the lease."""
+        """Replace the run in the record, with the next beat. Raises `LockedError` if another owner has taken the
+        lease."""
         self._write({"run": run, "begun_after": begun_after})
 
     def release(self) -> None:
-        """Let the next owner take the lease at once. Raises `LockedError` if another owner has taken it."""
+        """Allow the next owner to take the lease at once. Raises `LockedError` if another owner has taken it."""
         self._write({"is_released": True})
 
     def _write(self, changes: Mapping[str, object]) -> None:
@@ -96,9 +98,9 @@ def acquire(
 ) -> Lease:
     """Take the lease if it is free, released, damaged, or unchanged for its time to live on this process's clock.
 
-    Raises `LockedError` as soon as the owner renews it, and `InterruptedRunError` if `stop` is set during the wait.
-    `waiting` is called with the owner when the wait begins. The run of the old record is kept: read it before
-    `enter_run` replaces it.
+    Raises `LockedError` as soon as the owner renews it, or if another writer takes it first, `InterruptedRunError` if
+    `stop` is set during the wait, and `UnsupportedError` if a later version wrote it. `waiting` is called with the
+    owner when the wait begins. The run of the old record is kept: read it before `enter_run` replaces it.
     """
     seen: LeaseRecord | None = None
     since = clock()
@@ -116,7 +118,8 @@ def acquire(
 
 
 def read_lease(store: ObjectStore, key: str) -> LeaseRecord | None:
-    """The record of a lease. None if it is missing or damaged."""
+    """The record of a lease. None if it is missing or damaged. Raises `UnsupportedError` if a later version wrote
+    it."""
     return _read(store, key)[0]
 
 
@@ -124,8 +127,8 @@ def read_lease(store: ObjectStore, key: str) -> LeaseRecord | None:
 def kept(lease: Lease, stop: threading.Event) -> Iterator[Lease]:
     """Renew the lease from another thread while the body runs, and release it afterwards.
 
-    If the lease is lost, `stop` is set, so that the work ends soon because it cannot count any more. The
-    `InterruptedRunError` of the body is then raised as `LockedError`.
+    If another owner takes the lease, `stop` is set so that the body ends soon. The `InterruptedRunError` of the body is
+    then raised as `LockedError`.
     """
     done, lost = threading.Event(), threading.Event()
     keeper = threading.Thread(target=_keep, args=(lease, done, stop, lost), name="lease-keeper", daemon=True)
@@ -144,10 +147,10 @@ def kept(lease: Lease, stop: threading.Event) -> Iterator[Lease]:
 
 @contextmanager
 def watched(store: ObjectStore, key: str, run: str | None, stop: threading.Event) -> Iterator[None]:
-    """For work under a lease that another process keeps for `run`: set `stop` when that lease ends. It ends when it is
-    released, taken by another owner, used for another run, or not renewed for its time to live.
+    """For work under a lease that another process keeps for `run`: `stop` is set when that lease ends. It ends when it
+    is released, taken by another owner, used for another run, or not renewed for its time to live.
 
-    Raises `InterruptedRunError` if it has ended already.
+    Raises `InterruptedRunError` if it has ended before the body begins.
     """
     first, _ = _read(store, key)
     if first is None or first.is_released or first.run != run:
@@ -168,7 +171,7 @@ def _watch(store: ObjectStore, key: str, first: LeaseRecord, done: threading.Eve
         try:
             current, _ = _read(store, key)
         except KafkaBackupError:
-            continue  # if the store or the permission stays away, the work itself fails
+            continue  # if the error stays, the work itself fails
         if current is not None and current != seen:
             seen, since = current, time.monotonic()
         is_held = current is not None and (current.owner, current.run) == (first.owner, first.run)
@@ -186,7 +189,7 @@ def _keep(lease: Lease, done: threading.Event, stop: threading.Event, lost: thre
             stop.set()
             return
         except KafkaBackupError:
-            continue  # it can pass before the time to live ends; otherwise another owner takes the lease
+            continue  # the error can pass before the time to live ends; otherwise another owner takes the lease
 
 
 def _release(lease: Lease) -> None:
@@ -207,7 +210,7 @@ def _take(store: ObjectStore, key: str, old: LeaseRecord | None, version: str | 
 
 
 def _read(store: ObjectStore, key: str) -> tuple[LeaseRecord | None, str | None]:
-    """(record, version). A damaged record counts as none, because a lease does not protect data."""
+    """(record, version). A damaged record is returned as None, because a lease does not protect data."""
     try:
         data, info = store.get(key)
     except ObjectNotFoundError:

@@ -1,4 +1,5 @@
-"""Index lines: the contents and the place of each segment, so that its object need not be opened."""
+"""Index lines: each describes one segment and where it is stored, so that a reader need not open its object to find
+out."""
 
 from __future__ import annotations
 
@@ -12,14 +13,16 @@ from tasks.repository.document import PartitionDocument
 
 class Frame(NamedTuple):
     """One independent frame of a data object: the batches with offsets in [first, next). `first` is clipped to the
-    line's range when the frame is captured, `next` is the offset after its last batch. The offsets between two frames
+    line's range when the frame is captured; `next` is the offset after its last batch. The offsets between two frames
     of a line do not exist, or are in a gap of the line.
 
     `position` and `stored_bytes` are its place in the stored object. `log_bytes` is its size after decompression.
-    `restorable` is the number of its records in [first, next) that are neither control records nor aborted.
-    `is_dense`: every batch has as many records as offsets. `max_ts` is the largest maximum timestamp of its batches.
-    `min_ts` is the smallest timestamp of its records, None if the records were not scanned. `oldest_ts` is the smallest
-    maximum timestamp of its batches, which Kafka's retention uses. All three are None if the frame has no records.
+    `restorable` is the number of its records in [first, next) that are neither control records nor aborted, as they
+    were counted in the range of the capture. `is_dense`: every batch has as many records as offsets.
+
+    The timestamps are Unix milliseconds. `max_ts` is the largest maximum timestamp of its batches, `oldest_ts` the
+    smallest, which Kafka's retention uses. `min_ts` is the smallest timestamp of its records, None if they were not
+    scanned. All three are None if the frame has no records.
     """
 
     first: int
@@ -49,10 +52,10 @@ class StoreChecksum(NamedTuple):
 class IndexLine(PartitionDocument):
     """Offsets [first, next) of one partition. `object` is None if there was nothing to store.
 
-    `seq` is the number of the entry that first named the line, None while there is no such entry.
-    `trimmed_from`: the log start had moved from there to `first` before anything was read.
-    `empty_from`: from there to `next` the leader had no batches, because a cleaner removed them.
-    `epochs` are (leader epoch, base offset of its first batch). `gaps` are inside [first, next).
+    `seq` is the number of the entry that first named the line, None while there is no such entry. `trimmed_from`: the
+    log start had moved from this offset to `first` before anything was read. `empty_from`: from this offset to `next`
+    the leader had no batches, because a cleaner removed them. `epochs` are (leader epoch, base offset of its first
+    batch). `gaps` are inside [first, next). `captured_ms` is the time of the capture in Unix milliseconds.
     """
 
     first: int
@@ -75,17 +78,17 @@ class IndexLine(PartitionDocument):
 
     @property
     def records(self) -> int:
-        """Restorable records of its frames. Exact unless a frame is cut."""
+        """The number of restorable records in its frames. Exact unless a frame is cut."""
         return sum(frame.restorable for frame in self.frames)
 
     @property
     def log_bytes(self) -> int:
-        """Bytes of record batches as the broker served them."""
+        """Log bytes of its frames: record batches as the broker served them. A cut frame counts whole."""
         return sum(frame.log_bytes for frame in self.frames)
 
     @property
     def frame_bytes(self) -> int:
-        """Stored bytes of this segment's frames. A packed object contains other segments too."""
+        """Stored bytes of its frames. A cut frame counts whole. A packed object contains other segments too."""
         return sum(frame.stored_bytes for frame in self.frames)
 
     @property
@@ -95,6 +98,6 @@ class IndexLine(PartitionDocument):
         return self.frame_bytes * 2 < (self.stored_bytes or 0)
 
     def is_cut(self, frame: Frame) -> bool:
-        """Whether only a part of the frame lies in the range of the line, because the line was clipped inside it. The
-        records in that part can only be counted by decoding the frame."""
+        """Whether only a part of the frame is in the range of the line, because the line was clipped inside the frame.
+        The records in that part can be counted only by decoding the frame."""
         return frame.first < self.first or frame.next > self.next

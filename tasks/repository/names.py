@@ -1,4 +1,4 @@
-"""Every key of a repository, and the ids inside them. Topic names are data and never part of a key."""
+"""The keys of a repository, and the ids in them. Topic names are data and never part of a key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETS = "meta/"
 
 
 def check_set_name(name: str) -> str:
-    """The name itself. Raises `ConfigError` when it cannot be a backup set's."""
+    """Returns the name. Raises `ConfigError` if a backup set cannot have it."""
     if not _SET_NAME.fullmatch(name):
         raise ConfigError(
             f"{name!r} is not a name for a backup set: use letters, digits, '.', '_' and '-', "
@@ -26,7 +26,8 @@ def check_set_name(name: str) -> str:
 
 
 def new_run_id(now_ms: int) -> str:
-    """An id that sorts by time and that no other run has: `20261122T100000123Z-9f3a61c2`."""
+    """A new id of a run, for example `20261122T100000123Z-9f3a61c2`. Ids sort by time; the random end makes them
+    unique."""
     moment = datetime.fromtimestamp(now_ms / 1000, UTC)
     return f"{moment:%Y%m%dT%H%M%S}{now_ms % 1000:03d}Z-{secrets.token_hex(4)}"
 
@@ -37,7 +38,7 @@ def new_id() -> str:
 
 
 def data_key(set_name: str, run: str, writer: str, number: int, suffix: str) -> str:
-    """`suffix` as `segment` names it, e.g. `.log.zst`."""
+    """`suffix` is the one that `object_suffix` in `tasks/segment` returns, for example `.log.zst`."""
     return f"data/{set_name}/{run}/{writer}-{number:05d}{suffix}"
 
 
@@ -86,7 +87,7 @@ def capture_lease_key(set_name: str) -> str:
 
 
 def restore_lease_key(restore: str) -> str:
-    """A set's name never begins with `_`, so the two kinds of lease cannot meet."""
+    """A set's name never begins with `_`, so a restore's lease never has the key of a set's lease."""
     return f"leases/_restore-{restore}.json"
 
 

@@ -1,4 +1,4 @@
-"""Whole objects that several threads read, each of them downloaded once."""
+"""A cache of whole objects that several threads read. Each object is downloaded once."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class _Slot:
 class ObjectCache:
     """A cache of whole objects. Safe to use from several threads.
 
-    Threads that want the same object wait for one download; different objects are downloaded side by side. The least
-    recently used objects are dropped. The memory bound is 64 MiB for each living thread that has used the cache, and
-    in addition the object that was added last and the objects that a caller still holds.
+    Threads that want the same object wait for one download. Different objects are downloaded at the same time. The
+    least recently used objects are dropped. The memory bound is 64 MiB for each living thread that has used the cache;
+    the object that was added last, and objects that a caller still holds, can exceed it.
     """
 
     def __init__(self, bytes_per_thread: int = BYTES_PER_THREAD) -> None:
@@ -36,8 +36,8 @@ class ObjectCache:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, download: Callable[[], bytes]) -> bytes:
-        """The object, from the cache or by `download`. What `download` raises is raised, and nothing is kept: a thread
-        that waited for the failed download starts its own."""
+        """The object, from the cache or from `download`. If `download` raises an error, it is raised here and nothing
+        is kept: a thread that waited for the failed download starts its own."""
         slot = self._slot(key)
         with slot.lock:
             if slot.data is None:

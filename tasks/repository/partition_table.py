@@ -1,4 +1,4 @@
-"""The partition table: which offsets a point contains of each partition. A base table and deltas."""
+"""The partition table: the offsets of each partition that a point contains. It consists of a base table and deltas."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class TableRef(StoredRef):
 class Row(PartitionDocument):
     """One partition of a point: its offsets [first, next). An incremental run continues at `next`.
 
-    A line counts for the row if its seq is at least `base_seq`; None means the seq of the table object's reference.
-    `failure` and `behind_since_ms`: why the partition failed, and since when the row is behind the set's points.
+    A line counts for the row if its seq is at least `base_seq`; None means the seq of the reference to the table
+    object. `failure` is the reason why the partition failed, and `behind_since_ms` the time (Unix milliseconds) since
+    which the row is older than its point.
     """
 
     base_seq: int | None = None
@@ -59,7 +60,8 @@ def write_table(store: ObjectStore, set_name: str, run: str, rows: Iterable[Row]
 
 def read_table(store: ObjectStore, refs: Sequence[TableRef], *, entry_seq: int) -> dict[Partition, Row]:
     """The rows of a base and its deltas, in that order. A later row of a partition replaces an earlier one. `entry_seq`
-    is the seq of a reference without one. Raises `DamagedError` and `UnsupportedError`."""
+    is the seq of a reference without one. Raises `DamagedError` if an object is missing or damaged, and
+    `UnsupportedError` if a later version wrote it."""
     rows: dict[Partition, Row] = {}
     for ref in refs:
         seq = ref.seq if ref.seq is not None else entry_seq

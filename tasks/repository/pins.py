@@ -17,7 +17,7 @@ LIFETIME_MS = 3_600_000
 
 
 class Pin(Document):
-    """The point `seq` is being read, at least until `expires_ms`."""
+    """The point `seq` is being read, at least until `expires_ms` (Unix milliseconds)."""
 
     format: int = FORMAT_MAJOR
     seq: int
@@ -30,7 +30,8 @@ def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms:
     """Pin a point while the body runs. Read the log again in the body before you use the point, because the point can
     have been removed before the pin was written.
 
-    Yields whether there is a pin. A reader without write permission has none and has to end within the sweep's grace.
+    Yields whether there is a pin. A reader without write permission has none, and nothing protects its point from
+    deletion. Raises the store's error if the pin cannot be written for another reason.
     """
     key = pin_key(set_name, new_id())
     done = threading.Event()
@@ -44,7 +45,7 @@ def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms:
             try:
                 write()
             except (StoreError, AccessError):
-                continue  # three quarters of the lifetime are left; the next round tries again
+                continue  # at least three quarters of the lifetime are left, and the next round tries again
 
     try:
         write()

@@ -13,7 +13,8 @@ from tasks.store.protocol import ObjectStore
 
 
 class PlannedPartition(PartitionDocument):
-    """The range [start, end) of one partition. `bytes` estimates its size on the broker, to balance the bins."""
+    """The range [start, end) of one partition. `bytes` is an estimate of its size on the broker, for balancing the
+    bins."""
 
     start: int
     end: int
@@ -22,7 +23,7 @@ class PlannedPartition(PartitionDocument):
 
 
 class PlanFailure(PartitionDocument):
-    """A partition that could not be planned, and why. The run leaves it out."""
+    """A partition that could not be planned, with the reason. The run leaves it out."""
 
     reason: str
 
@@ -63,7 +64,7 @@ class Plan(Document):
 
 
 def write_plan(store: ObjectStore, plan: Plan) -> Plan:
-    """Store the plan of a run. If the run already has a plan, the stored one is kept. Returns the stored plan."""
+    """Store the plan of a run, and return it. If the run already has a plan, that plan is kept and returned."""
     try:
         put_sealed(store, plan_key(plan.set, plan.run), plan)
     except ObjectExistsError:
@@ -72,8 +73,8 @@ def write_plan(store: ObjectStore, plan: Plan) -> Plan:
 
 
 def read_plan(store: ObjectStore, set_name: str, run: str) -> Plan:
-    """The plan of a run. Raises `DamagedError` if it is missing, damaged or another run's, and `UnsupportedError` if a
-    later version wrote it."""
+    """The plan of a run. Raises `DamagedError` if it is missing, damaged or the plan of another run, and
+    `UnsupportedError` if a later version wrote it."""
     key = plan_key(set_name, run)
     plan = get_sealed(store, key, Plan)
     if (plan.set, plan.run) != (set_name, run):

@@ -15,16 +15,16 @@ from tasks.repository.partition_table import Row
 from tasks.store.protocol import ObjectStore
 
 MOST_PARSED_LINES = 10_000
-"""Parsed lines that are kept. A parsed line takes about 5 KiB, its text a sixth of that."""
+"""The number of parsed lines that are kept. A parsed line takes about 5 KiB, its text a sixth of that."""
 
 
 class PointLines(Mapping[Partition, Sequence[IndexLine]]):
     """The counting lines of each row, in offset order, disjoint, clipped to the row's [first, next).
 
-    The texts of all lines are in memory. The lines of a partition are parsed when they are asked for, and kept until
-    `MOST_PARSED_LINES` lines of other partitions were used after them. So each line is parsed once if there are no more
-    lines than that, or if the partitions are used one after the other. Asking for a partition raises `DamagedError` or
-    `UnsupportedError` if one of its lines is not valid. Safe to use from several threads.
+    The texts of all lines are in memory. The lines of a partition are parsed when the partition is first looked up, and
+    dropped after more than `MOST_PARSED_LINES` lines of other partitions were used. So each line is parsed once if
+    there are no more lines than that, or if the partitions are used one after the other. A look-up raises
+    `DamagedError` or `UnsupportedError` if a line of the partition is not valid. Safe to use from several threads.
     """
 
     def __init__(self, rows: Mapping[Partition, Row], texts: Mapping[Partition, Sequence[LineText]]) -> None:
@@ -56,7 +56,7 @@ class PointLines(Mapping[Partition, Sequence[IndexLine]]):
     def _keep(self, source: Partition, lines: tuple[IndexLine, ...]) -> None:
         with self._lock:
             if source in self._parsed:
-                return  # another thread has parsed them meanwhile
+                return  # another thread has parsed them in the meantime
             self._parsed[source] = lines
             self._parsed_lines += len(lines)
             while self._parsed_lines > MOST_PARSED_LINES and len(self._parsed) > 1:
@@ -66,8 +66,7 @@ class PointLines(Mapping[Partition, Sequence[IndexLine]]):
 def read_lines(store: ObjectStore, point: PointEntry, rows: Iterable[Row]) -> PointLines:
     """The lines that count for the rows of a point.
 
-    Reads each index object that can have lines of the rows' topics, once. Raises `DamagedError` if one is missing or
-    has another digest.
+    Reads each index object that can have lines of the rows' topics, once. Raises what `find_lines` raises.
     """
     wanted = {row.source: row for row in rows}
     topics = sorted({source.topic for source in wanted})
@@ -92,7 +91,7 @@ def counting_lines(row: Row, lines: Iterable[IndexLine]) -> list[IndexLine]:
 
 
 def clip_line(line: IndexLine, first: int, end: int) -> IndexLine:
-    """The line reduced to [first, end). Frames outside are left out. A frame that lies only partly in the range stays
+    """The line reduced to [first, end). Frames outside are left out. A frame that is only partly in the range stays
     whole, and `line.is_cut` is true for it. Pure."""
     if (first, end) == (line.first, line.next):
         return line

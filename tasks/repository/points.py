@@ -1,4 +1,4 @@
-"""Point references: which restore point a text selects."""
+"""Point references: they select a restore point of a set. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.repository.set_state import SetState
 
 @dataclass(frozen=True, slots=True)
 class PointReference:
-    """`set`, `set@17` or `set@2026-11-22T10:00:00Z`: the newest point, the point's seq, or the point's time."""
+    """A reference to a point: `set` (its newest point), `set@17` (by seq) or `set@2026-11-22T10:00:00Z` (by time)."""
 
     set_name: str
     seq: int | None = None
@@ -21,7 +21,8 @@ class PointReference:
 
     @classmethod
     def parse(cls, text: str) -> PointReference:
-        """The reference in a text. Raises `ConfigError` for a text of another form."""
+        """The reference in a text. Raises `ConfigError` if the text has another form, or the set's name is not
+        valid."""
         name, at, point = text.partition("@")
         check_set_name(name)
         if not at:
@@ -39,13 +40,15 @@ def format_time(time_ms: int) -> str:
 
 
 def choose_point(state: SetState, reference: PointReference) -> int:
-    """The seq of the live point that a reference selects. Raises `NotFoundError` if there is none, or more than one.
-    Pure."""
+    """The seq of the live point that a reference selects. A time without milliseconds selects a point of the same
+    second if no point has exactly this time. Raises `NotFoundError` if there is none, or more than one. Pure."""
     name = reference.set_name
     if reference.seq is not None:
         if reference.seq in state.points:
             return reference.seq
-        raise NotFoundError(f"{name}@{reference.seq} is not a restore point of set {name!r}.")
+        raise NotFoundError(
+            f"{name}@{reference.seq} is not a restore point of set {name!r}; `kafka-backup list` shows those that are."
+        )
     if reference.time_ms is not None:
         return _at_time(state, reference)
     if state.newest_point is None or state.newest_point not in state.points:
@@ -77,4 +80,7 @@ def _parse_time(text: str, point: str) -> int:
             return round(datetime.fromisoformat(point).timestamp() * 1000)
         except ValueError:
             pass
-    raise ConfigError(f"{text!r} is not a point reference: write set, set@17 or set@2026-11-22T10:00:00Z.")
+    raise ConfigError(
+        f"{text!r} is not a point reference: write SET, SET@NUMBER or SET@TIME, for example orders@17 or "
+        "orders@2026-11-22T10:00:00Z."
+    )

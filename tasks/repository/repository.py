@@ -1,4 +1,4 @@
-"""A repository that is open: its store, its identity, and its sets."""
+"""An open repository: its store, its identity, and its sets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tool_name() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One storage prefix with its identity. `now_ms` is the clock that stamps what is written."""
+    """An open repository. `now_ms` returns Unix milliseconds; all times in stored documents come from it."""
 
     store: ObjectStore
     root: Root
@@ -38,25 +38,27 @@ class Repository:
 
     @classmethod
     def open(cls, store: ObjectStore, now_ms: Callable[[], int]) -> Repository:
-        """Raises `NotFoundError` when there is none, `DamagedError` when its root is lost or damaged."""
+        """Open an existing repository. Raises `NotFoundError` if there is none, `DamagedError` if its root is missing
+        or damaged, and `UnsupportedError` for a newer format."""
         return cls(store, read_root(store), now_ms)
 
     @classmethod
     def open_or_create(cls, store: ObjectStore, now_ms: Callable[[], int]) -> Repository:
-        """Open it, or create it in an empty prefix; refuses a store that ignores write conditions."""
+        """Open the repository, or create it if there is none. Raises `ConfigError` for a store that ignores write
+        conditions or shows writes late, and otherwise what `open` raises."""
         return cls(store, open_or_create_root(store, now_ms=now_ms(), tool=tool_name()), now_ms)
 
     def log(self, set_name: str) -> SetLog:
-        """The log of a set, whether it has entries or not. Raises `ConfigError` for a name no set can have."""
+        """The log of a set, also if it has no entry. Raises `ConfigError` for a name that a set cannot have."""
         return SetLog(self.store, self.root.repository_id, check_set_name(set_name), self._known_states)
 
     def set_names(self) -> list[str]:
-        """The names of all sets that have a log, in order. One listing of folders, and one request for each set: the
-        number of requests does not grow with the history of the sets."""
+        """The names of all sets that have a log, in order. Takes one listing of folders and one request for each set,
+        however long the sets' histories are."""
         return [name for name in self.store.list_folders(SETS) if self._has_log(name)]
 
     def state(self, set_name: str) -> SetState:
-        """The state of a set. Raises `NotFoundError` when it has no entry."""
+        """The state of a set. Raises `NotFoundError` if the set has no entry, and what `SetLog.state` raises."""
         state = self.log(set_name).state()
         if state.seq == 0:
             raise NotFoundError(f"There is no backup set {set_name!r} at {self.store.location}.")
@@ -75,10 +77,10 @@ class Repository:
         }
 
     def point(self, reference: PointReference) -> RestorePoint:
-        """The point that a reference means. Raises `NotFoundError` when the set has no such live point."""
+        """The live point that a reference selects. Raises what `state` and `choose_point` raise."""
         seq = choose_point(self.state(reference.set_name), reference)
         return self.log(reference.set_name).point(seq)
 
     def _has_log(self, set_name: str) -> bool:
-        """Also if the first entries of the log are lost."""
+        """Whether the log has an entry. True also if its first entries are lost."""
         return next(iter(self.store.list(log_prefix(set_name))), None) is not None

@@ -1,4 +1,5 @@
-"""An open restore point: its log entry, and the objects that the entry names, which are read when they are needed."""
+"""An open restore point: its log entry, and the objects that the entry names. They are read when they are first
+needed."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from tasks.store.protocol import ObjectStore
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """One point of a set. Each property reads its objects once and keeps the result. All of them raise `DamagedError`,
-    and `UnsupportedError` if a later version wrote an object."""
+    """One point of a set. `rows`, `topics` and `groups` are read at the first use and kept. They raise `DamagedError`
+    if an object is missing or damaged, and `UnsupportedError` if a later version wrote it."""
 
     store: ObjectStore
     entry: PointEntry
@@ -49,12 +50,14 @@ class RestorePoint:
 
     @cached_property
     def groups(self) -> GroupsState | None:
-        """The groups with their positions. None if the point has none; `entry.groups_failure` can say why."""
+        """The groups with their positions. None if the point has none; `entry.groups_failure` is the reason if they
+        could not be read."""
         return read_state(self.store, self.entry.groups, GroupsState) if self.entry.groups else None
 
     def lines(self, rows: Iterable[Row]) -> PointLines:
         """The lines that count for each row, in offset order, disjoint, clipped to the row's [first, next).
 
-        Reads the index objects each time it is called, and parses the lines of a partition when they are asked for.
+        Each call reads the index objects. The lines of a partition are parsed when they are first looked up. Raises
+        what `find_lines` raises.
         """
         return read_lines(self.store, self.entry, rows)

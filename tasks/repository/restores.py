@@ -1,4 +1,4 @@
-"""The records of a restore under `restores/{id}/`: its plan, its targets, and the steps that it completed."""
+"""The stored documents of a restore under `restores/{id}/`: its plan, its targets, and the steps that it completed."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class PartitionCopy(PartitionDocument):
 
 class TopicCopy(Document):
     """One target topic. `settings` are its settings after the restore, `staging` its settings during the replay, and
-    `original` the settings that an existing topic had before. `deferred` are the settings that would delete restored
-    records. They wait for `finalize`, unless the restore was configured to apply them."""
+    `original` the settings that an existing topic had before. `deferred` are the names of those settings that would
+    delete restored records. They wait for `finalize`, unless the restore was configured to apply them."""
 
     topic: str
     topic_id: str
@@ -45,7 +45,8 @@ class TopicCopy(Document):
 
 
 class RestorePlan(Document):
-    """Written before anything on the cluster changes. `options` are the options of the restore as they were given."""
+    """The plan of a restore, written before anything on the cluster changes. `options` are the options of the restore
+    as they were given."""
 
     format: int = FORMAT_MAJOR
     repository_id: str
@@ -77,9 +78,9 @@ class TargetPartition(Document):
 
 
 class Targets(Document):
-    """Written after the topics exist and before the first record is sent. It fixes the topics' ids, the base offsets
-    and the producer id, so that a late request of a dead client is a duplicate for the broker and is not appended
-    twice. `partitions` are in the order of the plan's `partitions`."""
+    """The targets of a restore, written after the topics exist and before the first record is sent. They fix the
+    topics' ids, the base offsets and the producer id, so that the broker recognizes a late request of a dead client as
+    a duplicate and does not append it twice. `partitions` are in the order of the plan's `partitions`."""
 
     format: int = FORMAT_MAJOR
     restore: str
@@ -102,7 +103,8 @@ PartT = TypeVar("PartT", RestorePlan, Targets, StepDone)
 
 
 def write_part(store: ObjectStore, restore: str, part: str, document: RestorePlan | Targets | StepDone) -> None:
-    """Store a part of a restore. Raises `ObjectExistsError` if the part exists."""
+    """Store a part of a restore. `part` is `plan`, `targets` or a step's name. Raises `ObjectExistsError` if the part
+    exists."""
     put_sealed(store, restore_key(restore, part), document)
 
 
@@ -115,8 +117,8 @@ def record_step(store: ObjectStore, done: StepDone) -> None:
 
 
 def read_part(store: ObjectStore, restore: str, part: str, kind: type[PartT]) -> PartT | None:
-    """A part of a restore, or None if it does not exist. Raises `DamagedError` naming the object, and
-    `UnsupportedError` if a later version wrote it."""
+    """A part of a restore, or None if it does not exist. Raises `DamagedError` with its key if it is damaged or belongs
+    to another restore, and `UnsupportedError` if a later version wrote it."""
     key = restore_key(restore, part)
     document = find_sealed(store, key, kind)
     if document is not None and document.restore != restore:
@@ -128,7 +130,9 @@ def read_restore_plan(store: ObjectStore, restore: str) -> RestorePlan:
     """The plan of a restore. Raises `NotFoundError` if there is no such restore, and what `read_part` raises."""
     plan = read_part(store, restore, "plan", RestorePlan)
     if plan is None:
-        raise NotFoundError(f"There is no restore {restore!r} at {store.location}.")
+        raise NotFoundError(
+            f"There is no restore {restore!r} at {store.location}; `kafka-backup list --restores` shows those that are."
+        )
     return plan
 
 
@@ -138,8 +142,8 @@ def restore_ids(store: ObjectStore) -> list[str]:
 
 
 def restore_parts(store: ObjectStore) -> dict[str, set[str]]:
-    """The restores that have a plan, oldest first, each with the names of its parts. From one listing of `restores/`,
-    which can lag behind writes."""
+    """The restores that have a plan, oldest first, each with the names of its parts. They come from one listing of
+    `restores/`, which can miss the newest writes."""
     parts: dict[str, set[str]] = {}
     for info in store.list("restores/"):
         _, restore, name = info.key.split("/", 2)

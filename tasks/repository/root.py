@@ -19,7 +19,7 @@ class ProbeOutcome(Document):
 
 
 class Root(Document):
-    """The repository's identity."""
+    """The identity of the repository."""
 
     format: int = FORMAT_MAJOR
     repository_id: str
@@ -42,7 +42,8 @@ def read_root(store: ObjectStore) -> Root:
 def open_or_create_root(store: ObjectStore, *, now_ms: int, tool: str) -> Root:
     """The repository's root. It is created if the prefix contains no repository.
 
-    Raises `ConfigError` for a store that ignores write conditions, because two writers would overwrite each other.
+    Raises `ConfigError` for a store that ignores write conditions or shows writes late, because two writers would
+    overwrite each other. Otherwise raises what `read_root` raises, except `NotFoundError`.
     """
     try:
         return read_root(store)

@@ -1,4 +1,4 @@
-"""Sealed documents in a store: every read and write of one goes through here."""
+"""Stores and reads objects that are one sealed document."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from tasks.store.protocol import ObjectInfo, ObjectStore
 
 
 def put_sealed(store: ObjectStore, key: str, document: Document) -> None:
-    """Store a document that is never changed. Raises `ObjectExistsError` if the key exists, whatever it holds."""
+    """Store a document that is never changed. Raises `ObjectExistsError` if the key exists, also if it holds the same
+    bytes."""
     data = seal(document.to_json())
     store.put_if_absent(key, [data], sha256=sha256_hex(data))
 
 
 def overwrite_sealed(store: ObjectStore, key: str, document: Document) -> None:
-    """Store a document whose earlier version can be lost: a head or a pin."""
+    """Store a document without a condition: a head or a pin, whose earlier version can be lost."""
     store.put(key, [seal(document.to_json())])
 
 
@@ -25,8 +26,8 @@ def swap_sealed(store: ObjectStore, key: str, document: Document, *, expected: s
 
 
 def find_sealed(store: ObjectStore, key: str, kind: type[DocumentT]) -> DocumentT | None:
-    """The document, or None if the key does not exist. Raises `DamagedError` naming the key, and `UnsupportedError`
-    if a later version wrote it."""
+    """The document, or None if the key does not exist. Raises `DamagedError` with the key if it is damaged, and
+    `UnsupportedError` if a later version wrote it."""
     try:
         data, _ = store.get(key)
     except ObjectNotFoundError:

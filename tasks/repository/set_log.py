@@ -1,4 +1,5 @@
-"""The log of a set: read until an entry does not exist, append by put-if-absent under the next number."""
+"""The log of a set. It is read until an entry does not exist. Entries are appended by put-if-absent under the next
+number."""
 
 from __future__ import annotations
 
@@ -15,15 +16,15 @@ from tasks.repository.set_state import Fold, SetState, apply
 from tasks.store.protocol import ObjectStore
 
 Build = Callable[[SetState], AnyEntry]
-"""Makes the entry that follows a state. Raises if a precondition does not hold."""
+"""Makes the entry that follows a state. Raises an error if a precondition does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetLog:
     """The log of one set of one repository.
 
-    `known` holds the newest state of each set that this process has read. Entries never change, so that the next call
-    reads only what follows. Several logs and threads can share it.
+    `known` holds the newest state of each set that this process has read. Entries never change, so the next call reads
+    only the entries that follow. Several logs and threads can share it.
     """
 
     store: ObjectStore
@@ -35,7 +36,7 @@ class SetLog:
         check_set_name(self.set_name)
 
     def without_memory(self) -> SetLog:
-        """The same log, without what this process has read of it: for checks that trust only the store."""
+        """The same log, without the states that this process knows: for checks that trust only the store."""
         return replace(self, known={})
 
     def read_entry(self, seq: int) -> tuple[AnyEntry, str] | None:
@@ -61,8 +62,8 @@ class SetLog:
         return self.read_on(Fold(SetState()))
 
     def state(self) -> SetState:
-        """The state now. Reads the head, and the entries after the known state or else after a checkpoint: about 100
-        at most.
+        """The state now. Reads the head, and the entries after the known state or after a checkpoint, usually at most
+        about 100.
 
         Raises what `read_on` raises, and `DamagedError` if an intact head or checkpoint contradicts the log.
         """
@@ -80,23 +81,25 @@ class SetLog:
         return state
 
     def point(self, seq: int) -> RestorePoint:
-        """The point with this seq. Raises `NotFoundError` if the entry is missing or is not a point."""
+        """The point with this seq. Raises `NotFoundError` if the entry is missing or is not a point, and what
+        `read_entry` raises."""
         found = self.read_entry(seq)
         if found is None or not isinstance(found[0], PointEntry):
             raise NotFoundError(f"{self.set_name}@{seq} is not a restore point.")
         return RestorePoint(self.store, found[0])
 
     def newest_point(self) -> RestorePoint | None:
-        """The newest point now. None if the set has no point."""
+        """The newest point now. None if the set has no point. Raises what `state` and `point` raise."""
         seq = self.state().newest_point
         return None if seq is None else self.point(seq)
 
     def closing_of(self, run: str, state: SetState, *, begun_after: int | None) -> int | None:
         """The seq of the point or void that closed a run, up to the end of `state`. None means that the run is open.
 
-        `begun_after` is the seq of the log's newest entry at a time before the run could be closed; None if it is not
-        known. It saves reading: the log is read only for a run that began before the closed runs that the state keeps,
-        and from entry `begun_after + 1` on. The answer is exact in every case.
+        The answer is always exact. `begun_after` only saves requests: it is the seq of the log's newest entry at a time
+        before the run could be closed, None if it is not known. If the state does not contain the run, the log is read
+        from entry `begun_after` + 1 up to entry `state.closed_from` - 1. Raises what `read_entry` raises, and
+        `DamagedError` if an entry is missing.
         """
         if run in state.closed_runs:
             return state.closed_runs[run]
@@ -107,10 +110,11 @@ class SetLog:
         return None
 
     def append(self, build: Build) -> AnyEntry:
-        """Append the entry that `build` makes of the newest state.
+        """Append the entry that `build` makes of the newest state, and return it.
 
-        If another writer was faster, the state is read again and `build` is called again. Raises what `build` raises.
-        After `OutcomeUnknownError` call it again: `build` can see in the state whether the entry was written.
+        If another writer was faster, the state is read again and `build` is called again. Raises what `build` and
+        `state` raise. After `OutcomeUnknownError` call it again: `build` can see in the state whether the entry was
+        written.
         """
         state = self.state()
         while True:
@@ -127,13 +131,13 @@ class SetLog:
             return entry
 
     def check_continuous(self) -> None:
-        """Raises `DamagedError` if the store lists an entry beyond the end that reading finds."""
+        """Raises `DamagedError` if the store lists an entry after the one at which reading ends."""
         listed = [info.key for info in self.store.list(log_prefix(self.set_name))]
-        end = self.state().seq  # read after the listing: a writer can have appended since
+        end = self.state().seq  # read after the listing, because a writer can append between the two
         for key in listed:
             if key > log_key(self.set_name, end):
                 missing = log_key(self.set_name, end + 1)
-                raise DamagedError(f"{missing} is missing, yet {key} exists", key=missing)
+                raise DamagedError(f"{missing} is missing, although {key} exists", key=missing)
 
     def _existing_entry(self, seq: int) -> AnyEntry:
         found = self.read_entry(seq)

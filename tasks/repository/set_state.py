@@ -1,7 +1,7 @@
 """The state of a set: the result of applying all entries of its log in order. Pure.
 
-The state grows with the live points of the set and not with the length of its history: of the closed runs only the
-newest are kept. `SetLog.closing_of` answers for all others by reading the log.
+The size of the state depends on the number of live points, not on the length of the set's history: only the newest
+closed runs are kept. For all others `SetLog.closing_of` reads the log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tasks.repository.entries import AnyEntry, NoteEntry, PointEntry, Status, To
 from tasks.repository.names import log_key
 
 KEPT_CLOSED_RUNS = 1000
-"""Closed runs that the state keeps. A run that began before them is looked up in the log."""
+"""The number of closed runs that the state keeps. Older ones are looked up in the log."""
 
 
 class PointSummary(Document):
@@ -33,12 +33,12 @@ class PointSummary(Document):
 
 
 class SetState(Document):
-    """The state after the entries 1 … `seq`. `tip` is the SHA-256 of entry `seq` as stored: the `parent` of the next
-    entry.
+    """The state after the entries 1 … `seq`. `tip` is the SHA-256 of the stored bytes of entry `seq`: the `parent` of
+    the next entry.
 
     `closed_runs` maps runs to the seq of the entry, point or void, that closed them, in the order of the log. It
     contains every run that was closed by entry `closed_from` or a later one. A run that is not in it is open only if it
-    began after entry `closed_from - 1`; otherwise ask `SetLog.closing_of`.
+    began after entry `closed_from - 1`; otherwise use `SetLog.closing_of`.
     """
 
     seq: int = 0

@@ -37,7 +37,8 @@ class TopicState(Document):
         return any(entry.name == "cleanup.policy" and "compact" in (entry.value or "") for entry in self.settings)
 
     def topic_settings(self) -> dict[str, str]:
-        """The settings of the topic itself, without the broker's defaults."""
+        """The settings of the topic itself, without the broker's defaults and without sensitive settings, whose values
+        are not known."""
         return {
             entry.name: entry.value
             for entry in self.settings
@@ -58,7 +59,8 @@ class AclState(Document):
 
 
 class TopicsState(Document):
-    """If the ACLs could not be read, `acls_absent` contains the reason."""
+    """The topics of a point at the time of its plan, and all ACLs of the cluster. If the ACLs could not be read, `acls`
+    is empty and `acls_absent` contains the reason."""
 
     format: int = FORMAT_MAJOR
     topics: tuple[TopicState, ...]
@@ -67,7 +69,8 @@ class TopicsState(Document):
 
 
 class GroupPosition(Document):
-    """A committed offset. `topic_id` is the incarnation that had the name at that time, None if there was none."""
+    """A committed offset. `topic_id` is the incarnation that had the topic's name at the time of the plan, None if
+    there was none."""
 
     topic: str
     topic_id: str | None = None
@@ -88,7 +91,8 @@ class GroupState(Document):
 
 
 class GroupsState(Document):
-    """`not_covered` are the share groups, because their positions are not committed offsets."""
+    """The groups of a point, with their positions. `not_covered` are the share groups, because their positions are not
+    committed offsets."""
 
     format: int = FORMAT_MAJOR
     groups: tuple[GroupState, ...]

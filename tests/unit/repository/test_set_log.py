@@ -167,7 +167,7 @@ def test_a_hole_in_the_log_is_damage(store: MemoryStore, repository: Repository)
     log = _notes(repository, 3)
     log.check_continuous()
     store.delete([log_key(SET, 2), head_key(SET)])
-    with pytest.raises(DamagedError, match=r"0000000002\.json is missing, yet .*0000000003\.json exists"):
+    with pytest.raises(DamagedError, match=r"0000000002\.json is missing, although .*0000000003\.json exists"):
         log.without_memory().check_continuous()
 
 
