@@ -1,4 +1,4 @@
-"""The block of a Kafka cluster: the fields are the keys of `source` and `target` in the YAML files."""
+"""The block of a Kafka cluster. Its fields are the keys of `source` and `target` in the YAML files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class KafkaCluster(Block):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
         None,
         title="SASL mechanism",
-        description="The authentication of the user; only with SASL_PLAINTEXT and SASL_SSL.",
+        description="How the user is authenticated; only with SASL_PLAINTEXT and SASL_SSL.",
     )
     sasl_username: str | None = Field(None, title="User", description="The user of PLAIN and SCRAM.")
     sasl_password: SecretStr | None = Field(None, title="Password", description="The password of PLAIN and SCRAM.")

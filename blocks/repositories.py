@@ -1,4 +1,5 @@
-"""The blocks of repositories. The fields of a block are the keys of `storage` in the YAML files for its backend."""
+"""The blocks of repositories. The fields of a block are the keys of `storage` in the YAML files for the same
+backend."""
 
 from __future__ import annotations
 

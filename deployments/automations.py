@@ -1,7 +1,7 @@
 """Creates or updates the automation that marks dead runs as crashed: `python -m deployments.automations`.
 
-A worker reports the runs that die beside it. When the whole machine dies, nothing reports its runs, and they would show
-as running for ever. The automation notices that their heartbeats are missing.
+A worker reports the runs that die on its machine. If the whole machine dies, nothing reports its runs, and the UI would
+show them as running for ever. The automation notices that their heartbeats are missing.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from deployments.prefect_file import deployed_flows
 
 NAME = "kafka-backup: runs without heartbeat"
 EARLIER_NAMES = ("kafka-backup: runs that ended without a word",)
-"""An automation with such a name gets the name above, so that there are never two."""
+"""Earlier names of the automation. An installed automation with such a name gets the name above, so that there are
+never two."""
 
 NO_HEARTBEAT_FOR = timedelta(minutes=3)
-"""Six heartbeats of prefect.yaml. It is longer than a restart of the server, after which running flows send heartbeats
-again."""
+"""How long a run can be without a heartbeat: six heartbeats of prefect.yaml. This is longer than a restart of the
+server, after which running flows send heartbeats again."""
 
 
 def heartbeat_automation() -> Automation:
-    """The automation that marks a run of our flows as crashed if it has sent a heartbeat and then, for
+    """The automation that marks a run of our flows as crashed. It does so if the run has sent a heartbeat and then, for
     `NO_HEARTBEAT_FOR`, neither sends the next one nor ends."""
     return Automation(
         name=NAME,
@@ -60,7 +61,7 @@ def main() -> int:
 
 
 def _installed() -> UUID | None:
-    """The id of the automation on the server, under the name of today or an earlier one."""
+    """The id of the automation on the server, found by its name or one of its earlier names. None if there is none."""
     with get_client(sync_client=True) as client:
         for name in (NAME, *EARLIER_NAMES):
             for automation in client.read_automations_by_name(name):

@@ -1,6 +1,6 @@
-"""Reads a file of block documents: block type → name → fields, as in configs/blocks.yaml.
+"""Reads a file of block documents (block type → name → fields), such as configs/blocks.yaml.
 
-Keys and `${VAR}` are as strict as in backup.yaml; all problems are reported at once, each with its line.
+Keys and `${VAR}` are checked as strictly as in backup.yaml. All problems are reported at once, each with its line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tasks.model.errors import ConfigError
 
 
 class BlockDocument(NamedTuple):
-    """One document: what Prefect calls it, and what it holds."""
+    """One block document: its type and its name in Prefect, and the block."""
 
     type_slug: str
     name: str
@@ -30,7 +30,8 @@ class BlockDocument(NamedTuple):
 
 
 def load(path: Path, environment: Mapping[str, str]) -> list[BlockDocument]:
-    """The documents of the file. Raises `ConfigError` with one line per problem: file, line, key, what is wrong."""
+    """The documents of the file. Raises `ConfigError` with one line for each problem: file, line, key, and what is
+    wrong."""
     tree, types = read_tree(path, environment), block_types()
     for place, sentence in _unknown_fields(tree.value, types):
         tree.add_problem(place, sentence)
@@ -41,14 +42,15 @@ def load(path: Path, environment: Mapping[str, str]) -> list[BlockDocument]:
 
 
 def _unknown_fields(value: Mapping[str, Any], types: Mapping[str, type[Block]]) -> Iterator[tuple[Place, str]]:
-    """Block types, names and fields that do not exist or cannot be; a block itself would accept any field."""
+    """The block types and fields that do not exist, and the names that Prefect does not allow. They are checked here
+    because a block itself accepts any field."""
     for slug, documents in value.items():
         if slug not in types:
             yield (slug,), f"unknown block type {slug!r}{_hint(slug, types)}"
             continue
         for name, fields in documents.items() if isinstance(documents, dict) else ():
             if not re.fullmatch(r"[a-z0-9-]+", name):
-                yield (slug, name), f"{name!r} cannot name a block: lower-case letters, digits and dashes can."
+                yield (slug, name), f"{name!r} is not a name for a block: use lower-case letters, digits and dashes."
             for key in fields if isinstance(fields, dict) else ():
                 if key not in (known := types[slug].model_fields):
                     yield (slug, name, key), f"unknown field {key!r} of {slug!r}{_hint(key, known)}"
@@ -60,7 +62,7 @@ def _hint(word: str, known: Iterable[str]) -> str:
 
 
 def _model_of(types: Mapping[str, type[Block]]) -> type[BaseModel]:
-    """The whole file as one model, so that its errors have places."""
+    """A model of the whole file, so that its validation errors have places."""
     fields: dict[str, Any] = {
         _attribute(slug): (dict[str, kind], Field(default_factory=dict, alias=slug))  # type: ignore[valid-type]
         for slug, kind in types.items()

@@ -16,10 +16,10 @@ from tasks.model.errors import ConfigError
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Save every document of the file, or none if the file has a mistake.
+    """Save every document of the file. If the file has a mistake, none is saved.
 
-    Returns an exit code: 2 for a mistake, 1 when the server fails. Every message is one line on stderr. May be called
-    again.
+    Returns an exit code: 2 for a mistake, 1 if the server fails; the documents before the failure are saved. Messages
+    are on stderr, one line for each problem. May be called again.
     """
     if len(arguments) != 1:
         print("usage: python -m deployments.blocks FILE.yaml", file=sys.stderr)
@@ -32,13 +32,17 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
         reason = type(error).__name__
-        print(f"The Prefect server did not save the block ({reason}): check PREFECT_API_URL.", file=sys.stderr)
+        print(
+            f"The Prefect server did not save the block ({reason}): check PREFECT_API_URL and the server.",
+            file=sys.stderr,
+        )
         return 1
     return 0
 
 
 def _save(document: BlockDocument) -> str:
-    """Returns whether it was created or updated. A field that the file does not contain gets its default value."""
+    """Save the document, and return whether it was created or updated. A field that the file does not contain gets its
+    default value."""
     with get_client(sync_client=True) as client:
         try:
             client.read_block_document_by_name(document.name, document.type_slug, include_secrets=False)

@@ -1,4 +1,5 @@
-"""Reads prefect.yaml where `prefect deploy` does not: to serve its deployments, and to name the flows it deploys."""
+"""Reads prefect.yaml for other uses than `prefect deploy`: to serve its deployments, and to find the names of its
+flows."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def deployed_flows(path: Path = PREFECT_FILE) -> list[str]:
 
 
 def served(entry: dict[str, Any]) -> RunnerDeployment:
-    """The entry as a deployment without a work pool."""
+    """The entry as a deployment that needs no work pool."""
     limit = entry.get("concurrency_limit")
     deployment = flow_of(entry).to_deployment(
         entry["name"],
@@ -42,7 +43,7 @@ def served(entry: dict[str, Any]) -> RunnerDeployment:
         concurrency_limit=ConcurrencyLimitConfig(**limit) if limit else None,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    assert isinstance(deployment, RunnerDeployment)  # it is a coroutine only where an event loop runs
+    assert isinstance(deployment, RunnerDeployment)  # it is a coroutine only inside a running event loop
     return deployment
 
 

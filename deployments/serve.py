@@ -18,7 +18,7 @@ from deployments.prefect_file import PREFECT_FILE, entries, environment_of, serv
 def main(arguments: Sequence[str]) -> int:
     """Serve until the process is stopped. Returns an exit code.
 
-    The schedules remain on the server after that: runs that are due are late until a process serves them again.
+    The schedules remain on the server afterwards: runs that are due wait until a process serves them again.
     """
     chosen = entries(Path(arguments[0]) if arguments else PREFECT_FILE)
     for entry in chosen:

@@ -2,7 +2,7 @@
 
 A flow contains the order of its tasks and nothing else. The tasks are in `tasks/*.py`, what a flow opens, holds and
 reports is in `tasks/flow_support`. `parameters.py` contains the parameters that several flows have, with the titles and
-sentences of the form in Prefect's UI.
+sentences of the forms in Prefect's UI.
 
 Every flow runs with any task runner, because tasks receive names and plain values. A flow ends in the state Completed,
 Partial, Skipped or Failed, with one sentence that says why. A flow must never read or write a cluster or a repository

@@ -37,11 +37,12 @@ def snapshot_backup(
     topics: TopicsParam = ALL_TOPICS,
     options: BackupOptionsParam = DEFAULT_BACKUP_OPTIONS,
 ) -> State[Any]:
-    """Make one restore point of a cluster's topics, their settings and the positions of consumer groups.
+    """Make one restore point of a cluster's topics with their settings, and, if configured, of the positions of
+    consumer groups.
 
     The flow plans, reads every partition up to the end that it had at plan time, several at the same time, and commits.
-    The restore point exists when the commit has ended, and not before. If another run holds the backup set, this one
-    ends as `Skipped`. If the point lacks something, it ends as `Partial`.
+    The restore point exists when the commit has ended, and not before. If another run holds the backup set, this run
+    ends as `Skipped`. If something is missing in the point, it ends as `Partial`.
     """
     try:
         with open_backup(backup_id, source, repository) as work:

@@ -12,7 +12,7 @@ from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 def form_field(title: str, description: str) -> Any:
     """The title and the sentence of one parameter in the form.
 
-    They are given as extra members of the schema, because Prefect replaces a title and a description of its own.
+    They are given as extra members of the schema, because Prefect replaces the normal title and description by its own.
     """
     return Field(json_schema_extra={"title": title, "description": description})
 
@@ -44,11 +44,15 @@ RepositoryName = Annotated[
         "s3-repository/production.",
     ),
 ]
-TopicsParam = Annotated[TopicSelection, form_field("Topics", "Which topics to take. Empty fields mean all topics.")]
+TopicsParam = Annotated[
+    TopicSelection, form_field("Topics", "The topics to back up or restore. Empty fields mean all topics.")
+]
 BackupOptionsParam = Annotated[
     BackupOptions, form_field("Options", "How the backup reads the topics and how it stores them.")
 ]
-RestoreOptionsParam = Annotated[RestoreOptions, form_field("Options", "What the restore writes and how it writes it.")]
+RestoreOptionsParam = Annotated[
+    RestoreOptions, form_field("Options", "How the restore writes the topics, their settings and group positions.")
+]
 
 ALL_TOPICS = TopicSelection()
 DEFAULT_BACKUP_OPTIONS = BackupOptions()

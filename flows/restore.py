@@ -1,4 +1,4 @@
-"""The flow that restores, and the one that only shows what a restore would do."""
+"""The flow that restores a point, and the flow that only shows what a restore would do."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ def validate_restore(
     topics: TopicsParam = ALL_TOPICS,
     options: RestoreOptionsParam = DEFAULT_RESTORE_OPTIONS,
 ) -> State[Any]:
-    """Show what a restore would do and every reason against it, and change nothing.
+    """Show what a restore would do, and every reason against it. Nothing is changed.
 
-    If a restore would be refused, the run ends as `Failed`, with all reasons in its artifacts.
+    If the restore would be refused, the run ends as `Failed`. Its artifacts contain the partitions that would be
+    written and the findings, as many as a browser can show.
     """
     with open_preview(backup_id, target, repository) as work:
         planned = plan_restore.submit(work, topics, options, is_preview=True)
@@ -58,12 +59,16 @@ def restore(
     options: RestoreOptionsParam = DEFAULT_RESTORE_OPTIONS,
     purge_confirmed: Consent = False,
 ) -> State[Any]:
-    """Restore a point into new or empty topics, verify them, and give them their group positions and settings.
+    """Restore a point into new or empty topics, verify them, write group positions if configured, and give the topics
+    their settings.
 
     The flow plans, prepares the topics, replays every partition, several at the same time, verifies and finishes. If
-    the restore is refused or does not verify, the run ends as `Failed`; if group positions are missing, as `Partial`. A
-    failed restore cannot be continued: its topics stay as they are, and a new restore needs other topics, or
-    `purge_topics`.
+    the restore is refused, nothing is changed and the run ends as `Failed`. If a target differs from the backup, the
+    run also ends as `Failed`. If the point does not contain all data of the topics, or a position could not be written,
+    it ends as `Partial`. Settings that would delete restored records wait for `kafka-backup finalize`.
+
+    A restore that began to write and was not verified cannot be continued: its topics stay as they are, and a new
+    restore needs other topics, or `purge_topics`.
     """
     if options.dry_run:
         return validate_restore.fn(backup_id, target, repository, topics, options)

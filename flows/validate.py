@@ -1,4 +1,4 @@
-"""The flow that reads restore points back."""
+"""The flow that validates restore points."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ ValidationLevel = Annotated[
 
 @flow(name="validate", flow_run_name=run_name, task_runner=THREADS, persist_result=False)
 def validate(backup_id: PointParam, repository: RepositoryName, level: ValidationLevel = "full") -> State[Any]:
-    """Read a restore point back and name every damage.
+    """Check a restore point and report all damage that is found.
 
-    The flow inspects the log and the index, checks the data objects, several at the same time, and concludes. If the
-    point is damaged, the run ends as `Failed`, with every damage in its artifacts.
+    The flow inspects the log and all that the point names except its data, checks the data objects, several at the same
+    time, and concludes. If the point is damaged, the run ends as `Failed`. Its artifacts contain the number of findings
+    and as many of them as a browser can show.
     """
     with open_validation(backup_id, repository, level) as work:
         inspecting = inspect_point.submit(work)

@@ -1,4 +1,4 @@
-"""The tasks of a backup. Each receives names and numbers, takes one engine step, and returns a small value."""
+"""The tasks of a backup. Each receives names and numbers, runs one step of the engine, and returns a small value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tasks.repository.plans import Plan, read_plan
 
 @repeatable_task("plan")
 def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions) -> PlannedBackup:
-    """Decide what to read, and write the plan into the repository. If the run has a plan already, it keeps it."""
+    """Decide what to read, and write the plan into the repository. If the run already has a plan, that plan is used."""
     request = SnapshotRequest(set_name=work.set_name, run=work.run, topics=topics, options=options, most_bins=MAX_BINS)
     with _cluster_context(work) as context:
         plan = plan_snapshot(context, request)
@@ -48,7 +48,8 @@ def capture_bin(work: BackupWork, bin_task: BinTask) -> CaptureResult:
 
 @repeatable_task("commit")
 def commit_backup(work: BackupWork, captured: Sequence[CaptureResult]) -> NewPoint:
-    """Make the restore point of everything that was captured, or no point."""
+    """Commit the restore point of the run, read it back and describe it. If the commit is refused, there is no point.
+    May run again: a run has at most one point."""
     with _cluster_context(work) as context:
         plan = _plan(work, context)
         point = snapshot.commit_snapshot(context.repository, plan, captured)
@@ -68,7 +69,8 @@ def _plan(work: BackupWork, context: ClusterContext) -> Plan:
 
 
 def _result_or_retry(captured: CaptureResult) -> CaptureResult:
-    """If a broker was away for too long, the task is retried before the point is made without that partition."""
+    """If a failure can pass, raises an error so that Prefect retries the task. After the last attempt the result is
+    returned with its failures, and the point is made without these partitions."""
     passing = [failure for failure in captured.failures if failure.is_passing]
     if passing and not is_last_attempt():
         raise BrokerUnavailableError(passing[0].reason)

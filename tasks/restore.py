@@ -1,4 +1,4 @@
-"""The tasks of a restore. Each receives names and numbers, takes one engine step, and returns a small value."""
+"""The tasks of a restore. Each receives names and numbers, runs one step of the engine, and returns a small value."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tasks.repository.repository import Repository
 def plan_restore(
     work: RestoreWork, topics: TopicSelection, options: RestoreOptions, *, is_preview: bool = False
 ) -> PlannedRestore:
-    """Plan the restore and check the target. Nothing is written but the plan, and that only if the restore is neither a
-    preview nor refused."""
+    """Plan the restore and check the target. The plan is stored unless the restore is a preview or is refused. Nothing
+    else is written."""
     cache, opened = flow_run_cache(work.flow_run), repository(work.flow_run, work.repository)
     request = RestoreRequest(
         restore=work.restore, topics=topics, options=options, most_bins=MAX_BINS, bins_are_tasks=True
@@ -48,14 +48,14 @@ def plan_restore(
 
 @one_shot_task("prepare topics")
 def prepare_topics(work: RestoreWork) -> None:
-    """Create or stage the target topics, and write their ids and offsets into the repository."""
+    """Create or stage the target topics, and write their ids and base offsets into the repository."""
     with _cluster_context(work) as context, context.admin() as admin:
         restore_steps.prepare_restore(context, admin, _started(work, context.repository).plan)
 
 
 @one_shot_task("replay", run_name="{bin_task.label}")
 def replay_bin(work: RestoreWork, bin_task: BinTask) -> ReplayedBin:
-    """Write the partitions of one bin to their targets, exactly once. It is never retried."""
+    """Write the partitions of one bin to their targets, each record exactly once. The task is never retried."""
     began = time.monotonic()
     with _cluster_context(work) as context:
         replay.replay_bin(context, _started(work, context.repository), targets_of(work), bin_task.number)
@@ -64,14 +64,15 @@ def replay_bin(work: RestoreWork, bin_task: BinTask) -> ReplayedBin:
 
 @repeatable_task("verify")
 def verify_targets(work: RestoreWork, replayed: Sequence[ReplayedBin]) -> list[Mismatch]:
-    """Compare every target partition with the backup. Call it when all bins were replayed."""
+    """Compare every target partition with the backup. Call it after all bins were replayed."""
     with _cluster_context(work) as context:
         return restore_steps.check_restore(context, _started(work, context.repository), targets_of(work))
 
 
 @one_shot_task("finish")
 def finish_topics(work: RestoreWork, mismatches: Sequence[Mismatch]) -> FinishedRestore:
-    """Write group positions, then the topics' own settings. If there is a mismatch, write neither."""
+    """Write the group positions if this is configured, then give the topics their settings. After a mismatch nothing is
+    written."""
     with _cluster_context(work) as context, context.admin() as admin:
         started = _started(work, context.repository)
         return restore_steps.finish_restore(context.repository, admin, started, targets_of(work), mismatches)

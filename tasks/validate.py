@@ -1,4 +1,5 @@
-"""The tasks of a validation. Each receives names and numbers, takes one engine step, and returns a small value."""
+"""The tasks of a validation. Each receives names and numbers, runs one step of the engine, and returns a small
+value."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from tasks.model.partition import Partition
 
 @repeatable_task("inspect")
 def inspect_point(work: ValidationWork) -> PlannedValidation:
-    """Read the log and the indexes of the point, and distribute its data objects over bins."""
+    """Read the log, and the objects of the point except its data. Distributes the data objects over bins."""
     found = inspection(work)
     bin_tasks = bin_tasks_of([{line.source for key in keys for line, _ in found.named[key]} for keys in bins(work)])
     return PlannedValidation(bin_tasks, len(found.named), found.point.totals.log_bytes)
@@ -50,7 +51,7 @@ def check_bin(work: ValidationWork, bin_task: BinTask) -> CheckedBin:
 
 @repeatable_task("conclude")
 def conclude_validation(work: ValidationWork, checked: Sequence[CheckedBin]) -> ValidationResult:
-    """Check what belongs to no single object, and add all results up."""
+    """At level `full`, check the plans and lone fragments of the runs. Then make the verdict from all results."""
     cache, opened = flow_run_cache(work.flow_run), repository(work.flow_run, work.repository)
     found = inspection(work)
     runs = check_runs(cache.run_context(opened), found, work.level)

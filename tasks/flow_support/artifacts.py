@@ -1,6 +1,6 @@
 """The artifacts of a flow run.
 
-No run fails because of an artifact: if the server does not accept one for a while, the log contains a warning instead.
+No run fails because of an artifact. If the server does not accept one for a while, a warning is logged instead.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from prefect.context import SettingsContext, get_settings_context
 from prefect.logging import get_run_logger
 
 PUBLISH_FOR_S = 90.0
-"""How long `publish` repeats failed requests: a server may be restarted."""
+"""How long `publish` repeats failed requests, in seconds, because a server can be restarted."""
 
 _PAUSE_S = 2.0
 
 
 @contextmanager
 def single_try_client() -> Iterator[SyncPrefectClient]:
-    """The flow's client, or a new one outside of a flow, that sends each request once. Normally it repeats failed
-    requests, with a pause that doubles each time.
+    """A Prefect client that sends each request once: the flow's settings with no repetitions. Normally the client
+    repeats failed requests, with a pause that doubles each time.
 
     Prefect's `temporary_settings` could set the number of repetitions too, but it reads all settings again, which takes
     longer than a request.
@@ -38,7 +38,8 @@ def single_try_client() -> Iterator[SyncPrefectClient]:
 
 
 def artifact_key(*words: str) -> str:
-    """A key in Prefect's form: lower-case letters, digits and dashes. The runs of one set share it. Pure."""
+    """A key in Prefect's form: lower-case letters, digits and dashes. Equal words give equal keys, so the runs of one
+    set share a key. Pure."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
 
 
@@ -53,7 +54,8 @@ def table(key: str, rows: Sequence[Mapping[str, object]], description: str) -> A
 
 
 def publish(flow_run: str, *artifacts: ArtifactCreate) -> None:
-    """Create the artifacts on the server, each once. Raises nothing: a failure is a warning in the log."""
+    """Create the artifacts on the server. Raises nothing: failed requests are repeated for `PUBLISH_FOR_S`, and then a
+    warning is logged. If the response to a request is lost, its artifact is created twice."""
     unsent = [one.model_copy(update={"flow_run_id": UUID(flow_run)}) for one in artifacts]
     deadline = time.monotonic() + PUBLISH_FOR_S
     while True:
@@ -63,7 +65,7 @@ def publish(flow_run: str, *artifacts: ArtifactCreate) -> None:
                     client.create_artifact(unsent[0])
                     unsent.pop(0)
             return
-        except Exception as error:  # the client may raise anything
+        except Exception as error:  # the client can raise any error
             if time.monotonic() > deadline:
                 get_run_logger().warning("%s artifacts could not be written: %r", len(unsent), error)
                 return

@@ -1,4 +1,4 @@
-"""What a backup by a flow reports: log lines, progress, artifacts, and the state in which it ends."""
+"""Reports a backup by a flow: log lines, progress, artifacts, and the state in which the run ends."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from tasks.reports.recipe import restore_recipe
 
 
 def report_backup_plan(work: BackupWork, planned: PlannedBackup) -> PlannedBackup:
-    """Log how much there is to read."""
+    """Log how much there is to read, and set the total of the progress. Returns `planned`."""
     report_start(work.flow_run, planned.log_bytes, f"{work.set_name}: {planned.partitions:,} partitions to read")
     return planned
 
 
 def report_captured_bin(work: BackupWork, captured: CaptureResult) -> None:
-    """Count what a finished task has read, whichever process it ran in."""
+    """Set the progress of the bin's partitions to the result of its finished task, whichever process it ran in."""
     for one in captured.ranges:
         flow_run_cache(work.flow_run).counter.set_final(one.source, records=one.records, log_bytes=one.log_bytes)
 
 
 def report_backup(work: BackupWork, captured: Sequence[CaptureResult], taken: NewPoint) -> State[Any]:
-    """Publish the artifacts of the new point. Returns the state that says whether it is complete."""
+    """Publish the artifacts of the new point. Returns the run's final state: completed, or `Partial` if something is
+    missing."""
     cache = flow_run_cache(work.flow_run)
     cache.counter.is_done = True
     key, name = artifact_key("backup", taken.point.set), f"{taken.point.set}@{taken.point.seq}"

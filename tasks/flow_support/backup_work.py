@@ -30,7 +30,7 @@ class BackupWork:
 
 @dataclass(frozen=True, slots=True)
 class PlannedBackup:
-    """What a backup will read: one task for each bin, and how much there is."""
+    """The work of a backup: a task for each bin, the number of partitions, and an estimate of the log bytes to read."""
 
     bin_tasks: tuple[BinTask, ...]
     partitions: int
@@ -39,9 +39,10 @@ class PlannedBackup:
 
 @contextmanager
 def open_backup(backup_id: str, source: str, repository_name: str) -> Iterator[BackupWork]:
-    """A new run of the backup set. Its lease is held while the body plans, captures and commits.
+    """A new run of the backup set. Its lease is held while the body plans, captures and commits. A missing repository
+    is created. If the body raises, the run's stop event is set.
 
-    Raises `ConfigError` for a wrong name, and `LockedError` when another writer holds the lease.
+    Raises `ConfigError` for a wrong name, `LockedError` if another writer holds the lease, and what `open_flow` raises.
     """
     set_name, run = check_set_name(backup_id), new_run_id(now_ms())
 

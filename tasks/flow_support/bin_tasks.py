@@ -10,14 +10,14 @@ from tasks.model.partition import Partition
 
 @dataclass(frozen=True, slots=True)
 class BinTask:
-    """One bin of a plan. `label` names the task run: `orders-3`, or `orders-3 and 11 more`."""
+    """One bin of a plan. `label` is the name of the task run: `orders-3`, or `orders-3 and 11 more`."""
 
     number: int
     label: str
 
 
 def bin_tasks_of(bins: Sequence[Iterable[Partition]]) -> tuple[BinTask, ...]:
-    """The tasks for the bins of a plan, by the partitions in each. Pure."""
+    """The tasks for the bins of a plan. Each bin is given as the partitions in it, at least one. Pure."""
     return tuple(BinTask(number, _label(set(sources))) for number, sources in enumerate(bins))
 
 

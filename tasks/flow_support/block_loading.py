@@ -1,4 +1,4 @@
-"""Loads block documents from the Prefect server, each once while a run is opened."""
+"""Loads block documents from the Prefect server. While a run is opened, each is loaded once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _loaded: ContextVar[_Loaded | None] = ContextVar("loaded_blocks", default=None)
 
 @contextmanager
 def blocks_loaded_once() -> Iterator[None]:
-    """Every block is loaded at most once while the body runs; each load is a request to the server."""
+    """While the body runs, every block is loaded at most once, because each load is a request to the server."""
     token = _loaded.set({})
     try:
         yield

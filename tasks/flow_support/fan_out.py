@@ -15,8 +15,8 @@ from tasks.flow_support.bin_tasks import BinTask
 T = TypeVar("T")
 
 THREADS: Any = ThreadPoolTaskRunner(max_workers=64)
-"""The runner of the flows, unless `with_options` gives them another. It has as many threads as the largest run needs,
-and starts none before it is needed. (Any: mypy does not see that it is a runner of futures.)"""
+"""The task runner of the flows, unless `with_options` gives them another. It has as many threads as the largest run
+needs, and starts a thread only when it is needed. (Any: mypy does not recognize it as a runner of futures.)"""
 
 
 class FanOut(NamedTuple, Generic[T]):
@@ -37,10 +37,11 @@ def fan_out(
     width: int,
     finished: Callable[[T], None] = lambda result: None,
 ) -> FanOut[T]:
-    """Submit every bin, never more than `width` unfinished ones, and wait for all of them.
+    """Submit a task for every bin, at most `width` at the same time, and wait for all of them.
 
     The number of workers of a task runner is fixed where the flow is defined; `width` belongs to the run. `finished` is
-    called with each result as it comes. Raises the first failure at once: the caller has to stop the other tasks.
+    called with each result as soon as its task ends. Raises the first failure at once, while other tasks still run: the
+    caller has to stop them.
     """
     ended: SimpleQueue[tuple[int, PrefectFuture[T]]] = SimpleQueue()
     futures: list[PrefectFuture[T]] = []

@@ -1,8 +1,8 @@
-"""What one process keeps of a flow run: the stop event, the progress, and everything that was opened for it.
+"""Keeps the values that one process needs for a flow run: the stop event, the progress, and everything that was opened.
 
 Tasks receive names and numbers, not objects. In the flow's own process they find here what the flow has opened before
-the fan-out, so that a Prefect server that is down for a minute does not stop them. In another process the first task
-opens it for all tasks of that process.
+the fan-out, so a Prefect server that is down for a minute does not stop them. In another process the first task opens
+it for all tasks of that process.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from tasks.repository.repository import Repository
 T = TypeVar("T")
 
 MAX_FOREIGN_RUNS = 4
-"""Most flow runs of other processes that this process keeps: a worker process of a task runner serves many."""
+"""The largest number of other processes' flow runs that are kept, because a worker process of a task runner works for
+many."""
 
 
 @dataclass
 class FlowRunCache:
-    """One flow run in this process. `is_flow_process`: the flow itself runs here, not only some of its tasks."""
+    """The values of one flow run in this process. `is_flow_process`: the flow itself runs here, not only some of its
+    tasks. `began` is a time of `time.monotonic`."""
 
     is_flow_process: bool
     stop: threading.Event = field(default_factory=threading.Event)
@@ -38,15 +40,17 @@ class FlowRunCache:
 
     @property
     def seconds(self) -> float:
-        """Since this process began to work for the flow run."""
+        """Seconds since this process began to work for the flow run."""
         return time.monotonic() - self.began
 
     def run_context(self, repository: Repository) -> RunContext:
-        """For the engine's steps in this process: they end with the flow, and count their progress here."""
+        """The context for the engine's steps in this process. They end when `stop` is set, and their progress is
+        counted in `counter`."""
         return RunContext(repository=repository, stop=self.stop, progress=self.counter)
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value that `make` returned at the first call with this key. Other threads wait until it has returned."""
+        """The value that `make` returned at the first call with this key. Other threads wait until it has returned. If
+        `make` raises an error, nothing is kept."""
         with self._lock:
             if key not in self._values:
                 self._values[key] = make()
@@ -59,7 +63,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def flow_process(flow_run: str) -> Iterator[FlowRunCache]:
-    """Keep a flow run of this process while the body runs."""
+    """Keep the values of a flow run whose flow runs in this process, while the body runs."""
     run = FlowRunCache(is_flow_process=True)
     with _lock:
         _runs[flow_run] = run
@@ -72,7 +76,7 @@ def flow_process(flow_run: str) -> Iterator[FlowRunCache]:
 
 @contextmanager
 def stop_on_failure(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` if the body raises anything. Prefect cancels a flow by an exception too."""
+    """Set `stop` if the body raises an exception of any kind, because Prefect cancels a flow by an exception too."""
     try:
         yield
     except BaseException:
@@ -81,9 +85,9 @@ def stop_on_failure(stop: threading.Event) -> Iterator[None]:
 
 
 def flow_run_cache(flow_run: str) -> FlowRunCache:
-    """The cache of the flow run, which is made if this process has none.
+    """The values of a flow run. They are created if this process has none.
 
-    Of the flow runs of other processes only the newest `MAX_FOREIGN_RUNS` are kept.
+    Only the newest `MAX_FOREIGN_RUNS` flow runs of other processes are kept.
     """
     with _lock:
         if flow_run not in _runs:

@@ -1,4 +1,4 @@
-"""What a flow's process opens before its tasks run."""
+"""Opens the blocks, the cluster and the repository of a flow run in the flow's process, before its tasks run."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class OpenFlow(NamedTuple):
 
 @contextmanager
 def open_flow(repository_name: str, cluster: str | None = None, *, create: bool = False) -> Iterator[OpenFlow]:
-    """Load the blocks and open the repository, before the flow submits tasks: so a task of this process never waits for
-    the Prefect server. `create` makes a missing repository.
+    """Load the blocks and open the repository, before the flow submits tasks, so that a task of this process never
+    waits for the Prefect server. With `create` a missing repository is created.
 
     Raises `ConfigError` for a block that does not exist or is not valid, and what opening the repository raises.
     """
@@ -47,7 +47,7 @@ def open_flow(repository_name: str, cluster: str | None = None, *, create: bool 
 
 @cache
 def _freeze_loaded_objects() -> None:
-    """Exclude everything in memory from garbage collection, once per process.
+    """Exclude all objects that exist now from garbage collection, once per process.
 
     Prefect's modules are hundreds of thousands of objects that live as long as the process. Without this, the collector
     visits them again and again: a fifth of the CPU time of a run with many small tasks.

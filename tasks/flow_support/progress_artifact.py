@@ -1,4 +1,4 @@
-"""The progress of a flow run: counted by its workers, shown by an artifact that a thread keeps up to date."""
+"""Counts the progress of a flow run, and shows it by an artifact that a thread keeps up to date."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tasks.model.partition import Partition
 from tasks.reports.figures import size_text
 
 INTERVAL_S = 2.0
-"""Between two updates. Each is a request to the server."""
+"""Seconds between two updates. Each update is a request to the server."""
 
 _log = get_logger("kafka_backup.progress")
 
 
 @dataclass
 class ProgressCounter:
-    """Records and log bytes that are done, per partition or per bin. Safe to use from several threads; it is the
-    engine's `Progress`."""
+    """The records and log bytes that are done, per partition or per bin. It is the engine's `Progress`. Safe to use
+    from several threads."""
 
     total_bytes: int = 0
     is_done: bool = False
@@ -45,7 +45,8 @@ class ProgressCounter:
     def set_final(self, item: Hashable, *, records: int, log_bytes: int) -> None:
         """Replace the figures of a partition or bin by those of its finished task. May be called again.
 
-        A task that ran in another process has counted nothing here, and one that was retried has counted twice.
+        It is needed because a task in another process has counted nothing here, and a task that was retried has counted
+        twice.
         """
         with self._lock:
             self._done[item] = (records, log_bytes)
@@ -62,7 +63,9 @@ class ProgressCounter:
             return sum(one[0] for one in self._done.values()), sum(one[1] for one in self._done.values())
 
     def percent(self) -> float:
-        """At most 99.9 until `is_done`, because the total is an estimate: the size of the partitions on the brokers."""
+        """The part of the log bytes that is done, in percent. 0.0 while the total is not known. At most 99.9 until
+        `is_done`, because the total of a backup is an estimate: the size of the partitions on the brokers, or the
+        number of offsets if the brokers report no sizes."""
         if self.is_done:
             return 100.0
         _, log_bytes = self.figures()
@@ -90,7 +93,7 @@ def progress_artifact(counter: ProgressCounter, title: str, flow_run: str) -> It
         yield
     finally:
         done.set()
-        thread.join(INTERVAL_S)  # a request may hang, and the run does not wait for it
+        thread.join(INTERVAL_S)  # a request can hang, and the run does not wait for it
 
 
 @dataclass
@@ -101,7 +104,8 @@ class _ProgressArtifact:
     _id: UUID | None = None
 
     def keep(self, done: threading.Event) -> None:
-        """Write it now, every interval, and once more at the end, all by one client."""
+        """Write the artifact now, after every interval, and once more at the end. One client is used for all of
+        this."""
         with single_try_client() as client:
             self._try_to_write(client)
             while not done.wait(INTERVAL_S):
@@ -111,7 +115,7 @@ class _ProgressArtifact:
     def _try_to_write(self, client: SyncPrefectClient) -> None:
         try:
             self._write(client)
-        except Exception as error:  # the client may raise anything, and no run fails because of its progress bar
+        except Exception as error:  # the client can raise any error, and no run fails because of its progress bar
             _log.debug("The progress artifact was not written: %r", error)
 
     def _write(self, client: SyncPrefectClient) -> None:

@@ -1,4 +1,4 @@
-"""What a restore by a flow, or its preview, reports: log lines, progress, artifacts, and the state in which it ends."""
+"""Reports a restore by a flow, or its preview: log lines, progress, artifacts, and the state in which the run ends."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from tasks.reports.restore import (
 
 
 def report_preview(work: RestoreWork, planned: PlannedRestore) -> State[Any]:
-    """Publish the artifacts of a restore that was only planned. Returns the state that says whether it is refused."""
+    """Publish the plan and the findings of a restore that was only planned. Returns the run's final state: failed if
+    the restore is refused, otherwise completed."""
     key, name = artifact_key("validate-restore", work.set_name), f"{work.set_name}@{work.seq}"
     rows = preview_rows(planned.plan, planned.findings)
     publish(
         work.flow_run,
-        table(f"{key}-partitions", rows, f"What a restore of {name} would write"),
+        table(f"{key}-partitions", rows, f"The partitions that a restore of {name} would write"),
         markdown(key, preview_summary(planned.plan, planned.findings), f"Preview of a restore of {name}"),
     )
     headline = preview_headline(planned.plan, planned.findings)
@@ -40,7 +41,7 @@ def report_preview(work: RestoreWork, planned: PlannedRestore) -> State[Any]:
 
 
 def report_restore_plan(work: RestoreWork, planned: PlannedRestore) -> None:
-    """Log how much there is to write."""
+    """Log how much there is to write, and set the total of the progress."""
     copies = planned.plan.partitions
     report_start(
         work.flow_run,
@@ -50,7 +51,7 @@ def report_restore_plan(work: RestoreWork, planned: PlannedRestore) -> None:
 
 
 def report_replayed_bin(work: RestoreWork, planned: PlannedRestore, replayed: ReplayedBin) -> None:
-    """Count what a finished task has written, whichever process it ran in."""
+    """Set the progress of the bin's partitions to their whole size, whichever process the task ran in."""
     for index in planned.plan.bins[replayed.number]:
         copy = planned.plan.partitions[index]
         flow_run_cache(work.flow_run).counter.set_final(copy.source, records=copy.records, log_bytes=copy.log_bytes)
@@ -63,7 +64,8 @@ def report_restore(
     mismatches: Sequence[Mismatch],
     finished: FinishedRestore,
 ) -> State[Any]:
-    """Publish the artifacts of a restore. Returns the state that says whether it is verified and complete."""
+    """Publish the artifacts of a restore. Returns the run's final state: failed after mismatches, `Partial` if data or
+    positions are missing (`RestoreResult.is_partial`), otherwise completed."""
     cache = flow_run_cache(work.flow_run)
     cache.counter.is_done = True
     result = RestoreResult(

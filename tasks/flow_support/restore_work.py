@@ -35,7 +35,7 @@ class RestoreWork:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRestore:
-    """What a restore will do, and the findings of its preflight. If one of them is an error, nothing is done."""
+    """The plan of a restore, and the findings of its preflight. If one of them is an error, the restore is refused."""
 
     plan: RestorePlan
     findings: tuple[Finding, ...]
@@ -54,7 +54,7 @@ class PlannedRestore:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedBin:
-    """A bin whose partitions are written, and how long it took."""
+    """A bin whose partitions are written, and the duration of its task in seconds."""
 
     number: int
     seconds: float
@@ -63,12 +63,16 @@ class ReplayedBin:
 def require_consent(options: RestoreOptions, *, is_given: bool) -> None:
     """Raises `ConfigError` for `purge_topics` without consent, because that option deletes records."""
     if options.purge_topics and not is_given:
-        raise ConfigError("purge_topics deletes what the target topics hold: consent with purge_confirmed.")
+        raise ConfigError("purge_topics deletes all records of the target topics: confirm it with purge_confirmed.")
 
 
 @contextmanager
 def open_preview(backup_id: str, target: str, repository_name: str) -> Iterator[RestoreWork]:
-    """A restore that is only previewed. No lease is held while the body runs, because nothing is written."""
+    """A restore that is only previewed. No lease is held while the body runs, because nothing is written.
+
+    Raises `ConfigError` for a text that is not a point reference, `NotFoundError` if there is no such point, and what
+    `open_flow` raises.
+    """
     with open_flow(repository_name, target) as flow:
         point = flow.repository.point(PointReference.parse(backup_id))
         restore = new_run_id(now_ms())
@@ -77,7 +81,11 @@ def open_preview(backup_id: str, target: str, repository_name: str) -> Iterator[
 
 @contextmanager
 def open_restore(backup_id: str, target: str, repository_name: str) -> Iterator[RestoreWork]:
-    """A new restore. Its lease is held and its point is pinned while the body runs."""
+    """A new restore. Its lease is held and its point is pinned while the body runs. If the body raises, the run's stop
+    event is set.
+
+    Raises what `open_preview` raises, and `LockedError` if another process takes the lease.
+    """
     reference, restore = PointReference.parse(backup_id), new_run_id(now_ms())
     with (
         open_flow(repository_name, target) as flow,
@@ -89,6 +97,6 @@ def open_restore(backup_id: str, target: str, repository_name: str) -> Iterator[
 
 
 def targets_of(work: RestoreWork) -> Targets:
-    """The target partitions. Each process reads them once."""
+    """The target partitions. Each process reads them once. Raises `NotFoundError` before the topics are prepared."""
     opened = repository(work.flow_run, work.repository)
     return flow_run_cache(work.flow_run).cached("targets", lambda: restore_targets(opened, work.restore))

@@ -1,6 +1,6 @@
-"""Which tasks are retried, and when.
+"""Decides which tasks Prefect retries, and when.
 
-The engine retries requests to brokers and stores by itself, each until a deadline. Prefect retries a task for the other
+The engine itself retries requests to brokers and stores, each until a deadline. Prefect retries a task for other
 reasons: a deadline that has passed, or a worker that was lost.
 """
 
@@ -21,11 +21,13 @@ R = TypeVar("R")
 
 RETRIES = 2
 DELAYS_S = [1.0, 5.0]
-"""Short, because a task that waits for its retry does not notice that its flow run is cancelled."""
+"""The pauses before the retries, in seconds. They are short because a task that waits for its retry does not notice
+that its flow run is cancelled."""
 
 
 def repeatable_task(name: str, *, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task that may run several times, because what a failed attempt leaves behind has no effect."""
+    """A task that can run several times, because the remains of a failed attempt have no effect. It is retried
+    `RETRIES` times."""
     return task(
         name=name,
         task_run_name=run_name or name,
@@ -39,18 +41,18 @@ def repeatable_task(name: str, *, run_name: str | None = None) -> Callable[[Call
 
 
 def one_shot_task(name: str, *, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task that is not retried, because it changes a cluster."""
+    """A task that Prefect never retries, because it changes a cluster."""
     return task(name=name, task_run_name=run_name or name, retries=0, persist_result=False, cache_policy=NO_CACHE)
 
 
 def should_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether a retry may succeed. Our errors know it (`retryable`): a missing permission, for example, stays missing.
-    Every other error is retried."""
+    """Whether Prefect retries a failed task. An error of this program decides by `retryable`: a missing permission, for
+    example, is not retried. All other errors are retried."""
     error = state.result(raise_on_failure=False)
     return error.retryable if isinstance(error, KafkaBackupError) else True
 
 
 def is_last_attempt() -> bool:
-    """Whether the current task has no retry left. True outside of a task run."""
+    """Whether the current task run has no retry left. True outside of a task run."""
     context = TaskRunContext.get()
     return context is None or context.task_run.run_count > context.task.retries

@@ -9,6 +9,6 @@ from tasks.reports.figures import size_text
 
 
 def report_start(flow_run: str, log_bytes: int, sentence: str) -> None:
-    """Log the sentence with the size, and make that the total of the progress artifact."""
+    """Log the sentence with the size, and make the size the total of the progress artifact."""
     flow_run_cache(flow_run).counter.total_bytes = log_bytes
     get_run_logger().info("%s, about %s.", sentence, size_text(log_bytes))

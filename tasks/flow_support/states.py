@@ -18,32 +18,32 @@ def completed(sentence: str) -> State[Any]:
 
 
 def partial(sentence: str, *, event: str) -> State[Any]:
-    """The run has a result, and something is missing in it. It is not a failure, and the event makes it visible."""
+    """The run has a result in which something is missing. This is not a failure. The event makes it visible."""
     _emit(event, sentence)
     return Completed(name="Partial", message=sentence)
 
 
 def skipped(sentence: str) -> State[Any]:
-    """Another run works on the same backup set, so this one had nothing to do. It is not a failure."""
+    """Another run works on the same backup set, so this run did nothing. This is not a failure."""
     _emit("kafka-backup.run.skipped", sentence)
     return Completed(name="Skipped", message=sentence)
 
 
 def failed(sentence: str) -> State[Any]:
-    """The run found out that something is missing or wrong. A run that could not find out raises an error instead."""
+    """The checks were done, and something is missing or wrong. If the checks cannot be done, the run raises an error
+    instead."""
     return Failed(message=sentence)
 
 
 def with_state_name(name: str, sentence: str, value: T) -> T:
-    """The return value of a task whose work is done and whose state should show something: the UI shows it as `name`.
-
-    The task's future still gives the value itself.
-    """
+    """A task returns this to give its completed state another name, which the UI shows. The task's future still returns
+    `value`."""
     return cast(T, Completed(name=name, message=sentence, data=value))  # Prefect unpacks the state that a task returns
 
 
 def run_name() -> str:
-    """The name of the current flow run: point or set, the target of a restore, and the time at which it was due."""
+    """The name of the current flow run: the point or set, the target of a restore, and the time for which it was
+    scheduled."""
     given, due = flow_run.parameters, flow_run.scheduled_start_time
     where = f" to {given['target']}" if "target" in given else ""
     return f"{given['backup_id']}{where} {due:%Y-%m-%dT%H:%MZ}"

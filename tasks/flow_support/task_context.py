@@ -1,4 +1,4 @@
-"""What a task works with: the engine's run context, and the flow run's cache of this process."""
+"""The context of a task: the engine's run context, and this process's cache of the flow run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.repository.leases import watched
 
 
 class TaskContext(NamedTuple):
-    """`cache` is what this process keeps of the flow run. `run` is what the engine's steps need."""
+    """`cache` has the values that this process keeps for the flow run. `run` is the context for the engine's steps."""
 
     cache: FlowRunCache
     run: RunContext
@@ -28,11 +28,11 @@ class TaskContext(NamedTuple):
 
 @contextmanager
 def task_context(flow_run: str, repository_name: str, *, lease: str, run: str | None = None) -> Iterator[TaskContext]:
-    """For a task whose flow holds the lease for `run`.
+    """The context of a task whose flow holds the lease `lease` for `run`.
 
     In the flow's own process the flow sets `stop` when it ends early. In another process nothing sets it, so the lease
-    is watched instead: it ends with the flow. Such a task does not count its progress; the flow counts it when the task
-    has ended.
+    is watched instead, which ends with the flow. Such a task does not count its progress; the flow counts it when the
+    task has ended. Raises `InterruptedRunError` if the lease has ended already.
     """
     cache = flow_run_cache(flow_run)
     opened = repository(flow_run, repository_name)

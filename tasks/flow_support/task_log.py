@@ -1,4 +1,4 @@
-"""Keeps the log of a flow run short: a run may have hundreds of tasks."""
+"""Keeps the log of a flow run short, because a run can have hundreds of tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TASK_LOG = logging.getLogger("prefect.task_runs")
 
 @contextmanager
 def without_successful_tasks(flow_run: str) -> Iterator[None]:
-    """While the body runs, tasks of the flow run that end as Completed write no line about it into the log.
+    """While the body runs, no line is logged for a task of the flow run that ends as Completed.
 
     Each line would be sent to the server and stored there, and hundreds of them would hide the others. Lines about
     other states remain.

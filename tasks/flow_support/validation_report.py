@@ -1,4 +1,4 @@
-"""What a validation by a flow reports: log lines, progress, artifacts, and the state in which it ends."""
+"""Reports a validation by a flow: log lines, progress, artifacts, and the state in which the run ends."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from tasks.reports.validation import checked_rows, validation_headline, validati
 
 
 def report_validation_plan(work: ValidationWork, planned: PlannedValidation) -> PlannedValidation:
-    """Log how much there is to check."""
+    """Log how much there is to check, and set the total of the progress. Returns `planned`."""
     report_start(work.flow_run, planned.log_bytes, f"{work.set_name}@{work.seq}: {planned.objects:,} objects to check")
     return planned
 
 
 def report_checked_bin(work: ValidationWork, checked: CheckedBin) -> None:
-    """Count what a finished task has checked, whichever process it ran in."""
+    """Set the progress of the bin to the size of its objects in the index, whichever process the task ran in."""
     counter = flow_run_cache(work.flow_run).counter
     counter.set_final(checked.number, records=checked.records, log_bytes=checked.log_bytes)
 
 
 def report_validation(work: ValidationWork, checked: Sequence[CheckedBin], result: ValidationResult) -> State[Any]:
-    """Publish the artifacts of a validation. Returns the state that says whether the point is damaged."""
+    """Publish the artifacts of a validation. Returns the run's final state: failed if the point is damaged, otherwise
+    completed."""
     cache = flow_run_cache(work.flow_run)
     cache.counter.is_done = True
     key, name = artifact_key("validate", work.set_name), f"{work.set_name}@{work.seq}"

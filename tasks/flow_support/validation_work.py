@@ -19,7 +19,8 @@ from tasks.repository.points import PointReference
 
 @dataclass(frozen=True, slots=True)
 class ValidationWork:
-    """The validation that a task works for: the flow run, the repository's block, the point, and the level."""
+    """The validation that a task works for: the flow run, the repository's block, the point, whether it is pinned, and
+    the level."""
 
     flow_run: str
     repository: str
@@ -31,7 +32,7 @@ class ValidationWork:
 
 @dataclass(frozen=True, slots=True)
 class PlannedValidation:
-    """What a validation will check: one task for each bin, and how much there is."""
+    """The work of a validation: a task for each bin, the number of data objects, and the point's log bytes."""
 
     bin_tasks: tuple[BinTask, ...]
     objects: int
@@ -40,7 +41,8 @@ class PlannedValidation:
 
 @dataclass(frozen=True, slots=True)
 class CheckedBin:
-    """The result of checking one bin, how long it took, and how much the index says is in it."""
+    """The result of checking one bin, and the duration in seconds. `records` and `log_bytes` are sums over the bin's
+    index lines."""
 
     number: int
     seconds: float
@@ -51,7 +53,11 @@ class CheckedBin:
 
 @contextmanager
 def open_validation(backup_id: str, repository_name: str, level: Level) -> Iterator[ValidationWork]:
-    """A validation of the point that `backup_id` means. The point is pinned while the body runs."""
+    """A validation of the point that `backup_id` selects. The point is pinned while the body runs, if the program has
+    write permission. If the body raises, the run's stop event is set.
+
+    Raises `ConfigError` for a text that is not a point reference, and what `chosen_point` and `open_flow` raise.
+    """
     with (
         open_flow(repository_name) as flow,
         progress_artifact(flow.cache.counter, f"Validating {backup_id}", flow.flow_run),
@@ -62,13 +68,13 @@ def open_validation(backup_id: str, repository_name: str, level: Level) -> Itera
 
 
 def inspection(work: ValidationWork) -> Inspection:
-    """The log, the point and its indexes. Each process reads them once."""
+    """The inspection of the point. Each process makes it once."""
     opened = repository(work.flow_run, work.repository)
     chosen = ChosenPoint(work.set_name, work.seq, work.is_pinned)
     return flow_run_cache(work.flow_run).cached("inspection", lambda: inspect(opened, chosen))
 
 
 def bins(work: ValidationWork) -> list[list[str]]:
-    """The keys of the data objects of each bin: the same in every process."""
+    """The keys of the data objects of each bin. They are the same in every process."""
     cache = flow_run_cache(work.flow_run)
     return cache.cached("bins", lambda: object_bins(inspection(work).named, MAX_BINS, WORKERS))

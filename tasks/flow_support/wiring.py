@@ -1,4 +1,4 @@
-"""From the names of blocks to connections and repositories, with the models and adapters of the YAML files."""
+"""Turns the names of blocks into connections and repositories, with the models and adapters of the YAML files."""
 
 from __future__ import annotations
 
@@ -26,24 +26,27 @@ BlockT = TypeVar("BlockT", bound=Block)
 SectionT = TypeVar("SectionT", bound=BaseModel)
 
 REPOSITORY_BLOCKS: Mapping[str, type[Block]] = {slug: block_types()[slug] for slug in BLOCK_TYPES}
-"""The blocks of repositories by their slugs. `BLOCK_TYPES` has the settings that a block's fields become."""
+"""The blocks of repositories by their slugs. `BLOCK_TYPES` has, for each slug, the settings that the block's fields
+are."""
 
 _UNPROTECTED = {"security_protocol": "PLAINTEXT"}
 
 
 def now_ms() -> int:
-    """The clock for everything that a flow writes: Unix milliseconds."""
+    """The time in Unix milliseconds. Everything that a flow writes is stamped with it."""
     return time.time_ns() // 1_000_000
 
 
 def cluster_access(flow_run: str, cluster: str) -> KafkaAccess:
-    """The cluster of a KafkaCluster block; loaded once per process and flow run."""
+    """The cluster of a KafkaCluster block. It is loaded once per process and flow run. Raises what `cluster_section`
+    raises."""
     cache = flow_run_cache(flow_run)
     return cache.cached(("cluster", cluster), lambda: adapters.cluster_access(cluster_section(cluster)))
 
 
 def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
-    """The repository of a block, opened once per process and flow run; `create` makes a missing one."""
+    """The repository of a block. It is opened once per process and flow run; with `create` a missing one is created.
+    Raises what `storage_section` and opening the repository raise."""
     cache = flow_run_cache(flow_run)
 
     def opened() -> Repository:
@@ -54,25 +57,25 @@ def repository(flow_run: str, reference: str, *, create: bool = False) -> Reposi
 
 
 def repository_reference(name: str) -> str:
-    """`type/name` of a repository's block, from that or from the bare name.
+    """The `type/name` of a repository's block. `name` is that, or the name alone.
 
-    Raises `ConfigError` for a name that no block has, and for a name that blocks of several types have.
+    Raises `ConfigError` for a name alone that no block has, or that blocks of several types have.
     """
     if "/" in name:
         return name
     found = [f"{slug}/{name}" for slug, kind in REPOSITORY_BLOCKS.items() if find_block(kind, name) is not None]
     if not found:
         types = " or ".join(REPOSITORY_BLOCKS)
-        raise ConfigError(f"There is no repository block named {name!r}: make a {types} of that name.")
+        raise ConfigError(f"There is no repository block named {name!r}: create a {types} with this name.")
     if len(found) > 1:
         raise ConfigError(f"There are several repository blocks named {name!r}: write {' or '.join(found)}.")
     return found[0]
 
 
 def cluster_section(cluster: str) -> ClusterSection:
-    """The cluster section that a KafkaCluster block means.
+    """The cluster section with the values of a KafkaCluster block.
 
-    Raises `ConfigError` when there is no such block, and when its fields are not a valid section.
+    Raises `ConfigError` if there is no such block, or its fields are not a valid section.
     """
     name = cluster.removeprefix("kafka-cluster/")
     values = field_values(_load(KafkaCluster, name))
@@ -81,9 +84,9 @@ def cluster_section(cluster: str) -> ClusterSection:
 
 
 def storage_section(reference: str) -> StorageSettings:
-    """The storage section that a repository's block means. The reference is `type/name`.
+    """The storage section with the values of a repository's block. The reference is `type/name`.
 
-    Raises `ConfigError` when there is no such block, and when its fields are not a valid section.
+    Raises `ConfigError` if there is no such block, or its fields are not a valid section.
     """
     slug, _, name = reference.partition("/")
     if slug not in REPOSITORY_BLOCKS:
@@ -95,12 +98,13 @@ def storage_section(reference: str) -> StorageSettings:
 
 
 def places(flow_run: str, cluster: str, reference: str) -> Places:
-    """The cluster and repository of a flow run, to show to people; loaded once per process and flow run."""
+    """The cluster and the repository of a flow run as they are shown to people, without secrets. They are loaded once
+    per process and flow run."""
     return flow_run_cache(flow_run).cached(("places", cluster, reference), lambda: _places(cluster, reference))
 
 
 def field_values(block: Block) -> dict[str, object]:
-    """The fields of a block that are set, with the values of secrets."""
+    """The fields of a block that are set, the secret ones with their values."""
     fields = {name: getattr(block, name) for name in type(block).model_fields}
     plain = {name: one.get_secret_value() if isinstance(one, SecretStr) else one for name, one in fields.items()}
     return {name: value for name, value in plain.items() if value not in (None, "")}
@@ -126,12 +130,15 @@ def _shown_values(block: Block) -> dict[str, object]:
 def _load(kind: type[BlockT], name: str) -> BlockT:
     found = find_block(kind, name)
     if found is None:
-        raise ConfigError(f"There is no block {kind._block_type_slug}/{name}: make it in the UI, or name another.")
+        raise ConfigError(
+            f"There is no block {kind._block_type_slug}/{name}: create it in the UI, or use another name."
+        )
     return found
 
 
 def _section(model: type[SectionT], values: Mapping[str, object], block: str) -> SectionT:
-    """Messages show no secret: see `validation_problems`."""
+    """The section with these values. Raises `ConfigError`, whose message shows no secret (see
+    `validation_problems`)."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

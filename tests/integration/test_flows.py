@@ -285,7 +285,7 @@ def test_a_restore_purges_topics_only_with_a_second_consent(of_test: Flows) -> N
     options = RestoreOptions(purge_topics=True)
     refused: State[Any] = restore(topic, CLUSTER, REPOSITORY, options=options, return_state=True)
     assert StateType.FAILED == refused.type
-    assert "consent with purge_confirmed" in (refused.message or "")
+    assert "confirm it with purge_confirmed" in (refused.message or "")
     assert before == contents(of_test.kafka.bootstrap, topic)
 
     done: State[Any] = restore(topic, CLUSTER, REPOSITORY, options=options, purge_confirmed=True, return_state=True)

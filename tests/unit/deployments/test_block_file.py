@@ -48,7 +48,7 @@ def test_no_secret_is_in_the_repr_of_loaded_documents() -> None:
         ("local-repository:\n  a: {paht: /b}", "2: unknown field 'paht' of 'local-repository'; did you mean 'path'?"),
         ("local-repository:\n  a:\n    path: 7", "3: 'local-repository.a.path': should be text, found a number"),
         ("local-repository:\n  a:", "2: 'local-repository.a': should be a mapping, found nothing."),
-        ("local-repository:\n  My_Backups: {}", "2: 'My_Backups' cannot name a block: lower-case letters"),
+        ("local-repository:\n  My_Backups: {}", "2: 'My_Backups' is not a name for a block: use lower"),
         ("local-repository: {a: {path: '${HOLE}'}}", "1: 'local-repository.a.path': the environment variable HOLE is"),
         (
             "kafka-cluster: {a: {security_protocol: TLS}}",
