@@ -8,28 +8,30 @@ from collections.abc import Sequence
 from tasks.repository.plans import PlannedPartition
 
 Bins = tuple[tuple[int, ...], ...]
-"""The indexes of a plan's partitions, each in one bin."""
+"""The bins of a plan, each as indexes of the plan's partitions. Every partition is in one bin."""
 
 MAX_BINS = 256
-"""Most bins where each is a task: up to this many partitions have a task of their own."""
+"""The largest number of bins in a flow, where each bin is a task. Up to this many partitions have a task of their
+own."""
 
 BINS_PER_WORKER = 4
-"""Enough to balance the load. The command makes no more, so that small partitions are packed together; a flow that has
-more than `MAX_BINS` partitions makes no fewer."""
+"""Bins for each worker, enough to balance the load. The command makes no more, so that small partitions share bins. A
+flow with more than `MAX_BINS` partitions makes no fewer."""
 
 BIN_BYTES = 32 << 20
-"""Partitions that share bins because there are more than `MAX_BINS` fill bins of this size: a smaller bin takes less
+"""The size of the bins that partitions share in a flow with more than `MAX_BINS` partitions. A smaller bin takes less
 time than the orchestrator needs for a task. It is also the size of a data object."""
 
 PARTITIONS_AT_ONCE = 4
-"""Partitions of a bin that a restore replays at the same time. They share requests; each holds a frame in memory."""
+"""The number of partitions of a bin that a restore replays at the same time. They share requests, and each of them
+holds a frame in memory."""
 
 
 def bins_to_capture(planned: Sequence[PlannedPartition], most_bins: int, workers: int) -> Bins:
-    """The bins of a plan for a backup, as indexes of its partitions.
+    """The bins of a plan for a backup, as indexes of its partitions. Pure.
 
     Each partition with something to read has a bin of its own, and all others share one, because they take no time. If
-    those are more than `most_bins`, all partitions are balanced over `shared_bins`.
+    those are more than `most_bins`, all partitions are distributed over as many bins as `shared_bins` returns.
     """
     bins = one_bin_each([part.start < part.end for part in planned])
     if len(bins) <= most_bins:
@@ -39,21 +41,23 @@ def bins_to_capture(planned: Sequence[PlannedPartition], most_bins: int, workers
 
 
 def one_bin_each(busy: Sequence[bool]) -> Bins:
-    """A bin for each index that is busy, in order, then one for all that are not. Pure."""
+    """A bin for each index that is busy, in order, and then one bin for all other indexes. Pure."""
     idle = tuple(index for index, is_busy in enumerate(busy) if not is_busy)
     return (*((index,) for index, is_busy in enumerate(busy) if is_busy), *([idle] if idle else ()))
 
 
 def shared_bins(total_bytes: int, most_bins: int, workers: int) -> int:
-    """How many bins are worth their overhead when partitions share them: one per `BIN_BYTES`, at least
-    `BINS_PER_WORKER` for each worker, at most `most_bins`. Pure."""
+    """The number of bins for partitions that share bins: one for each `BIN_BYTES`, but at least `BINS_PER_WORKER` for
+    each worker and at most `most_bins`. More would not be worth their overhead. Pure."""
     return min(most_bins, max(workers * BINS_PER_WORKER, -(-total_bytes // BIN_BYTES)))
 
 
 def balance(sizes_bytes: Sequence[int], most_bins: int) -> Bins:
-    """Distribute the indexes of `sizes_bytes` over at most `most_bins` bins, largest first into the lightest bin.
+    """Distribute the indexes of `sizes_bytes` over at most `most_bins` bins, the largest first, each into the lightest
+    bin.
 
-    Deterministic; no bin is empty; indexes inside a bin ascend, so that neighbours in a topic are read together.
+    Equal arguments give equal bins. No bin is empty. The indexes in a bin ascend, so that neighbours in a topic are
+    read together. Pure.
     """
     count = min(most_bins, len(sizes_bytes))
     loads = [(0, number) for number in range(count)]
@@ -61,6 +65,6 @@ def balance(sizes_bytes: Sequence[int], most_bins: int) -> Bins:
     for index in sorted(range(len(sizes_bytes)), key=lambda index: (-sizes_bytes[index], index)):
         load, number = heapq.heappop(loads)
         bins[number].append(index)
-        # An empty partition still costs a request, hence at least one byte: idle partitions spread evenly.
+        # An empty partition costs a request too. It counts as one byte, so that empty partitions spread evenly.
         heapq.heappush(loads, (load + max(sizes_bytes[index], 1), number))
     return tuple(tuple(sorted(members)) for members in bins)

@@ -20,13 +20,13 @@ PartitionNumber = Annotated[int, Field(ge=0)]
 
 
 class Options(BaseModel):
-    """Frozen, and strict about what is known."""
+    """The base of all options. Their values cannot be changed, and an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TopicSelection(Options):
-    """Which topics: names, globs (`*`, `?`) or regular expressions after `~`."""
+    """The topics to use: names, globs (`*`, `?`) or regular expressions after `~`."""
 
     include: tuple[str, ...] = Field(
         (),
@@ -41,7 +41,8 @@ class TopicSelection(Options):
 
 
 class BackupOptions(Options):
-    """How a backup reads and stores. The order of the fields is that of the form: the usual ones first."""
+    """How a backup reads topics and stores them. The form in Prefect's UI shows the fields in this order: the usual
+    ones first."""
 
     consumer_group_snapshot: bool = Field(
         False, title="Group positions", description="Also stores the positions of the consumer groups of these topics."
@@ -101,7 +102,8 @@ class BackupOptions(Options):
 
 
 class RestoreOptions(Options):
-    """What a restore writes and how. The order of the fields is that of the form: the usual ones first."""
+    """How a restore writes topics, their settings and group positions. The form in Prefect's UI shows the fields in
+    this order: the usual ones first."""
 
     topic_mapping: dict[str, TopicName] = Field(
         default_factory=dict,
@@ -174,7 +176,8 @@ class RestoreOptions(Options):
     @field_validator("reset_consumer_offsets")
     @classmethod
     def _has_positions(cls, value: bool, info: ValidationInfo) -> bool:
-        """With `skip` nothing would be written, and nothing would say so."""
+        """Raises if the positions are not translated (`skip`), because then none would be written, without any
+        message."""
         if value and info.data.get("consumer_group_strategy") == "skip":
             raise ValueError("needs a consumer_group_strategy other than 'skip'")
         return value

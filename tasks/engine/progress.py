@@ -8,7 +8,8 @@ from tasks.model.partition import Partition
 
 
 class Progress(Protocol):
-    """Is called often, from several worker threads. It has to be fast and must not raise."""
+    """Receives the progress of a run. It is called often, from several worker threads, so it has to be fast and must
+    not raise."""
 
     def __call__(self, partition: Partition, *, records: int, log_bytes: int) -> None:
         """Report that `records` and `log_bytes` more of `partition` are done."""

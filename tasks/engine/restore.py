@@ -58,9 +58,10 @@ def restore_locally(
 ) -> RestoreResult:
     """Restore a point with `workers` threads of this process. `previewed` is called before anything is changed.
 
-    Raises `RefusedError` if the preflight finds errors (`AccessError` if one of them is a missing permission); then
-    nothing was changed. After any other error the target topics keep their staging settings, so that Kafka deletes no
-    restored record before the restore was verified.
+    Raises `ConfigError` if `dry_run` is set, and `RefusedError` if the preflight finds errors (`AccessError` if one of
+    them is a missing permission); then nothing was changed. Also raises what the steps raise. If that happens before
+    the restore is verified, topics that were staged keep their staging settings, so that Kafka deletes no restored
+    record.
     """
     if request.options.dry_run:
         raise ConfigError("With dry_run only a preview is possible, not a restore.")

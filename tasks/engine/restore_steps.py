@@ -1,7 +1,7 @@
 """The steps of a restore. The command runs them in one process; a flow runs each of them as a task.
 
-preview → begin → prepare → replay each bin → check → finish. From `begin` on, a step reads what the earlier steps
-stored, so that any process can run the next step. Each step records that it is done.
+preview → begin → prepare → replay each bin → check → finish. From `begin` on, each step stores its result, so
+that any process can run the next step.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ class FinishedRestore:
 def restore_lease(context: RunContext, reference: PointReference, restore: str) -> Iterator[RestorePoint]:
     """Hold the restore's lease and a pin on the point while the body runs the steps. Yields the point.
 
-    Raises `NotFoundError` if there is no such point, `LockedError` if another process holds the lease or takes it
-    while the body runs; then `stop` is set.
+    Raises `NotFoundError` if there is no such point, and `LockedError` if another process holds the lease. If another
+    process takes the lease while the body runs, `stop` is set, and the `InterruptedRunError` of the body is raised as
+    `LockedError`.
     """
     repository = context.repository
     point = repository.point(reference)
@@ -87,7 +88,7 @@ def preview_restore(
     context: ClusterContext, admin: ClusterAdmin, point: RestorePoint, request: RestoreRequest
 ) -> Preview:
     """Plan the restore and run its preflight. Nothing is written. Raises `RefusedError` if the point does not contain
-    the selected topics, and `AccessError` if a permission on an existing target topic is missing."""
+    the selected topics or partitions, and `AccessError` if a permission on an existing target topic is missing."""
     source = read_source(context.repository, point, request)
     targets = [topic.target for topic in source.chosen]
     require_restorable(admin, targets, is_purging=request.options.purge_topics)
@@ -107,20 +108,22 @@ def begin_restore(repository: Repository, preview: Preview) -> StartedRestore:
 
 
 def started_restore(repository: Repository, restore: str) -> StartedRestore:
-    """Read what `begin_restore` returned. For the other processes of a restore."""
+    """The restore that `begin_restore` started, for other processes. Raises `NotFoundError` if there is no such
+    restore, or its point was removed."""
     plan = read_restore_plan(repository.store, restore)
     return _started(repository, plan, repository.point(PointReference(plan.set, seq=plan.point)))
 
 
 def prepare_restore(context: ClusterContext, admin: ClusterAdmin, plan: RestorePlan) -> Targets:
-    """Create or stage the target topics, and store their ids and base offsets. Must not be called twice."""
+    """Create or stage the target topics, and store their ids and base offsets. Must not be called twice. Raises what
+    `prepare_targets` raises."""
     targets = prepare_targets(context, admin, plan)
     write_part(context.repository.store, plan.restore, "targets", targets)
     return targets
 
 
 def restore_targets(repository: Repository, restore: str) -> Targets:
-    """Read what `prepare_restore` returned. Raises `NotFoundError` before that step is done."""
+    """The targets that `prepare_restore` stored. Raises `NotFoundError` before that step is done."""
     targets = read_part(repository.store, restore, "targets", Targets)
     if targets is None:
         raise NotFoundError(f"The target topics of restore {restore} have not been prepared.")
@@ -130,7 +133,7 @@ def restore_targets(repository: Repository, restore: str) -> Targets:
 def check_restore(context: ClusterContext, started: StartedRestore, targets: Targets) -> list[Mismatch]:
     """Record that all bins were replayed, compare every target partition with the backup, and record the result.
 
-    May be called again; the result that was recorded first stays. Raises what `verify_counts` raises; then no result is
+    May be called again; the first recorded result is kept. Raises what `verify_counts` raises; then no result is
     recorded.
     """
     _record(context.repository, started.plan, "replayed", {})
@@ -147,11 +150,11 @@ def finish_restore(
     mismatches: Sequence[Mismatch],
 ) -> FinishedRestore:
     """Write the group positions if `reset_consumer_offsets` is set, otherwise only translate them. Then give the topics
-    their settings, except the deferred ones; without deferred ones the restore is recorded as finalized. Raises
-    `RefusedError` if a topic is not the one that was restored.
+    their settings, except the deferred ones. If nothing is deferred, the restore is recorded as finalized.
 
     After mismatches it does nothing: the topics keep their staging settings, so that Kafka deletes no record before an
-    operator has looked at them.
+    operator has looked at them. Raises `RefusedError` if a topic is not the one that was restored; the positions can be
+    written already then, but no setting is changed.
     """
     if mismatches:
         return FinishedRestore()

@@ -1,4 +1,5 @@
-"""The run context: what every step of a run needs, such as the repository, the cluster and the stop event."""
+"""The run context: the values that every step of a run needs, such as the repository, the cluster and the stop
+event."""
 
 from __future__ import annotations
 
@@ -17,8 +18,10 @@ from tasks.repository.repository import Repository
 class RunContext:
     """The context of a run without a cluster, for example of a validation. Each process of a run has its own.
 
-    Every blocking call takes `stop` from here and raises `InterruptedRunError` soon after it is set. `clock` measures
-    waits in seconds. The times in documents come from `repository.now_ms`.
+    The steps of the engine and the Kafka ports get `stop` from here, and raise `InterruptedRunError` soon after it is
+    set. The repository's store does not: it has the event with which it was opened, and that event ends only its
+    retries. `clock` returns seconds and never goes back; waits are measured with it. The times in documents come from
+    `repository.now_ms`.
     """
 
     repository: Repository

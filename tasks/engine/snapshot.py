@@ -1,5 +1,5 @@
-"""A snapshot: hold the set's lease, plan, capture every bin, commit. The command runs all steps in one process; a flow
-runs each of them as a task."""
+"""The steps of a snapshot: hold the set's lease, plan, capture every bin, commit. The command runs them in one process;
+a flow runs each of them as a task."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def snapshot_locally(
 ) -> tuple[RestorePoint, list[CaptureResult]]:
     """Make one point of the set with `workers` threads of this process. Returns the point and what was captured.
 
-    `planned` is called with the plan before the first byte is read, `waiting` with the writer that holds the lease if
+    `planned` is called with the plan before the first byte is read. `waiting` is called with the owner of the lease if
     this run has to wait. Raises `LockedError` if another writer holds the set's lease, `InterruptedRunError` on `stop`,
-    and what the steps raise. Then there is no point of this run, and the next run voids this run.
+    and what the steps raise. After an error this run has no point, and the next run voids it. Only after
+    `OutcomeUnknownError` it can have one.
     """
     with run_lease(context, request.set_name, request.run, waiting=waiting):
         plan = plan_snapshot(context, request)
@@ -51,7 +52,8 @@ def capture_bins(context: ClusterContext, plan: Plan, *, workers: int) -> list[C
 
 
 def capture_bin(context: ClusterContext, plan: Plan, number: int) -> CaptureResult:
-    """Capture the partitions of one bin of a plan. May be called again, in any process; see `capture_ranges`."""
+    """Capture the partitions of one bin of a plan. May be called again, in any process. Raises what `capture_ranges`
+    raises."""
     return capture_ranges(
         context,
         [_range_of(plan.partitions[index]) for index in plan.bins[number]],
@@ -62,9 +64,9 @@ def capture_bin(context: ClusterContext, plan: Plan, number: int) -> CaptureResu
 
 
 def commit_snapshot(repository: Repository, plan: Plan, captured: Sequence[CaptureResult]) -> RestorePoint:
-    """Commit the point of the run. May be called again, and raises, as `commit_point`.
+    """Commit the point of the run. May be called again. Raises what `commit_point` and `SnapshotPoint` raise.
 
-    On `PreconditionError` the run is voided first, because it can never commit.
+    After a `PreconditionError` the run can never commit, so it is voided before the error is raised.
     """
     try:
         return commit_point(repository, SnapshotPoint(repository, plan, captured))
@@ -78,7 +80,8 @@ def _range_of(planned: PlannedPartition) -> CaptureRange:
 
 
 def _compaction_at_plan_time(repository: Repository, plan: Plan) -> IsCompacted:
-    """Tells which topics were compacted when the run was planned. Reads their settings when they are first needed."""
+    """A function that returns whether a partition's topic was compacted when the run was planned. It reads the topics'
+    settings when it is first called."""
 
     @cache
     def compacted_ids() -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""A restore whose plan is stored, with what its steps read."""
+"""A restore whose plan is stored, with the data that its steps read."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ def select_topics(
     include_internal: bool,
     internal_topics: Sequence[str] = (),
 ) -> list[str]:
-    """Returns the selected names in order. `available` maps each topic to whether it is internal.
+    """The selected names in order. `available` maps each topic to whether it is internal.
 
     An empty `include` selects all topics. An internal topic is selected if it is included by its literal name, or if it
     matches and `include_internal` is set and `internal_topics` is empty or contains it. Raises `ConfigError` for a
-    literal name that does not exist, an invalid regular expression, and a selection that matches no topic.
+    literal name in `include` that does not exist, an invalid regular expression, and a selection that matches no topic.
     """
     missing = [name for name in selection.include if is_literal(name) and name not in available]
     if missing:
@@ -42,7 +42,8 @@ def select_topics(
 
 
 def is_selected(name: str, selection: TopicSelection) -> bool:
-    """Whether a topic of that name would be selected if it is not internal."""
+    """Whether the selection matches a topic with this name. Internal topics have further conditions, see
+    `select_topics`. Raises `ConfigError` for an invalid regular expression."""
     return _matches_any(name, selection.include or ("*",)) and not _matches_any(name, selection.exclude)
 
 

@@ -1,4 +1,4 @@
-"""Validation of a restore point: what it promises is there, and is what was written."""
+"""Validates a restore point: checks that everything that it promises exists, and is what was written."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 
 WORKERS = 4
-"""Objects that are checked at the same time; a full validation holds so many of them in memory."""
+"""The number of objects that are checked at the same time. A full validation holds that many objects in memory."""
 
 
 class ChosenPoint(NamedTuple):
-    """The point that is validated. `is_pinned` is false when the repository may not be written to: then nothing keeps
-    the point from being swept."""
+    """The point that is validated. `is_pinned` is false if the program has no write permission for the repository. Then
+    nothing protects the point from deletion."""
 
     set_name: str
     seq: int
@@ -43,8 +43,8 @@ class ChosenPoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """A point with what could be read of it but its data. `checked` is what came of the log and of that reading;
-    `named` are the data objects to check, each with the lines that name it."""
+    """A point, and everything that could be read of it except its data. `checked` is the result for the log and the
+    objects that were read. `named` are the data objects to check, each with the lines that name it."""
 
     point: PointEntry
     contents: PointContents
@@ -54,10 +54,11 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationResult:
-    """The point that was validated and everything that is wrong with it: nothing, if `findings` is empty.
+    """The result of a validation. If `findings` is empty, no damage was found.
 
-    `checked_objects` counts every object that was looked at but the log's entries, `checked_bytes` the bytes of data
-    objects that were read (none at level quick), `checked_records` the restorable records that were counted in them.
+    `checked_objects` is the number of index, table, state and data objects that were checked, at level `full` also of
+    plans and fragments. `checked_bytes` is the size of the data objects that were read, 0 at level `quick`.
+    `checked_records` is the number of restorable records that were counted in them.
     """
 
     point: PointEntry
@@ -69,25 +70,25 @@ class ValidationResult:
 
 
 def validate_locally(context: RunContext, reference: PointReference, *, level: Level) -> ValidationResult:
-    """Validate a point under a pin, and report all damage, not the first.
+    """Validate a point while it is pinned. All damage is reported, not only the first.
 
-    Both levels promise, when there is no finding: the set's log is an unbroken chain from entry 1, and head and
-    checkpoints that can be read agree with it; index, partition table and states are the bytes that the entry names;
-    every offset of every partition is covered by an index line; the totals add up; every settings of a live topic are
-    there.
+    If there is no finding, both levels promise the following. The set's log is an unbroken chain from entry 1, and the
+    head and all checkpoints that can be read agree with it. Index, partition table and states are the bytes that the
+    entry names. An index line covers every offset of every partition. The totals are right (the total of records only
+    at `full`). The settings of every live topic are stored.
 
-    `quick` also promises of each data object that it exists, with the size and the checksum that the store stated when
-    it was written. It reads no data: a byte that flipped under a store which keeps no checksums stays unseen.
+    `quick` also promises that each data object exists with the right size, and with the checksum that the store stated
+    when the object was written. It reads no data: a flipped bit is not found if the store keeps no checksums.
 
-    `full` also promises of each data object that every byte is as written (SHA-256), that it is an intact container
-    whose end names this repository, set, run and these segments, that every frame decompresses into whole batches with
-    valid CRCs and ascending offsets inside its range, and that records, timestamps, codecs, epochs and aborted ranges
-    are those of the index. And that the plans of the runs that wrote the data, and the fragments beside it, are
-    intact. `restores/`, `leases/` and `pins/` are no part of a point and are not read.
+    `full` also promises that every byte of each data object is what was written (SHA-256); that its trailer names this
+    repository, set and run and the right segments; that every frame consists of whole batches with valid CRCs and
+    ascending offsets inside its range; and that records, timestamps, codecs, epochs and aborted ranges are those of the
+    index. The plans of the runs that wrote the data, and the fragments beside it, are intact. `restores/`, `leases/`
+    and `pins/` do not belong to a point and are not read.
 
-    Each line is reported to `context.progress` when its object is done. Raises `NotFoundError` when there is no such
-    point, `DamagedError` when the log is too damaged to tell, `UnsupportedError` for a newer format,
-    `InterruptedRunError` on `stop`, and what the store raises when it cannot answer: that is no finding.
+    Each line is reported to `context.progress` when its object is done. Raises `NotFoundError` if there is no such
+    point, `DamagedError` if the log is so damaged that this cannot be decided, `UnsupportedError` for a newer format,
+    `InterruptedRunError` on `stop`, and the store's error if the store fails: that is not a finding.
     """
     with chosen_point(context.repository, reference) as chosen:
         inspection = inspect(context.repository, chosen)
@@ -100,7 +101,8 @@ def validate_locally(context: RunContext, reference: PointReference, *, level: L
 
 @contextmanager
 def chosen_point(repository: Repository, reference: PointReference) -> Iterator[ChosenPoint]:
-    """The point that is meant, pinned while the body validates it."""
+    """Choose the point that the reference selects, and pin it while the body validates it. Raises what
+    `choose_readable` raises."""
     log = repository.log(reference.set_name)
     seq = choose_readable(log, reference)
     with pinned(repository.store, log.set_name, seq, purpose="validate", now_ms=repository.now_ms) as is_pinned:
@@ -108,7 +110,9 @@ def chosen_point(repository: Repository, reference: PointReference) -> Iterator[
 
 
 def inspect(repository: Repository, chosen: ChosenPoint) -> Inspection:
-    """Read the log as it is under the pin, and what the point names but its data. The point must still be live."""
+    """Read the whole log, and everything that the point names except its data. Call it after the point was pinned.
+    Raises `NotFoundError` if the point was removed before, and `UnsupportedError` for a newer format. Damage becomes a
+    finding."""
     log = repository.log(chosen.set_name)
     reading = read_whole_log(log)
     if chosen.seq not in reading.state.points:
@@ -120,8 +124,8 @@ def inspect(repository: Repository, chosen: ChosenPoint) -> Inspection:
 
 
 def check_runs(context: RunContext, inspection: Inspection, level: Level) -> Checked:
-    """At level full: the plans of the runs that wrote what the point names, and those of their fragments that stand
-    beside no object."""
+    """At level `full`, check the plans of the runs that wrote the point's data, and those of their fragments that have
+    no data object. At level `quick` nothing is checked. Raises `InterruptedRunError` on `stop`."""
     if level == "quick":
         return Checked([])
     repository, point = context.repository, inspection.point
@@ -138,12 +142,12 @@ def check_runs(context: RunContext, inspection: Inspection, level: Level) -> Che
 
 
 def verdict(inspection: Inspection, level: Level, checked: Sequence[Checked], *, is_pinned: bool) -> ValidationResult:
-    """The verdict, when every object of the point is among what was checked. Pure."""
+    """The result of the validation. `checked` has to include every data object of the point. Pure."""
     point = inspection.point
     total = merge([inspection.checked, *checked])
     findings = list(total.findings)
     if level == "full" and not findings and total.records != point.totals.records:
-        message = f"its total of records is {point.totals.records}, its objects hold {total.records}"
+        message = f"its total of records is {point.totals.records}, but its objects contain {total.records}"
         findings.append(of_object(log_key(point.set, point.seq), message))
     return ValidationResult(
         point=point,

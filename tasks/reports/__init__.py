@@ -5,6 +5,6 @@ table with a row per partition, the summary in markdown and the headline of a fl
 `partitions` keeps tables and lists as short as a browser can show. `recipe` shows how to restore a point.
 
 All functions are pure: they receive values and return text or rows. They promise that nothing is left out silently: a
-table or list that was shortened contains the number of rows that are missing. They must never read a repository or a cluster, import
-Prefect, or show a secret.
+table or list that was shortened contains the number of rows that are missing. They must never read a repository or a
+cluster, import Prefect, or show a secret.
 """

@@ -1,4 +1,5 @@
-"""Captures offset ranges: stores the batches of each range unchanged in data objects, with their fragments."""
+"""Captures offset ranges: stores the batches of each range unchanged in data objects, and describes them in
+fragments."""
 
 from __future__ import annotations
 
@@ -34,8 +35,9 @@ def capture_ranges(
 ) -> CaptureResult:
     """Capture the ranges one after the other. May be called again: each attempt writes under a new writer id.
 
-    A partition that fails is in the result, and the others are captured all the same. Raises `InterruptedRunError` when
-    `stop` is set, and `StoreError` if the repository fails. Then no log entry ever names what this attempt wrote.
+    A partition whose capture fails is reported in the result, and the others are still captured. Raises
+    `InterruptedRunError` when `stop` is set, and the store's error if the repository fails. After an error no log entry
+    ever names anything that this attempt wrote.
     """
     sink = ObjectSink(context.repository.store, settings, context.repository.now_ms)
     captured: list[CapturedRange] = []

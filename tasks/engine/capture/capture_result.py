@@ -9,7 +9,8 @@ from tasks.model.partition import Partition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapturedRange:
-    """What was captured of one partition. The numbers are for reports only; the commit reads the fragments."""
+    """The captured part [first, next) of one partition. `seconds` is the duration. The numbers are for reports only;
+    the commit reads the fragments."""
 
     source: Partition
     first: int
@@ -32,7 +33,7 @@ class CaptureFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureResult:
-    """The result of one attempt to capture some ranges. `writer` is its writer id. It wrote the fragments 0 …
+    """The result of one attempt to capture some ranges. `writer` is its writer id. The attempt wrote the fragments 0 …
     `fragments`-1."""
 
     writer: str

@@ -20,7 +20,8 @@ from tasks.store.protocol import ObjectStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSettings:
-    """The run that writes the objects, their compression, and the log bytes and records after which each is closed."""
+    """The run that writes the objects, their compression, and the limits of log bytes and records at which an object is
+    closed. None means no limit."""
 
     repository_id: str
     set_name: str
@@ -62,8 +63,8 @@ class ObjectSink:
 
     @property
     def is_full(self) -> bool:
-        """Whether the object has reached a limit, the segment that is being written included. The limit of stored bytes
-        is reached when another frame like the last one would exceed it."""
+        """Whether the object, with the segment that is being written, has reached a limit. The limit of stored bytes is
+        reached when another frame like the last one would exceed it."""
         settings = self.settings
         records = self._records + (self._segment.records if self._segment else 0)
         return (
@@ -74,10 +75,10 @@ class ObjectSink:
 
     @contextmanager
     def segment(self, source: Partition, start: SegmentStart, end: int) -> Iterator[Segment]:
-        """Write a segment of the current object in the body. Its index line is kept at the end of the body, also if
-        the body raises, so that everything that was read before an error stays captured.
+        """Write a segment of the current object in the body. Its index line is kept at the end of the body, also if the
+        body raises, so that everything that was read before an error stays captured.
 
-        One segment at a time. Call `flush` after the body, not inside.
+        Only one segment at a time. Call `flush` after the body, not inside.
         """
         self._segment = Segment(self._object, source, start, end)
         try:
@@ -90,7 +91,8 @@ class ObjectSink:
             self._segment = None
 
     def flush(self) -> None:
-        """Store the object, then its fragment. Writes nothing if there is no index line."""
+        """Store the object, then its fragment, and begin a new object. Writes nothing if there is no index line. Raises
+        what the store raises."""
         if not self._lines:
             return
         settings = self.settings

@@ -17,9 +17,10 @@ from tasks.model.partition import Partition
 from tasks.model.ranges import TOPIC_GONE, TRIMMED, TRUNCATED, Gap
 
 EMPTY_ANSWERS = 5
-"""Empty answers in a row, without throttling and with a stable log up to the end, after which the tail of a compacted
-topic is taken as empty, because a cleaner removed its last batches. Empty answers do not end any other topic: a leader
-also sends them while its tiered storage is slow or over its quota (KIP-405). Compacted topics cannot be tiered."""
+"""After this many empty answers in a row, the tail of a compacted topic is treated as empty, because a cleaner removed
+its last batches. An answer counts only if the broker did not throttle it and the log is stable up to the end. Empty
+answers do not end any other topic: a leader also sends them while its tiered storage is slow or over its quota
+(KIP-405). Compacted topics cannot be tiered."""
 
 
 TrimPolicy = Literal["trimmed", "gap"]
@@ -27,7 +28,7 @@ TrimPolicy = Literal["trimmed", "gap"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureRange:
-    """The range [start, end) of a partition. `bytes` estimates its size on the broker.
+    """The range [start, end) of a partition. `bytes` is an estimate of its size on the broker.
 
     `start_epoch` is the leader epoch of the batch before `start`, if an earlier run read it. With it the broker reports
     whether the log diverged after that run. `on_trim` decides what happens if the log start moved past `start` before
@@ -54,14 +55,14 @@ class Batches:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """Nothing was read yet, and the log start moved to `first`."""
+    """The log start moved to `first` before anything was read."""
 
     first: int
 
 
 @dataclass(frozen=True, slots=True)
 class Diverged:
-    """From `offset` on the log has a new lineage. The cluster lost what was read from there on."""
+    """From `offset` on the log has a new lineage. The cluster lost the records that were read from there on."""
 
     offset: int
 
@@ -79,9 +80,10 @@ Event = Batches | Trimmed | Diverged | EmptyTail | Gap
 class RangeReader:
     """Reads [start, end) of a partition. Iterate over it once.
 
-    The next fetch request is already sent while the caller processes the batches of the last answer. Raises what
-    `PartitionFetcher.receive` raises, except for the following: a moved log start, a truncated log and a deleted topic
-    become events.
+    The next fetch request is already sent while the caller processes the batches of the last answer. A moved log start,
+    a truncated log and a deleted topic become events. Raises what `PartitionFetcher.receive` raises for all other
+    problems, `UnsupportedBatchError` for batches of an old format, and `BrokerUnavailableError` if no batch arrives for
+    longer than the cluster's deadline.
     """
 
     def __init__(
@@ -145,7 +147,7 @@ class RangeReader:
         yield Batches(fetched, found.batches, found.next)
 
     def _on_empty_answer(self, fetched: Fetched) -> Iterator[Event]:
-        """Ask again, unless repeated empty answers show that the tail of a compacted topic is empty."""
+        """Fetch again, unless repeated empty answers show that the tail of a compacted topic is empty."""
         if fetched.throttle_time_ms:
             self._empty = 0
         elif fetched.last_stable_offset < self._end:

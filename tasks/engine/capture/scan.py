@@ -1,4 +1,4 @@
-"""Scan: finds the batches of a fetch answer that belong to a range, by their headers. Pure."""
+"""Finds the batches of a fetch answer that belong to a range, by their headers. Pure."""
 
 from __future__ import annotations
 

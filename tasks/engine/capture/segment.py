@@ -85,8 +85,8 @@ class Segment:
         """Add the batch at position `at` of a fetch answer. `view` is a view of the answer. `ends_answer`: the batch is
         its last one.
 
-        Returns whether a frame was closed with it, which is when an object may be closed too. Raises
-        `UnsupportedBatchError` for a batch whose CRC does not match or whose codec is unknown.
+        Returns whether the batch closed a frame. Only then the object may be closed too. Raises `UnsupportedBatchError`
+        for a batch whose CRC does not match or whose codec is unknown.
         """
         check_codec(header)
         if not check_crc(answer, at, header):

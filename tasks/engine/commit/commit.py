@@ -34,10 +34,10 @@ class PointProducer(Protocol):
 
 
 def commit_point(repository: Repository, producer: PointProducer) -> RestorePoint:
-    """Append the producer's point and return it. May be called again: if the run already has its point, that is
+    """Append the producer's point and return it. May be called again: if the run already has its point, that point is
     returned.
 
-    Raises what `build` raises, and `RunClosedError` if the run was voided. After an error there is no new point. Only
+    Raises what `build` raises, also `RunClosedError` if the run was voided. After an error there is no new point. Only
     after `OutcomeUnknownError` there can be one; call again to find out.
     """
     log = repository.log(producer.set_name)

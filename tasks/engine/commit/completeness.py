@@ -1,4 +1,4 @@
-"""Completeness: whether a new point contains everything that was configured. The command and the flows use it."""
+"""Decides whether a new point contains everything that was configured. The command and the flows use it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ missing."""
 
 class MissingPositions(NamedTuple):
     """Group positions that a point does not contain. `failures`: positions that were configured and could not be read.
-    `not_covered`: groups of a kind whose positions are not committed offsets. Each is a sentence or a name for people.
-    """
+    `not_covered`: groups of a kind whose positions are not committed offsets. Each is a sentence or a group's name, for
+    reports."""
 
     failures: tuple[str, ...] = ()
     not_covered: tuple[str, ...] = ()
@@ -47,7 +47,8 @@ class NewPoint(NamedTuple):
 
 
 def describe_new_point(plan: Plan, point: RestorePoint, captured: Sequence[CaptureResult]) -> NewPoint:
-    """Read a new point back and judge it."""
+    """Read the partition table and the groups of a new point back, and make the verdict on it. Raises `DamagedError` if
+    the table cannot be read."""
     groups = missing_positions(point)
     return NewPoint(
         point=point.entry,

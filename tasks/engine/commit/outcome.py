@@ -32,8 +32,9 @@ def decide(
     *,
     now_ms: int,
 ) -> list[Outcome]:
-    """The outcome of every partition that was planned or failed, in plan order. `failures` are the reasons of
-    partitions that failed, `earlier` the rows of the newest point.
+    """The outcomes in plan order: first of the planned partitions, then of those that could not be planned and have an
+    earlier row. `failures` are the reasons of partitions whose capture failed, `earlier` are the rows of the newest
+    point.
 
     A finished partition gets a new row. A failed partition keeps its earlier row; without an earlier row it gets a row
     of the contiguous part that was captured. Raises `CommitError` if the lines of a finished partition do not tile its
@@ -52,7 +53,7 @@ def decide(
 
 
 def notes_of(outcomes: Sequence[Outcome]) -> tuple[tuple[PartitionNote, ...], tuple[PartitionNote, ...]]:
-    """(gaps, trimmed ranges) of this run. Those of kept rows are in earlier points already."""
+    """(gaps, trimmed ranges) of this run. Those of kept rows are already in earlier points."""
     new_lines = [line for outcome in outcomes if not outcome.is_kept for line in outcome.lines]
     gaps = tuple(_note(line, gap.first, gap.next, gap.reason) for line in new_lines for gap in line.gaps)
     trimmed = tuple(

@@ -25,7 +25,8 @@ from tasks.repository.state_objects import GroupsState, read_state
 
 
 class SnapshotPoint:
-    """The `PointProducer` of a snapshot run.
+    """The `PointProducer` of a snapshot run. Making it reads the run's fragments, which raises `DamagedError` if one is
+    missing or damaged.
 
     `build` also raises `CommitError` if a planned offset is neither captured, nor in a gap, nor of a failed partition,
     and `KafkaBackupError` if nothing was captured (`AccessError` if a permission is missing).
@@ -92,11 +93,11 @@ class SnapshotPoint:
 
 
 def check_snapshot(plan: Plan, now: Mapping[Partition, Row], then: Mapping[Partition, Row]) -> None:
-    """The precondition of a snapshot. `now` are the rows of the newest point, `then` those of the newest point when the
-    run was planned. Pure.
+    """The precondition of a snapshot. `now` are the rows of the newest point, `then` are the rows of the point that was
+    the newest when the run was planned. Pure.
 
-    Raises `PreconditionError` if another run captured more of a partition than this plan, or a live incarnation that
-    this plan does not contain. This point would remove those records from the newest point.
+    Raises `PreconditionError` if another run captured a partition beyond this plan's end, or captured a live
+    incarnation that this plan does not contain. The point of this run would remove those records from the newest point.
     """
     ends = {planned.source: planned.end for planned in plan.partitions}
     known = ends.keys() | {failure.source for failure in plan.failures}
@@ -128,7 +129,7 @@ def _captured_lines(
 
 
 def _has_missing_positions(repository: Repository, plan: Plan) -> bool:
-    """Whether configured positions could not be read, of all groups or of one. Then the point is partial."""
+    """Whether configured positions of a group could not be read, or of all groups. Then the point is partial."""
     if plan.groups_failure is not None or plan.groups is None:
         return plan.groups_failure is not None
     return any(group.failure for group in read_state(repository.store, plan.groups, GroupsState).groups)

@@ -1,4 +1,4 @@
-"""Tiling: whether the captured lines of a partition cover its planned range without a hole. Pure."""
+"""Decides whether the captured lines of a partition cover its planned range without a hole. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.repository.point_lines import clip_line
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cover:
     """Disjoint lines in offset order that cover [first, next) of a partition without a hole. `trimmed_from` is the
-    planned start when the log start had moved past it before anything was read."""
+    planned start if the log start had moved past it before anything was read, otherwise None."""
 
     first: int
     next: int
@@ -38,12 +38,13 @@ def disjoint(lines: Sequence[IndexLine]) -> list[IndexLine]:
 
 
 def contiguous(planned: PlannedPartition, lines: Sequence[IndexLine]) -> Cover:
-    """The longest cover that begins at the plan's start, or at the log start to which a trim moved it."""
+    """The longest cover that begins at the planned start, or at the log start to which a trim moved it."""
     return _longest_cover(planned, disjoint(lines))
 
 
 def tile(planned: PlannedPartition, lines: Sequence[IndexLine]) -> Cover:
-    """The cover of everything planned. Raises `CommitError` when the lines leave a hole or stop short."""
+    """The cover of the whole planned range. Raises `CommitError` if the lines have a hole or end before the planned
+    end."""
     separate = disjoint(lines)
     cover = _longest_cover(planned, separate)
     is_whole = cover.next == planned.end or (cover.trimmed_from is not None and cover.first >= planned.end)

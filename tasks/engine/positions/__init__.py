@@ -7,5 +7,5 @@ restored record at or after the source offset. Every position is read back after
 has a failure.
 
 Never: write a position of a partition that was not restored, use a position of another incarnation of a topic, or
-report a position as written because the broker accepted it.
+report a position as written before it was read back.
 """

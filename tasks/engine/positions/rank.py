@@ -1,4 +1,5 @@
-"""The rank of an offset: target offset = target base + number of restorable records below the source offset."""
+"""Computes the rank of an offset: target offset = target base + number of restorable records below the source
+offset."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from tasks.repository.lines import Frame, IndexLine
 def rank(reader: FrameReader, lines: Sequence[IndexLine], offset: int) -> int:
     """The number of restorable records of a partition below `offset`. `lines` are its counting lines, in order.
 
-    A frame in which every offset is a restorable record needs subtraction only. A frame is decoded only if the offset
-    is inside it and it has holes, markers or aborted data, or if it is cut.
+    A frame in which every offset is a restorable record needs only a subtraction. A frame is decoded if it is cut, or
+    if the offset is inside it and not every offset of it is a restorable record. Raises `DamagedError` if it cannot be
+    read.
     """
     return sum(_rank_in_line(reader, line, offset) for line in lines if line.first < offset)
 

@@ -29,15 +29,17 @@ class TranslatedPosition:
 
 
 def selected_groups(state: GroupsState, names: Sequence[str] | None) -> list[GroupState]:
-    """The groups with these names, in the order of the state. None means all groups."""
+    """The groups with these names, in the order of the state. Names that the state does not contain are left out. None
+    means all groups."""
     return [group for group in state.groups if names is None or group.group in names]
 
 
 def translate(started: StartedRestore, targets: Targets, groups: Sequence[GroupState]) -> list[TranslatedPosition]:
     """Translate each position of the groups on a restored partition. The target offset is that of the first restored
-    record at or after the position, or the end of the target's log.
+    record at or after the position, or the end of the target's log if there is no such record.
 
-    A position on another incarnation of the topic, or on a partition that was not restored, is left out.
+    A position on another incarnation of the topic, or on a partition that was not restored, is left out. Raises
+    `DamagedError` if a frame that has to be decoded cannot be read.
     """
     pairs = zip(started.plan.partitions, targets.partitions, strict=True)
     copies = {copy.source: (copy, target) for copy, target in pairs}

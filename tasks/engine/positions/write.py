@@ -12,8 +12,9 @@ from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupErro
 
 
 def write_positions(admin: ClusterAdmin, positions: Sequence[TranslatedPosition]) -> list[TranslatedPosition]:
-    """Commit the positions group by group and read them back. Returns them all; one that could not be written, or was
-    read back with another offset, has its `failure`. May be called again."""
+    """Commit the positions group by group and read them back. Returns all of them, ordered by group. A position that
+    could not be written, or was read back with another offset, has its `failure`. May be called again. Raises
+    `InterruptedRunError` on the stop event of `admin`."""
     written: list[TranslatedPosition] = []
     for group in sorted({position.group for position in positions}):
         of_group = [position for position in positions if position.group == group]

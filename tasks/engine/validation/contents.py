@@ -1,4 +1,5 @@
-"""Validation of what a point's entry names besides data: index, partition table, states, and that they fit together."""
+"""Validates the objects that a point's entry names, except its data: index, partition table and states, and whether
+they agree with each other."""
 
 from __future__ import annotations
 
@@ -21,8 +22,9 @@ from tasks.store.protocol import ObjectStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointContents:
-    """What could be read of a point. `lines` are all lines of its index, `counting` those that count for each row.
-    `findings` are about the objects themselves, and about lines, rows and totals that do not fit."""
+    """Everything that could be read of a point. `lines` are all lines of its index, `counting` are those that count for
+    each row. `findings` are about damaged objects, and about lines, rows and totals that do not agree. `objects` is the
+    number of objects that the entry names."""
 
     rows: Mapping[Partition, Row]
     lines: Sequence[IndexLine]
@@ -33,7 +35,7 @@ class PointContents:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads on after damage, and remembers it."""
+    """Reads the objects of a point. A damaged object becomes a finding, and its key is added to `unreadable`."""
 
     store: ObjectStore
     point: PointEntry
@@ -47,7 +49,7 @@ class _Reader:
             self._note(ref.key, error)
             return []
         if len(lines) != ref.lines:
-            self.findings.append(of_object(ref.key, f"it has {len(lines)} lines, its log entry says {ref.lines}"))
+            self.findings.append(of_object(ref.key, f"it has {len(lines)} lines, but its log entry states {ref.lines}"))
         return lines
 
     def table(self, ref: TableRef) -> dict[Partition, Row]:
@@ -77,7 +79,8 @@ class _Reader:
 
 
 def read_contents(store: ObjectStore, point: PointEntry) -> PointContents:
-    """Read everything the point names but its data, and check that rows, lines, states and totals agree."""
+    """Read everything that the point names except its data, and check that rows, lines, states and totals agree. Damage
+    becomes a finding. Raises `UnsupportedError` if a later version wrote an object."""
     reader = _Reader(store, point)
     lines = [line for ref in point.index for line in reader.index(ref)]
     lost_index = list(reader.unreadable)
@@ -107,7 +110,8 @@ def count_lines(rows: Mapping[Partition, Row], lines: Sequence[IndexLine]) -> di
 
 
 def hole_findings(row: Row, lines: Sequence[IndexLine], key: str) -> Iterator[DamageFinding]:
-    """Offsets of the row that none of its counting lines speaks for; `key` is the object to blame. Pure."""
+    """A finding for each range of the row that no counting line covers. `key` is the object that the findings name.
+    Pure."""
     position = row.first
     for line in lines:
         if line.first > position:
@@ -120,7 +124,8 @@ def hole_findings(row: Row, lines: Sequence[IndexLine], key: str) -> Iterator[Da
 def total_findings(
     point: PointEntry, rows: Mapping[Partition, Row], counting: Mapping[Partition, Sequence[IndexLine]]
 ) -> Iterator[DamageFinding]:
-    """Totals of the entry that are not the sums over what it names, but for records, which take decoding. Pure."""
+    """A finding for each total of the entry that is not the sum over what the entry names. The total of records is left
+    out, because it needs decoding. Pure."""
     lines = [line for own in counting.values() for line in own]
     sums = {
         "topics": len({source.incarnation for source in rows}),
@@ -132,16 +137,16 @@ def total_findings(
     stated = point.totals.model_dump()
     for name, amount in sums.items():
         if stated[name] != amount:
-            message = f"its total of {name} is {stated[name]}, what it names adds up to {amount}"
+            message = f"its total of {name} is {stated[name]}, but the sum over its index and table is {amount}"
             yield of_object(log_key(point.set, point.seq), message)
 
 
 def line_problem(line: IndexLine) -> str | None:
-    """The first contradiction inside an index line, as the text of a finding. None if there is none. Pure."""
+    """The first contradiction in an index line, as the text of a finding. None if there is none. Pure."""
     if bool(line.frames) != (line.object is not None) or (line.object is None) != (line.sha256 is None):
         return "its index line has frames without an object, or an object without frames"
     if line.first > line.next or any(not line.first <= gap.first < gap.next <= line.next for gap in line.gaps):
-        return "its index line has a range that runs backwards, or a gap outside its range"
+        return "its index line has a range that ends before it begins, or a gap outside its range"
     for one, other in zip(line.frames, line.frames[1:], strict=False):
         if one.next > other.first or one.position + one.stored_bytes > other.position:
             return "its index line has frames that overlap"
@@ -159,9 +164,10 @@ def _line_findings(line: IndexLine, key: str) -> list[DamageFinding]:
 
 
 def _topic_findings(point: PointEntry, rows: Mapping[Partition, Row], topics: TopicsState) -> Iterator[DamageFinding]:
-    """Live rows whose topic's settings are not there: such a topic could not be restored."""
+    """A finding for each live row whose topic state is missing or has fewer partitions, because such a topic could not
+    be restored."""
     known = {Incarnation(topic.topic, topic.topic_id): topic.partitions for topic in topics.topics}
     for source, row in rows.items():
         if row.is_live and source.partition >= known.get(source.incarnation, 0):
-            message = "it says nothing of this partition, which the point has"
+            message = "it does not contain this partition of the point"
             yield of_range(point.topics.key, source, row.first, row.next, message)

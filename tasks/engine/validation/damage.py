@@ -1,4 +1,4 @@
-"""Damage that validation finds: which object, and of which topic, partition and offsets it takes what."""
+"""The findings of a validation: the damaged object, and the topic, partition and offsets whose data is concerned."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tasks.repository.lines import IndexLine
 
 @dataclass(frozen=True, slots=True)
 class DamageFinding:
-    """One object with what is wrong with it. `topic`, `partition` and the offsets [first, next) say what of the backup
-    it concerns; they are None where it concerns the whole point."""
+    """One object, and what is wrong with it. `topic`, `partition` and the offsets [first, next) are the part of the
+    backup that it concerns. They are None if it concerns the whole point."""
 
     object: str
     topic: str | None
@@ -43,7 +43,7 @@ def of_object(key: str, message: str) -> DamageFinding:
 
 
 def of_error(error: DamagedError) -> DamageFinding:
-    """The finding that an error stands for."""
+    """The finding for an error: it concerns the whole point."""
     return of_object(error.key or "", str(error))
 
 
@@ -53,7 +53,8 @@ def of_range(key: str, source: Partition, first: int, end: int, message: str) ->
 
 
 def of_lines(key: str, lines: Sequence[IndexLine], message: str) -> list[DamageFinding]:
-    """One finding for each partition that the lines, those of one object, are of."""
+    """One finding for each partition of the lines, from its first to its last offset. All lines are of the same
+    object."""
     ranges: dict[Partition, list[IndexLine]] = defaultdict(list)
     for line in lines:
         ranges[line.source].append(line)

@@ -1,5 +1,5 @@
-"""Validation of what the commit of a run was made from: its plan and its fragments. Nobody reads them to restore; they
-are what an index is rebuilt from."""
+"""Validates the plan and the fragments of a run. A restore does not read them, but an index can be rebuilt from
+them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def fragment_beside(data_key: str) -> str:
 
 
 def check_fragment(repository: Repository, data_key: str, lines: Sequence[IndexLine]) -> list[DamageFinding]:
-    """A finding per partition of a data object unless its fragment is intact and says what the index `lines` say."""
+    """The findings about the fragment of a data object: one for each partition if it is missing or damaged, otherwise
+    one for each partition with a line that it does not contain. `lines` are the index lines of the object."""
     key = fragment_beside(data_key)
     try:
         fragment = read_fragment(repository.store, key)
@@ -34,19 +35,19 @@ def check_fragment(repository: Repository, data_key: str, lines: Sequence[IndexL
     if fragment.repository_id != repository.root.repository_id:
         return of_lines(key, lines, "it belongs to another repository")
     strangers = [line for line in lines if not _is_told(line, fragment)]
-    return of_lines(key, strangers, "it says otherwise than the index")
+    return of_lines(key, strangers, "its lines differ from those of the index")
 
 
 def lone_fragments(store: ObjectStore, set_name: str, run: str, beside: set[str]) -> list[str]:
-    """Keys of a run's fragments that stand `beside` no named data object.
+    """The keys of a run's fragments that are not in `beside`, the fragments of named data objects.
 
-    They are found by listing, and so not missed when they are gone. A retried attempt's are among them.
+    They are found by listing, so a missing one is not noticed. Fragments of attempts that were repeated are among them.
     """
     return [info.key for info in store.list(f"fragments/{set_name}/{run}/") if info.key not in beside]
 
 
 def check_lone_fragment(store: ObjectStore, key: str) -> Iterator[DamageFinding]:
-    """A finding unless the fragment is intact; what it says is not looked at."""
+    """A finding if the fragment is damaged. Its contents are not compared with anything."""
     try:
         read_fragment(store, key)
     except DamagedError as error:
@@ -54,7 +55,7 @@ def check_lone_fragment(store: ObjectStore, key: str) -> Iterator[DamageFinding]
 
 
 def check_plan(repository: Repository, set_name: str, run: str) -> Iterator[DamageFinding]:
-    """A finding unless the run's plan is there and intact."""
+    """A finding if the run's plan is missing, damaged or of another repository."""
     try:
         plan = read_plan(repository.store, set_name, run)
     except DamagedError as error:
@@ -65,7 +66,7 @@ def check_plan(repository: Repository, set_name: str, run: str) -> Iterator[Dama
 
 
 def _is_told(line: IndexLine, fragment: Fragment) -> bool:
-    """Whether the fragment has the line, or the one that it was clipped from."""
+    """Whether the fragment contains the line, or the line from which it was clipped."""
     return any(
         (one.source, one.object, one.sha256, one.stored_bytes)
         == (line.source, line.object, line.sha256, line.stored_bytes)

@@ -1,4 +1,4 @@
-"""Validation of one frame: its record batches, compared with its index line. Pure."""
+"""Validates one frame: compares its record batches with its index line. Pure."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Range = tuple[int, int]
 
 @dataclass(slots=True)
 class SeenBatches:
-    """The batches of a segment, collected frame by frame. `counted` are the restorable records in the ranges that
-    count."""
+    """A description of the batches of one index line, collected frame by frame. `counted` is the number of their
+    restorable records in the ranges of the line that count for the point."""
 
     description: SegmentDescription = field(default_factory=SegmentDescription)
     counted: int = 0
@@ -27,11 +27,11 @@ class SeenBatches:
 def frame_problem(
     line: IndexLine, frame: Frame, log: bytes, *, captured: Range | None, counting: Sequence[Range], seen: SeenBatches
 ) -> str | None:
-    """The first problem of a frame, or None. Its batches are added to `seen`.
+    """The first problem of a frame, or None. The description of its batches is added to `seen`.
 
-    `captured` is the range of the segment when it was captured; the records of the frame were counted in this range.
-    If it is not known (None), the number of records is not compared for a frame that is cut by the line's range.
-    `counting` are the ranges of the line that count for the point.
+    `log` are the frame's record batches. `captured` is the range of the segment when it was captured; the records of
+    the frame were counted in this range. If it is not known (None), the number of records is not compared for a frame
+    that is cut by the line's range. `counting` are the ranges of the line that count for the point.
     """
     try:
         headers = list(iter_headers(log, where=str(line.source)))
@@ -47,7 +47,7 @@ def _batch_problem(frame: Frame, log: bytes, headers: Sequence[tuple[int, BatchH
         if not check_crc(log, position, header):
             return f"the CRC of the batch at offset {header.base_offset} does not match"
         if following is not None and header.base_offset < following:
-            return f"the batch at offset {header.base_offset} runs backwards"
+            return f"the batch at offset {header.base_offset} begins before the end of the batch before it"
         check_codec(header)
         following = header.next_offset
     if end != len(log) or following is None:
@@ -78,7 +78,7 @@ def _difference(
     )
     for name, stated, found in zip(Frame._fields, frame, actual, strict=True):
         if stated != found:
-            return f"its {name} is {found}, its index line states {stated}"
+            return f"its {name} is {found}, but its index line states {stated}"
     return None
 
 
@@ -103,7 +103,7 @@ def _count_restorable(
 
 
 def _count(log: bytes, position: int, header: BatchHeader, range_: Range) -> int:
-    """Records of a batch in a range. Only a batch that the range cuts is copied and decoded."""
+    """The number of records of a batch in a range. Only a batch that is partly in the range is copied and decoded."""
     first, end = range_
     if header.base_offset >= first and header.next_offset <= end:
         return header.record_count

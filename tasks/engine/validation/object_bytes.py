@@ -1,4 +1,4 @@
-"""Validation of a whole data object: every byte, and that it says of itself what its index lines say."""
+"""Validates the bytes of a whole data object, and compares its trailer and its batches with its index lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tasks.segment.trailer import TrailerSegment
 
 
 class NamedLine(NamedTuple):
-    """A line that names an object, and which ranges of it count for the point: none, when newer lines cover it."""
+    """A line that names an object. `counting` are the ranges of the line that count for the point. It is empty if newer
+    lines cover the whole line."""
 
     line: IndexLine
     counting: tuple[Range, ...]
@@ -25,14 +26,14 @@ class NamedLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ObjectCheck:
-    """What is wrong with an object, and its restorable records in the ranges that count."""
+    """The findings about an object, and the number of its restorable records in the ranges that count."""
 
     findings: Sequence[DamageFinding]
     records: int = 0
 
 
 class _Segment(NamedTuple):
-    """A segment as the object's own end describes it."""
+    """A segment as the object's trailer describes it, with the places of its frames."""
 
     told: TrailerSegment
     places: tuple[FramePlace, ...]
@@ -46,9 +47,9 @@ class _LineCheck(NamedTuple):
 def check_bytes(key: str, stored: bytes, named: Sequence[NamedLine], *, repository_id: str) -> ObjectCheck:
     """Check an object's bytes against all lines that name it.
 
-    Frames that cannot be read are named with their offsets, one finding for each line. When every frame can, but the
-    SHA-256 differs or the object's end is damaged, each partition of the object is named with all its offsets. Raises
-    `UnsupportedError` for an object of a newer format.
+    There is one finding for each line with damaged frames, with the offsets of these frames. If no frame is damaged,
+    but the SHA-256 differs or the end of the object is damaged, there is one finding for each partition with all its
+    offsets. Raises `UnsupportedError` for an object of a newer format.
     """
     segments, damage = _segments(key, stored, repository_id)
     if {line.sha256 for line, _ in named} != {sha256_hex(stored)}:
@@ -61,12 +62,12 @@ def check_bytes(key: str, stored: bytes, named: Sequence[NamedLine], *, reposito
 
 
 def _segments(key: str, stored: bytes, repository_id: str) -> tuple[list[_Segment], str | None]:
-    """(the segments that the object's end describes, what is wrong with that end)."""
+    """(the segments that the object's trailer describes, what is wrong with the trailer or the seek table, or None)."""
     try:
         end = read_trailer(stored, len(stored))
     except DamagedError as error:
         return [], str(error)
-    assert not isinstance(end, TailTooShort), "the whole object is never too short a tail"
+    assert not isinstance(end, TailTooShort), "the whole object contains its tail"
     return [_Segment(*one) for one in end.segments()], _origin_problem(key, end, repository_id)
 
 
@@ -75,11 +76,12 @@ def _origin_problem(key: str, end: Trailer, repository_id: str) -> str | None:
     told = end.document
     if (told.repository_id, told.set, told.run) == (repository_id, set_name, run):
         return None
-    return f"its trailer says that it is of set {told.set}, run {told.run}, repository {told.repository_id}"
+    return f"its trailer names another origin: set {told.set}, run {told.run}, repository {told.repository_id}"
 
 
 def _check_line(key: str, stored: bytes, named: NamedLine, segments: Sequence[_Segment] | None) -> _LineCheck:
-    """Check a line's frames, then the line itself against the object's end, unless that is damaged (None)."""
+    """Check the frames of a line, then compare the line with the object's segments. `segments` is None if the end of
+    the object is damaged; then the line is not compared."""
     line, counting = named
     segment = _segment_of(line, segments or ())
     captured = (segment.told.first, segment.told.next) if segment else None
@@ -96,7 +98,7 @@ def _check_line(key: str, stored: bytes, named: NamedLine, segments: Sequence[_S
 
 
 def _segment_of(line: IndexLine, segments: Sequence[_Segment]) -> _Segment | None:
-    """The segment that a line is, or was clipped from."""
+    """The segment that the line describes, or from which it was clipped. None if the trailer has no such segment."""
     named = {_place(frame) for frame in line.frames}
     for segment in segments:
         told = segment.told
@@ -126,7 +128,8 @@ def _frames_finding(key: str, line: IndexLine, problems: Sequence[tuple[Frame, s
 
 
 def _line_problem(line: IndexLine, segment: _Segment | None, seen: SeenBatches) -> str | None:
-    """What the line says otherwise than the trailer, or than its batches. A clipped line says more than they show."""
+    """The first difference between a line and its segment in the trailer, or its batches. A clipped line can name more
+    codecs and larger batches than its batches have."""
     if segment is None:
         return "its trailer has no such segment"
     told, places = segment

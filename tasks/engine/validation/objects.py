@@ -1,4 +1,4 @@
-"""Validation of data objects: each for itself, so that threads and tasks can share them out."""
+"""Validates data objects. Each object is checked independently, so threads and tasks can divide the objects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ Level = Literal["quick", "full"]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the check of some objects came to."""
+    """The result of checking some objects: the findings, the number of objects, the bytes of data objects that were
+    read, and the restorable records in them."""
 
     findings: Sequence[DamageFinding]
     objects: int = 0
@@ -32,7 +33,7 @@ class Checked:
 
 
 def named_lines(contents: PointContents) -> dict[str, list[NamedLine]]:
-    """For each data object the lines that name it, whether they count or not, with the ranges that do. Pure."""
+    """For each data object, all lines that name it, with the ranges that count. Pure."""
     counting: dict[tuple[str | None, object], list[tuple[int, int]]] = defaultdict(list)
     for lines in contents.counting.values():
         for line in lines:
@@ -48,11 +49,11 @@ def named_lines(contents: PointContents) -> dict[str, list[NamedLine]]:
 
 
 def object_bins(named: Mapping[str, Sequence[NamedLine]], most_bins: int, workers: int) -> list[list[str]]:
-    """The bins of a validation whose bins are shown as tasks, as keys of data objects. Pure.
+    """The bins of a validation in a flow, as keys of data objects. Pure.
 
-    The objects that hold a single partition share the bin of that partition. An object that holds several partitions
-    has a bin of its own, so that it is read once. If those are more than `most_bins`, they are balanced over
-    `shared_bins`.
+    The objects that contain a single partition share the bin of that partition. An object that contains several
+    partitions has a bin of its own, so that it is read once. If these bins are more than `most_bins`, they are
+    distributed over as many bins as `shared_bins` returns.
     """
     groups: dict[object, list[str]] = defaultdict(list)
     for key, lines in named.items():
@@ -67,7 +68,11 @@ def object_bins(named: Mapping[str, Sequence[NamedLine]], most_bins: int, worker
 
 
 def check_object(context: RunContext, key: str, named: Sequence[NamedLine], level: Level) -> Checked:
-    """Check one data object against the lines that name it. Each line is reported to `context.progress` at the end."""
+    """Check one data object against the lines that name it. At the end, each line is reported to `context.progress`.
+
+    Damage becomes a finding. Raises `InterruptedRunError` on `stop`, `UnsupportedError` for an object of a newer
+    format, and the store's error if the store fails.
+    """
     if context.stop.is_set():
         raise InterruptedRunError("The validation was stopped.")
     check = _check_quick if level == "quick" else _check_full
@@ -78,7 +83,8 @@ def check_object(context: RunContext, key: str, named: Sequence[NamedLine], leve
 
 
 def check_objects(context: RunContext, named: Mapping[str, Sequence[NamedLine]], level: Level) -> Checked:
-    """One object after the other, all together."""
+    """Check several objects, one after the other. Returns the sum of their results. Raises what `check_object`
+    raises."""
     return merge([check_object(context, key, lines, level) for key, lines in named.items()])
 
 
@@ -113,7 +119,7 @@ def _missing(key: str, named: Sequence[NamedLine]) -> list[DamageFinding]:
 
 
 def _info_findings(info: ObjectInfo, named: Sequence[NamedLine]) -> list[DamageFinding]:
-    """What the store says of an object and its lines do not."""
+    """The differences between the object's lines and the size and checksum that the store states."""
     lines = [line for line, _ in named]
     for line in lines:
         if line.stored_bytes != info.size_bytes:

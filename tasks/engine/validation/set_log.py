@@ -1,4 +1,5 @@
-"""Validation of a set's log: from its first entry on, and against everything that claims to know where it ends."""
+"""Validates a set's log: reads it from its first entry on, and compares it with the head, the checkpoints and a
+listing."""
 
 from __future__ import annotations
 
@@ -16,22 +17,22 @@ from tasks.repository.set_state import SetState, apply
 
 @dataclass(frozen=True, slots=True)
 class LogReading:
-    """The state that the log's readable part amounts to, and what is wrong with the log."""
+    """The state after the readable part of the log, and the findings about the log."""
 
     state: SetState
     findings: tuple[DamageFinding, ...]
 
 
 def read_whole_log(log: SetLog) -> LogReading:
-    """Follow the chain from entry 1 and compare the head and every checkpoint with it.
+    """Read the log from entry 1 on, and compare the head and every checkpoint with it.
 
-    A damaged head or checkpoint is passed over; an intact one that contradicts the log is a finding. Where the chain is
-    broken but a checkpoint lies beyond, the state is what other readers see. Raises `UnsupportedError` for entries of a
-    newer version.
+    A damaged head or checkpoint is ignored. An intact one that contradicts the log is a finding. If the chain is broken
+    and a later checkpoint exists, the state is the one that other readers get from that checkpoint. Raises
+    `UnsupportedError` if a later version wrote an entry.
     """
     log = log.without_memory()
     findings: list[DamageFinding] = []
-    checkpoints = set(checkpoint_seqs(log.store, log.set_name))  # listed first: the log only grows
+    checkpoints = set(checkpoint_seqs(log.store, log.set_name))  # listed before the log, which only grows
     walked = SetState()
     try:
         for walked in _states(log):
@@ -46,15 +47,17 @@ def read_whole_log(log: SetLog) -> LogReading:
     except DamagedError as error:
         findings.append(of_error(error))
     if seen.seq > walked.seq and not findings and log.read_entry(walked.seq + 1) is None:
-        findings.append(of_object(log_key(log.set_name, walked.seq + 1), "it is missing, yet later entries exist"))
+        findings.append(of_object(log_key(log.set_name, walked.seq + 1), "it is missing, although later entries exist"))
     findings += [_beyond(log, seq) for seq in sorted(checkpoints) if seq > max(walked.seq, seen.seq)]
     return LogReading(max(walked, seen, key=lambda state: state.seq), tuple(dict.fromkeys(findings)))
 
 
 def choose_readable(log: SetLog, reference: PointReference) -> int:
-    """The seq of the point that is meant. The whole log is read only if the state does not have the point.
+    """The seq of the point that the reference selects. The whole log is read only if the state is damaged or does not
+    contain the point.
 
-    Raises `NotFoundError`, or `DamagedError` when a damaged log may be why the point is not there.
+    Raises `NotFoundError` if there is no such point, or `DamagedError` if the log is damaged, because the damage can
+    hide the point.
     """
     try:
         return choose_point(log.state(), reference)
@@ -82,8 +85,8 @@ def _checkpoint_findings(log: SetLog, state: SetState) -> list[DamageFinding]:
     found = read_checkpoint(log.store, log.set_name, state.seq)
     if found is None or found == state:
         return []
-    return [of_object(checkpoint_key(log.set_name, state.seq), "it is not what the log amounts to at that entry")]
+    return [of_object(checkpoint_key(log.set_name, state.seq), "it differs from the state of the log at that entry")]
 
 
 def _beyond(log: SetLog, seq: int) -> DamageFinding:
-    return of_object(checkpoint_key(log.set_name, seq), "it lies beyond the end of the log: entries are missing")
+    return of_object(checkpoint_key(log.set_name, seq), "it is beyond the end of the log: entries are missing")
