@@ -18,8 +18,8 @@ from tasks.model.errors import ConfigError
 def main(arguments: Sequence[str]) -> int:
     """Save every document of the file. If the file has a mistake, none is saved.
 
-    Returns an exit code: 2 for a mistake, 1 if the server fails; the documents before the failure are saved. Messages
-    are on stderr, one line for each problem. May be called again.
+    Returns an exit code: 2 for a mistake, 1 if the server fails; the documents before the failure are saved. Errors are
+    written to stderr, one line for each problem. May be called again.
     """
     if len(arguments) != 1:
         print("usage: python -m deployments.blocks FILE.yaml", file=sys.stderr)

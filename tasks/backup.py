@@ -36,8 +36,8 @@ def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions
 
 @repeatable_task("capture", run_name="{bin_task.label}")
 def capture_bin(work: BackupWork, bin_task: BinTask) -> CaptureResult:
-    """Copy the partitions of one bin into the repository. What a failed attempt has written has no effect, because no
-    log entry names it."""
+    """Copy the partitions of one bin into the repository. A failed attempt has no effect, because no log entry names
+    anything that it has written."""
     with _cluster_context(work) as context:
         plan = _plan(work, context)
         sources = [plan.partitions[index].source for index in plan.bins[bin_task.number]]

@@ -67,7 +67,7 @@ def decompress(codec: str, payload: bytes) -> bytes:
 
 
 def compress(codec: str, payload: bytes) -> bytes:
-    """The payload of a batch for these record bytes. For `none` it is the bytes themselves. Raises
+    """The payload of a batch for these record bytes. For `none` these bytes are the payload. Raises
     `UnsupportedBatchError` for an unknown codec."""
     if codec == "none":
         return payload

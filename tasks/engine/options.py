@@ -176,8 +176,7 @@ class RestoreOptions(Options):
     @field_validator("reset_consumer_offsets")
     @classmethod
     def _has_positions(cls, value: bool, info: ValidationInfo) -> bool:
-        """Raises if the positions are not translated (`skip`), because then none would be written, without any
-        message."""
+        """Raises with `skip`, because then no position would be written."""
         if value and info.data.get("consumer_group_strategy") == "skip":
             raise ValueError("needs a consumer_group_strategy other than 'skip'")
         return value

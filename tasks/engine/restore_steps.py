@@ -1,7 +1,7 @@
 """The steps of a restore. The command runs them in one process; a flow runs each of them as a task.
 
-preview → begin → prepare → replay each bin → check → finish. From `begin` on, each step stores its result, so
-that any process can run the next step.
+preview → begin → prepare → replay each bin → check → finish. From `begin` on, a step reads from the repository
+what it needs of the earlier steps, so any process can run it. Completed steps are recorded there.
 """
 
 from __future__ import annotations

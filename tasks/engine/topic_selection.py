@@ -37,7 +37,7 @@ def select_topics(
         )
     ]
     if not chosen:
-        raise ConfigError("The topic selection matches no topic.")
+        raise ConfigError("The topic selection matches no topic. Check its names and patterns.")
     return chosen
 
 

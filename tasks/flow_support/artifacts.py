@@ -25,8 +25,8 @@ _PAUSE_S = 2.0
 
 @contextmanager
 def single_try_client() -> Iterator[SyncPrefectClient]:
-    """A Prefect client that sends each request once: the flow's settings with no repetitions. Normally the client
-    repeats failed requests, with a pause that doubles each time.
+    """A Prefect client that sends each request once, with the other settings of the flow. Normally the client repeats
+    failed requests, with a pause that doubles each time.
 
     Prefect's `temporary_settings` could set the number of repetitions too, but it reads all settings again, which takes
     longer than a request.
@@ -55,7 +55,7 @@ def table(key: str, rows: Sequence[Mapping[str, object]], description: str) -> A
 
 def publish(flow_run: str, *artifacts: ArtifactCreate) -> None:
     """Create the artifacts on the server. Raises nothing: failed requests are repeated for `PUBLISH_FOR_S`, and then a
-    warning is logged. If the response to a request is lost, its artifact is created twice."""
+    warning is logged. If the response to a request is lost, its artifact can be created twice."""
     unsent = [one.model_copy(update={"flow_run_id": UUID(flow_run)}) for one in artifacts]
     deadline = time.monotonic() + PUBLISH_FOR_S
     while True:

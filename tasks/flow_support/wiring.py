@@ -26,8 +26,7 @@ BlockT = TypeVar("BlockT", bound=Block)
 SectionT = TypeVar("SectionT", bound=BaseModel)
 
 REPOSITORY_BLOCKS: Mapping[str, type[Block]] = {slug: block_types()[slug] for slug in BLOCK_TYPES}
-"""The blocks of repositories by their slugs. `BLOCK_TYPES` has, for each slug, the settings that the block's fields
-are."""
+"""The blocks of repositories by their slugs. `BLOCK_TYPES` has the class of the settings for each slug."""
 
 _UNPROTECTED = {"security_protocol": "PLAINTEXT"}
 

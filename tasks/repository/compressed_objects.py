@@ -19,7 +19,7 @@ stored bytes."""
 
 class StoredRef(Document):
     """A reference to a stored object: its key, the SHA-256 and the number of its stored bytes, and the seq of the entry
-    that first named it. `seq` is None if the entry that contains the reference is the first."""
+    that first named it. If `seq` is None, this is the entry that contains the reference."""
 
     key: str
     sha256: str

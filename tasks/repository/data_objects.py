@@ -1,4 +1,4 @@
-"""Stores data objects, and reads their bytes from a store. No other module does either.
+"""Stores data objects, and reads their bytes from a store. No other module does this.
 
 Everything that changes how their bytes are stored belongs here, for example encryption or other caches.
 """

@@ -112,7 +112,9 @@ def acquire(
             waiting(current.owner)
             seen, since = current, clock()
         elif seen != current:
-            raise LockedError(f"{key} is held by writer {current.owner}, which renews it.")
+            raise LockedError(
+                f"{key} is held by writer {current.owner}, which renews it. Wait until its run has ended."
+            )
         if (stop or threading.Event()).wait(min(1.0, current.ttl_ms / 4000)):
             raise InterruptedRunError(f"Stopped while waiting for the lease {key}.")
 
@@ -205,7 +207,7 @@ def _take(store: ObjectStore, key: str, old: LeaseRecord | None, version: str | 
     try:
         info = swap_sealed(store, key, record, expected=version)
     except ObjectChangedError:
-        raise LockedError(f"{key} was just taken by another writer.") from None
+        raise LockedError(f"{key} was just taken by another writer. Wait until its run has ended.") from None
     return Lease(store=store, key=key, record=record, version=info.version)
 
 

@@ -1,5 +1,4 @@
-"""Index lines: each describes one segment and where it is stored, so that a reader need not open its object to find
-out."""
+"""Index lines: each describes one segment and its place, so that a reader does not have to open its object for that."""
 
 from __future__ import annotations
 

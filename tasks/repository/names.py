@@ -26,8 +26,8 @@ def check_set_name(name: str) -> str:
 
 
 def new_run_id(now_ms: int) -> str:
-    """A new id of a run, for example `20261122T100000123Z-9f3a61c2`. Ids sort by time; the random end makes them
-    unique."""
+    """A new id of a run or a restore, for example `20261122T100000123Z-9f3a61c2`. Ids sort by time; the random end
+    makes them unique."""
     moment = datetime.fromtimestamp(now_ms / 1000, UTC)
     return f"{moment:%Y%m%dT%H%M%S}{now_ms % 1000:03d}Z-{secrets.token_hex(4)}"
 

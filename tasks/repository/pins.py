@@ -1,4 +1,4 @@
-"""Pins: a stored record that a point is being read, so that nothing the point names is deleted meanwhile."""
+"""Pins: a stored record that a point is being read, so that nothing that the point names is deleted."""
 
 from __future__ import annotations
 

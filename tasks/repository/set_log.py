@@ -150,7 +150,7 @@ class SetLog:
         found = self.read_entry(state.seq) if state.seq else None
         if state.seq and (found is None or found[1] != state.tip):
             key = log_key(self.set_name, state.seq)
-            raise DamagedError(f"{key} is not the entry that was there before, or that the checkpoint states", key=key)
+            raise DamagedError(f"{key} is not the entry that was read before, or that the checkpoint names", key=key)
 
     def _check_head(self, head: Head | None, folded: Fold) -> None:
         if head is not None and head.seq == folded.seq and head.entry_sha256 != folded.tip:

@@ -47,7 +47,7 @@ class TopicState(Document):
 
 
 class AclState(Document):
-    """One ACL binding, in Kafka's words."""
+    """One ACL binding, with Kafka's names of its values."""
 
     resource_type: str
     resource_name: str

@@ -27,7 +27,7 @@ class Lz4Frames:
 
     def compress(self, parts: Sequence[bytes | memoryview], log_bytes: int, *, precompressed: bool) -> Iterator[bytes]:
         """The frame of `parts`, whose total size is `log_bytes`, as buffers in order. `precompressed` makes no
-        difference, because LZ4 stores blocks that do not shrink as they are."""
+        difference, because LZ4 never compresses a block that does not become smaller."""
         yield self._compressor.begin(source_size=log_bytes)
         for part in parts:
             yield self._compressor.compress(part)

@@ -90,7 +90,8 @@ class _RangeCapture:
         self._answer: _Answer | None = None
 
     def run(self, events: Iterator[Event]) -> None:
-        """Read the range to its end. Raises what the reader raises; what was read before that stays captured."""
+        """Read the range to its end. Raises what the reader raises; everything that was read before that stays
+        captured."""
         if self._range.bytes >= BIG_PARTITION_BYTES:
             self._sink.flush()
         start: SegmentStart | None = SegmentStart(first=self._range.start)
@@ -98,7 +99,7 @@ class _RangeCapture:
             start = self._write_segment(start, events)
 
     def result(self) -> CapturedRange:
-        """What was captured. Call it after `run`, also if `run` raised."""
+        """The captured part of the range. Call it after `run`, also if `run` raised."""
         return CapturedRange(
             source=self._range.source,
             first=self._first,

@@ -21,7 +21,7 @@ from tasks.store.protocol import ObjectStore
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSettings:
     """The run that writes the objects, their compression, and the limits of log bytes and records at which an object is
-    closed. None means no limit."""
+    closed. If `object_records` is None, the number of records has no limit."""
 
     repository_id: str
     set_name: str

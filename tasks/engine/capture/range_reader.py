@@ -82,8 +82,8 @@ class RangeReader:
 
     The next fetch request is already sent while the caller processes the batches of the last answer. A moved log start,
     a truncated log and a deleted topic become events. Raises what `PartitionFetcher.receive` raises for all other
-    problems, `UnsupportedBatchError` for batches of an old format, and `BrokerUnavailableError` if no batch arrives for
-    longer than the cluster's deadline.
+    problems, what `scan` raises, and `BrokerUnavailableError` if no batch arrives for longer than the cluster's
+    deadline.
     """
 
     def __init__(

@@ -40,8 +40,8 @@ class _OpenFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentStart:
-    """The start of a segment. `trimmed_from`: the log start moved from there to `first` before anything was read.
-    `tracker` has the open transactions of an answer whose first batches are in the segment before."""
+    """The start of a segment. `trimmed_from`: the log start moved from this offset to `first` before anything was read.
+    `tracker`: if the segment begins inside a fetch answer, it knows the aborted transactions of this answer."""
 
     first: int
     trimmed_from: int | None = None

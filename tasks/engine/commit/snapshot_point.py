@@ -129,7 +129,7 @@ def _captured_lines(
 
 
 def _has_missing_positions(repository: Repository, plan: Plan) -> bool:
-    """Whether configured positions of a group could not be read, or of all groups. Then the point is partial."""
+    """Whether positions were configured and could not be read, of one group or of all. Then the point is partial."""
     if plan.groups_failure is not None or plan.groups is None:
         return plan.groups_failure is not None
     return any(group.failure for group in read_state(repository.store, plan.groups, GroupsState).groups)

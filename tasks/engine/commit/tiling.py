@@ -50,8 +50,8 @@ def tile(planned: PlannedPartition, lines: Sequence[IndexLine]) -> Cover:
     is_whole = cover.next == planned.end or (cover.trimmed_from is not None and cover.first >= planned.end)
     if not is_whole or len(cover.lines) != len(separate):
         raise CommitError(
-            f"{planned.source}: offsets {cover.next} to {planned.end} of the plan are neither captured nor stated "
-            "as a gap or a failure; nothing was committed."
+            f"{planned.source}: the planned offsets from {cover.next} on, before {planned.end}, "
+            "are neither captured nor stated as a gap or a failure; nothing was committed."
         )
     return cover
 

@@ -1,4 +1,5 @@
-"""The findings of a validation: the damaged object, and the topic, partition and offsets whose data is concerned."""
+"""The findings of a validation: each names a damaged object, and the topic, partition and offsets that the damage
+concerns."""
 
 from __future__ import annotations
 

@@ -25,8 +25,9 @@ def fragment_beside(data_key: str) -> str:
 
 
 def check_fragment(repository: Repository, data_key: str, lines: Sequence[IndexLine]) -> list[DamageFinding]:
-    """The findings about the fragment of a data object: one for each partition if it is missing or damaged, otherwise
-    one for each partition with a line that it does not contain. `lines` are the index lines of the object."""
+    """The findings about the fragment of a data object: one for each partition if it is missing, damaged or of another
+    repository, otherwise one for each partition with a line that it does not contain. `lines` are the index lines of
+    the object."""
     key = fragment_beside(data_key)
     try:
         fragment = read_fragment(repository.store, key)

@@ -47,9 +47,9 @@ class _LineCheck(NamedTuple):
 def check_bytes(key: str, stored: bytes, named: Sequence[NamedLine], *, repository_id: str) -> ObjectCheck:
     """Check an object's bytes against all lines that name it.
 
-    There is one finding for each line with damaged frames, with the offsets of these frames. If no frame is damaged,
-    but the SHA-256 differs or the end of the object is damaged, there is one finding for each partition with all its
-    offsets. Raises `UnsupportedError` for an object of a newer format.
+    There is one finding for each line that has damaged frames, with the offsets of these frames, or that differs from
+    the trailer. If there is none, but the SHA-256 differs or the end of the object is damaged, there is one finding for
+    each partition with all its offsets. Raises `UnsupportedError` for an object of a newer format.
     """
     segments, damage = _segments(key, stored, repository_id)
     if {line.sha256 for line, _ in named} != {sha256_hex(stored)}:

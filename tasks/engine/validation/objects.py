@@ -23,8 +23,8 @@ Level = Literal["quick", "full"]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The result of checking some objects: the findings, the number of objects, the bytes of data objects that were
-    read, and the restorable records in them."""
+    """The result of checking some objects: the findings, the number of checked objects, the bytes of data objects that
+    were read, and the restorable records that were counted in them."""
 
     findings: Sequence[DamageFinding]
     objects: int = 0

@@ -93,7 +93,7 @@ def test_a_checkpoint_that_another_log_made_is_damage(store: MemoryStore, reposi
     _notes(repository, 5)
     store.delete([checkpoint_key(SET, 4)])
     hints.write_checkpoint(store, SET, SetState(seq=4, tip="f" * 64))
-    with pytest.raises(DamagedError, match="is not the entry that was there before, or that the checkpoint states"):
+    with pytest.raises(DamagedError, match="is not the entry that was read before, or that the checkpoint names"):
         make_repository(store).log(SET).state()
 
 
