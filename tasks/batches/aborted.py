@@ -63,8 +63,8 @@ class AbortTracker:
 
     def ranges(self) -> list[AbortedRange]:
         """The ranges of the aborted batches so far, by first offset. A range goes from the base offset of a producer's
-        first aborted batch to the last offset of its last one. A marker of this producer, or a batch of it that is not
-        aborted, ends the range."""
+        first aborted batch to the last offset of its last one. A marker of this producer, or a transactional batch of
+        it that is not aborted, ends the range."""
         return list(self._ranges)
 
     def continued(self) -> AbortTracker:

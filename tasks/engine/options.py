@@ -91,7 +91,7 @@ class BackupOptions(Options):
         ge=1 << 20,
         le=64 << 20,
         title="Fetch size",
-        description="Bytes that a worker asks a broker for in one request.",
+        description="Number of bytes that a worker requests from a broker at a time.",
     )
 
     @model_validator(mode="after")

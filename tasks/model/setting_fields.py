@@ -12,11 +12,12 @@ from tasks.model.errors import ConfigError
 
 SHOWS_VALUE: Final = "shows_value"
 """The error type of a check whose message contains the value. The reader of a file replaces the message when the value
-came from an environment variable, because such a value may be a secret."""
+came from an environment variable, because such a value can be a secret."""
 
 
 def checked_by(check: Callable[[str], object]) -> AfterValidator:
-    """A field validator for text: `check` raises `ConfigError` for wrong text. Its message may contain the text."""
+    """A field validator for text. `check` has to raise `ConfigError` for wrong text; its message can contain the
+    text."""
 
     def validate(text: str) -> str:
         try:

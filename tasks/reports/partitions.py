@@ -28,7 +28,8 @@ def shortened(rows: Sequence[Row]) -> list[Row]:
 
 
 def listed(title: str, notes: Sequence[str]) -> Iterator[str]:
-    """The lines of a list with its title. There are none if there are no notes."""
+    """The lines of a list with its title: at most `MOST_NOTES` notes, and the number of the others. No lines if there
+    are no notes."""
     if not notes:
         return
     yield from (f"### {title}", "")

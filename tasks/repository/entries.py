@@ -13,7 +13,7 @@ from tasks.repository.partition_table import TableRef
 
 Status = Literal["complete", "gaps", "partial"]
 """complete: the point contains every planned offset · gaps: some planned offsets are lost · partial: some partitions
-failed, or some group positions are missing."""
+failed or are stalled by an open transaction, or some group positions are missing."""
 
 PointKind = Literal["snapshot"]
 """The kind of the run that made a point."""
@@ -37,8 +37,8 @@ class Entry(Document):
 
 
 class PartitionNote(PartitionDocument):
-    """A failed partition, a gap or a trimmed range, with the reason. `first` and `next` are None if no offsets are
-    known."""
+    """A failed or stalled partition, a gap or a trimmed range, with the reason. `first` and `next` are None if no
+    offsets are known."""
 
     reason: str
     first: int | None = None

@@ -45,7 +45,7 @@ def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms:
             try:
                 write()
             except (StoreError, AccessError):
-                continue  # at least three quarters of the lifetime are left, and the next round tries again
+                continue  # the pin is still valid, and the next round tries again
 
     try:
         write()

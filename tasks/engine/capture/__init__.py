@@ -6,7 +6,7 @@ commit (`capture_result`).
 
 Promises: batches are stored as the broker served them, and each is checked against its CRC. Lost offsets become gaps
 with a reason; nothing is left out without one. A failed partition does not stop the others. Each attempt writes under
-its own writer id, so that it may be repeated in any process. A worker keeps a few fetch answers and one unfinished
+its own writer id, so that it can be repeated in any process. A worker keeps a few fetch answers and one unfinished
 object in memory.
 
 Never: append to a set's log, change a batch, or end a range because the leader sent nothing, except for a compacted

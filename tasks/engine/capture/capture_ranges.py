@@ -90,8 +90,8 @@ class _RangeCapture:
         self._answer: _Answer | None = None
 
     def run(self, events: Iterator[Event]) -> None:
-        """Read the range to its end. Raises what the reader raises; everything that was read before that stays
-        captured."""
+        """Read the range to its end. Raises what the reader, the segment and the store raise; everything that was read
+        before stays captured."""
         if self._range.bytes >= BIG_PARTITION_BYTES:
             self._sink.flush()
         start: SegmentStart | None = SegmentStart(first=self._range.start)

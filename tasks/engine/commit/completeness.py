@@ -13,9 +13,9 @@ from tasks.repository.plans import Plan
 from tasks.repository.restore_point import RestorePoint
 
 Completeness = Literal["complete", "incomplete", "denied"]
-"""complete: nothing that was planned is missing · incomplete: there are gaps, failed partitions or missing positions ·
-denied: incomplete because a permission is missing, so the next run will be incomplete too. Trimmed ranges are not
-missing."""
+"""complete: nothing that was planned is missing · incomplete: there are gaps, failed or stalled partitions, or missing
+positions · denied: incomplete because a permission is missing, so the next run will be incomplete too. Trimmed ranges
+are not missing."""
 
 
 class MissingPositions(NamedTuple):

@@ -119,7 +119,8 @@ def _missing(key: str, named: Sequence[NamedLine]) -> list[DamageFinding]:
 
 
 def _info_findings(info: ObjectInfo, named: Sequence[NamedLine]) -> list[DamageFinding]:
-    """The differences between the object's lines and the size and checksum that the store states."""
+    """A finding for each partition if the store states another size or checksum of the object than its lines. Only the
+    first difference is reported."""
     lines = [line for line, _ in named]
     for line in lines:
         if line.stored_bytes != info.size_bytes:
