@@ -8,8 +8,10 @@ import os
 import platform
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from datetime import date
 from pathlib import Path
 
@@ -98,9 +100,22 @@ class Bench:
 
     def decompress(self, topic: str) -> Cost:
         """zstd's own command over the data objects of the newest backup of a topic."""
+        return run(["zstd", "-d", "-q", "-c", *self._objects(topic)], log=Path(os.devnull))
+
+    def decompress_and_send(self, topic: str) -> Cost:
+        """The same into a TCP connection: a restore sends every byte to a broker, and the kernel's copies cost as much
+        as decompressing. The receiver is not counted, as the broker is not."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            receiver = threading.Thread(target=_drain, args=(server,))
+            receiver.start()
+            into = f'exec zstd -d -q -c "$@" > /dev/tcp/127.0.0.1/{server.getsockname()[1]}'
+            cost = run(["bash", "-c", into, "bash", *self._objects(topic)], log=Path(os.devnull))
+            receiver.join()
+        return cost
+
+    def _objects(self, topic: str) -> list[str]:
         runs = sorted((self.folder / f"repository-{topic}" / "data" / "bench").iterdir())
-        objects = sorted(map(str, runs[-1].glob("*.log.zst")))
-        return run(["zstd", "-d", "-q", "-c", *objects], log=Path(os.devnull))
+        return sorted(map(str, runs[-1].glob("*.log.zst")))
 
     def logs(self, topic: str) -> list[str]:
         """The broker's own log files of a topic."""
@@ -152,6 +167,14 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _drain(server: socket.socket) -> None:
+    """Read one connection to its end."""
+    connection, _ = server.accept()
+    with connection:
+        while connection.recv(1 << 20):
+            pass
+
+
 def _raw(bench: Bench) -> None:
     create_topic(bench.kafka.bootstrap, "raw", partitions=PARTITIONS)
     bench.client("load", "raw", PARTITIONS, RECORDS, "none")
@@ -198,12 +221,17 @@ def _restore(bench: Bench, topic: str, codec: str, limit: float) -> None:
     restored, replayed = side_by_side(lambda: bench.restore(topic, 4), lambda: bench.replay(topic, codec, PARTITIONS))
     alone = bench.restore(topic, 1)
     again, decompressed = side_by_side(lambda: bench.restore(topic, 4), lambda: bench.decompress(topic))
+    once_more, sent = side_by_side(lambda: bench.restore(topic, 4), lambda: bench.decompress_and_send(topic))
     kind = "raw" if codec == "none" else codec
     bench.rows += [
         Row(f"restore, {kind} topic: CPU / librdkafka producer", ratio(restored, replayed, "cpu_s"), limit),
         Row(
             f"restore, {kind} topic: CPU / `zstd -d` of the same objects",
             ratio(again, decompressed, "cpu_s"),
+        ),
+        Row(
+            f"restore, {kind} topic: CPU / `zstd -d` of the same objects into a TCP connection",
+            ratio(once_more, sent, "cpu_s"),
             1.6 if kind == "raw" else None,
         ),
         Row(f"restore, {kind} topic: MiB of memory, 4 workers", peak(restored), 350),
