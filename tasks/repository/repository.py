@@ -58,7 +58,9 @@ class Repository:
         """The state of a set. Raises `NotFoundError` when it has no entry."""
         state = self.log(set_name).state()
         if state.seq == 0:
-            raise NotFoundError(f"There is no backup set {set_name!r} at {self.store.location}.")
+            raise NotFoundError(
+                f"There is no backup set {set_name!r} at {self.store.location}. `kafka-backup list` shows the sets."
+            )
         return state
 
     def next_entry(self, set_name: str, state: SetState) -> dict[str, Any]:

@@ -36,7 +36,9 @@ def read_root(store: ObjectStore) -> Root:
         return root
     if next(iter(store.list("meta/")), None) is not None:
         raise DamagedError(f"{ROOT_KEY} is missing at {store.location}, although meta/ has objects", key=ROOT_KEY)
-    raise NotFoundError(f"There is no repository at {store.location}.")
+    raise NotFoundError(
+        f"There is no repository at {store.location}. Correct the storage section, or make a first backup."
+    )
 
 
 def open_or_create_root(store: ObjectStore, *, now_ms: int, tool: str) -> Root:

@@ -247,7 +247,8 @@ def test_a_missing_bucket_ends_with_10(shell: Shell, minio: MinIO, command: str)
 
 def test_an_empty_bucket_has_no_repository(shell: Shell, minio: MinIO) -> None:
     name = minio.new_bucket()
-    assert f"There is no repository at s3://{name}/team." == shell.sentence(storage(minio, name), 10)
+    cure = "Correct the storage section, or make a first backup."
+    assert f"There is no repository at s3://{name}/team. {cure}" == shell.sentence(storage(minio, name), 10)
 
 
 def test_another_region_is_named(shell: Shell, tmp_path: Path) -> None:
