@@ -30,11 +30,12 @@ class BackupWork:
 
 @dataclass(frozen=True, slots=True)
 class PlannedBackup:
-    """What a backup will read: one task for each bin, and how much there is."""
+    """What a backup will read: one task for each bin, and how much there is. `notes` are on the topic selection."""
 
     bin_tasks: tuple[BinTask, ...]
     partitions: int
     log_bytes: int
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_
         compression_level=options.compression_level,
         object_log_bytes=options.segment_max_bytes,
         object_records=options.segment_max_records,
-        fetch_bytes=options.fetch_max_bytes,
+        fetch_bytes=options.fetch_bytes,
         partitions=planned,
         bins=bins_to_capture(planned, request.most_bins, options.max_concurrent_partitions),
         failures=(*failures, *hidden_failures),

@@ -68,13 +68,13 @@ def test_a_topic_that_only_another_point_has_is_refused_with_that_points_name(wo
     world.source.delete_topic("payments")
     world.back_up()
 
-    with refused(RefusedError, r"There is no topic payments\. set@1 has payments\.", code=3):
+    with refused(RefusedError, r"There is no topic payments: correct topics.include\. set@1 has payments\.", code=3):
         world.restore({"payments": "copy"})
     assert [] == world.restore({"payments": "copy"}, seq=1).mismatches
 
 
 def test_a_topic_that_no_point_has_is_refused(world: SmallWorld) -> None:
-    with refused(RefusedError, r"There is no topic strangers\.$", code=3):
+    with refused(RefusedError, r"There is no topic strangers: correct topics.include\.$", code=3):
         world.restore({"strangers": "copy"})
 
 
