@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from tasks.cli.session import open_session
 from tasks.model.errors import ConfigError
 
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """The base of all errors of a command line. Typer has no public name for it."""
 
 

@@ -120,17 +120,16 @@ def test_every_key_has_a_description_and_a_type_in_words(heading: str, prefix: s
 
 def test_every_section_of_a_file_has_its_table() -> None:
     documented = {model for _, _, model in SECTIONS}
-    assert {BackupFile, RestoreFile} | set(_sections(BackupFile)) | set(_sections(RestoreFile)) == documented
+    assert {BackupFile, RestoreFile, *_sections(BackupFile), *_sections(RestoreFile)} == documented
 
 
 def test_the_examples_are_valid_files(tmp_path: Path) -> None:
     texts = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    loaders = (load_backup, load_restore)
-    assert len(loaders) == len(texts)
-    for load, text in zip(loaders, texts, strict=True):
-        path = tmp_path / "file.yaml"
-        path.write_text(text)
-        assert () == load(path, {}).notes
+    assert 2 == len(texts)
+    for name, text in zip(("backup.yaml", "restore.yaml"), texts, strict=True):
+        (tmp_path / name).write_text(text)
+    assert () == load_backup(tmp_path / "backup.yaml", {}).notes
+    assert () == load_restore(tmp_path / "restore.yaml", {}).notes
 
 
 def listed() -> str:
