@@ -10,6 +10,7 @@ from tasks.engine.bins import MAX_BINS
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import NewPoint, describe_new_point
 from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.engine.pattern_notes import pattern_notes
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
 from tasks.flow_support.backup_work import BackupWork, PlannedBackup
@@ -31,7 +32,12 @@ def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions
     with _cluster_context(work) as context:
         plan = plan_snapshot(context, request)
     bin_tasks = bin_tasks_of([[plan.partitions[index].source for index in bin_] for bin_ in plan.bins])
-    return PlannedBackup(bin_tasks, len(plan.partitions), sum(part.bytes for part in plan.partitions))
+    return PlannedBackup(
+        bin_tasks,
+        len(plan.partitions),
+        sum(part.bytes for part in plan.partitions),
+        tuple(pattern_notes(topics, plan.topic_names)),
+    )
 
 
 @repeatable_task("capture", run_name="{bin_task.label}")

@@ -24,11 +24,13 @@ from tasks.engine.commit.completeness import (
     missing_positions,
 )
 from tasks.engine.options import BackupOptions
+from tasks.engine.pattern_notes import pattern_notes
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
 from tasks.model.errors import NotFoundError
 from tasks.reports.figures import duration_text, point_notes, size_text, table_text
+from tasks.reports.shrinkage import shrinkage_lines, topics_text
 from tasks.repository.entries import PointEntry
 from tasks.repository.names import check_set_name, new_run_id
 from tasks.repository.plans import Plan
@@ -77,7 +79,7 @@ def _open_or_create(session: Session, store: ObjectStore) -> Repository:
         return Repository.open(store, now_ms)
     except NotFoundError:
         created = Repository.open_or_create(store, now_ms)
-        session.log(f"There was no repository at {store.location}. A new one was created.")
+        session.warn(f"There was no repository at {store.location}. A new one was created.")
         return created
 
 
@@ -96,6 +98,7 @@ def _repository_for_dry_run(storage: StorageSection) -> Repository:
 
 def _dry_run(session: Session, context: ClusterContext, request: SnapshotRequest) -> int:
     plan = draft_snapshot(context, request, is_dry_run=True)
+    log_notes(session, pattern_notes(request.topics, plan.topic_names))
     _print_plan(session, plan)
     return ACCESS if plan.denied else INCOMPLETE if plan.failures else OK
 
@@ -104,10 +107,11 @@ def _snapshot(session: Session, context: ClusterContext, request: SnapshotReques
     started = time.monotonic()
     session.stops_gracefully = True
     plans: list[Plan] = []
-    with ProgressBar() as bar:
+    with ProgressBar(session) as bar:
 
         def planned(plan: Plan) -> None:
             plans.append(plan)
+            log_notes(session, pattern_notes(request.topics, plan.topic_names))
             total = sum(part.bytes for part in plan.partitions)
             session.log(f"{plan.set}: {len(plan.partitions)} partitions to read, about {size_text(total)}.")
             bar.start("backing up", total)
@@ -133,6 +137,11 @@ def _print_plan(session: Session, plan: Plan) -> None:
     session.print(f"\n{len(rows)} partitions in {len(plan.bins)} bins. Nothing was written.")
     for failure in plan.failures:
         session.print(f"failure: {failure.topic}-{failure.partition}: {failure.reason}")
+    if plan.not_selected:
+        session.print(
+            f"note: {plan.set}@{plan.based_on} contains topics that this file does not select: "
+            f"{topics_text(plan.not_selected)}"
+        )
     for reason in plan.denied:
         session.print(f"failure: {reason}")
     session.print_json({"dry_run": True, "plan": plan.to_json()})
@@ -147,6 +156,8 @@ def _print_point(session: Session, point: PointEntry, groups: MissingPositions, 
         f"{duration_text(seconds)}"
     )
     for text in (*point_notes(point), *groups.failures, *(f"not covered: {name}" for name in groups.not_covered)):
+        session.print(text)
+    for text in shrinkage_lines(point):
         session.print(text)
     session.log(
         f"next: kafka-backup validate --config {shlex.quote(str(config))} --backup-id {point.set}@{point.seq}\n"

@@ -8,6 +8,7 @@ from tasks.cli.exit_codes import OK
 from tasks.cli.inputs import find_point, open_repository
 from tasks.cli.session import Session
 from tasks.reports.figures import point_notes, size_text, table_text
+from tasks.reports.shrinkage import shrinkage_lines
 from tasks.repository.entries import PointEntry
 from tasks.repository.partition_table import Row
 from tasks.repository.points import format_time
@@ -47,7 +48,7 @@ def _print_point(session: Session, point: PointEntry, rows: list[Row]) -> None:
         for row in sorted(rows, key=lambda row: row.source)
     ]
     session.print(table_text(("TOPIC", "PARTITION", "FIRST", "NEXT", "STATE"), partitions))
-    for text in point_notes(point):
+    for text in (*point_notes(point), *shrinkage_lines(point)):
         session.print(text)
 
 

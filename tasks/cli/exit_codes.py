@@ -1,4 +1,4 @@
-"""The only place that maps errors to exit codes. README lists the codes."""
+"""The only place that maps errors to exit codes. docs/OPERATIONS.md lists the codes."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def run_finalize(session: Session, restore: str, config: Path) -> int:
         session.print(f"Restore {restore} has nothing to finalize.")
     lacks_positions = has_unwritten_positions(repository, restore)
     if lacks_positions:
-        session.log(f"Restore {restore} ended before it wrote the group positions. Set them before consumers start.")
+        session.warn(f"Restore {restore} ended before it wrote the group positions. Set them before consumers start.")
     session.print_json(
         {
             "restore": restore,

@@ -67,6 +67,10 @@ def _list_points(session: Session, repository: Repository) -> int:
     session.print(
         table_text(_POINT_HEAD, rows) if rows else f"There is no restore point at {repository.store.location}."
     )
+    for name, state in states.items():
+        for point in state.points.values():
+            if point.shrunk is not None:
+                session.print(f"{name}@{point.seq}: {point.shrunk.text(name)}")
     session.print_json(
         {
             "repository_id": repository.root.repository_id,
@@ -106,7 +110,7 @@ def _list_restores(session: Session, repository: Repository) -> int:
     rows = [_restore_row(plan, progress) for plan, progress in found]
     session.print(table_text(_RESTORE_HEAD, rows) if rows else "There are no restores.")
     for reason in unreadable.values():
-        session.log(str(reason))
+        session.warn(str(reason))
     session.print_json(_restores_document(found, unreadable))
     return max(map(exit_code_of, unreadable.values()), default=OK)
 

@@ -12,7 +12,8 @@ from typing import Annotated, Concatenate, NoReturn, ParamSpec
 
 import typer
 
-from tasks.cli.options import BackupId, ConfigFile, Json, OptionalConfigFile, StorageUrl, Verbose
+from tasks.cli.command_group import CommandGroup
+from tasks.cli.options import BackupId, ConfigFile, Json, OptionalConfigFile, Quiet, StorageUrl, Verbose
 from tasks.cli.session import Session, open_session
 from tasks.model.errors import UnsupportedError
 
@@ -20,9 +21,10 @@ P = ParamSpec("P")
 
 app = typer.Typer(
     name="kafka-backup",
+    cls=CommandGroup,
     help="Back up Apache Kafka topics, their settings and consumer group positions. Check backups and restore them.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -38,15 +40,33 @@ _GC_THRESHOLD = 10_000
 bytes, because each batch makes objects; with this value 3 %. Batches of 16 KiB cause no collections with either."""
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"kafka-backup {version('prefect-kafka-backup')}")
+        raise typer.Exit
+
+
+@app.callback()
+def before_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options that stand before the name of a command."""
+
+
 @app.command()
 def backup(
     config: ConfigFile,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and print the plan.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Make one restore point of the topics that the file selects."""
-    with open_session(is_json=as_json, is_verbose=verbose) as session:
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.backup import run_backup
 
         _run(run_backup, session, config, dry_run=dry_run)
@@ -60,10 +80,11 @@ def list_points(
         bool, typer.Option("--restores", help="List restores and the topics that they have to finalize.")
     ] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """List backup sets and their restore points."""
-    with open_session(is_json=as_json, is_verbose=verbose) as session:
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.list_points import run_list
 
         _run(run_list, session, config, storage, restores=restores)
@@ -75,10 +96,11 @@ def describe(
     storage: StorageUrl = None,
     backup_id: BackupId = None,
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Show one restore point: partitions, offsets, gaps, groups, sizes."""
-    with open_session(is_json=as_json, is_verbose=verbose) as session:
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.describe import run_describe
 
         _run(run_describe, session, config, storage, backup_id)
@@ -89,21 +111,27 @@ def validate(
     config: OptionalConfigFile = None,
     storage: StorageUrl = None,
     backup_id: BackupId = None,
-    level: Annotated[str, typer.Option("--level", help="quick: sizes and checksums; full: every byte.")] = "full",
+    level: Annotated[
+        str,
+        typer.Option(
+            "--level", help="quick: sizes and checksums; full: every byte.", autocompletion=lambda: ["quick", "full"]
+        ),
+    ] = "full",
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Check a restore point and report all damage that is found."""
-    with open_session(is_json=as_json, is_verbose=verbose) as session:
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.validate import run_validate
 
         _run(run_validate, session, config, storage, backup_id, level)
 
 
 @app.command(name="validate-restore")
-def validate_restore(config: ConfigFile, as_json: Json = False, verbose: Verbose = False) -> None:
+def validate_restore(config: ConfigFile, as_json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Show what a restore would do, and every reason against it. Nothing is changed."""
-    with open_session(is_json=as_json, is_verbose=verbose) as session:
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.restore import run_restore
 
         _run(run_restore, session, config, only_preview=True, yes=False)
@@ -114,10 +142,11 @@ def restore(
     config: ConfigFile,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm purge_topics.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Restore a point into new or empty topics, and verify them."""
-    with open_session(is_json=as_json, is_verbose=verbose) as session:
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.restore import run_restore
 
         _run(run_restore, session, config, only_preview=False, yes=yes)
@@ -128,10 +157,11 @@ def finalize(
     restore_id: Annotated[str, typer.Argument(metavar="RESTORE", help="As `list --restores` prints it.")],
     config: ConfigFile,
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Apply the settings that a restore deferred because they delete old records."""
-    with open_session(is_json=as_json, is_verbose=verbose) as session:
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.finalize import run_finalize
 
         _run(run_finalize, session, restore_id, config)

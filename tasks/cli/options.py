@@ -22,4 +22,5 @@ BackupId = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and warnings on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")]

@@ -94,7 +94,7 @@ def _confirm_purge(session: Session) -> None:
     answer is yes."""
     if not sys.stdin.isatty():
         raise ConfigError("purge_topics deletes all records of the target topics. Confirm this with --yes.")
-    session.log("purge_topics deletes all records of the target topics. Type 'yes' to continue:")
+    session.warn("purge_topics deletes all records of the target topics. Type 'yes' to continue:")
     if sys.stdin.readline().strip() != "yes":
         raise ConfigError("The purge was not confirmed. Nothing was changed.")
 
@@ -121,19 +121,23 @@ def _print_preview(session: Session, preview: Preview) -> None:
     ]
     session.print(table_text(("FROM", "TO", "RECORDS", "LOG"), rows))
     for finding in preview.findings:
-        session.log(str(finding))
+        _log_finding(session, finding)
+
+
+def _log_finding(session: Session, finding: Finding) -> None:
+    (session.log if finding.level == "note" else session.warn)(str(finding))
 
 
 def _restore(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest, config: Path) -> int:
     started = time.monotonic()
     point = find_point(session, context.repository, backup_id)
     session.stops_gracefully = True
-    with ProgressBar() as bar:
+    with ProgressBar(session) as bar:
 
         def previewed(preview: Preview) -> None:
             for finding in preview.findings:
                 if finding.level != "error":  # the message of the refusal contains the errors
-                    session.log(str(finding))
+                    _log_finding(session, finding)
             bar.start("restoring", sum(copy.log_bytes for copy in preview.plan.partitions))
 
         result = restore_locally(

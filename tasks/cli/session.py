@@ -41,12 +41,19 @@ class Session:
 
     is_json: bool
     is_verbose: bool
+    is_quiet: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     stops_gracefully: bool = False
     is_stop_requested: bool = False
 
     def log(self, text: str) -> None:
-        """Print progress, notes and hints to stderr. An output error is ignored, because it must not fail a run."""
+        """Print progress, notes and hints to stderr; nothing with `--quiet`. An output error is ignored, because it
+        must not fail a run."""
+        if not self.is_quiet:
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """Print an error, a warning or a question to stderr, with `--quiet` too. An output error is ignored."""
         with suppress(KafkaBackupError):
             _print(text.translate(_ESCAPES), sys.stderr)
 
@@ -62,9 +69,9 @@ class Session:
 
 
 @contextmanager
-def open_session(*, is_json: bool, is_verbose: bool) -> Iterator[Session]:
+def open_session(*, is_json: bool, is_verbose: bool, is_quiet: bool = False) -> Iterator[Session]:
     """Run a command's body with signals handled. Every error becomes one message and a `SystemExit` with its code."""
-    session = Session(is_json, is_verbose)
+    session = Session(is_json, is_verbose, is_quiet)
     logging.basicConfig(level=logging.DEBUG if is_verbose else logging.CRITICAL, stream=sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # so that a name which stdout cannot encode fails nothing
@@ -108,7 +115,7 @@ def _fail(session: Session, error: BaseException, message: str) -> NoReturn:
     code = exit_code_of(error)
     if session.is_verbose:
         traceback.print_exception(error)
-    session.log(f"kafka-backup: {message}")
+    session.warn(f"kafka-backup: {message}")
     with suppress(KafkaBackupError):
         session.print_json(_error_document(type(error), message, code))
     raise SystemExit(code) from None

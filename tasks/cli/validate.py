@@ -26,7 +26,7 @@ def run_validate(session: Session, config: Path | None, storage: str | None, bac
     started = time.monotonic()
     point = find_point(session, repository, backup_id or set_of_file)
     session.stops_gracefully = True
-    with ProgressBar() as bar:
+    with ProgressBar(session) as bar:
         bar.start("validating", point.entry.totals.log_bytes if checked_level == "full" else 0)
         context = RunContext(repository=repository, stop=session.stop, progress=bar)
         result = validate_locally(context, PointReference(point.set_name, seq=point.seq), level=checked_level)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -12,7 +12,8 @@ from tasks.config.check import check
 from tasks.config.classify_keys import classify_keys
 from tasks.config.keys import NOT_YET
 from tasks.config.models import BackupFile, RepositoryFile, RestoreFile
-from tasks.config.yaml_tree import Tree, parse
+from tasks.config.yaml_tree import Place, Tree, parse
+from tasks.engine.options import LARGEST_FETCH_BYTES, SMALL_FETCH_BYTES, BackupOptions
 from tasks.model.errors import ConfigError
 
 FileT = TypeVar("FileT", BackupFile, RestoreFile, RepositoryFile)
@@ -70,9 +71,16 @@ def read_tree(path: Path, environment: Mapping[str, str]) -> Tree:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}.") from None
     text = data.decode("utf-8", errors="replace")
-    if text.encode() != data:  # a decoding error would hold the file's bytes in its attributes
-        raise ConfigError(f"{path}: not UTF-8 text.")
+    if text.encode() != data or 0 in data[:4]:  # a decoding error would hold the file's bytes in its attributes
+        raise ConfigError(f"{path}: {_encoding_problem(data, text)}")
     return parse(text, file=str(path), environment=environment)
+
+
+def _encoding_problem(data: bytes, text: str) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or 0 in data[:4]:
+        return "this is UTF-16 text, as Windows writes it. Save the file as UTF-8."
+    line = text.count("\n", 0, text.find("\ufffd")) + 1
+    return f"line {line} is not UTF-8 text. Save the file as UTF-8."
 
 
 def _checked(tree: Tree, kind: type[FileT], keys_of_other_files: Mapping[str, str]) -> Loaded[FileT]:
@@ -80,8 +88,20 @@ def _checked(tree: Tree, kind: type[FileT], keys_of_other_files: Mapping[str, st
     file = check(tree, kind, value)
     if tree.problems or file is None:
         raise ConfigError(tree.report())
-    if isinstance(file, BackupFile) and not file.backup.stop_at_current_offsets:
-        place = ("backup", "stop_at_current_offsets")
-        reason = "a backup that is not continuous is one snapshot, which stops at the current offsets"
-        notes.append(f"{tree.file}:{tree.line(place)}: 'backup.stop_at_current_offsets' has no meaning here: {reason}.")
+    if isinstance(file, BackupFile):
+        notes.extend(f"{tree.file}:{tree.line(place)}: {note}" for place, note in _notes_on_values(file))
     return Loaded(file, tuple(notes))
+
+
+def _notes_on_values(file: BackupFile) -> Iterator[tuple[Place, str]]:
+    """Values that are accepted and do not do what their author can have meant."""
+    if not file.backup.stop_at_current_offsets:
+        reason = "a backup that is not continuous is one snapshot, which stops at the current offsets"
+        sentence = f"'backup.stop_at_current_offsets' has no meaning here: {reason}."
+        yield ("backup", "stop_at_current_offsets"), sentence
+    fetch_bytes, place = file.backup.fetch_max_bytes, ("backup", "fetch_max_bytes")
+    if fetch_bytes < SMALL_FETCH_BYTES:
+        usual = BackupOptions.model_fields["fetch_max_bytes"].default
+        yield place, f"'backup.fetch_max_bytes' below {SMALL_FETCH_BYTES} makes a backup slow. The default is {usual}."
+    if fetch_bytes > LARGEST_FETCH_BYTES:
+        yield place, f"'backup.fetch_max_bytes' is limited to {LARGEST_FETCH_BYTES}, because each worker holds a fetch."

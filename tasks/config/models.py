@@ -38,6 +38,14 @@ def _check_address(text: str) -> str:
     return text
 
 
+def _split_servers(value: object) -> object:
+    """Other programs write several servers as one text with commas, so that is taken too."""
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+        return value
+    return tuple(part.strip() for item in items for part in item.split(",") if part.strip() or "," not in item)
+
+
 def _check_acks(value: object) -> object:
     if value not in ("all", -1, "-1"):
         raise ValueError("only 'all' (or -1) is safe for a restore")
@@ -70,50 +78,70 @@ StorageSection = Annotated[StorageSettings, Field(discriminator="backend")]
 class TopicsSection(TopicSelection):
     """The engine's selection. Every pattern compiles."""
 
-    include: tuple[Pattern, ...] = ()
-    exclude: tuple[Pattern, ...] = ()
+    include: tuple[Pattern, ...] = Field((), description=TopicSelection.model_fields["include"].description)
+    exclude: tuple[Pattern, ...] = Field((), description=TopicSelection.model_fields["exclude"].description)
 
 
 class ClusterSection(Section):
     """`source` or `target`."""
 
-    bootstrap_servers: Annotated[tuple[Annotated[str, AfterValidator(_check_address)], ...], Field(min_length=1)]
-    security: Annotated[Security, BeforeValidator(_empty_section_if_none)] = UNPROTECTED
-    topics: TopicsSection = TopicsSection()
+    bootstrap_servers: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_address)], ...],
+        Field(min_length=1, description="Brokers for the first connection, each as host:port."),
+        BeforeValidator(_split_servers),
+    ]
+    security: Annotated[
+        Security,
+        Field(description="How connections are encrypted and authenticated."),
+        BeforeValidator(_empty_section_if_none),
+    ] = UNPROTECTED
+    topics: TopicsSection = Field(TopicsSection(), description="The topics to back up, or to restore.")
 
 
 class BackupSection(BackupOptions):
     """`backup`: the engine's options, and keys that only files have."""
 
-    stop_at_current_offsets: bool = True
-    start_offset: Annotated[str, BeforeValidator(_check_start_offset)] = "earliest"
+    stop_at_current_offsets: bool = Field(
+        True, description="Accepted. A backup of this version always stops at the offsets that it found at its start."
+    )
+    start_offset: Annotated[str, BeforeValidator(_check_start_offset)] = Field(
+        "earliest", description="Only `earliest`: a backup reads from the start of the log."
+    )
 
 
 class RestoreSection(RestoreOptions):
     """`restore`: the engine's options, and keys that only files have."""
 
-    produce_acks: Annotated[str, BeforeValidator(_check_acks)] = "all"
-    verify: Annotated[Literal["counts"], BeforeValidator(_check_verify)] = "counts"
+    produce_acks: Annotated[str, BeforeValidator(_check_acks)] = Field(
+        "all", description="Only `all` (or -1), because nothing else is safe for a restore."
+    )
+    verify: Annotated[Literal["counts"], BeforeValidator(_check_verify)] = Field(
+        "counts", description=str(RestoreOptions.model_fields["verify"].description)
+    )
 
 
 class BackupFile(Section):
     """backup.yaml"""
 
-    mode: Literal["backup"]
-    backup_id: Annotated[str, checked_by(_check_set)]
-    source: ClusterSection
-    storage: StorageSection
-    backup: BackupSection = BackupSection()
+    mode: Literal["backup"] = Field(description="The kind of the file.")
+    backup_id: Annotated[str, checked_by(_check_set)] = Field(
+        description="The name of the backup set. Each run makes a new point of it."
+    )
+    source: ClusterSection = Field(description="The cluster to back up.")
+    storage: StorageSection = Field(description="Where the repository is.")
+    backup: BackupSection = Field(BackupSection(), description="How the backup reads and stores.")
 
 
 class RestoreFile(Section):
     """restore.yaml. `backup_id` is a set or a point: `set@17`."""
 
-    mode: Literal["restore"]
-    backup_id: Reference
-    target: ClusterSection
-    storage: StorageSection
-    restore: RestoreSection = RestoreSection()
+    mode: Literal["restore"] = Field(description="The kind of the file.")
+    backup_id: Reference = Field(
+        description="The point to restore: `set@17`, `set@2026-11-22T10:00:00Z`, or `set` for its newest point."
+    )
+    target: ClusterSection = Field(description="The cluster to restore into.")
+    storage: StorageSection = Field(description="Where the repository is.")
+    restore: RestoreSection = Field(RestoreSection(), description="What the restore writes, and how.")
 
 
 class RepositoryFile(Section):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tasks.model.control_characters import control_character_problem
 from tasks.model.errors import ConfigError
 
 Place = tuple[str | int, ...]
@@ -31,6 +32,13 @@ class Problem(NamedTuple):
     place: Place
     line: int
     sentence: str
+
+
+_CURES: Mapping[str, str] = {
+    "found character '\\t' that cannot start any token": "a line begins with a tab; indent it with spaces",
+    "but found another document": "a second document begins with '---'; write one document per file",
+}
+"""PyYAML's messages that do not say what to do, with a sentence that does."""
 
 
 @dataclass(slots=True)
@@ -96,6 +104,7 @@ def _compose(text: str) -> yaml.Node | tuple[int, str] | None:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = _QUOTED_FROM_FILE.sub(r"\1", error.problem or "it cannot be read")
+        problem = _CURES.get(problem, problem)
         has_variable = "${" in "".join(text.splitlines()[line - 1 : line])
         return line, f"{problem}; within {{ }} and [ ] a variable needs quotes" if has_variable else problem
     except yaml.reader.ReaderError as error:
@@ -118,6 +127,10 @@ class _Builder:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
+            if key_node.tag.endswith(":merge"):
+                sentence = "merge keys ('<<') are not available: write the keys of the other mapping here."
+                self._tree.add_problem(place, sentence, line=line)
+                continue
             if not isinstance(key_node, yaml.ScalarNode) or not str(key_node.value).isprintable():
                 sentence = "a key must be text; put a value that begins with '{' or '[' in quotes."
                 self._tree.add_problem(place, sentence, line=line)
@@ -149,6 +162,7 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
         text, tag = self._replaced(node.value, place), node.tag
+        self._check_control_characters(text, node, place)
         if place in self._tree.texts:
             tag = str(self._loader.resolve(yaml.ScalarNode, text, (True, False)))  # type: ignore[no-untyped-call]
             if text and tag.endswith(":null"):  # only an empty variable counts as absent
@@ -165,6 +179,15 @@ class _Builder:
             self._tree.add_problem(place, sentence)
             return None
         return value
+
+    def _check_control_characters(self, text: str, node: yaml.ScalarNode, place: Place) -> None:
+        """No value needs one. They come from editors, `echo` and the line ends of environment files."""
+        problem = control_character_problem(text)
+        if problem is None:
+            return
+        names = [match.group(1) for match in _VARIABLE.finditer(node.value) if match.group(1)]
+        origin = f"; see the environment variable {' and '.join(names)}" if place in self._tree.texts else ""
+        self._tree.add_problem(place, f"{path_text(place)!r} {problem}: remove it{origin}.")
 
     def _replaced(self, text: str, place: Place) -> str:
         def value(match: re.Match[str]) -> str:

@@ -15,6 +15,11 @@ def _check_topic(name: str) -> str:
     return name
 
 
+SMALL_FETCH_BYTES = 1 << 20
+"""Fetches below this size make a backup slow."""
+
+LARGEST_FETCH_BYTES = 64 << 20
+
 TopicName = Annotated[str, AfterValidator(_check_topic)]
 PartitionNumber = Annotated[int, Field(ge=0)]
 
@@ -88,11 +93,16 @@ class BackupOptions(Options):
     )
     fetch_max_bytes: int = Field(
         4 << 20,
-        ge=1 << 20,
-        le=64 << 20,
+        ge=1,
         title="Fetch size",
-        description="Number of bytes that a worker requests from a broker at a time.",
+        description="Bytes that a worker asks a broker for in one request, at most 64 MiB. Less than 1 MiB makes a "
+        "backup slow.",
     )
+
+    @property
+    def fetch_bytes(self) -> int:
+        """`fetch_max_bytes`, as far as the memory of a worker allows it."""
+        return min(self.fetch_max_bytes, LARGEST_FETCH_BYTES)
 
     @model_validator(mode="after")
     def _internal_topics_are_asked_for(self) -> BackupOptions:

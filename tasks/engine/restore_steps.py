@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from tasks.broker.ports import ClusterAdmin
+from tasks.engine.pattern_notes import pattern_notes
 from tasks.engine.positions.translate import TranslatedPosition, selected_groups, translate
 from tasks.engine.positions.write import write_positions
 from tasks.engine.replay.verify import Mismatch, verify_counts
@@ -94,7 +95,11 @@ def preview_restore(
     require_restorable(admin, targets, is_purging=request.options.purge_topics)
     view = describe_target(admin, targets)
     plan = draft_restore(context.repository, request, source, view)
-    findings = preflight(context, admin, plan, source, view, request.options)
+    notes = pattern_notes(request.topics, {topic.state.topic for topic in source.chosen})
+    findings = [
+        *preflight(context, admin, plan, source, view, request.options),
+        *(Finding("note", "topics", note) for note in notes),
+    ]
     return Preview(plan=plan, findings=findings, source=source)
 
 

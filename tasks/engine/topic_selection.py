@@ -9,6 +9,9 @@ from fnmatch import translate
 from tasks.engine.options import TopicSelection
 from tasks.model.errors import ConfigError
 
+_TOPIC_CHARACTERS = re.compile(r"[A-Za-z0-9._*?-]")
+"""The characters of topic names (org.apache.kafka.common.internals.Topic), and those of globs."""
+
 
 def select_topics(
     available: Mapping[str, bool],
@@ -21,11 +24,14 @@ def select_topics(
 
     An empty `include` selects all topics. An internal topic is selected if it is included by its literal name, or if it
     matches and `include_internal` is set and `internal_topics` is empty or contains it. Raises `ConfigError` for a
-    literal name in `include` that does not exist, an invalid regular expression, and a selection that matches no topic.
+    literal name that does not exist, a pattern that no topic can match, an invalid regular expression, and a selection
+    that matches no topic.
     """
+    for pattern in (*selection.include, *selection.exclude):
+        compile_pattern(pattern)
     missing = [name for name in selection.include if is_literal(name) and name not in available]
     if missing:
-        raise ConfigError(f"There is no topic {', '.join(missing)}.")
+        raise ConfigError(f"There is no topic {', '.join(missing)}: correct topics.include.")
     chosen = [
         name
         for name, is_internal in sorted(available.items())
@@ -37,7 +43,9 @@ def select_topics(
         )
     ]
     if not chosen:
-        raise ConfigError("The topic selection matches no topic. Check its names and patterns.")
+        raise ConfigError(
+            f"The topic selection matches no topic: correct topics.include and topics.exclude.{_hint(selection)}"
+        )
     return chosen
 
 
@@ -53,13 +61,36 @@ def is_literal(pattern: str) -> bool:
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern that matches whole names. Raises `ConfigError` for an invalid regular expression."""
+    """Compile a pattern that matches whole names. Raises `ConfigError` for an invalid regular expression, and for a
+    name or glob with a character that no topic name has, because it would silently match nothing."""
     if not pattern.startswith("~"):
-        return re.compile(translate(pattern.replace("[", "[[]")))
+        _check_characters(pattern)
+        return re.compile(translate(pattern))
     try:
         return re.compile(pattern[1:])
     except (re.error, OverflowError, RecursionError) as error:
         raise ConfigError(f"{pattern!r} is not a regular expression: {error}.") from None
+
+
+def _check_characters(pattern: str) -> None:
+    foreign = sorted({character for character in pattern if not _TOPIC_CHARACTERS.fullmatch(character)})
+    if not foreign:
+        return
+    shown = " ".join(repr(character) for character in foreign)
+    if set(foreign) <= {",", " "}:
+        raise ConfigError(
+            f"{pattern!r} contains {shown}, which no topic name does: write each pattern as its own item."
+        )
+    expression = f"~{pattern}"
+    raise ConfigError(
+        f"{pattern!r} contains {shown}, which no topic name does. A regular expression begins with ~: {expression!r}."
+    )
+
+
+def _hint(selection: TopicSelection) -> str:
+    """How a pattern would be written that looks like a regular expression."""
+    likely = [pattern for pattern in selection.include if not pattern.startswith("~") and ".*" in pattern]
+    return f" A regular expression begins with ~: {'~' + likely[0]!r}." if likely else ""
 
 
 def _matches_any(name: str, patterns: Sequence[str]) -> bool:

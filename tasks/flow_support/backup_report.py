@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import NewPoint
@@ -13,14 +14,17 @@ from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.backup_work import BackupWork, PlannedBackup
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.start_report import report_start
-from tasks.flow_support.states import completed, partial
+from tasks.flow_support.states import completed, emit, partial
 from tasks.flow_support.wiring import places
 from tasks.reports.backup import backup_headline, backup_summary, partition_rows
 from tasks.reports.recipe import restore_recipe
 
 
 def report_backup_plan(work: BackupWork, planned: PlannedBackup) -> PlannedBackup:
-    """Log how much there is to read, and set the total of the progress. Returns `planned`."""
+    """Log how much there is to read and the notes on the topic selection, and set the total of the progress. Returns
+    `planned`."""
+    for note in planned.notes:
+        get_run_logger().info("note: %s", note)
     report_start(work.flow_run, planned.log_bytes, f"{work.set_name}: {planned.partitions:,} partitions to read")
     return planned
 
@@ -32,8 +36,11 @@ def report_captured_bin(work: BackupWork, captured: CaptureResult) -> None:
 
 
 def report_backup(work: BackupWork, captured: Sequence[CaptureResult], taken: NewPoint) -> State[Any]:
-    """Publish the artifacts of the new point. Returns the run's final state: completed, or `Partial` if something is
-    missing."""
+    """Publish the artifacts of the new point. Returns the final state: completed, or `Partial` if something is missing.
+
+    Emits `kafka-backup.point.shrunk` if the point contains less than the point before it and retention does not explain
+    that. The state does not change, because the point contains everything that was configured.
+    """
     cache = flow_run_cache(work.flow_run)
     cache.counter.is_done = True
     key, name = artifact_key("backup", taken.point.set), f"{taken.point.set}@{taken.point.seq}"
@@ -45,6 +52,9 @@ def report_backup(work: BackupWork, captured: Sequence[CaptureResult], taken: Ne
         markdown(key, backup_summary(taken, cache.seconds, recipe), f"The restore point {name}"),
     )
     headline = backup_headline(taken)
+    shrunk = taken.point.shrunk
+    if shrunk is not None and shrunk.counts.is_notable:
+        emit("kafka-backup.point.shrunk", f"{name}: {shrunk.counts.text(taken.point.set)}")
     if taken.verdict == "complete":
         return completed(headline)
     return partial(headline, event="kafka-backup.point.partial")

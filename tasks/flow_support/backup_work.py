@@ -30,11 +30,13 @@ class BackupWork:
 
 @dataclass(frozen=True, slots=True)
 class PlannedBackup:
-    """The work of a backup: a task for each bin, the number of partitions, and an estimate of the log bytes to read."""
+    """The work of a backup: a task for each bin, the number of partitions, an estimate of the log bytes to read, and
+    notes on the topic selection."""
 
     bin_tasks: tuple[BinTask, ...]
     partitions: int
     log_bytes: int
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager

@@ -19,13 +19,13 @@ def completed(sentence: str) -> State[Any]:
 
 def partial(sentence: str, *, event: str) -> State[Any]:
     """The run has a result in which something is missing. This is not a failure. The event makes it visible."""
-    _emit(event, sentence)
+    emit(event, sentence)
     return Completed(name="Partial", message=sentence)
 
 
 def skipped(sentence: str) -> State[Any]:
     """Another run works on the same backup set, so this run did nothing. This is not a failure."""
-    _emit("kafka-backup.run.skipped", sentence)
+    emit("kafka-backup.run.skipped", sentence)
     return Completed(name="Skipped", message=sentence)
 
 
@@ -49,6 +49,7 @@ def run_name() -> str:
     return f"{given['backup_id']}{where} {due:%Y-%m-%dT%H:%MZ}"
 
 
-def _emit(event: str, sentence: str) -> None:
+def emit(event: str, sentence: str) -> None:
+    """Emit an event of the current flow run. Automations can react to it by its name."""
     resource = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": str(flow_run.name)}
     emit_event(event, resource=resource, payload={"message": sentence})

@@ -16,6 +16,7 @@ from tasks.config.adapters import store_of
 from tasks.config.models import ClusterSection
 from tasks.flow_support.block_loading import find_block
 from tasks.flow_support.flow_run_cache import flow_run_cache
+from tasks.model.control_characters import control_character_problems
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import validation_problems
 from tasks.reports.recipe import Places
@@ -138,6 +139,9 @@ def _load(kind: type[BlockT], name: str) -> BlockT:
 def _section(model: type[SectionT], values: Mapping[str, object], block: str) -> SectionT:
     """The section with these values. Raises `ConfigError`, whose message shows no secret (see
     `validation_problems`)."""
+    problems = list(control_character_problems(values))
+    if problems:
+        raise ConfigError(f"The block {block} cannot be used: {'; '.join(problems)}: remove it.")
     try:
         return model.model_validate(values)
     except ValidationError as error:

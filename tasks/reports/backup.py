@@ -10,6 +10,7 @@ from tasks.engine.commit.completeness import NewPoint, PointRange
 from tasks.model.partition import Partition
 from tasks.reports.figures import duration_text, note_text, point_notes, size_text
 from tasks.reports.partitions import Row, listed, shortened
+from tasks.reports.shrinkage import shrinkage_lines
 from tasks.repository.entries import PointEntry, Status
 from tasks.repository.points import format_time
 
@@ -50,7 +51,8 @@ def backup_headline(taken: NewPoint) -> str:
     notes = len([*point.gaps, *point.failures, *taken.groups.failures])
     missing = f", {notes:,} gaps and failures" if notes else ""
     contents = f"{totals.partitions:,} partitions, {totals.records:,} records"
-    return f"{point.set}@{point.seq} {_STATUS[point.status]}: {contents}{missing}"
+    shrunk = f"; {point.shrunk.counts.text(point.set)}" if point.shrunk else ""
+    return f"{point.set}@{point.seq} {_STATUS[point.status]}: {contents}{missing}{shrunk}"
 
 
 def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
@@ -73,6 +75,7 @@ def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
             f"| objects | {totals.objects:,} |",
             "",
             *listed("Gaps, failures and other notes", notes),
+            *listed("Less than before", list(shrinkage_lines(point))),
             "### Restore it",
             "",
             recipe,

@@ -10,6 +10,7 @@ from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument,
 from tasks.repository.index import IndexRef
 from tasks.repository.names import log_key
 from tasks.repository.partition_table import TableRef
+from tasks.repository.shrinkage import Shrinkage
 
 Status = Literal["complete", "gaps", "partial"]
 """complete: the point contains every planned offset · gaps: some planned offsets are lost · partial: some partitions
@@ -61,7 +62,8 @@ class PointEntry(Entry):
     references to the objects that contain the details.
 
     `failures`, `gaps` and `trimmed` are those of this run. `groups` is None if the run was not configured to keep
-    positions, or if they could not be read; `groups_failure` then contains the reason.
+    positions, or if they could not be read; `groups_failure` then contains the reason. `shrunk` is what the point
+    contains less than the newest point before it, None if that is nothing or an older version wrote the entry.
     """
 
     kind: Literal["point"] = "point"
@@ -80,6 +82,7 @@ class PointEntry(Entry):
     failures: tuple[PartitionNote, ...] = ()
     gaps: tuple[PartitionNote, ...] = ()
     trimmed: tuple[PartitionNote, ...] = ()
+    shrunk: Shrinkage | None = None
 
 
 class VoidEntry(Entry):

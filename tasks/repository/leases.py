@@ -113,7 +113,7 @@ def acquire(
             seen, since = current, clock()
         elif seen != current:
             raise LockedError(
-                f"{key} is held by writer {current.owner}, which renews it. Wait until its run has ended."
+                f"{key} is held by writer {current.owner}, which renews it. Wait until it ends, and run this again."
             )
         if (stop or threading.Event()).wait(min(1.0, current.ttl_ms / 4000)):
             raise InterruptedRunError(f"Stopped while waiting for the lease {key}.")

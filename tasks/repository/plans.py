@@ -35,7 +35,8 @@ class Plan(Document):
     when the plan was made. `begun_after` is the seq of the log's newest entry when the run began, None if it is not
     known: the run was closed later, or not at all. `groups` is None if the run was not configured to keep positions, or
     if they could not be read; `groups_failure` then contains the reason. `denied` are the reasons for everything that
-    is missing because a permission is missing.
+    is missing because a permission is missing. `not_selected` are the topics of the newest point that the run does not
+    select.
     """
 
     format: int = FORMAT_MAJOR
@@ -60,7 +61,13 @@ class Plan(Document):
     groups: StoredRef | None = None
     groups_failure: str | None = None
     denied: tuple[str, ...] = ()
+    not_selected: tuple[str, ...] = ()
     tool: str
+
+    @property
+    def topic_names(self) -> frozenset[str]:
+        """The topics that the run reads, or would read if none of their partitions had failed."""
+        return frozenset(part.topic for part in (*self.partitions, *self.failures))
 
 
 def write_plan(store: ObjectStore, plan: Plan) -> Plan:

@@ -46,13 +46,11 @@ def choose_point(state: SetState, reference: PointReference) -> int:
     if reference.seq is not None:
         if reference.seq in state.points:
             return reference.seq
-        raise NotFoundError(
-            f"{name}@{reference.seq} is not a restore point of set {name!r}; `kafka-backup list` shows those that are."
-        )
+        raise NotFoundError(f"{name}@{reference.seq} is not a restore point; `kafka-backup list` shows those that are.")
     if reference.time_ms is not None:
         return _at_time(state, reference)
     if state.newest_point is None or state.newest_point not in state.points:
-        raise NotFoundError(f"The backup set {name!r} has no restore point.")
+        raise NotFoundError(f"The backup set {name!r} has no restore point. Make one with `kafka-backup backup`.")
     return state.newest_point
 
 

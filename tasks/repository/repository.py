@@ -62,7 +62,7 @@ class Repository:
         state = self.log(set_name).state()
         if state.seq == 0:
             raise NotFoundError(
-                f"There is no backup set {set_name!r} at {self.store.location}; `kafka-backup list` shows the sets."
+                f"There is no backup set {set_name!r} at {self.store.location}. `kafka-backup list` shows the sets."
             )
         return state
 

@@ -37,7 +37,7 @@ def read_root(store: ObjectStore) -> Root:
     if next(iter(store.list("meta/")), None) is not None:
         raise DamagedError(f"{ROOT_KEY} is missing at {store.location}, although meta/ has objects", key=ROOT_KEY)
     raise NotFoundError(
-        f"There is no repository at {store.location}. Check the storage settings. The first backup creates it."
+        f"There is no repository at {store.location}. Correct the storage section, or make a first backup."
     )
 
 

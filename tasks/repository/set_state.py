@@ -15,6 +15,7 @@ from tasks.model.errors import DamagedError
 from tasks.repository.document import Document
 from tasks.repository.entries import AnyEntry, NoteEntry, PointEntry, Status, Totals, VoidEntry
 from tasks.repository.names import log_key
+from tasks.repository.shrinkage import ShrinkageCounts
 
 KEPT_CLOSED_RUNS = 1000
 """The number of closed runs that the state keeps. Older ones are looked up in the log."""
@@ -30,6 +31,7 @@ class PointSummary(Document):
     time_ms: int
     cluster_id: str
     totals: Totals
+    shrunk: ShrinkageCounts | None = None
 
 
 class SetState(Document):
@@ -129,4 +131,5 @@ def _summary(entry: PointEntry) -> PointSummary:
         time_ms=entry.time_ms,
         cluster_id=entry.cluster_id,
         totals=entry.totals,
+        shrunk=entry.shrunk.counts if entry.shrunk else None,
     )

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from tasks.model.control_characters import control_character_problem
 from tasks.model.errors import ConfigError, UnsupportedError
 from tasks.model.setting_fields import validation_problems
 from tasks.store.local.settings import LocalSettings
@@ -61,6 +62,9 @@ def settings_from_url(url: str) -> StorageSettings:
     Raises `UnsupportedError` for the scheme of a planned backend, `ConfigError` for any other wrong URL. Messages show
     only the scheme, and a prefix that is not an object key, because the rest of a URL may be a secret.
     """
+    problem = control_character_problem(url)
+    if problem is not None:
+        raise ConfigError(f"The storage URL {problem}: remove it.")
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the demo's runs in Prefect's UI: `python -m tests.demo.screenshots`.
+"""Takes the pictures of docs/PREFECT.md, the demo's runs in Prefect's UI: `python -m tests.demo.screenshots`.
 
 Needs `pip install playwright` and Chromium (`apt-get install chromium`); nothing else does.
 """

@@ -1,4 +1,4 @@
-"""Users with exactly the ACLs that the README lists can back up and restore; without one they are told which."""
+"""Users with exactly the ACLs that docs/SECURITY.md lists can back up and restore; without one they are told which."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tasks.broker.admin.admin import Admin
+from tasks.broker.raw.connection import ConnectionOptions
 from tasks.repository.leases import acquire, kept
 from tasks.repository.names import capture_lease_key
 from tasks.store.local.local_store import LocalStore
@@ -114,6 +115,41 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(shell: Shell) -> None:
 
     assert [(0, 100)] == [(part["start"], part["end"]) for part in plan["partitions"]]
     assert not (shell.folder / "repository").exists()
+
+
+@pytest.mark.kafka
+def test_a_wiped_topic_is_stated_by_the_backup_by_list_and_before_a_restore(shell: Shell, kafka: KafkaCluster) -> None:
+    shell.run("backup", "--config", "backup.yaml")
+    with Admin(ConnectionOptions(bootstrap_servers=kafka.bootstrap_servers)) as admin:
+        admin.delete_topics([shell.topic])
+    create_topic(kafka.bootstrap, shell.topic)
+    produce(kafka.bootstrap, shell.topic, [OutRecord(b"key", b"alone")])
+
+    backed_up = shell.run("backup", "--config", "backup.yaml")
+    document = shell.document("list", "--config", "backup.yaml")
+    previewed = shell.run("validate-restore", "--config", "restore.yaml", "-q")
+
+    sentence = "1 topic of first-backup-orders@1 was created again; 100 → 1 records"
+    assert f"less than before: {sentence}\ncreated again: {shell.topic}\n" in backed_up.stdout
+    assert f"first-backup-orders@2: {sentence}" in shell.run("list", "--config", "backup.yaml").stdout
+    [_, shrunk] = [point["shrunk"] for point in document["sets"]["first-backup-orders"]["points"]]
+    assert (1, 1, 100, 1) == tuple(shrunk[name] for name in ("point", "created_again", "records_before", "records"))
+    warning = "warning: first-backup-orders@2: the set had more in it before: "
+    cure = 'To restore the older state, set backup_id: "first-backup-orders@1".'
+    assert f"{warning}{sentence}. {cure}\n" in previewed.stderr
+
+
+@pytest.mark.kafka
+def test_a_pattern_that_looks_like_an_expression_gets_a_note_and_quiet_leaves_it_out(shell: Shell) -> None:
+    path = shell.folder / "backup.yaml"
+    path.write_text(path.read_text().replace(f"[{shell.topic}]", f'[{shell.topic}, "{shell.topic}.*"]'))
+
+    done = shell.run("backup", "--config", "backup.yaml")
+    quiet = shell.run("backup", "--config", "backup.yaml", "-q")
+
+    note = f"note: topics.include '{shell.topic}.*' is a pattern in which '.' is a dot and * is any text: it selected "
+    assert f"{note}no topic. A regular expression begins with ~: '~{shell.topic}.*'.\n" in done.stderr
+    assert ("", True) == (quiet.stderr, "first-backup-orders@2" in quiet.stdout)
 
 
 @pytest.mark.kafka

@@ -180,6 +180,23 @@ def test_a_point_that_lacks_something_ends_as_partial_with_an_event(
     assert [state.message] == _events(of_test.installation, "kafka-backup.point.partial", _run(state))
 
 
+def test_a_point_that_contains_less_than_the_one_before_emits_an_event_and_names_the_topics(of_test: Flows) -> None:
+    kept, lost = (of_test.fill(f"{of_test.stem}-{which}", 2) for which in ("a", "b"))
+    of_test.back_up()
+    with Admin(of_test.backups.connection) as admin:
+        admin.delete_topics([lost])
+
+    state = of_test.back_up()
+
+    sentence = f"1 topic of {of_test.stem}@1 is gone; {2 * RECORDS} → {RECORDS} records"
+    assert (StateType.COMPLETED, "Completed") == (state.type, state.name), state
+    assert (state.message or "").endswith(sentence)
+    told = _events(of_test.installation, "kafka-backup.point.shrunk", _run(state))
+    assert [f"{of_test.stem}@2: {sentence}"] == told
+    assert f"gone: {lost}" in of_test.artifacts(state)["markdown"]
+    assert {kept} == {row["topic"] for row in of_test.rows(state)}
+
+
 def _events(installation: Installation, name: str, run: UUID) -> list[str]:
     """The messages of the run's events of that name, once there are any."""
     wanted = {"filter": {"event": {"name": [name]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}}

@@ -30,7 +30,7 @@ from tests.support.object_stores import ROOT_CREDENTIALS, MinIO, ObjectStoreServ
 pytestmark = pytest.mark.minio
 
 COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
-README = Path(__file__).resolve().parents[2] / "README.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "S3.md"
 KEYS = {"access_key": ROOT_CREDENTIALS.access_key, "secret_key": ROOT_CREDENTIALS.secret_key}
 
 
@@ -196,8 +196,8 @@ def test_wrong_credentials_end_with_12_and_are_not_shown(
 
 
 def _policy(bucket: str, *, without: str | None = None) -> dict[str, Any]:
-    """The policy that README prints, for this bucket and prefix."""
-    [text] = re.findall(r"```json\n(\{\n  \"Version\".*?\n)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    """The policy that docs/S3.md prints, for this bucket and prefix."""
+    [text] = re.findall(r"```json\n(\{\n  \"Version\".*?\n)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     policy: dict[str, Any] = json.loads(text.replace("my-kafka-backups", bucket).replace("backups/production", "team"))
     for statement in policy["Statement"]:
         statement["Action"] = [action for action in statement["Action"] if action != without]
@@ -247,7 +247,8 @@ def test_a_missing_bucket_ends_with_10(shell: Shell, minio: MinIO, command: str)
 
 def test_an_empty_bucket_has_no_repository(shell: Shell, minio: MinIO) -> None:
     name = minio.new_bucket()
-    assert shell.sentence(storage(minio, name), 10).startswith(f"There is no repository at s3://{name}/team. Check")
+    cure = "Correct the storage section, or make a first backup."
+    assert f"There is no repository at s3://{name}/team. {cure}" == shell.sentence(storage(minio, name), 10)
 
 
 def test_another_region_is_named(shell: Shell, tmp_path: Path) -> None:

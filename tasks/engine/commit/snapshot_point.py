@@ -9,6 +9,7 @@ from functools import cache
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.outcome import Outcome, decide, notes_of, stalled_by_open_transaction, status_of
 from tasks.engine.commit.runs import check_open
+from tasks.engine.commit.shrinkage import find_shrinkage
 from tasks.model.errors import AccessError, KafkaBackupError, PreconditionError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PartitionNote, PointEntry, Totals
@@ -21,6 +22,7 @@ from tasks.repository.plans import Plan
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.set_state import SetState
+from tasks.repository.shrinkage import Shrinkage
 from tasks.repository.state_objects import GroupsState, read_state
 
 
@@ -70,6 +72,7 @@ class SnapshotPoint:
         gaps, trimmed = notes_of(outcomes)
         stalled = stalled_by_open_transaction(plan.partitions, newest.rows if newest else {})
         failures = (*_failure_notes(plan, self._failures), *stalled)
+        totals = _totals(self._repository, outcomes, [*new_lines, *repeated])
         has_failures = bool(failures) or _has_missing_positions(self._repository, plan)
         return PointEntry(
             **self._repository.next_entry(plan.set, state),
@@ -85,10 +88,11 @@ class SnapshotPoint:
             topics=plan.topics,
             groups=plan.groups,
             groups_failure=plan.groups_failure,
-            totals=_totals(self._repository, outcomes, [*new_lines, *repeated]),
+            totals=totals,
             failures=failures,
             gaps=gaps,
             trimmed=trimmed,
+            shrunk=_shrinkage(plan, newest, outcomes, totals),
         )
 
 
@@ -106,10 +110,13 @@ def check_snapshot(plan: Plan, now: Mapping[Partition, Row], then: Mapping[Parti
             continue
         if source in ends and row.next > ends[source]:
             raise PreconditionError(
-                f"{source}: another run captured up to {row.next}, past this plan's end at {ends[source]}."
+                f"{source}: another run captured up to {row.next}, past this plan's end at {ends[source]}. "
+                "Run the backup again."
             )
         if source not in known and row.is_live and source not in then:
-            raise PreconditionError(f"{source}: another run captured it, and this run's plan does not contain it.")
+            raise PreconditionError(
+                f"{source}: another run captured it, and this run's plan does not contain it. Run the backup again."
+            )
 
 
 def _captured_lines(
@@ -159,6 +166,21 @@ def _totals(repository: Repository, outcomes: Sequence[Outcome], lines: Sequence
         log_bytes=sum(line.log_bytes for line in lines),
         stored_bytes=sum({line.object: line.stored_bytes or 0 for line in lines}.values()),
         objects=len({line.object for line in lines if line.object}),
+    )
+
+
+def _shrinkage(
+    plan: Plan, newest: RestorePoint | None, outcomes: Sequence[Outcome], totals: Totals
+) -> Shrinkage | None:
+    if newest is None:
+        return None
+    return find_shrinkage(
+        newest.seq,
+        newest.rows,
+        [outcome.row for outcome in outcomes],
+        records_before=newest.entry.totals.records,
+        records=totals.records,
+        not_selected=plan.not_selected,
     )
 
 

@@ -1,4 +1,4 @@
-"""The permissions that a backup needs on topics. Checked before the backup begins. README lists them as ACLs."""
+"""The permissions that a backup needs on topics. Checked before the backup begins. docs/SECURITY.md has the ACLs."""
 
 from __future__ import annotations
 

@@ -55,6 +55,9 @@ class _ClusterState:
     hidden: Mapping[str, str]
     """Topics of the newest point that the user can no longer describe, with the reason."""
 
+    not_selected: tuple[str, ...]
+    """Topics of the newest point that the run does not select."""
+
 
 def plan_snapshot(context: ClusterContext, request: SnapshotRequest) -> Plan:
     """Decide what the run will read, and store the plan. If the run already has a plan, that is returned.
@@ -73,7 +76,7 @@ def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_
     repository = context.repository
     newest = repository.log(request.set_name).newest_point()
     with context.admin() as admin:
-        cluster = _cluster_state(admin, request, live_topics(newest))
+        cluster = _cluster_state(admin, request, newest)
     _check_cluster(request.set_name, newest, cluster.cluster_id)
     partitions = [
         Partition(topic.name, topic.topic_id, part.partition) for topic in cluster.topics for part in topic.partitions
@@ -97,7 +100,7 @@ def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_
         compression_level=options.compression_level,
         object_log_bytes=options.segment_max_bytes,
         object_records=options.segment_max_records,
-        fetch_bytes=options.fetch_max_bytes,
+        fetch_bytes=options.fetch_bytes,
         partitions=planned,
         bins=bins_to_capture(planned, request.most_bins, options.max_concurrent_partitions),
         failures=(*failures, *hidden_failures),
@@ -105,6 +108,7 @@ def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_
         groups=groups_ref,
         groups_failure=cluster.groups_failure,
         denied=(*cluster.denied, *cluster.hidden.values()),
+        not_selected=cluster.not_selected,
         tool=tool_name(),
     )
 
@@ -161,7 +165,7 @@ def _plan_partitions(
     )
 
 
-def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, earlier: Collection[str]) -> _ClusterState:
+def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, newest: RestorePoint | None) -> _ClusterState:
     options = request.options
     # A topic that is deleted and created again after the groups were read must not inherit the old topic's positions.
     before = admin.describe_topics() if options.consumer_group_snapshot else []
@@ -170,7 +174,7 @@ def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, earlier: Colle
     described = admin.describe_topics()
     visible = {topic.name for topic in described}
     require_visible(admin, request.topics, visible)
-    missing = [name for name in earlier if name not in visible and is_selected(name, request.topics)]
+    missing = [name for name in live_topics(newest) if name not in visible and is_selected(name, request.topics)]
     chosen = set(
         select_topics(
             {topic.name: topic.is_internal for topic in described},
@@ -188,7 +192,17 @@ def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, earlier: Colle
         groups_failure=groups_failure,
         denied=denied,
         hidden=denied_topics(admin, missing),
+        not_selected=_not_selected(newest, chosen, visible, request.topics),
     )
+
+
+def _not_selected(
+    newest: RestorePoint | None, chosen: Collection[str], visible: Collection[str], selection: TopicSelection
+) -> tuple[str, ...]:
+    """The topics of the newest point that exist and were not chosen, or that the selection does not match. All other
+    topics that are missing are gone."""
+    names = sorted({source.topic for source in newest.rows} - set(chosen)) if newest else []
+    return tuple(name for name in names if name in visible or not is_selected(name, selection))
 
 
 def _groups(admin: ClusterAdmin, options: BackupOptions) -> tuple[GroupsState | None, str | None, tuple[str, ...]]:

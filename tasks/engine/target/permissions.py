@@ -1,4 +1,4 @@
-"""The permissions that a restore needs. Checked before it changes anything. README lists them as ACLs."""
+"""The permissions that a restore needs. Checked before it changes anything. docs/SECURITY.md has the ACLs."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.findings import Finding, FindingLevel, error_finding
 from tasks.engine.target.permissions import group_permission_findings
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
+from tasks.engine.target.shrunk_point import shrunk_point_finding
 from tasks.engine.target.target_findings import target_findings
 from tasks.model.errors import InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
@@ -35,6 +36,7 @@ def preflight(
     findings = [
         *target_findings(plan, source, view, options, admin),
         *_missing_data(source, options),
+        *_shrunk_point(context.repository, source),
         *_targets_with_records(context, plan, view, options),
         *group_permission_findings(source, admin, options),
         *_damaged_objects(context.repository, source),
@@ -94,6 +96,13 @@ def _missing_data(source: RestoreSource, options: RestoreOptions) -> Iterator[Fi
                 yield _missing(row.source, f"the point contains only a part of it, because it failed: {row.failure}")
             for gap in (gap for line in source.lines[row.source] for gap in line.gaps):
                 yield _missing(row.source, f"offsets {gap.first} to {gap.next - 1} are not in the point: {gap.reason}.")
+
+
+def _shrunk_point(repository: Repository, source: RestoreSource) -> Iterator[Finding]:
+    point = source.point
+    finding = shrunk_point_finding(point.set_name, point.seq, repository.state(point.set_name).points)
+    if finding is not None:
+        yield finding
 
 
 def _missing(partition: Partition, message: str) -> Finding:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal, Self
 from urllib.parse import SplitResult
 
+from pydantic import Field
+
 from tasks.model.errors import ConfigError
 from tasks.store.settings import Prefix, StoreSettings
 
@@ -16,8 +18,8 @@ class MemorySettings(StoreSettings):
     url_example: ClassVar[str] = "memory://demo"
 
     backend: Literal["memory"] = "memory"
-    path: str = "memory"
-    prefix: Prefix = ""
+    path: str = Field("memory", description="Name of the store. Its objects end with the process: for trials only.")
+    prefix: Prefix = Field("", description="A folder of it; empty: all of it.")
 
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:

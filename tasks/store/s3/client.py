@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from tasks.model.control_characters import control_character_problem
 from tasks.model.errors import ConfigError
 from tasks.store.s3.boto3_errors import setup_error
 from tasks.store.s3.endpoint import check_endpoint
@@ -30,10 +33,11 @@ Client = Any
 def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_s: float) -> Client:
     """A client for the settings. Sends no request. Several threads can use it.
 
-    Raises `ConfigError` for an invalid name, region, profile or endpoint, and for an http endpoint from the environment
-    without `allow_http`.
+    Raises `ConfigError` for an invalid name, region, profile or endpoint, for an http endpoint from the environment
+    without `allow_http`, and for a variable `AWS_…` of the environment that contains a control character.
     """
     _keep_secrets_out_of_logs()
+    _check_environment(os.environ)
     config = Config(
         retries={"total_max_attempts": 1, "mode": "standard"},  # because `RetryingStore` repeats requests
         connect_timeout=connect_timeout_s,
@@ -58,6 +62,14 @@ def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_
     check_endpoint(client.meta.endpoint_url, allow_http=settings.allow_http)
     client.meta.events.register_first("before-call.s3", _follow_no_region_redirect)
     return client
+
+
+def _check_environment(environment: Mapping[str, str]) -> None:
+    """A line break in a key would make an invalid header, which looks like a cut connection."""
+    for name, value in environment.items():
+        problem = control_character_problem(value) if name.startswith("AWS_") else None
+        if problem is not None:
+            raise ConfigError(f"The environment variable {name} {problem}: remove it.")
 
 
 def _credentials(settings: S3Settings) -> dict[str, str | None]:

@@ -8,10 +8,11 @@ import pytest
 
 from tasks.engine.options import TopicSelection
 from tasks.engine.restore import restore_locally
+from tasks.engine.restore_steps import preview_restore
 from tasks.model.errors import AccessError, ConfigError, NotFoundError, RefusedError
 from tasks.repository.points import PointReference
 from tasks.store.memory.memory_store import MemoryStore
-from tests.simulation.rules.small_world import DAY_MS, MAPPING, SET, SmallWorld, kafka, refused
+from tests.simulation.rules.small_world import DAY_MS, MAPPING, SET, SmallWorld, kafka, refused, said
 from tests.support.faults import FaultyStore
 
 OWN = {"retention.ms": str(30 * DAY_MS), "segment.bytes": "1048576", "cleanup.policy": "compact,delete"}
@@ -64,17 +65,29 @@ def test_a_mapping_of_a_topic_that_is_not_restored_is_refused(world: SmallWorld)
         restore_locally(world.context(world.target), PointReference(SET), narrow, workers=1)
 
 
+def test_a_pattern_that_looks_like_an_expression_gets_a_note_with_what_it_selected(world: SmallWorld) -> None:
+    request = replace(world.restore_request({}), topics=TopicSelection(include=("orders", "o.*")))
+    context = world.context(world.target)
+    with context.admin() as admin:
+        preview = preview_restore(context, admin, world.point(), request)
+
+    [(subject, note)] = [one for one in said(preview.findings, "note") if one[0] == "topics"]
+    assert "topics" == subject
+    assert "topics.include 'o.*' is a pattern" in note
+    assert "it selected no topic. A regular expression begins with ~: '~o.*'." in note
+
+
 def test_a_topic_that_only_another_point_has_is_refused_with_that_points_name(world: SmallWorld) -> None:
     world.source.delete_topic("payments")
     world.back_up()
 
-    with refused(RefusedError, r"There is no topic payments\. set@1 has payments\.", code=3):
+    with refused(RefusedError, r"There is no topic payments: correct topics.include\. set@1 has payments\.", code=3):
         world.restore({"payments": "copy"})
     assert [] == world.restore({"payments": "copy"}, seq=1).mismatches
 
 
 def test_a_topic_that_no_point_has_is_refused(world: SmallWorld) -> None:
-    with refused(RefusedError, r"There is no topic strangers\.$", code=3):
+    with refused(RefusedError, r"There is no topic strangers: correct topics.include\.$", code=3):
         world.restore({"strangers": "copy"})
 
 

@@ -56,6 +56,22 @@ def test_list_shows_every_point_with_its_figures(made: Made) -> None:
     assert {"restores": [], "unreadable": {}} == made.document("list", "--restores")
 
 
+def test_list_and_describe_say_what_a_point_contains_less_than_the_point_before_it(made: Made) -> None:
+    logs = many_logs()
+    lost = {log.source.topic for log in logs if log.source.topic != logs[0].source.topic}
+    back_up(made.repository, [log for log in logs if log.source.topic not in lost])
+
+    first, second = made.document("list")["sets"][SET]["points"]
+    assert (None, 1, len(lost)) == (first["shrunk"], second["shrunk"]["point"], second["shrunk"]["gone"])
+    records = f"{first['totals']['records']} → {second['totals']['records']} records"
+    assert f"{SET}@2: {len(lost)} topics of {SET}@1 are gone; {records}" in made.run("list")
+    assert sorted(lost) == made.document("describe", "--backup-id", SET)["point"]["shrunk"]["gone"]
+    shown = made.run("describe", "--backup-id", SET)
+    assert (
+        f"less than before: {len(lost)} topics of {SET}@1 are gone; {records}\ngone: {', '.join(sorted(lost))}" in shown
+    )
+
+
 def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> None:
     made.repository.store.put(restore_key("20260101T000000000Z-aaaaaaaa", "plan"), [b"{broken"])
 

@@ -253,7 +253,7 @@ def test_a_file_that_is_not_a_mapping_is_refused_in_one_sentence(tmp_path: Path,
 def test_a_missing_file_and_a_binary_file_are_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_backup(tmp_path / "none.yaml", {})
-    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe")
+    (tmp_path / "binary.yaml").write_bytes(b"\x89PNG\xff")
     with pytest.raises(ConfigError, match="not UTF-8"):
         load_backup(tmp_path / "binary.yaml", {})
 
@@ -271,8 +271,8 @@ def test_variables_are_replaced_inside_values_and_the_result_has_its_yaml_type(t
 
 
 def test_the_value_of_a_variable_cannot_become_yaml_structure(tmp_path: Path) -> None:
-    text = BACKUP.replace("/backups", "${INJECTED}")
-    injected = "/x\nbackup:\n  compression: none"
+    text = BACKUP.replace("/backups", '"${INJECTED}"')
+    injected = '/x", prefix: "y", compression: none}'
 
     file = load_backup(_file(tmp_path, text), {"INJECTED": injected}).file
     assert LocalSettings(path=injected, prefix="backups/production") == file.storage

@@ -43,7 +43,16 @@ def _backup_problem(folder: Path, old: str, new: str, environment: Mapping[str, 
         ("[orders]", "[20260704]", "should be text, found a number; put it in quotes."),
         ("[orders]", "[['x']]", "'source.topics.include[0]': should be text, found a list."),
         ("[orders]", "['']", "'source.topics.include[0]': should not be empty."),
-        ("[kafka:9092]", "['kafka:9092,other:9092']", "'source.bootstrap_servers[0]': should be one host:port."),
+        ("[kafka:9092]", "['kafka:9092,kafka']", "'source.bootstrap_servers[1]': should be one host:port."),
+        ("[kafka:9092]", "[]", "'source.bootstrap_servers': should not be empty."),
+        ("[kafka:9092]", "','", "'source.bootstrap_servers': should not be empty."),
+        ("[kafka:9092]", "9092", "'source.bootstrap_servers': should be a list, found a number."),
+        ("compression: zstd", "fetch_max_bytes: 0", "'backup.fetch_max_bytes': should be at least 1."),
+        ("compression: zstd", "fetch_max_bytes: -1", "'backup.fetch_max_bytes': should be at least 1."),
+        ("  compression: zstd", "  <<: {compression: zstd}", "merge keys ('<<') are not available: write the keys"),
+        ("  compression: zstd", "\tcompression: zstd", "a line begins with a tab; indent it with spaces"),
+        ("backup:", "---\nbackup:", "a second document begins with '---'; write one document per file"),
+        ("[orders]", "['orders.+']", "'orders.+' contains '+', which no topic name does. A regular expression begins"),
         ("[kafka:9092]", "['kafka:99999']", "'source.bootstrap_servers[0]': should be one host:port."),
         ("[kafka:9092]", "['kafka']", "'source.bootstrap_servers[0]': should be one host:port."),
         ("backups/production", "a//b", "'a//b' is not an object key"),
@@ -60,6 +69,94 @@ def test_a_value_of_the_wrong_type_is_refused_and_not_converted(
 ) -> None:
     problem = str(_backup_problem(tmp_path, old, new))
     assert expected in problem
+
+
+@pytest.mark.parametrize(
+    "servers",
+    ["a:1,b:2,c:3", '"a:1, b:2 ,c:3,"', "['a:1,b:2', 'c:3']", "[a:1, b:2, c:3]", "${SERVERS}", "['${SERVERS}']"],
+)
+def test_servers_in_one_text_with_commas_are_taken(tmp_path: Path, servers: str) -> None:
+    text = BACKUP.replace("[kafka:9092]", servers)
+    file = load_backup(_write(tmp_path, text), {"SERVERS": "a:1,b:2, c:3"}).file
+    assert ("a:1", "b:2", "c:3") == file.source.bootstrap_servers
+
+
+@pytest.mark.parametrize(
+    ("given", "used", "note"),
+    [
+        (1, 1, "'backup.fetch_max_bytes' below 1048576 makes a backup slow. The default is 4194304."),
+        (65536, 65536, "'backup.fetch_max_bytes' below 1048576 makes a backup slow. The default is 4194304."),
+        (
+            104857600,
+            67108864,
+            "'backup.fetch_max_bytes' is limited to 67108864, because each worker holds a fetch.",
+        ),
+    ],
+)
+def test_an_unusual_fetch_size_is_taken_with_a_note(tmp_path: Path, given: int, used: int, note: str) -> None:
+    loaded = load_backup(_write(tmp_path, BACKUP.replace("compression: zstd", f"fetch_max_bytes: {given}")), {})
+    assert used == loaded.file.backup.fetch_bytes
+    assert [f"{tmp_path / 'file.yaml'}:12: {note}"] == list(loaded.notes)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_named_with_its_cure(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_bytes(BACKUP.encode(encoding))
+    with pytest.raises(
+        ConfigError, match=r"file.yaml: this is UTF-16 text, as Windows writes it\. Save the file as UTF"
+    ):
+        load_backup(path, {})
+
+
+def test_text_in_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_bytes(BACKUP.replace("orders]", "größe]").encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"file.yaml: line 6 is not UTF-8 text\. Save the file as UTF-8\."):
+        load_backup(path, {})
+
+
+def test_a_byte_order_mark_of_utf_8_and_line_ends_of_windows_are_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + BACKUP.replace("\n", "\r\n").encode())
+    assert ("orders",) == load_backup(path, {}).file.source.topics.include
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key"),
+    [
+        ("first-backup-orders", "first-backup-orders\\n", 2, "backup_id"),
+        ("[kafka:9092]", '["kafka:9092\\r"]', 4, "source.bootstrap_servers[0]"),
+        ("[orders]", '["orders\\r\\n"]', 6, "source.topics.include[0]"),
+        ("/backups", '"/backups\\r"', 9, "storage.path"),
+        ("backups/production", '"backups\\n"', 10, "storage.prefix"),
+        ("compression: zstd", "segment_max_records: ${V}", 12, "backup.segment_max_records"),
+        ("compression: zstd", "source_cluster_id: |\n    prod", 12, "backup.source_cluster_id"),
+        ("compression: zstd", "poll_interval_ms: '${V}'", 12, "backup.poll_interval_ms"),
+    ],
+)
+def test_a_line_break_at_the_end_of_any_value_is_an_error_with_its_line_and_key(
+    tmp_path: Path, old: str, new: str, line: int, key: str
+) -> None:
+    problem = str(_backup_problem(tmp_path, old, new, {"V": "7\n"}))
+    assert f":{line}: {key!r} ends with a line break: remove it" in problem
+    assert ("see the environment variable V." in problem) == ("V}" in new)
+
+
+def test_a_secret_with_a_line_break_is_named_without_its_value(tmp_path: Path) -> None:
+    security = (
+        "  security: {security_protocol: SASL_SSL, sasl_mechanism: PLAIN, sasl_username: u, sasl_password: '${P}'}\n"
+    )
+    text = BACKUP.replace("  topics:\n", f"{security}  topics:\n")
+    with pytest.raises(ConfigError) as caught:
+        load_backup(_write(tmp_path, text), {"P": f"{MARKER}\n"})
+    sentence = "'source.security.sasl_password' ends with a line break: remove it; see the environment variable P."
+    assert f"{tmp_path / 'file.yaml'}:5: {sentence}" == str(caught.value)
+
+
+def test_the_passwords_of_a_cluster_do_not_matter_to_a_command_that_reads_the_repository(tmp_path: Path) -> None:
+    text = BACKUP.replace("[kafka:9092]", '["kafka:9092\\r"]')
+    assert "first-backup-orders" == load_repository(_write(tmp_path, text), {}).file.backup_id
 
 
 @pytest.mark.parametrize("address", ["kafka:9092", "10.0.0.1:1", "[::1]:9092", "a_b.c-d:65535"])

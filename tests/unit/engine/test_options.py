@@ -32,7 +32,7 @@ def test_options_have_defaults_cannot_be_changed_and_survive_json(model: type[Op
         (BackupOptions, {"segment_max_bytes": 1023}),
         (BackupOptions, {"segment_max_bytes": (1 << 30) + 1}),
         (BackupOptions, {"segment_max_records": 0}),
-        (BackupOptions, {"fetch_max_bytes": 1}),
+        (BackupOptions, {"fetch_max_bytes": 0}),
         (BackupOptions, {"max_concurrent_partitions": 65}),
         (BackupOptions, {"password": "x"}),
         (RestoreOptions, {"topic_mapping": {"a": ""}}),

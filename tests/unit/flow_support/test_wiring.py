@@ -53,6 +53,25 @@ def test_a_cluster_block_becomes_the_section_of_a_file_with_its_secrets() -> Non
     assert section.security == cluster_access(str(uuid4()), name).options.security
 
 
+def test_a_line_break_in_a_field_of_a_block_is_named_without_its_value() -> None:
+    name = _name()
+    block = _secured()
+    block.sasl_password = SecretStr(f"{PASSWORD}\n")
+    block.save(name)
+
+    with pytest.raises(ConfigError, match=r"security\.sasl_password ends with a line break: remove it") as raised:
+        cluster_section(name)
+    assert PASSWORD not in str(raised.value)
+
+
+def test_a_line_break_in_a_key_of_a_repository_block_is_named_without_its_value() -> None:
+    name = _name()
+    S3Repository(bucket="b", access_key="AKIA\r", secret_key=SecretStr(PASSWORD)).save(name)
+
+    with pytest.raises(ConfigError, match=f"s3-repository/{name} cannot be used: access_key ends with a line break"):
+        storage_section(f"s3-repository/{name}")
+
+
 def test_a_block_that_contradicts_itself_is_named_with_its_field_and_without_its_secret() -> None:
     name = _name()
     KafkaCluster(bootstrap_servers=["kafka:9092"], sasl_password=SecretStr(PASSWORD)).save(name)

@@ -1,0 +1,40 @@
+"""The group of commands. With `--json` a wrong command line also ends as one JSON document."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from tasks.cli.session import open_session
+from tasks.model.errors import ConfigError
+
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""The base of all errors of a command line. Typer has no public name for it."""
+
+
+class CommandGroup(TyperGroup):
+    """Parses the command line and runs the command that it names."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
+        """Run a command and end the process with its exit code. The errors of a command itself are the session's."""
+        given = list(sys.argv[1:] if args is None else args)
+        if "--json" not in given:
+            return super().main(given, *rest, **more)
+        try:
+            code = super().main(given, *rest, **{**more, "standalone_mode": False})
+        except _UsageError as error:
+            with open_session(is_json=True, is_verbose=False):
+                raise ConfigError(_sentence(error)) from None
+        raise SystemExit(code)
+
+
+def _sentence(error: BaseException) -> str:
+    """The error and the help that explains the command line, without the usage line."""
+    message = str(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "kafka-backup")
+    return f"{message}. See `{path} --help`."

@@ -1,0 +1,42 @@
+"""Finds out whether a set had a point with more in it before the point that is restored. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tasks.engine.target.findings import Finding
+from tasks.repository.set_state import PointSummary
+
+
+def shrunk_point_finding(set_name: str, seq: int, points: Mapping[int, PointSummary]) -> Finding | None:
+    """A warning if the point `seq` contains less than an older point of the set; it names the older point. `points` are
+    the live points of the set.
+
+    The loss can have happened at an earlier point: the points after it have as little as it, and differ from the point
+    before them in nothing. None if the set has recovered since, and for a loss that retention explains.
+    """
+    chosen = points.get(seq)
+    if chosen is None:
+        return None
+    losses = [
+        summary.shrunk
+        for number, summary in sorted(points.items(), reverse=True)
+        if number <= seq and summary.shrunk is not None and summary.shrunk.is_notable
+        if number == seq or _has_less(chosen, points.get(summary.shrunk.point))
+    ]
+    if not losses:
+        return None
+    older = [points[loss.point] for loss in losses if loss.point in points]
+    fullest = max(older, key=lambda one: (one.totals.records, one.totals.topics), default=None)
+    cure = (
+        f'To restore the older state, set backup_id: "{set_name}@{fullest.seq}".'
+        if fullest is not None
+        else f"{set_name}@{losses[0].point} is no longer in the set."
+    )
+    return Finding("warning", f"{set_name}@{seq}", f"the set had more in it before: {losses[0].text(set_name)}. {cure}")
+
+
+def _has_less(chosen: PointSummary, older: PointSummary | None) -> bool:
+    return older is not None and (
+        chosen.totals.records < older.totals.records or chosen.totals.topics < older.totals.topics
+    )

@@ -1,0 +1,33 @@
+"""What a point contains less than the newest point before it, as text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.repository.entries import PointEntry
+
+_MOST_NAMES = 20
+
+
+def shrinkage_lines(point: PointEntry) -> Iterator[str]:
+    """A line with the counts, then a line of topics for each kind of loss. Empty if the point contains no less."""
+    shrunk = point.shrunk
+    if shrunk is None:
+        return
+    yield f"less than before: {shrunk.counts.text(point.set)}"
+    for kind, names in (
+        ("gone", shrunk.gone),
+        ("created again", shrunk.created_again),
+        ("not selected", shrunk.not_selected),
+        ("ends earlier", shrunk.ended_earlier),
+    ):
+        if names:
+            yield f"{kind}: {topics_text(names)}"
+
+
+def topics_text(names: tuple[str, ...]) -> str:
+    """The names in one line, and how many more there are."""
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more

@@ -1,0 +1,59 @@
+"""A snapshot that contains less than the newest point says so: in its entry, in the set's state, before a restore."""
+
+from __future__ import annotations
+
+from tests.simulation.rules.small_world import SmallWorld, said
+
+
+def _wiped(world: SmallWorld) -> None:
+    """A set with two points: of three topics, and of one that was created again with a single record."""
+    for name in ("orders", "payments", "carts"):
+        world.topic(name)
+    world.back_up()
+    for name in ("orders", "payments", "carts"):
+        world.source.delete_topic(name)
+    world.topic(records=1)
+    world.back_up()
+
+
+def test_a_cluster_that_was_wiped_is_stated_by_its_next_point(world: SmallWorld) -> None:
+    _wiped(world)
+
+    shrunk = world.point().entry.shrunk
+    assert shrunk is not None
+    assert (1, ("carts", "payments"), ("orders",)) == (shrunk.point, shrunk.gone, shrunk.created_again)
+    assert "2 topics of set@1 are gone, 1 was created again; 30 → 1 records" == shrunk.counts.text("set")
+    assert world.point(1).entry.shrunk is None
+    assert [None, shrunk.counts] == [one.shrunk for one in world.repository.state("set").points.values()]
+
+
+def test_a_restore_of_the_latest_point_after_a_loss_names_the_older_point(world: SmallWorld) -> None:
+    _wiped(world)
+    world.send(records=2)
+    world.back_up()
+
+    for seq in (2, 3):
+        [(_, message)] = [one for one in said(world.preview(seq=seq).findings, "warning") if one[0] == f"set@{seq}"]
+        assert 'set backup_id: "set@1"' in message
+    assert [] == [one for one in said(world.preview(seq=1).findings, "warning") if one[0] == "set@1"]
+
+
+def test_a_topic_that_exists_and_is_no_longer_selected_is_not_called_gone(world: SmallWorld) -> None:
+    world.topic()
+    world.topic("carts")
+    world.back_up()
+    world.back_up("orders")
+
+    shrunk = world.point().entry.shrunk
+    assert shrunk is not None
+    assert (("carts",), ()) == (shrunk.not_selected, shrunk.gone)
+
+
+def test_a_topic_that_fails_keeps_its_records_and_nothing_has_shrunk(world: SmallWorld) -> None:
+    world.topic()
+    world.back_up()
+    world.source.elect(("orders", 0), None)
+    world.topic("carts")
+    world.back_up()
+
+    assert world.point().entry.shrunk is None
