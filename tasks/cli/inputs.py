@@ -8,6 +8,7 @@ from pathlib import Path
 from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import store_at, store_of
 from tasks.config.load import load_repository
+from tasks.config.models import StorageSection
 from tasks.model.errors import ConfigError
 from tasks.repository.points import PointReference, format_time
 from tasks.repository.repository import Repository
@@ -23,10 +24,16 @@ def open_repository(session: Session, config: Path | None, storage: str | None) 
         raise ConfigError("Name the repository: either --config FILE or --storage URL.")
     if config is None:
         assert storage is not None
-        return Repository.open(store_at(storage, stop=session.stop), now_ms), None
+        return Repository.open(store_at(storage, stop=session.stop, on_waiting=session.log_wait), now_ms), None
     loaded = load_repository(config)
     log_notes(session, loaded.notes)
-    return Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms), loaded.file.backup_id
+    return open_storage(session, loaded.file.storage), loaded.file.backup_id
+
+
+def open_storage(session: Session, storage: StorageSection) -> Repository:
+    """Open the repository of a storage section. Raises `NotFoundError` if there is none."""
+    store = store_of(storage, stop=session.stop, on_waiting=session.log_wait, on_note=session.log_note)
+    return Repository.open(store, now_ms)
 
 
 def find_point(session: Session, repository: Repository, backup_id: str | None) -> RestorePoint:

@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from tasks.cli.exit_codes import ACCESS, FAILED, INCOMPLETE, OK, exit_code_of
-from tasks.cli.inputs import find_point, log_notes
+from tasks.cli.inputs import find_point, log_notes, open_storage
 from tasks.cli.progress_bars import ProgressBar
 from tasks.cli.session import Session, now_ms
-from tasks.config.adapters import cluster_access, store_of
+from tasks.config.adapters import cluster_access
 from tasks.config.load import load_restore
 from tasks.config.models import RestoreFile
 from tasks.engine.bins import BINS_PER_WORKER
@@ -27,7 +27,6 @@ from tasks.model.errors import ConfigError
 from tasks.reports.figures import duration_text, size_text, table_text
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
-from tasks.repository.repository import Repository
 
 
 def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool) -> int:
@@ -36,7 +35,7 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     log_notes(session, loaded.notes)
     request = _request(loaded.file)
     context = ClusterContext(
-        repository=Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms),
+        repository=open_storage(session, loaded.file.storage),
         cluster=cluster_access(loaded.file.target),
         stop=session.stop,
     )

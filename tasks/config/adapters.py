@@ -9,7 +9,8 @@ from tasks.broker.kafka_access import KafkaAccess
 from tasks.broker.raw.cluster import bootstrap_addresses
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.config.models import ClusterSection, StorageSection
-from tasks.store.protocol import ObjectStore
+from tasks.model.waiting import Contact, OnWaiting
+from tasks.store.protocol import ObjectStore, OnNote
 from tasks.store.registry import open_store, settings_from_url
 from tasks.store.retrying import RetryingStore
 
@@ -27,14 +28,23 @@ def cluster_access(section: ClusterSection) -> KafkaAccess:
     return KafkaAccess(connection_options(section))
 
 
-def store_of(section: StorageSection, *, create: bool = False, stop: threading.Event | None = None) -> ObjectStore:
+def store_of(
+    section: StorageSection,
+    *,
+    create: bool = False,
+    stop: threading.Event | None = None,
+    on_waiting: OnWaiting | None = None,
+    on_note: OnNote | None = None,
+) -> ObjectStore:
     """The store of a storage section; `create` makes a missing folder. Failed calls are retried until `stop` is set.
+    `on_waiting` receives reports of waits, `on_note` what an operator should know about the store.
 
     Raises `NotFoundError` when the folder is missing, `ConfigError` when the section cannot be used.
     """
-    return RetryingStore(open_store(section, create=create), stop=stop)
+    store = open_store(section, create=create, on_note=on_note)
+    return RetryingStore(store, connect_timeout_ms=section.connect_timeout_ms, contact=Contact(on_waiting), stop=stop)
 
 
-def store_at(url: str, *, stop: threading.Event | None = None) -> ObjectStore:
+def store_at(url: str, *, stop: threading.Event | None = None, on_waiting: OnWaiting | None = None) -> ObjectStore:
     """The store of a `--storage` URL, which must exist. Retries and errors are those of `store_of`."""
-    return store_of(settings_from_url(url), stop=stop)
+    return store_of(settings_from_url(url), stop=stop, on_waiting=on_waiting)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from tasks.flow_support.block_loading import blocks_loaded_once
@@ -29,7 +30,7 @@ class OpenFlow(NamedTuple):
 @contextmanager
 def open_flow(repository_name: str, cluster: str | None = None, *, create: bool = False) -> Iterator[OpenFlow]:
     """Load the blocks and open the repository, before the flow submits tasks: so a task of this process never waits for
-    the Prefect server. `create` makes a missing repository.
+    the Prefect server. `create` makes a missing repository, when the cluster has answered.
 
     Raises `ConfigError` for a block that does not exist or is not valid, and what opening the repository raises.
     """
@@ -41,8 +42,19 @@ def open_flow(repository_name: str, cluster: str | None = None, *, create: bool 
             if cluster is not None:
                 places(flow, cluster, name)
                 cluster_access(flow, cluster)
-            opened = repository(flow, name, create=create)
+            opened = repository(
+                flow,
+                name,
+                log=get_run_logger().warning,
+                before_creation=partial(_reach, flow, cluster, cache) if create and cluster is not None else None,
+            )
         yield OpenFlow(flow, name, opened, cache)
+
+
+def _reach(flow_run_id: str, cluster: str, of_flow: FlowRunCache) -> None:
+    """Raises what the cluster's first answer raises. Without it a run that cannot begin would leave a repository."""
+    with cluster_access(flow_run_id, cluster).admin(of_flow.stop) as admin:
+        admin.cluster_id()
 
 
 @cache

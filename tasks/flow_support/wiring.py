@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from prefect.blocks.core import Block
@@ -14,12 +14,15 @@ from tasks.broker.kafka_access import KafkaAccess
 from tasks.config import adapters
 from tasks.config.adapters import store_of
 from tasks.config.models import ClusterSection
+from tasks.config.new_repository import opened_or_created
 from tasks.flow_support.block_loading import find_block
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import validation_problems
+from tasks.model.waiting import WaitReport
 from tasks.reports.recipe import Places
 from tasks.repository.repository import Repository
+from tasks.store.protocol import OnNote
 from tasks.store.registry import BLOCK_TYPES, StorageSettings
 
 BlockT = TypeVar("BlockT", bound=Block)
@@ -42,13 +45,30 @@ def cluster_access(flow_run: str, cluster: str) -> KafkaAccess:
     return cache.cached(("cluster", cluster), lambda: adapters.cluster_access(cluster_section(cluster)))
 
 
-def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
-    """The repository of a block, opened once per process and flow run; `create` makes a missing one."""
+def repository(
+    flow_run: str, reference: str, *, log: OnNote | None = None, before_creation: Callable[[], None] | None = None
+) -> Repository:
+    """The repository of a block, opened once per process and flow run. A missing one is created if `before_creation` is
+    given and raises nothing. `log` receives waits for the store, and notes about it."""
     cache = flow_run_cache(flow_run)
 
+    def on_waiting(report: WaitReport) -> None:
+        if log is not None:
+            log(str(report))
+
     def opened() -> Repository:
-        store = store_of(storage_section(reference), create=create, stop=cache.stop)
-        return Repository.open_or_create(store, now_ms) if create else Repository.open(store, now_ms)
+        section = storage_section(reference)
+        if before_creation is None:
+            return Repository.open(store_of(section, stop=cache.stop, on_waiting=on_waiting, on_note=log), now_ms)
+        found, _ = opened_or_created(
+            section,
+            now_ms,
+            before_creation=before_creation,
+            stop=cache.stop,
+            on_waiting=on_waiting,
+            on_note=log,
+        )
+        return found
 
     return cache.cached(("repository", reference), opened)
 

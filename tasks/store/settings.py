@@ -10,10 +10,12 @@ from abc import ABC, abstractmethod
 from typing import Annotated, ClassVar, Self
 from urllib.parse import SplitResult
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from tasks.model.setting_fields import checked_by
+from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.store.keys import check_key
+from tasks.store.text_values import check_text
 
 
 def _without_outer_slashes(text: str) -> str:
@@ -54,6 +56,15 @@ class StoreSettings(BaseModel, ABC):
     backend: str
     """The backend's name in YAML files; a subclass makes it a `Literal` with that default."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_no_control_characters(cls, value: object) -> object:
+        """For blocks too, which are not read from a file. The message does not show the value."""
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str):
+            check_text(text)
+        return value
+
     @classmethod
     def backend_name(cls) -> str:
         """The value of `backend` in YAML files."""
@@ -72,6 +83,11 @@ class StoreSettings(BaseModel, ABC):
     @abstractmethod
     def location(self) -> str:
         """The store as a URL without secrets, for messages. `location` of the opened store is the same text."""
+
+    @property
+    def connect_timeout_ms(self) -> int:
+        """How long the store may take to give its first answer."""
+        return CONNECT_TIMEOUT_MS
 
     def shown_section(self) -> dict[str, object]:
         """The `storage` section that means the same, to show to people: only keys that differ from their defaults, and
