@@ -44,10 +44,11 @@ def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
     """Make one snapshot as the file says, or print its plan. Returns the exit code."""
     loaded = load_backup(config)
     log_notes(session, loaded.notes)
-    request, cluster = _request(loaded.file), cluster_access(loaded.file.source)
+    request, cluster = _request(loaded.file), cluster_access(loaded.file.source, session.report_wait)
     if dry_run:
         repository = _repository_for_dry_run(loaded.file.storage)
         return _dry_run(session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request)
+    cluster.check_reachable(session.stop, is_writing=False)  # before a repository is made for it
     repository = _open_or_create(session, store_of(loaded.file.storage, create=True, stop=session.stop))
     return _snapshot(
         session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request, config

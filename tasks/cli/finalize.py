@@ -18,7 +18,7 @@ def run_finalize(session: Session, restore: str, config: Path) -> int:
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
     repository = Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms)
-    with cluster_access(loaded.file.target).admin(session.stop) as admin:
+    with cluster_access(loaded.file.target, session.report_wait).admin(session.stop) as admin:
         changed = finalize_restore(repository, restore, admin)
     for topic in changed:
         names = ", ".join(topic.deferred) or "its settings"

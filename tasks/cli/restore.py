@@ -37,7 +37,7 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     request = _request(loaded.file)
     context = ClusterContext(
         repository=Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms),
-        cluster=cluster_access(loaded.file.target),
+        cluster=cluster_access(loaded.file.target, session.report_wait),
         stop=session.stop,
     )
     if only_preview or request.options.dry_run:

@@ -31,7 +31,8 @@ def open_flow(repository_name: str, cluster: str | None = None, *, create: bool 
     """Load the blocks and open the repository, before the flow submits tasks: so a task of this process never waits for
     the Prefect server. `create` makes a missing repository.
 
-    Raises `ConfigError` for a block that does not exist or is not valid, and what opening the repository raises.
+    A missing repository is made after the cluster has answered. Raises `ConfigError` for a block that does not exist or
+    is not valid, what opening the repository raises, and what `KafkaAccess.check_reachable` raises.
     """
     _freeze_loaded_objects()
     flow = str(flow_run.id)
@@ -40,7 +41,9 @@ def open_flow(repository_name: str, cluster: str | None = None, *, create: bool 
             name = repository_reference(repository_name)
             if cluster is not None:
                 places(flow, cluster, name)
-                cluster_access(flow, cluster)
+                access = cluster_access(flow, cluster)
+                if create:
+                    access.check_reachable(cache.stop, is_writing=False)
             opened = repository(flow, name, create=create)
         yield OpenFlow(flow, name, opened, cache)
 

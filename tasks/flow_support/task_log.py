@@ -6,6 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from tasks.model.waiting import OnWaiting, WaitReport
+
 _TASK_LOG = logging.getLogger("prefect.task_runs")
 
 
@@ -22,6 +27,22 @@ def without_successful_tasks(flow_run: str) -> Iterator[None]:
         yield
     finally:
         _TASK_LOG.removeFilter(quiet)
+
+
+def wait_logger() -> OnWaiting:
+    """Writes reports of waits into the log of the flow or task that calls this; outside of one into Python's log.
+
+    The logger is taken now, because reports come from a thread that has no context of a run.
+    """
+    try:
+        logger: logging.Logger | logging.LoggerAdapter[logging.Logger] = get_run_logger()
+    except MissingContextError:
+        logger = logging.getLogger(__name__)
+
+    def log(report: WaitReport) -> None:
+        logger.warning("%s", report)
+
+    return log
 
 
 class _WithoutCompleted(logging.Filter):

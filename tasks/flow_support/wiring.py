@@ -13,9 +13,10 @@ from blocks import KafkaCluster, block_types
 from tasks.broker.kafka_access import KafkaAccess
 from tasks.config import adapters
 from tasks.config.adapters import store_of
-from tasks.config.models import ClusterSection
+from tasks.config.models import ClusterSection, ConnectionSection
 from tasks.flow_support.block_loading import find_block
 from tasks.flow_support.flow_run_cache import flow_run_cache
+from tasks.flow_support.task_log import wait_logger
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import validation_problems
 from tasks.reports.recipe import Places
@@ -39,7 +40,11 @@ def now_ms() -> int:
 def cluster_access(flow_run: str, cluster: str) -> KafkaAccess:
     """The cluster of a KafkaCluster block; loaded once per process and flow run."""
     cache = flow_run_cache(flow_run)
-    return cache.cached(("cluster", cluster), lambda: adapters.cluster_access(cluster_section(cluster)))
+
+    def opened() -> KafkaAccess:
+        return adapters.cluster_access(cluster_section(cluster), wait_logger())
+
+    return cache.cached(("cluster", cluster), opened)
 
 
 def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
@@ -77,7 +82,9 @@ def cluster_section(cluster: str) -> ClusterSection:
     name = cluster.removeprefix("kafka-cluster/")
     values = field_values(_load(KafkaCluster, name))
     servers = values.pop("bootstrap_servers", [])
-    return _section(ClusterSection, {"bootstrap_servers": servers, "security": values}, f"kafka-cluster/{name}")
+    connection = {key: values.pop(key) for key in ConnectionSection.model_fields if key in values}
+    section = {"bootstrap_servers": servers, "security": values, "connection": connection}
+    return _section(ClusterSection, section, f"kafka-cluster/{name}")
 
 
 def storage_section(reference: str) -> StorageSettings:
@@ -109,10 +116,15 @@ def field_values(block: Block) -> dict[str, object]:
 def _places(cluster: str, reference: str) -> Places:
     security = _shown_values(_load(KafkaCluster, cluster.removeprefix("kafka-cluster/")))
     servers = security.pop("bootstrap_servers", [])
+    connection = {key: security.pop(key) for key in ConnectionSection.model_fields if key in security}
     return Places(
         cluster=cluster,
         repository=reference,
-        cluster_section={"bootstrap_servers": servers, **({} if security == _UNPROTECTED else {"security": security})},
+        cluster_section={
+            "bootstrap_servers": servers,
+            **({} if security == _UNPROTECTED else {"security": security}),
+            **({"connection": connection} if connection else {}),
+        },
         storage_section=storage_section(reference).shown_section(),
     )
 
