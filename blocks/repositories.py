@@ -65,8 +65,12 @@ class S3Repository(Block):
         description="Server-side encryption of each object. Empty: the bucket decides.",
     )
     sse_kms_key_id: str | None = Field(None, title="KMS key", description="Id or ARN of the key for aws:kms.")
-    connect_timeout: int = Field(
-        20, title="Connect timeout", description="Seconds that the store may take to give its first answer."
+    connect_timeout_ms: int | None = Field(
+        None,
+        title="Connect timeout (ms)",
+        description="How long to wait for a store that did not answer yet. Default: 20000.",
+        ge=1_000,
+        le=600_000,
     )
     access_key: str | None = Field(None, title="Access key", description="Id of the access key.")
     secret_key: SecretStr | None = Field(None, title="Secret key", description="Secret of the access key.")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.broker.ports import ClusterAccess
+from tasks.broker.kafka_access import KafkaAccess
 from tasks.cli.exit_codes import ACCESS, INCOMPLETE, OK
 from tasks.cli.inputs import log_notes
 from tasks.cli.progress_bars import ProgressBar
@@ -45,7 +45,7 @@ def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
     """Make one snapshot as the file says, or print its plan. Returns the exit code."""
     loaded = load_backup(config)
     log_notes(session, loaded.notes)
-    request, cluster = _request(loaded.file), cluster_access(loaded.file.source)
+    request, cluster = _request(loaded.file), cluster_access(loaded.file.source, session.report_wait)
     if dry_run:
         repository = _repository_for_dry_run(session, loaded.file.storage)
         return _dry_run(session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request)
@@ -72,13 +72,16 @@ def _request(file: BackupFile) -> SnapshotRequest:
 
 
 def _open_or_create(
-    session: Session, storage: StorageSection, cluster: ClusterAccess, request: SnapshotRequest
+    session: Session, storage: StorageSection, cluster: KafkaAccess, request: SnapshotRequest
 ) -> Repository:
-    """Open the repository. A missing one is created when the backup could be planned, so that a run that cannot begin
-    leaves nothing. That is logged, because a disk that is not mounted, or a wrong prefix, also looks like a place
-    without a repository."""
+    """Open the repository, and check that the cluster can be reached before the run takes a lease in it.
+
+    A missing repository is created when the backup could be planned, so that a run that cannot begin leaves nothing.
+    That is logged, because a disk that is not mounted, or a wrong prefix, also looks like a place without a repository.
+    """
 
     def plan_without_repository() -> None:
+        cluster.check_reachable(session.stop, is_writing=False)
         empty = Repository.open_or_create(MemoryStore(), now_ms)
         context = ClusterContext(repository=empty, cluster=cluster, stop=session.stop)
         draft_snapshot(context, request, is_dry_run=True)
@@ -88,18 +91,20 @@ def _open_or_create(
         now_ms,
         before_creation=plan_without_repository,
         stop=session.stop,
-        on_waiting=session.log_wait,
+        on_waiting=session.report_wait,
         on_note=session.log_note,
     )
     if is_created:
         session.log(f"There was no repository at {repository.store.location}. A new one was created.")
+    else:
+        cluster.check_reachable(session.stop, is_writing=False)
     return repository
 
 
 def _repository_for_dry_run(session: Session, storage: StorageSection) -> Repository:
     """Open the repository. If there is none, use an empty one in memory, because a dry run creates nothing."""
     try:
-        store = store_of(storage, on_waiting=session.log_wait)
+        store = store_of(storage, on_waiting=session.report_wait)
     except NotFoundError:  # a missing folder: a backup creates it
         return Repository.open_or_create(MemoryStore(), now_ms)
     try:

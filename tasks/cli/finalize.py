@@ -17,7 +17,7 @@ def run_finalize(session: Session, restore: str, config: Path) -> int:
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
     repository = open_storage(session, loaded.file.storage)
-    with cluster_access(loaded.file.target).admin(session.stop) as admin:
+    with cluster_access(loaded.file.target, session.report_wait).admin(session.stop) as admin:
         changed = finalize_restore(repository, restore, admin)
     for topic in changed:
         names = ", ".join(topic.deferred) or "its settings"

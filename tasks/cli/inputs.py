@@ -24,7 +24,7 @@ def open_repository(session: Session, config: Path | None, storage: str | None) 
         raise ConfigError("Name the repository: either --config FILE or --storage URL.")
     if config is None:
         assert storage is not None
-        return Repository.open(store_at(storage, stop=session.stop, on_waiting=session.log_wait), now_ms), None
+        return Repository.open(store_at(storage, stop=session.stop, on_waiting=session.report_wait), now_ms), None
     loaded = load_repository(config)
     log_notes(session, loaded.notes)
     return open_storage(session, loaded.file.storage), loaded.file.backup_id
@@ -32,7 +32,7 @@ def open_repository(session: Session, config: Path | None, storage: str | None) 
 
 def open_storage(session: Session, storage: StorageSection) -> Repository:
     """Open the repository of a storage section. Raises `NotFoundError` if there is none."""
-    store = store_of(storage, stop=session.stop, on_waiting=session.log_wait, on_note=session.log_note)
+    store = store_of(storage, stop=session.stop, on_waiting=session.report_wait, on_note=session.log_note)
     return Repository.open(store, now_ms)
 
 

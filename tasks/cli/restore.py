@@ -36,7 +36,7 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     request = _request(loaded.file)
     context = ClusterContext(
         repository=open_storage(session, loaded.file.storage),
-        cluster=cluster_access(loaded.file.target),
+        cluster=cluster_access(loaded.file.target, session.report_wait),
         stop=session.stop,
     )
     if only_preview or request.options.dry_run:

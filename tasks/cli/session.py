@@ -51,9 +51,9 @@ class Session:
         with suppress(KafkaBackupError):
             _print(text.translate(_ESCAPES), sys.stderr)
 
-    def log_wait(self, report: WaitReport) -> None:
-        """Log what is waited for. Called by a thread of its own."""
-        self.log(str(report))
+    def report_wait(self, report: WaitReport) -> None:
+        """An `OnWaiting`: print what a cluster or a store is waited for."""
+        self.log(f"kafka-backup: {report}")
 
     def log_note(self, note: str) -> None:
         """Log a note."""

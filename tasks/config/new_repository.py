@@ -18,7 +18,7 @@ def opened_or_created(
     section: StorageSection,
     now_ms: Callable[[], int],
     *,
-    before_creation: Callable[[], None],
+    before_creation: Callable[[], None] = lambda: None,
     stop: threading.Event | None = None,
     on_waiting: OnWaiting | None = None,
     on_note: OnNote | None = None,
@@ -26,14 +26,33 @@ def opened_or_created(
     """The repository of a storage section, and whether it was created. If there is none, `before_creation` is called
     first; when it raises, nothing was written.
 
-    A folder that was made for a repository that then cannot be created is removed. Raises what `before_creation`,
+    A missing bucket is an error, because a backup creates no buckets. A folder that was made for a repository that then cannot be created is removed. Raises what `before_creation`,
     `store_of` and `Repository.open_or_create` raise.
     """
-    try:
-        store = store_of(section, stop=stop, on_waiting=on_waiting, on_note=on_note)
-        return Repository.open(store, now_ms), False
-    except NotFoundError:
-        before_creation()
+    found = _opened(section, now_ms, stop=stop, on_waiting=on_waiting, on_note=on_note)
+    if found is not None:
+        return found, False
+    before_creation()
     with removed_on_failure(section):
         store = store_of(section, create=True, stop=stop, on_waiting=on_waiting, on_note=on_note)
         return Repository.open_or_create(store, now_ms), True
+
+
+def _opened(
+    section: StorageSection,
+    now_ms: Callable[[], int],
+    *,
+    stop: threading.Event | None,
+    on_waiting: OnWaiting | None,
+    on_note: OnNote | None,
+) -> Repository | None:
+    """The repository; None if there is none and its place is usable. Raises `NotFoundError` for a missing bucket."""
+    try:
+        store = store_of(section, stop=stop, on_waiting=on_waiting, on_note=on_note)
+    except NotFoundError:  # a missing folder, which is made later
+        return None
+    try:
+        return Repository.open(store, now_ms)
+    except NotFoundError:
+        next(store.list(""), None)
+        return None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
-from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from tasks.flow_support.block_loading import blocks_loaded_once
@@ -30,9 +29,10 @@ class OpenFlow(NamedTuple):
 @contextmanager
 def open_flow(repository_name: str, cluster: str | None = None, *, create: bool = False) -> Iterator[OpenFlow]:
     """Load the blocks and open the repository, before the flow submits tasks: so a task of this process never waits for
-    the Prefect server. `create` makes a missing repository, when the cluster has answered.
+    the Prefect server. `create` makes a missing repository.
 
-    Raises `ConfigError` for a block that does not exist or is not valid, and what opening the repository raises.
+    A missing repository is made after the cluster has answered. Raises `ConfigError` for a block that does not exist or
+    is not valid, what opening the repository raises, and what `KafkaAccess.check_reachable` raises.
     """
     _freeze_loaded_objects()
     flow = str(flow_run.id)
@@ -41,20 +41,11 @@ def open_flow(repository_name: str, cluster: str | None = None, *, create: bool 
             name = repository_reference(repository_name)
             if cluster is not None:
                 places(flow, cluster, name)
-                cluster_access(flow, cluster)
-            opened = repository(
-                flow,
-                name,
-                log=get_run_logger().warning,
-                before_creation=partial(_reach, flow, cluster, cache) if create and cluster is not None else None,
-            )
+                access = cluster_access(flow, cluster)
+                if create:
+                    access.check_reachable(cache.stop, is_writing=False)
+            opened = repository(flow, name, create=create)
         yield OpenFlow(flow, name, opened, cache)
-
-
-def _reach(flow_run_id: str, cluster: str, of_flow: FlowRunCache) -> None:
-    """Raises what the cluster's first answer raises. Without it a run that cannot begin would leave a repository."""
-    with cluster_access(flow_run_id, cluster).admin(of_flow.stop) as admin:
-        admin.cluster_id()
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 from prefect.blocks.core import Block
@@ -13,16 +13,15 @@ from blocks import KafkaCluster, block_types
 from tasks.broker.kafka_access import KafkaAccess
 from tasks.config import adapters
 from tasks.config.adapters import store_of
-from tasks.config.models import ClusterSection
+from tasks.config.models import ClusterSection, ConnectionSection
 from tasks.config.new_repository import opened_or_created
 from tasks.flow_support.block_loading import find_block
 from tasks.flow_support.flow_run_cache import flow_run_cache
+from tasks.flow_support.task_log import note_logger, wait_logger
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import validation_problems
-from tasks.model.waiting import WaitReport
 from tasks.reports.recipe import Places
 from tasks.repository.repository import Repository
-from tasks.store.protocol import OnNote
 from tasks.store.registry import BLOCK_TYPES, StorageSettings
 
 BlockT = TypeVar("BlockT", bound=Block)
@@ -42,32 +41,22 @@ def now_ms() -> int:
 def cluster_access(flow_run: str, cluster: str) -> KafkaAccess:
     """The cluster of a KafkaCluster block; loaded once per process and flow run."""
     cache = flow_run_cache(flow_run)
-    return cache.cached(("cluster", cluster), lambda: adapters.cluster_access(cluster_section(cluster)))
+
+    def opened() -> KafkaAccess:
+        return adapters.cluster_access(cluster_section(cluster), wait_logger())
+
+    return cache.cached(("cluster", cluster), opened)
 
 
-def repository(
-    flow_run: str, reference: str, *, log: OnNote | None = None, before_creation: Callable[[], None] | None = None
-) -> Repository:
-    """The repository of a block, opened once per process and flow run. A missing one is created if `before_creation` is
-    given and raises nothing. `log` receives waits for the store, and notes about it."""
+def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
+    """The repository of a block, opened once per process and flow run; `create` makes a missing one."""
     cache = flow_run_cache(flow_run)
 
-    def on_waiting(report: WaitReport) -> None:
-        if log is not None:
-            log(str(report))
-
     def opened() -> Repository:
-        section = storage_section(reference)
-        if before_creation is None:
-            return Repository.open(store_of(section, stop=cache.stop, on_waiting=on_waiting, on_note=log), now_ms)
-        found, _ = opened_or_created(
-            section,
-            now_ms,
-            before_creation=before_creation,
-            stop=cache.stop,
-            on_waiting=on_waiting,
-            on_note=log,
-        )
+        section, on_waiting, on_note = storage_section(reference), wait_logger(), note_logger()
+        if not create:
+            return Repository.open(store_of(section, stop=cache.stop, on_waiting=on_waiting, on_note=on_note), now_ms)
+        found, _ = opened_or_created(section, now_ms, stop=cache.stop, on_waiting=on_waiting, on_note=on_note)
         return found
 
     return cache.cached(("repository", reference), opened)
@@ -97,7 +86,9 @@ def cluster_section(cluster: str) -> ClusterSection:
     name = cluster.removeprefix("kafka-cluster/")
     values = field_values(_load(KafkaCluster, name))
     servers = values.pop("bootstrap_servers", [])
-    return _section(ClusterSection, {"bootstrap_servers": servers, "security": values}, f"kafka-cluster/{name}")
+    connection = {key: values.pop(key) for key in ConnectionSection.model_fields if key in values}
+    section = {"bootstrap_servers": servers, "security": values, "connection": connection}
+    return _section(ClusterSection, section, f"kafka-cluster/{name}")
 
 
 def storage_section(reference: str) -> StorageSettings:
@@ -129,10 +120,15 @@ def field_values(block: Block) -> dict[str, object]:
 def _places(cluster: str, reference: str) -> Places:
     security = _shown_values(_load(KafkaCluster, cluster.removeprefix("kafka-cluster/")))
     servers = security.pop("bootstrap_servers", [])
+    connection = {key: security.pop(key) for key in ConnectionSection.model_fields if key in security}
     return Places(
         cluster=cluster,
         repository=reference,
-        cluster_section={"bootstrap_servers": servers, **({} if security == _UNPROTECTED else {"security": security})},
+        cluster_section={
+            "bootstrap_servers": servers,
+            **({} if security == _UNPROTECTED else {"security": security}),
+            **({"connection": connection} if connection else {}),
+        },
         storage_section=storage_section(reference).shown_section(),
     )
 

@@ -50,8 +50,8 @@ class _Wait:
     began: float
     next_report: float
     last_active: float
+    reason: str
     attempts: int = 0
-    reason: str = _NO_ANSWER
 
 
 class Contact:
@@ -84,10 +84,10 @@ class Contact:
         return retry_deadline_ms if self._has_answered else min(connect_timeout_ms, retry_deadline_ms)
 
     @contextmanager
-    def attempt(self, subject: str) -> Iterator[None]:
+    def attempt(self, subject: str, *, reason: str = _NO_ANSWER) -> Iterator[None]:
         """One attempt to get an answer from the subject. A retryable error of the body keeps the wait and becomes its
-        reason; any other end of the body ends the wait. It does not call `mark_answered`."""
-        self._begin(subject)
+        reason, which is `reason` until then. Any other end of the body ends the wait. Does not call `mark_answered`."""
+        self._begin(subject, reason)
         try:
             yield
         except KafkaBackupError as error:
@@ -112,10 +112,10 @@ class Contact:
                 wait.next_report = now + _REPORT_INTERVAL_S
             return [WaitReport(subject, now - wait.began, wait.reason) for subject, wait in due]
 
-    def _begin(self, subject: str) -> None:
+    def _begin(self, subject: str, reason: str) -> None:
         now = self._clock()
         with self._lock:
-            wait = self._waits.setdefault(subject, _Wait(now, now + _FIRST_REPORT_S, now))
+            wait = self._waits.setdefault(subject, _Wait(now, now + _FIRST_REPORT_S, now, reason))
             wait.attempts += 1
             wait.last_active = now
             starts_monitor = self._on_waiting is not None and not self._is_monitored

@@ -13,7 +13,6 @@ from urllib.parse import SplitResult
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from tasks.model.setting_fields import checked_by
-from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.store.keys import check_key
 from tasks.store.text_values import check_text
 
@@ -83,11 +82,6 @@ class StoreSettings(BaseModel, ABC):
     @abstractmethod
     def location(self) -> str:
         """The store as a URL without secrets, for messages. `location` of the opened store is the same text."""
-
-    @property
-    def connect_timeout_ms(self) -> int:
-        """How long the store may take to give its first answer."""
-        return CONNECT_TIMEOUT_MS
 
     def shown_section(self) -> dict[str, object]:
         """The `storage` section that means the same, to show to people: only keys that differ from their defaults, and

@@ -43,7 +43,7 @@ _ANSWERS_OF_S3 = (ObjectNotFoundError, ObjectExistsError, ObjectChangedError, Da
 class S3Store:
     """The objects under a prefix of a bucket.
 
-    Until S3 has answered once, a request ends after half of the `connect_timeout` of the settings, and an attempt to
+    Until S3 has answered once, a request ends after half of the `connect_timeout_ms` of the settings, and an attempt to
     connect after a quarter of it, so that several attempts fit into that time. Later requests have the longer timeouts.
 
     `ObjectInfo.modified_ms` has whole seconds; after a write it is the time of the response. Only writes and `head`
@@ -62,7 +62,7 @@ class S3Store:
         self._settings = settings
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
         self._timeouts = (connect_timeout_s, read_timeout_s)
-        first_s = settings.connect_timeout
+        first_s = settings.connect_timeout_ms / 1000
         self._first_client = self._opened_client(min(connect_timeout_s, first_s / 4), min(read_timeout_s, first_s / 2))
         self._later_client: Client = None
         self._lock = threading.Lock()

@@ -24,8 +24,8 @@ class S3Settings(StoreSettings):
     without `region` and `endpoint` these come from the environment or a profile. `path_style` puts the bucket into the
     path of URLs instead of into the host name. `allow_http` permits an endpoint without TLS.
 
-    `sse` and `sse_kms_key_id` ask the store to encrypt each object; None leaves it to the bucket. `connect_timeout` is
-    how many seconds the store may take to give its first answer.
+    `sse` and `sse_kms_key_id` ask the store to encrypt each object; None leaves it to the bucket. `connect_timeout_ms` is
+    how long the store may take to give its first answer.
     """
 
     url_scheme: ClassVar[str] = "s3"
@@ -44,7 +44,7 @@ class S3Settings(StoreSettings):
     allow_http: bool = False
     sse: Annotated[Encryption | None, BeforeValidator(none_if_empty)] = None
     sse_kms_key_id: OptionalText = None
-    connect_timeout: Annotated[int, Field(ge=1, le=3600)] = CONNECT_TIMEOUT_MS // 1000
+    connect_timeout_ms: Annotated[int, Field(ge=1_000, le=600_000)] = CONNECT_TIMEOUT_MS
 
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:
@@ -64,10 +64,6 @@ class S3Settings(StoreSettings):
     def bucket_location(self) -> str:
         """The bucket and its endpoint, for messages about the bucket itself."""
         return f"s3://{self.bucket}" + (f" at {self.endpoint}" if self.endpoint else "")
-
-    @property
-    def connect_timeout_ms(self) -> int:
-        return self.connect_timeout * 1000
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -43,9 +43,14 @@ def _backup_problem(folder: Path, old: str, new: str, environment: Mapping[str, 
         ("[orders]", "[20260704]", "should be text, found a number; put it in quotes."),
         ("[orders]", "[['x']]", "'source.topics.include[0]': should be text, found a list."),
         ("[orders]", "['']", "'source.topics.include[0]': should not be empty."),
-        ("[kafka:9092]", "['kafka:9092,other:9092']", "'source.bootstrap_servers[0]': should be one host:port."),
-        ("[kafka:9092]", "['kafka:99999']", "'source.bootstrap_servers[0]': should be one host:port."),
-        ("[kafka:9092]", "['kafka']", "'source.bootstrap_servers[0]': should be one host:port."),
+        (
+            "[kafka:9092]",
+            "['kafka:9092,other:9092']",
+            "'source.bootstrap_servers[0]': should be one host:port, and every",
+        ),
+        ("[kafka:9092]", "['kafka:99999']", "'source.bootstrap_servers[0]': should be one host:port, with a port"),
+        ("[kafka:9092]", "['kafka']", "'source.bootstrap_servers[0]': should be one host:port, for example kafka."),
+        ("[kafka:9092]", "['::1:9092']", "should be one host:port, with an IPv6 address in brackets, for example [2"),
         ("backups/production", "a//b", "'a//b' is not an object key"),
         ("compression: zstd", "compression_level: 20", "'backup.compression_level': should be at most 19."),
         ("compression: zstd", "max_concurrent_partitions: 0", "should be at least 1."),
@@ -62,7 +67,7 @@ def test_a_value_of_the_wrong_type_is_refused_and_not_converted(
     assert expected in problem
 
 
-@pytest.mark.parametrize("address", ["kafka:9092", "10.0.0.1:1", "[::1]:9092", "a_b.c-d:65535"])
+@pytest.mark.parametrize("address", ["kafka:9092", "10.0.0.1:1", "[::1]:9092", "[fe80::1%eth0]:9092", "a_b.c-d:65535"])
 def test_every_form_of_address_is_accepted(tmp_path: Path, address: str) -> None:
     text = BACKUP.replace("[kafka:9092]", f"['{address}']")
     assert (address,) == load_backup(_write(tmp_path, text), {}).file.source.bootstrap_servers
