@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from tasks.cli.exit_codes import ACCESS, FAILED, INCOMPLETE, OK, exit_code_of
-from tasks.cli.inputs import find_point, log_notes, open_storage
+from tasks.cli.inputs import find_point, log_notes, open_storage, with_state
 from tasks.cli.progress_bars import ProgressBar
 from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access
@@ -29,21 +29,25 @@ from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
 
 
-def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool) -> int:
-    """Restore as the file says, or print the preview. Returns the exit code."""
+def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool, state: str | None = None) -> int:
+    """Restore as the file says, or print the preview. Returns the exit code. `state`: see `with_state`."""
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
     request = _request(loaded.file)
+    is_preview = only_preview or request.options.dry_run
+    repository = open_storage(session, loaded.file.storage)
+    if not is_preview:
+        repository = with_state(session, repository, state, create=True)
     context = ClusterContext(
-        repository=open_storage(session, loaded.file.storage),
+        repository=repository,
         cluster=cluster_access(loaded.file.target, session.report_wait),
         stop=session.stop,
     )
-    if only_preview or request.options.dry_run:
+    if is_preview:
         return _preview(session, context, loaded.file.backup_id, request)
     if request.options.purge_topics and not yes:
         _confirm_purge(session)
-    return _restore(session, context, loaded.file.backup_id, request, config)
+    return _restore(session, context, loaded.file.backup_id, request, config, state)
 
 
 def code_of(result: RestoreResult) -> int:
@@ -56,7 +60,9 @@ def code_of(result: RestoreResult) -> int:
     return INCOMPLETE if result.is_partial else OK
 
 
-def print_result(session: Session, result: RestoreResult, seconds: float, config: Path) -> None:
+def print_result(
+    session: Session, result: RestoreResult, seconds: float, config: Path, state: str | None = None
+) -> None:
     """Print the verdict, the mismatches, the positions, and the topics that wait for `finalize`."""
     plan = result.plan
     records = sum(copy.records for copy in plan.partitions)
@@ -71,9 +77,10 @@ def print_result(session: Session, result: RestoreResult, seconds: float, config
         session.print(f"mismatch: {mismatch.target}: {mismatch.message}")
     _print_positions(session, result)
     if result.deferred:
+        at_state = f" --state {shlex.quote(state)}" if state else ""
         session.print(
             f"to finalize: {', '.join(result.deferred)} keep unlimited retention until you run "
-            f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}`"
+            f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}{at_state}`"
         )
     session.print_json(_result_document(result, seconds))
 
@@ -123,7 +130,9 @@ def _print_preview(session: Session, preview: Preview) -> None:
         session.log(str(finding))
 
 
-def _restore(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest, config: Path) -> int:
+def _restore(
+    session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest, config: Path, state: str | None
+) -> int:
     started = time.monotonic()
     point = find_point(session, context.repository, backup_id)
     session.stops_gracefully = True
@@ -142,7 +151,7 @@ def _restore(session: Session, context: ClusterContext, backup_id: str, request:
             workers=request.options.max_concurrent_partitions,
             previewed=previewed,
         )
-    print_result(session, result, time.monotonic() - started, config)
+    print_result(session, result, time.monotonic() - started, config, state)
     return code_of(result)
 
 

@@ -26,8 +26,8 @@ def opened_or_created(
     """The repository of a storage section, and whether it was created. If there is none, `before_creation` is called
     first; when it raises, nothing was written.
 
-    A missing bucket is an error, because a backup creates no buckets. A folder that was made for a repository that then cannot be created is removed. Raises what `before_creation`,
-    `store_of` and `Repository.open_or_create` raise.
+    A missing bucket is an error, because a backup creates no buckets. A folder that was made for a repository that then
+    cannot be created is removed. Raises what `before_creation`, `store_of` and `Repository.open_or_create` raise.
     """
     found = _opened(section, now_ms, stop=stop, on_waiting=on_waiting, on_note=on_note)
     if found is not None:

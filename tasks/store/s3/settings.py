@@ -24,8 +24,8 @@ class S3Settings(StoreSettings):
     without `region` and `endpoint` these come from the environment or a profile. `path_style` puts the bucket into the
     path of URLs instead of into the host name. `allow_http` permits an endpoint without TLS.
 
-    `sse` and `sse_kms_key_id` ask the store to encrypt each object; None leaves it to the bucket. `connect_timeout_ms` is
-    how long the store may take to give its first answer.
+    `sse` and `sse_kms_key_id` ask the store to encrypt each object; None leaves it to the bucket.
+    `connect_timeout_ms` is how long the store may take to give its first answer.
     """
 
     url_scheme: ClassVar[str] = "s3"
