@@ -325,12 +325,16 @@ def test_http_has_to_be_allowed(shell: Shell, minio: MinIO, bucket: str, is_ambi
     assert expected in shell.sentence(section, 2, **variables)
 
 
-def test_a_store_that_ignores_conditions_is_refused_and_nothing_is_left_in_it(shell: Shell) -> None:
+def test_a_store_that_ignores_conditions_is_refused_and_nothing_is_left_in_it() -> None:
+    from tasks.config.new_repository import opened_or_created
+    from tasks.model.errors import ConfigError
+
     with Rclone() as server:
         name = server.new_bucket()
-        said = shell.sentence(storage(server, name), 2, "backup")
-        assert f"s3://{name}/team ignores write conditions" in said
-        assert "Use another store." in said
+        with pytest.raises(ConfigError, match="two writers could overwrite each other") as refused:
+            opened_or_created(server.settings(name, "team"), lambda: 1)
+        assert f"s3://{name}/team ignores or refuses write conditions" in str(refused.value)
+        assert "Use another store." in str(refused.value)
         assert [] == keys(S3Store(server.settings(name)))
 
 

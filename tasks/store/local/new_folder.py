@@ -28,23 +28,27 @@ def removed_on_failure(folder: Path) -> Iterator[None]:
 
 
 def _remove_new_entries(folder: Path, before: set[str]) -> None:
-    """Raises `OSError` at the first file that is not an unused lock file: then another writer works in the folder."""
-    for entry in sorted(set(os.listdir(folder)) - before):
-        for path, folders, files in os.walk(folder / entry, topdown=False):
-            for name in files:
-                _remove_lock_file(Path(path) / name)
-            for name in folders:
-                (Path(path) / name).rmdir()
-        (folder / entry).rmdir()
+    """Raises `OSError`, and removes nothing, if a file is not an unused lock file: then another writer works here."""
+    new = [folder / name for name in sorted(set(os.listdir(folder)) - before)]
+    files = [Path(path) / name for entry in new for path, _, names in os.walk(entry) for name in names]
+    with contextlib.ExitStack() as held:
+        for file in files:
+            held.enter_context(_held_lock_file(file))
+        for file in files:
+            file.unlink()
+    for entry in new:
+        for path, _, _ in os.walk(entry, topdown=False):
+            Path(path).rmdir()
 
 
-def _remove_lock_file(path: Path) -> None:
-    """Raises `OSError` unless the file is empty and nobody holds its lock."""
+@contextmanager
+def _held_lock_file(path: Path) -> Iterator[None]:
+    """Raises `OSError` unless the file is empty and nobody else holds its lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(descriptor).st_size:
             raise FileExistsError(str(path))
-        path.unlink()
+        yield
     finally:
         os.close(descriptor)
