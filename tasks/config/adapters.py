@@ -9,7 +9,7 @@ from tasks.broker.kafka_access import KafkaAccess
 from tasks.broker.raw.addresses import bootstrap_addresses
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.config.models import ClusterSection, StorageSection
-from tasks.model.waiting import CONNECT_TIMEOUT_MS, Contact, OnWaiting
+from tasks.model.waiting import Contact, OnWaiting
 from tasks.store.protocol import ObjectStore, OnNote
 from tasks.store.registry import open_store, settings_from_url
 from tasks.store.retrying import RetryingStore
@@ -52,8 +52,9 @@ def store_of(
     store = open_store(section, create=create, on_note=on_note)
     return RetryingStore(
         store,
-        connect_timeout_ms=getattr(section, "connect_timeout_ms", CONNECT_TIMEOUT_MS),
+        connect_timeout_ms=section.first_answer_ms,
         contact=Contact(on_waiting),
+        subject=section.address,
         stop=stop,
     )
 

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class RetryingStore:
     """A store that repeats calls with retryable errors until `deadline_ms` have passed since the call. Until the store
     has answered once, only until `connect_timeout_ms` have passed: a wrong address or port should be noticed soon.
-    `contact` knows whether it has, and reports waits.
+    `contact` knows whether it has, and reports waits for `subject` (by default the store's location).
 
     Waits are random between 0 and a bound that doubles from `first_wait_ms` to `longest_wait_ms`. The last attempt is
     made at the deadline, and its error is raised. When an attempt of a write had an unknown outcome,
@@ -52,6 +52,7 @@ class RetryingStore:
         deadline_ms: int = 120_000,
         connect_timeout_ms: int = CONNECT_TIMEOUT_MS,
         contact: Contact | None = None,
+        subject: str | None = None,
         first_wait_ms: int = 100,
         longest_wait_ms: int = 10_000,
         stop: threading.Event | None = None,
@@ -62,6 +63,7 @@ class RetryingStore:
         self._deadline_ms = deadline_ms
         self._connect_timeout_ms = connect_timeout_ms
         self._contact = contact or Contact()
+        self._subject = subject or inner.location
         self._backoff = wait_random_exponential(multiplier=first_wait_ms / 1000, max=longest_wait_ms / 1000)
         self._stop = stop or threading.Event()
         self._sleep = sleep or self._wait
@@ -151,7 +153,7 @@ class RetryingStore:
             return began + self._patience_ms() / 1000
 
         def attempt() -> _T:
-            with self._contact.attempt(self.location):
+            with self._contact.attempt(self._subject):
                 return self._answered(operation)
 
         def wait(state: RetryCallState) -> float:

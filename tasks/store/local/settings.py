@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, unquote
 from pydantic import AfterValidator
 
 from tasks.model.errors import ConfigError
-from tasks.store.settings import Prefix, RequiredText, StoreSettings
+from tasks.store.settings import Prefix, RequiredText, StoreSettings, without_control_characters
 
 
 def folder_path(text: str, *, base: Path) -> str:
@@ -40,6 +40,8 @@ class LocalSettings(StoreSettings):
     backend: Literal["filesystem"] = "filesystem"
     path: Annotated[RequiredText, AfterValidator(_check_absolute)]
     prefix: Prefix = ""
+
+    _no_control_characters = without_control_characters("path", "prefix")
 
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:

@@ -67,6 +67,7 @@ class S3Store:
         self._later_client: Client = None
         self._lock = threading.Lock()
         self._has_answered = False
+        self._is_diagnosed = False
 
     @property
     def location(self) -> str:
@@ -235,6 +236,13 @@ class S3Store:
         if any(name not in response for name in names):
             raise unreadable_response(request, has_answered=self._has_answered)
 
+    def _is_tls_endpoint(self) -> bool:
+        """Whether an http endpoint that never answered speaks TLS. Tried once, because it takes seconds in vain."""
+        if self._has_answered or self._is_diagnosed:
+            return False
+        self._is_diagnosed = True
+        return speaks_tls(self._settings.endpoint or "")
+
     @contextmanager
     def _request(
         self,
@@ -255,7 +263,7 @@ class S3Store:
             self._has_answered = True
             raise
         except (ConfigError, StoreUnavailableError, OutcomeUnknownError) as error:
-            if not self._has_answered and speaks_tls(self._settings.endpoint or ""):
+            if self._is_tls_endpoint():
                 raise ConfigError(
                     f"The endpoint {self._settings.endpoint} speaks TLS: write it with https://"
                 ) from error

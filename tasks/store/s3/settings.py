@@ -11,7 +11,7 @@ from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import OptionalSecret, OptionalText, none_if_empty
 from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.store.s3.endpoint import check_endpoint
-from tasks.store.settings import Prefix, RequiredText, StoreSettings
+from tasks.store.settings import Prefix, RequiredText, StoreSettings, without_control_characters
 
 Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
 """Values of the header `x-amz-server-side-encryption`."""
@@ -46,6 +46,10 @@ class S3Settings(StoreSettings):
     sse_kms_key_id: OptionalText = None
     connect_timeout_ms: Annotated[int, Field(ge=1_000, le=600_000)] = CONNECT_TIMEOUT_MS
 
+    _no_control_characters = without_control_characters(
+        *("bucket", "prefix", "region", "endpoint", "access_key", "secret_key", "session_token", "sse_kms_key_id")
+    )
+
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:
         """`s3://bucket/prefix`; the environment or a profile gives everything else."""
@@ -64,6 +68,14 @@ class S3Settings(StoreSettings):
     def bucket_location(self) -> str:
         """The bucket and its endpoint, for messages about the bucket itself."""
         return f"s3://{self.bucket}" + (f" at {self.endpoint}" if self.endpoint else "")
+
+    @property
+    def address(self) -> str:
+        return self.bucket_location
+
+    @property
+    def first_answer_ms(self) -> int:
+        return self.connect_timeout_ms
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
