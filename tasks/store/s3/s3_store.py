@@ -79,7 +79,7 @@ class S3Store:
         except ConditionConflictError as conflict:
             if self._version(key) is not None:
                 raise ObjectExistsError(f"{key} already exists in {self.location}", key=key) from None
-            raise conflict
+            raise StoreUnavailableError(str(conflict), key=key, is_answer=True) from conflict
 
     def put(self, key: str, body: Body) -> ObjectInfo:
         return self._put(key, body, _digest(body))
@@ -91,7 +91,7 @@ class S3Store:
         except ConditionConflictError as conflict:
             if self._version(key) != expected:
                 raise ObjectChangedError(f"{key} is not at the expected version in {self.location}", key=key) from None
-            raise conflict
+            raise StoreUnavailableError(str(conflict), key=key, is_answer=True) from conflict
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         with self._request("GetObject", key) as request:
