@@ -35,11 +35,10 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
     request = _request(loaded.file)
-    context = ClusterContext(
-        repository=Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms),
-        cluster=cluster_access(loaded.file.target, session.report_wait),
-        stop=session.stop,
-    )
+    repository = Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms)
+    cluster = cluster_access(loaded.file.target, session.report_wait)
+    cluster.check_reachable(session.stop, is_writing=True)
+    context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
     if only_preview or request.options.dry_run:
         return _preview(session, context, loaded.file.backup_id, request)
     if request.options.purge_topics and not yes:

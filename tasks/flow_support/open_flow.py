@@ -41,9 +41,7 @@ def open_flow(repository_name: str, cluster: str | None = None, *, create: bool 
             name = repository_reference(repository_name)
             if cluster is not None:
                 places(flow, cluster, name)
-                access = cluster_access(flow, cluster)
-                if create:
-                    access.check_reachable(cache.stop, is_writing=False)
+                cluster_access(flow, cluster).check_reachable(cache.stop, is_writing=not create)
             opened = repository(flow, name, create=create)
         yield OpenFlow(flow, name, opened, cache)
 
