@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from tasks.broker.kafka_access import KafkaAccess
 from tasks.cli.exit_codes import ACCESS, INCOMPLETE, OK
 from tasks.cli.inputs import log_notes
 from tasks.cli.progress_bars import ProgressBar
@@ -35,7 +36,6 @@ from tasks.repository.plans import Plan
 from tasks.repository.points import format_time
 from tasks.repository.repository import Repository
 from tasks.store.memory.memory_store import MemoryStore
-from tasks.store.protocol import ObjectStore
 
 _CODES: Mapping[Completeness, int] = {"complete": OK, "incomplete": INCOMPLETE, "denied": ACCESS}
 
@@ -48,8 +48,7 @@ def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
     if dry_run:
         repository = _repository_for_dry_run(loaded.file.storage)
         return _dry_run(session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request)
-    cluster.check_reachable(session.stop, is_writing=False)  # before a repository is made for it
-    repository = _open_or_create(session, store_of(loaded.file.storage, create=True, stop=session.stop))
+    repository = _open_or_create(session, loaded.file.storage, cluster)
     return _snapshot(
         session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request, config
     )
@@ -71,12 +70,16 @@ def _request(file: BackupFile) -> SnapshotRequest:
     )
 
 
-def _open_or_create(session: Session, store: ObjectStore) -> Repository:
-    """Open the repository. If a new one is created that is logged, because a disk that is not mounted, or a wrong
-    prefix, also looks like a place without a repository."""
+def _open_or_create(session: Session, storage: StorageSection, cluster: KafkaAccess) -> Repository:
+    """Open the repository. A missing one is created after the cluster has answered.
+
+    That is logged, because a disk that is not mounted, or a wrong prefix, also looks like a place without a repository.
+    """
     try:
-        return Repository.open(store, now_ms)
-    except NotFoundError:
+        return Repository.open(store_of(storage, stop=session.stop), now_ms)
+    except NotFoundError:  # the repository, or the folder for it
+        cluster.check_reachable(session.stop, is_writing=False)
+        store = store_of(storage, create=True, stop=session.stop)
         created = Repository.open_or_create(store, now_ms)
         session.log(f"There was no repository at {store.location}. A new one was created.")
         return created

@@ -17,7 +17,7 @@ from tasks.config.models import ClusterSection, ConnectionSection
 from tasks.flow_support.block_loading import find_block
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.task_log import wait_logger
-from tasks.model.errors import ConfigError
+from tasks.model.errors import ConfigError, NotFoundError
 from tasks.model.setting_fields import validation_problems
 from tasks.reports.recipe import Places
 from tasks.repository.repository import Repository
@@ -47,13 +47,20 @@ def cluster_access(flow_run: str, cluster: str) -> KafkaAccess:
     return cache.cached(("cluster", cluster), opened)
 
 
-def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
-    """The repository of a block, opened once per process and flow run; `create` makes a missing one."""
+def repository(flow_run: str, reference: str, *, create_for: KafkaAccess | None = None) -> Repository:
+    """The repository of a block, opened once per process and flow run. A missing one is made if `create_for` is given,
+    after this cluster has answered."""
     cache = flow_run_cache(flow_run)
 
     def opened() -> Repository:
-        store = store_of(storage_section(reference), create=create, stop=cache.stop)
-        return Repository.open_or_create(store, now_ms) if create else Repository.open(store, now_ms)
+        storage = storage_section(reference)
+        try:
+            return Repository.open(store_of(storage, stop=cache.stop), now_ms)
+        except NotFoundError:  # the repository, or the folder for it
+            if create_for is None:
+                raise
+        create_for.check_reachable(cache.stop, is_writing=False)
+        return Repository.open_or_create(store_of(storage, create=True, stop=cache.stop), now_ms)
 
     return cache.cached(("repository", reference), opened)
 

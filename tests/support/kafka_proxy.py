@@ -79,16 +79,17 @@ class VersionsProxy:
         version = asked.pop(correlation_id, None)
         if version is None:
             return data
-        answer: Any = ApiVersionsResponse.decode(data[4:], version=min(version, 3))
-        if answer.error_code:
+        received: Any = ApiVersionsResponse.decode(data[4:], version=version)
+        if received.error_code:
             return data
-        announced = {one.api_key: (one.min_version, one.max_version) for one in answer.api_keys}
+        announced = {one.api_key: (one.min_version, one.max_version) for one in received.api_keys}
         key = ApiVersionsResponse.ApiVersion
-        answer.api_keys = [
+        keys = [
             key(api_key=api_key, min_version=low, max_version=high)
             for api_key, (low, high) in self.change(announced).items()
         ]
-        answer.API_VERSION = min(version, 3)
+        answer: Any = ApiVersionsResponse(error_code=0, api_keys=keys, throttle_time_ms=0)
+        answer.API_VERSION = version
         answer.with_header(correlation_id=correlation_id)
         encoded: bytes = answer.encode(header=True)
         return encoded

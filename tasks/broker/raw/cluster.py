@@ -89,7 +89,7 @@ class Cluster:
         while True:
             try:
                 connection = self._any_advertised()
-                check_versions(connection, is_writing=is_writing)
+                check_versions(connection.pick, is_writing=is_writing)
                 self._check_topic_ids(connection)
                 return
             except BrokerUnavailableError as error:

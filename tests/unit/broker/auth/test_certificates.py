@@ -6,7 +6,8 @@ import ipaddress
 import os
 import ssl
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ import trustme
 from cryptography import x509
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
-from tasks.broker.auth import tls
 from tasks.broker.auth.certificates import Validity, validity
 from tasks.broker.auth.security import Security
 from tasks.broker.auth.tls import check_files
@@ -43,7 +43,7 @@ def server(leaf: Leaf, *, clients_of: Path | None = None, host: str = "127.0.0.1
     return ScriptedBroker({ApiKey.METADATA: answer}, tls=context, host=host)
 
 
-def connect(broker: ScriptedBroker, host: str = "127.0.0.1", **files: Path) -> None:
+def connect(broker: ScriptedBroker, files: Mapping[str, Path], host: str = "127.0.0.1") -> None:
     security = Security.model_validate(
         {"security_protocol": "SSL", **{name: str(path) for name, path in files.items()}}
     )
@@ -58,7 +58,7 @@ def test_a_certificate_for_other_names_is_refused_with_the_names_that_it_has(tmp
     authority = Authority(tmp_path)
     with server(authority.issue("other", ("kafka.internal", "10.0.0.1"))) as broker:
         with pytest.raises(AccessError) as refused:
-            connect(broker, ssl_ca_location=authority.ca)
+            connect(broker, {"ssl_ca_location": authority.ca})
         assert (
             f"Broker {broker.address} has a certificate for other names: the certificate does not name 127.0.0.1; it "
             "names kafka.internal, 10.0.0.1. Connect with a name that the certificate has, or give the broker a "
@@ -72,7 +72,7 @@ def test_a_certificate_without_subject_alt_name_is_refused_with_this_reason(tmp_
         server(authority.issue("127.0.0.1", None)) as broker,
         pytest.raises(AccessError, match=r"has no subjectAltName, only the common name 127\.0\.0\.1, which clients do"),
     ):
-        connect(broker, ssl_ca_location=authority.ca)
+        connect(broker, {"ssl_ca_location": authority.ca})
 
 
 def strict_context(create: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
@@ -92,9 +92,9 @@ def test_a_private_authority_without_key_identifiers_is_trusted_also_by_newer_py
     authority = PlainAuthority(tmp_path)
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     with server(authority.issue("server", names)) as broker:
-        monkeypatch.setattr(tls.ssl, "create_default_context", strict_context(ssl.create_default_context))
+        monkeypatch.setattr(ssl, "create_default_context", strict_context(ssl.create_default_context))
 
-        connect(broker, ssl_ca_location=authority.ca)
+        connect(broker, {"ssl_ca_location": authority.ca})
 
 
 def expired(folder: Path, name: str, authority: trustme.CA, not_after: datetime) -> Leaf:
@@ -119,12 +119,12 @@ def test_an_expired_client_certificate_is_refused_with_its_end_and_renewed_files
         with pytest.raises(
             AccessError, match=rf"client certificate in {certificate} .*: it expired on 2024-05-06 07:08"
         ):
-            connect(broker, **files)
+            connect(broker, files)
         for link, target in ((certificate, new.certificate), (key, new.key)):
             (tmp_path / "next").symlink_to(target)
             os.replace(tmp_path / "next", link)
 
-        connect(broker, **files)
+        connect(broker, files)
 
 
 def test_a_pair_that_is_read_between_the_renewals_of_its_files_is_read_again(
@@ -134,7 +134,7 @@ def test_a_pair_that_is_read_between_the_renewals_of_its_files_is_read_again(
     old, new = authority.issue("old"), authority.issue("new")
     key = tmp_path / "client.key"
     key.write_bytes(old.key.read_bytes())
-    monkeypatch.setattr(tls.time, "sleep", lambda seconds: key.write_bytes(new.key.read_bytes()))
+    monkeypatch.setattr(time, "sleep", lambda seconds: key.write_bytes(new.key.read_bytes()))
 
     check_files(
         Security.model_validate(
@@ -190,4 +190,4 @@ def test_an_advertised_name_that_the_certificate_lacks_is_named_with_the_names_t
 def test_an_ipv6_address_is_a_name_of_a_certificate(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     with server(authority.issue("server", ("::1",)), host="::1") as broker:
-        connect(broker, "::1", ssl_ca_location=authority.ca)
+        connect(broker, {"ssl_ca_location": authority.ca}, "::1")
