@@ -37,7 +37,8 @@ _CONTROLLER_REQUESTS = frozenset({52, 62, 63})
 
 def check_versions(pick: Callable[[int, int, int], int], *, is_writing: bool) -> None:
     """Raises what `pick` (`Connection.pick`) raises if the broker lacks a request that reading, or writing, needs."""
-    for api_key, (lowest, highest) in (_READING | _WRITING if is_writing else _READING).items():
+    needed = {**_READING, **(_WRITING if is_writing else {})}
+    for api_key, (lowest, highest) in needed.items():
         pick(api_key, lowest, highest)
 
 
