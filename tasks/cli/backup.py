@@ -74,9 +74,9 @@ def _request(file: BackupFile) -> SnapshotRequest:
 def _open_or_create(
     session: Session, storage: StorageSection, cluster: KafkaAccess, request: SnapshotRequest
 ) -> Repository:
-    """Open the repository, and check that the cluster can be reached before the run takes a lease in it.
+    """Open the repository. A missing one is created when the backup could be planned, so that a run that cannot begin
+    leaves nothing.
 
-    A missing repository is created when the backup could be planned, so that a run that cannot begin leaves nothing.
     That is logged, because a disk that is not mounted, or a wrong prefix, also looks like a place without a repository.
     """
 
@@ -96,8 +96,6 @@ def _open_or_create(
     )
     if is_created:
         session.log(f"There was no repository at {repository.store.location}. A new one was created.")
-    else:
-        cluster.check_reachable(session.stop, is_writing=False)
     return repository
 
 

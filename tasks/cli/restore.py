@@ -36,13 +36,11 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     request = _request(loaded.file)
     is_preview = only_preview or request.options.dry_run
     repository = open_storage(session, loaded.file.storage)
+    cluster = cluster_access(loaded.file.target, session.report_wait)
+    cluster.check_reachable(session.stop, is_writing=True)
     if not is_preview:
         repository = with_state(session, repository, state, create=True)
-    context = ClusterContext(
-        repository=repository,
-        cluster=cluster_access(loaded.file.target, session.report_wait),
-        stop=session.stop,
-    )
+    context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
     if is_preview:
         return _preview(session, context, loaded.file.backup_id, request)
     if request.options.purge_topics and not yes:

@@ -38,13 +38,13 @@ def open_flow(repository_name: str, cluster: str | None = None, *, create: bool 
     flow = str(flow_run.id)
     with flow_process(flow) as cache, without_successful_tasks(flow):
         with blocks_loaded_once():
-            name = repository_reference(repository_name)
+            name, access = repository_reference(repository_name), None
             if cluster is not None:
                 places(flow, cluster, name)
                 access = cluster_access(flow, cluster)
-                if create:
-                    access.check_reachable(cache.stop, is_writing=False)
-            opened = repository(flow, name, create=create)
+                if not create:
+                    access.check_reachable(cache.stop, is_writing=True)
+            opened = repository(flow, name, create_for=access if create else None)
         yield OpenFlow(flow, name, opened, cache)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeVar
 
 from prefect.blocks.core import Block
@@ -48,15 +49,23 @@ def cluster_access(flow_run: str, cluster: str) -> KafkaAccess:
     return cache.cached(("cluster", cluster), opened)
 
 
-def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
-    """The repository of a block, opened once per process and flow run; `create` makes a missing one."""
+def repository(flow_run: str, reference: str, *, create_for: KafkaAccess | None = None) -> Repository:
+    """The repository of a block, opened once per process and flow run. A missing one is made if `create_for` is given,
+    after this cluster has answered."""
     cache = flow_run_cache(flow_run)
 
     def opened() -> Repository:
         section, on_waiting, on_note = storage_section(reference), wait_logger(), note_logger()
-        if not create:
+        if create_for is None:
             return Repository.open(store_of(section, stop=cache.stop, on_waiting=on_waiting, on_note=on_note), now_ms)
-        found, _ = opened_or_created(section, now_ms, stop=cache.stop, on_waiting=on_waiting, on_note=on_note)
+        found, _ = opened_or_created(
+            section,
+            now_ms,
+            before_creation=partial(create_for.check_reachable, cache.stop, is_writing=False),
+            stop=cache.stop,
+            on_waiting=on_waiting,
+            on_note=on_note,
+        )
         return found
 
     return cache.cached(("repository", reference), opened)

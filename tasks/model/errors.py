@@ -101,14 +101,20 @@ class StoreFullError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """The request was not carried out; the same request may succeed later. `is_answer`: the store itself said so, so it
-    can be reached."""
+    """The request was not carried out; the same request may succeed later.
+
+    `is_answer`: the store itself said so, so it can be reached. `is_conflict`: another request changes the object, or
+    the condition of the write failed; the object itself tells which.
+    """
 
     retryable = True
 
-    def __init__(self, message: str, *, key: str | None = None, is_answer: bool = False) -> None:
+    def __init__(
+        self, message: str, *, key: str | None = None, is_answer: bool = False, is_conflict: bool = False
+    ) -> None:
         super().__init__(message, key=key)
         self.is_answer = is_answer
+        self.is_conflict = is_conflict
 
 
 class OutcomeUnknownError(StoreError):

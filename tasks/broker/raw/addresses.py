@@ -37,7 +37,8 @@ def check_advertised(node_id: int, address: BrokerAddress) -> None:
 def advertised_error(node_id: int, address: BrokerAddress, error: KafkaBackupError) -> KafkaBackupError:
     """The error for a broker that a bootstrap server named, and that does not work at the address it advertises.
 
-    It has the class of the given error.
+    It has the class of the given error. Credentials and certificates are no other reason, because the bootstrap server
+    accepted the same ones.
     """
     message = (
         f"Broker {node_id} advertises the address {address}, which does not work from this machine. {error} "
@@ -46,6 +47,5 @@ def advertised_error(node_id: int, address: BrokerAddress, error: KafkaBackupErr
     if isinstance(error, BrokerUnavailableError):
         return BrokerUnavailableError(message, code=error.code)
     if isinstance(error, AccessError):
-        # Wrong credentials fail at every address, so the advertised one is not the reason.
-        return AccessError(message, code=error.code) if "certificate" in str(error) else error
+        return AccessError(message, code=error.code)
     return ConfigError(message)

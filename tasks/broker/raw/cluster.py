@@ -11,7 +11,7 @@ from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.topic_ids import topic_id_text
 from tasks.broker.raw.addresses import advertised_error, bootstrap_addresses, check_advertised
 from tasks.broker.raw.connection import BrokerAddress, Connection, ConnectionOptions
-from tasks.broker.raw.metadata import metadata_request, topic_error
+from tasks.broker.raw.metadata import metadata_request, metadata_request_by_name, topic_error
 from tasks.broker.raw.required_versions import check_versions
 from tasks.broker.retry import RetryDeadline
 from tasks.model.errors import (
@@ -21,7 +21,7 @@ from tasks.model.errors import (
     KafkaBackupError,
     TopicGoneError,
 )
-from tasks.model.partition import Incarnation, Partition
+from tasks.model.partition import Incarnation, Partition, require_topic_ids
 
 T = TypeVar("T")
 
@@ -30,6 +30,9 @@ NEW_TOPIC_GRACE_MS = 2_000
 
 _BOOTSTRAP_NODE_ID = -1
 """The key of a bootstrap connection, whose node id is not known."""
+
+
+_POSITIONS_TOPIC = "__consumer_offsets"
 
 
 class Leader(NamedTuple):
@@ -85,10 +88,18 @@ class Cluster:
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
         while True:
             try:
-                check_versions(self._any_advertised(), is_writing=is_writing)
+                connection = self._any_advertised()
+                check_versions(connection.pick, is_writing=is_writing)
+                self._check_topic_ids(connection)
                 return
             except BrokerUnavailableError as error:
                 deadline.pause(error)
+
+    def _check_topic_ids(self, connection: Connection) -> None:
+        """Looks at the topic that almost every cluster has. A plan checks the topics that it contains."""
+        answer = connection.call(metadata_request_by_name(connection, [_POSITIONS_TOPIC]))
+        known = [topic for topic in answer.topics if not topic.error_code]
+        require_topic_ids((topic.name, topic_id_text(topic.topic_id)) for topic in known)
 
     def _any_advertised(self) -> Connection:
         self._refresh_metadata([])
@@ -105,7 +116,9 @@ class Cluster:
 
         Returns the error for each topic that could not be looked up: `TopicGoneError` when the cluster does not know
         the id, `AccessError`, `BrokerUnavailableError` after the deadline. A partition without a leader is no error.
+        Raises `UnsupportedError` for a topic without id.
         """
+        require_topic_ids(partition.incarnation for partition in partitions)
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
         new_topic_deadline = RetryDeadline(NEW_TOPIC_GRACE_MS, self.stop)
         while True:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -288,10 +289,14 @@ class Connection:
             raise self._close_with(f"The answer of broker {self.address} cannot be read: {error!r}.") from error
 
     def _fill(self, sock: socket.socket, needed: int, deadline: float, stop: threading.Event | None) -> None:
-        """Receive until the buffer holds `needed` bytes. More bytes can arrive: the beginning of the next answer."""
+        """Receive until the buffer holds `needed` bytes. More bytes can arrive: the beginning of the next answer.
+
+        Waiting becomes an attempt of `contact` only when the broker is late, because most answers are not.
+        """
         if len(self._buffer) < needed:
             self._buffer += bytes(needed - len(self._buffer))
-        with memoryview(self._buffer) as view:
+        is_late = False
+        with ExitStack() as waiting, memoryview(self._buffer) as view:
             while self._filled < needed:
                 left_s = max(0.001, deadline - time.monotonic())
                 try:
@@ -300,6 +305,9 @@ class Connection:
                 except TimeoutError as error:
                     self._check_stop(stop)
                     if left_s > _STOP_CHECK_S:
+                        if not is_late:
+                            waiting.enter_context(self._options.contact.attempt(str(self.address)))
+                            is_late = True
                         continue
                     raise self._receive_failed(error) from None
                 except OSError as error:

@@ -36,11 +36,21 @@ def metadata_request(connection: Connection, topics: Collection[Incarnation]) ->
     """The request for these topics and all brokers, with its version set. It uses topic ids if the broker supports
     them, and never creates a topic."""
     version = connection.pick(ApiKey.METADATA, *METADATA_VERSIONS)
+    if version < _FIRST_BY_ID:
+        return metadata_request_by_name(connection, {topic.topic for topic in topics})
     topic_class = MetadataRequest.MetadataRequestTopic
-    if version >= _FIRST_BY_ID:
-        wanted = [topic_class(topic_id=topic_uuid(topic.topic_id), name=None) for topic in topics]
-    else:
-        wanted = [topic_class(topic_id=ZERO_UUID, name=name) for name in {topic.topic for topic in topics}]
+    wanted = [topic_class(topic_id=topic_uuid(topic.topic_id), name=None) for topic in topics]
+    return _request(version, wanted)
+
+
+def metadata_request_by_name(connection: Connection, names: Collection[str]) -> Any:
+    """The request for the topics that have these names now, with its version set. It never creates a topic."""
+    topic_class = MetadataRequest.MetadataRequestTopic
+    wanted = [topic_class(topic_id=ZERO_UUID, name=name) for name in names]
+    return _request(connection.pick(ApiKey.METADATA, *METADATA_VERSIONS), wanted)
+
+
+def _request(version: int, wanted: list[Any]) -> Any:
     request = MetadataRequest(topics=wanted, allow_auto_topic_creation=False)
     request.API_VERSION = version
     return request

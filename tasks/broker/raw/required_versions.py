@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.fetch_request import FETCH_VERSIONS
 from tasks.broker.messages.produce_request import PRODUCE_VERSION
 from tasks.model.errors import ConfigError, UnsupportedError
-
-if TYPE_CHECKING:
-    from tasks.broker.raw.connection import Connection
 
 METADATA_VERSIONS = (10, 12)
 """The first version that contains topic ids, and the newest one that this program knows."""
@@ -39,10 +35,11 @@ _CONTROLLER_REQUESTS = frozenset({52, 62, 63})
 """Vote, BrokerRegistration and BrokerHeartbeat: controllers answer them, and brokers do not (KIP-500)."""
 
 
-def check_versions(connection: Connection, *, is_writing: bool) -> None:
-    """Raises `ConfigError` or `UnsupportedError` if the broker lacks a request that reading, or writing, needs."""
-    for api_key, (lowest, highest) in (_READING | _WRITING if is_writing else _READING).items():
-        connection.pick(api_key, lowest, highest)
+def check_versions(pick: Callable[[int, int, int], int], *, is_writing: bool) -> None:
+    """Raises what `pick` (`Connection.pick`) raises if the broker lacks a request that reading, or writing, needs."""
+    needed = {**_READING, **(_WRITING if is_writing else {})}
+    for api_key, (lowest, highest) in needed.items():
+        pick(api_key, lowest, highest)
 
 
 def version_error(

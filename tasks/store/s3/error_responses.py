@@ -4,7 +4,7 @@ The response's error code decides. Where the response has no body (HEAD), or a c
 status decides:
 
     404 no object (without a code only for HEAD) · 412 the condition failed · 416 the object is cut ·
-    409, 429, SlowDown: not carried out (409 to a conditional write: `ConditionConflictError`) · 507 the store is full ·
+    409, 429, SlowDown: not carried out (409 to a conditional write: a conflict) · 507 the store is full ·
     other 5xx except 501: unknown for a write, unavailable for a read ·
     401, 403 credentials or permission · redirects, a wrong region: configuration · others: `StoreError`
 """
@@ -62,11 +62,6 @@ _OTHER_REGION_OR_ENDPOINT = frozenset(
 )
 _PERMISSIONS = {"HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket", "DeleteObjects": "s3:DeleteObject"}
 """The permission of each operation that has another name than its permission."""
-
-
-class ConditionConflictError(StoreUnavailableError):
-    """The store answered 409 to a conditional write. Amazon S3 does so while another request changes the object, and
-    the write can be repeated. Other stores do so whenever the condition fails. The object itself tells which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +151,8 @@ def _error_by_status(code: str, status: int, message: str, request: Request) -> 
     if status in (401, 403):
         return AccessError(_access_denied(message, request))
     if condition_error and status == 409:
-        return ConditionConflictError(reason, key=request.key)
+        # Amazon S3 answers so while another request changes the object, other stores whenever the condition fails.
+        return StoreUnavailableError(reason, key=request.key, is_answer=True, is_conflict=True)
     if code in _NOT_CARRIED_OUT or status in (409, 429):
         return StoreUnavailableError(reason, key=request.key, is_answer=not code.isdigit())
     if status >= 500 and status != 501:

@@ -31,7 +31,7 @@ from tasks.store.keys import check_folder, check_key, check_prefix, is_component
 from tasks.store.protocol import Body, Checksum, ObjectInfo
 from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Client, open_client
 from tasks.store.s3.diagnosis import speaks_tls
-from tasks.store.s3.error_responses import ConditionConflictError, Request, deleted_key_error, unreadable_response
+from tasks.store.s3.error_responses import Request, deleted_key_error, unreadable_response
 from tasks.store.s3.settings import S3Settings
 from tasks.store.s3.translation import translated
 
@@ -76,10 +76,10 @@ class S3Store:
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         try:
             return self._put(key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, IfNoneMatch="*")
-        except ConditionConflictError as conflict:
-            if self._version(key) is not None:
+        except StoreUnavailableError as error:
+            if error.is_conflict and self._version(key) is not None:
                 raise ObjectExistsError(f"{key} already exists in {self.location}", key=key) from None
-            raise StoreUnavailableError(str(conflict), key=key, is_answer=True) from conflict
+            raise
 
     def put(self, key: str, body: Body) -> ObjectInfo:
         return self._put(key, body, _digest(body))
@@ -88,10 +88,10 @@ class S3Store:
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
         try:
             return self._put(key, body, _digest(body), condition_error=ObjectChangedError, **condition)
-        except ConditionConflictError as conflict:
-            if self._version(key) != expected:
+        except StoreUnavailableError as error:
+            if error.is_conflict and self._version(key) != expected:
                 raise ObjectChangedError(f"{key} is not at the expected version in {self.location}", key=key) from None
-            raise StoreUnavailableError(str(conflict), key=key, is_answer=True) from conflict
+            raise
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         with self._request("GetObject", key) as request:

@@ -84,12 +84,20 @@ class ScriptedBroker:
     connections begin with a TLS handshake.
     """
 
-    def __init__(self, answers: dict[int, Answer] | None = None, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        answers: dict[int, Answer] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
         self._tls = tls
         self.answers: dict[int, Answer] = {ApiKey.API_VERSIONS: versions(), **(answers or {})}
         self.received: list[ReceivedRequest] = []
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
+        self._host = f"[{host}]" if ":" in host else host
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
@@ -102,7 +110,7 @@ class ScriptedBroker:
     @property
     def address(self) -> str:
         """`host:port`."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self._host}:{self.port}"
 
     def requests(self, api_key: int) -> list[ReceivedRequest]:
         """The requests of one kind, in order."""

@@ -116,6 +116,32 @@ def test_waiting_for_the_first_answer_is_reported_before_the_operation_ends() ->
     assert [address, "ended"] == events[:2]
 
 
+def test_an_established_connection_whose_broker_becomes_silent_is_reported_too() -> None:
+    reported, answer_now = threading.Event(), threading.Event()
+    waits: list[WaitReport] = []
+
+    def report(wait: WaitReport) -> None:
+        waits.append(wait)
+        reported.set()
+
+    with ScriptedBroker() as broker:
+        ScriptedMetadata({FIRST: 1}, broker)
+
+        def late(received: ReceivedRequest) -> Any:
+            assert answer_now.wait(60)
+            return offsets(lambda partition, timestamp: (0, 7))(received)
+
+        broker.answers[ApiKey.LIST_OFFSETS] = late
+        with Cluster(options(broker.address, request_timeout_ms=60_000, on_waiting=report)) as cluster:
+            thread = threading.Thread(target=lambda: list_offsets(cluster, [FIRST], "latest"))
+            thread.start()
+            assert reported.wait(60)
+            answer_now.set()
+            thread.join(60)
+        address = broker.address
+    assert (address, "no answer yet") == (waits[0].subject, waits[0].reason)
+
+
 def _reads(cluster: Cluster) -> None:
     for error in list_offsets(cluster, [FIRST], "latest").failures.values():
         raise error

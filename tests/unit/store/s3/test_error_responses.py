@@ -20,7 +20,7 @@ from tasks.model.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from tasks.store.s3.error_responses import ConditionConflictError, Request, deleted_key_error, response_error
+from tasks.store.s3.error_responses import Request, deleted_key_error, response_error
 from tasks.store.s3.settings import S3Settings
 
 SETTINGS = S3Settings(bucket="backups", region="us-west-2")
@@ -136,10 +136,11 @@ def test_text_of_the_response_is_one_short_line() -> None:
 @pytest.mark.parametrize(
     "code", ["ConditionalRequestConflict", "PreconditionFailed", "ObjectAlreadyExists", "OperationAborted"]
 )
-def test_a_conflict_of_a_conditional_write_is_an_error_of_its_own(code: str) -> None:
-    assert StoreUnavailableError is type(_error(READ, 409, code))
-    for request in (CREATE, SWAP):
-        assert ConditionConflictError is type(_error(request, 409, code))
+def test_a_conflict_of_a_conditional_write_is_marked(code: str) -> None:
+    for request, is_conflict in ((READ, False), (CREATE, True), (SWAP, True)):
+        error = _error(request, 409, code)
+        assert type(error) is StoreUnavailableError
+        assert is_conflict == error.is_conflict
 
 
 @pytest.mark.parametrize(("status", "code"), [(507, "XMinioStorageFull"), (507, "507"), (403, "QuotaExceeded")])
