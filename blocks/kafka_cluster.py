@@ -72,3 +72,15 @@ class KafkaCluster(Block):
         title="Token file",
         description="File with the token, used instead of an endpoint. It is read again for each login.",
     )
+    sasl_oauth_extensions: str | None = Field(
+        None,
+        title="SASL extensions",
+        description="Sent with each token, for example logicalCluster=lkc-1,identityPoolId=pool-1.",
+    )
+    connect_timeout_ms: int | None = Field(
+        None,
+        title="Connect timeout (ms)",
+        description="How long to wait for a cluster that did not answer yet. Default: 20000.",
+        ge=1_000,
+        le=600_000,
+    )

@@ -28,6 +28,15 @@ class KafkaAccess:
 
     options: ConnectionOptions
 
+    def check_reachable(self, stop: threading.Event, *, is_writing: bool) -> None:
+        """Connect to a broker at the address that it advertises, before anything is made for the run.
+
+        Raises `BrokerUnavailableError` after the deadline, `ConfigError` for a wrong address, protocol or version, and
+        `AccessError` for wrong credentials. `is_writing`: whether the run writes records to the cluster.
+        """
+        with Cluster(self.options, stop=stop) as cluster:
+            cluster.check_reachable(is_writing=is_writing)
+
     @contextmanager
     def reader(self, stop: threading.Event) -> Iterator[KafkaLogReader]:
         """See `ClusterAccess.reader`."""

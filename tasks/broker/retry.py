@@ -19,18 +19,21 @@ from tasks.model.errors import InterruptedRunError, KafkaBackupError
 class RetryDeadline:
     """How long one operation is retried. Make a new one for each operation. Not thread-safe.
 
+    `deadline_ms` is a number, or a function that is called before each wait, because a cluster that answers meanwhile
+    earns a longer deadline.
+
     Each wait is random between half of a bound and the bound. The bound is `first_wait_ms`, and doubles with each wait
     up to `longest_wait_ms`.
     """
 
-    deadline_ms: int
+    deadline_ms: int | Callable[[], int]
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Callable[[], float] = time.monotonic
     first_wait_ms: int = 50
     longest_wait_ms: int = 5_000
 
     def __post_init__(self) -> None:
-        self._ends = self.clock() + self.deadline_ms / 1000
+        self._began = self.clock()
         self._wait_ms = self.first_wait_ms
 
     def pause(self, error: KafkaBackupError) -> None:
@@ -43,7 +46,8 @@ class RetryDeadline:
 
         Raises `InterruptedRunError` when `stop` is set.
         """
-        left_s = self._ends - self.clock()
+        deadline_ms = self.deadline_ms if isinstance(self.deadline_ms, int) else self.deadline_ms()
+        left_s = self._began + deadline_ms / 1000 - self.clock()
         if left_s <= 0:
             return False
         wait_ms = random.uniform(self._wait_ms / 2, self._wait_ms)

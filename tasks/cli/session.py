@@ -20,6 +20,7 @@ from typing import NoReturn, TextIO
 from tasks.cli.exit_codes import INTERRUPTED, exit_code_of
 from tasks.cli.signals import STDERR, end_process, listen_for_signals, write_if_ready
 from tasks.model.errors import InterruptedRunError, KafkaBackupError, StoreUnavailableError
+from tasks.model.waiting import WaitReport
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 """Control characters are printed as escapes. Group names and metadata can contain any text, and a control character
@@ -56,6 +57,14 @@ class Session:
         """Print an error, a warning or a question to stderr, with `--quiet` too. An output error is ignored."""
         with suppress(KafkaBackupError):
             _print(text.translate(_ESCAPES), sys.stderr)
+
+    def report_wait(self, report: WaitReport) -> None:
+        """An `OnWaiting`: print what a cluster or a store is waited for."""
+        self.log(f"kafka-backup: {report}")
+
+    def log_note(self, note: str) -> None:
+        """Log a note."""
+        self.log(f"note: {note}")
 
     def print(self, text: str) -> None:
         """Print a result as text; nothing with `--json`. Raises `KafkaBackupError` if it cannot be written."""

@@ -72,9 +72,9 @@ class _KeySorter:
         if dotted in self._keys_of_other_files:
             if self._keys_of_other_files[dotted]:
                 self._tree.add_problem(place, self._keys_of_other_files[dotted])
-        elif dotted in NOTED:
+        elif (reason := NOTED.get(dotted) or NOTED.get(path_text(place[:-1]))) is not None:
             line = self._tree.line(place)
-            self.notes.append(f"{self._tree.file}:{line}: {dotted!r} has no meaning here: {NOTED[dotted]}.")
+            self.notes.append(f"{self._tree.file}:{line}: {dotted!r} has no meaning here: {reason}.")
         elif dotted in NOT_YET:
             if not is_disabled(dotted, member):
                 self._tree.add_problem(place, f"{dotted!r} is not available yet: {NOT_YET[dotted]}.")

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NOTED: Mapping[str, str] = {
-    "source.connection": "connections need no settings",
-    "target.connection": "connections need no settings",
+    "source.connection": "connections need no settings but connect_timeout_ms",
+    "target.connection": "connections need no settings but connect_timeout_ms",
     "backup.include_offset_headers": "stored batches keep their offsets; nothing is added to records",
     "backup.sync_interval_secs": "every object is durable before the next step",
     "backup.poll_interval_ms": "a snapshot never polls; it ends on its planned offsets",
@@ -18,7 +18,8 @@ NOTED: Mapping[str, str] = {
     "restore.checkpoint_state": "a restore keeps its state in the repository",
     "restore.checkpoint_interval_secs": "a restore keeps its state in the repository",
 }
-"""Accepted with a note that says what replaces them. A section's name covers all keys in the section."""
+"""Accepted with a note that says what replaces them. A section's name covers all keys in the section,
+except those that a model has."""
 
 _KERBEROS_KEYS = tuple(
     f"{cluster}.security.{key}"

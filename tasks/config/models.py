@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -10,12 +9,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from tasks.broker.auth.security import UNPROTECTED, Security
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.topic_selection import compile_pattern
+from tasks.model.addresses import parse_address
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import checked_by
+from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.repository.points import PointReference
 from tasks.store.registry import StorageSettings
-
-_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s@/,:\[\]]+):[0-9]{1,5}")
 
 
 class Section(BaseModel):
@@ -31,10 +30,10 @@ def _check_set(text: str) -> None:
 
 
 def _check_address(text: str) -> str:
-    """Checks only the form, because the broker's modules import Kafka libraries. The message does not show the value,
-    because a URL with a password may be in its place."""
-    if not _ADDRESS.fullmatch(text) or not 0 < int(text.rpartition(":")[2]) < 65536:
-        raise ValueError("should be one host:port")
+    try:
+        parse_address(text)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
     return text
 
 
@@ -82,6 +81,17 @@ class TopicsSection(TopicSelection):
     exclude: tuple[Pattern, ...] = Field((), description=TopicSelection.model_fields["exclude"].description)
 
 
+class ConnectionSection(Section):
+    """`source.connection` or `target.connection`."""
+
+    connect_timeout_ms: int = Field(
+        CONNECT_TIMEOUT_MS,
+        ge=1_000,
+        le=600_000,
+        description="How long a cluster that did not answer yet is waited for. Later failures are retried longer.",
+    )
+
+
 class ClusterSection(Section):
     """`source` or `target`."""
 
@@ -95,6 +105,11 @@ class ClusterSection(Section):
         Field(description="How connections are encrypted and authenticated."),
         BeforeValidator(_empty_section_if_none),
     ] = UNPROTECTED
+    connection: Annotated[
+        ConnectionSection,
+        Field(description="How long the first answer of the cluster is waited for."),
+        BeforeValidator(_empty_section_if_none),
+    ] = ConnectionSection()
     topics: TopicsSection = Field(TopicsSection(), description="The topics to back up, or to restore.")
 
 

@@ -31,17 +31,20 @@ def open_flow(repository_name: str, cluster: str | None = None, *, create: bool 
     """Load the blocks and open the repository, before the flow submits tasks, so that a task of this process never
     waits for the Prefect server. With `create` a missing repository is created.
 
-    Raises `ConfigError` for a block that does not exist or is not valid, and what opening the repository raises.
+    A missing repository is made after the cluster has answered. Raises `ConfigError` for a block that does not exist or
+    is not valid, what opening the repository raises, and what `KafkaAccess.check_reachable` raises.
     """
     _freeze_loaded_objects()
     flow = str(flow_run.id)
     with flow_process(flow) as cache, without_successful_tasks(flow):
         with blocks_loaded_once():
-            name = repository_reference(repository_name)
+            name, access = repository_reference(repository_name), None
             if cluster is not None:
                 places(flow, cluster, name)
-                cluster_access(flow, cluster)
-            opened = repository(flow, name, create=create)
+                access = cluster_access(flow, cluster)
+                if not create:
+                    access.check_reachable(cache.stop, is_writing=True)
+            opened = repository(flow, name, create_for=access if create else None)
         yield OpenFlow(flow, name, opened, cache)
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from tasks.model.waiting import OnWaiting, WaitReport
 
 _TASK_LOG = logging.getLogger("prefect.task_runs")
 
@@ -22,6 +27,36 @@ def without_successful_tasks(flow_run: str) -> Iterator[None]:
         yield
     finally:
         _TASK_LOG.removeFilter(quiet)
+
+
+def wait_logger() -> OnWaiting:
+    """Writes reports of waits into the log of the flow or task that calls this; outside of one into Python's log.
+
+    The logger is taken now, because reports come from a thread that has no context of a run.
+    """
+    logger = _current_logger()
+
+    def log(report: WaitReport) -> None:
+        logger.warning("%s", report)
+
+    return log
+
+
+def note_logger() -> Callable[[str], None]:
+    """Writes notes about a store into the same log as `wait_logger`, and takes it at the same moment."""
+    logger = _current_logger()
+
+    def log(note: str) -> None:
+        logger.warning("%s", note)
+
+    return log
+
+
+def _current_logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger(__name__)
 
 
 class _WithoutCompleted(logging.Filter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeVar
 
 from prefect.blocks.core import Block
@@ -13,9 +14,11 @@ from blocks import KafkaCluster, block_types
 from tasks.broker.kafka_access import KafkaAccess
 from tasks.config import adapters
 from tasks.config.adapters import store_of
-from tasks.config.models import ClusterSection
+from tasks.config.models import ClusterSection, ConnectionSection
+from tasks.config.new_repository import opened_or_created
 from tasks.flow_support.block_loading import find_block
 from tasks.flow_support.flow_run_cache import flow_run_cache
+from tasks.flow_support.task_log import note_logger, wait_logger
 from tasks.model.control_characters import control_character_problems
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import validation_problems
@@ -41,17 +44,31 @@ def cluster_access(flow_run: str, cluster: str) -> KafkaAccess:
     """The cluster of a KafkaCluster block. It is loaded once per process and flow run. Raises what `cluster_section`
     raises."""
     cache = flow_run_cache(flow_run)
-    return cache.cached(("cluster", cluster), lambda: adapters.cluster_access(cluster_section(cluster)))
+
+    def opened() -> KafkaAccess:
+        return adapters.cluster_access(cluster_section(cluster), wait_logger())
+
+    return cache.cached(("cluster", cluster), opened)
 
 
-def repository(flow_run: str, reference: str, *, create: bool = False) -> Repository:
-    """The repository of a block. It is opened once per process and flow run; with `create` a missing one is created.
-    Raises what `storage_section` and opening the repository raise."""
+def repository(flow_run: str, reference: str, *, create_for: KafkaAccess | None = None) -> Repository:
+    """The repository of a block. It is opened once per process and flow run. If `create_for` is given, a missing one is
+    created after this cluster has answered. Raises what `storage_section` and opening the repository raise."""
     cache = flow_run_cache(flow_run)
 
     def opened() -> Repository:
-        store = store_of(storage_section(reference), create=create, stop=cache.stop)
-        return Repository.open_or_create(store, now_ms) if create else Repository.open(store, now_ms)
+        section, on_waiting, on_note = storage_section(reference), wait_logger(), note_logger()
+        if create_for is None:
+            return Repository.open(store_of(section, stop=cache.stop, on_waiting=on_waiting, on_note=on_note), now_ms)
+        found, _ = opened_or_created(
+            section,
+            now_ms,
+            before_creation=partial(create_for.check_reachable, cache.stop, is_writing=False),
+            stop=cache.stop,
+            on_waiting=on_waiting,
+            on_note=on_note,
+        )
+        return found
 
     return cache.cached(("repository", reference), opened)
 
@@ -80,7 +97,9 @@ def cluster_section(cluster: str) -> ClusterSection:
     name = cluster.removeprefix("kafka-cluster/")
     values = field_values(_load(KafkaCluster, name))
     servers = values.pop("bootstrap_servers", [])
-    return _section(ClusterSection, {"bootstrap_servers": servers, "security": values}, f"kafka-cluster/{name}")
+    connection = {key: values.pop(key) for key in ConnectionSection.model_fields if key in values}
+    section = {"bootstrap_servers": servers, "security": values, "connection": connection}
+    return _section(ClusterSection, section, f"kafka-cluster/{name}")
 
 
 def storage_section(reference: str) -> StorageSettings:
@@ -113,10 +132,15 @@ def field_values(block: Block) -> dict[str, object]:
 def _places(cluster: str, reference: str) -> Places:
     security = _shown_values(_load(KafkaCluster, cluster.removeprefix("kafka-cluster/")))
     servers = security.pop("bootstrap_servers", [])
+    connection = {key: security.pop(key) for key in ConnectionSection.model_fields if key in security}
     return Places(
         cluster=cluster,
         repository=reference,
-        cluster_section={"bootstrap_servers": servers, **({} if security == _UNPROTECTED else {"security": security})},
+        cluster_section={
+            "bootstrap_servers": servers,
+            **({} if security == _UNPROTECTED else {"security": security}),
+            **({"connection": connection} if connection else {}),
+        },
         storage_section=storage_section(reference).shown_section(),
     )
 

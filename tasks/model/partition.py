@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from tasks.model.errors import UnsupportedError
+
+NO_TOPIC_ID = "A" * 22
+"""Kafka's value for "no id" as it prints it: 16 zero bytes. All topics of a cluster without topic ids have it."""
 
 
 class Incarnation(NamedTuple):
@@ -32,3 +38,17 @@ class Partition(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition}"
+
+
+def require_topic_ids(topics: Iterable[tuple[str, str]]) -> None:
+    """Raises `UnsupportedError` if one of these (name, topic id) has no id.
+
+    Without ids a topic that was deleted and created again cannot be told apart from the old one, and every topic looks
+    like every other one.
+    """
+    for name, topic_id in topics:
+        if topic_id == NO_TOPIC_ID:
+            raise UnsupportedError(
+                f"The brokers give topic {name} no topic id, so this program cannot see whether a topic was deleted "
+                "and created again. Raise `inter.broker.protocol.version` of all brokers to 2.8 or newer."
+            )

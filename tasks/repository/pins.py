@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.model.errors import AccessError, StoreError
+from tasks.model.errors import AccessError, StoreError, StoreFullError
 from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.names import new_id, pin_key
 from tasks.repository.sealed_objects import overwrite_sealed
@@ -50,7 +50,7 @@ def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms:
     try:
         write()
         is_pinned = True
-    except AccessError:
+    except (AccessError, StoreFullError):
         is_pinned = False
     if not is_pinned:
         yield False

@@ -29,12 +29,21 @@ def tool_name() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """An open repository. `now_ms` returns Unix milliseconds; all times in stored documents come from it."""
+    """An open repository. `now_ms` returns Unix milliseconds; all times in stored documents come from it.
+
+    `restore_store` is another place for the records of restores, for a repository that is full or cannot be written to.
+    """
 
     store: ObjectStore
     root: Root
     now_ms: Callable[[], int]
+    restore_store: ObjectStore | None = None
     _known_states: dict[str, SetState] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def restore_state(self) -> ObjectStore:
+        """The store with the plans, targets, steps and leases of restores."""
+        return self.store if self.restore_store is None else self.restore_store
 
     @classmethod
     def open(cls, store: ObjectStore, now_ms: Callable[[], int]) -> Repository:

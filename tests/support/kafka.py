@@ -43,7 +43,8 @@ class KafkaCluster:
     """A cluster that runs while a `with` block does. Nodes are numbered from 1.
 
     `overrides` are broker properties that replace the launcher's. `listeners` are the ports of further listeners by
-    name, for a single node only; the overrides set their protocols. `jvm_options` are options of the JVM. A cluster
+    name, for a single node only; the overrides set their protocols. `advertised` are the addresses that listeners
+    advertise instead of their own, see `server_properties`. `jvm_options` are options of the JVM. A cluster
     that is not `is_short_lived` starts more slowly, and becomes as fast as Kafka can be, see `SHORT_LIVED_JVM`.
     Without `folder` everything is in a temporary folder that is removed at the end. A given folder stays with its data,
     and a later cluster can continue on it.
@@ -58,6 +59,7 @@ class KafkaCluster:
         folder: Path | None = None,
         heap_mb: int | None = None,
         listeners: Mapping[str, int] | None = None,
+        advertised: Mapping[str, str] | None = None,
         jvm_options: Sequence[str] = (),
         *,
         is_short_lived: bool = True,
@@ -66,6 +68,7 @@ class KafkaCluster:
         self.listeners = dict(listeners or {})
         self._jvm_options = (*(SHORT_LIVED_JVM if is_short_lived else ()), *jvm_options)
         self._overrides = dict(overrides or {})
+        self._advertised = dict(advertised or {})
         self._heap_mb = heap_mb or (512 if nodes == 1 else 256)
         self._is_own_folder = folder is None
         self.folder = folder.resolve() if folder is not None else temporary_folder("kafka-")
@@ -96,6 +99,11 @@ class KafkaCluster:
     def bootstrap(self) -> str:
         """`bootstrap_servers` as one comma-separated string, the form that librdkafka reads."""
         return ",".join(self.bootstrap_servers)
+
+    @property
+    def controller(self) -> str:
+        """`host:port` of the controller's listener of the first node."""
+        return f"127.0.0.1:{self._nodes[1].ports.controller}"
 
     @property
     def connection(self) -> ConnectionOptions:
@@ -155,7 +163,9 @@ class KafkaCluster:
 
         def format_node(node: KafkaNode) -> None:
             node.folder.mkdir(parents=True, exist_ok=True)
-            properties = server_properties(self.version, node.node_id, voters, node.log_dir, self.listeners)
+            properties = server_properties(
+                self.version, node.node_id, voters, node.log_dir, self.listeners, self._advertised
+            )
             node.config.write_text(properties_file(properties | self._overrides))
             if not (node.log_dir / "meta.properties").exists():
                 run_tool(self.version, "kafka.tools.StorageTool", "format", "-t", cluster_uuid, "-c", str(node.config))

@@ -37,21 +37,26 @@ def server_properties(
     voters: Mapping[int, NodePorts],
     log_dir: Path,
     more_listeners: Mapping[str, int] | None = None,
+    advertised: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """All properties of one node of a cluster whose nodes are `voters`.
 
-    `more_listeners` are the ports of listeners other than PLAINTEXT and CONTROLLER, by name.
+    `more_listeners` are the ports of listeners other than PLAINTEXT and CONTROLLER, by name. `advertised` are the
+    addresses of listeners that the broker advertises instead of the ones it serves; `{controller}` in them is the
+    controller's port.
     """
     ports = voters[node_id]
     named = {"PLAINTEXT": ports.broker, **(more_listeners or {})}
     served = [f"{name}://127.0.0.1:{port}" for name, port in named.items()]
+    told = {name: f"127.0.0.1:{port}" for name, port in named.items()}
+    told |= {name: text.format(controller=ports.controller) for name, text in (advertised or {}).items()}
     is_4 = not version.startswith("3.")
     return {
         "process.roles": "broker,controller",
         "node.id": str(node_id),
         "controller.quorum.voters": ",".join(f"{i}@127.0.0.1:{peer.controller}" for i, peer in voters.items()),
         "listeners": ",".join([*served, f"CONTROLLER://127.0.0.1:{ports.controller}"]),
-        "advertised.listeners": ",".join(served),
+        "advertised.listeners": ",".join(f"{name}://{address}" for name, address in told.items()),
         "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": str(log_dir),

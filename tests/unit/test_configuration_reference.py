@@ -20,7 +20,15 @@ from blocks import KafkaCluster, block_types
 from tasks.broker.auth.security import Security
 from tasks.config.keys import NOT_YET, NOTED
 from tasks.config.load import load_backup, load_restore
-from tasks.config.models import BackupFile, BackupSection, ClusterSection, RestoreFile, RestoreSection, TopicsSection
+from tasks.config.models import (
+    BackupFile,
+    BackupSection,
+    ClusterSection,
+    ConnectionSection,
+    RestoreFile,
+    RestoreSection,
+    TopicsSection,
+)
 from tasks.store.planned import PLANNED_BACKENDS
 from tasks.store.registry import BACKENDS
 
@@ -91,6 +99,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("A restore file", "", RestoreFile),
     ("`source` and `target`", "source|target.", ClusterSection),
     ("`source.topics` and `target.topics`", "source|target.topics.", TopicsSection),
+    ("`source.connection` and `target.connection`", "source|target.connection.", ConnectionSection),
     ("`source.security` and `target.security`", "source|target.security.", Security),
     *((f"`storage` with `backend: {name}`", "storage.", kind) for name, kind in BACKENDS.items()),
     ("`backup`", "backup.", BackupSection),

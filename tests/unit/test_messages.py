@@ -99,6 +99,11 @@ def _disk_full() -> None:
         raise OSError(errno.ENOSPC, "")
 
 
+def _stale_mount() -> None:
+    with os_errors.translated("leases/orders.json in file:///mnt/backups"):
+        raise OSError(errno.ESTALE, "")
+
+
 def _lost_answer() -> None:
     with os_errors.translated("leases/orders.json in file:///mnt/backups", may_have_landed=True):
         raise OSError(errno.EIO, "")
@@ -199,7 +204,14 @@ EXAMPLES: Sequence[Example] = (
         "a is not at the expected version in memory://backups",
     ),
     Example(
-        errors.StoreUnavailableError, _disk_full, "leases/orders.json in file:///mnt/backups: No space left on device"
+        errors.StoreFullError,
+        _disk_full,
+        "leases/orders.json in file:///mnt/backups: No space left on device. Free space, or use another place",
+    ),
+    Example(
+        errors.StoreUnavailableError,
+        _stale_mount,
+        "leases/orders.json in file:///mnt/backups: Stale file handle",
     ),
     Example(errors.OutcomeUnknownError, _lost_answer, "leases/orders.json in file:///mnt/backups: Input/output error"),
     Example(
@@ -211,7 +223,7 @@ EXAMPLES: Sequence[Example] = (
     Example(
         errors.CommitError,
         _uncaptured,
-        "orders-0: offsets 0 to 20 of the plan are neither captured nor stated as a gap or a failure; "
+        "orders-0: the planned offsets from 0 on, before 20, are neither captured nor stated as a gap or a failure; "
         "nothing was committed.",
     ),
     Example(

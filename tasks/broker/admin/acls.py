@@ -12,7 +12,7 @@ from tasks.broker.admin.raw_admin import call_broker
 from tasks.broker.admin_values import AclBinding
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.translation import Action, Permission, error_for_code
-from tasks.model.errors import AccessError
+from tasks.model.errors import AccessError, UnsupportedError
 
 NO_AUTHORIZER = "the cluster has no authorizer, so it keeps no ACLs"
 
@@ -20,12 +20,13 @@ NO_AUTHORIZER = "the cluster has no authorizer, so it keeps no ACLs"
 def read_acls(admin: Admin) -> tuple[tuple[AclBinding, ...], str | None]:
     """All ACLs in a fixed order and None; or no ACLs and the reason why they could not be read.
 
-    A cluster without authorizer and a missing permission are reasons. Every other error is raised.
+    A cluster without authorizer, a missing permission, and a broker that does not know the request are reasons. Every
+    other error is raised.
     """
     action = Action("describe the ACLs of", admin.location, (Permission("Describe", "Cluster"),))
     try:
         listed = call_broker(admin, action, lambda connection: _checked(*request_acls(connection), action))
-    except AccessError as error:
+    except (AccessError, UnsupportedError) as error:
         return (), str(error)
     return ((), NO_AUTHORIZER) if listed is None else (tuple(sorted(map(binding, listed))), None)
 

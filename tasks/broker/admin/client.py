@@ -116,7 +116,7 @@ class AdminConnection:
             return
         options = replace(self.connection, retry_deadline_ms=self.deadline_ms)
         with Cluster(options, stop=self._stop) as cluster:
-            cluster.node_ids()
+            cluster.check_reachable(is_writing=False)
         self._is_checked = True
 
     def call(self, action: Action, send: Callable[[], Future[T]]) -> T:

@@ -22,7 +22,9 @@ def client_settings(security: Security) -> dict[str, Any]:
     if security.sasl_mechanism is not None:
         settings["sasl.mechanism"] = security.sasl_mechanism
     if security.sasl_mechanism == "OAUTHBEARER":
-        settings["oauth_cb"] = lambda _: tuple(current_token(security))
+        extensions = security.oauth_extensions
+        more = ("", extensions) if extensions else ()  # the principal, which brokers do not use, and the extensions
+        settings["oauth_cb"] = lambda _: (*current_token(security), *more)
     elif security.sasl_password is not None:
         settings["sasl.username"] = security.sasl_username
         settings["sasl.password"] = security.sasl_password.get_secret_value()

@@ -88,9 +88,9 @@ def _check(code: int, message: str | None, name: str, where: str) -> None:
         raise error_for_code(code, Action("authenticate to", f"broker {where}"), message)
 
 
-def _credentials(security: Security) -> dict[str, str]:
+def _credentials(security: Security) -> dict[str, Any]:
     if security.sasl_mechanism == "OAUTHBEARER":
-        return {"token": current_token(security).value}
+        return {"token": current_token(security).value, "extensions": security.oauth_extensions}
     assert security.sasl_password is not None
     return {"username": str(security.sasl_username), "password": security.sasl_password.get_secret_value()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -9,6 +10,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
 
 _ALIASES = {"SCRAM-SHA256": "SCRAM-SHA-256", "SCRAM-SHA512": "SCRAM-SHA-512"}
+_EXTENSION_NAME = re.compile("[A-Za-z]+")
+"""RFC 7628, 3.1. The name `auth` is the token's own."""
+
 _PASSWORD_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
@@ -44,6 +48,22 @@ def _check_endpoint_url(text: str | None) -> str | None:
     return text
 
 
+def _check_extensions(text: str | None) -> str | None:
+    if text is not None:
+        for part in text.split(","):
+            name, separator, value = part.strip().partition("=")
+            if not separator or not _EXTENSION_NAME.fullmatch(name) or name == "auth" or not _is_extension(value):
+                raise ValueError(
+                    "should be name=value, several of them separated by commas, for example "
+                    "logicalCluster=lkc-1,identityPoolId=pool-1"
+                )
+    return text
+
+
+def _is_extension(value: str) -> bool:
+    return bool(value) and value.isascii() and value.isprintable()
+
+
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 Text = Annotated[str | None, BeforeValidator(_none_if_empty)]
@@ -72,6 +92,13 @@ class Security(BaseModel):
     sasl_oauth_client_secret: Secret = None
     sasl_oauth_scope: Text = None
     sasl_oauth_token_file: Text = None
+    sasl_oauth_extensions: Annotated[Text, AfterValidator(_check_extensions)] = None
+
+    @property
+    def oauth_extensions(self) -> dict[str, str]:
+        """The SASL extensions (RFC 7628) that are sent with each token, for example `logicalCluster`."""
+        parts = [part.strip().partition("=") for part in (self.sasl_oauth_extensions or "").split(",") if part]
+        return {name: value for name, _, value in parts}
 
     @property
     def has_tls(self) -> bool:
@@ -125,7 +152,8 @@ class Security(BaseModel):
                 yield f"{name} is not used with OAUTHBEARER: remove it"
             if name.startswith("sasl_oauth_") and self.sasl_mechanism != "OAUTHBEARER":
                 yield f"{name} is not used with {self.sasl_mechanism}: it belongs to OAUTHBEARER"
-        others = [name for name in names if name.startswith("sasl_oauth_") and name != "sasl_oauth_token_file"]
+        with_file = ("sasl_oauth_token_file", "sasl_oauth_extensions")
+        others = [name for name in names if name.startswith("sasl_oauth_") and name not in with_file]
         if self.sasl_oauth_token_file is not None and others:
             yield f"{others[0]} is not used with sasl_oauth_token_file: remove one of the two"
 

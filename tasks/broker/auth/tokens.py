@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_plus
 
 from tasks.broker.auth.security import Security
+from tasks.broker.auth.tls import trusting_context
 from tasks.model.errors import AccessError, BrokerUnavailableError, ConfigError, KafkaBackupError
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class _Endpoint:
 
     def _context(self) -> ssl.SSLContext:
         """Trusts the cluster's authority and the public ones, because the endpoint can have a certificate of either."""
-        context = ssl.create_default_context()
+        context = trusting_context(None)
         if self._security.ssl_ca_location is not None:
             context.load_verify_locations(self._security.ssl_ca_location)
         return context

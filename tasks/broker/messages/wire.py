@@ -6,7 +6,9 @@ this program uses has a test.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any
 
 from kafka.protocol.admin import DescribeAclsRequest, DescribeLogDirsRequest, ListGroupsRequest
@@ -60,10 +62,18 @@ def decode_response(data: memoryview, *, api_key: int, api_version: int) -> tupl
     return header.correlation_id, response_class.decode(data[head.tell() :])
 
 
-def sasl_mechanism(name: str, *, username: str = "", password: str = "", token: str = "") -> Any:
+def sasl_mechanism(
+    name: str,
+    *,
+    username: str = "",
+    password: str = "",
+    token: str = "",
+    extensions: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
     """The client's side of a SASL exchange, with `auth_bytes()`, `receive(bytes)` and `is_done()`.
 
-    `receive` raises `ValueError` or `KeyError` for a wrong answer of the broker.
+    `extensions` are sent with the token of OAUTHBEARER. `receive` raises `ValueError` or `KeyError` for a wrong answer
+    of the broker.
     """
     # Imported here because the mechanisms import kafka-python's network code, which clusters without SASL do not need.
     from kafka.net.sasl import get_sasl_mechanism
@@ -72,6 +82,9 @@ def sasl_mechanism(name: str, *, username: str = "", password: str = "", token: 
     class FixedToken(AbstractTokenProvider):  # type: ignore[misc]
         def token(self) -> str:
             return token
+
+        def extensions(self) -> dict[str, str]:
+            return dict(extensions)
 
     if name.startswith("SCRAM-"):  # RFC 5802, 5.1; kafka-python does not escape the name
         username = username.replace("=", "=3D").replace(",", "=2C")

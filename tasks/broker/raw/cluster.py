@@ -9,11 +9,19 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.topic_ids import topic_id_text
+from tasks.broker.raw.addresses import advertised_error, bootstrap_addresses, check_advertised
 from tasks.broker.raw.connection import BrokerAddress, Connection, ConnectionOptions
-from tasks.broker.raw.metadata import metadata_request, topic_error
+from tasks.broker.raw.metadata import metadata_request, metadata_request_by_name, topic_error
+from tasks.broker.raw.required_versions import check_versions
 from tasks.broker.retry import RetryDeadline
-from tasks.model.errors import BrokerUnavailableError, ConfigError, KafkaBackupError, TopicGoneError
-from tasks.model.partition import Incarnation, Partition
+from tasks.model.errors import (
+    AccessError,
+    BrokerUnavailableError,
+    ConfigError,
+    KafkaBackupError,
+    TopicGoneError,
+)
+from tasks.model.partition import Incarnation, Partition, require_topic_ids
 
 T = TypeVar("T")
 
@@ -23,7 +31,8 @@ NEW_TOPIC_GRACE_MS = 2_000
 _BOOTSTRAP_NODE_ID = -1
 """The key of a bootstrap connection, whose node id is not known."""
 
-_LARGEST_PORT = 65_535
+
+_POSITIONS_TOPIC = "__consumer_offsets"
 
 
 class Leader(NamedTuple):
@@ -43,6 +52,7 @@ class Cluster:
         self._addresses: dict[int, BrokerAddress] = {}
         self._connections: dict[int, Connection] = {}
         self._leaders: dict[Partition, Leader] = {}
+        self._bootstrap = bootstrap_addresses(options.bootstrap_servers)
         self._rotation = 0
 
     def __enter__(self) -> Self:
@@ -61,7 +71,7 @@ class Cluster:
 
     def node_ids(self) -> list[int]:
         """The brokers in the newest metadata. Raises `BrokerUnavailableError` when none answers before the deadline."""
-        deadline = RetryDeadline(self.options.retry_deadline_ms, self.stop)
+        deadline = RetryDeadline(self.options.deadline_ms, self.stop)
         while not self._addresses:
             try:
                 self._refresh_metadata([])
@@ -69,13 +79,47 @@ class Cluster:
                 deadline.pause(error)
         return sorted(self._addresses)
 
+    def check_reachable(self, *, is_writing: bool) -> None:
+        """Connect to a bootstrap server, and then to a broker at the address that it advertises.
+
+        Raises `BrokerUnavailableError` after the deadline, and `ConfigError` if the broker lacks a request that
+        reading (or writing) needs, or if its address, protocol or credentials are wrong.
+        """
+        deadline = RetryDeadline(self.options.deadline_ms, self.stop)
+        while True:
+            try:
+                connection = self._any_advertised()
+                check_versions(connection.pick, is_writing=is_writing)
+                self._check_topic_ids(connection)
+                return
+            except BrokerUnavailableError as error:
+                deadline.pause(error)
+
+    def _check_topic_ids(self, connection: Connection) -> None:
+        """Looks at the topic that almost every cluster has. A plan checks the topics that it contains."""
+        answer = connection.call(metadata_request_by_name(connection, [_POSITIONS_TOPIC]))
+        known = [topic for topic in answer.topics if not topic.error_code]
+        require_topic_ids((topic.name, topic_id_text(topic.topic_id)) for topic in known)
+
+    def _any_advertised(self) -> Connection:
+        self._refresh_metadata([])
+        failure: KafkaBackupError = BrokerUnavailableError("The cluster's metadata contains no broker.")
+        for node_id in sorted(self._addresses):
+            try:
+                return self.connection(node_id)
+            except (BrokerUnavailableError, AccessError, ConfigError) as error:
+                failure = error
+        raise failure
+
     def look_up(self, partitions: Collection[Partition]) -> dict[Incarnation, KafkaBackupError]:
         """Look up the leaders of the partitions whose leader is not known, with one request for all topics.
 
         Returns the error for each topic that could not be looked up: `TopicGoneError` when the cluster does not know
         the id, `AccessError`, `BrokerUnavailableError` after the deadline. A partition without a leader is no error.
+        Raises `UnsupportedError` for a topic without id.
         """
-        deadline = RetryDeadline(self.options.retry_deadline_ms, self.stop)
+        require_topic_ids(partition.incarnation for partition in partitions)
+        deadline = RetryDeadline(self.options.deadline_ms, self.stop)
         new_topic_deadline = RetryDeadline(NEW_TOPIC_GRACE_MS, self.stop)
         while True:
             topics = {partition.incarnation for partition in partitions if partition not in self._leaders}
@@ -112,15 +156,44 @@ class Cluster:
             self._leaders.pop(partition, None)
 
     def connection(self, node_id: int) -> Connection:
-        """The open connection to a broker, or a new one. Raises `BrokerUnavailableError`."""
+        """The open connection to a broker, or a new one to the address that the broker advertises.
+
+        Raises `BrokerUnavailableError`, and `AccessError` or `ConfigError` if the address, the protocol or the
+        credentials are wrong.
+        """
         known = self._connections.get(node_id)
         if known is not None and known.is_open:
             return known
         if node_id not in self._addresses:
             raise BrokerUnavailableError(f"Broker {node_id} is not in the cluster's metadata.")
-        opened = Connection(self._addresses[node_id], self.options)
+        opened = self._adopt_bootstrap(node_id) or self._open_advertised(node_id)
         self._connections[node_id] = opened
+        self.options.contact.mark_answered()
         return opened
+
+    def _adopt_bootstrap(self, node_id: int) -> Connection | None:
+        """The bootstrap connection, if it is one to this broker's advertised address. Brokers limit connections."""
+        bootstrap = self._connections.get(_BOOTSTRAP_NODE_ID)
+        if bootstrap is None or not bootstrap.is_open or bootstrap.address != self._addresses[node_id]:
+            return None
+        return self._connections.pop(_BOOTSTRAP_NODE_ID)
+
+    def _open_advertised(self, node_id: int) -> Connection:
+        address = self._addresses[node_id]
+        check_advertised(node_id, address)
+        try:
+            return Connection(address, self.options, stop=self.stop)
+        except (BrokerUnavailableError, AccessError, ConfigError) as error:
+            self._close_idle()
+            is_new = address not in self._bootstrap and not self.options.gate.has_reached(str(address))
+            raise advertised_error(node_id, address, error) if is_new else error from None
+
+    def _close_idle(self) -> None:
+        """Close the connections without answers in flight, because the broker possibly refused one more."""
+        for node_id, connection in list(self._connections.items()):
+            if not connection.in_flight:
+                connection.close()
+                del self._connections[node_id]
 
     def _refresh_metadata(self, topics: Collection[Incarnation]) -> dict[Incarnation, KafkaBackupError]:
         connection = self.any_connection()
@@ -166,9 +239,9 @@ class Cluster:
                 return self.connection(node_id)
             except BrokerUnavailableError as error:
                 failure = error
-        for address in _rotated(bootstrap_addresses(self.options.bootstrap_servers), self._rotation - 1):
+        for address in _rotated(self._bootstrap, self._rotation - 1):
             try:
-                opened = Connection(address, self.options)
+                opened = Connection(address, self.options, stop=self.stop)
             except BrokerUnavailableError as error:
                 failure = error
                 continue
@@ -186,18 +259,6 @@ class Cluster:
 def _rotated(items: list[T], rotation: int) -> list[T]:
     start = rotation % len(items) if items else 0
     return items[start:] + items[:start]
-
-
-def bootstrap_addresses(servers: Iterable[str]) -> list[BrokerAddress]:
-    """The addresses of `host:port` texts. IPv6 hosts are in brackets. Raises `ConfigError` that names the wrong
-    text."""
-    found = []
-    for server in servers:
-        host, colon, port = server.strip().rpartition(":")
-        if not colon or not host or not port.isdecimal() or not 0 < int(port) <= _LARGEST_PORT:
-            raise ConfigError(f"bootstrap_servers: {server!r} is not host:port.")
-        found.append(BrokerAddress(host.strip("[]"), int(port)))
-    return found
 
 
 def no_leader_error(partition: Partition) -> BrokerUnavailableError:

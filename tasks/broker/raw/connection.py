@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tasks.broker.auth.sasl import SaslSession, authenticate
@@ -16,9 +18,12 @@ from tasks.broker.auth.security import UNPROTECTED, Security
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.wire import ApiVersionsRequest, decode_response, encode_request
+from tasks.broker.raw.connection_gate import ConnectionGate, refusal_message
 from tasks.broker.raw.diagnosis import not_kafka_error, permanent_error
-from tasks.broker.raw.transport import open_socket, pending_tls_alert, send_all
-from tasks.model.errors import BrokerUnavailableError, InterruptedRunError, KafkaBackupError, UnsupportedError
+from tasks.broker.raw.required_versions import version_error
+from tasks.broker.raw.transport import address_text, connect, pending_tls_alert, secure, send_all
+from tasks.model.errors import BrokerUnavailableError, InterruptedRunError, KafkaBackupError
+from tasks.model.waiting import CONNECT_TIMEOUT_MS, Contact
 
 _KEPT_BUFFER_BYTES = 64 << 10
 _LARGEST_KEPT_BYTES = 12 << 20
@@ -46,18 +51,37 @@ class BrokerAddress(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return address_text(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions:
-    """How to connect to a cluster. `retry_deadline_ms`: how long an operation is retried after retryable errors."""
+    """How to connect to a cluster.
+
+    An operation is retried after retryable errors for `retry_deadline_ms`, and for `connect_timeout_ms` only until the
+    cluster has answered once. `contact` and `gate` are shared by all connections with these options, and by those with
+    a `replace`d copy of them.
+    """
 
     bootstrap_servers: tuple[str, ...]
     security: Security = UNPROTECTED
     client_id: str = "kafka-backup"
     request_timeout_ms: int = 30_000
     retry_deadline_ms: int = 120_000
+    connect_timeout_ms: int = CONNECT_TIMEOUT_MS
+    contact: Contact = field(default_factory=Contact, repr=False, compare=False)
+    gate: ConnectionGate = field(default_factory=ConnectionGate, repr=False, compare=False)
+
+    def deadline_ms(self) -> int:
+        """How long an operation is retried now. It grows when the cluster answers for the first time."""
+        return self.contact.deadline_ms(
+            connect_timeout_ms=self.connect_timeout_ms, retry_deadline_ms=self.retry_deadline_ms
+        )
+
+    def setup_timeout_ms(self) -> int:
+        """How long one step of opening a connection takes at most."""
+        first = self.request_timeout_ms if self.contact.has_answered else self.connect_timeout_ms
+        return min(self.request_timeout_ms, first)
 
 
 class _Pending(NamedTuple):
@@ -72,14 +96,17 @@ class Connection:
 
     Every failure closes the connection and raises `BrokerUnavailableError`; a closed connection cannot be used again.
     Until the first request after the setup is answered, a permanent failure raises `AccessError` or `ConfigError`
-    instead.
+    instead. After the broker refused connections, opening one waits until other threads have closed theirs; `stop` ends
+    this wait.
 
     If the broker limits the session, the connection authenticates again before the first request that is sent with
     nothing in flight after most of the session's lifetime. A caller with several requests in flight has to stop sending
     while `is_draining`.
     """
 
-    def __init__(self, address: BrokerAddress, options: ConnectionOptions) -> None:
+    def __init__(
+        self, address: BrokerAddress, options: ConnectionOptions, *, stop: threading.Event | None = None
+    ) -> None:
         self.address = address
         self._options = options
         self._pending: deque[_Pending] = deque()
@@ -90,10 +117,16 @@ class Connection:
         self._is_established = False
         self._session = SaslSession()
         self.versions: dict[int, tuple[int, int]] = {}
-        self._socket: socket.socket | None = self._connect()
-        self.versions = self._request_versions()
-        if options.security.has_sasl:
-            self._authenticate()
+        self._socket: socket.socket | None = None
+        with options.contact.attempt(f"a free connection to {address}", reason="the broker refuses further ones"):
+            self._ticket = options.gate.enter(str(address), patience_ms=options.deadline_ms(), stop=stop)
+        try:
+            with options.contact.attempt(str(address)):
+                self._set_up()
+        except BaseException:
+            self.close()
+            raise
+        options.gate.establish(self._ticket)
 
     @property
     def is_open(self) -> bool:
@@ -118,7 +151,7 @@ class Connection:
         supported = self.versions.get(api_key)
         version = min(highest, supported[1]) if supported else -1
         if supported is None or version < max(lowest, supported[0]):
-            raise _version_error(self.address, ApiKey(api_key), lowest, highest, supported)
+            raise version_error(str(self.address), ApiKey(api_key), lowest, highest, self.versions)
         return version
 
     def call(self, request: Any) -> Any:
@@ -152,7 +185,7 @@ class Connection:
         self._pending.append(_Pending(self._next_id, api_key, api_version, extra_timeout_ms))
         self._next_id = (self._next_id + 1) & _LARGEST_CORRELATION_ID
         try:
-            sock.settimeout(self._options.request_timeout_ms / 1000)
+            sock.settimeout(self._timeout_ms() / 1000)
             send_all(sock, buffers)
         except OSError as error:
             message = f"Sending to broker {self.address} failed: {error}."
@@ -166,7 +199,7 @@ class Connection:
         sock = self._open_socket()
         expected = self._pending.popleft()
         # A throttling broker answers at once and then mutes the channel, so the answer after that one is late.
-        timeout_ms = self._options.request_timeout_ms + expected.extra_timeout_ms + self._throttled_ms
+        timeout_ms = self._timeout_ms() + expected.extra_timeout_ms + self._throttled_ms
         deadline = time.monotonic() + timeout_ms / 1000
         self._fill(sock, _LENGTH.size, deadline, stop)
         size = _LENGTH.unpack_from(self._buffer)[0]
@@ -180,6 +213,7 @@ class Connection:
             raise self._close_with(f"Broker {self.address} sent the answer to another request.")
         self._throttled_ms = getattr(response, "throttle_time_ms", 0) or 0
         self._is_established = self._is_established or expected.api_key not in _SETUP_REQUESTS
+        self._options.gate.note_answer()
         return response
 
     def close(self) -> None:
@@ -188,15 +222,35 @@ class Connection:
             self._socket.close()
             self._socket = None
         self._pending.clear()
+        self._options.gate.leave(self._ticket)
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None:
             raise BrokerUnavailableError(f"The connection to {self.address} is closed.")
         return self._socket
 
-    def _connect(self) -> socket.socket:
-        timeout_s = self._options.request_timeout_ms / 1000
-        return open_socket(*self.address, self._options.security, timeout_s=timeout_s)
+    def _timeout_ms(self) -> int:
+        return self._options.request_timeout_ms if self._ticket.is_established else self._options.setup_timeout_ms()
+
+    def _set_up(self) -> None:
+        sock = connect(*self.address, timeout_s=self._options.setup_timeout_ms() / 1000)
+        try:
+            self._socket = self._secured(sock)
+            self.versions = self._request_versions()
+        except BrokerUnavailableError as error:
+            if self._options.gate.refuse(self._ticket):
+                raise BrokerUnavailableError(f"{error} {refusal_message(str(self.address))}") from None
+            raise
+        if self._options.security.has_sasl:
+            self._authenticate()
+
+    def _secured(self, sock: socket.socket) -> socket.socket:
+        diagnoses = not self._options.gate.has_reached(str(self.address))
+        return secure(sock, *self.address, self._options.security, diagnoses=diagnoses)
+
+    def _connect_again(self) -> socket.socket:
+        """One more socket, to find out why this connection failed."""
+        return self._secured(connect(*self.address, timeout_s=self._options.setup_timeout_ms() / 1000))
 
     def _request_versions(self) -> dict[int, tuple[int, int]]:
         response = None
@@ -235,10 +289,14 @@ class Connection:
             raise self._close_with(f"The answer of broker {self.address} cannot be read: {error!r}.") from error
 
     def _fill(self, sock: socket.socket, needed: int, deadline: float, stop: threading.Event | None) -> None:
-        """Receive until the buffer holds `needed` bytes. More bytes can arrive: the beginning of the next answer."""
+        """Receive until the buffer holds `needed` bytes. More bytes can arrive: the beginning of the next answer.
+
+        Waiting becomes an attempt of `contact` only when the broker is late, because most answers are not.
+        """
         if len(self._buffer) < needed:
             self._buffer += bytes(needed - len(self._buffer))
-        with memoryview(self._buffer) as view:
+        is_late = False
+        with ExitStack() as waiting, memoryview(self._buffer) as view:
             while self._filled < needed:
                 left_s = max(0.001, deadline - time.monotonic())
                 try:
@@ -247,6 +305,9 @@ class Connection:
                 except TimeoutError as error:
                     self._check_stop(stop)
                     if left_s > _STOP_CHECK_S:
+                        if not is_late:
+                            waiting.enter_context(self._options.contact.attempt(str(self.address)))
+                            is_late = True
                         continue
                     raise self._receive_failed(error) from None
                 except OSError as error:
@@ -281,8 +342,14 @@ class Connection:
         failed = self._close_with(message)
         if self._is_established:
             return failed
+        if self._options.gate.has_reached(str(self.address)) and not self._ticket.is_established:
+            error = error if isinstance(error, ssl.SSLError) else TimeoutError()  # the port is known to be right
         permanent = permanent_error(
-            error, self._options.security, *self.address, has_answered=bool(self.versions), connect=self._connect
+            error,
+            self._options.security,
+            *self.address,
+            has_answered=bool(self.versions),
+            connect=self._connect_again,
         )
         return permanent or failed
 
@@ -290,15 +357,3 @@ class Connection:
         """The error for bytes of another protocol. It is permanent on a connection that was just opened."""
         failed = self._close_with(f"Broker {self.address} sent bytes that are not Kafka's protocol.")
         return failed if self._is_established else not_kafka_error(self._options.security, str(self.address))
-
-
-def _version_error(
-    address: BrokerAddress, api_key: ApiKey, lowest: int, highest: int, supported: tuple[int, int] | None
-) -> UnsupportedError:
-    if supported is None:
-        return UnsupportedError(f"Broker {address} does not support the request {api_key.request_name}.")
-    newer = "Kafka" if supported[1] < lowest else "this program"
-    return UnsupportedError(
-        f"Broker {address} supports versions {supported[0]} to {supported[1]} of the request {api_key.request_name}, "
-        f"but this program needs a version from {lowest} to {highest}. Use a newer version of {newer}."
-    )

@@ -37,7 +37,7 @@ def permanent_error(
     """
     where = f"{host}:{port}"
     if isinstance(error, ssl.SSLError):
-        return tls_alert_error(error, where)
+        return tls_alert_error(error, security, where)
     if isinstance(error, TimeoutError):
         return None
     if not has_answered:

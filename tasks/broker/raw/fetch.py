@@ -87,7 +87,7 @@ class Fetcher:
         """
         assert self._pending is not None, "send a request first"
         pending = self._pending
-        deadline = RetryDeadline(self._cluster.options.retry_deadline_ms, self._stop)
+        deadline = RetryDeadline(self._cluster.options.deadline_ms, self._stop)
         while True:
             try:
                 if self._connection is None:

@@ -10,12 +10,10 @@ from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.topic_ids import ZERO_UUID, topic_id_text, topic_uuid
 from tasks.broker.messages.wire import MetadataRequest
 from tasks.broker.raw.connection import Connection
+from tasks.broker.raw.required_versions import METADATA_VERSIONS
 from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import KafkaBackupError, TopicGoneError
 from tasks.model.partition import Incarnation
-
-_VERSIONS = (10, 12)
-"""The first version that contains topic ids, and the newest one that this program knows."""
 
 _FIRST_BY_ID = 12
 """The first version that looks topics up by id."""
@@ -37,12 +35,22 @@ def topic_error(incarnation: Incarnation, described: Any) -> KafkaBackupError | 
 def metadata_request(connection: Connection, topics: Collection[Incarnation]) -> Any:
     """The request for these topics and all brokers, with its version set. It uses topic ids if the broker supports
     them, and never creates a topic."""
-    version = connection.pick(ApiKey.METADATA, *_VERSIONS)
+    version = connection.pick(ApiKey.METADATA, *METADATA_VERSIONS)
+    if version < _FIRST_BY_ID:
+        return metadata_request_by_name(connection, {topic.topic for topic in topics})
     topic_class = MetadataRequest.MetadataRequestTopic
-    if version >= _FIRST_BY_ID:
-        wanted = [topic_class(topic_id=topic_uuid(topic.topic_id), name=None) for topic in topics]
-    else:
-        wanted = [topic_class(topic_id=ZERO_UUID, name=name) for name in {topic.topic for topic in topics}]
+    wanted = [topic_class(topic_id=topic_uuid(topic.topic_id), name=None) for topic in topics]
+    return _request(version, wanted)
+
+
+def metadata_request_by_name(connection: Connection, names: Collection[str]) -> Any:
+    """The request for the topics that have these names now, with its version set. It never creates a topic."""
+    topic_class = MetadataRequest.MetadataRequestTopic
+    wanted = [topic_class(topic_id=ZERO_UUID, name=name) for name in names]
+    return _request(connection.pick(ApiKey.METADATA, *METADATA_VERSIONS), wanted)
+
+
+def _request(version: int, wanted: list[Any]) -> Any:
     request = MetadataRequest(topics=wanted, allow_auto_topic_creation=False)
     request.API_VERSION = version
     return request

@@ -13,12 +13,12 @@ from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.isolation import IsolationLevel
 from tasks.broker.messages.wire import ListOffsetsRequest
 from tasks.broker.raw.cluster import Cluster, no_leader_error
+from tasks.broker.raw.required_versions import LIST_OFFSETS_VERSIONS
 from tasks.broker.retry import RetryDeadline
 from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import BrokerUnavailableError, KafkaBackupError
 from tasks.model.partition import Partition
 
-_VERSIONS = (2, 7)
 _FIRST_WITH_MAX_TIMESTAMP = 7
 
 
@@ -46,7 +46,7 @@ def list_offsets(cluster: Cluster, partitions: Collection[Partition], which: Whi
     looked up by id before and after it: a re-created topic is a `TopicGoneError`, never the offset of another log.
     """
     answers = OffsetAnswers()
-    deadline = RetryDeadline(cluster.options.retry_deadline_ms, cluster.stop)
+    deadline = RetryDeadline(cluster.options.deadline_ms, cluster.stop)
     missing = list(dict.fromkeys(partitions))
     while missing:
         errors = _request_once(cluster, missing, which, answers)
@@ -98,7 +98,7 @@ def _request_offsets(
                 partition_index=partition.partition, current_leader_epoch=-1, timestamp=_TIMESTAMPS[which]
             )
         )
-    lowest, highest = _VERSIONS
+    lowest, highest = LIST_OFFSETS_VERSIONS
     request = ListOffsetsRequest(
         replica_id=-1,
         isolation_level=(IsolationLevel.READ_COMMITTED if which == "last_stable" else IsolationLevel.READ_UNCOMMITTED),

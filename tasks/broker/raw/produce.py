@@ -21,6 +21,7 @@ from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import Connection
 from tasks.broker.raw.partition_queue import PartitionQueue
 from tasks.broker.raw.produce_recovery import count_stored
+from tasks.broker.raw.required_versions import INIT_PRODUCER_ID_VERSIONS
 from tasks.broker.retry import RetryDeadline
 from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import BrokerError, BrokerUnavailableError, InterruptedRunError, KafkaBackupError
@@ -30,7 +31,6 @@ __all__ = ["OutgoingBatch", "ProducerIdentity", "init_producer_id", "produce"]
 
 REQUEST_BYTES = 4 << 20
 _MOST_IN_FLIGHT = 5
-_INIT_VERSIONS = (0, 4)
 _INIT_ACTION = Action("obtain", "a producer id", (Permission("IdempotentWrite", "Cluster"),))
 
 
@@ -39,14 +39,15 @@ def init_producer_id(cluster: Cluster) -> ProducerIdentity:
     request = InitProducerIdRequest(
         transactional_id=None, transaction_timeout_ms=60_000, producer_id=-1, producer_epoch=-1
     )
-    deadline = RetryDeadline(cluster.options.retry_deadline_ms, cluster.stop)
+    deadline = RetryDeadline(cluster.options.deadline_ms, cluster.stop)
     while True:
         try:
             connection = cluster.any_connection()
-            request.API_VERSION = connection.pick(ApiKey.INIT_PRODUCER_ID, *_INIT_VERSIONS)
+            request.API_VERSION = connection.pick(ApiKey.INIT_PRODUCER_ID, *INIT_PRODUCER_ID_VERSIONS)
             response = connection.call(request)
             if response.error_code == ErrorCode.NONE:
                 return ProducerIdentity(response.producer_id, response.producer_epoch)
+            cluster.options.contact.mark_answered()  # with an error code, so it is not the first contact that fails
             raise error_for_code(response.error_code, _INIT_ACTION)
         except BrokerUnavailableError as error:
             deadline.pause(error)
@@ -238,7 +239,7 @@ class _Production:
                 self._deadline = self._new_deadline()
 
     def _new_deadline(self) -> RetryDeadline:
-        return RetryDeadline(self._cluster.options.retry_deadline_ms, self._stop)
+        return RetryDeadline(self._cluster.options.deadline_ms, self._stop)
 
 
 def _where(queue: PartitionQueue) -> str:

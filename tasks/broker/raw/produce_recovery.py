@@ -70,7 +70,7 @@ def _count(cluster: Cluster, partition: Partition, batches: Sequence[OutgoingBat
 def _headers(cluster: Cluster, partition: Partition, position: int, end: int) -> Iterator[BatchHeader]:
     """The headers of the batches in [position, end)."""
     fetcher = Fetcher(cluster, stop=cluster.stop)
-    deadline = RetryDeadline(cluster.options.retry_deadline_ms, cluster.stop)
+    deadline = RetryDeadline(cluster.options.deadline_ms, cluster.stop)
     while position < end:
         fetcher.send(partition, position, None)
         before = position

@@ -20,30 +20,51 @@ _LONGEST_CONNECT_S = 10.0
 _ALERT_TIMEOUT_S = 1.0
 
 
-def open_socket(host: str, port: int, security: Security, *, timeout_s: float) -> socket.socket:
-    """A connected socket to the broker, after the TLS handshake if TLS is configured.
+def connect(host: str, port: int, *, timeout_s: float) -> socket.socket:
+    """A connected socket to the broker, without TLS. Raises `BrokerUnavailableError` that says why there is none."""
+    longest_s = min(timeout_s, _LONGEST_CONNECT_S)
+    try:
+        sock = socket.create_connection((host, port), timeout=longest_s)
+    except (OSError, UnicodeError) as error:  # UnicodeError: the host name is invalid
+        reason = _connect_reason(error, host, longest_s)
+        raise BrokerUnavailableError(f"Cannot connect to {address_text(host, port)}: {reason}.") from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def secure(sock: socket.socket, host: str, port: int, security: Security, *, diagnoses: bool = True) -> socket.socket:
+    """The socket after the TLS handshake, if TLS is configured. `diagnoses`: whether a failed handshake can open one
+    more connection to find out why. Closes the socket when it raises.
 
     Raises `BrokerUnavailableError` for errors that a retry can solve, `AccessError` and `ConfigError` for others.
     """
-    where = f"{host}:{port}"
+    if not security.has_tls:
+        return sock
     try:
-        sock = socket.create_connection((host, port), timeout=min(timeout_s, _LONGEST_CONNECT_S))
-    except (OSError, UnicodeError) as error:  # UnicodeError: the host name is invalid
-        raise BrokerUnavailableError(f"Cannot connect to {where}: {error}.") from None
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    return _with_tls(sock, host, port, security) if security.has_tls else sock
-
-
-def _with_tls(sock: socket.socket, host: str, port: int, security: Security) -> socket.socket:
-    try:
-        return tls_handshake(sock, host, security, where=f"{host}:{port}")
+        return tls_handshake(sock, host, security, where=address_text(host, port))
     except BrokerUnavailableError as error:
         sock.close()
-        raise (plaintext_port_error(security, host, port) or error) from None
+        permanent = plaintext_port_error(security, host, port) if diagnoses else None
+        raise (permanent or error) from None
     except BaseException:
         sock.close()
         raise
+
+
+def address_text(host: str, port: int) -> str:
+    """`host:port`, with an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _connect_reason(error: OSError | UnicodeError, host: str, timeout_s: float) -> str:
+    if isinstance(error, UnicodeError) or (isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME):
+        return f"the name {host} is unknown"
+    if isinstance(error, socket.gaierror):
+        return f"the name {host} cannot be resolved ({str(error.strerror).lower()})"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {timeout_s:.0f} s"
+    return str(error.strerror or error).lower()
 
 
 def send_all(sock: socket.socket, buffers: Sequence[bytes]) -> None:

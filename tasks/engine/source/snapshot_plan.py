@@ -21,7 +21,7 @@ from tasks.engine.source.topic_state import read_topics
 from tasks.engine.source.undescribable_topics import keep_hidden_topics, live_topics
 from tasks.engine.topic_selection import is_selected, select_topics
 from tasks.model.errors import AccessError, ConfigError, InterruptedRunError, KafkaBackupError
-from tasks.model.partition import Partition
+from tasks.model.partition import Partition, require_topic_ids
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.leases import read_lease
 from tasks.repository.names import capture_lease_key
@@ -172,6 +172,7 @@ def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, newest: Restor
     ids = {topic.name: topic.topic_id for topic in before}
     groups, groups_failure, denied = _groups(admin, options)
     described = admin.describe_topics()
+    require_topic_ids((topic.name, topic.topic_id) for topic in described)
     visible = {topic.name for topic in described}
     require_visible(admin, request.topics, visible)
     missing = [name for name in live_topics(newest) if name not in visible and is_selected(name, request.topics)]

@@ -10,7 +10,7 @@ from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.permissions import require_restorable
 from tasks.engine.target.target_findings import creation_settings
 from tasks.model.errors import RefusedError
-from tasks.model.partition import Partition
+from tasks.model.partition import Partition, require_topic_ids
 from tasks.repository.restores import RestorePlan, TargetPartition, Targets, TopicCopy
 
 
@@ -72,6 +72,7 @@ def _topic_ids(plan: RestorePlan, admin: ClusterAdmin) -> Mapping[str, str]:
         return set(names) <= ids.keys()
 
     admin.await_that(are_known, f"The topics {', '.join(names)} were created, but the brokers do not list all of them.")
+    require_topic_ids(ids.items())
     return ids
 
 

@@ -15,7 +15,7 @@ from tasks.engine.target.staging import copied_settings, deferred_settings, stag
 from tasks.engine.target.unfinished_restores import UnfinishedRestores
 from tasks.engine.topic_selection import select_topics
 from tasks.model.errors import AccessError, KafkaBackupError, RefusedError, TopicGoneError
-from tasks.model.partition import Incarnation, Partition
+from tasks.model.partition import Incarnation, Partition, require_topic_ids
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tasks.repository.repository import Repository, tool_name
@@ -79,8 +79,11 @@ def read_source(repository: Repository, point: RestorePoint, request: RestoreReq
 def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
     """Describe the target topics that exist, and the brokers' default settings of topics.
 
-    Raises `AccessError` if the user is not allowed to describe one of the targets, because it can exist.
+    Raises `AccessError` if the user is not allowed to describe one of the targets, because it can exist, and
+    `UnsupportedError` if the cluster's topics have no ids.
     """
+    visible = admin.describe_topics()
+    require_topic_ids((topic.name, topic.topic_id) for topic in visible)
     described = {topic.name: topic for topic in admin.describe_topics(targets)}
     present = [name for name in targets if name in described]
     settings = admin.topic_configs(present)
@@ -92,17 +95,17 @@ def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
         defaults=admin.topic_defaults()
         | {
             entry.name: entry.value
-            for entries in [*settings.values(), _sample_settings(admin)]
+            for entries in [*settings.values(), _sample_settings(admin, visible)]
             for entry in entries
             if entry.source != DYNAMIC_TOPIC_CONFIG and entry.value is not None
         },
     )
 
 
-def _sample_settings(admin: ClusterAdmin) -> Sequence[ConfigEntry]:
+def _sample_settings(admin: ClusterAdmin, visible: Sequence[TopicDescription]) -> Sequence[ConfigEntry]:
     """The settings of any topic that the user is allowed to see; they show default values. Ordinary topics are tried
     first. Empty if there is no such topic."""
-    for topic in sorted(admin.describe_topics(), key=lambda topic: topic.is_internal)[:_MAX_SAMPLED_TOPICS]:
+    for topic in sorted(visible, key=lambda topic: topic.is_internal)[:_MAX_SAMPLED_TOPICS]:
         try:
             return admin.topic_configs([topic.name])[topic.name]
         except (AccessError, TopicGoneError):
@@ -115,7 +118,9 @@ def draft_restore(
 ) -> RestorePlan:
     """Make the plan of a restore without storing it."""
     reader = FrameReader(repository.store)
-    unfinished = UnfinishedRestores.read(repository.store) if view.topics else UnfinishedRestores(())
+    unfinished = (
+        UnfinishedRestores.read(repository.store, repository.restore_state) if view.topics else UnfinishedRestores(())
+    )
     copies = [
         PartitionCopy(
             topic=row.topic,

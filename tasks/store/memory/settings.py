@@ -8,7 +8,7 @@ from urllib.parse import SplitResult
 from pydantic import Field
 
 from tasks.model.errors import ConfigError
-from tasks.store.settings import Prefix, StoreSettings
+from tasks.store.settings import Prefix, StoreSettings, without_control_characters
 
 
 class MemorySettings(StoreSettings):
@@ -20,6 +20,8 @@ class MemorySettings(StoreSettings):
     backend: Literal["memory"] = "memory"
     path: str = Field("memory", description="Name of the store. Its objects end with the process: for trials only.")
     prefix: Prefix = Field("", description="A folder of it; empty: all of it.")
+
+    _no_control_characters = without_control_characters("path", "prefix")
 
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:

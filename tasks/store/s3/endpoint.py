@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from tasks.model.control_characters import control_character_problem
 from tasks.model.errors import ConfigError
 
 
@@ -12,6 +13,8 @@ def check_endpoint(endpoint: str, *, allow_http: bool) -> str:
 
     The message shows the endpoint only after the check that it contains no password.
     """
+    if problem := control_character_problem(endpoint):  # urlsplit would drop line breaks
+        raise ConfigError(f"The endpoint {problem}: remove it")
     try:
         parts = urlsplit(endpoint)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

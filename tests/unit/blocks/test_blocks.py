@@ -13,6 +13,7 @@ from pydantic import BaseModel, SecretStr
 import blocks
 from blocks import KafkaCluster, block_types
 from tasks.broker.auth.security import Mechanism, Protocol, Security
+from tasks.config.models import ConnectionSection
 from tasks.store.registry import BLOCK_TYPES
 
 BLOCKS = tuple(block_types().values())
@@ -33,7 +34,9 @@ class TestStandard(BlockStandardTestSuite):
 
 
 def test_the_fields_of_a_clusters_block_are_the_keys_of_the_files() -> None:
-    assert {"bootstrap_servers", *Security.model_fields} == set(KafkaCluster.model_fields)
+    assert {"bootstrap_servers", *Security.model_fields, *ConnectionSection.model_fields} == set(
+        KafkaCluster.model_fields
+    )
     assert _secrets(Security) == _secrets(KafkaCluster)
 
 

@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -16,6 +16,7 @@ from kafka.protocol.metadata import ApiVersionsResponse
 from tasks.broker.auth.security import UNPROTECTED, Security
 from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.raw.connection import ConnectionOptions
+from tasks.model.waiting import Contact, OnWaiting
 
 SUPPORTED: dict[int, tuple[int, int]] = {
     ApiKey.PRODUCE: (3, 9),
@@ -60,6 +61,8 @@ def options(
     *servers: str,
     request_timeout_ms: int = 5_000,
     retry_deadline_ms: int = 5_000,
+    connect_timeout_ms: int = 5_000,
+    on_waiting: OnWaiting | None = None,
     security: Security = UNPROTECTED,
 ) -> ConnectionOptions:
     """Options with short timeouts, so that a broken client fails instead of hanging."""
@@ -69,6 +72,8 @@ def options(
         client_id="tester",
         request_timeout_ms=request_timeout_ms,
         retry_deadline_ms=retry_deadline_ms,
+        connect_timeout_ms=connect_timeout_ms,
+        contact=Contact(on_waiting),
     )
 
 
@@ -79,12 +84,20 @@ class ScriptedBroker:
     connections begin with a TLS handshake.
     """
 
-    def __init__(self, answers: dict[int, Answer] | None = None, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        answers: dict[int, Answer] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
         self._tls = tls
         self.answers: dict[int, Answer] = {ApiKey.API_VERSIONS: versions(), **(answers or {})}
         self.received: list[ReceivedRequest] = []
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
+        self._host = f"[{host}]" if ":" in host else host
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
@@ -97,7 +110,7 @@ class ScriptedBroker:
     @property
     def address(self) -> str:
         """`host:port`."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self._host}:{self.port}"
 
     def requests(self, api_key: int) -> list[ReceivedRequest]:
         """The requests of one kind, in order."""
@@ -154,14 +167,16 @@ def _close_connection(received: ReceivedRequest) -> Any:
     return None
 
 
-def versions(supported: dict[int, tuple[int, int]] | None = None) -> Answer:
-    """An answer to ApiVersions: `SUPPORTED`, with these versions instead for some requests."""
+def versions(
+    supported: Mapping[int, tuple[int, int]] | None = None, *, only: Mapping[int, tuple[int, int]] = SUPPORTED
+) -> Answer:
+    """An answer to ApiVersions: `only` these, with the versions of `supported` instead for some requests."""
 
     def answer(received: ReceivedRequest) -> Any:
         key = ApiVersionsResponse.ApiVersion
         keys = [
             key(api_key=number, min_version=low, max_version=high)
-            for number, (low, high) in (SUPPORTED | (supported or {})).items()
+            for number, (low, high) in {**only, **(supported or {})}.items()
         ]
         return ApiVersionsResponse(error_code=0, api_keys=keys, throttle_time_ms=0)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.config.adapters import connection_options
 from tasks.config.load import load_backup, load_repository, load_restore
 from tasks.model.errors import ConfigError
 from tasks.store.local.settings import LocalSettings
@@ -125,7 +126,6 @@ def test_a_key_with_a_meaning_is_accepted_without_a_note(tmp_path: Path, section
 @pytest.mark.parametrize(
     ("section", "line"),
     [
-        ("source", "connection: {timeout_ms: 5}"),
         ("backup", "include_offset_headers: true"),
         ("backup", "sync_interval_secs: 5"),
         ("backup", "poll_interval_ms: 5"),
@@ -143,6 +143,16 @@ def test_a_key_without_a_meaning_here_gets_a_note_that_says_what_replaces_it(
 
     [note] = load(_file(tmp_path, _with(text, section, line)), {}).notes
     assert f"'{section}.{line.split(':')[0]}' has no meaning here: " in note
+
+
+def test_a_connection_has_a_connect_timeout_and_every_other_key_gets_a_note(tmp_path: Path) -> None:
+    line = "connection: {timeout_ms: 5, connect_timeout_ms: 7000}"
+    loaded = load_backup(_file(tmp_path, _with(BACKUP, "source", line)), {})
+
+    assert 7_000 == loaded.file.source.connection.connect_timeout_ms
+    assert 7_000 == connection_options(loaded.file.source).connect_timeout_ms
+    [note] = loaded.notes
+    assert "'source.connection.timeout_ms' has no meaning here: " in note
 
 
 def test_stop_at_current_offsets_false_gets_a_note_because_every_backup_is_a_snapshot(tmp_path: Path) -> None:
@@ -275,7 +285,7 @@ def test_the_value_of_a_variable_cannot_become_yaml_structure(tmp_path: Path) ->
     injected = '/x", prefix: "y", compression: none}'
 
     file = load_backup(_file(tmp_path, text), {"INJECTED": injected}).file
-    assert LocalSettings(path=injected, prefix="backups/production") == file.storage
+    assert LocalSettings(path=str(tmp_path / injected), prefix="backups/production") == file.storage
     assert "zstd" == file.backup.compression
 
 

@@ -43,7 +43,7 @@ def _backup_problem(folder: Path, old: str, new: str, environment: Mapping[str, 
         ("[orders]", "[20260704]", "should be text, found a number; put it in quotes."),
         ("[orders]", "[['x']]", "'source.topics.include[0]': should be text, found a list."),
         ("[orders]", "['']", "'source.topics.include[0]': should not be empty."),
-        ("[kafka:9092]", "['kafka:9092,kafka']", "'source.bootstrap_servers[1]': should be one host:port."),
+        ("[kafka:9092]", "['kafka:9092,kafka']", "'source.bootstrap_servers[1]': should be one host:port"),
         ("[kafka:9092]", "[]", "'source.bootstrap_servers': should not be empty."),
         ("[kafka:9092]", "','", "'source.bootstrap_servers': should not be empty."),
         ("[kafka:9092]", "9092", "'source.bootstrap_servers': should be a list, found a number."),
@@ -53,8 +53,9 @@ def _backup_problem(folder: Path, old: str, new: str, environment: Mapping[str, 
         ("  compression: zstd", "\tcompression: zstd", "a line begins with a tab; indent it with spaces"),
         ("backup:", "---\nbackup:", "a second document begins with '---'; write one document per file"),
         ("[orders]", "['orders.+']", "'orders.+' contains '+', which no topic name does. A regular expression begins"),
-        ("[kafka:9092]", "['kafka:99999']", "'source.bootstrap_servers[0]': should be one host:port."),
-        ("[kafka:9092]", "['kafka']", "'source.bootstrap_servers[0]': should be one host:port."),
+        ("[kafka:9092]", "['kafka:99999']", "'source.bootstrap_servers[0]': should be one host:port, with a port"),
+        ("[kafka:9092]", "['kafka']", "'source.bootstrap_servers[0]': should be one host:port, for example kafka."),
+        ("[kafka:9092]", "['::1:9092']", "should be one host:port, with an IPv6 address in brackets, for example [2"),
         ("backups/production", "a//b", "'a//b' is not an object key"),
         ("compression: zstd", "compression_level: 20", "'backup.compression_level': should be at most 19."),
         ("compression: zstd", "max_concurrent_partitions: 0", "should be at least 1."),
@@ -159,7 +160,7 @@ def test_the_passwords_of_a_cluster_do_not_matter_to_a_command_that_reads_the_re
     assert "first-backup-orders" == load_repository(_write(tmp_path, text), {}).file.backup_id
 
 
-@pytest.mark.parametrize("address", ["kafka:9092", "10.0.0.1:1", "[::1]:9092", "a_b.c-d:65535"])
+@pytest.mark.parametrize("address", ["kafka:9092", "10.0.0.1:1", "[::1]:9092", "[fe80::1%eth0]:9092", "a_b.c-d:65535"])
 def test_every_form_of_address_is_accepted(tmp_path: Path, address: str) -> None:
     text = BACKUP.replace("[kafka:9092]", f"['{address}']")
     assert (address,) == load_backup(_write(tmp_path, text), {}).file.source.bootstrap_servers
@@ -189,7 +190,7 @@ def test_a_variable_in_a_text_field_is_text_even_if_it_looks_like_a_number(tmp_p
     text = RESTORE.replace("/backups", "'${V}'").replace("{orders: orders_restored}", "\n    orders: ${V}")
     file = load_restore(_write(tmp_path, text), {"V": value}).file
 
-    assert LocalSettings(path=value) == file.storage
+    assert LocalSettings(path=str(tmp_path / value)) == file.storage
     assert {"orders": value} == file.restore.topic_mapping
 
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from blocks import KafkaCluster, LocalRepository, S3Repository
+from tasks.broker.kafka_access import KafkaAccess
 from tasks.flow_support.flow_run_cache import MAX_FOREIGN_RUNS, flow_process, flow_run_cache
 from tasks.flow_support.wiring import (
     cluster_access,
@@ -18,8 +19,10 @@ from tasks.flow_support.wiring import (
     repository_reference,
     storage_section,
 )
-from tasks.model.errors import ConfigError, NotFoundError
+from tasks.model.errors import BrokerUnavailableError, ConfigError, NotFoundError
 from tasks.store.local.settings import LocalSettings
+from tests.unit.broker.scripted_broker import ScriptedBroker, options
+from tests.unit.broker.scripts import FIRST, ScriptedMetadata
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -135,8 +138,13 @@ def test_a_flow_run_opens_its_repository_once_and_only_a_backup_makes_one(tmp_pa
 
     with pytest.raises(NotFoundError):
         repository(flow_run, reference)
-    with flow_process(flow_run):
-        opened = repository(flow_run, reference, create=True)
+    unreachable = KafkaAccess(options("127.0.0.1:1", connect_timeout_ms=1))
+    with pytest.raises(BrokerUnavailableError):
+        repository(flow_run, reference, create_for=unreachable)
+    assert not (tmp_path / "new").exists(), "nothing is made for a cluster that does not answer"
+    with flow_process(flow_run), ScriptedBroker() as broker:
+        ScriptedMetadata({FIRST: 1}, broker)
+        opened = repository(flow_run, reference, create_for=KafkaAccess(options(broker.address)))
         LocalRepository(path=str(tmp_path / "other")).save(name, overwrite=True)
         assert opened is repository(flow_run, reference)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from kafka.protocol.sasl import (
     SaslHandshakeResponse,
 )
 
+from tasks.broker.admin.client_settings import client_settings
 from tasks.broker.auth import sasl
 from tasks.broker.auth.security import Security
 from tasks.broker.error_codes import ErrorCode
@@ -75,6 +77,20 @@ def _sent(broker: ScriptedBroker) -> list[bytes]:
     return [
         request.decoded(SaslAuthenticateRequest).auth_bytes for request in broker.requests(ApiKey.SASL_AUTHENTICATE)
     ]
+
+
+def test_extensions_are_sent_with_the_token(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a.b.c")
+    values = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "OAUTHBEARER"}
+    extensions = {"sasl_oauth_extensions": "logicalCluster=lkc-1,identityPoolId=pool-1"}
+    security = Security.model_validate({**values, "sasl_oauth_token_file": str(token), **extensions})
+    with _broker(_answers(b"")) as broker:
+        _connect(broker, security)
+
+        assert [b"n,,\x01auth=Bearer a.b.c\x01logicalCluster=lkc-1\x01identityPoolId=pool-1\x01\x01"] == _sent(broker)
+    value, _, principal, sent = client_settings(security)["oauth_cb"]("")
+    assert ("a.b.c", "", security.oauth_extensions) == (value, principal, sent)
 
 
 def test_plain_sends_the_user_and_the_password_once() -> None:

@@ -46,6 +46,7 @@ def _validation_error(values: dict[str, str]) -> str:
         {**PLAIN, **PAIR},
         {**OAUTH, **ENDPOINT, "sasl_oauth_scope": "kafka"},
         {**OAUTH, "sasl_oauth_token_file": "/token"},
+        {**OAUTH, "sasl_oauth_token_file": "/token", "sasl_oauth_extensions": "logicalCluster=lkc-1"},
         {**PLAIN, "ssl_ca_location": "", "sasl_oauth_token_file": ""},
     ],
 )
@@ -91,6 +92,7 @@ def test_a_missing_value_is_named(values: dict[str, str], expected: str) -> None
         ),
         ({**PLAIN, "security_protocol": "SSL"}, "sasl_mechanism is not used with SSL"),
         ({**PLAIN, "sasl_oauth_scope": "x"}, "sasl_oauth_scope is not used with PLAIN"),
+        ({**PLAIN, "sasl_oauth_extensions": "a=b"}, "sasl_oauth_extensions is not used with PLAIN"),
         ({**OAUTH, **ENDPOINT, **PASSWORD}, "sasl_username is not used with OAUTHBEARER"),
         (
             {**OAUTH, **ENDPOINT, "sasl_oauth_token_file": "/t"},
@@ -115,6 +117,20 @@ def test_the_error_for_kerberos_names_what_it_needs() -> None:
     problem = _validation_error({**SASL_SSL, "sasl_mechanism": "GSSAPI"})
     assert "the package gssapi" in problem
     assert "librdkafka with Kerberos" in problem
+
+
+@pytest.mark.parametrize("text", ["logicalCluster", "=x", "a=", "auth=x", "a-b=c", "a=b,", "a=b\x01c=d", "a=ö"])
+def test_sasl_extensions_are_names_with_values(text: str) -> None:
+    problem = _validation_error({**OAUTH, "sasl_oauth_token_file": "/token", "sasl_oauth_extensions": text})
+
+    assert "should be name=value, several of them separated by commas, for example logicalCluster=lkc-1" in problem
+
+
+def test_sasl_extensions_are_read_in_order() -> None:
+    text = "logicalCluster=lkc-1, identityPoolId=pool=1"
+    security = _security({**OAUTH, "sasl_oauth_token_file": "/token", "sasl_oauth_extensions": text})
+
+    assert {"logicalCluster": "lkc-1", "identityPoolId": "pool=1"} == security.oauth_extensions
 
 
 def test_librdkafka_gets_the_same_values() -> None:

@@ -9,7 +9,8 @@ import pytest
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.log_values import ProducerIdentity
 from tasks.broker.messages.api_keys import ApiKey
-from tasks.broker.raw.cluster import Cluster, Leader, bootstrap_addresses
+from tasks.broker.raw.addresses import bootstrap_addresses
+from tasks.broker.raw.cluster import Cluster, Leader
 from tasks.broker.raw.connection import BrokerAddress
 from tasks.broker.raw.produce import init_producer_id
 from tasks.model.errors import (

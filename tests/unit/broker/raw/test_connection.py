@@ -47,11 +47,16 @@ def test_versions_are_negotiated_and_the_highest_that_both_know_is_picked() -> N
         assert 11 == connection.pick(ApiKey.FETCH, 4, 17)
         assert 5 == connection.pick(ApiKey.FETCH, 4, 5)
         for key, lowest, highest, expected in (
-            (ApiKey.FETCH, 12, 17, r"versions 4 to 11 of the request Fetch.* 12 to 17\. Use a newer version of Kafka"),
+            (
+                ApiKey.FETCH,
+                12,
+                17,
+                r"12 to 17 of the request Fetch, but broker \S+ knows versions 4 to 11 of it\. Use Kafka 2\.8 or newer",
+            ),
             (ApiKey.LIST_OFFSETS, 0, 6, r"versions 7 to 9 of the request ListOffsets.*newer version of this program"),
-            (ApiKey.DESCRIBE_ACLS, 0, 1, "does not support the request DescribeAcls"),
+            (ApiKey.DESCRIBE_ACLS, 0, 1, r"0 to 1 of the request DescribeAcls, but broker \S+ does not know it"),
         ):
-            with pytest.raises(UnsupportedError, match=f"Broker {broker.address} .*{expected}"):
+            with pytest.raises(UnsupportedError, match=expected):
                 connection.pick(key, lowest, highest)
         assert "tester" == broker.received[0].client_id
         connection.close()

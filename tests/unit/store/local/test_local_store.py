@@ -235,7 +235,7 @@ def test_the_outcome_is_unknown_when_a_folder_cannot_be_synced_and_a_retry_settl
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     store.put("a/old", [b"x"])
-    real, failures = os.fsync, [errno.EIO]
+    real, failures = os.fsync, [errno.ESTALE]
 
     def failing_disk(descriptor: int) -> None:
         if failures and os.path.isdir(f"/proc/self/fd/{descriptor}"):
@@ -254,7 +254,7 @@ def test_the_outcome_is_unknown_when_a_folder_cannot_be_synced_and_a_retry_settl
     with pytest.raises(OutcomeUnknownError):
         write(store)
     store.delete(["a/new"])
-    failures.append(errno.EIO)
+    failures.append(errno.ESTALE)
     write(RetryingStore(store, sleep=lambda seconds: None))
     assert failures == []
     assert store.get("a/new")[0] == b"x"

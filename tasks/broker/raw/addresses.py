@@ -1,0 +1,51 @@
+"""The addresses of brokers: those of the configuration, and those that the brokers advertise in their metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tasks.broker.raw.connection import BrokerAddress
+from tasks.model.addresses import parse_address
+from tasks.model.errors import AccessError, BrokerUnavailableError, ConfigError, KafkaBackupError
+
+_UNSPECIFIED = frozenset({"0.0.0.0", "::", ""})
+"""Addresses on which a server listens, and to which no client can connect. Linux connects them to the own machine,
+where another cluster can run."""
+
+
+def bootstrap_addresses(servers: Iterable[str]) -> list[BrokerAddress]:
+    """The addresses of `host:port` texts, see `parse_address`. Raises `ConfigError` that names the wrong
+    text."""
+    found = []
+    for server in servers:
+        try:
+            found.append(BrokerAddress(*parse_address(server)))
+        except ConfigError as error:
+            raise ConfigError(f"bootstrap_servers: {server!r} {error}.") from None
+    return found
+
+
+def check_advertised(node_id: int, address: BrokerAddress) -> None:
+    """Raises `ConfigError` if the address that a broker advertises is none that a client can connect to."""
+    if address.host in _UNSPECIFIED or address.port <= 0:
+        raise ConfigError(
+            f"Broker {node_id} advertises the address {address}, to which no client can connect. "
+            "Correct `advertised.listeners` of the broker."
+        )
+
+
+def advertised_error(node_id: int, address: BrokerAddress, error: KafkaBackupError) -> KafkaBackupError:
+    """The error for a broker that a bootstrap server named, and that does not work at the address it advertises.
+
+    It has the class of the given error. Credentials and certificates are no other reason, because the bootstrap server
+    accepted the same ones.
+    """
+    message = (
+        f"Broker {node_id} advertises the address {address}, which does not work from this machine. {error} "
+        "Correct `advertised.listeners` of the broker, or let this machine reach that address (DNS or a hosts entry)."
+    )
+    if isinstance(error, BrokerUnavailableError):
+        return BrokerUnavailableError(message, code=error.code)
+    if isinstance(error, AccessError):
+        return AccessError(message, code=error.code)
+    return ConfigError(message)

@@ -1,0 +1,129 @@
+"""How many threads of this process have connections to one cluster at a time, after a broker refused further ones.
+
+A broker with `max.connections.per.ip` accepts a connection and closes it before its first answer, as a crashing broker
+does. It is taken for a refusal only while other connections of this process to the same address work. Then fewer
+threads are admitted, and the others wait until a thread has closed all its connections. A thread that has a connection
+is never made to wait for another one, so threads cannot block one another.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tasks.model.errors import BrokerUnavailableError, InterruptedRunError
+
+_CONNECTIONS_PER_THREAD = 2
+"""The most that a thread usually has to one broker: one with an answer in flight, and one to look a leader up."""
+
+_REGROWTH_S = 10.0
+"""After this long without a refusal one more thread is admitted, because the limit was an estimate."""
+
+_STOP_CHECK_S = 0.5
+
+
+@dataclass(eq=False, slots=True)
+class GateTicket:
+    """The place of one connection: the thread that opened it, and the broker's address."""
+
+    thread: int
+    address: str
+    is_established: bool = False
+    is_left: bool = False
+
+
+class ConnectionGate:
+    """Shared by all connections of one process to one cluster. Thread-safe.
+
+    `clock` returns seconds and never goes back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._connections: Counter[int] = Counter()
+        self._established: Counter[str] = Counter()
+        self._reached: set[str] = set()
+        self._limit: int | None = None
+        self._refused_at = 0.0
+        self._active_at = clock()
+
+    def has_reached(self, address: str) -> bool:
+        """Whether a connection of this process to the address was established before."""
+        return address in self._reached
+
+    def most_threads(self) -> int | None:
+        """How many threads can have connections now; None if there is no limit."""
+        if self._limit is None:
+            return None
+        return self._limit + int((self._clock() - self._refused_at) / _REGROWTH_S)
+
+    def is_full_for(self, thread: int) -> bool:
+        """Whether a thread has to wait before its first connection."""
+        limit = self.most_threads()
+        return limit is not None and not self._connections[thread] and len(+self._connections) >= limit
+
+    def enter(self, address: str, *, patience_ms: int, stop: threading.Event | None = None) -> GateTicket:
+        """A place for one more connection of this thread. Waits for it while other threads work.
+
+        Raises `BrokerUnavailableError` when no connection of the process got an answer for `patience_ms`, and
+        `InterruptedRunError` when `stop` is set.
+        """
+        thread, began = threading.get_ident(), self._clock()
+        with self._changed:
+            while self.is_full_for(thread):
+                if stop is not None and stop.is_set():
+                    raise InterruptedRunError("Stopped on request.")
+                if self._clock() - max(began, self._active_at) > patience_ms / 1000:
+                    raise BrokerUnavailableError(refusal_message(address))
+                self._changed.wait(_STOP_CHECK_S)
+            self._connections[thread] += 1
+        return GateTicket(thread, address)
+
+    def establish(self, ticket: GateTicket) -> None:
+        """The connection is set up: the broker answered on it."""
+        with self._changed:
+            ticket.is_established = True
+            self._established[ticket.address] += 1
+            self._reached.add(ticket.address)
+
+    def note_answer(self) -> None:
+        """A connection of this process got an answer, so waiting threads have a reason to wait."""
+        self._active_at = self._clock()
+
+    def refuse(self, ticket: GateTicket) -> bool:
+        """The broker closed the connection before its first answer. Returns whether that was probably its limit, and
+        then admits fewer threads."""
+        with self._changed:
+            others = self._established[ticket.address]
+            if not others:
+                return False
+            estimate = max(1, others // _CONNECTIONS_PER_THREAD)
+            self._limit = estimate if self._limit is None else min(self._limit, estimate)
+            self._refused_at = self._clock()
+            return True
+
+    def leave(self, ticket: GateTicket) -> None:
+        """The connection is closed. May be called twice."""
+        with self._changed:
+            if ticket.is_left:
+                return
+            ticket.is_left = True
+            self._connections[ticket.thread] -= 1
+            if not self._connections[ticket.thread]:
+                del self._connections[ticket.thread]
+            if ticket.is_established:
+                self._established[ticket.address] -= 1
+            self._changed.notify_all()
+
+
+def refusal_message(address: str) -> str:
+    """What to do if the broker refuses further connections."""
+    return (
+        f"Broker {address} closes new connections although other connections to it work. It probably has a limit "
+        "(max.connections.per.ip, max.connections or a connection creation rate). Raise that limit, or lower "
+        "max_concurrent_partitions."
+    )
