@@ -84,7 +84,7 @@ def test_a_wrong_address_of_a_block_is_one_problem_with_an_example(servers: list
         cluster_section(name)
 
     assert f"The block kafka-cluster/{name} cannot be used: {expected}" in str(refused.value)
-    assert ";" not in str(refused.value).removesuffix(expected)
+    assert 1 == str(refused.value).count("bootstrap_servers")
 
 
 def test_what_is_shown_of_blocks_is_a_file_that_works_and_holds_no_secret() -> None:
