@@ -44,6 +44,9 @@ OptionalSecret = Annotated[SecretStr | None, BeforeValidator(none_if_empty)]
 def validation_problems(error: ValidationError) -> str:
     """The problems of a failed validation in one line, each with its field. No secret is in it."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
+    lists = {one["loc"][:-1] for one in problems}
+    # pydantic does not count wrong items, so a list of wrong items is also too short for it.
+    problems = [one for one in problems if one["type"] != "too_short" or one["loc"] not in lists]
     return "; ".join(sorted({f"{'.'.join(map(str, one['loc']))} {_message(one)}".strip() for one in problems}))
 
 
@@ -51,7 +54,7 @@ def _message(error: ErrorDetails) -> str:
     match error["type"]:
         case "missing":
             return "is missing"
-        case "string_too_short":
+        case "string_too_short" | "too_short":
             return "should not be empty"
         case _:
             return error["msg"].removeprefix("Value error, ").rstrip(".")

@@ -129,24 +129,34 @@ def test_a_proxy_that_lacks_optional_requests_is_treated_like_a_missing_permissi
     assert "f" in command.back_up(code=0).text
 
 
-def test_a_backup_and_a_restore_complete_although_the_broker_allows_six_connections() -> None:
+@pytest.fixture(scope="module")
+def wide() -> Iterator[KafkaCluster]:
+    """A broker with a topic of 40 partitions."""
     with KafkaCluster(KAFKA_VERSION) as kafka:
         producing.create_topic(kafka.bootstrap, "wide", partitions=40)
         for partition in range(40):
             records = [OutRecord(b"k", f"{partition}-{number}".encode()) for number in range(10)]
             producing.produce(kafka.bootstrap, "wide", records, partition=partition)
-        _limit_connections(kafka, 6)
-        backups = Backups(bootstrap_servers=kafka.bootstrap_servers, workers=16)
+        yield kafka
 
-        assert "complete" == backups.back_up(["wide"]).status
-        result = backups.restore({"wide": "restored"})
-        _limit_connections(kafka, 2**31 - 1)
 
-        assert () == tuple(result.mismatches)
-        for partition in range(40):
-            before, after = (reading.read_all(kafka.bootstrap, topic, partition) for topic in ("wide", "restored"))
-            assert 10 == len(before)
-            assert [one.value for one in before] == [one.value for one in after]
+@pytest.mark.parametrize("most", [6, 2])
+def test_sixteen_workers_complete_a_backup_and_a_restore_with_the_connections_that_the_broker_allows(
+    wide: KafkaCluster, most: int
+) -> None:
+    backups = Backups(bootstrap_servers=wide.bootstrap_servers, workers=16)
+    restored = f"restored-{most}"
+    _limit_connections(wide, most)
+
+    assert "complete" == backups.back_up(["wide"]).status
+    result = backups.restore({"wide": restored})
+
+    _limit_connections(wide, 2**31 - 1)
+    assert () == tuple(result.mismatches)
+    for partition in range(40):
+        before, after = (reading.read_all(wide.bootstrap, topic, partition) for topic in ("wide", restored))
+        assert 10 == len(before)
+        assert [one.value for one in before] == [one.value for one in after]
 
 
 def _limit_connections(kafka: KafkaCluster, most: int) -> None:

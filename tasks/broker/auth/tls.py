@@ -90,13 +90,22 @@ def _load_client_certificate(
                 _load_client_certificate(context, security, is_encrypted=is_encrypted, is_last=True)
                 return
             raise ConfigError(f"ssl_key_location: {key} is not the key of {certificate}.") from None
+        if not _is_readable(certificate):
+            raise ConfigError(
+                f"ssl_certificate_location: {certificate} cannot be used: the certificate in it is damaged."
+            ) from None
         if is_encrypted:
             hint = "ssl_key_password does not open it" if password else "it is encrypted, and needs an ssl_key_password"
             raise ConfigError(f"ssl_key_location: the key in {key} cannot be used: {hint}.") from None
-        raise ConfigError(
-            f"ssl_key_location: {key} and {certificate} cannot be used: one of them is damaged, or their kinds of keys "
-            "differ."
-        ) from None
+        raise ConfigError(f"ssl_key_location: {key} cannot be used: the key in it is damaged.") from None
+
+
+def _is_readable(certificate: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 def tls_handshake(sock: socket.socket, host: str, security: Security, *, where: str) -> ssl.SSLSocket:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from prefect import flow
 
 from flows.validate import validate
-from tasks.flow_support.task_log import without_successful_tasks
+from tasks.flow_support.task_log import wait_logger, without_successful_tasks
+from tasks.model.waiting import WaitReport
 from tests.support.made_backup import SET
 
 TASK_LOG = logging.getLogger("prefect.task_runs")
@@ -52,3 +55,22 @@ def test_other_lines_of_the_run_and_all_lines_of_other_runs_are(lines: list[str]
     TASK_LOG.info(COMPLETED, extra=ours)
 
     assert ["Finished in state Damaged('orders-3')", COMPLETED, COMPLETED] == lines
+
+
+def test_a_wait_is_in_the_log_of_the_flow_although_a_thread_reports_it(
+    client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    @flow
+    def waiting() -> None:
+        report = wait_logger()
+        thread = threading.Thread(target=report, args=(WaitReport("kafka:9092", 5.2, "connection refused"),))
+        thread.start()
+        thread.join()
+
+    with caplog.at_level(logging.WARNING):
+        waiting()
+
+    [record] = [one for one in caplog.records if "kafka:9092" in one.getMessage()]
+    assert "waiting for kafka:9092 since 5 s: connection refused" == record.getMessage()
+    assert "prefect.flow_runs" == record.name
+    assert getattr(record, "flow_run_id", None)

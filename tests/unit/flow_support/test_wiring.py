@@ -85,6 +85,27 @@ def test_a_block_that_contradicts_itself_is_named_with_its_field_and_without_its
     assert PASSWORD not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("servers", "expected"),
+    [
+        (
+            ["::1:9092"],
+            "bootstrap_servers.0 should be one host:port, with an IPv6 address in brackets, for example [2001",
+        ),
+        ([], "bootstrap_servers should not be empty."),
+    ],
+)
+def test_a_wrong_address_of_a_block_is_one_problem_with_an_example(servers: list[str], expected: str) -> None:
+    name = _name()
+    KafkaCluster(bootstrap_servers=servers).save(name)
+
+    with pytest.raises(ConfigError) as refused:
+        cluster_section(name)
+
+    assert f"The block kafka-cluster/{name} cannot be used: {expected}" in str(refused.value)
+    assert 1 == str(refused.value).count("bootstrap_servers")
+
+
 def test_what_is_shown_of_blocks_is_a_file_that_works_and_holds_no_secret() -> None:
     cluster, bucket = _name(), _name()
     _secured().save(cluster)

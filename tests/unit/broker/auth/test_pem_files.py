@@ -98,6 +98,17 @@ def test_swapped_empty_and_other_files_are_named(tmp_path: Path, leaf: Leaf) -> 
     ) == problem(ssl_ca_location=leaf.key)
 
 
+def test_a_damaged_file_is_reported_on_its_own_key(tmp_path: Path) -> None:
+    leaf = Authority(tmp_path).issue("plain")
+    pair = {"ssl_certificate_location": leaf.certificate, "ssl_key_location": leaf.key}
+    for name, path in pair.items():
+        damaged = tmp_path / "damaged.pem"
+        lines = path.read_text().splitlines(keepends=True)
+        damaged.write_text("".join([lines[0], "AAAA", *lines[2:]]))
+
+        assert problem(**{**pair, name: damaged}).startswith(f"{name}: {damaged} cannot be used: the ")
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_the_openssl_lines_make_files_that_are_accepted(tmp_path: Path, leaf: Leaf) -> None:
     store = store_of(tmp_path, leaf)
