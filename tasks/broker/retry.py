@@ -48,6 +48,14 @@ class RetryDeadline:
             return False
         wait_ms = random.uniform(self._wait_ms / 2, self._wait_ms)
         self._wait_ms = min(2 * self._wait_ms, self.longest_wait_ms)
-        if self.stop.wait(min(wait_ms / 1000, left_s)):
+        return self._waited(min(wait_ms / 1000, left_s))
+
+    def wait_for(self, wait_ms: int) -> bool:
+        """Same as `wait`, for a wait that a broker asked for. It ends at the deadline too."""
+        left_s = self._ends - self.clock()
+        return left_s > 0 and self._waited(min(wait_ms / 1000, left_s))
+
+    def _waited(self, wait_s: float) -> bool:
+        if self.stop.wait(wait_s):
             raise InterruptedRunError("Stopped on request.") from None
         return True

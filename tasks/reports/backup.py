@@ -56,7 +56,7 @@ def backup_headline(taken: NewPoint) -> str:
 def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
     """The point in markdown, with its notes and how to restore it."""
     point, totals = taken.point, taken.point.totals
-    notes = [*point_notes(point), *taken.groups.failures, *(f"not covered: {one}" for one in taken.groups.not_covered)]
+    notes = [*point_notes(point), *taken.groups.notes()]
     return "\n".join(
         (
             f"## {point.set}@{point.seq} {_STATUS[point.status]}",

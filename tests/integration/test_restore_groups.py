@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.groups import commit_offsets, committed_offsets
+from tasks.broker.admin.positions import commit_offsets, committed_offsets
 from tasks.broker.admin_values import CommittedOffset
 from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.restore import RestoreResult

@@ -121,8 +121,8 @@ class Connection:
             raise _version_error(self.address, ApiKey(api_key), lowest, highest, supported)
         return version
 
-    def call(self, request: Any) -> Any:
-        """Send one request, whose `API_VERSION` is set, and wait for its answer.
+    def call(self, request: Any, stop: threading.Event | None = None) -> Any:
+        """Send one request, whose `API_VERSION` is set, and wait for its answer. `stop` as in `receive`.
 
         Answers arrive in order. If other answers are still in flight, this closes the connection, because it would
         return one of them.
@@ -130,7 +130,7 @@ class Connection:
         if self._pending:
             raise self._close_with(f"The connection to broker {self.address} still has answers in flight.")
         self.send(request)
-        return self.receive()
+        return self.receive(stop)
 
     def send(self, request: Any, *, extra_timeout_ms: int = 0) -> None:
         """Send a request, whose `API_VERSION` is set. Its answer has `extra_timeout_ms` more time than the request
