@@ -70,7 +70,8 @@ def error_for_code(code: int, action: Action, reason: str | None = None) -> Kafk
     `reason`: the message that came with the code.
     """
     name = kafka_name(code) or f"error code {code}"
-    text = f"{(reason or _reason(code)).rstrip('.')} ({name})."
+    is_clear = reason and code != ErrorCode.THROTTLING_QUOTA_EXCEEDED  # Kafka's sentence does not say which quota
+    text = f"{(reason if is_clear and reason else _reason(code)).rstrip('.')} ({name})."
     if code in FORBIDDEN:
         needed = " and ".join(str(one) for one in action.needs if one.kind == FORBIDDEN[ErrorCode(code)])
         why = f"that needs {needed} ({name})." if needed else text

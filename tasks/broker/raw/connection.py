@@ -35,8 +35,8 @@ _API_VERSIONS_VERSIONS = (3, 0)
 
 _LENGTH = struct.Struct(">i")
 
-_STOP_CHECK_S = 0.5
-"""How often a blocked receive checks `stop`."""
+_STOP_CHECK_S = 0.2
+"""How often a blocked receive checks `stop`. Less than the time that brokers wait for records of a fetch."""
 
 
 class BrokerAddress(NamedTuple):
