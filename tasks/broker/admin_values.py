@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
@@ -83,6 +83,17 @@ class NewTopicSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChange:
+    """A change of a topic's own settings: values to set, and names to remove. A name cannot be in both."""
+
+    to_set: Mapping[str, str] = field(default_factory=dict)
+    to_delete: Collection[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.to_set or self.to_delete)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupListing:
     """A group from the cluster's list. `group_type` is `classic`, `consumer` (KIP-848), `share`, `streams` or another;
     `state` is Kafka's word (`Stable`, `Empty`, …), and empty if the broker is too old to report it."""
@@ -107,13 +118,18 @@ class GroupDescription:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedOffset:
     """A position: the offset of the next record that the group reads. `metadata` is free text; brokers accept 4,096
-    bytes by default."""
+    characters by default.
+
+    `is_unsettled`: a transaction that is still open is about to replace the position, which is the last one that was
+    committed.
+    """
 
     topic: str
     partition: int
     offset: int
     metadata: str = ""
     leader_epoch: int | None = None
+    is_unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -1,21 +1,14 @@
 """Which class of error each code becomes. The class says what an operator does next.
 
-`KafkaError.retriable()` of confluent-kafka is False for many errors that pass by themselves (for example
-COORDINATOR_LOAD_IN_PROGRESS, NOT_CONTROLLER and a lost connection), so these sets decide instead. Every known code is
-in exactly one of them, which a test checks: it fails for a code that a new release of a library adds, until somebody
-classifies the code. An unknown code is treated like those in `PERMANENT`.
+Every known code is in exactly one of these sets, which a test checks: it fails for a code that a new release of Kafka
+adds, until somebody classifies the code. An unknown code is treated like those in `PERMANENT`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from tasks.broker.error_codes import ClientErrorCode, ErrorCode
-
-UNKNOWN_TOPIC: Final = frozenset(
-    {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ClientErrorCode.UNKNOWN_TOPIC, ClientErrorCode.UNKNOWN_PARTITION}
-)
-"""The broker, or the client, does not know a topic of this name."""
+from tasks.broker.error_codes import ErrorCode
 
 SPECIAL: Final = frozenset({ErrorCode.OFFSET_OUT_OF_RANGE, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.UNKNOWN_MEMBER_ID})
 """`OffsetOutOfRangeError`, `TopicGoneError`, and a `BrokerError` with an advice of its own."""
@@ -44,18 +37,6 @@ RETRYABLE: Final = frozenset(
         ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE,
         ErrorCode.UNSTABLE_OFFSET_COMMIT,
         ErrorCode.THROTTLING_QUOTA_EXCEEDED,
-        # the same conditions as librdkafka sees them
-        ClientErrorCode.DESTROY_BROKER,
-        ClientErrorCode.RETRY,
-        ClientErrorCode.WAIT_CACHE,
-        ClientErrorCode.TIMED_OUT_QUEUE,
-        ClientErrorCode.WAIT_COORD,
-        ClientErrorCode.NODE_UPDATE,
-        ClientErrorCode.TIMED_OUT,
-        ClientErrorCode.ALL_BROKERS_DOWN,
-        ClientErrorCode.MSG_TIMED_OUT,
-        ClientErrorCode.RESOLVE,
-        ClientErrorCode.TRANSPORT,
     }
 )
 """`BrokerUnavailableError`: the same request can succeed later."""
@@ -74,8 +55,6 @@ NOT_AUTHENTICATED: Final = frozenset(
         ErrorCode.UNSUPPORTED_SASL_MECHANISM,
         ErrorCode.ILLEGAL_SASL_STATE,
         ErrorCode.SASL_AUTHENTICATION_FAILED,
-        ClientErrorCode.AUTHENTICATION,
-        ClientErrorCode.SSL,
     }
 )
 """`AccessError`: the cluster does not accept this user, or the connection's protection does not fit."""
@@ -88,7 +67,6 @@ MISCONFIGURED: Final = frozenset(
         ErrorCode.INVALID_REPLICA_ASSIGNMENT,
         ErrorCode.INVALID_CONFIG,
         ErrorCode.POLICY_VIOLATION,
-        ClientErrorCode.INVALID_ARG,
     }
 )
 """`ConfigError`: a name, a count or a setting is wrong."""
@@ -97,8 +75,6 @@ UNSUPPORTED: Final = frozenset(
     {
         ErrorCode.UNSUPPORTED_VERSION,
         ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT,
-        ClientErrorCode.UNSUPPORTED_FEATURE,
-        ClientErrorCode.NOT_IMPLEMENTED,
     }
 )
 """`UnsupportedError`: the brokers do not have what the request needs."""
@@ -216,54 +192,5 @@ _REQUESTS_THAT_WE_DO_NOT_SEND = frozenset(
         ErrorCode.STREAMS_TOPOLOGY_FENCED,
     }
 )
-_CLIENT = frozenset(
-    {
-        ClientErrorCode.INVALID_DIFFERENT_RECORD,
-        ClientErrorCode.LOG_TRUNCATION,
-        ClientErrorCode.AUTO_OFFSET_RESET,
-        ClientErrorCode.NOOP,
-        ClientErrorCode.ASSIGNMENT_LOST,
-        ClientErrorCode.APPLICATION,
-        ClientErrorCode.FENCED,
-        ClientErrorCode.NOT_CONFIGURED,
-        ClientErrorCode.UNKNOWN_BROKER,
-        ClientErrorCode.MAX_POLL_EXCEEDED,
-        ClientErrorCode.GAPLESS_GUARANTEE,
-        ClientErrorCode.INCONSISTENT,
-        ClientErrorCode.FATAL,
-        ClientErrorCode.PURGE_INFLIGHT,
-        ClientErrorCode.PURGE_QUEUE,
-        ClientErrorCode.INVALID_TYPE,
-        ClientErrorCode.UNDERFLOW,
-        ClientErrorCode.NOENT,
-        ClientErrorCode.READ_ONLY,
-        ClientErrorCode.PARTIAL,
-        ClientErrorCode.VALUE_DESERIALIZATION,
-        ClientErrorCode.KEY_DESERIALIZATION,
-        ClientErrorCode.VALUE_SERIALIZATION,
-        ClientErrorCode.KEY_SERIALIZATION,
-        ClientErrorCode.INTR,
-        ClientErrorCode.OUTDATED,
-        ClientErrorCode.NO_OFFSET,
-        ClientErrorCode.UNKNOWN_PROTOCOL,
-        ClientErrorCode.STATE,
-        ClientErrorCode.CONFLICT,
-        ClientErrorCode.REVOKE_PARTITIONS,
-        ClientErrorCode.ASSIGN_PARTITIONS,
-        ClientErrorCode.EXISTING_SUBSCRIPTION,
-        ClientErrorCode.PREV_IN_PROGRESS,
-        ClientErrorCode.IN_PROGRESS,
-        ClientErrorCode.UNKNOWN_GROUP,
-        ClientErrorCode.ISR_INSUFF,
-        ClientErrorCode.QUEUE_FULL,
-        ClientErrorCode.FS,
-        ClientErrorCode.PARTITION_EOF,
-        ClientErrorCode.CRIT_SYS_RESOURCE,
-        ClientErrorCode.FAIL,
-        ClientErrorCode.DESTROY,
-        ClientErrorCode.BAD_COMPRESSION,
-        ClientErrorCode.BAD_MSG,
-    }
-)
-PERMANENT: Final = _REQUEST_REJECTED | _PRODUCERS_AND_TRANSACTIONS | _GROUPS | _REQUESTS_THAT_WE_DO_NOT_SEND | _CLIENT
+PERMANENT: Final = _REQUEST_REJECTED | _PRODUCERS_AND_TRANSACTIONS | _GROUPS | _REQUESTS_THAT_WE_DO_NOT_SEND
 """`BrokerError`: neither waiting nor another configuration changes the answer."""

@@ -1,8 +1,7 @@
-"""Error codes as names: Kafka's own (≥ -1) and those that librdkafka adds (negative).
+"""Error codes as names: numbers and names of Kafka 4.3 (`org.apache.kafka.common.protocol.Errors`).
 
-Numbers and names of `ErrorCode` are those of Kafka 4.3 (`org.apache.kafka.common.protocol.Errors`), those of
-`ClientErrorCode` are `RD_KAFKA_RESP_ERR__…` of librdkafka. A broker of a later version can send other numbers, so code
-that reads a number from an answer must not convert it with `ErrorCode(number)` unless it handles `ValueError`.
+A broker of a later version can send other numbers, so code that reads a number from an answer must not convert it with
+`ErrorCode(number)` unless it handles `ValueError`.
 """
 
 from __future__ import annotations
@@ -148,74 +147,6 @@ class ErrorCode(IntEnum):
     STREAMS_INVALID_TOPOLOGY_EPOCH = 131
     STREAMS_TOPOLOGY_FENCED = 132
     SHARE_SESSION_LIMIT_REACHED = 133
-
-
-class ClientErrorCode(IntEnum):
-    """The codes that librdkafka uses for its own errors. No broker sends them."""
-
-    DESTROY_BROKER = -137
-    INVALID_DIFFERENT_RECORD = -138
-    LOG_TRUNCATION = -139
-    AUTO_OFFSET_RESET = -140
-    NOOP = -141
-    ASSIGNMENT_LOST = -142
-    APPLICATION = -143
-    FENCED = -144
-    NOT_CONFIGURED = -145
-    UNKNOWN_BROKER = -146
-    MAX_POLL_EXCEEDED = -147
-    GAPLESS_GUARANTEE = -148
-    INCONSISTENT = -149
-    FATAL = -150
-    PURGE_INFLIGHT = -151
-    PURGE_QUEUE = -152
-    RETRY = -153
-    INVALID_TYPE = -154
-    UNDERFLOW = -155
-    NOENT = -156
-    READ_ONLY = -157
-    PARTIAL = -158
-    VALUE_DESERIALIZATION = -159
-    KEY_DESERIALIZATION = -160
-    VALUE_SERIALIZATION = -161
-    KEY_SERIALIZATION = -162
-    INTR = -163
-    WAIT_CACHE = -164
-    UNSUPPORTED_FEATURE = -165
-    TIMED_OUT_QUEUE = -166
-    OUTDATED = -167
-    NO_OFFSET = -168
-    AUTHENTICATION = -169
-    NOT_IMPLEMENTED = -170
-    UNKNOWN_PROTOCOL = -171
-    STATE = -172
-    CONFLICT = -173
-    REVOKE_PARTITIONS = -174
-    ASSIGN_PARTITIONS = -175
-    EXISTING_SUBSCRIPTION = -176
-    PREV_IN_PROGRESS = -177
-    IN_PROGRESS = -178
-    UNKNOWN_GROUP = -179
-    WAIT_COORD = -180
-    SSL = -181
-    NODE_UPDATE = -182
-    ISR_INSUFF = -183
-    QUEUE_FULL = -184
-    TIMED_OUT = -185
-    INVALID_ARG = -186
-    ALL_BROKERS_DOWN = -187
-    UNKNOWN_TOPIC = -188
-    FS = -189
-    UNKNOWN_PARTITION = -190
-    PARTITION_EOF = -191
-    MSG_TIMED_OUT = -192
-    RESOLVE = -193
-    CRIT_SYS_RESOURCE = -194
-    TRANSPORT = -195
-    FAIL = -196
-    DESTROY = -197
-    BAD_COMPRESSION = -198
-    BAD_MSG = -199
 
 
 def kafka_name(code: int) -> str | None:

@@ -1,4 +1,4 @@
-"""The Kafka ports over the network: raw connections for logs, confluent-kafka for most of the administration."""
+"""The Kafka ports over the network, on connections of our own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tasks.broker.admin import acls, broker_defaults, groups, permissions
+from tasks.broker.admin import acls, broker_defaults, groups, permissions, positions
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import AclBinding, CommittedOffset, GroupDescription, GroupListing, TopicPartition
 from tasks.broker.log_values import Acknowledged, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
@@ -122,13 +122,13 @@ class KafkaAdmin(Admin):
 
     def committed_offsets(self, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset] | KafkaBackupError]:
         """See `ClusterAdmin.committed_offsets`."""
-        return groups.committed_offsets(self, group_ids)
+        return positions.committed_offsets(self, group_ids)
 
     def commit_offsets(
         self, group_id: str, offsets: Sequence[CommittedOffset]
     ) -> dict[TopicPartition, KafkaBackupError | None]:
         """See `ClusterAdmin.commit_offsets`."""
-        return groups.commit_offsets(self, group_id, offsets)
+        return positions.commit_offsets(self, group_id, offsets)
 
     def read_acls(self) -> tuple[tuple[AclBinding, ...], str | None]:
         """See `ClusterAdmin.read_acls`."""

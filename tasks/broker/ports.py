@@ -14,6 +14,7 @@ from typing import Protocol
 from tasks.broker.admin_values import (
     AclBinding,
     CommittedOffset,
+    ConfigChange,
     ConfigEntry,
     GroupDescription,
     GroupListing,
@@ -143,7 +144,8 @@ class ClusterAdmin(Protocol):
     def create_topics(
         self, specs: Sequence[NewTopicSpec], *, validate_only: bool = False
     ) -> dict[str, KafkaBackupError | None]:
-        """Create the topics, or only check that they can be created. Returns None or the error for each topic."""
+        """Create the topics, or only check that they can be created. Returns None or the error for each topic. A topic
+        that this user is not allowed to describe is refused before anything is made."""
         ...
 
     def delete_topics(self, names: Sequence[str]) -> dict[str, KafkaBackupError | None]:
@@ -153,8 +155,15 @@ class ClusterAdmin(Protocol):
     def alter_topic_configs(
         self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
     ) -> None:
-        """Set values on the topic itself and remove others, all or nothing. Returns when the brokers show the
-        change."""
+        """Same as `alter_topics` for one topic. Raises its error."""
+        ...
+
+    def alter_topics(
+        self, changes: Mapping[str, ConfigChange], *, validate_only: bool = False
+    ) -> dict[str, KafkaBackupError | None]:
+        """Set values on topics themselves and remove others, all or nothing for each topic. Returns None or the error
+        for each topic, when the brokers show the changes. A topic whose settings this user is not allowed to read is
+        refused before anything is changed."""
         ...
 
     def delete_records(self, before_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
@@ -170,7 +179,12 @@ class ClusterAdmin(Protocol):
         ...
 
     def committed_offsets(self, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset] | KafkaBackupError]:
-        """All positions of each group, or the error. A group that does not exist has no positions."""
+        """All positions of each group, or the error. A group that does not exist has no positions.
+
+        Positions that open transactions are about to replace are waited for, all groups together for a short time;
+        after it they are `is_unsettled`. Positions on topics that this user is not allowed to describe are absent,
+        because Kafka leaves them out and does not say so.
+        """
         ...
 
     def commit_offsets(

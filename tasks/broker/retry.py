@@ -46,12 +46,23 @@ class RetryDeadline:
 
         Raises `InterruptedRunError` when `stop` is set.
         """
-        deadline_ms = self.deadline_ms if isinstance(self.deadline_ms, int) else self.deadline_ms()
-        left_s = self._began + deadline_ms / 1000 - self.clock()
+        left_s = self._left_s()
         if left_s <= 0:
             return False
         wait_ms = random.uniform(self._wait_ms / 2, self._wait_ms)
         self._wait_ms = min(2 * self._wait_ms, self.longest_wait_ms)
-        if self.stop.wait(min(wait_ms / 1000, left_s)):
+        return self._waited(min(wait_ms / 1000, left_s))
+
+    def wait_for(self, wait_ms: int) -> bool:
+        """Same as `wait`, for a wait that a broker asked for. It ends at the deadline too."""
+        left_s = self._left_s()
+        return left_s > 0 and self._waited(min(wait_ms / 1000, left_s))
+
+    def _left_s(self) -> float:
+        deadline_ms = self.deadline_ms if isinstance(self.deadline_ms, int) else self.deadline_ms()
+        return self._began + deadline_ms / 1000 - self.clock()
+
+    def _waited(self, wait_s: float) -> bool:
+        if self.stop.wait(wait_s):
             raise InterruptedRunError("Stopped on request.") from None
         return True

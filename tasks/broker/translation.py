@@ -1,4 +1,4 @@
-"""Kafka's and librdkafka's errors become errors of this program here, and nowhere else.
+"""Kafka's error codes become errors of this program here, and nowhere else.
 
 `error_classes` says which class a code becomes. This module adds the message: what failed, on what, and which
 permission is missing.
@@ -6,17 +6,13 @@ permission is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from tasks.broker.error_classes import (
     FORBIDDEN,
     MISCONFIGURED,
     NOT_AUTHENTICATED,
     RETRYABLE,
-    UNKNOWN_TOPIC,
     UNSUPPORTED,
 )
 from tasks.broker.error_codes import ErrorCode, kafka_name
@@ -30,9 +26,15 @@ from tasks.model.errors import (
     TopicGoneError,
     UnsupportedError,
 )
+from tasks.model.quoting import quoted
 
-if TYPE_CHECKING:
-    from confluent_kafka import KafkaError
+_REASONS = {
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "the cluster has no such topic or partition",
+    ErrorCode.UNSTABLE_OFFSET_COMMIT: "an open transaction is about to replace a position",
+    ErrorCode.THROTTLING_QUOTA_EXCEEDED: "a quota of the cluster on changes of topics is used up",
+    ErrorCode.UNKNOWN_MEMBER_ID: "the group has members, and this program is none of them",
+}
+"""What a code means, where Kafka's name of it is not clear."""
 
 
 class Permission(NamedTuple):
@@ -43,7 +45,7 @@ class Permission(NamedTuple):
     name: str = "kafka-cluster"
 
     def __str__(self) -> str:
-        return f"{self.operation} on {self.kind} {self.name}"
+        return f"{self.operation} on {self.kind} {quoted(self.name)}"
 
 
 SEES_ALL_GROUPS = Permission("Describe", "Cluster")
@@ -62,34 +64,14 @@ class Action(NamedTuple):
         return f"{self.verb} {self.resource}"
 
 
-@contextmanager
-def translated(action: Action) -> Iterator[None]:
-    """Every exception that confluent-kafka raises inside becomes an error of this program that names the action."""
-    from confluent_kafka import KafkaException
-
-    try:
-        yield
-    except KafkaException as error:
-        raise error_for(error.args[0], action) from error
-    except FutureTimeoutError as error:
-        raise BrokerUnavailableError(f"Cannot {action}: Kafka did not answer in time.") from error
-    except (TypeError, ValueError) as error:  # confluent-kafka raises these when it checks its arguments
-        raise ConfigError(f"Cannot {action}: {error}") from error
-
-
-def error_for(error: KafkaError, action: Action) -> KafkaBackupError:
-    """The error for a `KafkaError` of confluent-kafka. Its class says what an operator does next."""
-    return error_for_code(error.code(), action, error.str())
-
-
 def error_for_code(code: int, action: Action, reason: str | None = None) -> KafkaBackupError:
-    """The error for one of Kafka's codes (≥ -1) or librdkafka's (< -1). `reason`: the message that came with it."""
-    from confluent_kafka import KafkaError
+    """The error for one of Kafka's codes. Its class says what an operator does next.
 
-    known = KafkaError(code)
-    name = kafka_name(code) or known.name().removeprefix("_")
-    reason = reason or known.str()
-    text = f"{reason.removeprefix('Broker: ').removeprefix('Local: ').rstrip('.')} ({name})."
+    `reason`: the message that came with the code.
+    """
+    name = kafka_name(code) or f"error code {code}"
+    is_clear = reason and code != ErrorCode.THROTTLING_QUOTA_EXCEEDED  # Kafka's sentence does not say which quota
+    text = f"{(reason if is_clear and reason else _reason(code)).rstrip('.')} ({name})."
     if code in FORBIDDEN:
         needed = " and ".join(str(one) for one in action.needs if one.kind == FORBIDDEN[ErrorCode(code)])
         why = f"that needs {needed} ({name})." if needed else text
@@ -101,6 +83,14 @@ def error_for_code(code: int, action: Action, reason: str | None = None) -> Kafk
     if code in UNSUPPORTED:
         return UnsupportedError(f"Cannot {action}: {text}")
     return _broker_error(code, f"Cannot {action}: {text}")
+
+
+def _reason(code: int) -> str:
+    """`Topic authorization failed` for `TOPIC_AUTHORIZATION_FAILED`."""
+    name = kafka_name(code)
+    if name is None:
+        return "the broker reports an error that this version does not know"
+    return _REASONS.get(ErrorCode(code)) or name.replace("_", " ").capitalize()
 
 
 def _broker_error(code: int, message: str) -> BrokerError:
@@ -122,4 +112,4 @@ def is_forbidden(error: object) -> bool:
 
 def is_unknown_topic(error: object) -> bool:
     """Whether the broker does not know a topic of this name."""
-    return isinstance(error, BrokerError) and error.code in UNKNOWN_TOPIC
+    return isinstance(error, BrokerError) and error.code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

@@ -173,7 +173,7 @@ def _print_point(session: Session, point: PointEntry, groups: MissingPositions, 
         f"{size_text(totals.log_bytes)} of log in {size_text(totals.stored_bytes)}, {totals.objects} objects, "
         f"{duration_text(seconds)}"
     )
-    for text in (*point_notes(point), *groups.failures, *(f"not covered: {name}" for name in groups.not_covered)):
+    for text in (*point_notes(point), *groups.notes()):
         session.print(text)
     for text in shrinkage_lines(point):
         session.print(text)

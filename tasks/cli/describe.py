@@ -7,6 +7,7 @@ from pathlib import Path
 from tasks.cli.exit_codes import OK
 from tasks.cli.inputs import find_point, open_repository
 from tasks.cli.session import Session
+from tasks.model.quoting import quoted
 from tasks.reports.figures import point_notes, size_text, table_text
 from tasks.reports.shrinkage import shrinkage_lines
 from tasks.repository.entries import PointEntry
@@ -69,10 +70,14 @@ def _print_groups(session: Session, point: PointEntry, groups: GroupsState | Non
     if groups is None:
         session.print(f"groups: {point.groups_failure or 'not included in this backup'}")
         return
-    counts = [f"{group.group} ({len(group.positions)} positions)" for group in groups.groups]
+    counts = [f"{quoted(group.group)} ({len(group.positions)} positions)" for group in groups.groups]
     session.print(f"groups: {', '.join(counts) or 'none'}")
     for group in groups.groups:
+        for one in group.unsettled:
+            session.print(
+                f"group {quoted(group.group)}: {one.topic}-{one.partition} is the position before an open transaction"
+            )
         if group.failure:
-            session.print(f"group {group.group}: {group.failure}")
+            session.print(f"group {quoted(group.group)}: {group.failure}")
     for name in groups.not_covered:
         session.print(f"not covered: {name}")

@@ -9,7 +9,7 @@ from tasks.cli.inputs import log_notes, open_storage, with_state
 from tasks.cli.session import Session
 from tasks.config.adapters import cluster_access
 from tasks.config.load import load_restore
-from tasks.engine.target.finalize import finalize_restore, has_unwritten_positions
+from tasks.engine.target.finalize import finalize_restore, unwritten_positions
 
 
 def run_finalize(session: Session, restore: str, config: Path, *, state: str | None = None) -> int:
@@ -24,9 +24,10 @@ def run_finalize(session: Session, restore: str, config: Path, *, state: str | N
         session.print(f"{topic.target}: {names} applied. Kafka can now delete old records.")
     if not changed:
         session.print(f"Restore {restore} has nothing to finalize.")
-    lacks_positions = has_unwritten_positions(repository, restore)
-    if lacks_positions:
-        session.warn(f"Restore {restore} ended before it wrote the group positions. Set them before consumers start.")
+    unwritten = unwritten_positions(repository, restore)
+    lacks_positions = unwritten is not None
+    if unwritten is not None:
+        session.warn(unwritten)
     session.print_json(
         {
             "restore": restore,

@@ -24,6 +24,7 @@ from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.restore_plan import RestoreRequest
 from tasks.model.errors import ConfigError
+from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text, table_text
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
@@ -190,7 +191,7 @@ def _print_positions(session: Session, result: RestoreResult) -> None:
         return
     rows = [
         (
-            position.group,
+            quoted(position.group),
             f"{position.source_topic}-{position.source_partition}",
             position.source_offset,
             f"{position.target_topic}-{position.target_partition}",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
-from tasks.broker.auth.tls import check_files
-from tasks.broker.kafka_access import KafkaAccess
-from tasks.broker.raw.addresses import bootstrap_addresses
-from tasks.broker.raw.connection import ConnectionOptions
 from tasks.config.models import ClusterSection, StorageSection
 from tasks.model.waiting import Contact, OnWaiting
 from tasks.store.protocol import ObjectStore, OnNote
 from tasks.store.registry import open_store, settings_from_url
 from tasks.store.retrying import RetryingStore
+
+if TYPE_CHECKING:  # commands that reach no cluster do not import Kafka's codecs
+    from tasks.broker.kafka_access import KafkaAccess
+    from tasks.broker.raw.connection import ConnectionOptions
 
 
 def connection_options(section: ClusterSection, on_waiting: OnWaiting | None = None) -> ConnectionOptions:
@@ -21,6 +22,10 @@ def connection_options(section: ClusterSection, on_waiting: OnWaiting | None = N
     Raises `ConfigError` for an invalid address, and for a certificate, key or token file that cannot be read or has
     other content.
     """
+    from tasks.broker.auth.tls import check_files
+    from tasks.broker.raw.addresses import bootstrap_addresses
+    from tasks.broker.raw.connection import ConnectionOptions
+
     bootstrap_addresses(section.bootstrap_servers)
     check_files(section.security)
     return ConnectionOptions(
@@ -33,6 +38,8 @@ def connection_options(section: ClusterSection, on_waiting: OnWaiting | None = N
 
 def cluster_access(section: ClusterSection, on_waiting: OnWaiting | None = None) -> KafkaAccess:
     """The cluster of a `source` or `target` section. Raises as `connection_options`; nothing is connected yet."""
+    from tasks.broker.kafka_access import KafkaAccess
+
     return KafkaAccess(connection_options(section, on_waiting))
 
 

@@ -47,7 +47,7 @@ NOT_YET: Mapping[str, str] = {
     "restore.rate_limit_bytes_per_sec": "this version has no rate limits",
     "restore.auto_consumer_groups": "write positions with reset_consumer_offsets",
     "restore.offset_report": "the output of --json contains the report of positions",
-    **dict.fromkeys(_KERBEROS_KEYS, "GSSAPI needs a librdkafka with Kerberos, which confluent-kafka's wheels lack"),
+    **dict.fromkeys(_KERBEROS_KEYS, "this version has no Kerberos client, so it cannot use GSSAPI"),
     "restore.acls": "this version backs ACLs up and does not restore them",
     "restore.quotas": "this version does not restore quotas",
 }

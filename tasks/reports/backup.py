@@ -59,7 +59,7 @@ def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
     """The point in markdown, with its notes. `seconds` is the duration of the run; `recipe` shows how to restore the
     point."""
     point, totals = taken.point, taken.point.totals
-    notes = [*point_notes(point), *taken.groups.failures, *(f"not covered: {one}" for one in taken.groups.not_covered)]
+    notes = [*point_notes(point), *taken.groups.notes()]
     return "\n".join(
         (
             f"## {point.set}@{point.seq} {_STATUS[point.status]}",

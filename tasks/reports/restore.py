@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.restore import RestoreResult
 from tasks.engine.target.findings import Finding, has_errors
+from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text
 from tasks.reports.partitions import MOST_NOTES, Row, listed, shortened
 from tasks.reports.recipe import Places, restore_file
@@ -133,7 +134,7 @@ def _positions(positions: Sequence[TranslatedPosition], *, are_written: bool) ->
         return []
     done = "written" if are_written else "translated, not written"
     lines = [
-        f"| {_cell(one.group)} | {one.source_topic}-{one.source_partition} | {one.source_offset} "
+        f"| {_cell(quoted(one.group))} | {one.source_topic}-{one.source_partition} | {one.source_offset} "
         f"| {one.target_topic}-{one.target_partition} | {one.target_offset} | {_cell(one.failure or done)} |"
         for one in sorted(positions, key=lambda one: not one.failure)
     ]
@@ -143,7 +144,7 @@ def _positions(positions: Sequence[TranslatedPosition], *, are_written: bool) ->
 
 
 def _position(position: TranslatedPosition) -> str:
-    return f"{' '.join(position.group.split())}: {position.failure}"  # the name of a group can contain line breaks
+    return f"{quoted(position.group)}: {position.failure}"
 
 
 def _cell(text: str) -> str:

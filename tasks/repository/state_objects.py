@@ -80,13 +80,24 @@ class GroupPosition(Document):
     leader_epoch: int | None = None
 
 
+class UnsettledPosition(Document):
+    """A position that a transaction, which was still open, was about to replace."""
+
+    topic: str
+    partition: int
+
+
 class GroupState(Document):
-    """A group and its positions. If they could not be read, `failure` contains the reason."""
+    """A group and its positions. If they could not be read, `failure` contains the reason.
+
+    `unsettled` names those of the positions that are the last ones before an open transaction.
+    """
 
     group: str
     group_type: str
     state: str
     positions: tuple[GroupPosition, ...] = ()
+    unsettled: tuple[UnsettledPosition, ...] = ()
     failure: str | None = None
 
 

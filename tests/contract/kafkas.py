@@ -95,6 +95,11 @@ class KafkaBed(Protocol):
         """
         ...
 
+    def pending_commits(self, groups: Sequence[str], topic: str, offset: int) -> AbstractContextManager[None]:
+        """While the body runs, a transaction is open that is about to commit this position of partition 0 for each
+        group. Then it aborts."""
+        ...
+
     def limit_fetching(self, bytes_per_second: int) -> AbstractContextManager[None]:
         """A quota on what this bed's ports fetch is in force while the body runs."""
         ...

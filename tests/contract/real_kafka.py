@@ -142,6 +142,10 @@ class RealBed:
             end.join()
             member.close()
 
+    def pending_commits(self, groups: Sequence[str], topic: str, offset: int) -> AbstractContextManager[None]:
+        """See `KafkaBed.pending_commits`."""
+        return positions.pending_commits(self.cluster.bootstrap, groups, topic, offset)
+
     def limit_fetching(self, bytes_per_second: int) -> AbstractContextManager[None]:
         """See `KafkaBed.limit_fetching`."""
         return quotas.fetch_quota(self.connection, bytes_per_second)

@@ -114,6 +114,15 @@ class SimulatedBed:
         return act()
 
     @contextmanager
+    def pending_commits(self, groups: Sequence[str], topic: str, offset: int) -> Iterator[None]:
+        """See `KafkaBed.pending_commits`."""
+        producer = self.kafka.transactional_producer(timeout_ms=120_000)
+        for group in groups:
+            producer.send_positions(group, _positions(topic, {0: offset}))
+        yield
+        producer.abort()
+
+    @contextmanager
     def limit_fetching(self, bytes_per_second: int) -> Iterator[None]:
         """See `KafkaBed.limit_fetching`."""
         self.kafka.limit_fetching(bytes_per_second)

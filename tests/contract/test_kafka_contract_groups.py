@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.broker.admin_values import CommittedOffset, GroupDescription, GroupListing, TopicPartition
@@ -52,9 +54,51 @@ def test_positions_keep_offset_metadata_and_leader_epoch(bed: KafkaBed, topic_na
         assert written == _positions(found[first])
         assert written[:1] == _positions(found[second])
         assert [] == found[f"{topic_name}-never"]
-        assert isinstance(found[""], ConfigError)
+        assert [] == found[""]
         assert {(topic_name, 1): None} == admin.commit_offsets(first, [_position(topic_name, 1, 8)])
         assert [0, 8, 1 << 40] == [one.offset for one in _positions(admin.committed_offsets([first])[first])]
+
+
+STRANGE_NAMES = ["", "nul\0byte", "two\nlines", "a/b", "with space", "né-日本", "..", "%2e", "a|b", "x" * 5_000]
+
+
+def test_a_group_can_have_any_name(bed: KafkaBed, topic_name: str) -> None:
+    create(bed, topic_name)
+    names = [f"{topic_name}{name}" if name else "" for name in STRANGE_NAMES]
+    with admin_of(bed) as admin:
+        for number, name in enumerate(names):
+            assert {(topic_name, 0): None} == admin.commit_offsets(name, [_position(topic_name, 0, number)])
+
+        found = admin.committed_offsets(names)
+        listed = {one.group_id for one in admin.list_groups()}
+        described = admin.describe_groups(names)
+
+    mine = {
+        name: [one.offset for one in _positions(answer) if one.topic == topic_name] for name, answer in found.items()
+    }
+    assert {name: [number] for number, name in enumerate(names)} == mine
+    assert set(names) <= listed
+    assert [(name, "Empty") for name in names] == [(one.group_id, one.state) for one in described]
+
+
+def test_metadata_comes_back_as_it_was_written(bed: KafkaBed, topic_name: str) -> None:
+    texts = ["m", "m\0", "\0", "né 日本 😀", "two\nlines", "😀" * 2_048]
+    create(bed, topic_name, len(texts))
+    with admin_of(bed) as admin:
+        wanted = [_position(topic_name, number, 1, text) for number, text in enumerate(texts)]
+        assert {None} == set(admin.commit_offsets(topic_name, wanted).values())
+        assert texts == [one.metadata for one in _positions(admin.committed_offsets([topic_name])[topic_name])]
+
+
+def test_metadata_that_is_too_large_is_named_with_both_sizes(bed: KafkaBed, topic_name: str) -> None:
+    create(bed, topic_name, 3)
+    wanted = [_position(topic_name, number, 5, "m" * size) for number, size in enumerate((20_000, 0, 4_096))]
+    with admin_of(bed) as admin:
+        answers = admin.commit_offsets(topic_name, wanted)
+
+    assert "20,000 characters" in str(answers[topic_name, 0])
+    assert "4,096" in str(answers[topic_name, 0])
+    assert [None, None] == [answers[topic_name, number] for number in (1, 2)]
 
 
 def test_a_commit_makes_an_empty_classic_group(bed: KafkaBed, topic_name: str) -> None:
@@ -161,6 +205,22 @@ def test_positions_that_a_transaction_is_committing_are_waited_for(bed: KafkaBed
         found = bed.while_commit_is_pending(topic_name, topic_name, 9, lambda: admin.committed_offsets([topic_name]))
 
     assert [9] == [one.offset for one in _positions(found[topic_name])]
+
+
+def test_a_transaction_that_stays_open_leaves_the_last_positions_and_marks_them(bed: KafkaBed, topic_name: str) -> None:
+    create(bed, topic_name, 2)
+    groups = [f"{topic_name}-{number}" for number in range(3)]
+    before = [_position(topic_name, 0, 3, "m", epoch=0), _position(topic_name, 1, 4)]
+    with admin_of(bed) as admin:
+        for group in groups[:2]:
+            admin.commit_offsets(group, before)
+        with bed.pending_commits(groups, topic_name, 9):
+            found = admin.committed_offsets([*groups, f"{topic_name}-never"])
+
+    marked = [replace(before[0], is_unsettled=True), before[1]]
+    assert [marked, marked] == [_positions(found[group]) for group in groups[:2]]
+    assert [] == found[groups[2]], "Kafka does not list what was never committed"
+    assert [] == found[f"{topic_name}-never"]
 
 
 def test_positions_of_a_deleted_topic_are_gone(bed: KafkaBed, topic_name: str) -> None:

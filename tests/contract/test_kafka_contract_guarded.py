@@ -161,22 +161,27 @@ def test_answers_by_key_carry_what_is_denied(guarded_bed: GuardedKafkaBed, topic
     assert [29, 29, 30, 29, 30] == [getattr(answer, "code", None) for answer in answers]
 
 
-def test_a_change_that_cannot_be_looked_at_afterwards_is_made_and_refused(
+def test_a_change_that_cannot_be_looked_at_afterwards_is_refused_before_it_is_made(
     guarded_bed: GuardedKafkaBed, topic_name: str
 ) -> None:
-    new = f"{topic_name}-new"
+    new, other = f"{topic_name}-new", f"{topic_name}-other"
     create(guarded_bed, topic_name)
     with admin_of(guarded_bed) as admin:
-        with guarded_bed.deny("Topic", new, "Describe"), pytest.raises(AccessError, match=f"Describe on Topic {new}"):
-            admin.create_topics([NewTopicSpec(name=new, partitions=1, replication_factor=1)])
+        with guarded_bed.deny("Topic", new, "Describe"):
+            specs = [NewTopicSpec(name=name, partitions=1, replication_factor=1) for name in (new, other)]
+            answers = admin.create_topics(specs)
         with (
             guarded_bed.deny("Topic", topic_name, "DescribeConfigs"),
             pytest.raises(AccessError, match="DescribeConfigs"),
         ):
             admin.alter_topic_configs(topic_name, {"retention.ms": "5"}, ())
 
-        assert [new] == [topic.name for topic in admin.describe_topics([new])]
-        assert "5" in {entry.value for entry in admin.topic_configs([topic_name])[topic_name] if entry.source == 1}
+        assert [other] == [topic.name for topic in admin.describe_topics([new, other])]
+        assert [] == [entry for entry in admin.topic_configs([topic_name])[topic_name] if entry.source == 1]
+
+    assert [new, other] == list(answers)
+    assert f"Describe on Topic {new}" in str(answers[new])
+    assert (AccessError, None) == (type(answers[new]), answers[other])
 
 
 def test_after_a_restart_positions_of_another_lineage_diverge_and_producers_are_half_forgotten(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigEntry, NewTopicSpec
+from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigChange, ConfigEntry, NewTopicSpec
 from tasks.broker.ports import ClusterAdmin
 from tasks.model.errors import (
     BrokerError,
@@ -126,6 +126,26 @@ def test_settings_that_are_set_show_at_once_as_kafka_spells_them(bed: KafkaBed, 
         assert {"retention.ms": "5", "segment.ms": "5000"} == _own(admin, topic_name)
         assert "delete" == _by_name(admin.topic_configs([topic_name])[topic_name])["cleanup.policy"].value
         admin.alter_topic_configs(topic_name, {}, ())
+
+
+def test_settings_of_many_topics_are_changed_together_and_each_topic_has_its_own_error(
+    bed: KafkaBed, topic_name: str
+) -> None:
+    names = [f"{topic_name}-{number}" for number in range(4)]
+    with admin_of(bed) as admin:
+        admin.create_topics([_spec(name, configs={"flush.ms": "9"}) for name in names[:3]])
+        changes = {
+            names[0]: ConfigChange(to_set={"segment.ms": "5000"}, to_delete=["flush.ms"]),
+            names[1]: ConfigChange(to_set={"segment.ms": "5000", "cleanup.policy": "nonsense"}),
+            names[2]: ConfigChange(),
+            names[3]: ConfigChange(to_set={"segment.ms": "5000"}),
+        }
+        answers = admin.alter_topics(changes)
+        own = [_own(admin, name) for name in names[:3]]
+
+    assert [names[0], names[1], names[2], names[3]] == list(answers)
+    assert [None, ConfigError, None, BrokerError] == [None if one is None else type(one) for one in answers.values()]
+    assert [{"segment.ms": "5000"}, {"flush.ms": "9"}, {"flush.ms": "9"}] == own
 
 
 def test_one_refused_setting_changes_none(bed: KafkaBed, topic_name: str) -> None:

@@ -20,7 +20,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from tasks.broker.admin.acls import NO_AUTHORIZER, read_acls
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.groups import commit_offsets, committed_offsets, describe_groups, list_groups
+from tasks.broker.admin.groups import describe_groups, list_groups
+from tasks.broker.admin.positions import commit_offsets, committed_offsets
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, AclBinding, CommittedOffset, NewTopicSpec
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.raw.connection import ConnectionOptions
@@ -164,7 +165,6 @@ def test_deleted_records_move_the_log_start_and_an_offset_beyond_the_end_is_an_e
 def test_the_cluster_is_described(admin: Admin, kafka: KafkaCluster) -> None:
     assert len(admin.cluster_id()) == 22
     assert admin.node_count() == 1
-    assert [f"{host}:{port}" for host, port in admin.node_addresses()] == list(kafka.bootstrap_servers)
 
 
 def test_an_active_classic_group_is_listed_and_described_with_its_members(
@@ -226,7 +226,7 @@ def test_positions_keep_offset_metadata_and_leader_epoch(admin: Admin, topic_nam
     assert _sorted(found[first]) == written
     assert _sorted(found[second]) == written[:1]
     assert found["no-such-group"] == []
-    assert isinstance(found[""], ConfigError)
+    assert isinstance(found[""], list), "the empty group is one like any other"
     assert [(one.state, one.members) for one in describe_groups(admin, [first, "no-such-group"])] == [
         ("Empty", 0),
         ("Dead", 0),
@@ -275,7 +275,7 @@ def test_positions_that_a_transaction_is_committing_are_read_after_its_end(
     producer.commit_transaction(30)
     member.close()
 
-    assert isinstance(pending[topic_name], BrokerUnavailableError)
+    assert [(1, True)] == [(one.offset, one.is_unsettled) for one in _sorted(pending[topic_name])]
     assert pending["no-such-group"] == []
     assert [one.offset for one in _sorted(committed_offsets(admin, [topic_name])[topic_name])] == [9]
 

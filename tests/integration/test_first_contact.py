@@ -15,9 +15,9 @@ from tests.conftest import KAFKA_VERSION
 from tests.support import producing, reading
 from tests.support.command import Command
 from tests.support.kafka import KafkaCluster, free_ports, run_tool
-from tests.support.kafka_proxy import Versions, VersionsProxy
 from tests.support.producing import OutRecord
 from tests.support.round_trip import Backups
+from tests.support.versions_proxy import Versions, VersionsProxy
 
 pytestmark = pytest.mark.kafka
 

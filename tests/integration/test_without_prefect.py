@@ -12,7 +12,12 @@ from tests.support.kafka import KafkaCluster
 from tests.support.producing import OutRecord, create_topic, produce
 from tests.support.reading import read_all
 
-WITHOUT_PREFECT = "import sys; sys.modules['prefect'] = None; from tasks.cli.main import main; main()"
+WITHOUT_PREFECT = (
+    "import sys; sys.modules['prefect'] = sys.modules['confluent_kafka'] = None; "
+    "from tasks.cli.main import main; main()"
+)
+"""Without the client that only tests use, too."""
+
 DATA_SDKS = "confluent_kafka kafka boto3 google.cloud azure prefect"
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from confluent_kafka import Consumer, ShareConsumer, TopicPartition
+from confluent_kafka import Consumer, Producer, ShareConsumer, TopicPartition
+
+_PATIENCE_S = 60
 
 
 @contextmanager
@@ -53,6 +56,31 @@ def commit_positions(
         for answer in consumer.commit(offsets=offsets, asynchronous=False) or ():
             if answer.error is not None:
                 raise RuntimeError(f"{group}: {answer.error}")
+
+
+@contextmanager
+def pending_commits(bootstrap: str, groups: Sequence[str], topic: str, offset: int) -> Iterator[None]:
+    """A transaction is open that is about to commit this position of partition 0 for each group. Then it aborts."""
+    name = f"tx-{uuid.uuid4().hex}"
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "transactional.id": name,
+            "transaction.timeout.ms": 300_000,
+            "log_level": 0,
+        }
+    )
+    producer.init_transactions(_PATIENCE_S)
+    producer.begin_transaction()
+    for group in groups:
+        member = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})
+        place = TopicPartition(topic, 0, offset)
+        producer.send_offsets_to_transaction([place], member.consumer_group_metadata(), _PATIENCE_S)
+        member.close()
+    try:
+        yield
+    finally:
+        producer.abort_transaction(_PATIENCE_S)
 
 
 @contextmanager

@@ -29,6 +29,13 @@ def produce_quota(connection: ConnectionOptions, bytes_per_second: int) -> Itera
 
 
 @contextmanager
+def mutation_quota(connection: ConnectionOptions, per_second: int) -> Iterator[None]:
+    """Limit how many partitions clients create and delete while the body runs."""
+    with _quota(connection, "controller_mutation_rate", per_second):
+        yield
+
+
+@contextmanager
 def _quota(connection: ConnectionOptions, key: str, bytes_per_second: int) -> Iterator[None]:
     _set(connection, key, bytes_per_second)
     try:

@@ -14,8 +14,8 @@ from typing import NamedTuple, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tasks.broker.admin.client_settings import client_settings
 from tasks.broker.auth.security import UNPROTECTED, Security
+from tests.support.client_settings import client_settings
 
 IDLE_LIMIT_S = 20.0
 BOUNDS_LIMIT_S = 40.0

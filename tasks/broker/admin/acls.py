@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from tasks.broker.admin.acl_codes import AclOperation, AclPatternType, AclPermission, AclResourceType
+from tasks.broker.admin.acl_messages import ListedAcl, request_acls
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.admin_messages import ListedAcl, request_acls
-from tasks.broker.admin.raw_admin import call_broker
 from tasks.broker.admin_values import AclBinding
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.translation import Action, Permission, error_for_code
@@ -25,7 +24,7 @@ def read_acls(admin: Admin) -> tuple[tuple[AclBinding, ...], str | None]:
     """
     action = Action("describe the ACLs of", admin.location, (Permission("Describe", "Cluster"),))
     try:
-        listed = call_broker(admin, action, lambda connection: _checked(*request_acls(connection), action))
+        listed = admin.answer(action, lambda attempt: _checked(*request_acls(attempt), action))
     except (AccessError, UnsupportedError) as error:
         return (), str(error)
     return ((), NO_AUTHORIZER) if listed is None else (tuple(sorted(map(binding, listed))), None)

@@ -1,39 +1,69 @@
-"""Administration of a cluster, its topics and their settings, through confluent-kafka.
+"""Administration of a cluster, its topics and their settings.
 
-Groups are in `groups`, ACLs in `acls`, permissions in `permissions`, the brokers' defaults in `broker_defaults`: their
-functions send requests through an `Admin`.
+Groups are in `groups`, their positions in `positions`, ACLs in `acls`, permissions in `permissions`, the brokers'
+defaults in `broker_defaults`: their functions send requests through an `Admin`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import threading
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
-from tasks.broker.admin.admin_requests import completed_future, values_or_raise
-from tasks.broker.admin.client import AdminConnection
-from tasks.broker.admin.topics import (
-    client_resource,
-    client_topic,
-    config_entries,
-    is_as_specified,
-    is_in_force,
-    topic_description,
+from tasks.broker.admin.admin_connection import AdminConnection
+from tasks.broker.admin.admin_requests import Answers, Attempt, K, by_number, by_weight, lost_error, values_or_raise
+from tasks.broker.admin.coordinators import Coordinators
+from tasks.broker.admin.request_sizes import (
+    LARGEST_CHANGE,
+    change_weight,
+    creation_weight,
+    first_part,
+    partition_counts,
 )
-from tasks.broker.admin_values import ConfigEntry, NewTopicSpec, TopicDescription, TopicPartition
+from tasks.broker.admin.topic_messages import (
+    ClusterDescription,
+    Failed,
+    MetadataTopic,
+    ResourceType,
+    request_changes,
+    request_cluster,
+    request_configs,
+    request_creation,
+    request_deletion,
+    request_partitions,
+    request_record_deletion,
+    request_topics,
+)
+from tasks.broker.admin.topics import is_as_specified, is_in_force
+from tasks.broker.admin_values import (
+    ConfigChange,
+    ConfigEntry,
+    NewTopicSpec,
+    TopicDescription,
+    TopicPartition,
+)
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.raw.cluster import NEW_TOPIC_GRACE_MS
+from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.retry import RetryDeadline
-from tasks.broker.translation import Action, Permission, is_unknown_topic
-from tasks.model.errors import BrokerError, KafkaBackupError, TopicGoneError
-
-if TYPE_CHECKING:
-    from confluent_kafka.admin import DescribeClusterResult  # type: ignore[attr-defined]
+from tasks.broker.translation import Action, Permission, error_for_code, is_forbidden, is_unknown_topic
+from tasks.model.errors import (
+    AccessError,
+    BrokerError,
+    BrokerUnavailableError,
+    ConfigError,
+    InterruptedRunError,
+    KafkaBackupError,
+    TopicGoneError,
+)
 
 V = TypeVar("V")
 
 _TOPICS_PER_REQUEST = 500
+_PARTITIONS_PER_REQUEST = 2_000
+_TIMEOUT_SHARE = 0.8
+"""The brokers' own timeout of a request is shorter than the connection's, so that their answer arrives."""
 
 
 class Admin(AdminConnection):
@@ -45,49 +75,97 @@ class Admin(AdminConnection):
     cluster, `BrokerError`, and `InterruptedRunError` soon after `stop` is set.
     """
 
+    def __init__(
+        self, connection: ConnectionOptions, *, deadline_ms: int | None = None, stop: threading.Event | None = None
+    ) -> None:
+        super().__init__(connection, deadline_ms=deadline_ms, stop=stop)
+        self.coordinators = Coordinators()
+
+    @property
+    def _timeout_ms(self) -> int:
+        return int(self.connection.request_timeout_ms * _TIMEOUT_SHARE)
+
+    # ── the cluster and its brokers ─────────────────────────────────────────────────────────────────────────────────
+
     def cluster_id(self) -> str:
         """The id with which the cluster was formatted."""
-        return str(self._cluster().cluster_id)
+        return self._cluster().cluster_id
 
     def node_count(self) -> int:
         """The number of brokers that are alive."""
-        return len(self._cluster().nodes)
+        return len(self._cluster().node_ids)
 
-    def node_ids(self) -> list[int]:
-        """The ids of the brokers that are alive."""
-        return [node.id for node in self._cluster().nodes]
+    def cluster_operations(self) -> frozenset[int]:
+        """The codes of the operations that this user may do on the cluster."""
+        return self._cluster(with_operations=True).operations
 
-    def node_addresses(self) -> list[tuple[str, int]]:
-        """Advertised host and port of every broker that is alive."""
-        return [(node.host, node.port) for node in self._cluster().nodes]
+    def _cluster(self, *, with_operations: bool = False) -> ClusterDescription:
+        action = Action("describe", self.location)
 
-    def _cluster(self) -> DescribeClusterResult:
-        def send() -> Future[DescribeClusterResult]:
-            return self.sdk.describe_cluster(request_timeout=self.timeout_s)
+        def send(attempt: Attempt) -> ClusterDescription:
+            found = request_cluster(attempt, with_operations=with_operations)
+            if isinstance(found, Failed):
+                raise error_for_code(found.code, action, found.message)
+            return found
 
-        return self.call(Action("describe", self.location), send)
+        return self.answer(action, send)
+
+    def broker_settings(self) -> dict[str, str]:
+        """The settings in force of a broker, without those that Kafka does not show. Raises `AccessError` if this user
+        is not allowed to read them."""
+        action = Action("read the settings of", "a broker", (Permission("DescribeConfigs", "Cluster"),))
+
+        def send(attempt: Attempt) -> tuple[ConfigEntry, ...]:
+            node = min(attempt.cluster.refresh_brokers())
+            [found] = request_configs(attempt, attempt.broker(node), ResourceType.BROKER, [str(node)]).values()
+            if isinstance(found, Failed):
+                raise error_for_code(found.code, action, found.message)
+            return found
+
+        return {entry.name: entry.value for entry in self.answer(action, send) if entry.value is not None}
+
+    def broker_setting(self, name: str) -> str | None:
+        """One setting in force of a broker, for messages: None if it cannot be read."""
+        try:
+            return self.broker_settings().get(name)
+        except InterruptedRunError:
+            raise
+        except KafkaBackupError:
+            return None
+
+    # ── topics ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def describe_topics(self, names: Sequence[str] | None = None) -> list[TopicDescription]:
         """These topics, or all topics with internal ones, ordered by name. Names that do not exist are absent."""
         if names is not None:
-            return list(self._describe(names).values())
-        return list(self._with_new_topics(self._topic_names(), self._describe).values())
+            return [found.topic for found in self._known(self._described(names)).values()]
+        action = Action("list the topics of", self.location)
+        listed = self.answer(action, lambda attempt: request_topics(attempt, None))
+        failed = [name for name, found in listed.items() if isinstance(found, Failed)]
+        found = {name: found.topic for name, found in listed.items() if isinstance(found, MetadataTopic)}
+        found |= {topic.name: topic for topic in self.describe_topics(failed)}
+        return [found[name] for name in sorted(found)]
 
-    def _describe(self, names: Sequence[str]) -> dict[str, TopicDescription]:
-        from confluent_kafka import TopicCollection
+    def topic_operations(self, names: Sequence[str]) -> dict[str, frozenset[int] | KafkaBackupError]:
+        """The codes of the operations that this user may do with each topic, or the error."""
+        return {
+            name: answer.operations if isinstance(answer, MetadataTopic) else answer
+            for name, answer in self._described(names, with_operations=True).items()
+        }
 
-        def send(chunk: list[str]) -> Mapping[str, Future[Any]]:
-            return self.sdk.describe_topics(TopicCollection(chunk), request_timeout=self.timeout_s)
+    def _described(self, names: Sequence[str], *, with_operations: bool = False) -> Answers[str, MetadataTopic]:
+        action = _topic_action("describe", "Describe")
 
-        return self._known_topics(
-            names, send, lambda name, topic: topic_description(topic), _topic_action("describe", "Describe")
-        )
+        def send(attempt: Attempt, chunk: list[str]) -> dict[str, MetadataTopic | KafkaBackupError]:
+            return _answers(chunk, request_topics(attempt, chunk, with_operations=with_operations), action)
 
-    def _topic_names(self) -> list[str]:
-        return self.call(
-            Action("list the topics of", self.location),
-            lambda: completed_future(list(self.sdk.list_topics(timeout=self.timeout_s).topics)),
-        )
+        return self.answer_each(sorted(set(names)), send, action, by_number(_TOPICS_PER_REQUEST))
+
+    def _known(self, answers: Answers[str, V]) -> dict[str, V]:
+        """The values of the topics that the called brokers know, ordered by name. Raises every other error."""
+        return values_or_raise({name: answer for name, answer in answers.items() if not is_unknown_topic(answer)})
+
+    # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def topic_configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
         """All settings in force for each topic, the brokers' included. Raises `TopicGoneError` for an unknown name."""
@@ -97,41 +175,76 @@ class Admin(AdminConnection):
         return found
 
     def known_topic_configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
-        """Same as `topic_configs`, but names that do not exist are absent from the result."""
-        return self._with_new_topics(names, self._configs)
+        """Same as `topic_configs`, but names that do not exist are absent from the result.
 
-    def _configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
-        def send(chunk: list[str]) -> Mapping[str, Future[Any]]:
-            resources = [client_resource(name) for name in chunk]
-            futures = self.sdk.describe_configs(resources, request_timeout=self.timeout_s)
-            return {resource.name: future for resource, future in futures.items()}
-
-        action = _topic_action("read the settings of", "DescribeConfigs")
-        return self._known_topics(names, send, lambda name, entries: config_entries(entries), action)
-
-    def _known_topics(
-        self,
-        names: Sequence[str],
-        send: Callable[[list[str]], Mapping[str, Future[Any]]],
-        convert: Callable[[str, Any], V],
-        action: Callable[[str], Action],
-    ) -> dict[str, V]:
-        """The values of the topics that the called brokers know, ordered by name. Raises every other error."""
-        found: dict[str, V] = {}
-        for chunk in _chunks(names):
-            answers = self.call_each(chunk, send, convert, action)
-            known = {name: answer for name, answer in answers.items() if not is_unknown_topic(answer)}
-            found |= values_or_raise(known)
-        return found
-
-    def _with_new_topics(self, names: Sequence[str], request: Callable[[Sequence[str]], dict[str, V]]) -> dict[str, V]:
-        """The values of topics that were just seen. Names that are missing are requested again for a short time,
-        because brokers learn of a new topic one after the other."""
-        found = request(names)
-        deadline = RetryDeadline(NEW_TOPIC_GRACE_MS, self._stop)
+        Names that are missing are requested again for a short time, because brokers learn of a new topic one after the
+        other.
+        """
+        found = self._known(self._configs(names))
+        deadline = RetryDeadline(NEW_TOPIC_GRACE_MS, self.stop)
         while (missing := [name for name in names if name not in found]) and deadline.wait():
-            found |= request(missing)
+            found |= self._known(self._configs(missing))
         return dict(sorted(found.items()))
+
+    def _configs(self, names: Sequence[str]) -> Answers[str, tuple[ConfigEntry, ...]]:
+        action = _topic_action("read the settings of", "DescribeConfigs")
+
+        def send(attempt: Attempt, chunk: list[str]) -> dict[str, tuple[ConfigEntry, ...] | KafkaBackupError]:
+            return _answers(chunk, request_configs(attempt, attempt.any_broker(), ResourceType.TOPIC, chunk), action)
+
+        return self.answer_each(sorted(set(names)), send, action, by_number(_TOPICS_PER_REQUEST))
+
+    def alter_topic_configs(
+        self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
+    ) -> None:
+        """Set values on the topic itself and remove others, all or nothing; or only let the brokers check that they
+        can. Raises the topic's error. See `alter_topics`."""
+        change = ConfigChange(to_set=to_set, to_delete=to_delete)
+        for error in self.alter_topics({name: change}, validate_only=validate_only).values():
+            if error is not None:
+                raise error
+
+    def alter_topics(
+        self, changes: Mapping[str, ConfigChange], *, validate_only: bool = False
+    ) -> dict[str, KafkaBackupError | None]:
+        """Change the settings of each topic, all or nothing for each; or only let the brokers check that they can.
+
+        Returns None or the error for each topic, when the brokers show the changes. `ConfigError`: Kafka rejects a
+        setting, and nothing of this topic was changed. A topic whose settings this user is not allowed to read is
+        refused before anything is changed, because the change could not be seen.
+        """
+        action = _topic_action("change the settings of", "AlterConfigs")
+        answers: Answers[str, None] = {name: _contradiction(name, change) for name, change in changes.items()}
+        wanted = {name: change for name, change in changes.items() if change and answers[name] is None}
+        if not validate_only:
+            hidden = {name: error for name, error in self._configs(list(wanted)).items() if is_forbidden(error)}
+            answers.update({name: error for name, error in hidden.items() if isinstance(error, AccessError)})
+            wanted = {name: change for name, change in wanted.items() if name not in hidden}
+
+        def send(attempt: Attempt, chunk: list[str]) -> dict[str, KafkaBackupError | None]:
+            part = {name: wanted[name] for name in chunk}
+            return _answers(chunk, request_changes(attempt, part, validate_only=validate_only), action)
+
+        split = by_weight(lambda name: change_weight(wanted[name]), LARGEST_CHANGE)
+        answers.update(self.answer_each(list(wanted), send, action, split))
+        if not validate_only:
+            self._await_changes({name: change for name, change in wanted.items() if answers[name] is None})
+        return answers
+
+    def _await_changes(self, changes: Mapping[str, ConfigChange]) -> None:
+        pending = dict(changes)
+
+        def are_in_force() -> bool:
+            found = self.topic_configs(list(pending))
+            for name, change in list(pending.items()):
+                if is_in_force(found[name], change.to_set, change.to_delete):
+                    del pending[name]
+            return not pending
+
+        message = "The settings of topics were changed, but the brokers still show the old ones. First: {}."
+        self.await_that(are_in_force, message.format(min(pending, default="")))
+
+    # ── creation and deletion ───────────────────────────────────────────────────────────────────────────────────────
 
     def create_topics(
         self, specs: Sequence[NewTopicSpec], *, validate_only: bool = False
@@ -140,84 +253,96 @@ class Admin(AdminConnection):
 
         Returns None or the error for each topic; `ConfigError` means a wrong setting, count or name. On return the
         created topics have leaders. If the answer to a creation is lost, the retry finds an existing topic, which then
-        counts as created if it is as specified.
+        counts as created if it is as specified. A topic that this user is not allowed to describe is refused before
+        anything is made, because it could not be used.
+
+        A topic with very many partitions is created with fewer, and then gets the others; a check is about the first
+        part. If it cannot get the others, its error says how many it has.
         """
         by_name = {spec.name: spec for spec in specs}
+        answers: Answers[str, None] = {}
+        if not validate_only:
+            hidden = {name: error for name, error in self._described(list(by_name)).items() if is_forbidden(error)}
+            answers.update({name: error for name, error in hidden.items() if isinstance(error, AccessError)})
+        wanted = {name: first_part(spec) for name, spec in by_name.items() if name not in answers}
+        answers.update(self._created(wanted, validate_only=validate_only))
+        if not validate_only:
+            for name in [name for name, spec in by_name.items() if answers[name] is None and spec != wanted[name]]:
+                answers[name] = self._grown(by_name[name])
+            self._await_leaders([name for name, error in answers.items() if error is None])
+        return {name: answers[name] for name in by_name}
+
+    def _created(self, specs: Mapping[str, NewTopicSpec], *, validate_only: bool) -> Answers[str, None]:
+        action = _topic_action("create", "Create")
         sent: Counter[str] = Counter()
 
-        def send(chunk: list[str]) -> Mapping[str, Future[Any]]:
+        def send(attempt: Attempt, chunk: list[str]) -> dict[str, KafkaBackupError | None]:
             sent.update(chunk)
-            topics = [client_topic(by_name[name]) for name in chunk]
-            return self.sdk.create_topics(topics, validate_only=validate_only, request_timeout=self.timeout_s)
+            part = [specs[name] for name in chunk]
+            found = request_creation(attempt, part, validate_only=validate_only, timeout_ms=self._timeout_ms)
+            return _answers(chunk, found, action)
 
-        answers = self.call_each(list(by_name), send, _no_value, _topic_action("create", "Create"))
+        split = by_weight(lambda name: creation_weight(specs[name]), LARGEST_CHANGE)
+        answers = self.answer_each(list(specs), send, action, split)
         for name, error in answers.items():
             exists = isinstance(error, BrokerError) and error.code == ErrorCode.TOPIC_ALREADY_EXISTS
-            if exists and sent[name] > 1 and self._exists_as_specified(by_name[name]):
+            if exists and sent[name] > 1 and self._exists_as_specified(specs[name]):
                 answers[name] = None
-        if not validate_only:
-            self._await_leaders([name for name, error in answers.items() if error is None])
         return answers
 
     def _exists_as_specified(self, spec: NewTopicSpec) -> bool:
         found = self.describe_topics([spec.name])
         return bool(found) and is_as_specified(spec, found[0], self.topic_configs([spec.name])[spec.name])
 
-    def _await_leaders(self, names: Sequence[str]) -> None:
-        def have_leaders() -> bool:
-            found = self.describe_topics(names)
-            return len(found) == len(names) and all(topic.has_leaders for topic in found)
+    def _grown(self, spec: NewTopicSpec) -> KafkaBackupError | None:
+        """Give a topic that was created with fewer partitions the others, in steps."""
+        action = _topic_action("add partitions to", "Alter")
+        for count in partition_counts(spec):
 
-        self.await_that(have_leaders, f"The created topics have no leaders yet: {', '.join(names)}.")
+            def send(attempt: Attempt, chunk: list[str], count: int = count) -> dict[str, KafkaBackupError | None]:
+                found = request_partitions(attempt, dict.fromkeys(chunk, count), timeout_ms=self._timeout_ms)
+                return _answers(chunk, found, action)
+
+            error = self.answer_each([spec.name], send, action)[spec.name]
+            if error is not None and not self._has_partitions(spec.name, count):
+                return type(error)(f"{error} Topic {spec.name} was created and has fewer than {count:,} partitions.")
+        return None
+
+    def _has_partitions(self, name: str, count: int) -> bool:
+        """Whether an earlier request, whose answer was lost, did it."""
+        return any(len(topic.partitions) >= count for topic in self.describe_topics([name]))
+
+    def _await_leaders(self, names: Sequence[str]) -> None:
+        pending = list(names)
+
+        def have_leaders() -> bool:
+            ready = {topic.name for topic in self.describe_topics(pending) if topic.has_leaders}
+            pending[:] = [name for name in pending if name not in ready]
+            return not pending
+
+        self.await_that(have_leaders, f"The created topics have no leaders yet: {_some(names)}.")
 
     def delete_topics(self, names: Sequence[str]) -> dict[str, KafkaBackupError | None]:
         """Delete the topics with all their records. Returns None or the error for each topic.
 
         On return the deleted topics are no longer described.
         """
+        action = _topic_action("delete", "Delete")
         sent: Counter[str] = Counter()
 
-        def send(chunk: list[str]) -> Mapping[str, Future[Any]]:
+        def send(attempt: Attempt, chunk: list[str]) -> dict[str, KafkaBackupError | None]:
             sent.update(chunk)
-            return self.sdk.delete_topics(chunk, request_timeout=self.timeout_s)
+            return _answers(chunk, request_deletion(attempt, chunk, timeout_ms=self._timeout_ms), action)
 
-        answers = self.call_each(sorted(set(names)), send, _no_value, _topic_action("delete", "Delete"))
+        answers = self.answer_each(sorted(set(names)), send, action, by_number(_TOPICS_PER_REQUEST))
         for name, error in answers.items():
             if is_unknown_topic(error) and sent[name] > 1:  # an earlier request deleted it and its answer was lost
                 answers[name] = None
         deleted = [name for name, error in answers.items() if error is None]
-        self.await_that(
-            lambda: not self.describe_topics(deleted), f"The deleted topics still exist: {', '.join(deleted)}."
-        )
+        self.await_that(lambda: not self.describe_topics(deleted), f"The deleted topics still exist: {_some(deleted)}.")
         return answers
 
-    def alter_topic_configs(
-        self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
-    ) -> None:
-        """Set values on the topic itself and remove others, in one request, all or nothing; or only let the brokers
-        check that they can.
-
-        Returns when the brokers show the change. Raises `ConfigError` when Kafka rejects a setting: nothing was
-        changed.
-        """
-
-        def send(chunk: list[str]) -> Mapping[str, Future[Any]]:
-            resource = client_resource(name, to_set, to_delete)
-            futures = self.sdk.incremental_alter_configs(
-                [resource], validate_only=validate_only, request_timeout=self.timeout_s
-            )
-            return {resource.name: future for resource, future in futures.items()}
-
-        if not to_set and not to_delete:
-            return
-        action = _topic_action("change the settings of", "AlterConfigs")
-        values_or_raise(self.call_each([name], send, _no_value, action))
-        if validate_only:
-            return
-        self.await_that(
-            lambda: is_in_force(self.topic_configs([name])[name], to_set, to_delete),
-            f"The settings of topic {name} were changed, but the brokers still show the old ones.",
-        )
+    # ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def delete_records(self, before_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Delete the records below the given offset of each partition. Returns the new log starts. Repeatable.
@@ -225,31 +350,76 @@ class Admin(AdminConnection):
         Raises the first partition's error if any failed; the others may be done. `OffsetOutOfRangeError`: the offset is
         beyond the end.
         """
-        from confluent_kafka import TopicPartition as ClientTopicPartition
 
-        def send(chunk: list[TopicPartition]) -> Mapping[TopicPartition, Future[Any]]:
-            wanted = [
-                ClientTopicPartition(topic, partition, before_offsets[topic, partition]) for topic, partition in chunk
-            ]
-            futures = self.sdk.delete_records(wanted, request_timeout=self.timeout_s)
-            return {(one.topic, one.partition): future for one, future in futures.items()}
-
-        def action(key: TopicPartition) -> Action:
-            topic, partition = key
+        def action(place: TopicPartition) -> Action:
+            topic, partition = place
             return Action("delete records of", f"{topic}-{partition}", (Permission("Delete", "Topic", topic),))
 
-        answers = self.call_each(list(before_offsets), send, lambda key, deleted: int(deleted.low_watermark), action)
+        def send(attempt: Attempt, chunk: list[TopicPartition]) -> Answers[TopicPartition, int]:
+            answers, by_leader = _by_leader(attempt, chunk, action)
+            for leader, own in by_leader.items():
+                offsets = {place: before_offsets[place] for place in own}
+                try:
+                    found = request_record_deletion(
+                        attempt, attempt.broker(leader), offsets, timeout_ms=self._timeout_ms
+                    )
+                except InterruptedRunError:
+                    raise
+                except BrokerUnavailableError as error:
+                    answers.update({place: lost_error(action(place), error) for place in own})
+                else:
+                    answers.update(_answers(own, found, action))
+            return answers
+
+        answers = self.answer_each(list(before_offsets), send, action, by_number(_PARTITIONS_PER_REQUEST))
         return values_or_raise(answers)
 
 
-def _chunks(names: Sequence[str]) -> list[list[str]]:
-    ordered = sorted(set(names))
-    return [ordered[start : start + _TOPICS_PER_REQUEST] for start in range(0, len(ordered), _TOPICS_PER_REQUEST)]
+def _by_leader(
+    attempt: Attempt, places: Sequence[TopicPartition], action: Callable[[TopicPartition], Action]
+) -> tuple[Answers[TopicPartition, int], dict[int, list[TopicPartition]]]:
+    """(the errors of the partitions without a leader, the other partitions by leader)."""
+    topics = request_topics(attempt, sorted({topic for topic, _ in places}))
+    answers: Answers[TopicPartition, int] = {}
+    by_leader: dict[int, list[TopicPartition]] = defaultdict(list)
+    for place in places:
+        topic = topics.get(place[0], Failed(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+        if isinstance(topic, Failed):
+            answers[place] = error_for_code(topic.code, action(place), topic.message)
+            continue
+        own = [one for one in topic.topic.partitions if one.partition == place[1]]
+        if not own:
+            answers[place] = error_for_code(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, action(place))
+        elif own[0].leader is None:
+            answers[place] = error_for_code(ErrorCode.LEADER_NOT_AVAILABLE, action(place))
+        else:
+            by_leader[own[0].leader].append(place)
+    return answers, by_leader
+
+
+def _answers(keys: Sequence[K], found: Mapping[K, V | Failed], action: Callable[[K], Action]) -> Answers[K, V]:
+    """The answer of each key, with errors in place of codes."""
+    return {key: _answer(found, key, action(key)) for key in keys}
+
+
+def _answer(found: Mapping[K, V | Failed], key: K, action: Action) -> V | KafkaBackupError:
+    if key not in found:
+        return BrokerError(f"Cannot {action}: Kafka's answer does not contain it.")
+    answer = found[key]
+    return error_for_code(answer.code, action, answer.message) if isinstance(answer, Failed) else answer
+
+
+def _contradiction(name: str, change: ConfigChange) -> ConfigError | None:
+    both = sorted(set(change.to_set) & set(change.to_delete))
+    if not both:
+        return None
+    return ConfigError(f"Cannot change the settings of topic {name}: {both[0]} is both set and removed.")
 
 
 def _topic_action(verb: str, operation: str) -> Callable[[str], Action]:
     return lambda name: Action(verb, f"topic {name}", (Permission(operation, "Topic", name),))
 
 
-def _no_value(name: str, result: object) -> None:
-    """The value of a successful answer that contains nothing."""
+def _some(names: Sequence[str], most: int = 10) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

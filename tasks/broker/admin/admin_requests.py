@@ -1,16 +1,19 @@
-"""Requests about many things at once through confluent-kafka, with retries for each thing until a deadline."""
+"""Administrative requests about many things at once, with retries for each thing until a deadline."""
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from tasks.broker.error_codes import ErrorCode
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import Connection
 from tasks.broker.retry import RetryDeadline
-from tasks.broker.translation import Action, translated
-from tasks.model.errors import InterruptedRunError, KafkaBackupError
+from tasks.broker.translation import Action
+from tasks.model.errors import BrokerUnavailableError, InterruptedRunError, KafkaBackupError
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -19,39 +22,117 @@ T = TypeVar("T")
 Answers = dict[K, V | KafkaBackupError]
 """For each key its value, or its error."""
 
-_EXTRA_WAIT_S = 5.0
-"""How much longer than the client's own timeout a future is awaited: the client reports the timeout itself."""
-
-_STOP_CHECK_S = 0.2
-"""How often a wait for a future checks `stop`."""
-
 _LONGEST_WAIT_MS = 2_000
+_FIRST_NOTICE_MS = 2_000
+"""A wait for a quota that is at least this long is reported."""
+
+_log = logging.getLogger(__name__)
 
 
-def call_each(
+@dataclass(slots=True)
+class Attempt:
+    """One attempt to send the requests of an operation. `number` begins with 1. `throttle_time_ms` is how long the
+    brokers ask to wait before the next request."""
+
+    cluster: Cluster
+    number: int = 1
+    throttle_time_ms: int = 0
+
+    def any_broker(self) -> Connection:
+        """A connection to any broker."""
+        return self.cluster.any_connection()
+
+    def controller(self) -> Connection:
+        """A connection to the broker that takes changes of topics."""
+        return self.cluster.controller()
+
+    def broker(self, node_id: int) -> Connection:
+        """A connection to this broker."""
+        if not self.cluster.knows(node_id):
+            self.cluster.refresh_brokers()
+        return self.cluster.connection(node_id)
+
+    def call(self, connection: Connection, request: Any, lowest: int, highest: int) -> Any:
+        """The answer to the request in the newest of these versions that the broker supports."""
+        request.API_VERSION = connection.pick(request.API_KEY, lowest, highest)
+        return self.received(connection.call(request, self.cluster.stop))
+
+    def received(self, answer: Any) -> Any:
+        """The answer, whose throttle time is noted."""
+        self.throttle_time_ms = max(self.throttle_time_ms, answer.throttle_time_ms or 0)
+        return answer
+
+
+Send = Callable[[Attempt, list[K]], Mapping[K, V | KafkaBackupError]]
+"""Sends requests about the given keys and returns the answer of each. It may raise an error, which counts for all."""
+
+Split = Callable[[Sequence[K]], Iterable[list[K]]]
+"""Divides keys into those that one call of `Send` takes."""
+
+
+def together(keys: Sequence[K]) -> Iterable[list[K]]:
+    """All keys at once."""
+    yield list(keys)
+
+
+def by_number(most: int) -> Split[Any]:
+    """At most this many keys at once."""
+
+    def split(keys: Sequence[K]) -> Iterable[list[K]]:
+        for start in range(0, len(keys), most):
+            yield list(keys[start : start + most])
+
+    return split
+
+
+def by_weight(weight: Callable[[Any], int], most: int) -> Split[Any]:
+    """Keys whose weights have at most this sum, or one key that is heavier."""
+
+    def split(keys: Sequence[K]) -> Iterable[list[K]]:
+        chunk: list[K] = []
+        total = 0
+        for key in keys:
+            own = weight(key)
+            if chunk and total + own > most:
+                yield chunk
+                chunk, total = [], 0
+            chunk.append(key)
+            total += own
+        if chunk:
+            yield chunk
+
+    return split
+
+
+def answer_each(
+    cluster: Cluster,
     keys: Sequence[K],
-    send: Callable[[list[K]], Mapping[K, Future[Any]]],
-    convert: Callable[[K, Any], V],
+    send: Send[K, V],
     action: Callable[[K], Action],
     *,
-    timeout_s: float,
-    deadline_ms: int,
+    split: Split[K],
+    deadline_ms: Callable[[], int],
     stop: threading.Event,
 ) -> Answers[K, V]:
     """Return a value or an error for every key, in the order of `keys`.
 
-    `send` sends requests for the keys it gets and returns a future for each. `convert` turns a key's result into its
-    value, or raises one of this program's errors. Keys with a retryable error are sent again until `deadline_ms` has
-    passed, so a request can be sent more than once. Raises only `InterruptedRunError`, soon after `stop` is set.
+    Keys with a retryable error are sent again until `deadline_ms()` has passed since the last key was answered, so a
+    request can be sent more than once. If a quota is used up, the next attempt waits as long as the broker says.
+    Raises only `InterruptedRunError`, soon after `stop` is set.
     """
     answers: Answers[K, V] = {}
-    deadline = RetryDeadline(deadline_ms, stop, longest_wait_ms=_LONGEST_WAIT_MS)
     pending = list(keys)
+    deadline = RetryDeadline(deadline_ms, stop, longest_wait_ms=_LONGEST_WAIT_MS)
+    attempt = Attempt(cluster)
     while pending:
-        answers.update(_call_once(pending, send, convert, action, timeout_s, stop))
-        pending = [key for key in pending if _is_retryable(answers[key])]
-        if pending and not deadline.wait():
+        answers.update(_sent(attempt, pending, send, action, split))
+        missing = [key for key in pending if _is_retryable(answers[key])]
+        if len(missing) < len(pending):
+            deadline = RetryDeadline(deadline_ms, stop, longest_wait_ms=_LONGEST_WAIT_MS)
+        pending = missing
+        if not pending or not _wait(deadline, attempt, pending, len(keys), answers, action):
             break
+        attempt = Attempt(cluster, attempt.number + 1)
     return {key: answers[key] for key in keys}
 
 
@@ -65,67 +146,68 @@ def values_or_raise(answers: Mapping[K, V | KafkaBackupError]) -> dict[K, V]:
     return found
 
 
-def completed_future(value: T) -> Future[T]:
-    """A future with this result, for calls that block instead of returning a future."""
-    future: Future[T] = Future()
-    future.set_result(value)
-    return future
-
-
-def future_of(call: Callable[[], Future[T]]) -> Future[T]:
-    """The future that `call` returns, or a future with the exception that it raises.
-
-    So an exception raised while sending for one key does not fail the other keys.
-    """
-    try:
-        return call()
-    except Exception as error:
-        future: Future[T] = Future()
-        future.set_exception(error)
-        return future
-
-
-def _call_once(
-    keys: list[K],
-    send: Callable[[list[K]], Mapping[K, Future[Any]]],
-    convert: Callable[[K, Any], V],
-    action: Callable[[K], Action],
-    timeout_s: float,
-    stop: threading.Event,
+def _sent(
+    attempt: Attempt, keys: Sequence[K], send: Send[K, V], action: Callable[[K], Action], split: Split[K]
 ) -> Answers[K, V]:
+    """The answers to one attempt. After a lost connection the other keys are not sent: each would wait as long."""
+    answers: Answers[K, V] = {}
+    lost: KafkaBackupError | None = None
     try:
-        with translated(action(keys[0])):
-            futures = send(keys)
-    except KafkaBackupError as error:
-        return dict.fromkeys(keys, error)
-    return {key: _answer(key, futures[key], convert, action(key), timeout_s, stop) for key in keys}
-
-
-def _answer(
-    key: K,
-    future: Future[Any],
-    convert: Callable[[K, Any], V],
-    action: Action,
-    timeout_s: float,
-    stop: threading.Event,
-) -> V | KafkaBackupError:
-    try:
-        with translated(action):
-            _wait_until_done(future, timeout_s + _EXTRA_WAIT_S, stop)
-            result = future.result(0)
-        return convert(key, result)
+        if attempt.number > 1:
+            attempt.cluster.refresh_brokers()  # another broker can be the controller, or have another address
+    except BrokerUnavailableError as error:
+        lost = error
     except InterruptedRunError:
         raise
     except KafkaBackupError as error:
+        return dict.fromkeys(keys, error)
+    for chunk in split(keys):
+        if lost is None:
+            try:
+                answers.update(send(attempt, chunk))
+                continue
+            except InterruptedRunError:
+                raise
+            except BrokerUnavailableError as error:
+                lost = error
+            except KafkaBackupError as error:
+                answers.update(dict.fromkeys(chunk, error))
+                continue
+        answers.update({key: lost_error(action(key), lost) for key in chunk})
+    return answers
+
+
+def lost_error(action: Action, error: KafkaBackupError) -> KafkaBackupError:
+    """The error of an action whose connection failed."""
+    if not isinstance(error, BrokerUnavailableError) or str(error).startswith(f"Cannot {action}"):
         return error
+    return BrokerUnavailableError(f"Cannot {action}: {error}", code=error.code)
 
 
-def _wait_until_done(future: Future[Any], timeout_s: float, stop: threading.Event) -> None:
-    """Return when the future is done or the timeout has passed."""
-    ends = time.monotonic() + timeout_s
-    while not wait([future], min(_STOP_CHECK_S, max(0.0, ends - time.monotonic()))).done and time.monotonic() < ends:
-        if stop.is_set():
-            raise InterruptedRunError("Stopped on request.")
+def _wait(
+    deadline: RetryDeadline,
+    attempt: Attempt,
+    pending: Sequence[K],
+    total: int,
+    answers: Mapping[K, object],
+    action: Callable[[K], Action],
+) -> bool:
+    """Wait before the next attempt. Returns False after the deadline."""
+    is_limited = any(
+        isinstance(error := answers[key], BrokerUnavailableError) and error.code == ErrorCode.THROTTLING_QUOTA_EXCEEDED
+        for key in pending
+    )
+    if not is_limited or not attempt.throttle_time_ms:
+        return deadline.wait()
+    if attempt.throttle_time_ms >= _FIRST_NOTICE_MS:
+        _log.warning(
+            "Waiting %.0f s for a quota of the cluster on changes of topics: cannot yet %s (%d of %d to do).",
+            attempt.throttle_time_ms / 1000,
+            action(pending[0]),
+            len(pending),
+            total,
+        )
+    return deadline.wait_for(attempt.throttle_time_ms)
 
 
 def _is_retryable(answer: object) -> bool:

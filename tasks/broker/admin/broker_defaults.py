@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.admin_requests import values_or_raise
-from tasks.broker.translation import Action, Permission
 from tasks.model.errors import AccessError
-
-if TYPE_CHECKING:
-    from confluent_kafka.admin import ConfigEntry  # type: ignore[attr-defined]
 
 _RETENTION_UNITS_MS = {"log.retention.ms": 1, "log.retention.minutes": 60_000, "log.retention.hours": 3_600_000}
 """The first of these that is set counts (Kafka's `ServerLogConfigs`)."""
@@ -21,20 +14,10 @@ _RETENTION_UNITS_MS = {"log.retention.ms": 1, "log.retention.minutes": 60_000, "
 def topic_defaults(admin: Admin) -> dict[str, str]:
     """`retention.ms`, `retention.bytes` and `cleanup.policy` of topics that do not set them. Empty if this user is not
     allowed to read the brokers' settings."""
-    from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined]
-
-    node = str(min(admin.node_ids()))
-
-    def send(nodes: list[str]) -> Mapping[str, Future[Any]]:
-        resources = [ConfigResource(ResourceType.BROKER, name) for name in nodes]
-        futures = admin.sdk.describe_configs(resources, request_timeout=admin.timeout_s)
-        return {resource.name: future for resource, future in futures.items()}
-
-    action = Action("read the settings of", f"broker {node}", (Permission("DescribeConfigs", "Cluster"),))
-    answers = admin.call_each([node], send, lambda name, entries: defaults_of(_values(entries)), lambda name: action)
-    if isinstance(answers[node], AccessError):
+    try:
+        return defaults_of(admin.broker_settings())
+    except AccessError:
         return {}
-    return values_or_raise(answers)[node]
 
 
 def defaults_of(settings: Mapping[str, str]) -> dict[str, str]:
@@ -45,7 +28,3 @@ def defaults_of(settings: Mapping[str, str]) -> dict[str, str]:
         if settings.get(f"log.{name}"):
             found[name] = settings[f"log.{name}"]
     return found
-
-
-def _values(entries: Mapping[str, ConfigEntry]) -> dict[str, str]:
-    return {name: entry.value for name, entry in entries.items() if entry.value is not None}

@@ -1,51 +1,46 @@
-"""Consumer groups: lists them, describes their use, reads and writes their positions."""
+"""Groups of all kinds: lists them and describes their use. Their positions are in `positions`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin.admin_messages import ListedGroup, request_groups
-from tasks.broker.admin.admin_requests import future_of, values_or_raise
-from tasks.broker.admin.raw_admin import call_every_broker
-from tasks.broker.admin_values import CommittedOffset, GroupDescription, GroupListing, TopicPartition
+from tasks.broker.admin.admin_requests import Attempt, by_number, values_or_raise
+from tasks.broker.admin.group_messages import (
+    ClassicGroup,
+    ListedGroup,
+    request_classic_groups,
+    request_consumer_groups,
+    request_groups,
+    request_streams_groups,
+)
+from tasks.broker.admin.topic_messages import Failed
+from tasks.broker.admin_values import GroupDescription, GroupListing
+from tasks.broker.error_codes import ErrorCode
 from tasks.broker.raw.connection import Connection
-from tasks.broker.translation import Action, Permission, error_for, error_for_code
-from tasks.model.errors import BrokerError, ConfigError, KafkaBackupError
+from tasks.broker.translation import Action, Permission, error_for_code
+from tasks.model.errors import KafkaBackupError
+from tasks.model.quoting import quoted
 
-if TYPE_CHECKING:
-    from confluent_kafka import TopicPartition as ClientTopicPartition
-
-_GROUPS_IN_FLIGHT = 200
-_NO_OFFSET = -1001
-"""librdkafka's `RD_KAFKA_OFFSET_INVALID`: nothing is committed."""
-
-_STATES = {
-    "PREPARING_REBALANCING": "PreparingRebalance",
-    "COMPLETING_REBALANCING": "CompletingRebalance",
-    "STABLE": "Stable",
-    "DEAD": "Dead",
-    "EMPTY": "Empty",
-}
-"""Kafka's words for the states, by confluent-kafka's."""
+GROUPS_PER_REQUEST = 500
+_DEAD = "Dead"
 
 
 def list_groups(admin: Admin) -> list[GroupListing]:
     """Every group of every type that this user is allowed to see, by id. Raises unless all brokers answered."""
     action = Action("list the groups of", admin.location)
 
-    def request(connection: Connection) -> Sequence[ListedGroup]:
-        code, groups = request_groups(connection)
-        if code:
-            raise error_for_code(code, action)
-        return groups
+    def send(attempt: Attempt) -> list[ListedGroup]:
+        listed = []
+        for node_id in attempt.cluster.refresh_brokers():
+            groups = request_groups(attempt, attempt.broker(node_id))
+            if isinstance(groups, Failed):
+                raise error_for_code(groups.code, action)
+            listed += groups
+        return listed
 
-    answers = call_every_broker(admin, action, request)
     # While a coordinator moves, two brokers can list the same group.
-    found = {group.group_id: _listing(group) for groups in answers for group in groups}
+    found = {group.group_id: _listing(group) for group in admin.answer(action, send)}
     return [found[group_id] for group_id in sorted(found)]
 
 
@@ -59,113 +54,65 @@ def _listing(group: ListedGroup) -> GroupListing:
 
 
 def describe_groups(admin: Admin, group_ids: Sequence[str]) -> list[GroupDescription]:
-    """State and member count of each group, in the given order. Raises the first group's error."""
+    """State and member count of each group, in the given order. Raises the first group's error.
 
-    def send(groups: list[str]) -> Mapping[str, Future[Any]]:
-        return admin.sdk.describe_consumer_groups(groups, request_timeout=admin.timeout_s)
-
-    answers = admin.call_each(list(group_ids), send, _description, _group_action("describe"))
-    return list(values_or_raise(answers).values())
-
-
-def _description(group_id: str, found: Any) -> GroupDescription:
-    return GroupDescription(
-        group_id=group_id,
-        group_type=found.type.name.lower(),
-        state=_STATES.get(found.state.name, "Unknown"),
-        members=len(found.members),
-    )
-
-
-def committed_offsets(admin: Admin, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset] | KafkaBackupError]:
-    """All positions of each group, or the error. One failed partition fails its group.
-
-    Waits for positions that a transaction is committing. A group that does not exist has no positions.
+    A group that does not exist, or is a share group, is a dead classic group without members.
     """
-    from confluent_kafka import ConsumerGroupTopicPartitions
+    action = group_action("describe")
 
-    def send(groups: list[str]) -> Mapping[str, Future[Any]]:
-        return {group_id: future_of(partial(send_one, group_id)) for group_id in groups}
+    def send(attempt: Attempt, groups: list[str]) -> Mapping[str, GroupDescription | KafkaBackupError]:
+        def request(connection: Connection, own: list[str]) -> dict[str, GroupDescription | KafkaBackupError]:
+            return _described(attempt, connection, own, action)
 
-    def send_one(group_id: str) -> Future[Any]:
-        wanted = [ConsumerGroupTopicPartitions(group_id)]  # confluent-kafka accepts one group per call
-        futures = admin.sdk.list_consumer_group_offsets(wanted, require_stable=True, request_timeout=admin.timeout_s)
-        return futures[group_id]
+        return admin.coordinators.answers(attempt, groups, request, action)
 
-    found: dict[str, list[CommittedOffset] | KafkaBackupError] = {}
-    for start in range(0, len(group_ids), _GROUPS_IN_FLIGHT):
-        chunk = group_ids[start : start + _GROUPS_IN_FLIGHT]
-        found |= admin.call_each(chunk, send, _positions, _group_action("read the positions of"))
+    answers = admin.answer_each(list(dict.fromkeys(group_ids)), send, action, by_number(GROUPS_PER_REQUEST))
+    found = values_or_raise(answers)
+    return [found[group_id] for group_id in group_ids]
+
+
+def _described(
+    attempt: Attempt, connection: Connection, group_ids: list[str], action: Callable[[str], Action]
+) -> dict[str, GroupDescription | KafkaBackupError]:
+    """Describe the groups as classic groups, and those that are dead as such, as groups of the newer kinds."""
+    found: dict[str, GroupDescription | KafkaBackupError] = {}
+    for group_id, group in request_classic_groups(attempt, connection, group_ids).items():
+        if isinstance(group, Failed):
+            found[group_id] = error_for_code(group.code, action(group_id))
+        else:
+            found[group_id] = _description(group_id, "classic", group.state, group.members)
+    for kind, request in (("consumer", request_consumer_groups), ("streams", request_streams_groups)):
+        dead = [one for one, answer in found.items() if isinstance(answer, GroupDescription) and answer.state == _DEAD]
+        for group_id, described in request(attempt, connection, dead).items():
+            if not described.error_code:
+                found[group_id] = _description(group_id, kind, described.state, described.members)
+            elif described.error_code not in (ErrorCode.GROUP_ID_NOT_FOUND, ErrorCode.UNSUPPORTED_VERSION):
+                found[group_id] = error_for_code(described.error_code, action(group_id), described.error_message)
     return found
 
 
-def _positions(group_id: str, answer: Any) -> list[CommittedOffset]:
-    for one in answer.topic_partitions:
-        if one.error is not None:
-            position = f"the position of group {group_id} on {one.topic}-{one.partition}"
-            needs = (Permission("Describe", "Group", group_id), Permission("Describe", "Topic", one.topic))
-            raise error_for(one.error, Action("read", position, needs))
-    return [_position(one) for one in answer.topic_partitions if one.offset != _NO_OFFSET]
+def _description(group_id: str, kind: str, state: str, members: int) -> GroupDescription:
+    return GroupDescription(group_id=group_id, group_type=kind, state=state, members=members)
 
 
-def _position(found: ClientTopicPartition) -> CommittedOffset:
-    epoch = found.leader_epoch
-    return CommittedOffset(
-        topic=found.topic,
-        partition=found.partition,
-        offset=found.offset,
-        metadata=found.metadata or "",
-        leader_epoch=None if epoch is None or epoch < 0 else epoch,
-    )
+def group_operations(admin: Admin, group_ids: Sequence[str]) -> dict[str, frozenset[int] | KafkaBackupError]:
+    """The codes of the operations that this user may do with each group, or the error. The groups need not exist."""
+    action = group_action("describe")
+
+    def send(attempt: Attempt, groups: list[str]) -> Mapping[str, frozenset[int] | KafkaBackupError]:
+        def request(connection: Connection, own: list[str]) -> dict[str, frozenset[int] | KafkaBackupError]:
+            answers = request_classic_groups(attempt, connection, own, with_operations=True)
+            return {one: _operations(answer, action(one)) for one, answer in answers.items()}
+
+        return admin.coordinators.answers(attempt, groups, request, action)
+
+    return admin.answer_each(list(group_ids), send, action, by_number(GROUPS_PER_REQUEST))
 
 
-def commit_offsets(
-    admin: Admin, group_id: str, offsets: Sequence[CommittedOffset]
-) -> dict[TopicPartition, KafkaBackupError | None]:
-    """Write positions of a group without members. Returns None or the error for each partition. Not atomic.
-
-    Creates a classic group if there is none. Kafka accepts offsets beyond the end, so the caller has to clamp them. If
-    the group has a member, every partition gets a `BrokerError` with the code UNKNOWN_MEMBER_ID. A negative offset is a
-    `ConfigError` and is not sent.
-    """
-    from confluent_kafka import ConsumerGroupTopicPartitions
-
-    by_partition = {(one.topic, one.partition): one for one in offsets}
-    negative: dict[TopicPartition, KafkaBackupError | None] = {
-        (topic, partition): ConfigError(f"Group {group_id} cannot have the offset {one.offset} on {topic}-{partition}.")
-        for (topic, partition), one in by_partition.items()
-        if one.offset < 0
-    }
-
-    def send(partitions: list[TopicPartition]) -> Mapping[TopicPartition, Future[Any]]:
-        positions = [_client_position(by_partition[key]) for key in partitions]
-        wanted = [ConsumerGroupTopicPartitions(group_id, positions)]
-        future = admin.sdk.alter_consumer_group_offsets(wanted, request_timeout=admin.timeout_s)[group_id]
-        return dict.fromkeys(partitions, future)
-
-    def action(key: TopicPartition) -> Action:
-        topic, partition = key
-        needs = (Permission("Read", "Group", group_id), Permission("Read", "Topic", topic))
-        return Action("commit", f"the offset of group {group_id} on {topic}-{partition}", needs)
-
-    def check(key: TopicPartition, answer: Any) -> None:
-        """The future succeeds although partitions failed, so only the partition's own error counts."""
-        own = [one for one in answer.topic_partitions if (one.topic, one.partition) == key]
-        if not own:
-            raise BrokerError(f"Cannot {action(key)}: Kafka's answer does not contain this partition.")
-        if own[0].error is not None:
-            raise error_for(own[0].error, action(key))
-
-    to_send = [key for key in by_partition if key not in negative]
-    return negative | admin.call_each(to_send, send, check, action)
+def _operations(answer: ClassicGroup | Failed, action: Action) -> frozenset[int] | KafkaBackupError:
+    return error_for_code(answer.code, action) if isinstance(answer, Failed) else answer.operations
 
 
-def _client_position(offset: CommittedOffset) -> ClientTopicPartition:
-    from confluent_kafka import TopicPartition as ClientTopicPartition
-
-    epoch = {} if offset.leader_epoch is None else {"leader_epoch": offset.leader_epoch}
-    return ClientTopicPartition(offset.topic, offset.partition, offset.offset, offset.metadata, **epoch)
-
-
-def _group_action(verb: str) -> Callable[[str], Action]:
-    return lambda group_id: Action(verb, f"group {group_id}", (Permission("Describe", "Group", group_id),))
+def group_action(verb: str) -> Callable[[str], Action]:
+    """What is done with a group, which needs to be described."""
+    return lambda group_id: Action(verb, f"group {quoted(group_id)}", (Permission("Describe", "Group", group_id),))

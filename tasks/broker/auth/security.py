@@ -26,8 +26,8 @@ def _mechanism(value: object) -> object:
     name = value.upper().replace("_", "-")
     if name == "GSSAPI":
         raise ValueError(
-            "GSSAPI needs a librdkafka with Kerberos, which confluent-kafka's wheels do not have, "
-            "and the package gssapi. Use SCRAM, OAUTHBEARER or client certificates"
+            "this version has no Kerberos client, so it cannot use GSSAPI. "
+            "Use SCRAM, OAUTHBEARER or client certificates"
         )
     return _ALIASES.get(name, name)
 

@@ -1,4 +1,4 @@
-"""The requests of Kafka's protocol that the raw side sends, by their numbers."""
+"""The requests of Kafka's protocol that this program sends, by their numbers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,26 @@ class ApiKey(IntEnum):
     FETCH = 1
     LIST_OFFSETS = 2
     METADATA = 3
+    OFFSET_COMMIT = 8
+    OFFSET_FETCH = 9
+    FIND_COORDINATOR = 10
+    DESCRIBE_GROUPS = 15
     LIST_GROUPS = 16
     SASL_HANDSHAKE = 17
     API_VERSIONS = 18
+    CREATE_TOPICS = 19
+    DELETE_TOPICS = 20
+    DELETE_RECORDS = 21
     INIT_PRODUCER_ID = 22
     DESCRIBE_ACLS = 29
+    DESCRIBE_CONFIGS = 32
     DESCRIBE_LOG_DIRS = 35
     SASL_AUTHENTICATE = 36
+    CREATE_PARTITIONS = 37
+    INCREMENTAL_ALTER_CONFIGS = 44
+    DESCRIBE_CLUSTER = 60
+    CONSUMER_GROUP_DESCRIBE = 69
+    STREAMS_GROUP_DESCRIBE = 89
 
     @property
     def request_name(self) -> str:

@@ -11,27 +11,51 @@ from io import BytesIO
 from types import MappingProxyType
 from typing import Any
 
-from kafka.protocol.admin import DescribeAclsRequest, DescribeLogDirsRequest, ListGroupsRequest
+from kafka.protocol.admin import (
+    CreatePartitionsRequest,
+    CreateTopicsRequest,
+    DeleteRecordsRequest,
+    DeleteTopicsRequest,
+    DescribeAclsRequest,
+    DescribeClusterRequest,
+    DescribeConfigsRequest,
+    DescribeGroupsRequest,
+    DescribeLogDirsRequest,
+    IncrementalAlterConfigsRequest,
+    ListGroupsRequest,
+)
 from kafka.protocol.api_header import ResponseClassRegistry
-from kafka.protocol.consumer import FetchRequest, ListOffsetsRequest
-from kafka.protocol.metadata import ApiVersionsRequest, MetadataRequest
+from kafka.protocol.consumer import FetchRequest, ListOffsetsRequest, OffsetCommitRequest, OffsetFetchRequest
+from kafka.protocol.metadata import ApiVersionsRequest, FindCoordinatorRequest, MetadataRequest
 from kafka.protocol.producer import InitProducerIdRequest
 from kafka.protocol.sasl import SaslAuthenticateRequest, SaslHandshakeRequest
 
 from tasks.broker.messages.api_keys import ApiKey
+from tasks.broker.messages.described_groups import decode_described_groups
 from tasks.broker.messages.fetch_answer import decode_fetch_answer
 from tasks.broker.messages.produce_answer import decode_produce_answer
 from tasks.broker.messages.produce_request import PRODUCE_VERSION
 
 __all__ = [
     "ApiVersionsRequest",
+    "CreatePartitionsRequest",
+    "CreateTopicsRequest",
+    "DeleteRecordsRequest",
+    "DeleteTopicsRequest",
     "DescribeAclsRequest",
+    "DescribeClusterRequest",
+    "DescribeConfigsRequest",
+    "DescribeGroupsRequest",
     "DescribeLogDirsRequest",
     "FetchRequest",
+    "FindCoordinatorRequest",
+    "IncrementalAlterConfigsRequest",
     "InitProducerIdRequest",
     "ListGroupsRequest",
     "ListOffsetsRequest",
     "MetadataRequest",
+    "OffsetCommitRequest",
+    "OffsetFetchRequest",
     "SaslAuthenticateRequest",
     "SaslHandshakeRequest",
     "decode_response",
@@ -55,6 +79,8 @@ def decode_response(data: memoryview, *, api_key: int, api_version: int) -> tupl
         return decode_produce_answer(data)
     if api_key == ApiKey.FETCH:
         return decode_fetch_answer(data, api_version)
+    if api_key in (ApiKey.CONSUMER_GROUP_DESCRIBE, ApiKey.STREAMS_GROUP_DESCRIBE):
+        return decode_described_groups(data, api_key=api_key, api_version=api_version)
     response_class = ResponseClassRegistry._response_class_registry[api_key][api_version]
     # The header is four bytes of correlation id, and one of tags in flexible versions (never for ApiVersions).
     head = BytesIO(data[:_LONGEST_HEADER_BYTES])

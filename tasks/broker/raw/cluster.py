@@ -54,6 +54,7 @@ class Cluster:
         self._leaders: dict[Partition, Leader] = {}
         self._bootstrap = bootstrap_addresses(options.bootstrap_servers)
         self._rotation = 0
+        self._controller_id: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +111,25 @@ class Cluster:
             except (BrokerUnavailableError, AccessError, ConfigError) as error:
                 failure = error
         raise failure
+
+    def refresh_brokers(self) -> list[int]:
+        """Request the brokers and the controller anew; returns the ids of the brokers. Raises
+        `BrokerUnavailableError`."""
+        self._refresh_metadata([])
+        return sorted(self._addresses)
+
+    def knows(self, node_id: int) -> bool:
+        """Whether the newest metadata contains this broker."""
+        return node_id in self._addresses
+
+    def controller(self) -> Connection:
+        """The connection to the broker that takes changes of topics. Raises `BrokerUnavailableError` if there is
+        none."""
+        if self._controller_id is None or self._controller_id not in self._addresses:
+            self.refresh_brokers()
+        if self._controller_id is None or self._controller_id not in self._addresses:
+            raise BrokerUnavailableError("The cluster has no controller now.", code=ErrorCode.NOT_CONTROLLER)
+        return self.connection(self._controller_id)
 
     def look_up(self, partitions: Collection[Partition]) -> dict[Incarnation, KafkaBackupError]:
         """Look up the leaders of the partitions whose leader is not known, with one request for all topics.
@@ -198,7 +218,8 @@ class Cluster:
     def _refresh_metadata(self, topics: Collection[Incarnation]) -> dict[Incarnation, KafkaBackupError]:
         connection = self.any_connection()
         request = metadata_request(connection, topics)
-        response = connection.call(request)
+        response = connection.call(request, self.stop)
+        self._controller_id = response.controller_id
         self._addresses = {broker.node_id: BrokerAddress(broker.host, broker.port) for broker in response.brokers}
         by_id = {topic_id_text(topic.topic_id): topic for topic in response.topics}
         by_name = {topic.name: topic for topic in response.topics}

@@ -40,8 +40,8 @@ _API_VERSIONS_VERSIONS = (3, 0)
 
 _LENGTH = struct.Struct(">i")
 
-_STOP_CHECK_S = 0.5
-"""How often a blocked receive checks `stop`."""
+_STOP_CHECK_S = 0.2
+"""How often a blocked receive checks `stop`. Less than the time that brokers wait for records of a fetch."""
 
 
 class BrokerAddress(NamedTuple):
@@ -154,8 +154,8 @@ class Connection:
             raise version_error(str(self.address), ApiKey(api_key), lowest, highest, self.versions)
         return version
 
-    def call(self, request: Any) -> Any:
-        """Send one request, whose `API_VERSION` is set, and wait for its answer.
+    def call(self, request: Any, stop: threading.Event | None = None) -> Any:
+        """Send one request, whose `API_VERSION` is set, and wait for its answer. `stop` as in `receive`.
 
         Answers arrive in order. If other answers are still in flight, this closes the connection, because it would
         return one of them.
@@ -163,7 +163,7 @@ class Connection:
         if self._pending:
             raise self._close_with(f"The connection to broker {self.address} still has answers in flight.")
         self.send(request)
-        return self.receive()
+        return self.receive(stop)
 
     def send(self, request: Any, *, extra_timeout_ms: int = 0) -> None:
         """Send a request, whose `API_VERSION` is set. Its answer has `extra_timeout_ms` more time than the request

@@ -8,9 +8,13 @@ from typing import Literal, NamedTuple
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
+from tasks.model.quoting import quoted
 from tasks.repository.entries import PointEntry
 from tasks.repository.plans import Plan
 from tasks.repository.restore_point import RestorePoint
+from tasks.repository.state_objects import GroupState
+
+_MOST_PLACES = 5
 
 Completeness = Literal["complete", "incomplete", "denied"]
 """complete: nothing that was planned is missing · incomplete: there are gaps, failed or stalled partitions, or missing
@@ -19,12 +23,20 @@ are not missing."""
 
 
 class MissingPositions(NamedTuple):
-    """Group positions that a point does not contain. `failures`: positions that were configured and could not be read.
-    `not_covered`: groups of a kind whose positions are not committed offsets. Each is a sentence or a group's name, for
-    reports."""
+    """Group positions that a point does not contain. Each is a sentence or a group's name, for reports.
+
+    `failures`: positions that were configured and could not be read. `not_covered`: groups of a kind whose positions
+    are not committed offsets. `unsettled`: groups with positions that an open transaction was about to replace, so that
+    the point contains the ones before.
+    """
 
     failures: tuple[str, ...] = ()
     not_covered: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()
+
+    def notes(self) -> tuple[str, ...]:
+        """A sentence about each of them."""
+        return (*self.failures, *(f"not covered: {name}" for name in self.not_covered), *self.unsettled)
 
 
 class PointRange(NamedTuple):
@@ -74,8 +86,18 @@ def missing_positions(point: RestorePoint) -> MissingPositions:
         return MissingPositions((f"group positions cannot be read back: {error}",))
     if state is None:
         return MissingPositions()
-    failures = (f"group {one.group} is not in this point: {one.failure}" for one in state.groups if one.failure)
-    return MissingPositions(tuple(failures), state.not_covered)
+    failures = (f"group {quoted(one.group)} is not in this point: {one.failure}" for one in state.groups if one.failure)
+    unsettled = (_unsettled(one) for one in state.groups if one.unsettled)
+    return MissingPositions(tuple(failures), state.not_covered, tuple(unsettled))
+
+
+def _unsettled(group: GroupState) -> str:
+    places = [f"{one.topic}-{one.partition}" for one in group.unsettled[:_MOST_PLACES]]
+    more = f" and {len(group.unsettled) - _MOST_PLACES} more" if len(group.unsettled) > _MOST_PLACES else ""
+    return (
+        f"group {quoted(group.group)}: an open transaction is about to replace its positions on {', '.join(places)}"
+        f"{more}; this point contains the last ones that were committed"
+    )
 
 
 def denied_reasons(plan: Plan, captured: Sequence[CaptureResult]) -> tuple[str, ...]:

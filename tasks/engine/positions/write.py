@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,16 +13,20 @@ from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupErro
 
 
 def write_positions(admin: ClusterAdmin, positions: Sequence[TranslatedPosition]) -> list[TranslatedPosition]:
-    """Commit the positions group by group and read them back. Returns all of them, ordered by group. A position that
-    could not be written, or was read back with another offset, has its `failure`. May be called again. Raises
-    `InterruptedRunError` on the stop event of `admin`."""
-    written: list[TranslatedPosition] = []
-    for group in sorted({position.group for position in positions}):
-        of_group = [position for position in positions if position.group == group]
-        failures = _commit(admin, group, of_group)
-        present = _read_back(admin, group)
-        written += [_with_failure(position, failures, present) for position in of_group]
-    return written
+    """Commit the positions group by group, and read those of all groups back. Returns all of them, ordered by group.
+
+    A position that could not be written, or was read back with another offset or other metadata, has its `failure`. May
+    be called again. Raises `InterruptedRunError` on the stop event of `admin`.
+    """
+    by_group: dict[str, list[TranslatedPosition]] = defaultdict(list)
+    for position in positions:
+        by_group[position.group].append(position)
+    groups = sorted(by_group)
+    failures = {group: _commit(admin, group, by_group[group]) for group in groups}
+    answers = admin.committed_offsets(groups)
+    return [
+        _with_failure(position, failures[group], answers[group]) for group in groups for position in by_group[group]
+    ]
 
 
 def _commit(
@@ -45,21 +50,24 @@ def _commit(
         return {(one.topic, one.partition): error for one in offsets}
 
 
-def _read_back(admin: ClusterAdmin, group: str) -> dict[TopicPartition, int]:
-    answer = admin.committed_offsets([group])[group]
-    if isinstance(answer, KafkaBackupError):
-        return {}
-    return {(one.topic, one.partition): one.offset for one in answer}
-
-
 def _with_failure(
     position: TranslatedPosition,
     failures: Mapping[TopicPartition, KafkaBackupError | None],
-    present: Mapping[TopicPartition, int],
+    answer: Sequence[CommittedOffset] | KafkaBackupError,
 ) -> TranslatedPosition:
-    place = (position.target_topic, position.target_partition)
-    error = failures.get(place)
-    failure = str(error) if error else None
-    if failure is None and present.get(place) != position.target_offset:
-        failure = f"after the write the group's position is {present.get(place, 'not set')}"
+    error = failures.get((position.target_topic, position.target_partition))
+    if error is None and isinstance(answer, KafkaBackupError):
+        error = answer
+    failure = _difference(position, answer) if error is None else str(error)
     return replace(position, failure=failure, is_denied=isinstance(error, AccessError))
+
+
+def _difference(position: TranslatedPosition, answer: Sequence[CommittedOffset] | KafkaBackupError) -> str | None:
+    """How the position that was read back differs from the one that was written."""
+    if isinstance(answer, KafkaBackupError):
+        return str(answer)
+    place = (position.target_topic, position.target_partition)
+    present = {(one.topic, one.partition): one for one in answer}.get(place)
+    if present is None or present.offset != position.target_offset:
+        return f"after the write the group's position is {'not set' if present is None else present.offset}"
+    return None if present.metadata == position.metadata else "after the write the position has other metadata"

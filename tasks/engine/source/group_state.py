@@ -8,11 +8,12 @@ from tasks.broker.admin_values import CommittedOffset, GroupListing
 from tasks.broker.ports import ClusterAdmin
 from tasks.broker.translation import SEES_ALL_GROUPS, Action
 from tasks.model.errors import AccessError, KafkaBackupError
-from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState
+from tasks.model.quoting import quoted
+from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState, UnsettledPosition
 
 _POSITIONS_TOPIC = "__consumer_offsets"
 
-COVERED_TYPES = ("classic", "consumer")
+COVERED_TYPES = ("classic", "consumer", "streams")
 """Kinds of groups whose positions are committed offsets. The positions of share groups are stored elsewhere."""
 
 
@@ -32,7 +33,9 @@ def read_groups(admin: ClusterAdmin) -> tuple[GroupsState, tuple[str, ...]]:
         groups=tuple(
             _group(listing, answers[listing.group_id]) for listing in sorted(covered, key=lambda one: one.group_id)
         ),
-        not_covered=tuple(sorted(f"{one.group_id} ({one.group_type} group)" for one in listings if one not in covered)),
+        not_covered=tuple(
+            sorted(f"{quoted(one.group_id)} ({one.group_type} group)" for one in listings if one not in covered)
+        ),
     )
     return state, denied
 
@@ -90,7 +93,8 @@ def _with_ids(group: GroupState, ids: Mapping[str, str]) -> GroupState:
         for position in group.positions
         if position.topic in ids
     )
-    return group.model_copy(update={"positions": positions})
+    unsettled = tuple(one for one in group.unsettled if one.topic in ids)
+    return group.model_copy(update={"positions": positions, "unsettled": unsettled})
 
 
 def _group(listing: GroupListing, answer: Sequence[CommittedOffset] | KafkaBackupError) -> GroupState:
@@ -109,6 +113,11 @@ def _group(listing: GroupListing, answer: Sequence[CommittedOffset] | KafkaBacku
         for one in answer
     ]
     positions.sort(key=lambda one: (one.topic, one.partition))
+    unsettled = sorted((one.topic, one.partition) for one in answer if one.is_unsettled)
     return GroupState(
-        group=listing.group_id, group_type=listing.group_type, state=listing.state, positions=tuple(positions)
+        group=listing.group_id,
+        group_type=listing.group_type,
+        state=listing.state,
+        positions=tuple(positions),
+        unsettled=tuple(UnsettledPosition(topic=topic, partition=partition) for topic, partition in unsettled),
     )

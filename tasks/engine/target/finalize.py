@@ -10,6 +10,7 @@ from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.target.staging import deferred_changes, final_changes
 from tasks.model.errors import AccessError, ConfigError, RefusedError, StoreFullError
+from tasks.model.quoting import quoted
 from tasks.repository.entries import NoteEntry
 from tasks.repository.repository import Repository
 from tasks.repository.restores import (
@@ -73,11 +74,24 @@ def finalize_restore(repository: Repository, restore: str, admin: ClusterAdmin) 
     return to_change
 
 
-def has_unwritten_positions(repository: Repository, restore: str) -> bool:
-    """Whether the restore was configured to write group positions and ended before it did."""
+def unwritten_positions(repository: Repository, restore: str) -> str | None:
+    """A sentence if the restore was configured to write group positions and did not write all of them; else None."""
     plan = read_restore_plan(repository.restore_state, restore)
-    is_configured = bool(plan.options.get("reset_consumer_offsets"))
-    return is_configured and read_part(repository.restore_state, restore, "groups", StepDone) is None
+    if not plan.options.get("reset_consumer_offsets"):
+        return None
+    done = read_part(repository.restore_state, restore, "groups", StepDone)
+    if done is None:
+        return f"Restore {restore} ended before it wrote the group positions. Set them before consumers start."
+    recorded = done.report.get("positions")
+    positions = [one for one in recorded if isinstance(one, dict)] if isinstance(recorded, list) else []
+    failed = [one for one in positions if one.get("failure")]
+    if not failed:
+        return None
+    first = f"group {quoted(str(failed[0].get('group')))}: {failed[0].get('failure')}"
+    return (
+        f"Restore {restore} did not write {len(failed):,} of {len(positions):,} group positions. Set them before "
+        f"consumers start. First: {first}"
+    )
 
 
 def record_finalized(repository: Repository, plan: RestorePlan) -> None:

@@ -9,6 +9,7 @@ from tasks.broker.admin.topics import is_as_specified
 from tasks.broker.admin_values import (
     AclBinding,
     CommittedOffset,
+    ConfigChange,
     ConfigEntry,
     GroupDescription,
     GroupListing,
@@ -21,7 +22,6 @@ from tasks.model.errors import BrokerUnavailableError, ConfigError, KafkaBackupE
 from tests.simulation.kafka import group_admin, permission_admin
 from tests.simulation.kafka.calls import Client, T
 from tests.simulation.kafka.refusals import (
-    NO_LEADERS_FOUND,
     OFFSET_OUT_OF_RANGE,
     POLICY_VIOLATION,
     TOPIC_ALREADY_EXISTS,
@@ -119,10 +119,12 @@ class SimulatedAdmin:
                 if refused.code != TOPIC_ALREADY_EXISTS or attempt == 1 or not self._is_as_specified(by_name[name]):
                     raise
 
-        answers = self._each("admin.create_topics", list(by_name), create, "create", "Create")
+        hidden = {} if validate_only else self._hidden(by_name, "describe", "Describe")
+        wanted = [name for name in by_name if name not in hidden]
+        answers = hidden | self._each("admin.create_topics", wanted, create, "create", "Create")
         if not validate_only:
             self.describe_topics([name for name, error in answers.items() if error is None])  # as the real one waits
-        return answers
+        return {name: answers[name] for name in by_name}
 
     def _is_as_specified(self, spec: NewTopicSpec) -> bool:
         topic = self._kafka.topics.by_name[spec.name]
@@ -146,23 +148,52 @@ class SimulatedAdmin:
         self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
     ) -> None:
         """See `ClusterAdmin.alter_topic_configs`."""
-        if not to_set and not to_delete:
-            return
-        if set(to_set) & set(to_delete):
-            raise ConfigError(f"Cannot change the settings of topic {name}: a setting is both set and deleted.")
+        change = ConfigChange(to_set=to_set, to_delete=to_delete)
+        for error in self.alter_topics({name: change}, validate_only=validate_only).values():
+            if error is not None:
+                raise error
+
+    def alter_topics(
+        self, changes: Mapping[str, ConfigChange], *, validate_only: bool = False
+    ) -> dict[str, KafkaBackupError | None]:
+        """See `ClusterAdmin.alter_topics`."""
+        answers: dict[str, KafkaBackupError | None] = dict.fromkeys(changes)
+        wanted = []
+        for name, change in changes.items():
+            if set(change.to_set) & set(change.to_delete):
+                answers[name] = ConfigError(f"Cannot change the settings of topic {name}: one is both set and removed.")
+            elif change:
+                wanted.append(name)
+        if not validate_only:
+            answers.update(self._hidden(wanted, "read the settings of", "DescribeConfigs"))
 
         def alter(name: str, attempt: int) -> None:
             self._kafka.permissions.require(self.client.user, Permission("AlterConfigs", "Topic", name))
             settings = self._known(name).settings
-            changed = settings.changed(to_set, to_delete)
+            changed = settings.changed(changes[name].to_set, changes[name].to_delete)
             if not validate_only:
                 settings.own = changed
 
-        values_or_raise(
-            self._each("admin.alter_topic_configs", [name], alter, "change the settings of", "AlterConfigs")
-        )
-        if not validate_only:
-            self.topic_configs([name])  # as the real one waits for the change to show
+        wanted = [name for name in wanted if answers[name] is None]
+        if wanted:
+            done = self._each("admin.alter_topics", wanted, alter, "change the settings of", "AlterConfigs")
+            answers.update(done)
+            if not validate_only:
+                self.topic_configs([name for name, error in done.items() if error is None])  # waits as the real one
+        return answers
+
+    def _hidden(self, names: Collection[str], verb: str, operation: str) -> dict[str, KafkaBackupError | None]:
+        """The errors of the topics on which this user may not do this, which are looked at before a change."""
+
+        def refused(name: str) -> KafkaBackupError | None:
+            needs = Permission(operation, "Topic", name)
+            try:
+                self._kafka.permissions.require(self.client.user, needs)
+            except Refused as refused:
+                return refused.as_error(Action(verb, f"topic {name}", (needs,)))
+            return None
+
+        return {name: error for name in names if (error := refused(name)) is not None}
 
     def _known(self, name: str) -> Topic:
         if name not in self._kafka.topics.by_name:
@@ -183,7 +214,7 @@ class SimulatedAdmin:
     def _delete_records(self, place: TopicPartition, before: int) -> int:
         led = self._kafka.topics.place(place)
         if led is None:
-            raise Refused(NO_LEADERS_FOUND)
+            raise Refused(UNKNOWN_TOPIC_OR_PARTITION)
         self._kafka.permissions.require(self.client.user, Permission("Delete", "Topic", place[0]))
         if led.leader is None:
             raise BrokerUnavailableError(f"{place[0]}-{place[1]} has no leader.")

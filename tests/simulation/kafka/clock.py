@@ -79,10 +79,16 @@ class SimulatedDeadline:
 
     def pause(self, error: KafkaBackupError) -> None:
         """Let time pass before the next attempt. Raises `error` after the deadline, `InterruptedRunError` on stop."""
+        if not self.wait():
+            raise error
+
+    def wait(self) -> bool:
+        """Let time pass and return True; False after the deadline. Raises `InterruptedRunError` on stop."""
         left_ms = self._ends_ms - self._clock.now_ms()
         if left_ms <= 0:
-            raise error
+            return False
         if self._stop.is_set():
             raise InterruptedRunError("Stopped on request.") from None
         self._clock.advance(min(self._wait_ms, left_ms))
         self._wait_ms = min(2 * self._wait_ms, _LONGEST_WAIT_MS)
+        return True

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tasks.broker.admin.admin_requests import values_or_raise
+from tasks.broker.admin.positions import UNSETTLED_WAIT_MS, java_length
 from tasks.broker.admin_values import CommittedOffset, GroupDescription, GroupListing, TopicPartition
 from tasks.broker.translation import Action, Permission
 from tasks.model.errors import ConfigError, KafkaBackupError
+from tasks.model.quoting import quoted
 from tests.simulation.kafka.calls import Client
-from tests.simulation.kafka.groups import LONGEST_METADATA_BYTES
+from tests.simulation.kafka.clock import SimulatedDeadline
+from tests.simulation.kafka.groups import LONGEST_METADATA, Group
 from tests.simulation.kafka.refusals import (
     GROUP_ID_NOT_FOUND,
     OFFSET_METADATA_TOO_LARGE,
     UNKNOWN_MEMBER_ID,
     UNKNOWN_TOPIC_OR_PARTITION,
-    UNSTABLE_OFFSET_COMMIT,
     Refused,
 )
 
@@ -70,21 +73,38 @@ def describe_groups(client: Client, group_ids: Sequence[str]) -> list[GroupDescr
 
 
 def committed_offsets(client: Client, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset] | KafkaBackupError]:
-    """All positions of each group, those on topics that the user may not see left out, as Kafka does."""
+    """All positions of each group, those on topics that the user may not see left out, as Kafka does.
+
+    Pending commits are waited for as the real port does, and are then unsettled.
+    """
 
     def positions(group_id: str, attempt: int) -> list[CommittedOffset]:
-        if not group_id:
-            raise ConfigError(f"Cannot read the positions of group {group_id}: 'group_id' cannot be empty")
         client.kafka.permissions.require(client.user, Permission("Describe", "Group", group_id))
         client.kafka.coordinator(group_id)
         group = client.kafka.groups.by_id.get(group_id)
         if group is None:
             return []
-        if group.pending:
-            raise Refused(UNSTABLE_OFFSET_COMMIT)
-        return [one for one in group.positions.values() if client.may("Describe", "Topic", one.topic)]
+        if group.refusal:
+            raise Refused(group.refusal)
+        return [one for one in _with_pending(group) if client.may("Describe", "Topic", one.topic)]
 
-    return client.call_each("admin.committed_offsets", group_ids, positions, _group("read the positions of"))
+    def read(groups: Sequence[str]) -> dict[str, list[CommittedOffset] | KafkaBackupError]:
+        return client.call_each("admin.committed_offsets", groups, positions, _group("read the positions of"))
+
+    answers = read(group_ids)
+    deadline = SimulatedDeadline(client.kafka.clock, min(UNSETTLED_WAIT_MS, client.deadline_ms), client.stop)
+    while (unsettled := [one for one in group_ids if _is_unsettled(answers[one])]) and deadline.wait():
+        answers |= read(unsettled)
+    return answers
+
+
+def _with_pending(group: Group) -> list[CommittedOffset]:
+    """Kafka leaves out what was never committed, also if a transaction is about to commit it."""
+    return [replace(one, is_unsettled=place in group.pending) for place, one in group.positions.items()]
+
+
+def _is_unsettled(answer: list[CommittedOffset] | KafkaBackupError) -> bool:
+    return not isinstance(answer, KafkaBackupError) and any(one.is_unsettled for one in answer)
 
 
 def commit_offsets(
@@ -100,7 +120,7 @@ def commit_offsets(
 
     def attempt(place: TopicPartition) -> Action:
         needs = (Permission("Read", "Group", group_id), Permission("Read", "Topic", place[0]))
-        return Action("commit", f"the offset of group {group_id} on {place[0]}-{place[1]}", needs)
+        return Action("commit", f"the offset of group {quoted(group_id)} on {place[0]}-{place[1]}", needs)
 
     def commit(place: TopicPartition, number: int) -> None:
         _commit(client, group_id, by_place[place])
@@ -120,10 +140,12 @@ def _commit(client: Client, group_id: str, position: CommittedOffset) -> None:
         raise Refused(GROUP_ID_NOT_FOUND)
     if group is not None and group.members:
         raise Refused(UNKNOWN_MEMBER_ID)
-    if len(position.metadata.encode()) > LONGEST_METADATA_BYTES:
-        raise Refused(OFFSET_METADATA_TOO_LARGE)
+    if (size := java_length(position.metadata)) > LONGEST_METADATA:
+        raise Refused(
+            OFFSET_METADATA_TOO_LARGE, f"its metadata has {size:,} characters, {LONGEST_METADATA:,} are taken"
+        )
     client.kafka.groups.commit(group_id, [position])
 
 
 def _group(verb: str) -> Callable[[str], Action]:
-    return lambda group_id: Action(verb, f"group {group_id}", (Permission("Describe", "Group", group_id),))
+    return lambda group_id: Action(verb, f"group {quoted(group_id)}", (Permission("Describe", "Group", group_id),))

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from tasks.broker.admin_values import CommittedOffset, TopicPartition
 
 POSITIONS_TOPIC = "__consumer_offsets"
-LONGEST_METADATA_BYTES = 4096
+LONGEST_METADATA = 4096
 
 
 @dataclass(slots=True)
 class Group:
-    """One group. `pending` are the positions that an open transaction is about to commit."""
+    """One group. `pending` are the positions that an open transaction is about to commit. `refusal` is the error code
+    with which its coordinator answers about its positions, or 0."""
 
     group_id: str
     group_type: str = "classic"
@@ -24,6 +25,7 @@ class Group:
     members: int = 0
     positions: dict[TopicPartition, CommittedOffset] = field(default_factory=dict)
     pending: dict[TopicPartition, CommittedOffset] = field(default_factory=dict)
+    refusal: int = 0
 
     @property
     def state(self) -> str:

@@ -182,7 +182,7 @@ def test_a_topic_that_is_re_created_while_it_is_verified_gets_no_settings(world:
 
 
 def test_finalize_gives_the_settings_of_a_restore_that_died_once_it_had_verified(world: SmallWorld) -> None:
-    world.target_faults.crash("admin.alter_topic_configs", after=False)
+    world.target_faults.crash("admin.alter_topics", after=False)
     with pytest.raises(Crashed):
         world.restore()
     world.target_faults.revive()
@@ -196,7 +196,7 @@ def test_finalize_gives_the_settings_of_a_restore_that_died_once_it_had_verified
 def test_a_finalize_that_died_is_finished_by_the_next(world: SmallWorld) -> None:
     restore = world.restore().plan.restore
     context = world.context(world.target)
-    world.target_faults.crash("admin.alter_topic_configs", after=True)
+    world.target_faults.crash("admin.alter_topics", after=True)
     with context.admin() as admin, pytest.raises(Crashed):
         finalize_restore(world.repository, restore, admin)
     world.target_faults.revive()

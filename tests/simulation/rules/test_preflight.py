@@ -8,6 +8,7 @@ from tasks.engine.restore_steps import preview_restore
 from tasks.engine.target import preflight
 from tasks.model.errors import AccessError, InterruptedRunError, RefusedError
 from tests.simulation.kafka.groups import POSITIONS_TOPIC
+from tests.simulation.kafka.refusals import UNKNOWN_SERVER_ERROR
 from tests.simulation.rules.small_world import MAPPING, WITH_POSITIONS, SmallWorld, kafka, refused, said
 
 USER = "restorer"
@@ -184,8 +185,7 @@ def test_a_group_whose_positions_failed_is_a_warning_and_an_error_when_asked_for
     world = SmallWorld()
     world.topic()
     world.commit("billing", {("orders", 0): 7})
-    world.source.groups.begin_commit("billing", [])
-    world.source.groups.by_id["billing"].pending.update(world.source.groups.by_id["billing"].positions)
+    world.source.groups.by_id["billing"].refusal = UNKNOWN_SERVER_ERROR
     world.back_up()
 
     for_all = world.preview(**WITH_POSITIONS).findings

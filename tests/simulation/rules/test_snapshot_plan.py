@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.broker.admin_values import CommittedOffset
+from tasks.engine.commit.completeness import missing_positions
 from tasks.engine.source.snapshot_plan import draft_snapshot, plan_snapshot
 from tasks.model.errors import AccessError, BrokerUnavailableError, ConfigError, NotFoundError
 from tasks.repository.plans import Plan
 from tasks.store.memory.memory_store import MemoryStore
 from tests.simulation.kafka.groups import POSITIONS_TOPIC
+from tests.simulation.kafka.refusals import UNKNOWN_SERVER_ERROR
 from tests.simulation.rules.small_world import SmallWorld, kafka, refused
 from tests.support.faults import FaultyStore
 
@@ -245,7 +248,7 @@ def test_a_group_that_cannot_be_read_says_why_and_the_others_are_kept(world: Sma
     world.topic()
     for group in ("audit", "billing"):
         world.commit(group, {("orders", 0): 7})
-    world.source.groups.begin_commit("audit", world.source.groups.by_id["audit"].positions.values())
+    world.source.groups.by_id["audit"].refusal = UNKNOWN_SERVER_ERROR
 
     point = world.back_up()
 
@@ -254,6 +257,45 @@ def test_a_group_that_cannot_be_read_says_why_and_the_others_are_kept(world: Sma
         (group.group, group.failure is not None, len(group.positions)) for group in point.groups.groups
     ]
     assert "partial" == point.entry.status
+
+
+def test_positions_that_an_open_transaction_is_about_to_replace_are_the_last_ones_and_are_marked(
+    world: SmallWorld,
+) -> None:
+    world.topic()
+    groups = [f"g{number:03}" for number in range(300)]
+    for group in groups:
+        world.commit(group, {("orders", 0): 3}, metadata="m")
+        world.source.groups.begin_commit(group, [CommittedOffset(topic="orders", partition=0, offset=9)])
+    world.commit("settled", {("orders", 0): 7})
+    began_ms = world.clock.now_ms()
+
+    point = world.back_up()
+
+    assert world.clock.now_ms() - began_ms < 30_000, "the groups are waited for together"
+    assert point.groups is not None
+    found = {group.group: group for group in point.groups.groups}
+    assert [*groups, "settled"] == list(found)
+    unsettled = {name: [(one.topic, one.partition) for one in group.unsettled] for name, group in found.items()}
+    assert {**{key: [("orders", 0)] for key in groups}, "settled": []} == unsettled
+    offsets = {name: [(one.offset, one.metadata) for one in group.positions] for name, group in found.items()}
+    assert {**{key: [(3, "m")] for key in groups}, "settled": [(7, "")]} == offsets
+    assert "complete" == point.entry.status
+    notes = missing_positions(point).unsettled
+    assert 300 == len(notes)
+    assert "group g000: an open transaction is about to replace its positions on orders-0" in notes[0]
+
+
+def test_the_positions_of_a_streams_group_are_kept(world: SmallWorld) -> None:
+    world.topic()
+    world.source.groups.join("stream", group_type="streams")
+    world.commit("stream", {("orders", 0): 7})
+    groups = world.back_up().groups
+    assert groups is not None
+    assert ([("stream", "streams", 7)], ()) == (
+        [(one.group, one.group_type, one.positions[0].offset) for one in groups.groups],
+        groups.not_covered,
+    )
 
 
 def test_positions_are_not_read_unless_they_are_asked_for(world: SmallWorld) -> None:

@@ -2,56 +2,76 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import threading
-from collections.abc import Mapping
-from concurrent.futures import Future
-from typing import Any
+from collections.abc import Callable
+from typing import cast
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
 
-from tasks.broker.admin.admin_requests import Answers, call_each, completed_future, future_of, values_or_raise
-from tasks.broker.error_codes import ErrorCode
-from tasks.broker.translation import Action
-from tasks.model.errors import (
-    AccessError,
-    BrokerError,
-    BrokerUnavailableError,
-    ConfigError,
-    InterruptedRunError,
-    KafkaBackupError,
+from tasks.broker.admin.admin_requests import (
+    Answers,
+    Attempt,
+    Split,
+    answer_each,
+    by_number,
+    by_weight,
+    together,
+    values_or_raise,
 )
+from tasks.broker.error_codes import ErrorCode
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.retry import RetryDeadline
+from tasks.broker.translation import Action, error_for_code
+from tasks.model.errors import AccessError, BrokerUnavailableError, ConfigError, InterruptedRunError, KafkaBackupError
 
 LOADING = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
 FORBIDDEN = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+QUOTA = ErrorCode.THROTTLING_QUOTA_EXCEEDED
 
 
-class ScriptedClient:
-    """Gives each key its answers in turn: a code is an error, a string is a result. `sent` are the keys per request."""
+class FakeCluster:
+    """Counts how often its brokers are looked up."""
+
+    def __init__(self) -> None:
+        self.refreshed = 0
+
+    def refresh_brokers(self) -> list[int]:
+        self.refreshed += 1
+        return [1]
+
+
+class Script:
+    """Gives each key its answers in turn: a code is an error, a string is a value. `sent` are the keys per request."""
 
     def __init__(self, **answers: list[ErrorCode | str]) -> None:
         self.answers = answers
         self.sent: list[list[str]] = []
         self.stop = threading.Event()
+        self.cluster = FakeCluster()
+        self.throttle_time_ms = 0
+        self.before_sending: Callable[[list[str]], None] = lambda keys: None
 
-    def send(self, keys: list[str]) -> Mapping[str, Future[Any]]:
+    def send(self, attempt: Attempt, keys: list[str]) -> Answers[str, str]:
         self.sent.append(keys)
+        self.before_sending(keys)
+        attempt.throttle_time_ms = self.throttle_time_ms
         return {key: self._next(key) for key in keys}
 
-    def _next(self, key: str) -> Future[Any]:
+    def _next(self, key: str) -> str | KafkaBackupError:
         answer = self.answers[key].pop(0)
-        if isinstance(answer, str):
-            return completed_future(answer)
-        future: Future[Any] = Future()
-        future.set_exception(KafkaException(KafkaError(answer)))
-        return future
+        return answer if isinstance(answer, str) else error_for_code(answer, _action(key))
 
-    def call_all(self, *, deadline_ms: int = 30_000) -> Answers[str, str]:
-        def convert(key: str, result: Any) -> str:
-            return f"{key}={result}"
-
-        return call_each(
-            list(self.answers), self.send, convert, _action, timeout_s=1, deadline_ms=deadline_ms, stop=self.stop
+    def run(self, *, deadline_ms: int = 30_000, split: Split[str] = together) -> Answers[str, str]:
+        return answer_each(
+            cast(Cluster, self.cluster),
+            list(self.answers),
+            self.send,
+            _action,
+            split=split,
+            deadline_ms=lambda: deadline_ms,
+            stop=self.stop,
         )
 
 
@@ -59,87 +79,122 @@ def _action(key: str) -> Action:
     return Action("describe", f"topic {key}")
 
 
-def _once(keys: list[str], send: Any, convert: Any) -> Answers[str, str]:
-    return call_each(keys, send, convert, _action, timeout_s=1, deadline_ms=0, stop=threading.Event())
+def test_only_keys_with_a_retryable_error_are_sent_again_to_brokers_that_are_looked_up_anew() -> None:
+    script = Script(a=["x"], b=[LOADING, LOADING, "y"], c=[FORBIDDEN])
 
+    found = script.run()
 
-def test_only_keys_with_a_retryable_error_are_sent_again() -> None:
-    client = ScriptedClient(a=["x"], b=[LOADING, LOADING, "y"], c=[FORBIDDEN])
-
-    found = client.call_all()
-
-    assert client.sent == [["a", "b", "c"], ["b"], ["b"]]
-    assert (found["a"], found["b"]) == ("a=x", "b=y")
+    assert script.sent == [["a", "b", "c"], ["b"], ["b"]]
+    assert 2 == script.cluster.refreshed
+    assert (found["a"], found["b"]) == ("x", "y")
     assert isinstance(found["c"], AccessError)
     assert list(found) == ["a", "b", "c"]
 
 
 def test_after_the_deadline_the_last_error_is_the_answer() -> None:
-    found = ScriptedClient(a=[LOADING, "late"], b=["x"]).call_all(deadline_ms=0)
+    found = Script(a=[LOADING, "late"], b=["x"]).run(deadline_ms=0)
 
     assert isinstance(found["a"], BrokerUnavailableError)
-    assert (found["a"].code, found["b"]) == (LOADING, "b=x")
+    assert (found["a"].code, found["b"]) == (LOADING, "x")
     with pytest.raises(BrokerUnavailableError, match="Cannot describe topic a"):
         values_or_raise(found)
 
 
 def test_stop_ends_the_retries() -> None:
-    client = ScriptedClient(a=[LOADING] * 100)
-    client.stop.set()
+    script = Script(a=[LOADING] * 100)
+    script.stop.set()
 
     with pytest.raises(InterruptedRunError):
-        client.call_all()
-    assert client.sent == [["a"]]
-
-
-def test_stop_ends_the_wait_for_a_future() -> None:
-    client = ScriptedClient(a=[])
-    client.stop.set()
-
-    with pytest.raises(InterruptedRunError):
-        call_each(
-            ["a"], lambda keys: {"a": Future()}, _no_result, _action, timeout_s=60, deadline_ms=0, stop=client.stop
-        )
-
-
-def _no_result(key: str, result: Any) -> str:
-    raise AssertionError("the future has no result")
+        script.run()
+    assert script.sent == [["a"]]
 
 
 def test_without_keys_nothing_is_sent() -> None:
-    client = ScriptedClient()
-    assert client.call_all() == {}
-    assert client.sent == []
+    script = Script()
+    assert script.run() == {}
+    assert script.sent == []
 
 
-def test_an_error_while_sending_fails_every_key_of_the_request_and_an_error_for_one_key_fails_only_it() -> None:
-    def fail() -> Future[Any]:
-        raise ValueError("'group_id' cannot be empty")
+def test_a_lost_connection_fails_the_keys_of_its_request_and_of_those_that_were_not_sent() -> None:
+    script = Script(a=["x"], b=["y"], c=["z"])
 
-    def send(keys: list[str]) -> Mapping[str, Future[Any]]:
-        if "all" in keys:
-            fail()
-        return {key: future_of(fail) if key == "bad" else completed_future("x") for key in keys}
+    def fail(keys: list[str]) -> None:
+        if "b" in keys:
+            raise BrokerUnavailableError("Broker h:1 closed the connection.")
 
-    def convert(key: str, result: Any) -> str:
-        return str(result)
+    script.before_sending = fail
+    found = script.run(deadline_ms=0, split=by_number(1))
 
-    alone = _once(["good", "bad"], send, convert)
-    both = _once(["all", "good"], send, convert)
-
-    assert alone["good"] == "x"
-    errors: list[str | KafkaBackupError] = [alone["bad"], *both.values()]
-    for error in errors:
-        assert isinstance(error, ConfigError)
-        assert "cannot be empty" in str(error)
-    assert len(errors) == 3
+    assert "x" == found["a"]
+    assert ["Cannot describe topic b: Broker h:1 closed the connection.", "Cannot describe topic c: Broker h:1"] == [
+        str(found["b"]),
+        str(found["c"])[:35],
+    ]
+    assert [["a"], ["b"]] == script.sent
 
 
-def test_an_error_while_converting_a_result_is_the_error_of_its_key() -> None:
-    def convert(key: str, result: Any) -> str:
-        raise BrokerError("one partition failed", code=ErrorCode.MESSAGE_TOO_LARGE)
+def test_a_permanent_error_of_a_request_fails_its_keys_only() -> None:
+    script = Script(a=["x"], b=["y"])
 
-    found = _once(["a"], lambda keys: {"a": completed_future(1)}, convert)
+    def fail(keys: list[str]) -> None:
+        if "a" in keys:
+            raise ConfigError("wrong")
 
-    assert isinstance(found["a"], BrokerError)
-    assert found["a"].code == ErrorCode.MESSAGE_TOO_LARGE
+    script.before_sending = fail
+    found = script.run(split=by_number(1))
+
+    assert isinstance(found["a"], ConfigError)
+    assert "y" == found["b"]
+
+
+def test_a_quota_is_waited_for_as_the_broker_says_and_the_wait_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    waits: list[float] = []
+    script = Script(a=["x"], b=[QUOTA, QUOTA, "y"])
+    script.throttle_time_ms = 3_000
+
+    def wait(timeout: float | None = None) -> bool:
+        waits.append(timeout or 0)
+        return False
+
+    script.stop.wait = wait  # type: ignore[method-assign]
+
+    with caplog.at_level(logging.WARNING):
+        assert {"a": "x", "b": "y"} == script.run()
+
+    assert [3.0, 3.0] == waits
+    assert "Waiting 3 s for a quota of the cluster" in caplog.messages[0]
+    assert "describe topic b (1 of 2 to do)" in caplog.messages[0]
+
+
+def test_past_the_deadline_the_error_of_a_quota_says_quota() -> None:
+    script = Script(a=[QUOTA] * 5)
+    script.throttle_time_ms = 10
+
+    [error] = script.run(deadline_ms=30).values()
+
+    assert "Cannot describe topic a: a quota of the cluster" in str(error)
+
+
+def test_every_answered_key_restarts_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(
+        "tasks.broker.admin.admin_requests.RetryDeadline", functools.partial(RetryDeadline, clock=lambda: now[0])
+    )
+    script = Script(**{f"k{number}": [QUOTA] * number + ["x"] for number in range(5)})
+    script.throttle_time_ms = 8_000
+
+    def wait(timeout: float | None = None) -> bool:
+        now[0] += timeout or 0
+        return False
+
+    script.stop.wait = wait  # type: ignore[method-assign]
+
+    assert {"x"} == set(script.run(deadline_ms=10_000).values())
+    assert 32 == now[0]
+
+
+def test_keys_are_split_by_number_and_by_weight() -> None:
+    assert [["a", "b"], ["c"]] == list(by_number(2)(["a", "b", "c"]))
+    weights = {"a": 3, "b": 3, "c": 9, "d": 1}
+    assert [["a", "b"], ["c"], ["d"]] == list(by_weight(weights.__getitem__, 6)(["a", "b", "c", "d"]))
+    assert [] == list(by_weight(weights.__getitem__, 6)([]))

@@ -17,7 +17,6 @@ from kafka.protocol.sasl import (
     SaslHandshakeResponse,
 )
 
-from tasks.broker.admin.client_settings import client_settings
 from tasks.broker.auth import sasl
 from tasks.broker.auth.security import Security
 from tasks.broker.error_codes import ErrorCode
@@ -89,8 +88,6 @@ def test_extensions_are_sent_with_the_token(tmp_path: Path) -> None:
         _connect(broker, security)
 
         assert [b"n,,\x01auth=Bearer a.b.c\x01logicalCluster=lkc-1\x01identityPoolId=pool-1\x01\x01"] == _sent(broker)
-    value, _, principal, sent = client_settings(security)["oauth_cb"]("")
-    assert ("a.b.c", "", security.oauth_extensions) == (value, principal, sent)
 
 
 def test_plain_sends_the_user_and_the_password_once() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.engine.target.finalize import has_unwritten_positions
+from tasks.engine.target.finalize import unwritten_positions
 from tasks.engine.target.unfinished_restores import UnfinishedRestores
 from tasks.repository.names import restore_key
 from tasks.repository.restores import RestorePlan, StepDone, TopicCopy, record_step, write_part
@@ -75,11 +75,29 @@ def test_a_restore_with_a_damaged_plan_is_left_out() -> None:
     assert ORIGINAL == _original(store, retention_ms="-1", cleanup_policy="delete")
 
 
+def _groups_step(*failures: str | None) -> StepDone:
+    positions = [{"group": "two\nlines", "failure": failure} for failure in failures]
+    return StepDone(restore="1", step="groups", time_ms=1, report={"positions": positions})
+
+
 @pytest.mark.parametrize("is_configured", [True, False])
 def test_positions_that_were_configured_and_not_written_are_reported(is_configured: bool) -> None:
     repository = make_repository(MemoryStore())
     write_part(repository.store, "1", "plan", _plan("1", reset_consumer_offsets=is_configured))
 
-    assert is_configured == has_unwritten_positions(repository, "1")
-    record_step(repository.store, StepDone(restore="1", step="groups", time_ms=1, report={}))
-    assert not has_unwritten_positions(repository, "1")
+    assert is_configured == ("ended before it wrote" in (unwritten_positions(repository, "1") or ""))
+    record_step(repository.store, _groups_step(None, None))
+    assert None is unwritten_positions(repository, "1")
+
+
+@pytest.mark.parametrize("is_configured", [True, False])
+def test_positions_that_failed_are_reported_with_their_number_and_the_first(is_configured: bool) -> None:
+    repository = make_repository(MemoryStore())
+    write_part(repository.store, "1", "plan", _plan("1", reset_consumer_offsets=is_configured))
+    record_step(repository.store, _groups_step(None, "the brokers did not answer", "gone"))
+
+    expected = (
+        "Restore 1 did not write 2 of 3 group positions. Set them before consumers start. "
+        'First: group "two\\nlines": the brokers did not answer'
+    )
+    assert (expected if is_configured else None) == unwritten_positions(repository, "1")

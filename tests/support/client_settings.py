@@ -1,4 +1,4 @@
-"""A cluster's security as librdkafka's properties, so that both sides connect in the same way."""
+"""A cluster's security as properties of librdkafka, for the client that checks this program independently."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tasks.broker.admin.client import AdminConnection
+from tasks.broker.admin.admin_connection import AdminConnection
 from tasks.model.errors import BrokerUnavailableError, InterruptedRunError
 from tests.unit.broker.scripted_broker import options
 
@@ -38,3 +38,10 @@ def test_stop_ends_the_wait_for_a_condition() -> None:
 
     with pytest.raises(InterruptedRunError):
         AdminConnection(options("127.0.0.1:1"), stop=stop).await_that(lambda: False, "not reached")
+
+
+def test_the_deadline_is_the_connections_own_unless_another_is_given() -> None:
+    connection = options("127.0.0.1:1", retry_deadline_ms=7_000)
+    connection.contact.mark_answered()
+
+    assert [7_000, 300] == [AdminConnection(connection, deadline_ms=one).deadline_ms for one in (None, 300)]

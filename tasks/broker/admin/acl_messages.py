@@ -1,0 +1,55 @@
+"""DescribeAcls: the request for all ACLs of a cluster, and the values of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tasks.broker.admin.acl_codes import AclOperation, AclPatternType, AclPermission, AclResourceType
+from tasks.broker.admin.admin_requests import Attempt
+from tasks.broker.messages.wire import DescribeAclsRequest
+
+_DESCRIBE_ACLS = (1, 3)
+
+
+class ListedAcl(NamedTuple):
+    """One binding of a DescribeAcls answer, with Kafka's numbers."""
+
+    resource_type: int
+    resource_name: str
+    pattern_type: int
+    principal: str
+    host: str
+    operation: int
+    permission: int
+
+
+def request_acls(attempt: Attempt) -> tuple[int, str | None, Sequence[ListedAcl]]:
+    """(error code, message, every ACL of the cluster), from any broker."""
+    request = DescribeAclsRequest(
+        resource_type_filter=AclResourceType.ANY,
+        resource_name_filter=None,
+        pattern_type_filter=AclPatternType.ANY,
+        principal_filter=None,
+        host_filter=None,
+        operation=AclOperation.ANY,
+        permission_type=AclPermission.ANY,
+    )
+    answer = attempt.call(attempt.any_broker(), request, *_DESCRIBE_ACLS)
+    return (
+        answer.error_code,
+        answer.error_message,
+        [_acl(resource, acl) for resource in answer.resources for acl in resource.acls],
+    )
+
+
+def _acl(resource: Any, acl: Any) -> ListedAcl:
+    return ListedAcl(
+        resource.resource_type,
+        resource.resource_name,
+        resource.pattern_type,
+        acl.principal,
+        acl.host,
+        acl.operation,
+        acl.permission_type,
+    )

@@ -1,0 +1,106 @@
+"""The connections behind `Admin`: each request borrows the connections of one thread, so that several can use it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Self
+
+from tasks.broker.admin.admin_requests import (
+    Answers,
+    Attempt,
+    K,
+    Send,
+    Split,
+    T,
+    V,
+    answer_each,
+    together,
+    values_or_raise,
+)
+from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import ConnectionOptions
+from tasks.broker.retry import RetryDeadline
+from tasks.broker.translation import Action
+from tasks.model.errors import BrokerUnavailableError
+
+_FIRST_POLL_MS = 10
+_LONGEST_POLL_MS = 500
+
+
+class AdminConnection:
+    """Sends administrative requests to one cluster. Connects when the first request is sent.
+
+    `deadline_ms` limits the wait for a cluster that does not answer, and the retries of requests with a retryable
+    error. None is the connection's own deadline, which grows when the cluster answers for the first time.
+    """
+
+    def __init__(
+        self, connection: ConnectionOptions, *, deadline_ms: int | None = None, stop: threading.Event | None = None
+    ) -> None:
+        self.connection = connection
+        self.location = f"the cluster at {','.join(connection.bootstrap_servers)}"
+        self._deadline_ms = deadline_ms
+        self.stop = stop or threading.Event()
+        self._lock = threading.Lock()
+        self._idle: list[Cluster] = []
+
+    @property
+    def deadline_ms(self) -> int:
+        """How long a request is retried now."""
+        return self.connection.deadline_ms() if self._deadline_ms is None else self._deadline_ms
+
+    def close(self) -> None:
+        """Close the connections. May be called twice."""
+        with self._lock:
+            for cluster in self._idle:
+                cluster.close()
+            self._idle.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Cluster]:
+        """The connections of one thread, which nobody else uses meanwhile."""
+        with self._lock:
+            cluster = self._idle.pop() if self._idle else Cluster(self.connection, stop=self.stop)
+        try:
+            yield cluster
+        finally:
+            with self._lock:
+                self._idle.append(cluster)
+
+    def answer_each(
+        self,
+        keys: Sequence[K],
+        send: Send[K, V],
+        action: Callable[[K], Action],
+        split: Split[K] = together,
+    ) -> Answers[K, V]:
+        """`admin_requests.answer_each` with these connections, this deadline and `stop`."""
+        if not keys:
+            return {}
+        with self._borrowed() as cluster:
+            return answer_each(
+                cluster, keys, send, action, split=split, deadline_ms=lambda: self.deadline_ms, stop=self.stop
+            )
+
+    def answer(self, action: Action, send: Callable[[Attempt], T]) -> T:
+        """The result of one operation, which is repeated after retryable errors. Raises its error."""
+        return values_or_raise(self.answer_each([""], lambda attempt, _: {"": send(attempt)}, lambda _: action))[""]
+
+    def await_that(self, condition: Callable[[], bool], message: str) -> None:
+        """Return when `condition` returns true: brokers learn of an accepted change one after the other.
+
+        Raises `BrokerUnavailableError(message)` after the deadline.
+        """
+        deadline = RetryDeadline(
+            lambda: self.deadline_ms, self.stop, first_wait_ms=_FIRST_POLL_MS, longest_wait_ms=_LONGEST_POLL_MS
+        )
+        while not condition():
+            deadline.pause(BrokerUnavailableError(message))
