@@ -249,8 +249,8 @@ EXAMPLES: Sequence[Example] = (
     Example(
         errors.BrokerError,
         partial(_kafka_error, 25, _JOINED),
-        "Cannot commit the offset of group billing on orders-0: the group has members, and this program is none of them "
-        "(UNKNOWN_MEMBER_ID). "
+        "Cannot commit the offset of group billing on orders-0: the group has members, and this program is none of "
+        "them (UNKNOWN_MEMBER_ID). "
         "The group has active members: stop its consumers first.",
     ),
     Example(
