@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tasks.model.errors import DamagedError, ObjectNotFoundError
 from tasks.repository.document import Document, DocumentT, open_sealed, seal, sha256_hex
 from tasks.store.protocol import ObjectInfo, ObjectStore
+
+READS_BEFORE_DAMAGE: Final = 2
+"""How often an object is read before it counts as damaged: a byte can change on the way, on plain http unnoticed."""
 
 
 def put_sealed(store: ObjectStore, key: str, document: Document) -> None:
@@ -27,11 +32,17 @@ def swap_sealed(store: ObjectStore, key: str, document: Document, *, expected: s
 def find_sealed(store: ObjectStore, key: str, kind: type[DocumentT]) -> DocumentT | None:
     """The document, or None if the key does not exist. Raises `DamagedError` naming the key, and `UnsupportedError`
     if a later version wrote it."""
-    try:
-        data, _ = store.get(key)
-    except ObjectNotFoundError:
-        return None
-    return open_sealed(data, kind, key=key)
+    for attempt in range(1, READS_BEFORE_DAMAGE + 1):
+        try:
+            data, _ = store.get(key)
+        except ObjectNotFoundError:
+            return None
+        try:
+            return open_sealed(data, kind, key=key)
+        except DamagedError:
+            if attempt == READS_BEFORE_DAMAGE:
+                raise
+    raise AssertionError("unreachable")
 
 
 def get_sealed(store: ObjectStore, key: str, kind: type[DocumentT]) -> DocumentT:
