@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
@@ -23,7 +25,7 @@ class LocalRepository(Block):
     _description = "A folder with Kafka backups."
     _documentation_url = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
 
-    path: str = Field("", title="Folder", description="Absolute path of the folder.")
+    path: str = Field("", title="Folder", description="Absolute path of the folder, without ~.")
     prefix: str = Field(
         "", title="Prefix", description="The repository is this folder inside it; empty: the folder itself."
     )
@@ -57,6 +59,19 @@ class S3Repository(Block):
         False, title="Path style", description="Put the bucket into the path of URLs, as MinIO needs it."
     )
     allow_http: bool = Field(False, title="Allow http", description="Accept an endpoint without TLS.")
+    sse: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
+        None,
+        title="Encryption",
+        description="Server-side encryption of each object. Empty: the bucket decides.",
+    )
+    sse_kms_key_id: str | None = Field(None, title="KMS key", description="Id or ARN of the key for aws:kms.")
+    connect_timeout_ms: int | None = Field(
+        None,
+        title="Connect timeout (ms)",
+        description="How long to wait for a store that did not answer yet. Default: 20000.",
+        ge=1_000,
+        le=600_000,
+    )
     access_key: str | None = Field(None, title="Access key", description="Id of the access key.")
     secret_key: SecretStr | None = Field(None, title="Secret key", description="Secret of the access key.")
     session_token: SecretStr | None = Field(None, title="Session token", description="Token of temporary credentials.")

@@ -16,6 +16,7 @@ from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access, store_of
 from tasks.config.load import load_backup
 from tasks.config.models import BackupFile, StorageSection
+from tasks.config.new_repository import opened_or_created
 from tasks.engine.bins import BINS_PER_WORKER
 from tasks.engine.commit.completeness import (
     Completeness,
@@ -46,9 +47,9 @@ def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
     log_notes(session, loaded.notes)
     request, cluster = _request(loaded.file), cluster_access(loaded.file.source, session.report_wait)
     if dry_run:
-        repository = _repository_for_dry_run(loaded.file.storage)
+        repository = _repository_for_dry_run(session, loaded.file.storage)
         return _dry_run(session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request)
-    repository = _open_or_create(session, loaded.file.storage, cluster)
+    repository = _open_or_create(session, loaded.file.storage, cluster, request)
     return _snapshot(
         session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request, config
     )
@@ -70,25 +71,38 @@ def _request(file: BackupFile) -> SnapshotRequest:
     )
 
 
-def _open_or_create(session: Session, storage: StorageSection, cluster: KafkaAccess) -> Repository:
-    """Open the repository. A missing one is created after the cluster has answered.
+def _open_or_create(
+    session: Session, storage: StorageSection, cluster: KafkaAccess, request: SnapshotRequest
+) -> Repository:
+    """Open the repository. A missing one is created when the backup could be planned, so that a run that cannot begin
+    leaves nothing.
 
     That is logged, because a disk that is not mounted, or a wrong prefix, also looks like a place without a repository.
     """
-    try:
-        return Repository.open(store_of(storage, stop=session.stop), now_ms)
-    except NotFoundError:  # the repository, or the folder for it
+
+    def plan_without_repository() -> None:
         cluster.check_reachable(session.stop, is_writing=False)
-        store = store_of(storage, create=True, stop=session.stop)
-        created = Repository.open_or_create(store, now_ms)
-        session.log(f"There was no repository at {store.location}. A new one was created.")
-        return created
+        empty = Repository.open_or_create(MemoryStore(), now_ms)
+        context = ClusterContext(repository=empty, cluster=cluster, stop=session.stop)
+        draft_snapshot(context, request, is_dry_run=True)
+
+    repository, is_created = opened_or_created(
+        storage,
+        now_ms,
+        before_creation=plan_without_repository,
+        stop=session.stop,
+        on_waiting=session.report_wait,
+        on_note=session.log_note,
+    )
+    if is_created:
+        session.log(f"There was no repository at {repository.store.location}. A new one was created.")
+    return repository
 
 
-def _repository_for_dry_run(storage: StorageSection) -> Repository:
+def _repository_for_dry_run(session: Session, storage: StorageSection) -> Repository:
     """Open the repository. If there is none, use an empty one in memory, because a dry run creates nothing."""
     try:
-        store = store_of(storage)
+        store = store_of(storage, on_waiting=session.report_wait)
     except NotFoundError:  # a missing folder: a backup creates it
         return Repository.open_or_create(MemoryStore(), now_ms)
     try:

@@ -55,6 +55,10 @@ class Session:
         """An `OnWaiting`: print what a cluster or a store is waited for."""
         self.log(f"kafka-backup: {report}")
 
+    def log_note(self, note: str) -> None:
+        """Log a note."""
+        self.log(f"note: {note}")
+
     def print(self, text: str) -> None:
         """Print a result as text; nothing with `--json`. Raises `KafkaBackupError` if it cannot be written."""
         if not self.is_json:

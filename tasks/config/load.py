@@ -12,6 +12,7 @@ from tasks.config.check import check
 from tasks.config.classify_keys import classify_keys
 from tasks.config.keys import NOT_YET
 from tasks.config.models import BackupFile, RepositoryFile, RestoreFile
+from tasks.config.storage_path import expand_storage_path
 from tasks.config.yaml_tree import Tree, parse
 from tasks.model.errors import ConfigError
 
@@ -77,6 +78,7 @@ def read_tree(path: Path, environment: Mapping[str, str]) -> Tree:
 
 def _checked(tree: Tree, kind: type[FileT], keys_of_other_files: Mapping[str, str]) -> Loaded[FileT]:
     value, notes = classify_keys(tree, kind, keys_of_other_files)
+    expand_storage_path(tree, value)
     file = check(tree, kind, value)
     if tree.problems or file is None:
         raise ConfigError(tree.report())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from prefect.exceptions import MissingContextError
@@ -34,15 +34,29 @@ def wait_logger() -> OnWaiting:
 
     The logger is taken now, because reports come from a thread that has no context of a run.
     """
-    try:
-        logger: logging.Logger | logging.LoggerAdapter[logging.Logger] = get_run_logger()
-    except MissingContextError:
-        logger = logging.getLogger(__name__)
+    logger = _current_logger()
 
     def log(report: WaitReport) -> None:
         logger.warning("%s", report)
 
     return log
+
+
+def note_logger() -> Callable[[str], None]:
+    """Writes notes about a store into the same log as `wait_logger`, and takes it at the same moment."""
+    logger = _current_logger()
+
+    def log(note: str) -> None:
+        logger.warning("%s", note)
+
+    return log
+
+
+def _current_logger() -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger(__name__)
 
 
 class _WithoutCompleted(logging.Filter):

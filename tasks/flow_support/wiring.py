@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeVar
 
 from prefect.blocks.core import Block
@@ -14,10 +15,11 @@ from tasks.broker.kafka_access import KafkaAccess
 from tasks.config import adapters
 from tasks.config.adapters import store_of
 from tasks.config.models import ClusterSection, ConnectionSection
+from tasks.config.new_repository import opened_or_created
 from tasks.flow_support.block_loading import find_block
 from tasks.flow_support.flow_run_cache import flow_run_cache
-from tasks.flow_support.task_log import wait_logger
-from tasks.model.errors import ConfigError, NotFoundError
+from tasks.flow_support.task_log import note_logger, wait_logger
+from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import validation_problems
 from tasks.reports.recipe import Places
 from tasks.repository.repository import Repository
@@ -53,14 +55,18 @@ def repository(flow_run: str, reference: str, *, create_for: KafkaAccess | None 
     cache = flow_run_cache(flow_run)
 
     def opened() -> Repository:
-        storage = storage_section(reference)
-        try:
-            return Repository.open(store_of(storage, stop=cache.stop), now_ms)
-        except NotFoundError:  # the repository, or the folder for it
-            if create_for is None:
-                raise
-        create_for.check_reachable(cache.stop, is_writing=False)
-        return Repository.open_or_create(store_of(storage, create=True, stop=cache.stop), now_ms)
+        section, on_waiting, on_note = storage_section(reference), wait_logger(), note_logger()
+        if create_for is None:
+            return Repository.open(store_of(section, stop=cache.stop, on_waiting=on_waiting, on_note=on_note), now_ms)
+        found, _ = opened_or_created(
+            section,
+            now_ms,
+            before_creation=partial(create_for.check_reachable, cache.stop, is_writing=False),
+            stop=cache.stop,
+            on_waiting=on_waiting,
+            on_note=on_note,
+        )
+        return found
 
     return cache.cached(("repository", reference), opened)
 

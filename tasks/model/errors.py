@@ -13,6 +13,7 @@ KafkaBackupError                 something failed (exit 1)
 │   ├── ObjectNotFoundError      no object has this key
 │   ├── ObjectExistsError        put-if-absent lost: the key holds other bytes
 │   ├── ObjectChangedError       compare-and-swap lost: the object is not at the expected version
+│   ├── StoreFullError           no space or quota is left: free some, or use another place
 │   ├── StoreUnavailableError    wait and retry: nothing was changed          (retryable)
 │   └── OutcomeUnknownError      the response was lost: settle by reading back (retryable)
 ├── CommitError                  the log's newest entry forbids this change
@@ -94,10 +95,26 @@ class ObjectChangedError(StoreError):
     """compare-and-swap found another version than the expected one."""
 
 
+class StoreFullError(StoreError):
+    """No space or quota is left for this write, and nothing was changed. It is not repeated, because only an operator
+    can free space."""
+
+
 class StoreUnavailableError(StoreError):
-    """The request was not carried out; the same request may succeed later."""
+    """The request was not carried out; the same request may succeed later.
+
+    `is_answer`: the store itself said so, so it can be reached. `is_conflict`: another request changes the object, or
+    the condition of the write failed; the object itself tells which.
+    """
 
     retryable = True
+
+    def __init__(
+        self, message: str, *, key: str | None = None, is_answer: bool = False, is_conflict: bool = False
+    ) -> None:
+        super().__init__(message, key=key)
+        self.is_answer = is_answer
+        self.is_conflict = is_conflict
 
 
 class OutcomeUnknownError(StoreError):

@@ -28,14 +28,15 @@ def checked_by(check: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def _none_if_empty(value: object) -> object:
+def none_if_empty(value: object) -> object:
+    """Empty text counts as absent, because `${VARIABLE:-}` gives empty text when the variable is not set."""
     return None if value == "" else value
 
 
-OptionalText = Annotated[str | None, BeforeValidator(_none_if_empty)]
-"""Empty text counts as absent, because `${VARIABLE:-}` gives empty text when the variable is not set."""
+OptionalText = Annotated[str | None, BeforeValidator(none_if_empty)]
+"""Text that can be absent or empty: see `none_if_empty`."""
 
-OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(none_if_empty)]
 """The same for a secret, which no repr, message or log shows."""
 
 

@@ -48,18 +48,26 @@ def open_or_create_root(store: ObjectStore, *, now_ms: int, tool: str) -> Root:
         return read_root(store)
     except NotFoundError:
         pass
-    outcome = ProbeOutcome.model_validate(probe(store).to_json())
-    if not (outcome.conditional_put and outcome.conditional_swap and outcome.read_after_write):
-        raise ConfigError(
-            f"{store.location} ignores write conditions or shows writes late ({_weakness(outcome)}): "
-            "two writers could overwrite each other there. Use another store."
-        )
+    outcome = require_conditions(store)
     root = Root(repository_id=new_id() + new_id(), created_ms=now_ms, tool=tool, probe=outcome)
     try:
         put_sealed(store, ROOT_KEY, root)
     except ObjectExistsError:
         return read_root(store)
     return root
+
+
+def require_conditions(store: ObjectStore) -> ProbeOutcome:
+    """Tests the store. Raises `ConfigError` if it does not keep the promises of conditional writes."""
+    probed = probe(store)
+    outcome = ProbeOutcome.model_validate(probed.to_json())
+    if not (outcome.conditional_put and outcome.conditional_swap and outcome.read_after_write):
+        answers = f" It answers: {' · '.join(probed.reasons)}." if probed.reasons else ""
+        raise ConfigError(
+            f"{store.location} ignores or refuses write conditions, or shows writes late ({_weakness(outcome)}): "
+            f"two writers could overwrite each other there. Use another store.{answers}"
+        )
+    return outcome
 
 
 def _weakness(outcome: ProbeOutcome) -> str:

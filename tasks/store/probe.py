@@ -5,10 +5,17 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 
-from tasks.model.errors import AccessError, ObjectChangedError, ObjectExistsError, StoreError
+from tasks.model.errors import (
+    AccessError,
+    ObjectChangedError,
+    ObjectExistsError,
+    OutcomeUnknownError,
+    StoreError,
+    StoreFullError,
+)
 from tasks.store.protocol import ObjectStore
 
 PROBE_PREFIX = "probe/"
@@ -22,43 +29,68 @@ class ProbeResult:
     conditional_put: the second put-if-absent of a key was refused, and the object kept the bytes of the first.
     conditional_swap: swaps against an old version and against "no object" were refused, and a current one succeeded.
     read_after_write: a read after each write returned the written bytes.
+    reasons: the store's own errors for the promises that it did not keep; empty if it silently did something else.
     """
 
     conditional_put: bool
     conditional_swap: bool
     read_after_write: bool
+    reasons: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, bool]:
         """The three results by name."""
-        return asdict(self)
+        return {
+            "conditional_put": self.conditional_put,
+            "conditional_swap": self.conditional_swap,
+            "read_after_write": self.read_after_write,
+        }
 
 
 def probe(store: ObjectStore) -> ProbeResult:
-    """Tests the store with random keys under `PROBE_PREFIX`, and deletes them.
+    """Tests the store with random keys under `PROBE_PREFIX`, and deletes them, also when it raises.
 
     A result is False when the store ignored a condition or refused it with a final error. Errors of access and of
-    availability are raised. Without the permission to delete, the keys stay; nothing refers to them.
+    availability, and a store that takes no writes at all or is full, are raised. Without the permission to delete, the
+    keys stay; nothing refers to them.
     """
     name = f"{PROBE_PREFIX}{secrets.token_hex(8)}"
     put_key, swap_key, read_key = f"{name}-put", f"{name}-swap", f"{name}-read"
+    reasons: list[str] = []
+    keys: list[str] = []
+
+    def succeeds(check: Callable[[ObjectStore, str], bool], key: str) -> bool:
+        keys.append(key)
+        try:
+            return check(store, key)
+        except StoreError as error:
+            if isinstance(error, StoreFullError) or error.retryable:
+                raise
+            reasons.append(str(error))
+            return False
+
     try:
+        _check_writable(store, read_key, keys)
         return ProbeResult(
-            conditional_put=_succeeds(lambda: _refuses_second_put(store, put_key)),
-            conditional_swap=_succeeds(lambda: _refuses_stale_swap(store, swap_key)),
-            read_after_write=_succeeds(lambda: _reads_last_write(store, read_key)),
+            read_after_write=succeeds(_reads_last_write, read_key),
+            conditional_put=succeeds(_refuses_second_put, put_key),
+            conditional_swap=succeeds(_refuses_stale_swap, swap_key),
+            reasons=tuple(dict.fromkeys(reasons)),
         )
     finally:
-        with contextlib.suppress(AccessError, StoreError):
-            store.delete([put_key, swap_key, read_key])
+        if keys:
+            with contextlib.suppress(AccessError, StoreError):
+                store.delete(keys)
 
 
-def _succeeds(check: Callable[[], bool]) -> bool:
+def _check_writable(store: ObjectStore, key: str, written: list[str]) -> None:
+    """A write without any condition. Its errors are not results, and after a failure nothing has to be deleted unless
+    the outcome is unknown."""
     try:
-        return check()
-    except StoreError as error:
-        if error.retryable:
-            raise
-        return False
+        store.put(key, [b"x"])
+    except OutcomeUnknownError:
+        written.append(key)
+        raise
+    written.append(key)
 
 
 def _refuses_second_put(store: ObjectStore, key: str) -> bool:
@@ -84,7 +116,7 @@ def _refuses_stale_swap(store: ObjectStore, key: str) -> bool:
 
 
 def _reads_last_write(store: ObjectStore, key: str) -> bool:
-    _put_if_absent(store, key, b"first")
+    store.put(key, [b"first"])
     saw_first = store.get(key)[0] == b"first"
     store.put(key, [b"other"])
     return saw_first and store.get(key)[0] == b"other"

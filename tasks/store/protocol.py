@@ -8,7 +8,7 @@ changed) and `OutcomeUnknownError` (retryable, the response of a write was lost)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +44,10 @@ class ObjectInfo:
     modified_ms: int
     version: str
     checksum: Checksum | None = None
+
+
+OnNote = Callable[[str], None]
+"""Receives a sentence about the store that an operator should know and that is no error."""
 
 
 class ObjectStore(Protocol):

@@ -7,6 +7,7 @@ To add a backend: a folder with `settings.py` and an adapter, its settings in `S
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import assert_never, get_args
 from urllib.parse import urlsplit
 
@@ -17,8 +18,9 @@ from tasks.model.setting_fields import validation_problems
 from tasks.store.local.settings import LocalSettings
 from tasks.store.memory.settings import MemorySettings
 from tasks.store.planned import PLANNED_BACKENDS
-from tasks.store.protocol import ObjectStore
+from tasks.store.protocol import ObjectStore, OnNote
 from tasks.store.s3.settings import S3Settings
+from tasks.store.text_values import control_character
 
 StorageSettings = LocalSettings | MemorySettings | S3Settings
 """The registration. The field `backend` distinguishes its members."""
@@ -61,6 +63,8 @@ def settings_from_url(url: str) -> StorageSettings:
     Raises `UnsupportedError` for the scheme of a planned backend, `ConfigError` for any other wrong URL. Messages show
     only the scheme, and a prefix that is not an object key, because the rest of a URL may be a secret.
     """
+    if problem := control_character(url):  # urlsplit would drop line breaks
+        raise ConfigError(f"The storage URL {problem}.")
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -77,7 +81,17 @@ def settings_from_url(url: str) -> StorageSettings:
         raise ConfigError(f"The storage URL cannot be used: {validation_problems(error)}.") from None
 
 
-def open_store(settings: StorageSettings, *, create: bool = False) -> ObjectStore:
+def removed_on_failure(settings: StorageSettings) -> AbstractContextManager[None]:
+    """If the body fails, what it made of the place of a store is removed, unless there are objects. Only a folder is
+    ever made."""
+    if not isinstance(settings, LocalSettings):
+        return nullcontext()
+    from tasks.store.local import new_folder
+
+    return new_folder.removed_on_failure(settings.folder)
+
+
+def open_store(settings: StorageSettings, *, create: bool = False, on_note: OnNote | None = None) -> ObjectStore:
     """Opens the store; `create` makes a missing folder. The store does not retry: see `RetryingStore`.
 
     Raises `NotFoundError` when the folder is missing, `ConfigError` when the settings cannot be used. A missing bucket
@@ -88,7 +102,7 @@ def open_store(settings: StorageSettings, *, create: bool = False) -> ObjectStor
         case LocalSettings():
             from tasks.store.local.local_store import LocalStore
 
-            return LocalStore(settings.folder, create=create)
+            return LocalStore(settings.folder, create=create, on_note=on_note)
         case MemorySettings():
             from tasks.store.memory.memory_store import shared_memory_store
 

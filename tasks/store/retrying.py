@@ -18,6 +18,7 @@ from tasks.model.errors import (
     OutcomeUnknownError,
     StoreUnavailableError,
 )
+from tasks.model.waiting import CONNECT_TIMEOUT_MS, Contact
 from tasks.store.protocol import Body, ObjectInfo, ObjectStore
 
 _T = TypeVar("_T")
@@ -27,7 +28,9 @@ _log = logging.getLogger(__name__)
 
 
 class RetryingStore:
-    """A store that repeats calls with retryable errors until `deadline_ms` have passed since the call.
+    """A store that repeats calls with retryable errors until `deadline_ms` have passed since the call. Until the store
+    has answered once, only until `connect_timeout_ms` have passed: a wrong address or port should be noticed soon.
+    `contact` knows whether it has, and reports waits for `subject` (by default the store's location).
 
     Waits are random between 0 and a bound that doubles from `first_wait_ms` to `longest_wait_ms`. The last attempt is
     made at the deadline, and its error is raised. When an attempt of a write had an unknown outcome,
@@ -47,6 +50,9 @@ class RetryingStore:
         inner: ObjectStore,
         *,
         deadline_ms: int = 120_000,
+        connect_timeout_ms: int = CONNECT_TIMEOUT_MS,
+        contact: Contact | None = None,
+        subject: str | None = None,
         first_wait_ms: int = 100,
         longest_wait_ms: int = 10_000,
         stop: threading.Event | None = None,
@@ -54,7 +60,10 @@ class RetryingStore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
-        self._deadline_s = deadline_ms / 1000
+        self._deadline_ms = deadline_ms
+        self._connect_timeout_ms = connect_timeout_ms
+        self._contact = contact or Contact()
+        self._subject = subject or inner.location
         self._backoff = wait_random_exponential(multiplier=first_wait_ms / 1000, max=longest_wait_ms / 1000)
         self._stop = stop or threading.Event()
         self._sleep = sleep or self._wait
@@ -137,16 +146,23 @@ class RetryingStore:
         return with_checksum if with_checksum.version == info.version else info
 
     def _call(self, action: str, operation: Callable[[], _T]) -> _T:
-        deadline = self._clock() + self._deadline_s
+        began = self._clock()
         is_unknown = False
 
+        def deadline() -> float:
+            return began + self._patience_ms() / 1000
+
+        def attempt() -> _T:
+            with self._contact.attempt(self._subject):
+                return self._answered(operation)
+
         def wait(state: RetryCallState) -> float:
-            return max(0.0, min(self._backoff(state), deadline - self._clock()))
+            return max(0.0, min(self._backoff(state), deadline() - self._clock()))
 
         def is_over(state: RetryCallState) -> bool:
             nonlocal is_unknown
             is_unknown = is_unknown or isinstance(_error(state), OutcomeUnknownError)
-            return self._clock() >= deadline or (self._stop.is_set() and not is_unknown)
+            return self._clock() >= deadline() or (self._stop.is_set() and not is_unknown)
 
         def log_failure(state: RetryCallState) -> None:
             _log.warning("%s failed, trying again (attempt %d): %s", action, state.attempt_number, _error(state))
@@ -160,13 +176,43 @@ class RetryingStore:
             reraise=True,
         )
         try:
-            return retrying(operation)
+            return retrying(attempt)
         except StoreUnavailableError as error:
+            if not is_unknown and self._is_first_contact_over(began):
+                raise self._no_answer(error) from error
             if is_unknown:
                 raise OutcomeUnknownError(
                     f"It is unknown whether {action} was carried out: {error}", key=error.key
                 ) from error
             raise
+
+    def _patience_ms(self) -> int:
+        return self._contact.deadline_ms(
+            connect_timeout_ms=self._connect_timeout_ms, retry_deadline_ms=self._deadline_ms
+        )
+
+    def _answered(self, operation: Callable[[], _T]) -> _T:
+        """Calls the store, and notes whether it answered."""
+        try:
+            result = operation()
+        except KafkaBackupError as error:
+            if getattr(error, "is_answer", not error.retryable):
+                self._contact.mark_answered()
+            raise
+        self._contact.mark_answered()
+        return result
+
+    def _is_first_contact_over(self, began: float) -> bool:
+        is_shorter = self._patience_ms() < self._deadline_ms
+        return is_shorter and self._clock() >= began + self._connect_timeout_ms / 1000
+
+    def _no_answer(self, error: StoreUnavailableError) -> StoreUnavailableError:
+        seconds = self._connect_timeout_ms / 1000
+        return StoreUnavailableError(
+            f"{str(error).rstrip('.')}. There was no answer within {seconds:g} s (connect_timeout_ms): check that the "
+            "store runs and can be reached from here",
+            key=error.key,
+        )
 
     def _wait(self, seconds: float) -> None:
         """Ends when `stop` is set. Later waits are full waits, because the call would repeat without a pause."""

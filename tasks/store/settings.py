@@ -7,13 +7,15 @@ and the location in messages. The classes are in `<backend>/settings.py`; `regis
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import SplitResult
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from tasks.model.setting_fields import checked_by
+from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.store.keys import check_key
+from tasks.store.text_values import check_text
 
 
 def _without_outer_slashes(text: str) -> str:
@@ -33,11 +35,25 @@ RequiredText = Annotated[str, Field(min_length=1)]
 """Text that must be present and not empty."""
 
 
+def without_control_characters(*names: str) -> Any:
+    """A validator for these fields of a backend, which runs first. It is also for blocks, which no file contains. Its
+    message does not show the value."""
+
+    def check(value: object) -> object:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str):
+            check_text(text)
+        return value
+
+    return field_validator(*names, mode="before")(check)
+
+
 class StoreSettings(BaseModel, ABC):
     """Where a store is and with which credentials it is opened. Frozen; no secret is in its repr.
 
     Validation is strict: text is not converted to numbers, and a field that the backend does not have is an error.
-    A subclass imports no SDK, because settings are read by commands that open no store.
+    A subclass has `without_control_characters` for all its texts (pydantic allows none on `backend`, so that `*` is not
+    possible). It imports no SDK, because settings are read by commands that open no store.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
@@ -72,6 +88,16 @@ class StoreSettings(BaseModel, ABC):
     @abstractmethod
     def location(self) -> str:
         """The store as a URL without secrets, for messages. `location` of the opened store is the same text."""
+
+    @property
+    def address(self) -> str:
+        """What is waited for while the store does not answer, without secrets."""
+        return self.location
+
+    @property
+    def first_answer_ms(self) -> int:
+        """How long the store may take to give its first answer."""
+        return CONNECT_TIMEOUT_MS
 
     def shown_section(self) -> dict[str, object]:
         """The `storage` section that means the same, to show to people: only keys that differ from their defaults, and

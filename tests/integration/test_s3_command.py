@@ -68,7 +68,11 @@ class Shell:
         self, command: str, section: Mapping[str, object], code: int = 0, /, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run it with a file that has this section; it must end with `code`, and never with a traceback."""
-        source = {"bootstrap_servers": ["127.0.0.1:1"], "topics": {"include": ["orders"]}}
+        source = {
+            "bootstrap_servers": ["127.0.0.1:1"],
+            "connection": {"connect_timeout_ms": 1_000},
+            "topics": {"include": ["orders"]},
+        }
         document = {"mode": "backup", "backup_id": SET, "source": source, "storage": section}
         (self.folder / "file.yaml").write_text(json.dumps(document))
         done = self.bare(f"{command} --config file.yaml", **variables)
@@ -325,12 +329,16 @@ def test_http_has_to_be_allowed(shell: Shell, minio: MinIO, bucket: str, is_ambi
     assert expected in shell.sentence(section, 2, **variables)
 
 
-def test_a_store_that_ignores_conditions_is_refused_and_nothing_is_left_in_it(shell: Shell) -> None:
+def test_a_store_that_ignores_conditions_is_refused_and_nothing_is_left_in_it() -> None:
+    from tasks.config.new_repository import opened_or_created
+    from tasks.model.errors import ConfigError
+
     with Rclone() as server:
         name = server.new_bucket()
-        said = shell.sentence(storage(server, name), 2, "backup")
-        assert f"s3://{name}/team ignores write conditions" in said
-        assert "Use another store." in said
+        with pytest.raises(ConfigError, match="two writers could overwrite each other") as refused:
+            opened_or_created(server.settings(name, "team"), lambda: 1)
+        assert f"s3://{name}/team ignores or refuses write conditions" in str(refused.value)
+        assert "Use another store." in str(refused.value)
         assert [] == keys(S3Store(server.settings(name)))
 
 
@@ -347,3 +355,32 @@ def test_a_store_that_is_not_there_is_waited_for_and_then_a_failure(minio: MinIO
     with pytest.raises(StoreUnavailableError, match="cannot be reached: connection refused"):
         store.get("repository.json")
     assert waits
+
+
+def test_a_store_that_does_not_answer_is_named_while_it_is_waited_for(shell: Shell, minio: MinIO, bucket: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        said = shell.run("list", storage(minio, bucket, endpoint=endpoint, connect_timeout_ms=8_000), 1).stderr
+    first, *_, last = said.splitlines()
+    assert first.startswith(f"kafka-backup: waiting for s3://{bucket} at {endpoint} since ")
+    assert "There was no answer within 8 s (connect_timeout_ms)" in last
+
+
+def test_a_backup_whose_cluster_does_not_answer_leaves_no_repository(shell: Shell, minio: MinIO) -> None:
+    name = minio.new_bucket()
+    shell.run("backup", storage(minio, name), 1)
+    assert [] == keys(S3Store(minio.settings(name)))
+
+    shell.run("backup", {"backend": "filesystem", "path": "new/repository"}, 1)
+    assert ["file.yaml"] == [path.name for path in shell.folder.iterdir()]
+
+
+def test_a_line_break_in_a_credential_of_the_file_is_refused_with_its_line_and_not_shown(
+    shell: Shell, minio: MinIO, bucket: str
+) -> None:
+    for name in ("access_key", "secret_key", "session_token"):
+        section = {**storage(minio, bucket), "session_token": "t", name: "marker\n"}
+        said = shell.sentence(section, 2)
+        assert said.startswith("file.yaml:1: ")
+        assert f"'storage.{name}': ends with a line break: remove it." in said
+        assert "marker" not in said

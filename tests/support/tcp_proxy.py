@@ -11,6 +11,8 @@ It reads a whole request before it forwards anything, so that each fault happens
     swallow       the server executes the request; nothing is answered until the client gives up
     Answer(503, "SlowDown")                    the proxy answers with an error, nothing is forwarded
     Answer(500, "InternalError", is_late=True) the same after the server executed the request
+
+It also stands for a store that is made otherwise: `refuse_when` and `rewrite` answer every request of a kind.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from types import TracebackType
@@ -61,12 +63,17 @@ class _Armed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class Request:
+    """The head of a request. `head` is without `Expect`, because the proxy answers it."""
+
     method: str
     head: bytes
-    """Without `Expect`, because the proxy answers it."""
     body_bytes: int
     is_expecting: bool
+
+    def has(self, header: str) -> bool:
+        """Whether it has this header."""
+        return any(line.lower().startswith(f"{header.lower()}:".encode()) for line in self.head.splitlines())
 
 
 class TcpProxy:
@@ -80,6 +87,8 @@ class TcpProxy:
         self._storm: tuple[random.Random, Sequence[Fault], float] | None = None
         self._clients: set[socket.socket] = set()
         self.struck: list[Fault] = []
+        self._refusals: list[tuple[Callable[[Request], bool], Answer]] = []
+        self._rewritten: dict[int, Answer] = {}
 
     @property
     def endpoint(self) -> str:
@@ -90,6 +99,14 @@ class TcpProxy:
         """Inject the fault into `times` requests (of the method), after `skip` more requests."""
         with self._lock:
             self._armed.append(_Armed(fault, method, skip, times))
+
+    def refuse_when(self, is_refused: Callable[[Request], bool], answer: Answer) -> None:
+        """Answer every such request so; the server does not get it."""
+        self._refusals.append((is_refused, answer))
+
+    def rewrite(self, status: int, answer: Answer) -> None:
+        """Answer so whatever the server answers with this status."""
+        self._rewritten[status] = answer
 
     def storm(self, faults: Sequence[Fault], *, share: float, seed: int) -> None:
         """From now on inject one of the faults into this share of all requests."""
@@ -129,17 +146,20 @@ class TcpProxy:
                 if fault is not None:
                     self._strike(fault, request, client, incoming)
                     break
-                client.sendall(self._forwarded(request, _read_body(request, client, incoming)))
+                client.sendall(self._answered(request, _read_body(request, client, incoming)))
         self._clients.discard(client)
 
-    def _next_fault(self, request: _Request) -> Fault | None:
+    def _next_fault(self, request: Request) -> Fault | None:
+        for is_refused, answer in self._refusals:
+            if is_refused(request):
+                return answer
         with self._lock:
             fault = self._from_armed(request) or self._from_storm()
             if fault is not None:
                 self.struck.append(fault)
             return fault
 
-    def _from_armed(self, request: _Request) -> Fault | None:
+    def _from_armed(self, request: Request) -> Fault | None:
         for armed in self._armed:
             if armed.times and armed.method in (None, request.method):
                 if armed.skip:
@@ -155,7 +175,7 @@ class TcpProxy:
         chance, faults, share = self._storm
         return chance.choice(faults) if chance.random() < share else None
 
-    def _strike(self, fault: Fault, request: _Request, client: socket.socket, incoming: BinaryIO) -> None:
+    def _strike(self, fault: Fault, request: Request, client: socket.socket, incoming: BinaryIO) -> None:
         if fault == "cut-before":
             _reset(client)
         elif fault == "stall":
@@ -166,7 +186,7 @@ class TcpProxy:
         else:
             self._strike_behind(fault, request, client, incoming)
 
-    def _strike_behind(self, fault: Fault, request: _Request, client: socket.socket, incoming: BinaryIO) -> None:
+    def _strike_behind(self, fault: Fault, request: Request, client: socket.socket, incoming: BinaryIO) -> None:
         """Inject a fault after the server gets at least a part of the request."""
         body = _read_body(request, client, incoming)
         if fault == "cut-midway":
@@ -187,12 +207,18 @@ class TcpProxy:
         else:
             _await_end(incoming)
 
-    def _forward_half(self, request: _Request, body: bytes) -> None:
+    def _answered(self, request: Request, body: bytes) -> bytes:
+        """The answer of the store that the proxy stands for."""
+        data = self._forwarded(request, body)
+        answer = self._rewritten.get(int(data.split(b" ", 2)[1]))
+        return data if answer is None else answer.data
+
+    def _forward_half(self, request: Request, body: bytes) -> None:
         with socket.create_connection(self._upstream) as server:
             whole = request.head + body
             server.sendall(whole[: len(request.head) + len(body) // 2] if body else whole[: len(whole) // 2])
 
-    def _forwarded(self, request: _Request, body: bytes) -> bytes:
+    def _forwarded(self, request: Request, body: bytes) -> bytes:
         """The server's answer to the request, as it is sent to the client."""
         with socket.create_connection(self._upstream) as server:
             server.sendall(request.head)
@@ -208,7 +234,7 @@ class TcpProxy:
         return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode("latin-1") + content
 
 
-def _read_request(incoming: BinaryIO) -> _Request | None:
+def _read_request(incoming: BinaryIO) -> Request | None:
     """The head of the next request; None if there is none."""
     lines = []
     while (line := incoming.readline()) not in (b"\r\n", b""):
@@ -217,7 +243,7 @@ def _read_request(incoming: BinaryIO) -> _Request | None:
         return None
     headers = {name.strip().lower(): value.strip() for name, _, value in (one.partition(b":") for one in lines[1:])}
     kept = [one for one in lines if not one.lower().startswith(b"expect:")]
-    return _Request(
+    return Request(
         method=lines[0].split()[0].decode(),
         head=b"".join(kept) + b"\r\n",
         body_bytes=int(headers.get(b"content-length", b"0")),
@@ -225,7 +251,7 @@ def _read_request(incoming: BinaryIO) -> _Request | None:
     )
 
 
-def _read_body(request: _Request, client: socket.socket, incoming: BinaryIO) -> bytes:
+def _read_body(request: Request, client: socket.socket, incoming: BinaryIO) -> bytes:
     if request.is_expecting:
         client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = incoming.read(request.body_bytes)

@@ -2,12 +2,17 @@
 
     temporary file in the same folder → write → fsync → link or rename → fsync of the folder
 
+A new name is given by a hard link, or, where the file system has none (SMB, exFAT, many FUSE file systems), by a rename
+that never replaces a file. Both are atomic, and of several at once exactly one succeeds.
+
 All functions raise `OSError`; the local store translates it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import os
 import secrets
 import time
@@ -23,6 +28,17 @@ _BUFFERS_PER_CALL = 1024
 """IOV_MAX on Linux and the BSDs."""
 
 _LARGE_BYTES = 1 << 20
+
+
+NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What link(2) answers where there are no hard links."""
+
+NO_RENAME_NOREPLACE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+"""What renameat2(2) answers where the file system, the kernel or the C library lacks `RENAME_NOREPLACE`."""
+
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
+_RENAME_NOREPLACE = 1
+_AT_FDCWD = -100
 
 
 class Temporary(NamedTuple):
@@ -91,13 +107,46 @@ def link_new(temporary: Path, final: Path) -> bool:
     return True
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes the folder's entries durable."""
+def rename_new(temporary: Path, final: Path) -> bool:
+    """The same as `link_new`, without hard links: the temporary name is gone if the new name was given.
+
+    Raises `OSError` with one of `NO_RENAME_NOREPLACE` where such a rename is not possible. A network file system that
+    repeats its own successful request finds the new name taken; then the temporary name is gone.
+    """
+    try:
+        _rename_noreplace(temporary, final)
+    except FileExistsError:
+        return not temporary.exists()
+    except FileNotFoundError:
+        if not temporary.exists() and final.exists():
+            return True
+        raise
+    return True
+
+
+def _rename_noreplace(source: Path, target: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    names = os.fsencode(source), os.fsencode(target)
+    if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_NOREPLACE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
+
+
+def sync_folder(folder: Path) -> bool:
+    """Makes the folder's entries durable. Returns False if the file system cannot do that, as SMB and many FUSE file
+    systems cannot."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno in _NO_FOLDER_SYNC:
+            return False
+        raise
     finally:
         os.close(descriptor)
+    return True
 
 
 def make_folder(folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 Atomicity and durability (`durable_files`): an object is written to a temporary file in the same folder and fsynced,
 then hard-linked (put-if-absent: fails if the name exists) or renamed (overwrite), then the folder and its parents are
-fsynced. The loser of a race fsyncs too, because its caller relies on the object that it found.
+fsynced. The loser of a race fsyncs too, because its caller relies on the object that it found. An I/O error of that
+fsync is final: after it the kernel forgets what was not written, so that a second fsync proves nothing.
 
     <root>/<key>              objects
     <root>/…/.tmp-<random>    unfinished writes, also of killed processes
@@ -39,25 +40,36 @@ from tasks.model.errors import (
     UnsupportedError,
 )
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
-from tasks.store.local.durable_files import Temporary, link_new, make_folder, sync_folder, temporary_file
+from tasks.store.local.durable_files import (
+    NO_HARD_LINKS,
+    NO_RENAME_NOREPLACE,
+    Temporary,
+    link_new,
+    make_folder,
+    rename_new,
+    sync_folder,
+    temporary_file,
+)
 from tasks.store.local.os_errors import translated
-from tasks.store.protocol import Body, ObjectInfo
+from tasks.store.protocol import Body, ObjectInfo, OnNote
 
 _LOCKS = ".locks"
-_NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 class LocalStore:
     """The objects under one folder. Several threads, processes and machines can share the folder if its file system has
-    atomic links and flock (see `probe`).
+    flock, and atomic links or renames that replace nothing (see `probe`). `on_note` is told once if folders cannot be
+    fsynced.
 
     Deleting leaves empty folders. A key cannot be a folder of another key (`a/b` beside `a/b/c`).
     """
 
-    def __init__(self, root: Path, *, create: bool) -> None:
+    def __init__(self, root: Path, *, create: bool, on_note: OnNote | None = None) -> None:
         """Opens the folder; `create` makes it and its parents. Raises `NotFoundError` when the folder is missing."""
         self._root = root.absolute()
         self._synced: set[Path] = set()
+        self._on_note = on_note
+        self._has_links = True
         with translated(self.location):
             if create and not self._root.exists():
                 make_folder(self._root)
@@ -142,7 +154,7 @@ class LocalStore:
                     self._check_mounted()
         with self._translated("", may_have_landed=True):
             for folder in sorted(folders):
-                sync_folder(folder)
+                self._sync(folder)
 
     def close(self) -> None:
         """Does nothing: the store keeps nothing open."""
@@ -174,23 +186,50 @@ class LocalStore:
         """Syncs the folder, and once per process its parents, because another process may have made them without having
         synced them yet."""
         with self._translated(key, may_have_landed=True):
-            sync_folder(folder)
+            self._sync(folder)
             if folder not in self._synced:
                 for parent in folder.parents[: len(folder.relative_to(self._root).parts)]:
-                    sync_folder(parent)
+                    self._sync(parent)
                 self._synced.add(folder)
+
+    def _sync(self, folder: Path) -> None:
+        try:
+            is_durable = sync_folder(folder)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            raise StoreError(f"{folder} cannot be made durable: {os.strerror(errno.EIO)}. Check its disk") from error
+        if not is_durable and self._on_note is not None:
+            note, self._on_note = self._on_note, None
+            note(
+                f"The file system of {self._root} cannot sync folders, so a power loss can undo the last writes there."
+            )
 
     def _link(self, temporary: Temporary, path: Path, key: str) -> bool:
         with self._translated(key, may_have_landed=True):
-            try:
-                is_new = link_new(temporary.path, path)
-            except OSError as error:
-                if error.errno in _NO_HARD_LINKS:
-                    raise UnsupportedError(f"The file system of {self._root} has no hard links.") from error
-                raise
+            is_new = self._named(temporary.path, path)
         if not is_new and path.is_dir():
             raise StoreError(f"{key} in {self.location} is a folder", key=key)
         return is_new
+
+    def _named(self, temporary: Path, path: Path) -> bool:
+        """Gives the file its final name unless that name exists. Returns whether the name was new."""
+        if self._has_links:
+            try:
+                return link_new(temporary, path)
+            except OSError as error:
+                if error.errno not in NO_HARD_LINKS:
+                    raise
+            self._has_links = False
+        try:
+            return rename_new(temporary, path)
+        except OSError as error:
+            if error.errno not in NO_RENAME_NOREPLACE:
+                raise
+            raise UnsupportedError(
+                f"The file system of {self._root} can neither link files nor rename them without replacing others, so "
+                "two writers could overwrite each other there. Use a folder on another file system, or a bucket."
+            ) from error
 
     def _overwrite(self, key: str, body: Body, current: ObjectInfo | None) -> ObjectInfo:
         path = self._writable_path(key)

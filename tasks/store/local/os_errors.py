@@ -12,13 +12,14 @@ from tasks.model.errors import (
     KafkaBackupError,
     OutcomeUnknownError,
     StoreError,
+    StoreFullError,
     StoreUnavailableError,
 )
 
 _ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TEMPORARY = frozenset(
     {
-        *(errno.ENOSPC, errno.EDQUOT),  # an operator can free space during the retries
         *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.ENODEV),
         *(errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOLCK),
     }
@@ -42,7 +43,9 @@ def _translation(error: OSError, target: str, key: str | None, may_have_landed: 
     reason = f"{target}: {os.strerror(error.errno) if error.errno else error}"
     if error.errno in _ACCESS:
         return AccessError(reason)
-    if error.errno not in _TEMPORARY:
+    if error.errno in _FULL and not may_have_landed:
+        return StoreFullError(f"{reason}. Free space, or use another place", key=key)
+    if error.errno not in _TEMPORARY | _FULL:
         return StoreError(reason, key=key)
     if may_have_landed:
         return OutcomeUnknownError(reason, key=key)

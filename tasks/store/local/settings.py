@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import SplitResult, unquote
 
+from pydantic import AfterValidator
+
 from tasks.model.errors import ConfigError
-from tasks.store.settings import Prefix, RequiredText, StoreSettings
+from tasks.store.settings import Prefix, RequiredText, StoreSettings, without_control_characters
+
+
+def folder_path(text: str, *, base: Path) -> str:
+    """The absolute path that a person wrote: `~` at its start is the home folder, a relative path counts from `base`.
+
+    Raises `ConfigError` if there is no such home folder.
+    """
+    try:
+        return str(base.absolute() / Path(text).expanduser())
+    except RuntimeError:
+        raise ConfigError("the home folder at its start is not known: write an absolute path") from None
+
+
+def _check_absolute(text: str) -> str:
+    """Settings are read by processes with different folders and users, so a relative path would name several places."""
+    if not Path(text).is_absolute():
+        raise ValueError("should be an absolute path, such as /backups/kafka")
+    return text
 
 
 class LocalSettings(StoreSettings):
-    """The folder `prefix` (empty: the folder itself) of the folder `path`."""
+    """The folder `prefix` (empty: the folder itself) of the folder `path`, which is absolute: see `folder_path`."""
 
     url_scheme: ClassVar[str] = "file"
     url_example: ClassVar[str] = "file:///absolute/path"
     block_type: ClassVar[str | None] = "local-repository"
 
     backend: Literal["filesystem"] = "filesystem"
-    path: RequiredText
+    path: Annotated[RequiredText, AfterValidator(_check_absolute)]
     prefix: Prefix = ""
+
+    _no_control_characters = without_control_characters("path", "prefix")
 
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Self
 from urllib.parse import SplitResult
 
 from tasks.model.errors import ConfigError
-from tasks.store.settings import Prefix, StoreSettings
+from tasks.store.settings import Prefix, StoreSettings, without_control_characters
 
 
 class MemorySettings(StoreSettings):
@@ -18,6 +18,8 @@ class MemorySettings(StoreSettings):
     backend: Literal["memory"] = "memory"
     path: str = "memory"
     prefix: Prefix = ""
+
+    _no_control_characters = without_control_characters("path", "prefix")
 
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:

@@ -112,6 +112,11 @@ def _endpoint_error(error: Exception, request: Request) -> ConfigError | None:
         return ConfigError(f"{request.bucket}: the endpoint's host does not exist: correct endpoint and region.")
     if isinstance(error, ResponseParserError):
         return not_s3(request)
+    if type(error) is foreign.HTTPClientError and type(_cause(error, ValueError)) in (ValueError, UnicodeEncodeError):
+        return ConfigError(
+            f"No request to {request.bucket} can be made of these settings: look for line breaks and other unseen "
+            "characters in the credentials, the region and the endpoint."
+        )
     return None
 
 

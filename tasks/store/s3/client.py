@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
+from hashlib import md5
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 
 from tasks.model.errors import ConfigError
 from tasks.store.s3.boto3_errors import setup_error
 from tasks.store.s3.endpoint import check_endpoint
 from tasks.store.s3.settings import S3Settings
+from tasks.store.text_values import control_character
 
 POOL_CONNECTIONS = 64
 """The largest number of workers. A pool holds only connections that were used."""
@@ -44,9 +48,9 @@ def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_
         s3={"addressing_style": "path" if settings.path_style else "auto", "payload_signing_enabled": False},
     )
     try:
-        client = boto3.session.Session(**_credentials(settings), region_name=settings.region).client(
-            "s3", endpoint_url=settings.endpoint, config=config
-        )
+        session = boto3.session.Session(**_credentials(settings), region_name=settings.region)
+        client = session.client("s3", endpoint_url=settings.endpoint, config=config)
+        _check_credentials(session.get_credentials())
     except BotoCoreError as error:
         problem = setup_error(error, settings)
         if problem is None:
@@ -57,6 +61,7 @@ def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_
         raise ConfigError("The endpoint of S3 in the environment or the profile is not a URL.") from None
     check_endpoint(client.meta.endpoint_url, allow_http=settings.allow_http)
     client.meta.events.register_first("before-call.s3", _follow_no_region_redirect)
+    client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)
     return client
 
 
@@ -70,6 +75,23 @@ def _credentials(settings: S3Settings) -> dict[str, str | None]:
         "aws_secret_access_key": settings.secret_key.get_secret_value(),
         "aws_session_token": token.get_secret_value() if token else None,
     }
+
+
+def _check_credentials(credentials: Any) -> None:
+    """Raises `ConfigError` for a value of the environment or of a profile that no header can carry. Credentials of a
+    role are not asked for here, because that is a request."""
+    if type(credentials) is not Credentials:
+        return
+    named = {"access key": credentials.access_key, "secret key": credentials.secret_key}
+    for name, value in {**named, "session token": credentials.token}.items():
+        if value and (problem := control_character(value)):
+            raise ConfigError(f"The {name} of S3 in the environment or the profile {problem}.")
+
+
+def _add_content_md5(params: dict[str, Any], **_: object) -> None:
+    """boto3 sends a CRC32 with a bulk delete. Stores that are older than that checksum demand this header."""
+    digest = md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = b64encode(digest).decode()
 
 
 def _follow_no_region_redirect(params: dict[str, Any], **_: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from tasks.model.errors import ConfigError
+from tasks.store.text_values import control_character
 
 
 def check_endpoint(endpoint: str, *, allow_http: bool) -> str:
@@ -12,6 +13,8 @@ def check_endpoint(endpoint: str, *, allow_http: bool) -> str:
 
     The message shows the endpoint only after the check that it contains no password.
     """
+    if problem := control_character(endpoint):  # urlsplit would drop line breaks
+        raise ConfigError(f"The endpoint {problem}")
     try:
         parts = urlsplit(endpoint)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

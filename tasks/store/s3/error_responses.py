@@ -4,7 +4,8 @@ The response's error code decides. Where the response has no body (HEAD), or a c
 status decides:
 
     404 no object (without a code only for HEAD) · 412 the condition failed · 416 the object is cut ·
-    409, 429, 507, SlowDown: not carried out · other 5xx except 501: unknown for a write, unavailable for a read ·
+    409, 429, SlowDown: not carried out (409 to a conditional write: a conflict) · 507 the store is full ·
+    other 5xx except 501: unknown for a write, unavailable for a read ·
     401, 403 credentials or permission · redirects, a wrong region: configuration · others: `StoreError`
 """
 
@@ -23,6 +24,7 @@ from tasks.model.errors import (
     ObjectNotFoundError,
     OutcomeUnknownError,
     StoreError,
+    StoreFullError,
     StoreUnavailableError,
 )
 from tasks.store.s3.settings import S3Settings
@@ -30,7 +32,8 @@ from tasks.store.s3.settings import S3Settings
 _EXPIRED = "the session token has expired: renew the credentials"
 _CREDENTIALS = {
     "InvalidAccessKeyId": "the store does not know this access key: check the credentials",
-    "SignatureDoesNotMatch": "the secret key does not belong to the access key: check the credentials",
+    "SignatureDoesNotMatch": "the secret key does not belong to the access key: check the credentials, also "
+    "for a space or a line break at their end",
     "ExpiredToken": _EXPIRED,
     "ExpiredTokenException": _EXPIRED,
     "TokenRefreshRequired": _EXPIRED,
@@ -43,13 +46,14 @@ _CREDENTIALS = {
 _NOT_CARRIED_OUT = frozenset(
     {
         *("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded"),
-        *("TooManyRequests", "TooManyRequestsException", "BandwidthLimitExceeded", "XMinioStorageFull"),
+        *("TooManyRequests", "TooManyRequestsException", "BandwidthLimitExceeded"),
         *("ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "IncompleteBody"),
         *("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"),  # the network changed a byte
     }
 )
 """Codes that say that nothing was changed. The same request may succeed later."""
 
+_FULL = frozenset({"XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
 _OTHER_REGION_OR_ENDPOINT = frozenset(
     {
         *("PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed"),
@@ -101,6 +105,8 @@ def response_error(response: Any, request: Request, *, has_answered: bool) -> Ka
     # Any other such response was cut, or another program sent it: its 404 does not mean that there is no object.
     if code.isdigit() and status in (400, 404, 405) and request.operation != "HeadObject":
         return unreadable_response(request, has_answered=has_answered)
+    if status == 404 and request.key is None:
+        return _bucket_not_found(code, request, has_answered=has_answered)
     return _error_by_status(code, status, _printable(str(details.get("Message", ""))), request)
 
 
@@ -122,12 +128,12 @@ def not_s3(request: Request) -> ConfigError:
     return ConfigError(f"The endpoint of {request.bucket} does not speak S3. Check `endpoint`.")
 
 
-def temporary_error(reason: str, request: Request) -> StoreError:
+def temporary_error(reason: str, request: Request, *, is_answer: bool = False) -> StoreError:
     """The error for a failure after the request was sent. For a write `OutcomeUnknownError`, because it may have been
-    carried out; for a read `StoreUnavailableError`."""
+    carried out; for a read `StoreUnavailableError`. `is_answer`: S3 said so."""
     if request.is_write:
         return OutcomeUnknownError(reason, key=request.key)
-    return StoreUnavailableError(reason, key=request.key)
+    return StoreUnavailableError(reason, key=request.key, is_answer=is_answer)
 
 
 def _error_by_status(code: str, status: int, message: str, request: Request) -> KafkaBackupError:
@@ -139,13 +145,20 @@ def _error_by_status(code: str, status: int, message: str, request: Request) -> 
         return ObjectNotFoundError(f"{request.key} is not in {request.bucket}", key=request.key)
     if status == 416:
         return DamagedError(f"{request.target} is cut: it ends before the requested bytes", key=request.key)
+    reason = f"{request.target}: the store answers {code or status}"
+    if code in _FULL or status == 507:
+        return StoreFullError(f"{reason}: no space is left there. Free space, or use another place", key=request.key)
     if status in (401, 403):
         return AccessError(_access_denied(message, request))
-    reason = f"{request.target}: the store answers {code or status}"
-    if code in _NOT_CARRIED_OUT or status in (409, 429, 507):
-        return StoreUnavailableError(reason, key=request.key)
+    if condition_error and status == 409:
+        # Amazon S3 answers so while another request changes the object, other stores whenever the condition fails.
+        return StoreUnavailableError(reason, key=request.key, is_answer=True, is_conflict=True)
+    if code in _NOT_CARRIED_OUT or status in (409, 429):
+        return StoreUnavailableError(reason, key=request.key, is_answer=not code.isdigit())
     if status >= 500 and status != 501:
-        return temporary_error(reason, request)
+        return temporary_error(reason, request, is_answer=bool(code) and not code.isdigit())
+    if status == 501 and request.operation == "PutObject" and request.settings.sse:
+        return ConfigError(f"{reason}: {message} It cannot encrypt as sse: {request.settings.sse} wants: remove sse.")
     return StoreError(f"{reason}: {message}", key=request.key)
 
 
@@ -153,8 +166,23 @@ def _access_denied(message: str, request: Request) -> str:
     permission = _PERMISSIONS.get(request.operation, f"s3:{request.operation}")
     is_read = permission == "s3:GetObject"
     also = " and s3:ListBucket (without it S3 answers 403 for a missing object)" if is_read else ""
+    if request.operation == "PutObject" and request.settings.sse is None:
+        also = ", and a policy of the bucket may want every object encrypted: then set sse and sse_kms_key_id"
+    elif request.operation == "PutObject" and request.settings.sse != "AES256":
+        also = ", and the right to use the KMS key (kms:GenerateDataKey and kms:Decrypt)"
     answer = f" The store's message: {message}" if message else ""
     return f"{request.target}: access denied. The credentials need {permission}{also}.{answer}"
+
+
+def _bucket_not_found(code: str, request: Request, *, has_answered: bool) -> KafkaBackupError:
+    """S3 answers 404 to a request about a bucket only if the bucket is missing, and then says `NoSuchBucket`. With an
+    endpoint that contains the bucket's name, it takes the bucket of the request for a key."""
+    reason = f"{request.bucket} answers {_printable(code) or 404} to {request.operation}"
+    if has_answered:
+        return temporary_error(reason, request)
+    return ConfigError(
+        f"{reason}, as if the bucket were an object: remove the bucket's name from the endpoint, or correct path_style."
+    )
 
 
 def _other_region_or_endpoint(response: Any, request: Request) -> str:

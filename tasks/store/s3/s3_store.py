@@ -6,6 +6,7 @@ store verifies and keeps. `version` is the ETag. This store does not retry: see 
 
 from __future__ import annotations
 
+import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,17 +16,21 @@ from hashlib import sha256 as sha256_of
 from typing import Any
 
 from tasks.model.errors import (
+    ConfigError,
     DamagedError,
     ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
+    OutcomeUnknownError,
     StoreError,
+    StoreUnavailableError,
     UnsupportedError,
 )
 from tasks.store.body_reader import BodyReader
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
 from tasks.store.protocol import Body, Checksum, ObjectInfo
-from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, open_client
+from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Client, open_client
+from tasks.store.s3.diagnosis import speaks_tls
 from tasks.store.s3.error_responses import Request, deleted_key_error, unreadable_response
 from tasks.store.s3.settings import S3Settings
 from tasks.store.s3.translation import translated
@@ -37,6 +42,9 @@ _ANSWERS_OF_S3 = (ObjectNotFoundError, ObjectExistsError, ObjectChangedError, Da
 
 class S3Store:
     """The objects under a prefix of a bucket.
+
+    Until S3 has answered once, a request ends after half of the `connect_timeout_ms` of the settings, and an attempt to
+    connect after a quarter of it, so that several attempts fit into that time. Later requests have the longer timeouts.
 
     `ObjectInfo.modified_ms` has whole seconds; after a write it is the time of the response. Only writes and `head`
     return a checksum.
@@ -53,22 +61,37 @@ class S3Store:
         that no request could use."""
         self._settings = settings
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
-        self._client = open_client(settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
+        self._timeouts = (connect_timeout_s, read_timeout_s)
+        first_s = settings.connect_timeout_ms / 1000
+        self._first_client = self._opened_client(min(connect_timeout_s, first_s / 4), min(read_timeout_s, first_s / 2))
+        self._later_client: Client = None
+        self._lock = threading.Lock()
         self._has_answered = False
+        self._is_diagnosed = False
 
     @property
     def location(self) -> str:
         return self._settings.location
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
-        return self._put(key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, IfNoneMatch="*")
+        try:
+            return self._put(key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, IfNoneMatch="*")
+        except StoreUnavailableError as error:
+            if error.is_conflict and self._version(key) is not None:
+                raise ObjectExistsError(f"{key} already exists in {self.location}", key=key) from None
+            raise
 
     def put(self, key: str, body: Body) -> ObjectInfo:
         return self._put(key, body, _digest(body))
 
     def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
-        return self._put(key, body, _digest(body), condition_error=ObjectChangedError, **condition)
+        try:
+            return self._put(key, body, _digest(body), condition_error=ObjectChangedError, **condition)
+        except StoreUnavailableError as error:
+            if error.is_conflict and self._version(key) != expected:
+                raise ObjectChangedError(f"{key} is not at the expected version in {self.location}", key=key) from None
+            raise
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         with self._request("GetObject", key) as request:
@@ -126,7 +149,21 @@ class S3Store:
             self._delete(full_keys[first : first + _DELETES_PER_REQUEST])
 
     def close(self) -> None:
-        self._client.close()
+        self._first_client.close()
+        if self._later_client is not None:
+            self._later_client.close()
+
+    @property
+    def _client(self) -> Client:
+        if not self._has_answered:
+            return self._first_client
+        with self._lock:
+            if self._later_client is None:
+                self._later_client = self._opened_client(*self._timeouts)
+            return self._later_client
+
+    def _opened_client(self, connect_timeout_s: float, read_timeout_s: float) -> Client:
+        return open_client(self._settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
 
     def _listed(self, member: str, full_prefix: str, **more: str) -> Iterator[dict[str, Any]]:
         """The items of this member of all pages of a listing."""
@@ -155,6 +192,7 @@ class S3Store:
         with self._request("PutObject", key, is_write=True, condition_error=condition_error) as request:
             response = self._client.put_object(
                 **self._object(key),
+                **self._encryption(),
                 **condition,
                 Body=reader,
                 ContentLength=reader.size_bytes,
@@ -173,6 +211,17 @@ class S3Store:
             if error is not None:
                 raise error
 
+    def _version(self, key: str) -> str | None:
+        """The object's version, None if there is no object. The same write would fail now if this is not expected."""
+        try:
+            return self.head(key).version
+        except ObjectNotFoundError:
+            return None
+
+    def _encryption(self) -> dict[str, str]:
+        named = {"ServerSideEncryption": self._settings.sse, "SSEKMSKeyId": self._settings.sse_kms_key_id}
+        return {name: value for name, value in named.items() if value is not None}
+
     def _empty_range(self, key: str, start: int) -> bytes:
         if start > self.head(key).size_bytes:
             raise _cut_error(key, start)
@@ -186,6 +235,13 @@ class S3Store:
         another program answered."""
         if any(name not in response for name in names):
             raise unreadable_response(request, has_answered=self._has_answered)
+
+    def _is_tls_endpoint(self) -> bool:
+        """Whether an http endpoint that never answered speaks TLS. Tried once, because it takes seconds in vain."""
+        if self._has_answered or self._is_diagnosed:
+            return False
+        self._is_diagnosed = True
+        return speaks_tls(self._settings.endpoint or "")
 
     @contextmanager
     def _request(
@@ -205,6 +261,12 @@ class S3Store:
                 yield request
         except _ANSWERS_OF_S3:
             self._has_answered = True
+            raise
+        except (ConfigError, StoreUnavailableError, OutcomeUnknownError) as error:
+            if self._is_tls_endpoint():
+                raise ConfigError(
+                    f"The endpoint {self._settings.endpoint} speaks TLS: write it with https://"
+                ) from error
             raise
         self._has_answered = True
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import SplitResult
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tasks.model.errors import ConfigError
-from tasks.model.setting_fields import OptionalSecret, OptionalText
+from tasks.model.setting_fields import OptionalSecret, OptionalText, none_if_empty
+from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.store.s3.endpoint import check_endpoint
-from tasks.store.settings import Prefix, RequiredText, StoreSettings
+from tasks.store.settings import Prefix, RequiredText, StoreSettings, without_control_characters
+
+Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
+"""Values of the header `x-amz-server-side-encryption`."""
 
 
 class S3Settings(StoreSettings):
@@ -19,6 +23,9 @@ class S3Settings(StoreSettings):
     Without `access_key` and `secret_key` the credentials come from the environment, a profile or the machine's role;
     without `region` and `endpoint` these come from the environment or a profile. `path_style` puts the bucket into the
     path of URLs instead of into the host name. `allow_http` permits an endpoint without TLS.
+
+    `sse` and `sse_kms_key_id` ask the store to encrypt each object; None leaves it to the bucket.
+    `connect_timeout_ms` is how long the store may take to give its first answer.
     """
 
     url_scheme: ClassVar[str] = "s3"
@@ -35,6 +42,13 @@ class S3Settings(StoreSettings):
     session_token: OptionalSecret = None
     path_style: bool = False
     allow_http: bool = False
+    sse: Annotated[Encryption | None, BeforeValidator(none_if_empty)] = None
+    sse_kms_key_id: OptionalText = None
+    connect_timeout_ms: Annotated[int, Field(ge=1_000, le=600_000)] = CONNECT_TIMEOUT_MS
+
+    _no_control_characters = without_control_characters(
+        *("bucket", "prefix", "region", "endpoint", "access_key", "secret_key", "session_token", "sse_kms_key_id")
+    )
 
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:
@@ -55,12 +69,22 @@ class S3Settings(StoreSettings):
         """The bucket and its endpoint, for messages about the bucket itself."""
         return f"s3://{self.bucket}" + (f" at {self.endpoint}" if self.endpoint else "")
 
+    @property
+    def address(self) -> str:
+        return self.bucket_location
+
+    @property
+    def first_answer_ms(self) -> int:
+        return self.connect_timeout_ms
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if (self.access_key is None) != (self.secret_key is None):
             raise ValueError("access_key and secret_key belong together: set both, or neither for ambient credentials")
         if self.session_token is not None and self.access_key is None:
             raise ValueError("session_token belongs to access_key and secret_key: set them too")
+        if self.sse_kms_key_id is not None and self.sse in (None, "AES256"):
+            raise ValueError("sse_kms_key_id belongs to sse: aws:kms or aws:kms:dsse")
         if self.endpoint is not None:
             try:
                 check_endpoint(self.endpoint, allow_http=self.allow_http)

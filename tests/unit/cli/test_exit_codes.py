@@ -18,6 +18,7 @@ EXPECTED = {
     errors.DamagedError: 20,
     errors.InterruptedRunError: 130,
     errors.StoreError: 1,
+    errors.StoreFullError: 1,
     errors.ObjectNotFoundError: 1,
     errors.ObjectExistsError: 1,
     errors.ObjectChangedError: 1,

@@ -282,10 +282,10 @@ def test_variables_are_replaced_inside_values_and_the_result_has_its_yaml_type(t
 
 def test_the_value_of_a_variable_cannot_become_yaml_structure(tmp_path: Path) -> None:
     text = BACKUP.replace("/backups", "${INJECTED}")
-    injected = "/x\nbackup:\n  compression: none"
+    injected = "{/x, backup: {compression: none}}"
 
     file = load_backup(_file(tmp_path, text), {"INJECTED": injected}).file
-    assert LocalSettings(path=injected, prefix="backups/production") == file.storage
+    assert LocalSettings(path=str(tmp_path / injected), prefix="backups/production") == file.storage
     assert "zstd" == file.backup.compression
 
 

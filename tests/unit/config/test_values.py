@@ -97,7 +97,7 @@ def test_a_variable_in_a_text_field_is_text_even_if_it_looks_like_a_number(tmp_p
     text = RESTORE.replace("/backups", "'${V}'").replace("{orders: orders_restored}", "\n    orders: ${V}")
     file = load_restore(_write(tmp_path, text), {"V": value}).file
 
-    assert LocalSettings(path=value) == file.storage
+    assert LocalSettings(path=str(tmp_path / value)) == file.storage
     assert {"orders": value} == file.restore.topic_mapping
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.model.errors import AccessError, ObjectChangedError, StoreError, StoreUnavailableError
+from tasks.model.errors import (
+    AccessError,
+    KafkaBackupError,
+    ObjectChangedError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from tasks.store.local.local_store import LocalStore
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.probe import ProbeResult, probe
@@ -84,7 +91,7 @@ def test_a_good_store_passes_and_the_probe_leaves_no_object(
         (RefusingEverySwap(), {"conditional_swap"}),
         (CoarseVersions(), {"conditional_swap"}),
         (ReadingTheFirstWriteForever(), {"read_after_write"}),
-        (WithoutConditions(), {"conditional_put", "conditional_swap", "read_after_write"}),
+        (WithoutConditions(), {"conditional_put", "conditional_swap"}),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -103,6 +110,31 @@ def test_an_unavailable_store_is_an_error_and_not_a_result() -> None:
     with pytest.raises(StoreUnavailableError):
         probe(faulty)
     assert list(faulty.list("")) == []
+
+
+def test_the_answers_of_a_store_that_refuses_conditions_are_kept() -> None:
+    assert ("501 Not Implemented",) == probe(WithoutConditions()).reasons
+    assert () == probe(IgnoringPutCondition()).reasons
+
+
+@pytest.mark.parametrize("problem", [AccessError("denied"), StoreFullError("full"), StoreError("refused")])
+def test_a_store_that_takes_no_write_at_all_is_an_error_and_not_a_result(problem: KafkaBackupError) -> None:
+    class RefusingEveryWrite(MemoryStore):
+        def put(self, key: str, body: Body) -> ObjectInfo:
+            raise problem
+
+    with pytest.raises(type(problem), match=str(problem)):
+        probe(RefusingEveryWrite())
+
+
+def test_nothing_is_deleted_in_a_store_that_was_never_written_to() -> None:
+    faulty = FaultyStore(MemoryStore())
+    faulty.fail_before("put")
+    faulty.fail_before("delete")
+    with pytest.raises(StoreUnavailableError):
+        probe(faulty)
+    with pytest.raises(StoreUnavailableError):
+        faulty.delete([])  # still armed
 
 
 def test_the_result_is_json_with_three_names() -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tasks.model.errors import ConfigError, NotFoundError, UnsupportedError
 from tasks.store.local.settings import LocalSettings
@@ -101,3 +102,23 @@ def test_importing_the_registry_imports_no_adapter_and_no_sdk() -> None:
     sdks = {"boto3", "botocore", "prefect"} & set(shown.split())
     adapters = [name for name in shown.split() if name.startswith("tasks.store.") and name.endswith("_store")]
     assert ([], []) == (sorted(sdks), adapters)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_text_of_any_backend_has_a_control_character(backend: str) -> None:
+    kind = BACKENDS[backend]
+    texts = {
+        name
+        for name, field in kind.model_fields.items()
+        if name not in ("backend", "sse") and "str" in str(field.annotation).lower()
+    }
+    with pytest.raises(ValidationError) as refused:
+        kind.model_validate(dict.fromkeys(texts, "/geheim\n"))
+    problems = {str(one["loc"][0]): one["msg"] for one in refused.value.errors()}
+    assert dict.fromkeys(texts, "Value error, ends with a line break: remove it") == problems
+
+
+@pytest.mark.parametrize("url", ["file:///backups\r", "file:///backups%0A", "s3://bucket/prefix\n"])
+def test_a_url_with_a_line_break_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="ends with a line break: remove it"):
+        settings_from_url(url)

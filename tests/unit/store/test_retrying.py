@@ -13,9 +13,12 @@ from tasks.model.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
     OutcomeUnknownError,
+    StoreFullError,
     StoreUnavailableError,
 )
+from tasks.model.waiting import Contact, WaitReport
 from tasks.store.memory.memory_store import MemoryStore
+from tasks.store.protocol import Body, ObjectInfo
 from tasks.store.retrying import RetryingStore
 from tests.contract.stores import create
 from tests.support.faults import WRITES, FaultyStore, Operation
@@ -54,7 +57,13 @@ def faulty(memory: MemoryStore) -> FaultyStore:
 @pytest.fixture
 def store(faulty: FaultyStore, clock: Clock) -> RetryingStore:
     return RetryingStore(
-        faulty, deadline_ms=60_000, first_wait_ms=100, longest_wait_ms=5_000, sleep=clock.sleep, clock=clock.read
+        faulty,
+        deadline_ms=60_000,
+        connect_timeout_ms=60_000,
+        first_wait_ms=100,
+        longest_wait_ms=5_000,
+        sleep=clock.sleep,
+        clock=clock.read,
     )
 
 
@@ -225,3 +234,76 @@ def test_a_write_that_may_have_been_carried_out_is_settled_although_stop_is_set(
     faulty.lose_response("put_if_absent", times=2)
     assert create(store, "a", b"mine") == memory.head("a")
     assert 2 == len(clock.waits_s)
+
+
+# ── the first contact ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def hasty(faulty: FaultyStore, clock: Clock) -> RetryingStore:
+    return RetryingStore(faulty, connect_timeout_ms=20_000, sleep=clock.sleep, clock=clock.read)
+
+
+def test_a_store_that_never_answered_is_given_up_after_the_connect_timeout(
+    faulty: FaultyStore, hasty: RetryingStore, clock: Clock
+) -> None:
+    faulty.fail_before("get", times=10**6)
+    with pytest.raises(StoreUnavailableError, match="There was no answer within 20 s") as refused:
+        hasty.get("a")
+    assert 20.0 == pytest.approx(clock.now_s)
+    assert str(refused.value).endswith("check that the store runs and can be reached from here")
+
+
+@pytest.mark.parametrize("first", ["an object", "no object", "a listing"])
+def test_a_store_that_answered_once_is_waited_for_long(
+    faulty: FaultyStore, hasty: RetryingStore, clock: Clock, first: str
+) -> None:
+    if first == "an object":
+        hasty.put("a", [b"x"])
+    elif first == "no object":
+        with pytest.raises(ObjectNotFoundError):
+            hasty.get("none")
+    else:
+        assert [] == list(hasty.list(""))
+    faulty.fail_before("get", times=10**6)
+    with pytest.raises(StoreUnavailableError) as refused:
+        hasty.get("a")
+    assert 120.0 == pytest.approx(clock.now_s)
+    assert "There was no answer" not in str(refused.value)
+
+
+def test_a_store_that_says_itself_that_it_is_busy_is_waited_for_long(clock: Clock) -> None:
+    class Busy(MemoryStore):
+        def get(self, key: str) -> tuple[bytes, ObjectInfo]:
+            raise StoreUnavailableError("SlowDown", is_answer=True)
+
+    with pytest.raises(StoreUnavailableError, match=r"^SlowDown$"):
+        RetryingStore(Busy(), sleep=clock.sleep, clock=clock.read).get("a")
+    assert 120.0 == pytest.approx(clock.now_s)
+
+
+def test_the_wait_for_a_store_is_reported_with_its_place_and_reason(faulty: FaultyStore, clock: Clock) -> None:
+    contact, reports = Contact(clock=clock.read), list[WaitReport]()
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        reports.extend(contact.due_reports())
+
+    store = RetryingStore(faulty, contact=contact, sleep=sleep, clock=clock.read, longest_wait_ms=1_000)
+    faulty.fail_before("get", times=10**6)
+    with pytest.raises(StoreUnavailableError):
+        store.get("a")
+
+    assert store.location == reports[0].subject
+    assert 5 <= reports[0].waited_s < 7
+    assert "no answer yet" != reports[0].reason
+
+
+def test_no_room_is_not_waited_for(clock: Clock) -> None:
+    class Full(MemoryStore):
+        def put(self, key: str, body: Body) -> ObjectInfo:
+            raise StoreFullError("full")
+
+    with pytest.raises(StoreFullError):
+        RetryingStore(Full(), sleep=clock.sleep, clock=clock.read).put("a", [b"x"])
+    assert [] == clock.waits_s

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -235,7 +235,7 @@ def test_the_outcome_is_unknown_when_a_folder_cannot_be_synced_and_a_retry_settl
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     store.put("a/old", [b"x"])
-    real, failures = os.fsync, [errno.EIO]
+    real, failures = os.fsync, [errno.ESTALE]
 
     def failing_disk(descriptor: int) -> None:
         if failures and os.path.isdir(f"/proc/self/fd/{descriptor}"):
@@ -254,10 +254,36 @@ def test_the_outcome_is_unknown_when_a_folder_cannot_be_synced_and_a_retry_settl
     with pytest.raises(OutcomeUnknownError):
         write(store)
     store.delete(["a/new"])
-    failures.append(errno.EIO)
+    failures.append(errno.ESTALE)
     write(RetryingStore(store, sleep=lambda seconds: None))
     assert failures == []
     assert store.get("a/new")[0] == b"x"
+
+
+@pytest.mark.parametrize("operation", ["create", "put", "swap", "delete"])
+def test_an_io_error_of_a_folder_is_final_because_a_second_sync_would_prove_nothing(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    store.put("a/old", [b"x"])
+    real, failures = os.fsync, [errno.EIO]
+
+    def failing_disk(descriptor: int) -> None:
+        if failures and os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(failures.pop(), "disk")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing_disk)
+    through = RetryingStore(store, sleep=lambda seconds: None)
+    writes: dict[str, Callable[[], object]] = {
+        "create": lambda: through.put_if_absent("a/new", [b"x"], sha256=DIGEST_OF_X),
+        "put": lambda: through.put("a/new", [b"x"]),
+        "swap": lambda: through.compare_and_swap("a/new", [b"x"], expected=None),
+        "delete": lambda: through.delete(["a/old"]),
+    }
+    with pytest.raises(StoreError, match=r"/a cannot be made durable: Input/output error. Check its disk") as refused:
+        writes[operation]()
+    assert type(refused.value) is StoreError
+    assert [] == failures
 
 
 @settings(deadline=None, derandomize=True, max_examples=25)

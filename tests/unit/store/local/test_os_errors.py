@@ -11,6 +11,7 @@ from tasks.model.errors import (
     KafkaBackupError,
     OutcomeUnknownError,
     StoreError,
+    StoreFullError,
     StoreUnavailableError,
 )
 from tasks.store.local.os_errors import translated
@@ -27,14 +28,21 @@ def test_a_missing_permission_is_an_access_error(code: int) -> None:
     assert type(translation(code)) is AccessError
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOLCK])
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOLCK])
 def test_a_temporary_error_is_retryable_and_unknown_once_the_write_may_be_visible(code: int) -> None:
     assert type(translation(code)) is StoreUnavailableError
     assert type(translation(code, may_have_landed=True)) is OutcomeUnknownError
 
 
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_no_room_is_not_waited_for_unless_the_write_may_be_visible(code: int) -> None:
+    assert type(translation(code)) is StoreFullError
+    assert not translation(code).retryable
+    assert type(translation(code, may_have_landed=True)) is OutcomeUnknownError
+
+
 def test_every_other_error_number_is_a_store_error_that_is_not_retried() -> None:
-    mapped = {AccessError, StoreUnavailableError}
+    mapped = {AccessError, StoreFullError, StoreUnavailableError}
     others = [code for code in errno.errorcode if type(translation(code)) not in mapped]
     assert len(others) > 80
     for code in (*others, 9999, None):
@@ -44,8 +52,8 @@ def test_every_other_error_number_is_a_store_error_that_is_not_retried() -> None
 
 
 def test_the_message_has_target_and_reason_and_the_error_has_the_key() -> None:
-    error = translation(errno.ENOSPC)
-    assert str(error) == "here: No space left on device"
+    error = translation(errno.EIO)
+    assert str(error) == "here: Input/output error"
     assert isinstance(error, StoreError)
     assert error.key == "a/b"
 

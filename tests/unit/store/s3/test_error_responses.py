@@ -17,6 +17,7 @@ from tasks.model.errors import (
     ObjectNotFoundError,
     OutcomeUnknownError,
     StoreError,
+    StoreFullError,
     StoreUnavailableError,
 )
 from tasks.store.s3.error_responses import Request, deleted_key_error, response_error
@@ -58,8 +59,7 @@ def test_a_final_response_has_an_error_of_its_own(
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(503, "SlowDown"), (429, "TooManyRequests"), (409, "ConditionalRequestConflict"), (409, "OperationAborted"),
-     (400, "RequestTimeout"), (507, "XMinioStorageFull")],
+    [(503, "SlowDown"), (429, "TooManyRequests"), (400, "OperationAborted"), (400, "RequestTimeout")],
 )  # fmt: skip
 def test_a_request_that_was_not_carried_out_can_be_sent_again(status: int, code: str) -> None:
     for request in (READ, CREATE, SWAP):
@@ -131,3 +131,57 @@ def test_text_of_the_response_is_one_short_line() -> None:
     assert 1 == len(str(error).splitlines())
     assert "\x1b" not in str(error)
     assert len(str(error)) < 1_000
+
+
+@pytest.mark.parametrize(
+    "code", ["ConditionalRequestConflict", "PreconditionFailed", "ObjectAlreadyExists", "OperationAborted"]
+)
+def test_a_conflict_of_a_conditional_write_is_marked(code: str) -> None:
+    for request, is_conflict in ((READ, False), (CREATE, True), (SWAP, True)):
+        error = _error(request, 409, code)
+        assert type(error) is StoreUnavailableError
+        assert is_conflict == error.is_conflict
+
+
+@pytest.mark.parametrize(("status", "code"), [(507, "XMinioStorageFull"), (507, "507"), (403, "QuotaExceeded")])
+def test_a_full_store_is_not_asked_again(status: int, code: str) -> None:
+    error = _error(CREATE, status, code)
+    assert StoreFullError is type(error)
+    assert not error.retryable
+    assert "no space is left there. Free space, or use another place" in str(error)
+
+
+@pytest.mark.parametrize("code", ["SlowDown", "InternalError", "ServiceUnavailable"])
+def test_a_busy_store_has_answered_and_a_proxy_before_it_has_not(code: str) -> None:
+    for sent, is_answer in ((code, True), ("503", False)):
+        error = _error(READ, 503, sent)
+        assert isinstance(error, StoreUnavailableError)
+        assert is_answer == error.is_answer
+
+
+def test_a_listing_that_is_taken_for_an_object_names_the_endpoint() -> None:
+    listing = Request(settings=SETTINGS, operation="ListObjectsV2")
+    error = _error(listing, 404, "NoSuchKey", has_answered=False)
+    assert ConfigError is type(error)
+    assert str(error) == (
+        "s3://backups answers NoSuchKey to ListObjectsV2, as if the bucket were an object: remove the bucket's name "
+        "from the endpoint, or correct path_style."
+    )
+    assert StoreUnavailableError is type(_error(listing, 404, "NoSuchKey"))
+
+
+def test_a_denied_write_names_encryption_as_a_possible_reason() -> None:
+    assert "may want every object encrypted: then set sse and sse_kms_key_id" in str(
+        _error(CREATE, 403, "AccessDenied")
+    )
+    settings = S3Settings(bucket="backups", sse="aws:kms")
+    encrypted = Request(settings=settings, operation="PutObject", key="a", is_write=True)
+    assert "and the right to use the KMS key" in str(_error(encrypted, 403, "AccessDenied"))
+    assert "want every object encrypted" not in str(_error(READ, 403, "AccessDenied"))
+
+
+def test_a_store_that_cannot_encrypt_is_a_mistake_of_the_file() -> None:
+    settings = S3Settings(bucket="backups", sse="AES256")
+    error = _error(Request(settings=settings, operation="PutObject", key="a", is_write=True), 501, "NotImplemented")
+    assert ConfigError is type(error)
+    assert "remove sse" in str(error)

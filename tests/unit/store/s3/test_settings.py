@@ -41,6 +41,10 @@ def test_no_text_of_the_settings_shows_a_secret() -> None:
         ({"endpoint": "http://minio:9000"}, "use https, or set allow_http: true"),
         ({"prefix": "a//b"}, "prefix 'a//b' is not an object key"),
         ({"path_style": "yes"}, "path_style Input should be a valid boolean"),
+        ({"sse": "rot13"}, "sse Input should be 'AES256', 'aws:kms' or 'aws:kms:dsse'"),
+        ({"sse_kms_key_id": "k"}, "sse_kms_key_id belongs to sse: aws:kms or aws:kms:dsse"),
+        ({"sse": "AES256", "sse_kms_key_id": "k"}, "sse_kms_key_id belongs to sse: aws:kms or aws:kms:dsse"),
+        ({"connect_timeout_ms": 999}, "connect_timeout_ms Input should be greater than or equal to 1000"),
         ({"path": SECRET}, "path Extra inputs are not permitted"),
     ],
 )
@@ -70,3 +74,24 @@ def test_slashes_around_the_prefix_change_nothing() -> None:
 def test_messages_about_the_bucket_name_its_endpoint() -> None:
     assert "s3://b" == S3Settings(bucket="b", prefix="team").bucket_location
     assert "s3://b at https://minio" == S3Settings(bucket="b", endpoint="https://minio").bucket_location
+
+
+@pytest.mark.parametrize(
+    "name", ["bucket", "prefix", "region", "endpoint", "access_key", "secret_key", "session_token"]
+)
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ("\n", "ends with a line break: remove it"),
+        ("\r", "ends with a line break: remove it"),
+        ("\r\n", "ends with a line break: remove it"),
+        ("\x00x", "contains a control character: remove it"),
+        ("\x7fx", "contains a control character: remove it"),
+    ],
+)
+def test_no_value_has_a_control_character_and_the_message_does_not_show_it(name: str, end: str, expected: str) -> None:
+    whole = {"bucket": "b", "access_key": "AKIA", "secret_key": "s", "session_token": "t"}
+
+    problems = _problems(**{**whole, name: f"{SECRET}{end}"})
+
+    assert f"{name} {expected}" == problems

@@ -1,0 +1,58 @@
+"""Opens the repository of a backup. A missing one is created last, so that a run that cannot begin leaves nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from tasks.config.adapters import store_of
+from tasks.config.models import StorageSection
+from tasks.model.errors import NotFoundError
+from tasks.model.waiting import OnWaiting
+from tasks.repository.repository import Repository
+from tasks.store.protocol import OnNote
+from tasks.store.registry import removed_on_failure
+
+
+def opened_or_created(
+    section: StorageSection,
+    now_ms: Callable[[], int],
+    *,
+    before_creation: Callable[[], None] = lambda: None,
+    stop: threading.Event | None = None,
+    on_waiting: OnWaiting | None = None,
+    on_note: OnNote | None = None,
+) -> tuple[Repository, bool]:
+    """The repository of a storage section, and whether it was created. If there is none, `before_creation` is called
+    first; when it raises, nothing was written.
+
+    A missing bucket is an error, because a backup creates no buckets. A folder that was made for a repository that then
+    cannot be created is removed. Raises what `before_creation`, `store_of` and `Repository.open_or_create` raise.
+    """
+    found = _opened(section, now_ms, stop=stop, on_waiting=on_waiting, on_note=on_note)
+    if found is not None:
+        return found, False
+    before_creation()
+    with removed_on_failure(section):
+        store = store_of(section, create=True, stop=stop, on_waiting=on_waiting, on_note=on_note)
+        return Repository.open_or_create(store, now_ms), True
+
+
+def _opened(
+    section: StorageSection,
+    now_ms: Callable[[], int],
+    *,
+    stop: threading.Event | None,
+    on_waiting: OnWaiting | None,
+    on_note: OnNote | None,
+) -> Repository | None:
+    """The repository; None if there is none and its place is usable. Raises `NotFoundError` for a missing bucket."""
+    try:
+        store = store_of(section, stop=stop, on_waiting=on_waiting, on_note=on_note)
+    except NotFoundError:  # a missing folder, which is made later
+        return None
+    try:
+        return Repository.open(store, now_ms)
+    except NotFoundError:
+        next(store.list(""), None)
+        return None
