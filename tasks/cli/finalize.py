@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.cli.exit_codes import INCOMPLETE, OK
-from tasks.cli.inputs import log_notes
-from tasks.cli.session import Session, now_ms
-from tasks.config.adapters import cluster_access, store_of
+from tasks.cli.inputs import log_notes, open_storage, with_state
+from tasks.cli.session import Session
+from tasks.config.adapters import cluster_access
 from tasks.config.load import load_restore
 from tasks.engine.target.finalize import finalize_restore, has_unwritten_positions
-from tasks.repository.repository import Repository
 
 
-def run_finalize(session: Session, restore: str, config: Path) -> int:
-    """Apply the settings that a restore deferred. Returns the exit code."""
+def run_finalize(session: Session, restore: str, config: Path, *, state: str | None = None) -> int:
+    """Apply the settings that a restore deferred. Returns the exit code. `state`: see `with_state`."""
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
-    repository = Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms)
+    repository = with_state(session, open_storage(session, loaded.file.storage), state)
     with cluster_access(loaded.file.target, session.report_wait).admin(session.stop) as admin:
         changed = finalize_restore(repository, restore, admin)
     for topic in changed:

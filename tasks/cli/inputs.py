@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import store_at, store_of
 from tasks.config.load import load_repository
+from tasks.config.models import StorageSection
 from tasks.model.errors import ConfigError
+from tasks.model.setting_fields import validation_problems
 from tasks.repository.points import PointReference, format_time
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
+from tasks.repository.root import require_conditions
+from tasks.store.local.settings import LocalSettings, folder_path
+from tasks.store.registry import settings_from_url
 
 
 def open_repository(session: Session, config: Path | None, storage: str | None) -> tuple[Repository, str | None]:
@@ -23,10 +31,40 @@ def open_repository(session: Session, config: Path | None, storage: str | None) 
         raise ConfigError("Name the repository: either --config FILE or --storage URL.")
     if config is None:
         assert storage is not None
-        return Repository.open(store_at(storage, stop=session.stop), now_ms), None
+        return Repository.open(store_at(storage, stop=session.stop, on_waiting=session.report_wait), now_ms), None
     loaded = load_repository(config)
     log_notes(session, loaded.notes)
-    return Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms), loaded.file.backup_id
+    return open_storage(session, loaded.file.storage), loaded.file.backup_id
+
+
+def open_storage(session: Session, storage: StorageSection) -> Repository:
+    """Open the repository of a storage section. Raises `NotFoundError` if there is none."""
+    store = store_of(storage, stop=session.stop, on_waiting=session.report_wait, on_note=session.log_note)
+    return Repository.open(store, now_ms)
+
+
+def with_state(session: Session, repository: Repository, state: str | None, *, create: bool = False) -> Repository:
+    """The repository with another place for the records of restores: a folder or a URL. None changes nothing.
+
+    `create` makes a missing folder, and tests what a restore needs there. Raises `NotFoundError` for a missing folder
+    otherwise, `ConfigError` for a place that cannot be used.
+    """
+    if state is None:
+        return repository
+    settings = settings_from_url(state) if "://" in state else _folder_settings(state)
+    store = store_of(
+        settings, create=create, stop=session.stop, on_waiting=session.report_wait, on_note=session.log_note
+    )
+    if create:
+        require_conditions(store)
+    return replace(repository, restore_store=store)
+
+
+def _folder_settings(path: str) -> StorageSection:
+    try:
+        return LocalSettings(path=folder_path(path, base=Path.cwd()))
+    except ValidationError as error:
+        raise ConfigError(f"--state cannot be used: {validation_problems(error)}.") from None
 
 
 def find_point(session: Session, repository: Repository, backup_id: str | None) -> RestorePoint:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.cli.exit_codes import OK, exit_code_of
-from tasks.cli.inputs import open_repository
+from tasks.cli.inputs import open_repository, with_state
 from tasks.cli.session import Session
 from tasks.model.errors import DamagedError, KafkaBackupError, UnsupportedError
 from tasks.reports.figures import size_text, table_text
@@ -27,9 +27,12 @@ class RestoreProgress(NamedTuple):
     to_finalize: tuple[str, ...] = ()
 
 
-def run_list(session: Session, config: Path | None, storage: str | None, *, restores: bool) -> int:
-    """Print the sets and their points, or the restores. Returns the exit code."""
+def run_list(
+    session: Session, config: Path | None, storage: str | None, *, restores: bool, state: str | None = None
+) -> int:
+    """Print the sets and their points, or the restores. Returns the exit code. `state`: see `with_state`."""
     repository, _ = open_repository(session, config, storage)
+    repository = with_state(session, repository, state)
     return _list_restores(session, repository) if restores else _list_points(session, repository)
 
 
@@ -97,9 +100,9 @@ def _list_restores(session: Session, repository: Repository) -> int:
     """List the restores that can be read, and name the others. Returns the largest exit code of the latter's errors."""
     found: list[tuple[RestorePlan, RestoreProgress]] = []
     unreadable: dict[str, KafkaBackupError] = {}
-    for restore in restore_ids(repository.store):
+    for restore in restore_ids(repository.restore_state):
         try:
-            plan = read_restore_plan(repository.store, restore)
+            plan = read_restore_plan(repository.restore_state, restore)
             found.append((plan, _progress(repository, plan)))
         except (DamagedError, UnsupportedError) as error:
             unreadable[restore] = error
@@ -113,11 +116,11 @@ def _list_restores(session: Session, repository: Repository) -> int:
 
 def _progress(repository: Repository, plan: RestorePlan) -> RestoreProgress:
     def read(step: Step) -> StepDone | None:
-        return read_part(repository.store, plan.restore, step, StepDone)
+        return read_part(repository.restore_state, plan.restore, step, StepDone)
 
     return restore_progress(
         plan,
-        has_targets=read_part(repository.store, plan.restore, "targets", Targets) is not None,
+        has_targets=read_part(repository.restore_state, plan.restore, "targets", Targets) is not None,
         is_replayed=read("replayed") is not None,
         verified=read("verified"),
         has_groups=read("groups") is not None,

@@ -12,7 +12,7 @@ from typing import Annotated, Concatenate, NoReturn, ParamSpec
 
 import typer
 
-from tasks.cli.options import BackupId, ConfigFile, Json, OptionalConfigFile, StorageUrl, Verbose
+from tasks.cli.options import BackupId, ConfigFile, Json, OptionalConfigFile, StatePlace, StorageUrl, Verbose
 from tasks.cli.session import Session, open_session
 from tasks.model.errors import UnsupportedError
 
@@ -59,6 +59,7 @@ def list_points(
     restores: Annotated[
         bool, typer.Option("--restores", help="List restores and the topics that they have to finalize.")
     ] = False,
+    state: StatePlace = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -66,7 +67,7 @@ def list_points(
     with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.list_points import run_list
 
-        _run(run_list, session, config, storage, restores=restores)
+        _run(run_list, session, config, storage, restores=restores, state=state)
 
 
 @app.command()
@@ -113,6 +114,7 @@ def validate_restore(config: ConfigFile, as_json: Json = False, verbose: Verbose
 def restore(
     config: ConfigFile,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm purge_topics.")] = False,
+    state: StatePlace = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -120,13 +122,14 @@ def restore(
     with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.restore import run_restore
 
-        _run(run_restore, session, config, only_preview=False, yes=yes)
+        _run(run_restore, session, config, only_preview=False, yes=yes, state=state)
 
 
 @app.command()
 def finalize(
     restore_id: Annotated[str, typer.Argument(metavar="RESTORE", help="As `list --restores` prints it.")],
     config: ConfigFile,
+    state: StatePlace = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -134,7 +137,7 @@ def finalize(
     with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.finalize import run_finalize
 
-        _run(run_finalize, session, restore_id, config)
+        _run(run_finalize, session, restore_id, config, state=state)
 
 
 def _run(

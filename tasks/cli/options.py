@@ -21,5 +21,14 @@ BackupId = Annotated[
         "--backup-id", help="A set (its newest point), set@17 or set@2026-11-22T10:00:00Z.", show_default=False
     ),
 ]
+StatePlace = Annotated[
+    str | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        help="Folder or URL for the state of restores, where the repository cannot be written to.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")]

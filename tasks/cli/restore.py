@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from tasks.cli.exit_codes import ACCESS, FAILED, INCOMPLETE, OK, exit_code_of
-from tasks.cli.inputs import find_point, log_notes
+from tasks.cli.inputs import find_point, log_notes, open_storage, with_state
 from tasks.cli.progress_bars import ProgressBar
 from tasks.cli.session import Session, now_ms
-from tasks.config.adapters import cluster_access, store_of
+from tasks.config.adapters import cluster_access
 from tasks.config.load import load_restore
 from tasks.config.models import RestoreFile
 from tasks.engine.bins import BINS_PER_WORKER
@@ -27,23 +27,25 @@ from tasks.model.errors import ConfigError
 from tasks.reports.figures import duration_text, size_text, table_text
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
-from tasks.repository.repository import Repository
 
 
-def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool) -> int:
-    """Restore as the file says, or print the preview. Returns the exit code."""
+def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool, state: str | None = None) -> int:
+    """Restore as the file says, or print the preview. Returns the exit code. `state`: see `with_state`."""
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
     request = _request(loaded.file)
-    repository = Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms)
+    is_preview = only_preview or request.options.dry_run
+    repository = open_storage(session, loaded.file.storage)
     cluster = cluster_access(loaded.file.target, session.report_wait)
     cluster.check_reachable(session.stop, is_writing=True)
+    if not is_preview:
+        repository = with_state(session, repository, state, create=True)
     context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
-    if only_preview or request.options.dry_run:
+    if is_preview:
         return _preview(session, context, loaded.file.backup_id, request)
     if request.options.purge_topics and not yes:
         _confirm_purge(session)
-    return _restore(session, context, loaded.file.backup_id, request, config)
+    return _restore(session, context, loaded.file.backup_id, request, config, state)
 
 
 def code_of(result: RestoreResult) -> int:
@@ -56,7 +58,9 @@ def code_of(result: RestoreResult) -> int:
     return INCOMPLETE if result.is_partial else OK
 
 
-def print_result(session: Session, result: RestoreResult, seconds: float, config: Path) -> None:
+def print_result(
+    session: Session, result: RestoreResult, seconds: float, config: Path, state: str | None = None
+) -> None:
     """Print the verdict, the mismatches, the positions, and the topics that wait for `finalize`."""
     plan = result.plan
     records = sum(copy.records for copy in plan.partitions)
@@ -71,9 +75,10 @@ def print_result(session: Session, result: RestoreResult, seconds: float, config
         session.print(f"mismatch: {mismatch.target}: {mismatch.message}")
     _print_positions(session, result)
     if result.deferred:
+        at_state = f" --state {shlex.quote(state)}" if state else ""
         session.print(
             f"to finalize: {', '.join(result.deferred)} keep unlimited retention until you run "
-            f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}`"
+            f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}{at_state}`"
         )
     session.print_json(_result_document(result, seconds))
 
@@ -123,7 +128,9 @@ def _print_preview(session: Session, preview: Preview) -> None:
         session.log(str(finding))
 
 
-def _restore(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest, config: Path) -> int:
+def _restore(
+    session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest, config: Path, state: str | None
+) -> int:
     started = time.monotonic()
     point = find_point(session, context.repository, backup_id)
     session.stops_gracefully = True
@@ -142,7 +149,7 @@ def _restore(session: Session, context: ClusterContext, backup_id: str, request:
             workers=request.options.max_concurrent_partitions,
             previewed=previewed,
         )
-    print_result(session, result, time.monotonic() - started, config)
+    print_result(session, result, time.monotonic() - started, config, state)
     return code_of(result)
 
 

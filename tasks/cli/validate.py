@@ -45,7 +45,7 @@ def _level(name: str) -> Level:
 def _print_result(session: Session, point: str, level: Level, result: ValidationResult, seconds: float) -> None:
     if not result.is_pinned:
         session.log(
-            "note: this user cannot write to the repository, so no pin protected the point from deletion while it was "
+            "note: nothing can be written to the repository, so no pin protected the point from deletion while it was "
             "read."
         )
     for finding in result.findings:

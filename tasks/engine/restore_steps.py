@@ -28,9 +28,9 @@ from tasks.engine.target.restore_plan import (
     draft_restore,
     read_source,
 )
-from tasks.model.errors import NotFoundError
+from tasks.model.errors import AccessError, KafkaBackupError, NotFoundError, StoreFullError
 from tasks.repository.frame_reader import FrameReader
-from tasks.repository.leases import acquire, kept
+from tasks.repository.leases import Lease, acquire, kept
 from tasks.repository.names import restore_lease_key
 from tasks.repository.pins import pinned
 from tasks.repository.points import PointReference
@@ -45,6 +45,7 @@ from tasks.repository.restores import (
     record_step,
     write_part,
 )
+from tasks.store.protocol import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +70,12 @@ def restore_lease(context: RunContext, reference: PointReference, restore: str) 
     """Hold the restore's lease and a pin on the point while the body runs the steps. Yields the point.
 
     Raises `NotFoundError` if there is no such point, `LockedError` if another process holds the lease or takes it
-    while the body runs; then `stop` is set.
+    while the body runs; then `stop` is set. Raises `AccessError` or `StoreFullError` if the records of the restore
+    cannot be written; nothing was changed then, and the point is read without a pin if only the pin cannot be written.
     """
     repository = context.repository
     point = repository.point(reference)
-    lease = acquire(repository.store, restore_lease_key(restore), stop=context.stop, clock=context.clock)
+    lease = _acquired(context, restore)
     purpose = f"restore {restore}"
     with (
         pinned(repository.store, point.set_name, point.seq, purpose=purpose, now_ms=repository.now_ms),
@@ -81,6 +83,24 @@ def restore_lease(context: RunContext, reference: PointReference, restore: str) 
     ):
         # The point is read again: it is protected from deletion only if it is still live after the pin was written.
         yield repository.point(PointReference(point.set_name, seq=point.seq))
+
+
+def _acquired(context: RunContext, restore: str) -> Lease:
+    """The lease is the first object that a restore writes, so its place is tried before anything is changed."""
+    store = context.repository.restore_state
+    try:
+        return acquire(store, restore_lease_key(restore), stop=context.stop, clock=context.clock)
+    except AccessError as error:
+        raise AccessError(_needs_place(store, error), code=error.code) from error
+    except StoreFullError as error:
+        raise StoreFullError(_needs_place(store, error), key=error.key) from error
+
+
+def _needs_place(store: ObjectStore, error: KafkaBackupError) -> str:
+    return (
+        f"The restore has to keep its state (plan, targets, steps), and {store.location} cannot be written to: "
+        f"{str(error).rstrip('.')}. Nothing was changed. Name another place for it with --state DIR."
+    )
 
 
 def preview_restore(
@@ -102,26 +122,26 @@ def begin_restore(repository: Repository, preview: Preview) -> StartedRestore:
     permission); then nothing is stored."""
     if has_errors(preview.findings):
         raise refusal_of(preview.findings)
-    write_part(repository.store, preview.plan.restore, "plan", preview.plan)
+    write_part(repository.restore_state, preview.plan.restore, "plan", preview.plan)
     return _started(repository, preview.plan, preview.source.point)
 
 
 def started_restore(repository: Repository, restore: str) -> StartedRestore:
     """Read what `begin_restore` returned. For the other processes of a restore."""
-    plan = read_restore_plan(repository.store, restore)
+    plan = read_restore_plan(repository.restore_state, restore)
     return _started(repository, plan, repository.point(PointReference(plan.set, seq=plan.point)))
 
 
 def prepare_restore(context: ClusterContext, admin: ClusterAdmin, plan: RestorePlan) -> Targets:
     """Create or stage the target topics, and store their ids and base offsets. Must not be called twice."""
     targets = prepare_targets(context, admin, plan)
-    write_part(context.repository.store, plan.restore, "targets", targets)
+    write_part(context.repository.restore_state, plan.restore, "targets", targets)
     return targets
 
 
 def restore_targets(repository: Repository, restore: str) -> Targets:
     """Read what `prepare_restore` returned. Raises `NotFoundError` before that step is done."""
-    targets = read_part(repository.store, restore, "targets", Targets)
+    targets = read_part(repository.restore_state, restore, "targets", Targets)
     if targets is None:
         raise NotFoundError(f"The target topics of restore {restore} have not been prepared.")
     return targets
@@ -183,6 +203,6 @@ def _positions(admin: ClusterAdmin, started: StartedRestore, targets: Targets) -
 
 def _record(repository: Repository, plan: RestorePlan, step: str, report: Mapping[str, object]) -> None:
     record_step(
-        repository.store,
+        repository.restore_state,
         StepDone(restore=plan.restore, step=step, time_ms=repository.now_ms(), report=dict(report)),
     )

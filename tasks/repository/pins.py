@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.model.errors import AccessError, StoreError
+from tasks.model.errors import AccessError, StoreError, StoreFullError
 from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.names import new_id, pin_key
 from tasks.repository.sealed_objects import overwrite_sealed
@@ -30,7 +30,7 @@ def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms:
     """Pin a point while the body runs. Read the log again in the body before you use the point, because the point can
     have been removed before the pin was written.
 
-    Yields whether there is a pin. A reader without write permission has none and has to end within the sweep's grace.
+    Yields whether there is a pin. A reader that cannot write has none and has to end within the sweep's grace.
     """
     key = pin_key(set_name, new_id())
     done = threading.Event()
@@ -49,7 +49,7 @@ def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms:
     try:
         write()
         is_pinned = True
-    except AccessError:
+    except (AccessError, StoreFullError):
         is_pinned = False
     if not is_pinned:
         yield False

@@ -29,11 +29,20 @@ def tool_name() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One storage prefix with its identity. `now_ms` is the clock that stamps what is written."""
+    """One storage prefix with its identity. `now_ms` is the clock that stamps what is written.
+
+    `restore_store` is another place for the records of restores, for a repository that is full or cannot be written to.
+    """
 
     store: ObjectStore
     root: Root
     now_ms: Callable[[], int]
+    restore_store: ObjectStore | None = None
+
+    @property
+    def restore_state(self) -> ObjectStore:
+        """The store with the plans, targets, steps and leases of restores."""
+        return self.store if self.restore_store is None else self.restore_store
 
     @classmethod
     def open(cls, store: ObjectStore, now_ms: Callable[[], int]) -> Repository:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.target.staging import deferred_changes, final_changes
-from tasks.model.errors import ConfigError, RefusedError
+from tasks.model.errors import AccessError, ConfigError, RefusedError, StoreFullError
 from tasks.repository.entries import NoteEntry
 from tasks.repository.repository import Repository
 from tasks.repository.restores import (
@@ -44,16 +44,16 @@ def finalize_restore(repository: Repository, restore: str, admin: ClusterAdmin) 
     `NotFoundError` for an unknown restore, `ConfigError` if it ended before it was verified or belongs to another
     cluster, `RefusedError` if it found mismatches, or if a topic is not the one that was restored.
     """
-    plan = read_restore_plan(repository.store, restore)
-    targets = read_part(repository.store, restore, "targets", Targets)
-    verified = read_part(repository.store, restore, "verified", StepDone)
+    plan = read_restore_plan(repository.restore_state, restore)
+    targets = read_part(repository.restore_state, restore, "targets", Targets)
+    verified = read_part(repository.restore_state, restore, "verified", StepDone)
     if targets is None or verified is None:
         raise ConfigError(
             f"The restore {restore} ended before it was verified, so it cannot be finalized. Restore again."
         )
     if admin.cluster_id() != plan.cluster_id:
         raise ConfigError(f"The restore {restore} wrote to cluster {plan.cluster_id}; the file names another cluster.")
-    if read_part(repository.store, restore, "finalized", StepDone) is not None:
+    if read_part(repository.restore_state, restore, "finalized", StepDone) is not None:
         return []
     if verified.report.get("mismatches"):
         raise RefusedError(
@@ -75,16 +75,17 @@ def finalize_restore(repository: Repository, restore: str, admin: ClusterAdmin) 
 
 def has_unwritten_positions(repository: Repository, restore: str) -> bool:
     """Whether the restore was configured to write group positions and ended before it did."""
-    plan = read_restore_plan(repository.store, restore)
+    plan = read_restore_plan(repository.restore_state, restore)
     is_configured = bool(plan.options.get("reset_consumer_offsets"))
-    return is_configured and read_part(repository.store, restore, "groups", StepDone) is None
+    return is_configured and read_part(repository.restore_state, restore, "groups", StepDone) is None
 
 
 def record_finalized(repository: Repository, plan: RestorePlan) -> None:
-    """Record in the restore and in the set's log that the restore has no deferred settings left."""
+    """Record in the restore and in the set's log that the restore has no deferred settings left. A log that cannot be
+    written to is left as it is if the restore keeps its state elsewhere, which is then the only record."""
     names = [topic.target for topic in plan.topics]
     record_step(
-        repository.store,
+        repository.restore_state,
         StepDone(restore=plan.restore, step="finalized", time_ms=repository.now_ms(), report={"topics": names}),
     )
     log = repository.log(plan.set)
@@ -97,7 +98,11 @@ def record_finalized(repository: Repository, plan: RestorePlan) -> None:
             text=f"restore {plan.restore} finalized",
         )
 
-    log.append(build)
+    try:
+        log.append(build)
+    except (AccessError, StoreFullError):
+        if repository.restore_store is None:
+            raise
 
 
 def _staged_topics(topics: Sequence[TopicCopy], admin: ClusterAdmin) -> list[TopicCopy]:

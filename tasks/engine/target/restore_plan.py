@@ -118,7 +118,9 @@ def draft_restore(
 ) -> RestorePlan:
     """Make the plan of a restore without storing it."""
     reader = FrameReader(repository.store)
-    unfinished = UnfinishedRestores.read(repository.store) if view.topics else UnfinishedRestores(())
+    unfinished = (
+        UnfinishedRestores.read(repository.store, repository.restore_state) if view.topics else UnfinishedRestores(())
+    )
     copies = [
         PartitionCopy(
             topic=row.topic,

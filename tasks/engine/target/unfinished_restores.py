@@ -25,14 +25,15 @@ class UnfinishedRestores:
     restores: Sequence[UnfinishedRestore]
 
     @classmethod
-    def read(cls, store: ObjectStore) -> UnfinishedRestores:
-        """Read the unfinished restores of a repository once, for all topics of a new restore. Reads at most three
+    def read(cls, *stores: ObjectStore) -> UnfinishedRestores:
+        """Read the unfinished restores of these stores once, for all topics of a new restore. Reads at most three
         objects for each restore. A restore whose documents are damaged, or of a later version, is left out."""
-        found = []
-        for restore, parts in restore_parts(store).items():
-            if "finalized" not in parts and (one := _read(store, restore)) is not None:
-                found.append(one)
-        return cls(found)
+        found = {}
+        for store in dict.fromkeys(stores):
+            for restore, parts in restore_parts(store).items():
+                if "finalized" not in parts and (one := _read(store, restore)) is not None:
+                    found[restore] = one
+        return cls([found[restore] for restore in sorted(found)])
 
     def original_settings(self, target: str, topic_id: str, settings: Mapping[str, str]) -> Mapping[str, str]:
         """Returns the topic's own `settings`. Values that an unfinished restore staged are replaced by the originals
