@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
@@ -66,6 +66,18 @@ class ConfigEntry:
     source: int
     is_sensitive: bool
     is_read_only: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChange:
+    """A change of a topic's own settings: values to set, and names to remove."""
+
+    to_set: Mapping[str, str] = field(default_factory=dict)
+    to_delete: Collection[str] = ()
+
+    def __bool__(self) -> bool:
+        """Whether it changes anything."""
+        return bool(self.to_set) or bool(self.to_delete)
 
 
 DEFAULT_REPLICATION_FACTOR: Final = -1

@@ -14,6 +14,7 @@ from typing import Protocol
 from tasks.broker.admin_values import (
     AclBinding,
     CommittedOffset,
+    ConfigChange,
     ConfigEntry,
     GroupDescription,
     GroupListing,
@@ -136,8 +137,9 @@ class ClusterAdmin(Protocol):
         ...
 
     def topic_defaults(self) -> dict[str, str]:
-        """`retention.ms`, `retention.bytes` and `cleanup.policy` of topics that do not set them. Empty if this user is
-        not allowed to read the brokers' settings."""
+        """The values of topics that do not set them: `retention.ms`, `retention.bytes`, `cleanup.policy`, and the other
+        settings that decide what brokers accept, as far as the brokers have them. Empty if this user is not allowed to
+        read the brokers' settings."""
         ...
 
     def create_topics(
@@ -155,6 +157,14 @@ class ClusterAdmin(Protocol):
     ) -> None:
         """Set values on the topic itself and remove others, all or nothing. Returns when the brokers show the
         change."""
+        ...
+
+    def alter_topics(
+        self, changes: Mapping[str, ConfigChange], *, validate_only: bool = False
+    ) -> dict[str, KafkaBackupError | None]:
+        """Change the settings of many topics, or only check that they can be changed. Each topic's change is all or
+        nothing, and independent of the others. Returns None or the error for each topic, when the brokers show the
+        changes that succeeded."""
         ...
 
     def delete_records(self, before_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

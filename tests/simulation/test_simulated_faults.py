@@ -187,7 +187,7 @@ def test_lost_answers_of_administrative_requests_are_settled_by_asking_again() -
     with kafka.access().admin(STOP) as admin:
         calls: dict[str, tuple[Callable[[], object], object]] = {
             "admin.create_topics": (lambda: admin.create_topics([spec]), {"t": None}),
-            "admin.alter_topic_configs": (lambda: admin.alter_topic_configs("t", {"retention.ms": "6"}, ()), None),
+            "admin.alter_topics": (lambda: admin.alter_topic_configs("t", {"retention.ms": "6"}, ()), None),
             "admin.commit_offsets": (lambda: admin.commit_offsets("g", [position]), {("t", 0): None}),
             "admin.delete_records": (lambda: admin.delete_records({("t", 0): 0}), {("t", 0): 0}),
             "admin.delete_topics": (lambda: admin.delete_topics(["t"]), {"t": None}),

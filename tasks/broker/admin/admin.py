@@ -21,7 +21,7 @@ from tasks.broker.admin.topics import (
     is_in_force,
     topic_description,
 )
-from tasks.broker.admin_values import ConfigEntry, NewTopicSpec, TopicDescription, TopicPartition
+from tasks.broker.admin_values import ConfigChange, ConfigEntry, NewTopicSpec, TopicDescription, TopicPartition
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.raw.cluster import NEW_TOPIC_GRACE_MS
 from tasks.broker.retry import RetryDeadline
@@ -200,24 +200,48 @@ class Admin(AdminConnection):
         Returns when the brokers show the change. Raises `ConfigError` when Kafka rejects a setting: nothing was
         changed.
         """
+        change = ConfigChange(to_set=to_set, to_delete=to_delete)
+        error = self.alter_topics({name: change}, validate_only=validate_only)[name]
+        if error is not None:
+            raise error
+
+    def alter_topics(
+        self, changes: Mapping[str, ConfigChange], *, validate_only: bool = False
+    ) -> dict[str, KafkaBackupError | None]:
+        """Change the settings of many topics, with one request for 500 of them. Each topic's change is all or nothing.
+
+        Returns None or the error for each topic; `ConfigError` means that Kafka rejected a setting of it. On return the
+        brokers show the changes that succeeded. A topic whose change is empty is not named to the brokers.
+        """
 
         def send(chunk: list[str]) -> Mapping[str, Future[Any]]:
-            resource = client_resource(name, to_set, to_delete)
+            resources = [client_resource(name, changes[name].to_set, changes[name].to_delete) for name in chunk]
             futures = self.sdk.incremental_alter_configs(
-                [resource], validate_only=validate_only, request_timeout=self.timeout_s
+                resources, validate_only=validate_only, request_timeout=self.timeout_s
             )
             return {resource.name: future for resource, future in futures.items()}
 
-        if not to_set and not to_delete:
-            return
-        action = _topic_action("change the settings of", "AlterConfigs")
-        values_or_raise(self.call_each([name], send, _no_value, action))
-        if validate_only:
-            return
-        self.await_that(
-            lambda: is_in_force(self.topic_configs([name])[name], to_set, to_delete),
-            f"The settings of topic {name} were changed, but the brokers still show the old ones.",
-        )
+        answers: dict[str, KafkaBackupError | None] = dict.fromkeys(changes)
+        for chunk in _chunks([name for name, change in changes.items() if change]):
+            action = _topic_action("change the settings of", "AlterConfigs")
+            answers |= self.call_each(chunk, send, _no_value, action)
+            if not validate_only:
+                self._await_settings({name: changes[name] for name in chunk if answers[name] is None})
+        return answers
+
+    def _await_settings(self, changes: Mapping[str, ConfigChange]) -> None:
+        """Return when the brokers show all these changes."""
+        pending = dict(changes)
+
+        def are_shown() -> bool:
+            for name, entries in self.topic_configs(list(pending)).items():
+                if is_in_force(entries, pending[name].to_set, pending[name].to_delete):
+                    del pending[name]
+            return not pending
+
+        if pending:
+            message = "The settings of these topics were changed, but the brokers still show the old ones: "
+            self.await_that(are_shown, f"{message}{', '.join(changes)}.")
 
     def delete_records(self, before_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Delete the records below the given offset of each partition. Returns the new log starts. Repeatable.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tasks.broker.admin.admin_requests import values_or_raise
+from tasks.broker.admin.broker_defaults import TOPIC_DEFAULTS
 from tasks.broker.admin.topics import is_as_specified
 from tasks.broker.admin_values import (
     AclBinding,
     CommittedOffset,
+    ConfigChange,
     ConfigEntry,
     GroupDescription,
     GroupListing,
@@ -95,7 +97,7 @@ class SimulatedAdmin:
 
     def topic_defaults(self) -> dict[str, str]:
         """See `ClusterAdmin.topic_defaults`."""
-        names = ("retention.ms", "retention.bytes", "cleanup.policy")
+        names = [name for name in TOPIC_DEFAULTS if name in self._kafka.broker_settings.known]
 
         def defaults(attempt: int) -> dict[str, str]:
             if not self.client.may("DescribeConfigs", "Cluster"):
@@ -146,23 +148,34 @@ class SimulatedAdmin:
         self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
     ) -> None:
         """See `ClusterAdmin.alter_topic_configs`."""
-        if not to_set and not to_delete:
-            return
-        if set(to_set) & set(to_delete):
-            raise ConfigError(f"Cannot change the settings of topic {name}: a setting is both set and deleted.")
+        change = ConfigChange(to_set=to_set, to_delete=to_delete)
+        error = self.alter_topics({name: change}, validate_only=validate_only)[name]
+        if error is not None:
+            raise error
+
+    def alter_topics(
+        self, changes: Mapping[str, ConfigChange], *, validate_only: bool = False
+    ) -> dict[str, KafkaBackupError | None]:
+        """See `ClusterAdmin.alter_topics`."""
 
         def alter(name: str, attempt: int) -> None:
             self._kafka.permissions.require(self.client.user, Permission("AlterConfigs", "Topic", name))
+            to_set, to_delete = changes[name].to_set, changes[name].to_delete
+            if set(to_set) & set(to_delete):
+                raise ConfigError(f"Cannot change the settings of topic {name}: a setting is both set and deleted.")
             settings = self._known(name).settings
             changed = settings.changed(to_set, to_delete)
+            self._kafka.check_policy(to_set)
             if not validate_only:
                 settings.own = changed
 
-        values_or_raise(
-            self._each("admin.alter_topic_configs", [name], alter, "change the settings of", "AlterConfigs")
-        )
-        if not validate_only:
-            self.topic_configs([name])  # as the real one waits for the change to show
+        answers: dict[str, KafkaBackupError | None] = dict.fromkeys(changes)
+        named = [name for name, change in changes.items() if change]
+        if named:
+            answers |= self._each("admin.alter_topics", named, alter, "change the settings of", "AlterConfigs")
+        if named and not validate_only:
+            self.topic_configs([name for name in named if answers[name] is None])  # as the real one waits
+        return answers
 
     def _known(self, name: str) -> Topic:
         if name not in self._kafka.topics.by_name:
