@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tasks.broker.kafka_access import KafkaAdmin
+from tasks.broker.raw.connection import ConnectionOptions
 from tasks.engine.target.findings import Finding
-from tasks.model.errors import KafkaBackupError, RefusedError
+from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, RefusedError
 from tests.conftest import KAFKA_VERSION
 from tests.support import producing
 from tests.support.command import Command
@@ -25,6 +27,16 @@ pytestmark = pytest.mark.kafka
 
 DAY_MS = 86_400_000
 RULES = ("only_six", "small_batches", "fixed_policy", "week")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Impatient(Backups):
+    """Gives up after a second."""
+
+    @property
+    def connection(self) -> ConnectionOptions:
+        """See `Backups.connection`."""
+        return replace(super().connection, retry_deadline_ms=1_000)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +53,8 @@ def backups(managed: ManagedKafka) -> Backups:
 def _source(
     cluster: KafkaCluster, topic: str, configs: Mapping[str, str] | None = None, *, age_ms: int = 0, count: int = 50
 ) -> None:
-    producing.create_topic(cluster.bootstrap, topic, configs={"retention.ms": "-1", **(configs or {})})
+    unlimited = {"retention.ms": "-1"} if age_ms else {}
+    producing.create_topic(cluster.bootstrap, topic, configs={**unlimited, **(configs or {})})
     stamp = now_ms() - age_ms
     records = [OutRecord(b"key-%d" % number, b"x" * 1000, timestamp=stamp) for number in range(count)]
     producing.produce(cluster.bootstrap, topic, records)
@@ -162,7 +175,9 @@ def test_names_that_kafkas_metrics_cannot_tell_apart_are_named(
     backups.back_up(list(targets))
     result = backups.restore(targets, topic_configs="ignore")
     assert [f"warning: {name}" for name in targets.values()] == [
-        text[: len(f"warning: {topic_name}.b")] for text in _warnings(list(result.findings)) if "apart" in text
+        text[: len(f"warning: {topic_name}.b")]
+        for text in _warnings(list(result.findings))
+        if "tell them apart" in text
     ]
 
 
@@ -194,7 +209,7 @@ def test_a_retention_that_an_operator_sets_back_during_the_restore_is_the_reason
     managed: ManagedKafka, backups: Backups, topic_name: str
 ) -> None:
     target = f"{topic_name}-target"
-    _source(managed.cluster, topic_name, age_ms=2 * DAY_MS)
+    _source(managed.cluster, topic_name, age_ms=2 * DAY_MS, count=3_000)
     backups.back_up([topic_name])
     own = {"retention.ms": "3600000"}
     producing.create_topic(managed.cluster.bootstrap, target, configs=own)
@@ -202,6 +217,7 @@ def test_a_retention_that_an_operator_sets_back_during_the_restore_is_the_reason
     reason = "retention.ms was set back to 3600000 by someone else.*Pause the program"
     with (
         KafkaAdmin(managed.cluster.connection) as operator,
+        produce_quota(managed.cluster.connection, 200_000),
         _repeated(lambda: operator.alter_topic_configs(target, own, ())),
         pytest.raises(RefusedError, match=reason),
     ):
@@ -243,8 +259,13 @@ def test_an_older_cluster_gets_records_that_its_own_limits_would_refuse(
         assert [unknown] == [text[: len(unknown)] for text in _warnings(list(result.findings))]
 
         demanding = {"min.insync.replicas": "2"}
+        producing.create_topic(old.bootstrap, "refuses", configs=demanding)
+        with pytest.raises(BrokerUnavailableError, match="NOT_ENOUGH_REPLICAS"):
+            Impatient(bootstrap_servers=old.bootstrap_servers).produce_batches(
+                "refuses", backups.fetched_batches(topic_name)[:1]
+            )
         _source(managed.cluster, f"{topic_name}-2", demanding)
         backups.back_up([f"{topic_name}-2"])
         with pytest.raises(RefusedError, match=r"replication factor 1 is below min.insync.replicas=2"):
             target.restore({f"{topic_name}-2": "few"})
-        assert {"copy"} == {name for name in _topics(old) if not name.startswith("__")}
+        assert {"copy", "refuses"} == {name for name in _topics(old) if not name.startswith("__")}

@@ -48,7 +48,7 @@ POLICIES = [only_six, small_batches, fixed_policy, week]
 Policy = Callable[[Mapping[str, str]], str | None]
 
 
-def _world(policy: Policy | None = None, *, age_ms: int = 0, **configs: str) -> SmallWorld:
+def _world(policy: Policy | None = None, configs: Mapping[str, str] | None = None, *, age_ms: int = 0) -> SmallWorld:
     """A backed-up topic `orders` with records of this age, and a target with this policy."""
     world = SmallWorld()
     world.topic(records=0, configs=configs)
@@ -99,7 +99,7 @@ def test_young_small_records_are_restored_under_every_policy(policy: Policy, exi
 def test_a_setting_of_the_backup_that_a_policy_refuses_is_named_in_its_words_before_anything_is_made(
     policy: Policy, own: dict[str, str], words: str
 ) -> None:
-    world = _world(policy, **own)
+    world = _world(policy, own)
 
     with refused(RefusedError, f"copy: cannot be created: .*{words}.*topic_configs: ignore", code=3):
         world.restore()
@@ -117,7 +117,7 @@ def test_records_that_are_older_than_the_longest_retention_are_refused_before_an
 
 
 def test_where_unlimited_retention_is_refused_one_as_long_as_the_records_need_is_staged() -> None:
-    world = _world(week, age_ms=3 * DAY_MS, **{"retention.ms": str(HOUR_MS)})
+    world = _world(week, {"retention.ms": str(HOUR_MS)}, age_ms=3 * DAY_MS)
     seen: list[str] = []
     world.target_faults.before("batch.land", lambda: seen.append(world.own_settings("copy")["retention.ms"]))
 
@@ -133,7 +133,7 @@ def test_where_unlimited_retention_is_refused_one_as_long_as_the_records_need_is
 
 
 def test_a_compacted_topic_whose_policy_is_fixed_is_protected_by_another_setting() -> None:
-    world = _world(fixed_policy, **{"cleanup.policy": "compact"})
+    world = _world(fixed_policy, {"cleanup.policy": "compact"})
     world.target.policy = lambda changed: None
     world.topic("copy", records=0, cluster=world.target, configs={"cleanup.policy": "compact"})
     world.target.policy = fixed_policy
@@ -233,7 +233,7 @@ def test_an_older_target_gets_its_own_limit_of_timestamps(has_topics: bool) -> N
 
 def test_settings_of_a_newer_source_are_left_out_on_an_older_target() -> None:
     limit = {"message.timestamp.before.max.ms": str(DAY_MS)}
-    world = _world(**limit)
+    world = _world(None, limit)
     world.target = _old_target(world)
     result = world.restore()
     assert ["message.timestamp.before.max.ms is not applied, because the target does not know this setting."] == [
