@@ -74,7 +74,7 @@ def print_result(session: Session, result: RestoreResult, seconds: float, config
     _print_positions(session, result)
     if result.deferred:
         session.print(
-            f"to finalize: {', '.join(result.deferred)} keep unlimited retention until you run "
+            f"to finalize: {', '.join(result.deferred)} keep a longer retention until you run "
             f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}`"
         )
     session.print_json(_result_document(result, seconds))

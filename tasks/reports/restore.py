@@ -168,7 +168,7 @@ def _to_finalize(result: RestoreResult, places: Places) -> list[str]:
     return [
         "### To finalize",
         "",
-        f"{', '.join(result.deferred)} keep unlimited retention: their own settings would delete restored records. "
+        f"{', '.join(result.deferred)} keep a longer retention: their own settings would delete restored records. "
         f"To apply them: `kafka-backup finalize {plan.restore} --config restore.yaml` with",
         "",
         *restore_file(f"{plan.set}@{plan.point}", places, {}),

@@ -28,8 +28,8 @@ from tasks.model.errors import ConfigError, KafkaBackupError
 from tasks.repository.restores import RestorePlan, TopicCopy
 
 _UNKNOWN_NAME = re.compile(r"Unknown topic config name: ([A-Za-z0-9._-]+)")
-_MOST_ROUNDS = 30
-"""A round removes or replaces a setting of every topic that is still refused, so that no topic needs as many."""
+_MOST_ROUNDS = 100
+"""A round removes or replaces a setting of every topic that is still refused. A topic that needs more is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,14 +156,15 @@ def unknown_setting(target: str, name: str) -> Finding:
 def _settle(trials: Sequence[_Trial], admin: ClusterAdmin, proposal: Callable[[_Trial], Mapping[str, str]]) -> None:
     """Ask the brokers until each topic is accepted or refused."""
     open_trials = list(trials)
-    for _ in range(_MOST_ROUNDS):
+    for number in range(_MOST_ROUNDS):
         answers = _check(open_trials, admin, proposal)
+        refused = [(trial, error) for trial, error in zip(open_trials, answers, strict=True) if error is not None]
         asked_again, to_diagnose = [], []
-        for trial, error in zip(open_trials, answers, strict=True):
-            if error is None:
-                continue
+        for trial, error in refused:
             unknown = _UNKNOWN_NAME.search(str(error))
-            if unknown is not None and trial.leave_out_unknown(unknown[1].rstrip(".")):
+            if number == _MOST_ROUNDS - 1:
+                trial.refuse(error)
+            elif unknown is not None and trial.leave_out_unknown(unknown[1].rstrip(".")):
                 asked_again.append(trial)
             elif isinstance(error, ConfigError) and _is_about_settings(error) and trial.topic.staging:
                 to_diagnose.append((trial, error))
