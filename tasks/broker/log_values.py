@@ -16,10 +16,14 @@ with the newest timestamp."""
 
 @dataclass(frozen=True, slots=True)
 class OffsetAnswers:
-    """Every requested partition is in exactly one of the two: its offset, or the reason why there is none."""
+    """Every requested partition is in exactly one of the first two: its offset, or the reason why there is none.
+
+    `leader_epochs` has the partition's leader epoch if the leader sent one: with `latest`, the epoch of the answer.
+    """
 
     offsets: dict[Partition, int] = field(default_factory=dict)
     failures: dict[Partition, KafkaBackupError] = field(default_factory=dict)
+    leader_epochs: dict[Partition, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,8 +137,9 @@ class ClusterAdmin(Protocol):
         ...
 
     def topic_defaults(self) -> dict[str, str]:
-        """`retention.ms`, `retention.bytes` and `cleanup.policy` of topics that do not set them. Empty if this user is
-        not allowed to read the brokers' settings."""
+        """The values of topics that do not set them: `retention.ms`, `retention.bytes`, `cleanup.policy`, and the other
+        settings that decide what brokers accept, as far as the brokers have them. Empty if this user is not allowed to
+        read the brokers' settings."""
         ...
 
     def create_topics(

@@ -18,6 +18,7 @@ from tasks.config.load import load_restore
 from tasks.config.models import RestoreFile
 from tasks.engine.bins import BINS_PER_WORKER
 from tasks.engine.options import RestoreOptions
+from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.restore import RestoreResult, restore_locally
 from tasks.engine.restore_steps import Preview, preview_restore
 from tasks.engine.run_context import ClusterContext
@@ -78,7 +79,7 @@ def print_result(
     if result.deferred:
         at_state = f" --state {shlex.quote(state)}" if state else ""
         session.print(
-            f"to finalize: {', '.join(result.deferred)} keep unlimited retention until you run "
+            f"to finalize: {', '.join(result.deferred)} keep a longer retention until you run "
             f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}{at_state}`"
         )
     session.print_json(_result_document(result, seconds))
@@ -167,6 +168,7 @@ def _result_document(result: RestoreResult, seconds: float) -> dict[str, object]
         "findings": _finding_documents(result.findings),
         "mismatches": [{"target": str(one.target), "message": one.message} for one in result.mismatches],
         "positions": [asdict(position) for position in result.positions],
+        "positions_left_out": [asdict(position) for position in result.left_out],
         "positions_written": result.positions_written and not result.mismatches,
         "to_finalize": list(result.deferred),
         "seconds": round(seconds, 3),
@@ -187,6 +189,10 @@ def _finding_documents(findings: Iterable[Finding]) -> list[dict[str, object]]:
 
 
 def _print_positions(session: Session, result: RestoreResult) -> None:
+    for one in result.left_out:
+        session.print(
+            f"position left out: group {one.group!r}, {one.topic}-{one.partition} at {one.offset}: {one.reason}"
+        )
     if not result.positions:
         return
     rows = [
@@ -196,10 +202,15 @@ def _print_positions(session: Session, result: RestoreResult) -> None:
             position.source_offset,
             f"{position.target_topic}-{position.target_partition}",
             position.target_offset,
-            position.failure or ("written" if result.positions_written else "translated"),
+            _position_state(position, result),
         )
         for position in result.positions
     ]
     session.print(table_text(("GROUP", "FROM", "OFFSET", "TO", "OFFSET", ""), rows))
     if not result.positions_written:
         session.print("The positions were translated but not written. reset_consumer_offsets: true writes them.")
+
+
+def _position_state(position: TranslatedPosition, result: RestoreResult) -> str:
+    state = position.failure or ("written" if result.positions_written else "translated")
+    return f"{state}; {position.note}" if position.note else state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tasks.engine.positions.translate import TranslatedPosition
+from tasks.engine.positions.translate import LeftOutPosition, TranslatedPosition
 from tasks.engine.replay.replay import replay_bin
 from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore_steps import (
@@ -31,7 +31,7 @@ class RestoreResult:
     """The result of a restore. It is complete if there are no mismatches and `is_partial` is false.
 
     `deferred` are the target topics whose settings wait for `finalize`. `positions_written` is false if the positions
-    were only translated.
+    were only translated. `left_out` are positions that have no place in the restored topics.
     """
 
     plan: RestorePlan
@@ -40,6 +40,7 @@ class RestoreResult:
     positions: Sequence[TranslatedPosition]
     positions_written: bool
     deferred: Sequence[str]
+    left_out: Sequence[LeftOutPosition] = ()
 
     @property
     def is_partial(self) -> bool:
@@ -82,4 +83,5 @@ def restore_locally(
         positions=finished.positions,
         positions_written=request.options.reset_consumer_offsets,
         deferred=finished.deferred,
+        left_out=finished.left_out,
     )

@@ -12,11 +12,19 @@ from dataclasses import asdict, dataclass
 
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.pattern_notes import pattern_notes
-from tasks.engine.positions.translate import TranslatedPosition, selected_groups, translate
+from tasks.engine.positions.translate import (
+    LeftOutPosition,
+    TranslatedPosition,
+    left_out_positions,
+    selected_groups,
+    translate,
+)
 from tasks.engine.positions.write import write_positions
+from tasks.engine.replay.staged_settings import changed_settings
 from tasks.engine.replay.verify import Mismatch, verify_counts
 from tasks.engine.run_context import ClusterContext, RunContext
 from tasks.engine.started_restore import StartedRestore
+from tasks.engine.target.accepted_settings import accepted_restore
 from tasks.engine.target.finalize import finish_settings, record_finalized
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.permissions import require_restorable
@@ -60,9 +68,11 @@ class Preview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRestore:
-    """The result of the last step. `deferred` are the target topics whose settings wait for `finalize`."""
+    """The result of the last step. `deferred` are the target topics whose settings wait for `finalize`. `left_out` are
+    positions that have no place in the restored topics."""
 
     positions: Sequence[TranslatedPosition] = ()
+    left_out: Sequence[LeftOutPosition] = ()
     deferred: Sequence[str] = ()
 
 
@@ -114,13 +124,13 @@ def preview_restore(
     targets = [topic.target for topic in source.chosen]
     require_restorable(admin, targets, is_purging=request.options.purge_topics)
     view = describe_target(admin, targets)
-    plan = draft_restore(context.repository, request, source, view)
+    accepted = accepted_restore(draft_restore(context.repository, request, source, view), admin)
     notes = pattern_notes(request.topics, {topic.state.topic for topic in source.chosen})
     findings = [
-        *preflight(context, admin, plan, source, view, request.options),
+        *preflight(context, admin, accepted, source, view, request.options),
         *(Finding("note", "topics", note) for note in notes),
     ]
-    return Preview(plan=plan, findings=findings, source=source)
+    return Preview(plan=accepted.plan, findings=findings, source=source)
 
 
 def begin_restore(repository: Repository, preview: Preview) -> StartedRestore:
@@ -156,15 +166,26 @@ def restore_targets(repository: Repository, restore: str) -> Targets:
 
 
 def check_restore(context: ClusterContext, started: StartedRestore, targets: Targets) -> list[Mismatch]:
-    """Record that all bins were replayed, compare every target partition with the backup, and record the result.
+    """Record that all bins were replayed, compare every target partition with the backup, and record the result. A
+    staged setting that somebody else changed is a mismatch too, and the first one, because it explains the others.
 
     May be called again; the first recorded result is kept. Raises what `verify_counts` raises; then no result is
     recorded.
     """
     _record(context.repository, started.plan, "replayed", {})
+    changes = _changed_targets(context, started, targets)
     mismatches = verify_counts(context, started, targets)
+    if mismatches and not changes:
+        changes = _changed_targets(context, started, targets)
+    mismatches = [*changes, *mismatches]
     _record(context.repository, started.plan, "verified", {"mismatches": [one.message for one in mismatches]})
     return mismatches
+
+
+def _changed_targets(context: ClusterContext, started: StartedRestore, targets: Targets) -> list[Mismatch]:
+    """A mismatch for each topic with a changed staged setting, named by its first partition."""
+    first = {target.topic: target.target for target in reversed(targets.partitions)}
+    return [Mismatch(first[one.target], str(one)) for one in changed_settings(context, started.plan.topics)]
 
 
 def finish_restore(
@@ -184,12 +205,14 @@ def finish_restore(
     if mismatches:
         return FinishedRestore()
     plan = started.plan
-    positions = _positions(admin, started, targets)
-    _record(repository, plan, "groups", {"positions": [asdict(one) for one in positions]})
+    positions, left_out = _positions(admin, started, targets)
+    report = {"positions": [asdict(one) for one in positions], "left_out": [asdict(one) for one in left_out]}
+    _record(repository, plan, "groups", report)
     deferred = [topic.target for topic in finish_settings(plan, targets, admin)]
+    _record(repository, plan, "settings", {"deferred": deferred})
     if not deferred:
         record_finalized(repository, plan)
-    return FinishedRestore(positions=positions, deferred=deferred)
+    return FinishedRestore(positions=positions, left_out=left_out, deferred=deferred)
 
 
 def _started(repository: Repository, plan: RestorePlan, point: RestorePoint) -> StartedRestore:
@@ -201,12 +224,15 @@ def _started(repository: Repository, plan: RestorePlan, point: RestorePoint) -> 
     )
 
 
-def _positions(admin: ClusterAdmin, started: StartedRestore, targets: Targets) -> list[TranslatedPosition]:
+def _positions(
+    admin: ClusterAdmin, started: StartedRestore, targets: Targets
+) -> tuple[list[TranslatedPosition], list[LeftOutPosition]]:
     options, groups = started.options, started.groups
     if options.consumer_group_strategy == "skip" or groups is None:
-        return []
-    positions = translate(started, targets, selected_groups(groups, options.consumer_groups))
-    return write_positions(admin, positions) if options.reset_consumer_offsets else positions
+        return [], []
+    selected = selected_groups(groups, options.consumer_groups)
+    positions, left_out = translate(started, targets, selected), left_out_positions(started, selected)
+    return (write_positions(admin, positions) if options.reset_consumer_offsets else positions), left_out
 
 
 def _record(repository: Repository, plan: RestorePlan, step: str, report: Mapping[str, object]) -> None:

@@ -75,6 +75,7 @@ def report_restore(
         positions=finished.positions,
         positions_written=bool(planned.plan.options["reset_consumer_offsets"]),
         deferred=finished.deferred,
+        left_out=finished.left_out,
     )
     key, name = artifact_key("restore", work.set_name), f"{work.set_name}@{work.seq}"
     rows = restored_rows(result, targets_of(work), {one.number: one.seconds for one in replayed})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks.engine.positions.translate import TranslatedPosition
+from tasks.engine.positions.translate import LeftOutPosition, TranslatedPosition
 from tasks.engine.restore import RestoreResult
 from tasks.engine.target.findings import Finding, has_errors
 from tasks.model.quoting import quoted
@@ -33,7 +33,7 @@ def preview_rows(plan: RestorePlan, findings: Sequence[Finding]) -> list[Row]:
 def restored_rows(result: RestoreResult, targets: Targets, seconds_of: Mapping[int, float]) -> list[Row]:
     """A row for each target partition, mismatches first. `first` and `next` are the target's offsets. `seconds_of` are
     the durations of the tasks in seconds, by the numbers of their bins."""
-    plan, mismatches = result.plan, {one.target: one.message for one in result.mismatches}
+    plan, mismatches = result.plan, {one.target: one.message for one in reversed(result.mismatches)}
     bin_of = {index: number for number, bin_ in enumerate(plan.bins) for index in bin_}
     rows: list[Row] = [
         {
@@ -107,6 +107,7 @@ def restore_summary(result: RestoreResult, seconds: float, places: Places) -> st
             *listed("Mismatches", [f"{one.target}: {one.message}" for one in result.mismatches]),
             *listed("Findings of the preflight", notes),
             *_positions(result.positions, are_written=result.positions_written),
+            *listed("Positions left out", [_left_out(one) for one in result.left_out]),
             *_to_finalize(result, places),
         )
     )
@@ -135,12 +136,22 @@ def _positions(positions: Sequence[TranslatedPosition], *, are_written: bool) ->
     done = "written" if are_written else "translated, not written"
     lines = [
         f"| {_cell(quoted(one.group))} | {one.source_topic}-{one.source_partition} | {one.source_offset} "
-        f"| {one.target_topic}-{one.target_partition} | {one.target_offset} | {_cell(one.failure or done)} |"
-        for one in sorted(positions, key=lambda one: not one.failure)
+        f"| {one.target_topic}-{one.target_partition} | {one.target_offset} | {_cell(_position_state(one, done))} |"
+        for one in sorted(positions, key=lambda one: (not one.failure, not one.note))
     ]
     more = [f"| and {len(lines) - MOST_NOTES:,} more | | | | | |"] if len(lines) > MOST_NOTES else []
     head = ["| group | from | offset | to | offset | |", "| --- | --- | --- | --- | --- | --- |"]
     return ["### Group positions", "", *head, *lines[:MOST_NOTES], *more, ""]
+
+
+def _position_state(position: TranslatedPosition, done: str) -> str:
+    state = position.failure or done
+    return f"{state}; {position.note}" if position.note else state
+
+
+def _left_out(position: LeftOutPosition) -> str:
+    place = f"{position.topic}-{position.partition}"
+    return f"{quoted(position.group)}: {place} at {position.offset}: {position.reason}"
 
 
 def _position(position: TranslatedPosition) -> str:
@@ -159,7 +170,7 @@ def _to_finalize(result: RestoreResult, places: Places) -> list[str]:
     return [
         "### To finalize",
         "",
-        f"{', '.join(result.deferred)} keep unlimited retention: their own settings would delete restored records. "
+        f"{', '.join(result.deferred)} keep a longer retention: their own settings would delete restored records. "
         f"To apply them: `kafka-backup finalize {plan.restore} --config restore.yaml` with",
         "",
         *restore_file(f"{plan.set}@{plan.point}", places, {}),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pydantic import Field
+
 from tasks.model.errors import DamagedError
 from tasks.model.partition import Partition
 from tasks.repository.compressed_objects import StoredRef, compress_object, put_content, read_stored
@@ -30,7 +32,8 @@ class Row(PartitionDocument):
 
     A line counts for the row if its seq is at least `base_seq`; None means the seq of the reference to the table
     object. `failure` is the reason why the partition failed, and `behind_since_ms` the time (Unix milliseconds) since
-    which the row is older than its point.
+    which the row is older than its point. `leader_epoch` is the partition's when the run was planned; the document has
+    it only if it is known. `epoch` is that of the last stored batch.
     """
 
     base_seq: int | None = None
@@ -39,6 +42,7 @@ class Row(PartitionDocument):
     epoch: int | None = None
     last_stable_offset: int | None = None
     high_watermark: int | None = None
+    leader_epoch: int | None = Field(None, exclude_if=lambda epoch: epoch is None)
     is_live: bool = True
     failure: str | None = None
     behind_since_ms: int | None = None

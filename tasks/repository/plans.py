@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.model.errors import DamagedError, ObjectExistsError
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
@@ -14,11 +16,12 @@ from tasks.store.protocol import ObjectStore
 
 class PlannedPartition(PartitionDocument):
     """The range [start, end) of one partition. `bytes` is an estimate of its size on the broker, for balancing the
-    bins."""
+    bins. `leader_epoch` is the partition's when the run was planned; the document has it only if it is known."""
 
     start: int
     end: int
     high_watermark: int | None = None
+    leader_epoch: int | None = Field(None, exclude_if=lambda epoch: epoch is None)
     bytes: int = 0
 
 

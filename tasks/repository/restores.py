@@ -11,7 +11,7 @@ from tasks.repository.names import restore_key
 from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
 
-Step = Literal["replayed", "verified", "groups", "finalized"]
+Step = Literal["replayed", "verified", "groups", "settings", "finalized"]
 """The steps that are recorded when they are completed, in order."""
 
 

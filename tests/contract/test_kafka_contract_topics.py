@@ -99,9 +99,34 @@ def test_an_untouched_topic_has_every_setting_with_the_brokers_values(bed: Kafka
     assert is_3 == ("message.format.version" in found)
 
 
-def test_the_brokers_values_of_retention_are_known_without_a_topic(bed: KafkaBed) -> None:
+def test_the_brokers_values_are_those_of_a_topic_without_settings(bed: KafkaBed, topic_name: str) -> None:
     with admin_of(bed) as admin:
-        assert {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"} == admin.topic_defaults()
+        defaults = admin.topic_defaults()
+        admin.create_topics([_spec(topic_name)])
+        in_force = {entry.name: entry.value for entry in admin.topic_configs([topic_name])[topic_name]}
+
+    assert {name: in_force[name] for name in defaults} == defaults
+    retention = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+    assert retention.items() <= defaults.items()
+    assert {"message.timestamp.after.max.ms", "max.message.bytes", "compression.type"} <= defaults.keys()
+
+
+def test_the_settings_of_many_topics_are_changed_with_an_answer_for_each(bed: KafkaBed, topic_name: str) -> None:
+    good, bad, gone = f"{topic_name}-good", f"{topic_name}-bad", f"{topic_name}-gone"
+    with admin_of(bed) as admin:
+        admin.create_topics([_spec(good, configs={"flush.ms": "7"}), _spec(bad)])
+        changes = {
+            good: ConfigChange(to_set={"retention.ms": "5"}, to_delete=["flush.ms"]),
+            bad: ConfigChange(to_set={"retention.ms": "x"}),
+            gone: ConfigChange(to_set={"retention.ms": "5"}),
+        }
+        checked = admin.alter_topics(changes, validate_only=True)
+        assert {"flush.ms": "7"} == _own(admin, good)
+        answers = admin.alter_topics(changes)
+
+        assert ({"retention.ms": "5"}, {}) == (_own(admin, good), _own(admin, bad))
+    for found in (checked, answers):
+        assert [None, ConfigError, BrokerError] == [type(found[name]) if found[name] else None for name in changes]
 
 
 def test_settings_that_are_set_show_at_once_as_kafka_spells_them(bed: KafkaBed, topic_name: str) -> None:

@@ -197,7 +197,7 @@ def test_where_nobody_says_what_the_brokers_keep_settings_that_might_delete_wait
     case.back_up(_backup_acls(case.topic))
 
     waiting = case.restore(_restore_acls(case.target))
-    assert f"to finalize: {case.target} keep unlimited retention" in waiting.stdout
+    assert f"to finalize: {case.target} keep a longer retention" in waiting.stdout
     assert "DescribeConfigs on Cluster kafka-cluster" in waiting.stderr
 
     case.target = f"{case.topic}-seen"

@@ -69,8 +69,10 @@ def test_settings_that_an_existing_topic_cannot_have_are_refused_before_anything
     _source(kafka, topic_name, {"segment.ms": "4000"})
     producing.create_topic(kafka.bootstrap, target)
     backups.back_up([topic_name])
-    copied = "tasks.engine.target.restore_plan.copied_settings"
-    monkeypatch.setattr(copied, lambda settings: {**settings, "segment.bytes": "1"})  # as an older Kafka allowed it
+    applied = "tasks.engine.target.restore_plan.applicable_settings"
+    monkeypatch.setattr(
+        applied, lambda settings, known: {**settings, "segment.bytes": "1"}
+    )  # as an older Kafka allowed it
 
     with pytest.raises(RefusedError, match=rf"{target}: its settings cannot be changed: .*segment.bytes"):
         backups.restore({topic_name: target}, topic_configs="apply")

@@ -168,7 +168,8 @@ class KafkaCluster:
             )
             node.config.write_text(properties_file(properties | self._overrides))
             if not (node.log_dir / "meta.properties").exists():
-                run_tool(self.version, "kafka.tools.StorageTool", "format", "-t", cluster_uuid, "-c", str(node.config))
+                arguments = ("format", "-t", cluster_uuid, "-c", str(node.config))
+                run_tool(self.version, "kafka.tools.StorageTool", *arguments, jvm_options=self._jvm_options)
 
         with ThreadPoolExecutor(len(self._nodes)) as pool:
             list(pool.map(format_node, self._nodes.values()))

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,9 +66,10 @@ def dump_log_tool(version: str) -> str:
     return f"{'kafka' if version.startswith('3.') else 'org.apache.kafka'}.tools.DumpLogSegments"
 
 
-def run_tool(version: str, main_class: str, *arguments: str) -> str:
+def run_tool(version: str, main_class: str, *arguments: str, jvm_options: Sequence[str] = ()) -> str:
     """Run one of Kafka's command-line classes and return its output. Raises `KafkaStartError` if it fails."""
-    return _run([*java_command(version), *SHORT_LIVED_JVM, "-Xmx256m", main_class, *arguments], timeout_s=120)
+    java = [*java_command(version), *SHORT_LIVED_JVM, "-Xmx256m", *jvm_options]
+    return _run([*java, main_class, *arguments], timeout_s=120)
 
 
 def java_command(version: str) -> list[str]:

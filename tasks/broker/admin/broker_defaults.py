@@ -10,10 +10,25 @@ from tasks.model.errors import AccessError
 _RETENTION_UNITS_MS = {"log.retention.ms": 1, "log.retention.minutes": 60_000, "log.retention.hours": 3_600_000}
 """The first of these that is set counts (Kafka's `ServerLogConfigs`)."""
 
+TOPIC_DEFAULTS: Mapping[str, str] = {
+    "cleanup.policy": "log.cleanup.policy",
+    "compression.type": "compression.type",
+    "max.message.bytes": "message.max.bytes",
+    "message.timestamp.after.max.ms": "log.message.timestamp.after.max.ms",
+    "message.timestamp.before.max.ms": "log.message.timestamp.before.max.ms",
+    "message.timestamp.difference.max.ms": "log.message.timestamp.difference.max.ms",
+    "message.timestamp.type": "log.message.timestamp.type",
+    "min.insync.replicas": "min.insync.replicas",
+    "retention.bytes": "log.retention.bytes",
+    "retention.ms": "log.retention.ms",
+}
+"""Topic settings, and the broker's settings that topics without them have (Kafka's
+`ServerTopicConfigSynonyms`)."""
+
 
 def topic_defaults(admin: Admin) -> dict[str, str]:
-    """`retention.ms`, `retention.bytes` and `cleanup.policy` of topics that do not set them. Empty if this user is not
-    allowed to read the brokers' settings."""
+    """The settings in `TOPIC_DEFAULTS` of topics that do not set them, as far as the broker has them. Empty if this
+    user is not allowed to read the brokers' settings."""
     try:
         return defaults_of(admin.broker_settings())
     except AccessError:
@@ -24,7 +39,7 @@ def defaults_of(settings: Mapping[str, str]) -> dict[str, str]:
     """The topics' defaults that follow from a broker's settings in force. Pure."""
     ages = [int(settings[name]) * unit for name, unit in _RETENTION_UNITS_MS.items() if settings.get(name)]
     found = {"retention.ms": str(max(-1, ages[0]))} if ages else {}
-    for name in ("retention.bytes", "cleanup.policy"):
-        if settings.get(f"log.{name}"):
-            found[name] = settings[f"log.{name}"]
+    for name, of_broker in TOPIC_DEFAULTS.items():
+        if name not in found and name != "retention.ms" and settings.get(of_broker):
+            found[name] = settings[of_broker]
     return found

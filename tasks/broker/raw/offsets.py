@@ -77,8 +77,10 @@ def _request_once(
             retryable[partition] = no_leader_error(partition)
     for node_id, own in by_node.items():
         try:
-            for partition, code, offset in _request_offsets(cluster, node_id, own, which):
+            for partition, code, offset, epoch in _request_offsets(cluster, node_id, own, which):
                 _add_result(partition, code, offset, answers, retryable)
+                if code == ErrorCode.NONE and epoch >= 0:
+                    answers.leader_epochs[partition] = epoch
         except BrokerUnavailableError as error:
             retryable.update(dict.fromkeys(own, error))
     return retryable
@@ -86,8 +88,8 @@ def _request_once(
 
 def _request_offsets(
     cluster: Cluster, node_id: int, partitions: Sequence[Partition], which: Which
-) -> Iterator[tuple[Partition, int, int]]:
-    """(partition, error code, offset) of every partition, from one leader."""
+) -> Iterator[tuple[Partition, int, int, int]]:
+    """(partition, error code, offset, leader epoch or -1) of every partition, from one leader."""
     connection = cluster.connection(node_id)
     by_name = {(partition.topic, partition.partition): partition for partition in partitions}
     topic_class = ListOffsetsRequest.ListOffsetsTopic
@@ -109,7 +111,7 @@ def _request_offsets(
     )
     for topic in connection.call(request).topics:
         for part in topic.partitions:
-            yield by_name[topic.name, part.partition_index], part.error_code, part.offset
+            yield by_name[topic.name, part.partition_index], part.error_code, part.offset, part.leader_epoch
 
 
 def _add_result(
@@ -141,3 +143,4 @@ def _check_topic_ids(cluster: Cluster, answers: OffsetAnswers) -> None:
     for partition in [partition for partition in answers.offsets if partition.incarnation in failures]:
         answers.failures[partition] = failures[partition.incarnation]
         del answers.offsets[partition]
+        answers.leader_epochs.pop(partition, None)

@@ -128,6 +128,7 @@ def _row(planned: PlannedPartition, cover: Cover, *, is_live: bool = True) -> Ro
         epoch=epochs[-1] if epochs else None,
         last_stable_offset=planned.end,
         high_watermark=planned.high_watermark,
+        leader_epoch=planned.leader_epoch,
         is_live=is_live,
     )
 

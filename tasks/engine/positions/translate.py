@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.engine.positions.rank import rank
 from tasks.engine.started_restore import StartedRestore
+from tasks.repository.lines import IndexLine
 from tasks.repository.restores import Targets
 from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState
 
@@ -14,7 +15,8 @@ from tasks.repository.state_objects import GroupPosition, GroupsState, GroupStat
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslatedPosition:
     """A position of a group, with its source offset and its target offset. `failure` is the reason why it could not be
-    written. `is_denied`: a permission is missing."""
+    written. `is_denied`: a permission is missing. `note` says that the source offset is outside of the backup, so that
+    the target offset is that of the first record or the end."""
 
     group: str
     source_topic: str
@@ -26,6 +28,18 @@ class TranslatedPosition:
     metadata: str
     failure: str | None = None
     is_denied: bool = False
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOutPosition:
+    """A position of a group on a restored topic that has no place there, and why."""
+
+    group: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str
 
 
 def selected_groups(state: GroupsState, names: Sequence[str] | None) -> list[GroupState]:
@@ -38,8 +52,8 @@ def translate(started: StartedRestore, targets: Targets, groups: Sequence[GroupS
     """Translate each position of the groups on a restored partition. The target offset is that of the first restored
     record at or after the position, or the end of the target's log if there is no such record.
 
-    A position on another incarnation of the topic, or on a partition that was not restored, is left out. Raises
-    `DamagedError` if a frame that has to be decoded cannot be read.
+    A position on another incarnation of the topic, or on a partition that was not restored, is left out, see
+    `left_out_positions`. Raises `DamagedError` if a frame that has to be decoded cannot be read.
     """
     pairs = zip(started.plan.partitions, targets.partitions, strict=True)
     copies = {copy.source: (copy, target) for copy, target in pairs}
@@ -52,8 +66,52 @@ def translate(started: StartedRestore, targets: Targets, groups: Sequence[GroupS
                 continue
             copy, target = copies[source]
             below = min(rank(started.reader, started.lines[source], position.offset), copy.records)
-            found.append(_translated(group.group, position, target.topic, target.partition, target.base + below))
+            translated = _translated(group.group, position, target.topic, target.partition, target.base + below)
+            found.append(replace(translated, note=_clamped(position.offset, started.lines[source])))
     return found
+
+
+def left_out_positions(started: StartedRestore, groups: Sequence[GroupState]) -> list[LeftOutPosition]:
+    """The positions of the groups on topics of this restore that `translate` leaves out, unless their partitions were
+    left out by the option `source_partitions`."""
+    ids = {copy.topic: copy.topic_id for copy in started.plan.partitions}
+    restored = {(copy.topic, copy.partition) for copy in started.plan.partitions}
+    chosen = started.options.source_partitions
+    found = []
+    for group in groups:
+        for position in group.positions:
+            if position.topic not in ids:
+                continue
+            is_other = position.topic_id not in (None, ids[position.topic])
+            is_chosen = chosen is None or position.partition in chosen
+            if is_other:
+                reason = "it belongs to another topic that had this name"
+            elif is_chosen and (position.topic, position.partition) not in restored:
+                reason = "the backup does not have this partition"
+            else:
+                continue
+            found.append(
+                LeftOutPosition(
+                    group=group.group,
+                    topic=position.topic,
+                    partition=position.partition,
+                    offset=position.offset,
+                    reason=reason,
+                )
+            )
+    return found
+
+
+def _clamped(offset: int, lines: Sequence[IndexLine]) -> str | None:
+    """Says that a position is outside of the backed-up offsets. None if it is inside, or if nothing was backed up."""
+    if not lines:
+        return None
+    first, end = lines[0].first, lines[-1].next
+    if offset > end:
+        return f"{offset} is beyond the end of the backup at {end}, so the position is the end"
+    if offset < first:
+        return f"{offset} is before the start of the backup at {first}, so the position is the first record"
+    return None
 
 
 def _translated(group: str, position: GroupPosition, topic: str, partition: int, offset: int) -> TranslatedPosition:

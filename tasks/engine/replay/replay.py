@@ -11,9 +11,10 @@ from tasks.batches.rewrite import needs_rebuild, rebuild
 from tasks.broker.log_values import OutgoingBatch
 from tasks.broker.ports import LogWriter
 from tasks.engine.bins import PARTITIONS_AT_ONCE
+from tasks.engine.replay.staged_settings import changed_settings
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.started_restore import StartedRestore
-from tasks.model.errors import DamagedError, RefusedError
+from tasks.model.errors import BrokerError, DamagedError, RefusedError
 from tasks.model.partition import Partition
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import Frame, IndexLine
@@ -27,15 +28,32 @@ before it, so that a repeated replay from a barrier builds the same batches."""
 def replay_bin(context: ClusterContext, started: StartedRestore, targets: Targets, number: int) -> None:
     """Write every restorable record of the bin's partitions to their targets, exactly once.
 
-    Raises `RefusedError` unless each target's log ends at its base offset, `DamagedError` if the backup does not have
-    the records of its index, `BrokerError` if the target cluster refuses a batch. Must not be called again after it
-    wrote.
+    Raises `RefusedError` unless each target's log ends at its base offset, and if somebody else changed a staged
+    setting; `DamagedError` if the backup does not have the records of its index, `BrokerError` if the target cluster
+    refuses a batch. Must not be called again after it wrote.
     """
     indexes = started.plan.bins[number]
-    with context.writer() as writer:
-        _check_ends_at_base(writer, [targets.partitions[index] for index in indexes])
-        for start in range(0, len(indexes), PARTITIONS_AT_ONCE):
-            _replay_partitions(context, writer, started, targets, indexes[start : start + PARTITIONS_AT_ONCE])
+    try:
+        with context.writer() as writer:
+            _check_ends_at_base(writer, [targets.partitions[index] for index in indexes])
+            for start in range(0, len(indexes), PARTITIONS_AT_ONCE):
+                _replay_partitions(context, writer, started, targets, indexes[start : start + PARTITIONS_AT_ONCE])
+    except BrokerError as error:
+        _require_staged(context, started, indexes, error)
+        raise
+    _require_staged(context, started, indexes, None)
+
+
+def _require_staged(
+    context: ClusterContext, started: StartedRestore, indexes: Sequence[int], error: BrokerError | None
+) -> None:
+    """Raises `RefusedError` if a staged setting of the bin's topics was changed, which is then the likely cause of
+    `error`."""
+    names = {started.plan.partitions[index].target_topic for index in indexes}
+    changes = changed_settings(context, [topic for topic in started.plan.topics if topic.target in names])
+    if changes:
+        failure = f" The replay had failed: {error}" if error is not None else ""
+        raise RefusedError(f"{changes[0].target}: {changes[0]}{failure}") from error
 
 
 def _replay_partitions(

@@ -147,6 +147,7 @@ def planned_ranges(
                 start=start,
                 end=end,
                 high_watermark=high.offsets[source],
+                leader_epoch=high.leader_epochs.get(source),
                 bytes=(end - start) if sizes_bytes is None else sizes_bytes.get(source, 0),
             )
         )

@@ -4,9 +4,9 @@ them the deferred ones, which can delete restored records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG
+from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigChange
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.target.staging import deferred_changes, final_changes
 from tasks.model.errors import AccessError, ConfigError, RefusedError, StoreFullError
@@ -31,9 +31,7 @@ def finish_settings(plan: RestorePlan, targets: Targets, admin: ClusterAdmin) ->
     May be called again. Raises `RefusedError` if a topic is not the one that was restored.
     """
     _check_topics(plan.topics, targets, admin)
-    for topic in plan.topics:
-        to_set, to_delete = final_changes(topic.settings, topic.staging, topic.deferred)
-        admin.alter_topic_configs(topic.target, to_set=to_set, to_delete=to_delete)
+    _change(admin, {topic.target: _final(topic, topic.deferred) for topic in plan.topics})
     return [topic for topic in plan.topics if topic.deferred]
 
 
@@ -60,16 +58,19 @@ def finalize_restore(repository: Repository, restore: str, admin: ClusterAdmin) 
         raise RefusedError(
             f"The restore {restore} found mismatches, so its topics keep their staging settings. Restore them again."
         )
-    staged = _staged_topics(plan.topics, admin)
-    to_change = [topic for topic in plan.topics if topic.deferred or topic in staged]
+    has_settings = read_part(repository.store, restore, "settings", StepDone) is not None
+    unfinished = [] if has_settings else _unfinished_topics(plan.topics, admin)
+    to_change = [topic for topic in plan.topics if topic.deferred or topic in unfinished]
     _check_topics(to_change, targets, admin)
-    for topic in to_change:
-        to_set, to_delete = (
-            final_changes(topic.settings, topic.staging, ())
-            if topic in staged
-            else deferred_changes(topic.settings, topic.deferred)
-        )
-        admin.alter_topic_configs(topic.target, to_set=to_set, to_delete=to_delete)
+    _change(
+        admin,
+        {
+            topic.target: _final(topic, ())
+            if topic in unfinished
+            else _as_change(deferred_changes(topic.settings, topic.deferred))
+            for topic in to_change
+        },
+    )
     record_finalized(repository, plan)
     return to_change
 
@@ -119,15 +120,37 @@ def record_finalized(repository: Repository, plan: RestorePlan) -> None:
             raise
 
 
-def _staged_topics(topics: Sequence[TopicCopy], admin: ClusterAdmin) -> list[TopicCopy]:
-    """The topics that have all staging settings, because `finish_settings` did not reach them."""
+def _final(topic: TopicCopy, deferred: Sequence[str]) -> ConfigChange:
+    """The change that gives a topic its settings, without the deferred ones."""
+    present = topic.original if topic.exists else topic.settings
+    return _as_change(final_changes(topic.settings, topic.staging, deferred, present))
+
+
+def _as_change(change: tuple[Mapping[str, str], Sequence[str]]) -> ConfigChange:
+    return ConfigChange(to_set=change[0], to_delete=change[1])
+
+
+def _change(admin: ClusterAdmin, changes: Mapping[str, ConfigChange]) -> None:
+    """Change all these topics. Raises the first error after all were tried."""
+    for error in admin.alter_topics(changes).values():
+        if error is not None:
+            raise error
+
+
+def _unfinished_topics(topics: Sequence[TopicCopy], admin: ClusterAdmin) -> list[TopicCopy]:
+    """The topics that `finish_settings` did not reach: they still have all their staging settings. A topic without
+    staging settings is one of them if it existed before, because its settings could have been due."""
     described = {topic.name for topic in admin.describe_topics([topic.target for topic in topics])}
     configs = admin.topic_configs(sorted(described))
     own_settings = {
         name: {entry.name: entry.value for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
         for name, entries in configs.items()
     }
-    return [topic for topic in topics if topic.staging.items() <= own_settings.get(topic.target, {}).items()]
+    return [
+        topic
+        for topic in topics
+        if topic.staging.items() <= own_settings.get(topic.target, {}).items() and (topic.staging or topic.exists)
+    ]
 
 
 def _check_topics(topics: Sequence[TopicCopy], targets: Targets, admin: ClusterAdmin) -> None:

@@ -8,6 +8,7 @@ from tasks.broker.ports import ClusterAdmin
 from tasks.engine.options import RestoreOptions
 from tasks.engine.positions.translate import selected_groups
 from tasks.engine.run_context import ClusterContext
+from tasks.engine.target.accepted_settings import AcceptedRestore
 from tasks.engine.target.findings import Finding, FindingLevel, error_finding
 from tasks.engine.target.permissions import group_permission_findings
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
@@ -27,14 +28,16 @@ _LARGEST_REQUEST_BYTES = 100 << 20
 def preflight(
     context: ClusterContext,
     admin: ClusterAdmin,
-    plan: RestorePlan,
+    accepted: AcceptedRestore,
     source: RestoreSource,
     view: TargetView,
     options: RestoreOptions,
 ) -> list[Finding]:
     """All findings, errors first. Reads the cluster and the repository and changes neither."""
+    plan = accepted.plan
     findings = [
-        *target_findings(plan, source, view, options, admin),
+        *target_findings(plan, source, view, options),
+        *accepted.findings,
         *_missing_data(source, options),
         *_shrunk_point(context.repository, source),
         *_targets_with_records(context, plan, view, options),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-from tasks.broker.admin_values import NewTopicSpec
+from tasks.broker.admin_values import ConfigChange
 from tasks.broker.ports import ClusterAdmin, LogWriter
 from tasks.engine.run_context import ClusterContext
+from tasks.engine.target.accepted_settings import creation_settings, creation_spec
 from tasks.engine.target.permissions import require_restorable
-from tasks.engine.target.target_findings import creation_settings
-from tasks.model.errors import RefusedError
+from tasks.model.errors import InterruptedRunError, KafkaBackupError, RefusedError
 from tasks.model.partition import Partition, require_topic_ids
 from tasks.repository.restores import RestorePlan, TargetPartition, Targets, TopicCopy
 
@@ -19,20 +21,21 @@ def prepare_targets(context: ClusterContext, admin: ClusterAdmin, plan: RestoreP
     the producer identity, which have to be stored before the first record is written.
 
     Raises `RefusedError` if an existing topic is not the planned one or is not empty, and `AccessError` if a permission
-    is missing that could not be checked before the topic existed.
+    is missing that could not be checked before the topic existed. After an error of the cluster the topics that were
+    created are deleted again, if they are empty, and those that were staged get their own settings back; the error
+    names what could not be undone.
     """
-    _create(plan, admin)
-    ids = _topic_ids(plan, admin)
-    for topic in plan.topics:
-        if topic.exists:
-            if ids[topic.target] != topic.target_id:
-                raise RefusedError(f"{topic.target} was deleted and created again since this restore was planned.")
-            admin.alter_topic_configs(topic.target, to_set=topic.staging, to_delete=())
-    is_purging = any(topic.is_purged for topic in plan.topics)
-    require_restorable(admin, [topic.target for topic in plan.topics], is_purging=is_purging)
-    with context.writer() as writer:
-        bases = _bases(plan, ids, writer, admin)
-        identity = writer.init_producer_id()
+    done = _Done()
+    with _undone_after_errors(context, admin, done):
+        _create(plan, admin, done)
+        ids = _topic_ids(plan, admin)
+        done.ids |= {name: ids[name] for name in done.created}
+        _stage(plan, ids, admin, done)
+        is_purging = any(topic.is_purged for topic in plan.topics)
+        require_restorable(admin, [topic.target for topic in plan.topics], is_purging=is_purging)
+        with context.writer() as writer:
+            bases = _bases(plan, ids, writer, admin)
+            identity = writer.init_producer_id()
     return Targets(
         restore=plan.restore,
         producer_id=identity.producer_id,
@@ -45,21 +48,96 @@ def prepare_targets(context: ClusterContext, admin: ClusterAdmin, plan: RestoreP
     )
 
 
-def _create(plan: RestorePlan, admin: ClusterAdmin) -> None:
-    specs = [_spec(topic) for topic in plan.topics if not topic.exists]
-    failed = admin.create_topics(specs) if specs else {}
-    for error in failed.values():
+@dataclass(slots=True)
+class _Done:
+    """What was changed so far: the created topics with their ids, as far as they are known, and the staged ones."""
+
+    created: list[str] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
+    staged: list[TopicCopy] = field(default_factory=list)
+
+
+def _create(plan: RestorePlan, admin: ClusterAdmin, done: _Done) -> None:
+    specs = [creation_spec(topic, creation_settings(topic)) for topic in plan.topics if not topic.exists]
+    answers = admin.create_topics(specs) if specs else {}
+    done.created += [name for name, error in answers.items() if error is None]
+    _raise_first(answers)
+
+
+def _stage(plan: RestorePlan, ids: Mapping[str, str], admin: ClusterAdmin, done: _Done) -> None:
+    existing = [topic for topic in plan.topics if topic.exists]
+    for topic in existing:
+        if ids[topic.target] != topic.target_id:
+            raise RefusedError(f"{topic.target} was deleted and created again since this restore was planned.")
+    answers = admin.alter_topics({topic.target: ConfigChange(to_set=topic.staging) for topic in existing})
+    done.staged += [topic for topic in existing if topic.staging and answers[topic.target] is None]
+    _raise_first(answers)
+
+
+def _raise_first(answers: Mapping[str, KafkaBackupError | None]) -> None:
+    for error in answers.values():
         if error is not None:
             raise error
 
 
-def _spec(topic: TopicCopy) -> NewTopicSpec:
-    return NewTopicSpec(
-        name=topic.target,
-        partitions=topic.partitions,
-        replication_factor=topic.replication_factor,
-        configs=creation_settings(topic),
-    )
+@contextmanager
+def _undone_after_errors(context: ClusterContext, admin: ClusterAdmin, done: _Done) -> Iterator[None]:
+    """Undo what was done if the body fails. The error that ended it stays the error; it is told what remains."""
+    try:
+        yield
+    except InterruptedRunError:
+        raise
+    except KafkaBackupError as error:
+        remaining = [*_delete_created(context, admin, done), *_restore_settings(admin, done)]
+        if remaining:
+            error.args = (f"{error} {' '.join(remaining)}",)
+        raise
+
+
+def _delete_created(context: ClusterContext, admin: ClusterAdmin, done: _Done) -> list[str]:
+    """Delete the created topics that are the same ones and have no records. Returns sentences about the others."""
+    if not done.created:
+        return []
+    try:
+        empty = _empty_topics(context, admin, done)
+        answers = admin.delete_topics(empty) if empty else {}
+    except InterruptedRunError:
+        raise
+    except KafkaBackupError as error:
+        return [f"The created topics {', '.join(done.created)} remain: {error}"]
+    left = [name for name in done.created if name not in answers or answers[name] is not None]
+    return [f"The created topics {', '.join(left)} remain."] if left else []
+
+
+def _empty_topics(context: ClusterContext, admin: ClusterAdmin, done: _Done) -> list[str]:
+    same = [
+        topic
+        for topic in admin.describe_topics(done.created)
+        if done.ids.get(topic.name, topic.topic_id) == topic.topic_id
+    ]
+    parts = [Partition(topic.name, topic.topic_id, part.partition) for topic in same for part in topic.partitions]
+    with context.reader() as log:
+        latest = log.list_offsets(parts, "latest")
+    filled = {part.topic for part in parts if latest.offsets.get(part) != 0}
+    return [topic.name for topic in same if topic.name not in filled]
+
+
+def _restore_settings(admin: ClusterAdmin, done: _Done) -> list[str]:
+    """Give staged topics the settings that they had. Returns sentences about those that keep staging settings."""
+    changes = {topic.target: _unstaging(topic) for topic in done.staged}
+    try:
+        answers = admin.alter_topics(changes) if changes else {}
+    except InterruptedRunError:
+        raise
+    except KafkaBackupError as error:
+        return [f"The topics {', '.join(changes)} keep staging settings: {error}"]
+    left = [name for name, error in answers.items() if error is not None]
+    return [f"The topics {', '.join(left)} keep staging settings."] if left else []
+
+
+def _unstaging(topic: TopicCopy) -> ConfigChange:
+    to_set = {name: topic.original[name] for name in topic.staging if name in topic.original}
+    return ConfigChange(to_set=to_set, to_delete=[name for name in topic.staging if name not in to_set])
 
 
 def _topic_ids(plan: RestorePlan, admin: ClusterAdmin) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigEntry, TopicDescription
@@ -11,7 +11,13 @@ from tasks.engine.bins import Bins
 from tasks.engine.options import RestoreOptions, TopicSelection
 from tasks.engine.target.restore_bins import bins_for_tasks, bins_for_workers
 from tasks.engine.target.selection import ChosenTopic, choose, incarnations
-from tasks.engine.target.staging import copied_settings, deferred_settings, staging_settings
+from tasks.engine.target.staging import (
+    StagingNeeds,
+    applicable_settings,
+    deferred_settings,
+    needed_staging,
+    record_facts,
+)
 from tasks.engine.target.unfinished_restores import UnfinishedRestores
 from tasks.engine.topic_selection import select_topics
 from tasks.model.errors import AccessError, KafkaBackupError, RefusedError, TopicGoneError
@@ -23,8 +29,12 @@ from tasks.repository.restore_point import RestorePoint
 from tasks.repository.restores import PartitionCopy, RestorePlan, TopicCopy
 from tasks.repository.state_objects import TopicState
 
-REGROUP_BYTES = 1 << 20
-"""Neighbouring small batches are joined up to this many bytes of records."""
+REGROUP_BYTES = 960 << 10
+"""Neighbouring small batches are joined up to this many bytes of records, so that a joined batch fits into Kafka's
+default of `max.message.bytes`, also if compression makes it a little larger."""
+
+_LEAST_REGROUP_BYTES = 64 << 10
+"""Batches are joined less if a target accepts only small ones. Below this limit the target is staged instead."""
 
 _MAX_SAMPLED_TOPICS = 20
 
@@ -55,14 +65,28 @@ class RestoreSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetView:
-    """The target cluster before the restore. `topics` are the target topics that exist, `settings` all their settings,
-    `defaults` the values that apply to topics without a setting, as far as they are known."""
+    """The target cluster before the restore.
+
+    `topics` are the target topics that exist, `settings` all their settings, `defaults` the values that apply to topics
+    without a setting, as far as they are known. `known_settings` are the names of all settings that a topic can have,
+    None if no topic shows them. `names` are the names of all topics that the user is allowed to see.
+    """
 
     cluster_id: str
     nodes: int
     topics: Mapping[str, TopicDescription]
     settings: Mapping[str, Sequence[ConfigEntry]]
     defaults: Mapping[str, str]
+    known_settings: frozenset[str] | None = None
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftRestore:
+    """A plan that the target has not agreed to yet, and for each target topic what its staging depends on."""
+
+    plan: RestorePlan
+    needs: Mapping[str, StagingNeeds]
 
 
 def read_source(repository: Repository, point: RestorePoint, request: RestoreRequest) -> RestoreSource:
@@ -87,6 +111,7 @@ def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
     described = {topic.name: topic for topic in admin.describe_topics(targets)}
     present = [name for name in targets if name in described]
     settings = admin.topic_configs(present)
+    shown = [*settings.values(), _sample_settings(admin, visible)]
     return TargetView(
         cluster_id=admin.cluster_id(),
         nodes=admin.node_count(),
@@ -95,10 +120,12 @@ def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
         defaults=admin.topic_defaults()
         | {
             entry.name: entry.value
-            for entries in [*settings.values(), _sample_settings(admin, visible)]
+            for entries in shown
             for entry in entries
             if entry.source != DYNAMIC_TOPIC_CONFIG and entry.value is not None
         },
+        known_settings=frozenset(entry.name for entries in shown for entry in entries) or None,
+        names=frozenset(topic.name for topic in visible),
     )
 
 
@@ -115,7 +142,7 @@ def _sample_settings(admin: ClusterAdmin, visible: Sequence[TopicDescription]) -
 
 def draft_restore(
     repository: Repository, request: RestoreRequest, source: RestoreSource, view: TargetView
-) -> RestorePlan:
+) -> DraftRestore:
     """Make the plan of a restore without storing it."""
     reader = FrameReader(repository.store)
     unfinished = (
@@ -134,22 +161,39 @@ def draft_restore(
         for topic in source.chosen
         for row in topic.rows
     ]
-    return RestorePlan(
+    now_ms = repository.now_ms()
+    originals = {topic.target: _original(unfinished, topic.target, view) for topic in source.chosen}
+    regroup_bytes = _regroup_bytes(
+        _in_force(view, topic.target, _final_settings(request.options, view, topic, originals[topic.target]))
+        for topic in source.chosen
+    )
+    needs = {
+        topic.target: _needs(request.options, source, view, topic, originals[topic.target], regroup_bytes, now_ms)
+        for topic in source.chosen
+    }
+    plan = RestorePlan(
         repository_id=repository.root.repository_id,
         restore=request.restore,
         set=source.point.set_name,
         point=source.point.seq,
-        created_ms=repository.now_ms(),
+        created_ms=now_ms,
         cluster_id=view.cluster_id,
         options=request.options.model_dump(mode="json"),
-        regroup_bytes=REGROUP_BYTES,
+        regroup_bytes=regroup_bytes,
         topics=tuple(
-            _topic_copy(request, source, view, topic, unfinished, repository.now_ms()) for topic in source.chosen
+            _topic_copy(request.options, view, topic, originals[topic.target], needs[topic.target])
+            for topic in source.chosen
         ),
         partitions=tuple(copies),
         bins=_bins(request, copies, source.lines),
         tool=tool_name(),
     )
+    return DraftRestore(plan=plan, needs=needs)
+
+
+def _regroup_bytes(in_force: Iterable[Mapping[str, str]]) -> int:
+    limits = [int(values["max.message.bytes"]) for values in in_force if "max.message.bytes" in values]
+    return min([REGROUP_BYTES, *(limit * 15 // 16 for limit in limits if limit >= _LEAST_REGROUP_BYTES)])
 
 
 def _bins(
@@ -161,20 +205,14 @@ def _bins(
 
 
 def _topic_copy(
-    request: RestoreRequest,
-    source: RestoreSource,
+    options: RestoreOptions,
     view: TargetView,
     topic: ChosenTopic,
-    unfinished: UnfinishedRestores,
-    now_ms: int,
+    original: Mapping[str, str],
+    needs: StagingNeeds,
 ) -> TopicCopy:
-    options = request.options
     existing = view.topics.get(topic.target)
-    original = _original(unfinished, topic.target, existing, view)
-    backed_up = {} if options.topic_configs == "ignore" else copied_settings(topic.state.topic_settings())
-    settings = {**original, **(backed_up if options.topic_configs == "apply" or existing is None else {})}
-    lines = [source.lines[row.source] for row in topic.rows]
-    largest = max((line.largest_batch_bytes for part in lines for line in part), default=0)
+    staging = {**_left_by_others(view, topic.target, original), **needed_staging(needs)}
     return TopicCopy(
         topic=topic.state.topic,
         topic_id=topic.state.topic_id,
@@ -183,26 +221,74 @@ def _topic_copy(
         replication_factor=_replication_factor(options, topic.state, existing, view),
         exists=existing is not None,
         target_id=existing.topic_id if existing else None,
-        settings=settings,
-        staging=staging_settings(largest),
+        settings=_final_settings(options, view, topic, original),
+        staging=staging,
         original=dict(original),
-        deferred=deferred_settings(settings, view.defaults, lines, choice=options.finalize, now_ms=now_ms),
+        deferred=deferred_settings(needs, staging),
         is_purged=existing is not None and options.purge_topics,
     )
 
 
-def _original(
-    unfinished: UnfinishedRestores, target: str, existing: TopicDescription | None, view: TargetView
-) -> Mapping[str, str]:
-    """The own settings of an existing topic, without those that an unfinished restore staged. Empty for a new topic."""
-    if existing is None:
-        return {}
-    own = {
+def _final_settings(
+    options: RestoreOptions, view: TargetView, topic: ChosenTopic, original: Mapping[str, str]
+) -> dict[str, str]:
+    """The own settings of the topic after the restore."""
+    if options.topic_configs == "ignore" or (options.topic_configs == "validate" and topic.target in view.topics):
+        return dict(original)
+    applicable = applicable_settings(topic.state.topic_settings(), view.known_settings)
+    return {**original, **applicable}
+
+
+def _needs(
+    options: RestoreOptions,
+    source: RestoreSource,
+    view: TargetView,
+    topic: ChosenTopic,
+    original: Mapping[str, str],
+    regroup_bytes: int,
+    now_ms: int,
+) -> StagingNeeds:
+    final = _final_settings(options, view, topic, original)
+    return StagingNeeds(
+        facts=record_facts([source.lines[row.source] for row in topic.rows]),
+        during=_in_force(view, topic.target, final),
+        after={**view.defaults, **final},
+        known=view.known_settings,
+        is_keyed=topic.state.is_compacted,
+        choice=options.finalize,
+        joined_batch_bytes=regroup_bytes * 16 // 15,
+        now_ms=now_ms,
+    )
+
+
+def _in_force(view: TargetView, target: str, new: Mapping[str, str]) -> dict[str, str]:
+    """The values in force on a topic if nothing is staged, as far as they are known. `new` are the settings with which
+    a topic that does not exist is created."""
+    if target in view.topics:
+        return {entry.name: entry.value for entry in view.settings[target] if entry.value is not None}
+    return {**view.defaults, **new}
+
+
+def _own(view: TargetView, target: str) -> dict[str, str]:
+    return {
         entry.name: entry.value
-        for entry in view.settings[target]
+        for entry in view.settings.get(target, ())
         if entry.source == DYNAMIC_TOPIC_CONFIG and entry.value is not None
     }
-    return unfinished.original_settings(target, existing.topic_id, own)
+
+
+def _original(unfinished: UnfinishedRestores, target: str, view: TargetView) -> Mapping[str, str]:
+    """The own settings of an existing topic, without those that an unfinished restore staged. Empty for a new topic."""
+    existing = view.topics.get(target)
+    if existing is None:
+        return {}
+    return unfinished.original_settings(target, existing.topic_id, _own(view, target))
+
+
+def _left_by_others(view: TargetView, target: str, original: Mapping[str, str]) -> dict[str, str]:
+    """The settings that an unfinished restore staged. They count as staged by this restore too, so that it gives the
+    topic its original ones."""
+    return {name: value for name, value in _own(view, target).items() if original.get(name) != value}
 
 
 def _replication_factor(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.broker.admin_values import NewTopicSpec
-from tasks.broker.ports import ClusterAdmin
 from tasks.engine.options import RestoreOptions
-from tasks.engine.target.findings import Finding, error_finding
+from tasks.engine.target.accepted_settings import unknown_setting
+from tasks.engine.target.findings import Finding
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
-from tasks.engine.target.staging import NOT_COPIED
-from tasks.model.errors import InterruptedRunError, KafkaBackupError
+from tasks.engine.target.staging import BEFORE, DIFFERENCE, applicable_settings, is_unknown, reason_not_applied
 from tasks.repository.restores import RestorePlan, TopicCopy
 from tasks.repository.state_objects import TopicState
 
@@ -30,15 +28,34 @@ _COMPARED_SETTINGS = (
 
 
 def target_findings(
-    plan: RestorePlan, source: RestoreSource, view: TargetView, options: RestoreOptions, admin: ClusterAdmin
+    plan: RestorePlan, source: RestoreSource, view: TargetView, options: RestoreOptions
 ) -> Iterator[Finding]:
-    """The findings of every target topic. The brokers only check the planned changes (`validate_only`)."""
+    """The findings of every target topic. Pure."""
+    states = {chosen.target: chosen.state for chosen in source.chosen}
     for topic in plan.topics:
         yield from _topic_findings(topic, view, options)
-    yield from _settings_findings(source, plan, view, options)
+    yield from _colliding_names(plan, view)
+    for topic in plan.topics:
+        yield from _replica_findings(topic, states[topic.target], options, view)
+    yield from _settings_findings(source, plan, view)
     yield from _unknown_retention_findings(plan, view)
-    yield from _creation_errors(plan, admin)
-    yield from _alteration_errors(plan, admin)
+
+
+def _colliding_names(plan: RestorePlan, view: TargetView) -> Iterator[Finding]:
+    """Warnings for new topics whose names differ from another one only in `.` and `_`: Kafka's metrics have one name
+    for both."""
+    by_metric: dict[str, set[str]] = {}
+    for name in {*view.names, *(topic.target for topic in plan.topics)}:
+        by_metric.setdefault(name.replace(".", "_"), set()).add(name)
+    for topic in plan.topics:
+        others = sorted(by_metric[topic.target.replace(".", "_")] - {topic.target})
+        if others and not topic.exists:
+            yield Finding(
+                "warning",
+                topic.target,
+                f"its name differs from {', '.join(others)} only in '.' and '_', so that Kafka's metrics cannot tell "
+                "them apart. Map one of them to another name with topic_mapping.",
+            )
 
 
 def _topic_findings(topic: TopicCopy, view: TargetView, options: RestoreOptions) -> Iterator[Finding]:
@@ -69,9 +86,10 @@ def _topic_findings(topic: TopicCopy, view: TargetView, options: RestoreOptions)
         yield Finding("error", topic.target, "its cleanup.policy is only compact, and Kafka cannot purge such a topic.")
 
 
-def _replication_findings(
+def _replica_findings(
     topic: TopicCopy, state: TopicState, options: RestoreOptions, view: TargetView
 ) -> Iterator[Finding]:
+    """Findings about the number of replicas, and whether brokers would accept records with it."""
     configured = options.default_replication_factor or state.replication_factor
     if not topic.exists and topic.replication_factor < configured:
         yield Finding(
@@ -80,18 +98,59 @@ def _replication_findings(
             f"replication factor {topic.replication_factor} instead of {configured}, "
             f"because {view.nodes} brokers are alive.",
         )
+    least = _least_in_sync(topic, view)
+    if least is None:
+        return
+    name = f"min.insync.replicas={least}"
+    if not topic.exists and topic.replication_factor < least:
+        is_refused = _refuses_few_replicas(view)
+        consequence = (
+            "brokers before Kafka 3.6 refuse every record" if is_refused else "one lost broker can lose records"
+        )
+        yield Finding(
+            "error" if is_refused else "warning",
+            topic.target,
+            f"replication factor {topic.replication_factor} is below {name} of the target: {consequence}. "
+            f"Set default_replication_factor to {least} or more.",
+        )
+    existing = view.topics.get(topic.target)
+    for part in existing.partitions if existing else ():
+        needed = least if _refuses_few_replicas(view) else min(least, len(part.replicas))
+        if part.leader is not None and len(part.isr) < needed:
+            yield Finding(
+                "error",
+                f"{topic.target}-{part.partition}",
+                f"it has {len(part.isr)} in-sync replicas of {len(part.replicas)}, and with {name} brokers refuse "
+                "every record. Start the other brokers, or lower min.insync.replicas of the topic.",
+            )
 
 
-def _settings_findings(
-    source: RestoreSource, plan: RestorePlan, view: TargetView, options: RestoreOptions
-) -> Iterator[Finding]:
+def _least_in_sync(topic: TopicCopy, view: TargetView) -> int | None:
+    """`min.insync.replicas` during the replay, None if it is not known."""
+    present = {entry.name: entry.value for entry in view.settings.get(topic.target, ())}
+    own = topic.original if topic.exists else topic.settings
+    value = own.get("min.insync.replicas") or present.get("min.insync.replicas")
+    value = value or view.defaults.get("min.insync.replicas")
+    return None if value is None else int(value)
+
+
+def _refuses_few_replicas(view: TargetView) -> bool:
+    """Whether the brokers want `min.insync.replicas` of a partition that has fewer replicas. Later ones want all of its
+    replicas then."""
+    return view.known_settings is not None and BEFORE not in view.known_settings and DIFFERENCE in view.known_settings
+
+
+def _settings_findings(source: RestoreSource, plan: RestorePlan, view: TargetView) -> Iterator[Finding]:
     states = {chosen.target: chosen.state for chosen in source.chosen}
     for topic in plan.topics:
         state = states[topic.target]
-        for name in sorted(state.topic_settings().keys() & NOT_COPIED.keys()):
-            yield Finding("note", topic.target, f"{name} is not copied: {NOT_COPIED[name]}.")
-        yield from _replication_findings(topic, state, options, view)
-        yield from _different_settings(topic, state, plan)
+        for name in sorted(state.topic_settings()):
+            reason = reason_not_applied(name, view.known_settings)
+            if reason is not None:
+                yield Finding("note", topic.target, f"{name} is not copied: {reason}.")
+            elif is_unknown(name, view.known_settings) and plan.options.get("topic_configs") != "ignore":
+                yield unknown_setting(topic.target, name)
+        yield from _different_settings(topic, state, plan, view)
         yield from _changed_values(topic, state, view)
         if _has_append_time(source, topic):
             yield Finding(
@@ -108,11 +167,11 @@ def _settings_findings(
             )
 
 
-def _different_settings(topic: TopicCopy, state: TopicState, plan: RestorePlan) -> Iterator[Finding]:
+def _different_settings(topic: TopicCopy, state: TopicState, plan: RestorePlan, view: TargetView) -> Iterator[Finding]:
     if plan.options.get("topic_configs") != "validate" or not topic.exists:
         return
-    for name, value in sorted(state.topic_settings().items()):
-        if name not in NOT_COPIED and topic.original.get(name) != value:
+    for name, value in sorted(applicable_settings(state.topic_settings(), view.known_settings).items()):
+        if topic.original.get(name) != value:
             present = topic.original.get(name, "not set")
             yield Finding("error", topic.target, f"{name} is {value} in the backup and {present} on the topic.")
 
@@ -136,43 +195,6 @@ def _has_append_time(source: RestoreSource, topic: TopicCopy) -> bool:
         if partition.topic_id == topic.topic_id
         for line in lines
     )
-
-
-def _creation_errors(plan: RestorePlan, admin: ClusterAdmin) -> Iterator[Finding]:
-    """Errors for new topics that the brokers would refuse, with their staging settings or with their final settings."""
-    missing = [topic for topic in plan.topics if not topic.exists]
-    for settings_of in (creation_settings, lambda topic: topic.settings):
-        specs = [
-            NewTopicSpec(
-                name=topic.target,
-                partitions=topic.partitions,
-                replication_factor=topic.replication_factor,
-                configs=settings_of(topic),
-            )
-            for topic in missing
-        ]
-        if specs:
-            failed = admin.create_topics(specs, validate_only=True)
-            yield from (
-                error_finding(name, error, prefix="cannot be created: ") for name, error in failed.items() if error
-            )
-
-
-def _alteration_errors(plan: RestorePlan, admin: ClusterAdmin) -> Iterator[Finding]:
-    """Errors for existing topics whose staging or final settings the brokers would refuse."""
-    for topic in plan.topics:
-        for settings in (topic.staging, topic.settings) if topic.exists else ():
-            try:
-                admin.alter_topic_configs(topic.target, to_set=settings, to_delete=(), validate_only=True)
-            except InterruptedRunError:
-                raise
-            except KafkaBackupError as error:
-                yield error_finding(topic.target, error, prefix="its settings cannot be changed: ")
-
-
-def creation_settings(topic: TopicCopy) -> dict[str, str]:
-    """The settings with which a new topic is created: its own settings, overridden by the staging settings."""
-    return {**topic.settings, **topic.staging}
 
 
 def _unknown_retention_findings(plan: RestorePlan, view: TargetView) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.model.errors import DamagedError, UnsupportedError
@@ -37,16 +37,28 @@ class UnfinishedRestores:
 
     def original_settings(self, target: str, topic_id: str, settings: Mapping[str, str]) -> Mapping[str, str]:
         """Returns the topic's own `settings`. Values that an unfinished restore staged are replaced by the originals
-        which the oldest such restore recorded. Pure.
+        which the oldest restore that staged that value recorded. Pure.
 
         Such a restore died, or waits for `finalize`, and left the topic with staging settings. A value that was changed
         after that restore is kept.
         """
+        found = dict(settings)
+        for name, value in settings.items():
+            staged_by = next(
+                (topic for topic in self._staging(target, topic_id, settings) if _staged(topic, name, value)), None
+            )
+            if staged_by is not None:
+                before = staged_by.original if staged_by.exists else staged_by.settings
+                found.pop(name)
+                found |= {name: before[name]} if name in before else {}
+        return found
+
+    def _staging(self, target: str, topic_id: str, settings: Mapping[str, str]) -> Iterator[TopicCopy]:
+        """This topic in the restores that staged it, oldest first."""
         for restore in self.restores:
             for topic in restore.topics:
                 if topic.target == target and _is_staged(topic, topic_id, restore.targets, settings):
-                    return _before_staging(topic, settings)
-        return settings
+                    yield topic
 
 
 def _read(store: ObjectStore, restore: str) -> UnfinishedRestore | None:
@@ -60,14 +72,7 @@ def _read(store: ObjectStore, restore: str) -> UnfinishedRestore | None:
         return None
 
 
-def _before_staging(topic: TopicCopy, settings: Mapping[str, str]) -> Mapping[str, str]:
-    staged = {name for name, value in settings.items() if _is_staged_value(topic, name, value)}
-    before = topic.original if topic.exists else topic.settings
-    unchanged = {name: value for name, value in settings.items() if name not in staged}
-    return unchanged | {name: before[name] for name in staged if name in before}
-
-
-def _is_staged_value(topic: TopicCopy, name: str, value: str) -> bool:
+def _staged(topic: TopicCopy, name: str, value: str) -> bool:
     """Whether the restore set this value, as a staging setting or as the policy that waits for `finalize`."""
     is_waiting = name == "cleanup.policy" and name in topic.deferred and value == "compact"
     return topic.staging.get(name) == value or is_waiting

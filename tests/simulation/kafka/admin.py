@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tasks.broker.admin.admin_requests import values_or_raise
+from tasks.broker.admin.broker_defaults import TOPIC_DEFAULTS
 from tasks.broker.admin.topics import is_as_specified
 from tasks.broker.admin_values import (
     AclBinding,
@@ -95,7 +96,7 @@ class SimulatedAdmin:
 
     def topic_defaults(self) -> dict[str, str]:
         """See `ClusterAdmin.topic_defaults`."""
-        names = ("retention.ms", "retention.bytes", "cleanup.policy")
+        names = [name for name in TOPIC_DEFAULTS if name in self._kafka.broker_settings.known]
 
         def defaults(attempt: int) -> dict[str, str]:
             if not self.client.may("DescribeConfigs", "Cluster"):
@@ -169,8 +170,12 @@ class SimulatedAdmin:
 
         def alter(name: str, attempt: int) -> None:
             self._kafka.permissions.require(self.client.user, Permission("AlterConfigs", "Topic", name))
+            to_set, to_delete = changes[name].to_set, changes[name].to_delete
+            if set(to_set) & set(to_delete):
+                raise ConfigError(f"Cannot change the settings of topic {name}: a setting is both set and deleted.")
             settings = self._known(name).settings
             changed = settings.changed(changes[name].to_set, changes[name].to_delete)
+            self._kafka.check_policy(changes[name].to_set)
             if not validate_only:
                 settings.own = changed
 

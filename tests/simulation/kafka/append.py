@@ -21,6 +21,7 @@ from tasks.batches.header import (
 from tasks.batches.record_slices import RecordSlice, read_slices
 from tasks.batches.records import decode_records
 from tasks.model.errors import UnsupportedBatchError
+from tests.simulation.kafka.known_settings import LONGEST
 from tests.simulation.kafka.rebuilding import rebuilt
 from tests.simulation.kafka.refusals import (
     CORRUPT_MESSAGE,
@@ -140,8 +141,16 @@ def _records(header: BatchHeader, data: bytes) -> list[RecordSlice]:
 
 
 def _check_times(slices: list[RecordSlice], settings: TopicSettings, now_ms: int) -> None:
-    before, after = (settings.number(f"message.timestamp.{side}.max.ms") for side in ("before", "after"))
+    """Kafka's LogConfig.messageTimestampBeforeMaxMs: before 4, the older setting counts where the newer has its
+    default."""
+    before, after = (_time_limit(settings, f"message.timestamp.{side}.max.ms") for side in ("before", "after"))
     for piece in slices:
         age_ms = now_ms - piece.timestamp
         if piece.timestamp != _NO_TIMESTAMP and (age_ms > before or -age_ms > after):
             raise Refused(INVALID_TIMESTAMP)
+
+
+def _time_limit(settings: TopicSettings, name: str) -> int:
+    known, older = settings.brokers.known, "message.timestamp.difference.max.ms"
+    limit = settings.number(name) if name in known else LONGEST
+    return settings.number(older) if limit == LONGEST and older in known else limit

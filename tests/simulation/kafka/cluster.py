@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from tasks.broker.admin_values import NewTopicSpec, TopicPartition
 from tasks.broker.log_values import ProducerIdentity
@@ -23,6 +23,7 @@ from tests.simulation.kafka.refusals import (
     COORDINATOR_NOT_AVAILABLE,
     NOT_ENOUGH_REPLICAS,
     NOT_LEADER,
+    POLICY_VIOLATION,
     UNKNOWN_TOPIC_OR_PARTITION,
     Refused,
 )
@@ -31,6 +32,9 @@ from tests.simulation.kafka.stored_log import StoredLog
 from tests.simulation.kafka.topic_settings import BrokerSettings, TopicSettings
 from tests.simulation.kafka.topics import LedPartition, Topic, Topics, assigned, check_new_topic, new_topic_id
 from tests.simulation.kafka.wire import Wire
+
+Policy = Callable[[Mapping[str, str]], str | None]
+"""Why a client may not set these settings of a topic, in the words of the cluster's `AlterConfigPolicy`; or None."""
 
 _INTERNAL_SETTINGS = {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
 
@@ -59,6 +63,7 @@ class SimulatedKafka:
         self.clock = clock or SimulatedClock()
         self.lock = threading.RLock()
         self.interceptor: Interceptor = pass_through
+        self.policy: Policy = lambda changed: None
         self.broker_settings = BrokerSettings(version, dict(settings or {}))
         source = random.Random(seed)
         self.cluster_id = new_topic_id(source)
@@ -98,11 +103,19 @@ class SimulatedKafka:
             check_new_topic(spec.name, spec.partitions, spec.replication_factor, self.topics.by_name, nodes)
             settings = TopicSettings(self.broker_settings)
             settings.own = settings.changed(spec.configs, ())
+            if not is_internal:
+                self.check_policy(spec.configs)
             if validate_only:
                 return
             replicas = assigned(nodes, abs(spec.replication_factor), len(self.topics.by_name))
             topic = self.topics.create(spec.name, abs(spec.partitions), replicas, settings)
             topic.is_internal = is_internal
+
+    def check_policy(self, changed: Mapping[str, str]) -> None:
+        """The cluster's policy looks at settings that a client sets, on creation and later. Raises `Refused`."""
+        reason = self.policy(changed)
+        if reason is not None:
+            raise Refused(POLICY_VIOLATION, reason)
 
     def delete_topic(self, name: str) -> None:
         """Delete it with its records, its settings and the positions of groups on it. Raises `Refused`."""
@@ -115,6 +128,11 @@ class SimulatedKafka:
         """The partitions of the topic's present incarnation."""
         topic = self.topics.by_name[name]
         return [Partition(name, topic.topic_id, number) for number in range(len(topic.partitions))]
+
+    def vendor_setting(self, name: str, setting: str, value: str) -> None:
+        """The topic has a setting that Apache Kafka does not know, as clusters of a vendor have them."""
+        self.broker_settings.vendor[setting] = ""
+        self.topics.by_name[name].settings.own = {**self.topics.by_name[name].settings.own, setting: value}
 
     def hide_topic(self, name: str, *, answers: int) -> None:
         """The next so many administrative answers come from a broker without the topic in its metadata."""

@@ -141,6 +141,13 @@ _IN_3: Mapping[str, Known] = {
 }
 
 
+_SINCE_3_6 = ("message.timestamp.after.max.ms", "message.timestamp.before.max.ms")
+
+
 def known_settings(version: str) -> Mapping[str, Known]:
     """By name, all settings of a topic."""
-    return {**_COMMON, **_IN_3} if version.startswith("3.") else _COMMON
+    if not version.startswith("3."):
+        return _COMMON
+    known = {**_COMMON, **_IN_3}
+    is_old = int(version.split(".")[1]) < 6
+    return {name: one for name, one in known.items() if not is_old or name not in _SINCE_3_6}

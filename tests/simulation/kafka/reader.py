@@ -62,9 +62,12 @@ class SimulatedLogReader:
 
 def list_offsets(client: Client, call: str, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
     """The offset of each partition or why there is none."""
+    epochs: dict[Partition, int] = {}
 
     def offset(partition: Partition, attempt: int) -> int:
-        return _offset(client.leader_of(partition).log, which)
+        led = client.leader_of(partition)
+        epochs[partition] = led.epoch
+        return _offset(led.log, which)
 
     def attempt(partition: Partition) -> Action:
         where = f"topic {partition.topic}, partition {partition.partition}"
@@ -76,6 +79,7 @@ def list_offsets(client: Client, call: str, partitions: Collection[Partition], w
             answers.failures[partition] = answer
         else:
             answers.offsets[partition] = answer
+            answers.leader_epochs[partition] = epochs[partition]
     return answers
 
 

@@ -20,11 +20,13 @@ class BrokerSettings:
 
     version: str
     own: Mapping[str, str] = field(default_factory=dict)
+    vendor: dict[str, str] = field(default_factory=dict)
+    """Settings that only this cluster has, with their defaults."""
 
     @property
     def known(self) -> Mapping[str, Known]:
         """All settings that a topic can have."""
-        return known_settings(self.version)
+        return {**known_settings(self.version), **{name: Known(one, str.strip) for name, one in self.vendor.items()}}
 
     def text(self, name: str) -> str:
         """The value in force for a topic without its own."""

@@ -34,7 +34,7 @@ def test_settings_that_would_delete_restored_records_wait_until_finalize(world: 
     result = world.restore()
     world.target.apply_retention()
 
-    assert (["copy"], {"retention.ms": "-1", "retention.bytes": "-1"}) == (result.deferred, world.own_settings("copy"))
+    assert (["copy"], {"retention.ms": "-1"}) == (result.deferred, world.own_settings("copy"))
     assert 10 == len(world.contents("copy"))
 
     assert ["copy"] == world.finalize(result.plan.restore)
@@ -144,7 +144,7 @@ def test_a_restore_that_does_not_verify_says_so_and_keeps_its_staging_settings(w
     assert ["offsets are 2 to 10" in one.message for one in result.mismatches] == [True]
     with refused(RefusedError, "found mismatches, so its topics keep their staging settings", code=3):
         world.finalize(result.plan.restore)
-    assert ("-1", "delete") == tuple(world.own_settings("copy")[name] for name in ("retention.ms", "cleanup.policy"))
+    assert {"retention.ms": "-1"} == world.own_settings("copy")
 
 
 def test_positions_of_a_restore_that_does_not_verify_are_not_written(world: SmallWorld) -> None:
@@ -184,13 +184,29 @@ def test_a_topic_that_is_re_created_while_it_is_verified_gets_no_settings(world:
 def test_finalize_gives_the_settings_of_a_restore_that_died_once_it_had_verified(world: SmallWorld) -> None:
     world.target_faults.crash("admin.alter_topics", after=False)
     with pytest.raises(Crashed):
-        world.restore()
+        world.restore(finalize="apply")
     world.target_faults.revive()
     [restore] = world.restores()
-    assert "CreateTime" == world.own_settings("copy")["message.timestamp.type"]
+    assert "-1" == world.own_settings("copy")["retention.ms"]
 
     assert ["copy"] == world.finalize(restore)
     assert OWN == world.own_settings("copy")
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["before its settings", "after its settings"])
+def test_finalize_gives_a_topic_that_was_not_staged_its_settings(is_late: bool) -> None:
+    world = SmallWorld()
+    world.topic(configs={"flush.ms": "7"})
+    world.back_up()
+    world.topic("copy", records=0, cluster=world.target, configs={"flush.ms": "9"})
+    world.target_faults.crash("admin.alter_topics", after=is_late, skip=1)
+    with pytest.raises(Crashed):
+        world.restore()
+    world.target_faults.revive()
+    [restore] = world.restores()
+
+    assert ["copy"] == world.finalize(restore)
+    assert {"flush.ms": "7"} == world.own_settings("copy")
 
 
 def test_a_finalize_that_died_is_finished_by_the_next(world: SmallWorld) -> None:

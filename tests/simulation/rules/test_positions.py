@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.broker.admin_values import TopicPartition
-from tasks.engine.positions.translate import TranslatedPosition, translate
+from tasks.engine.positions.translate import TranslatedPosition, left_out_positions, translate
 from tasks.engine.restore import RestoreResult
 from tasks.engine.restore_steps import Preview, begin_restore, prepare_restore
 from tasks.model.errors import InterruptedRunError
@@ -56,16 +56,48 @@ def test_positions_come_back_exactly_with_their_metadata(world: SmallWorld, kind
     assert (True, [None] * 3) == (result.positions_written, [one.failure for one in result.positions])
 
 
-def test_a_position_beyond_the_end_becomes_the_end(world: SmallWorld) -> None:
+def test_a_position_beyond_the_end_becomes_the_end_and_its_row_says_so(world: SmallWorld) -> None:
+    """As after an unclean election, or of a topic that was emptied by its deletion and creation."""
     world.commit("billing", {("orders", 0): 1_000_000})
-    assert (1_000_000, 20) == (_only(_restored(world)).source_offset, _written(world.target, "billing")["copy", 0][0])
+    position = _only(_restored(world))
+    assert (1_000_000, 20) == (position.source_offset, _written(world.target, "billing")["copy", 0][0])
+    assert "1000000 is beyond the end of the backup at 20, so the position is the end" == position.note
 
 
-def test_a_position_below_the_log_start_becomes_the_first_record(world: SmallWorld) -> None:
+def test_a_position_that_an_unclean_election_left_beyond_the_end_becomes_the_end(world: SmallWorld) -> None:
+    world.back_up()
+    world.commit("billing", {("orders", 0): 20})
+    world.source.elect_uncleanly(("orders", 0), end=10)
+
+    position = _only(_restored(world))
+
+    assert 10 == position.target_offset
+    assert "20 is beyond the end of the backup at 10" in (position.note or "")
+
+
+def test_a_position_below_the_log_start_becomes_the_first_record_and_its_row_says_so(world: SmallWorld) -> None:
     world.source.log(("orders", 0)).move_start(5)
     world.commit("billing", {("orders", 0): 2})
-    _restored(world)
+    position = _only(_restored(world))
     assert {("copy", 0): (0, "")} == _written(world.target, "billing")
+    assert "2 is before the start of the backup at 5, so the position is the first record" == position.note
+
+
+@pytest.mark.parametrize("offset", [0, 7, 20])
+def test_a_position_inside_the_backup_needs_no_note(world: SmallWorld, offset: int) -> None:
+    world.commit("billing", {("orders", 0): offset})
+    assert None is _only(_restored(world)).note
+
+
+def test_a_position_on_a_partition_that_no_longer_exists_is_left_out_and_named(world: SmallWorld) -> None:
+    world.commit("billing", {("orders", 0): 7, ("orders", 7): 5, ("another", 0): 3})
+
+    result = _restored(world)
+
+    [left_out] = result.left_out
+    assert ("billing", "orders", 7, 5) == (left_out.group, left_out.topic, left_out.partition, left_out.offset)
+    assert "the backup does not have this partition" == left_out.reason
+    assert ([7], False) == ([one.target_offset for one in result.positions], result.is_partial)
 
 
 def test_a_group_inside_aborted_data_goes_on_with_the_record_it_would_have_read_next() -> None:
@@ -122,6 +154,7 @@ def test_a_position_on_a_partition_that_is_not_restored_is_left_out() -> None:
 
     assert {("copy", 1): (4, "")} == _written(world.target, "billing")
     assert [("orders", 1)] == [(one.source_topic, one.source_partition) for one in result.positions]
+    assert [] == list(result.left_out)
 
 
 def test_a_position_on_another_incarnation_of_the_topic_is_left_out(world: SmallWorld) -> None:
@@ -138,6 +171,8 @@ def test_a_position_on_another_incarnation_of_the_topic_is_left_out(world: Small
     translated = translate(started, targets, [group.model_copy(update={"positions": (*group.positions, stranger)})])
 
     assert [7] == [one.target_offset for one in translated]
+    [left_out] = left_out_positions(started, [group.model_copy(update={"positions": (stranger,)})])
+    assert (3, "it belongs to another topic that had this name") == (left_out.offset, left_out.reason)
 
 
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -38,7 +38,7 @@ def _keys(world: SmallWorld, prefix: str) -> list[str]:
 
 def test_each_step_is_written_down_in_order(world: SmallWorld) -> None:
     restore = world.restore().plan.restore
-    steps = ("plan", "targets", "replayed", "verified", "groups", "finalized")
+    steps = ("plan", "targets", "replayed", "verified", "groups", "settings", "finalized")
     times = [
         done.time_ms
         for step in steps[2:]

@@ -391,3 +391,19 @@ def test_a_run_that_has_a_plan_already_keeps_it(world: SmallWorld) -> None:
     world.clock.advance(1000)
     again = plan_snapshot(context, request)
     assert (10, first.planned_ms) == (again.partitions[0].end, again.planned_ms)
+
+
+# ── leader epochs ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_point_has_the_leader_epoch_of_each_partition_at_the_time_of_its_plan(world: SmallWorld) -> None:
+    """An election without a new batch raises it above the epoch of the last batch."""
+    world.topic()
+    world.source.elect(("orders", 0), 1)
+    world.source.elect(("orders", 0), 1)
+
+    [row] = world.back_up().rows.values()
+
+    assert (0, 2) == (row.epoch, row.leader_epoch)
+    assert 2 == row.to_json()["leader_epoch"]
+    assert "leader_epoch" not in row.model_copy(update={"leader_epoch": None}).to_json()

@@ -158,7 +158,12 @@ def test_a_broker_value_that_differs_from_the_sources_is_warned_of() -> None:
     world.target = kafka(world.clock, seed=3, settings={"retention.ms": str(DAY_MS), "min.insync.replicas": "2"})
     world.topic("any", records=0, cluster=world.target)
 
+    few_replicas = (
+        "replication factor 1 is below min.insync.replicas=2 of the target: one lost broker can lose records. "
+        "Set default_replication_factor to 2 or more."
+    )
     assert [
+        ("copy", few_replicas),
         ("copy", "min.insync.replicas was 1 at the source and will be 2."),
         ("copy", f"retention.ms was {7 * DAY_MS} at the source and will be {DAY_MS}."),
     ] == said(world.preview().findings, "warning")
@@ -193,7 +198,7 @@ def _old_records() -> SmallWorld:
 def test_settings_that_would_delete_restored_records_are_warned_of_with_the_command_that_applies_them() -> None:
     preview = _old_records().preview()
     message = (
-        "retention.ms, retention.bytes would delete restored records and will be deferred. "
+        "retention.ms would delete restored records and will be deferred. "
         f"Apply with `kafka-backup finalize {preview.plan.restore}`."
     )
     assert [("copy", message)] == said(preview.findings, "warning")
@@ -229,3 +234,73 @@ def test_the_settings_of_any_other_topic_show_the_brokers_retention() -> None:
     result = world.restore(user=USER)
 
     assert ([], []) == (result.deferred, [one for one in said(result.findings, "warning") if one[0] == "retention"])
+
+
+# ── names ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _named(names: dict[str, str], *existing: str) -> list[tuple[str, str]]:
+    world = SmallWorld()
+    for name in names:
+        world.topic(name)
+    world.back_up()
+    for name in existing:
+        world.target.create_topic(name)
+    return [
+        (subject, message)
+        for level in ("warning", "error")
+        for subject, message in said(world.preview(names).findings, level)
+        if "tell them apart" in message
+    ]
+
+
+def test_two_new_topics_whose_metrics_would_have_one_name_are_named() -> None:
+    found = _named({"x": "a.b", "y": "a_b", "z": "c"})
+    assert [("a.b", "its name differs from a_b only"), ("a_b", "its name differs from a.b only")] == [
+        (subject, message[: len("its name differs from a.b only")]) for subject, message in found
+    ]
+
+
+def test_a_new_topic_whose_metrics_would_have_the_name_of_an_existing_one_is_named() -> None:
+    assert ["c_d"] == [subject for subject, message in _named({"x": "c_d"}, "c.d") if " c.d only" in message]
+
+
+def test_a_topic_that_exists_already_is_not_warned_of() -> None:
+    assert [] == _named({"x": "a.b"}, "a.b")
+
+
+# ── replicas ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _wanting_two_replicas(*, version: str = "4.3.1", nodes: int = 3) -> SmallWorld:
+    world = SmallWorld()
+    world.topic()
+    world.back_up()
+    world.target = kafka(world.clock, seed=3, nodes=nodes, version=version, settings={"min.insync.replicas": "2"})
+    world.target.create_topic("any", replicas=2)
+    return world
+
+
+def test_a_replication_factor_below_what_the_brokers_want_in_sync_is_warned_of_with_the_key() -> None:
+    world = _wanting_two_replicas()
+    [message] = [message for _, message in said(world.preview().findings, "warning") if "factor" in message]
+    assert "replication factor 1 is below min.insync.replicas=2" in message
+    assert "Set default_replication_factor to 2 or more." in message
+    assert [] == [
+        one for one in said(world.preview(default_replication_factor=2).findings, "warning") if "factor" in one[1]
+    ]
+
+
+def test_on_a_broker_that_refuses_every_record_of_such_a_topic_it_is_an_error() -> None:
+    world = _wanting_two_replicas(version="3.5.2")
+    with refused(RefusedError, "copy: replication factor 1 is below min.insync.replicas=2", code=3):
+        world.restore()
+    assert [] == world.restores()
+
+
+def test_an_existing_topic_with_too_few_replicas_in_sync_is_an_error() -> None:
+    world = _wanting_two_replicas()
+    world.target.create_topic("copy", replicas=2)
+    world.target.stop_node(world.target.led(("copy", 0)).replicas[1])
+    with refused(RefusedError, "copy-0: it has 1 in-sync replicas of 2", code=3):
+        world.restore()

@@ -34,9 +34,10 @@ def store() -> DyingStore:
 
 @pytest.fixture
 def world(store: DyingStore) -> SmallWorld:
-    """A backed-up topic `orders`; `copy` exists on the target with settings of its own."""
+    """A backed-up topic `orders` with old records; `copy` exists on the target with settings of its own."""
     made = SmallWorld(store=store)
-    made.topic(configs=OWN)
+    made.topic(records=0, configs=OWN)
+    made.send(age_ms=30 * DAY_MS)
     made.back_up()
     made.topic("copy", records=0, cluster=made.target, configs=EXISTING)
     return made
@@ -57,7 +58,7 @@ def test_a_second_restore_over_one_that_died_gives_the_original_settings_back(
 ) -> None:
     _die(world, store, part, target)
 
-    world.restore({"orders": target}, purge_topics=True)
+    world.restore({"orders": target}, purge_topics=True, finalize="apply")
 
     assert own == world.own_settings(target)
     assert world.contents("orders", cluster=world.source) == world.contents(target)
@@ -71,7 +72,7 @@ def test_a_restore_that_died_before_it_wrote_down_the_ids_is_recognized_by_its_s
         world.restore({"orders": "new"})
     world.target_faults.revive()
 
-    world.restore({"orders": "new"})
+    world.restore({"orders": "new"}, finalize="apply")
 
     assert OWN == world.own_settings("new")
 
@@ -92,7 +93,7 @@ def test_of_two_restores_that_died_the_oldest_knows_the_original_settings(world:
         _die(world, store, "targets", topic_configs="ignore")
         world.clock.advance(1000)
 
-    world.restore(topic_configs="ignore")
+    world.restore(topic_configs="ignore", finalize="apply")
 
     assert EXISTING == world.own_settings("copy")
 

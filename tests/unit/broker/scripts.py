@@ -67,7 +67,7 @@ class ScriptedMetadata:
         )
 
 
-def offsets(answer: Callable[[int, int], tuple[int, int]]) -> Answer:
+def offsets(answer: Callable[[int, int], tuple[int, int]], *, leader_epoch: int = -1) -> Answer:
     """An answer to ListOffsets. `answer` returns (error code, offset) for a partition number and a timestamp."""
 
     def list_offsets(received: ReceivedRequest) -> Any:
@@ -79,7 +79,11 @@ def offsets(answer: Callable[[int, int], tuple[int, int]]) -> Answer:
                 code, offset = answer(part.partition_index, part.timestamp)
                 parts.append(
                     topic_class.ListOffsetsPartitionResponse(
-                        partition_index=part.partition_index, error_code=code, timestamp=-1, offset=offset
+                        partition_index=part.partition_index,
+                        error_code=code,
+                        timestamp=-1,
+                        offset=offset,
+                        leader_epoch=leader_epoch,
                     )
                 )
             topics.append(topic_class(name=topic.name, partitions=parts))

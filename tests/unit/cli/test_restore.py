@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks.cli.restore import code_of, print_result
 from tasks.cli.session import Session
-from tasks.engine.positions.translate import TranslatedPosition
+from tasks.engine.positions.translate import LeftOutPosition, TranslatedPosition
 from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore import RestoreResult
 from tasks.model.partition import Partition
@@ -77,6 +78,22 @@ def test_every_mismatch_and_every_failed_position_is_printed(capsys: pytest.Capt
     assert "restore r1 of orders@7: 1 MISMATCHES" in out
     assert "mismatch: b-0: 3 records, not 4" in out
     assert "UNKNOWN_MEMBER_ID" in out
+
+
+def test_clamped_and_left_out_positions_are_printed_with_their_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    [position] = _result().positions
+    note = "700 is beyond the end of the backup at 650, so the position is the end"
+    left_out = LeftOutPosition(group="billing", topic="a", partition=7, offset=5, reason="the backup does not have it")
+    result = replace(_result(), positions=[replace(position, note=note)], left_out=[left_out])
+
+    print_result(Session(False, False), result, 1.0, Path("r.yaml"))
+    out = capsys.readouterr().out
+    assert f"written; {note}" in out
+    assert "position left out: group 'billing', a-7 at 5: the backup does not have it" in out
+
+    print_result(Session(True, False), result, 1.0, Path("r.yaml"))
+    document = json.loads(capsys.readouterr().out)
+    assert (note, 7) == (document["positions"][0]["note"], document["positions_left_out"][0]["partition"])
 
 
 def test_json_reports_positions_as_written_after_a_verified_restore(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tasks.engine.positions.translate import TranslatedPosition
+from tasks.engine.positions.translate import LeftOutPosition, TranslatedPosition
 from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore import RestoreResult
 from tasks.engine.target.findings import Finding
@@ -97,6 +97,25 @@ def test_deferred_settings_come_with_the_command_that_applies_them() -> None:
     assert f"`kafka-backup finalize {PLAN.restore} --config restore.yaml`" in summary
     assert "backup_id: nightly@3" in summary
     assert restore_headline(replace(RESULT, deferred=["copy"])).endswith("33 records; to finalize: copy")
+
+
+def test_clamped_positions_come_before_the_others_and_left_out_ones_are_listed() -> None:
+    clamped = replace(_position("late"), note="700 is beyond the end of the backup at 650, so the position is the end")
+    left_out = LeftOutPosition(group="a\nb", topic="orders", partition=7, offset=5, reason="it is not in the backup")
+    result = replace(RESULT, positions=[_position("billing"), clamped], left_out=[left_out])
+
+    text = restore_summary(result, 1.0, PLACES)
+
+    assert text.index("| late |") < text.index("| billing |")
+    assert "written; 700 is beyond the end of the backup at 650" in text
+    assert '"a\\nb": orders-7 at 5: it is not in the backup' in text
+
+
+def test_the_reason_of_a_partition_is_its_first_mismatch() -> None:
+    target = TARGETS.partitions[0].target
+    mismatches = [Mismatch(target, "a setting was changed"), Mismatch(target, "records are missing")]
+    rows = restored_rows(replace(RESULT, mismatches=mismatches), TARGETS, {0: 1.5, 1: 0.5})
+    assert ["a setting was changed", "", ""] == [row["mismatch"] for row in rows]
 
 
 def _position(group: str) -> TranslatedPosition:

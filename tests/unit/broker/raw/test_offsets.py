@@ -9,6 +9,7 @@ from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.offsets import list_offsets
 from tasks.model.errors import AccessError, BrokerUnavailableError, TopicGoneError, UnsupportedError
+from tasks.model.partition import Partition
 from tests.unit.broker.scripted_broker import ReceivedRequest, ScriptedBroker, options, versions
 from tests.unit.broker.scripts import FIRST, SECOND, ScriptedMetadata, offsets
 
@@ -25,6 +26,15 @@ def test_each_leader_gets_one_request_for_all_its_partitions() -> None:
     assert {partition: -200 + partition.partition for partition in partitions} == answers.offsets
     assert {} == answers.failures
     assert (1, 1) == (len(one.requests(ApiKey.LIST_OFFSETS)), len(two.requests(ApiKey.LIST_OFFSETS)))
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(7, {FIRST: 7}), (-1, {})], ids=["known", "not known"])
+def test_the_leader_epoch_is_kept_if_the_leader_sends_it(sent: int, kept: dict[Partition, int]) -> None:
+    with ScriptedBroker() as broker, Cluster(options(broker.address)) as cluster:
+        ScriptedMetadata({FIRST: 1}, broker)
+        broker.answers[ApiKey.LIST_OFFSETS] = offsets(lambda number, time: (ErrorCode.NONE, 5), leader_epoch=sent)
+        answers = list_offsets(cluster, [FIRST], "latest")
+    assert ({FIRST: 5}, kept) == (answers.offsets, answers.leader_epochs)
 
 
 def test_a_moved_leader_is_looked_up_and_gets_the_request() -> None:
