@@ -22,6 +22,7 @@ from tasks.broker.admin_values import (
     TopicPartition,
 )
 from tasks.broker.log_values import Acknowledged, Fetched, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
+from tasks.broker.probe_values import BrokerDescription, CredentialLifetimes
 from tasks.broker.translation import Action
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
@@ -200,6 +201,33 @@ class ClusterAdmin(Protocol):
         ...
 
 
+class ClusterProbe(Protocol):
+    """Looks at one cluster from outside: addresses, offered requests, lifetimes, limits. Retries nothing.
+
+    Nothing on the cluster is changed. Every method may raise `InterruptedRunError`.
+    """
+
+    @property
+    def location(self) -> str:
+        """The cluster, for messages."""
+        ...
+
+    def describe_brokers(self) -> list[BrokerDescription]:
+        """The bootstrap addresses in their order, then every broker that they named, by node id. Each is connected to
+        once; the reason why that failed is in its description."""
+        ...
+
+    def credential_lifetimes(self) -> CredentialLifetimes:
+        """When the credentials of the configuration end. Raises `ConfigError`, `AccessError` or
+        `BrokerUnavailableError` if a token or a certificate cannot be obtained."""
+        ...
+
+    def count_connections(self, wanted: int) -> int:
+        """How many of `wanted` connections to one broker stay open at the same time. Raises the error of the first
+        connection."""
+        ...
+
+
 class ClusterAccess(Protocol):
     """How to reach one cluster. Opening a port connects nothing; the ports connect when they are first used."""
 
@@ -213,4 +241,8 @@ class ClusterAccess(Protocol):
 
     def admin(self, stop: Event) -> AbstractContextManager[ClusterAdmin]:
         """An administrative client. `stop` ends its waits with `InterruptedRunError`."""
+        ...
+
+    def probe(self, stop: Event) -> ClusterProbe:
+        """What looks at the cluster. `stop` ends its waits with `InterruptedRunError`."""
         ...

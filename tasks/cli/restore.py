@@ -34,7 +34,7 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     """Restore as the file says, or print the preview. Returns the exit code."""
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
-    request = _request(loaded.file)
+    request = restore_request(loaded.file)
     context = ClusterContext(
         repository=Repository.open(store_of(loaded.file.storage, stop=session.stop), now_ms),
         cluster=cluster_access(loaded.file.target),
@@ -45,6 +45,17 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     if request.options.purge_topics and not yes:
         _confirm_purge(session)
     return _restore(session, context, loaded.file.backup_id, request, config)
+
+
+def restore_request(file: RestoreFile) -> RestoreRequest:
+    """What the file asks for, as a new restore."""
+    options = RestoreOptions.model_validate({name: getattr(file.restore, name) for name in RestoreOptions.model_fields})
+    return RestoreRequest(
+        restore=new_run_id(now_ms()),
+        topics=file.target.topics,
+        options=options,
+        most_bins=options.max_concurrent_partitions * BINS_PER_WORKER,
+    )
 
 
 def code_of(result: RestoreResult) -> int:
@@ -77,16 +88,6 @@ def print_result(session: Session, result: RestoreResult, seconds: float, config
             f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}`"
         )
     session.print_json(_result_document(result, seconds))
-
-
-def _request(file: RestoreFile) -> RestoreRequest:
-    options = RestoreOptions.model_validate({name: getattr(file.restore, name) for name in RestoreOptions.model_fields})
-    return RestoreRequest(
-        restore=new_run_id(now_ms()),
-        topics=file.target.topics,
-        options=options,
-        most_bins=options.max_concurrent_partitions * BINS_PER_WORKER,
-    )
 
 
 def _confirm_purge(session: Session) -> None:

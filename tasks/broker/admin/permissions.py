@@ -84,4 +84,6 @@ def _operations(reported: Sequence[AclOperation] | None) -> set[str]:
 
 def _raise_missing(action: Action, missing: Sequence[Permission]) -> None:
     if missing:
-        raise AccessError(f"Not allowed to {action}: that needs {', '.join(map(str, missing))}.")
+        raise AccessError(
+            f"Not allowed to {action}: that needs {', '.join(map(str, missing))}.", missing=tuple(missing)
+        )
