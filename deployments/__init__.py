@@ -1,4 +1,4 @@
-"""What an installation deploys: block documents, deployments with schedules and limits, and an automation.
+"""What an installation deploys: block documents, deployments with schedules, and an automation.
 
 Its files run from the root of a clone: `python -m deployments.blocks FILE`, `python -m deployments.automations`,
 `python -m deployments.serve [FILE]`. Each of them may be run again: it updates what it has created. README.md is the

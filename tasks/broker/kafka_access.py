@@ -18,6 +18,7 @@ from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.log_dirs import partition_bytes
+from tasks.broker.raw.new_topic_rights import denied_on_new_topics
 from tasks.broker.raw.offsets import list_offsets
 from tasks.broker.raw.produce import init_producer_id, produce
 from tasks.broker.translation import Action
@@ -73,6 +74,10 @@ class KafkaProbe:
     def credential_lifetimes(self) -> CredentialLifetimes:
         """See `ClusterProbe.credential_lifetimes`."""
         return credential_lifetimes(self.options.security)
+
+    def denied_on_new_topics(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """See `ClusterProbe.denied_on_new_topics`."""
+        return denied_on_new_topics(self.options, names)
 
     def count_connections(self, wanted: int) -> int:
         """See `ClusterProbe.count_connections`."""

@@ -222,6 +222,11 @@ class ClusterProbe(Protocol):
         `BrokerUnavailableError` if a token or a certificate cannot be obtained."""
         ...
 
+    def denied_on_new_topics(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """For each topic, which need not exist, those of `Write` and `Read` that this user is not allowed. Writes
+        nothing and creates no topic. Raises errors of the connection."""
+        ...
+
     def count_connections(self, wanted: int) -> int:
         """How many of `wanted` connections to one broker stay open at the same time. Raises the error of the first
         connection."""

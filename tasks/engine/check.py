@@ -102,7 +102,7 @@ def _restore_items(
     repository = context.open_repository()
     point = repository.point(job.reference)
     targets = [topic.target for topic in read_source(repository, point, job.request).chosen]
-    permissions = restore_permission_items(admin, job, point, targets)
+    permissions = restore_permission_items(admin, access.probe(context.stop), job, point, targets)
     if any(item.stops_the_job for item in permissions):
         reason = "not checked, because permissions are missing"
         return [*permissions, unknown("target topics", "preflight", reason, "Add the ACLs first.")]

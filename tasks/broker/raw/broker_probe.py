@@ -59,7 +59,7 @@ def count_connections(options: ConnectionOptions, wanted: int) -> int:
         opened: list[Connection] = []
         for number in range(wanted):
             try:
-                opened.append(stack.enter_context(closing(_any_connection(options))))
+                opened.append(stack.enter_context(closing(bootstrap_connection(options))))
                 opened[-1].call(_metadata_request(opened[-1]))
             except KafkaBackupError:
                 if not number:
@@ -92,7 +92,8 @@ def _metadata_request(connection: Connection) -> MetadataRequest:
     return request
 
 
-def _any_connection(options: ConnectionOptions) -> Connection:
+def bootstrap_connection(options: ConnectionOptions) -> Connection:
+    """A connection to the first bootstrap address that can be used. Raises the error of the first one if none can."""
     failure: BrokerUnavailableError | None = None
     for address in bootstrap_addresses(options.bootstrap_servers):
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from tasks.broker.admin_values import DEFAULT_REPLICATION_FACTOR, NewTopicSpec
-from tasks.broker.ports import ClusterAdmin
+from tasks.broker.ports import ClusterAdmin, ClusterProbe
 from tasks.broker.translation import SEES_ALL_GROUPS, Action, Permission, is_unknown_topic
 from tasks.engine.checks.items import CheckItem, error_item, missing, ok, optional, rows
 from tasks.engine.checks.jobs import BackupJob, RestoreJob
@@ -38,13 +38,13 @@ def backup_permission_items(admin: ClusterAdmin, job: BackupJob) -> list[CheckIt
 
 
 def restore_permission_items(
-    admin: ClusterAdmin, job: RestoreJob, point: RestorePoint, targets: Sequence[str]
+    admin: ClusterAdmin, probe: ClusterProbe, job: RestoreJob, point: RestorePoint, targets: Sequence[str]
 ) -> list[CheckItem]:
     """The rows about the ACLs that a restore of these target topics needs. Raises `InterruptedRunError`."""
     options = job.request.options
     operations = restore_operations(is_purging=options.purge_topics)
     return [
-        *rows("topics", "ACLs", lambda: _restore_topic_items(admin, targets, operations)),
+        *rows("topics", "ACLs", lambda: _restore_topic_items(admin, probe, targets, operations)),
         *rows("groups", "Read", lambda: _restore_group_items(admin, job, point)),
         *map(optional, rows("Cluster", "DescribeConfigs", lambda: cluster_items(admin, _READS_BROKER_SETTINGS))),
     ]
@@ -135,20 +135,33 @@ def _backup_group_items(admin: ClusterAdmin, job: BackupJob) -> list[CheckItem]:
     return [*sees_all, *rows("groups", "Describe", describable)]
 
 
-def _restore_topic_items(admin: ClusterAdmin, targets: Sequence[str], operations: Sequence[str]) -> Iterator[CheckItem]:
-    yield from topic_items(admin, targets, operations)
+def _restore_topic_items(
+    admin: ClusterAdmin, probe: ClusterProbe, targets: Sequence[str], operations: Sequence[str]
+) -> Iterator[CheckItem]:
     visible = {topic.name for topic in admin.describe_topics()}
-    new = [name for name in targets if name not in visible]
+    present, others = [name for name in targets if name in visible], [name for name in targets if name not in visible]
+    hidden = _hidden_topics(admin, others, operations)
+    yield from topic_items(admin, [*present, *hidden], operations)
+    new = [name for name in others if name not in hidden]
     if new:
-        yield from _created_items(admin, new)
+        yield from _new_topic_items(admin, probe, new)
 
 
-def _created_items(admin: ClusterAdmin, new: Sequence[str]) -> Iterator[CheckItem]:
-    """The rows about `Create` and `AlterConfigs` on topics that do not exist: brokers check the permission before they
-    look for the topic, and with `validate_only` they change nothing."""
+def _hidden_topics(admin: ClusterAdmin, names: Sequence[str], operations: Sequence[str]) -> list[str]:
+    """Those of the topics that this user is not allowed to describe. They can exist."""
+    return sorted({item.subject.removeprefix("Topic ") for item in topic_items(admin, names, operations) if item.error})
+
+
+def _new_topic_items(admin: ClusterAdmin, probe: ClusterProbe, new: Sequence[str]) -> Iterator[CheckItem]:
+    """The rows about topics that do not exist: brokers check a permission before they look for the topic, and none of
+    these requests changes anything."""
     specs = [NewTopicSpec(name=name, partitions=1, replication_factor=DEFAULT_REPLICATION_FACTOR) for name in new]
     yield from _tried_items("Create", admin.create_topics(specs, validate_only=True))
     yield from _tried_items("AlterConfigs", {name: _alteration_error(admin, name) for name in new})
+    denied = probe.denied_on_new_topics(new)
+    for operation in ("Write", "Read"):
+        errors = {name: AccessError("") if operation in denied[name] else None for name in new}
+        yield from _tried_items(operation, errors)
 
 
 def _alteration_error(admin: ClusterAdmin, name: str) -> KafkaBackupError | None:

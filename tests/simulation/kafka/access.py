@@ -43,7 +43,7 @@ class SimulatedAccess:
 
     def probe(self, stop: threading.Event) -> SimulatedProbe:
         """See `ClusterAccess.probe`."""
-        return SimulatedProbe(self.kafka, stop)
+        return SimulatedProbe(self.kafka, self.user, stop)
 
     def _client(self, stop: threading.Event) -> Client:
         return Client(self.kafka, self.user, self.deadline_ms, stop)

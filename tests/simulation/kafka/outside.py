@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.broker.probe_values import BrokerDescription, CredentialLifetimes, VersionRange
+from tasks.broker.translation import Permission
 from tasks.model.errors import BrokerUnavailableError, InterruptedRunError, KafkaBackupError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class SimulatedProbe:
     """The `ClusterProbe` of a simulated cluster."""
 
     kafka: SimulatedKafka
+    user: str
     stop: threading.Event
 
     @property
@@ -73,6 +75,14 @@ class SimulatedProbe:
     def credential_lifetimes(self) -> CredentialLifetimes:
         """See `ClusterProbe.credential_lifetimes`."""
         return self.kafka.outside.credentials
+
+    def denied_on_new_topics(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """See `ClusterProbe.denied_on_new_topics`."""
+
+        def is_denied(operation: str, name: str) -> bool:
+            return not self.kafka.permissions.allows(self.user, Permission(operation, "Topic", name))
+
+        return {name: tuple(one for one in ("Write", "Read") if is_denied(one, name)) for name in names}
 
     def count_connections(self, wanted: int) -> int:
         """See `ClusterProbe.count_connections`."""
