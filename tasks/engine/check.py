@@ -12,10 +12,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from tasks.broker.ports import ClusterAccess, ClusterAdmin
+from tasks.engine.checks.backup_permissions import backup_permission_items
 from tasks.engine.checks.cluster import cluster_items, is_reached, unreached_item
 from tasks.engine.checks.items import CheckItem, missing, ok, rows, unknown
 from tasks.engine.checks.jobs import BackupJob, CheckJob, RestoreJob
-from tasks.engine.checks.permissions import backup_permission_items, restore_permission_items
+from tasks.engine.checks.restore_permissions import restore_permission_items
 from tasks.engine.checks.store import free_space_item, repository_items, trial_items
 from tasks.engine.checks.target import finding_items
 from tasks.engine.restore_steps import preview_restore

@@ -32,9 +32,9 @@ def trial_items(store: ObjectStore, location: str, now_ms: Callable[[], int]) ->
     """
     key = f"{PROBE_PREFIX}{secrets.token_hex(8)}-check"
     listed = _tried(location, LIST, lambda: _discard(store.list(key)))
-    deleted = optional(_tried(location, DELETE, lambda: store.delete([key])))
-    if listed.status == "unknown":  # the store cannot be reached, and each further trial would wait for it again
+    if listed.status == "unknown":  # the store does not answer, and each further trial would wait for it again
         return [listed]
+    deleted = optional(_tried(location, DELETE, lambda: store.delete([key])))
     if deleted.status != "ok":
         reason = "not tried, because the object of the trial could not be deleted again"
         advice = "Allow this user to delete objects, at least for the time of the check."

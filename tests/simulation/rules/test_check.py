@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,7 +34,12 @@ from tests.simulation.rules.small_world import MAPPING, SET, WITH_POSITIONS, Sma
 from tests.support.faults import FaultyStore
 
 USER = "checker"
-DAY_MS = 86_400_000
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
+
+
+def _now_ms() -> int:
+    """The machine's time, because a store in memory has it too."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass
@@ -58,7 +64,7 @@ class Checked:
             open_trial=trial,
             open_repository=lambda: Repository.open(self.store, self.world.clock.now_ms),
             free_bytes=lambda: self.free_bytes,
-            now_ms=self.world.clock.now_ms,
+            now_ms=_now_ms,
             stop=SimulatedStop(self.world.clock),
         )
 
@@ -293,10 +299,12 @@ def test_a_request_that_brokers_lack_stops_the_job_with_the_code_of_configuratio
 
 
 def test_lifetimes_are_told_and_an_end_within_two_weeks_is_reported(world: SmallWorld) -> None:
-    checked, now_ms = _backup(world), world.clock.now_ms()
+    checked, now_ms = _backup(world), _now_ms()
     outside = checked.cluster.outside
-    outside.certificate_ends_ms, outside.session_lifetime_ms = now_ms + 100 * DAY_MS, 3_600_000
-    outside.credentials = CredentialLifetimes(certificate_ends_ms=now_ms + 3 * DAY_MS, token_ends_ms=now_ms + 600_000)
+    outside.certificate_ends_ms, outside.session_lifetime_ms = now_ms + 100 * DAY_MS + HOUR_MS, HOUR_MS
+    outside.credentials = CredentialLifetimes(
+        certificate_ends_ms=now_ms + 3 * DAY_MS + HOUR_MS, token_ends_ms=now_ms + 600_000
+    )
 
     items = checked.run()
 

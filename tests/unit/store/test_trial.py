@@ -32,10 +32,15 @@ def test_nothing_stays_in_a_folder_whether_it_exists_or_not(tmp_path: Path, pref
     assert before == _paths(tmp_path)
 
 
-def test_nothing_stays_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KafkaBackupError), open_trial(LocalSettings(path=str(tmp_path / "new")), stop=STOP) as store:
+def _failing_trial(settings: LocalSettings) -> None:
+    with open_trial(settings, stop=STOP) as store:
         store.put("probe/a", [b"a"])
         raise KafkaBackupError("failed")
+
+
+def test_nothing_stays_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KafkaBackupError):
+        _failing_trial(LocalSettings(path=str(tmp_path / "new")))
 
     assert set() == _paths(tmp_path)
 

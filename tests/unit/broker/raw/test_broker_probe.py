@@ -111,7 +111,11 @@ def test_a_stop_request_does_not_wait_for_a_silent_address() -> None:
         NEVER.wait(3)
         return None
 
+    def stop_when_reached() -> None:
+        reached.wait(10)
+        stop.set()
+
     with ScriptedBroker({ApiKey.API_VERSIONS: silent}) as broker:
-        threading.Thread(target=lambda: reached.wait(10) and stop.set(), daemon=True).start()
+        threading.Thread(target=stop_when_reached, daemon=True).start()
         with pytest.raises(InterruptedRunError):
             describe_brokers(options(broker.address), stop)
