@@ -22,7 +22,8 @@ def check_headline(items: Sequence[CheckItem]) -> str:
     stopping = [one for one in items if one.stops_the_job]
     if stopping:
         first = stopping[0]
-        return f"{len(stopping):,} things are missing; the first: {first.subject}: {first.name}: {first.found}"
+        count = "one thing is" if len(stopping) == 1 else f"{len(stopping):,} things are"
+        return f"{count} missing; the first: {first.subject}: {first.name}: {first.found}"
     if open_questions(items):
         return f"nothing is missing, but not everything could be checked: {count_text(items)}"
     return f"everything that is needed is there: {count_text(items)}"

@@ -69,7 +69,6 @@ class Limited:
             client.set_flow_run_state(self.run, Pending())  # as a worker does: the run gets its slot and its lease
         self._thread = threading.Thread(target=self._execute, daemon=True)
         self._thread.start()
-        self.await_state(StateType.RUNNING)
 
     def _execute(self) -> None:
         with suppress(BaseException), self._server.as_client(), self._server.client() as client:
@@ -112,6 +111,8 @@ def _restart(server: PrefectServer) -> None:
 def test_a_restarted_server_with_leases_in_memory_ends_a_run_with_a_limit_and_not_one_without(tmp_path: Path) -> None:
     with _server(tmp_path) as server:
         limited, unlimited = (Limited(server, patient, has_limit=has_limit) for has_limit in (True, False))
+        limited.await_state(StateType.RUNNING)
+        unlimited.await_state(StateType.RUNNING)
         _restart(server)
 
         assert StateType.COMPLETED != limited.end(), "Prefect keeps such runs now: the deployments may have limits"
@@ -122,6 +123,7 @@ def test_a_restarted_server_with_leases_in_memory_ends_a_run_with_a_limit_and_no
 def test_a_restarted_server_with_leases_in_files_does_not_end_a_run_with_a_limit(tmp_path: Path) -> None:
     with _server(tmp_path, **LEASES_IN_FILES) as server:
         limited = Limited(server, patient, has_limit=True)
+        limited.await_state(StateType.RUNNING)
         _restart(server)
         time.sleep(3)  # a few renewals, which give no sign
 

@@ -51,7 +51,8 @@ def test_the_table_has_the_advice_under_each_row_that_is_not_ok() -> None:
 
 
 def test_the_headline_says_what_stops_the_job() -> None:
-    assert "1 things are missing; the first: Topic orders: Read" in check_headline([UNKNOWN, _missing(AccessError)])
+    assert "one thing is missing; the first: Topic orders: Read" in check_headline([UNKNOWN, _missing(AccessError)])
+    assert "2 things are missing" in check_headline([_missing(AccessError)] * 2)
     assert "not everything could be checked" in check_headline([OK, UNKNOWN])
     assert "everything that is needed is there" in check_headline([OK, optional(UNKNOWN)])
 
