@@ -1,4 +1,4 @@
-"""The parts of an installation in Prefect: block documents, deployments with schedules and limits, and an automation.
+"""The parts of an installation in Prefect: block documents, deployments with schedules, and an automation.
 
 Its files run from the root of a clone: `python -m deployments.blocks FILE`, `python -m deployments.automations`,
 `python -m deployments.serve [FILE]`. Each of them may be run again: it updates what it has created. docs/OPERATIONS.md

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from tasks.broker.admin import acls, broker_defaults, groups, permissions, positions
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import AclBinding, CommittedOffset, GroupDescription, GroupListing, TopicPartition
+from tasks.broker.auth.lifetimes import credential_lifetimes
 from tasks.broker.log_values import Acknowledged, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
+from tasks.broker.probe_values import BrokerDescription, CredentialLifetimes
+from tasks.broker.raw import broker_probe
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.log_dirs import partition_bytes
+from tasks.broker.raw.new_topic_rights import denied_on_new_topics
 from tasks.broker.raw.offsets import list_offsets
 from tasks.broker.raw.produce import init_producer_id, produce
 from tasks.broker.translation import Action
@@ -54,6 +58,39 @@ class KafkaAccess:
         """See `ClusterAccess.admin`."""
         with KafkaAdmin(self.options, stop=stop) as admin:
             yield admin
+
+    def probe(self, stop: threading.Event) -> KafkaProbe:
+        """See `ClusterAccess.probe`."""
+        return KafkaProbe(self.options, stop)
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaProbe:
+    """The `ClusterProbe`: a new connection for each question."""
+
+    options: ConnectionOptions
+    stop: threading.Event
+
+    @property
+    def location(self) -> str:
+        """See `ClusterProbe.location`."""
+        return f"the cluster at {','.join(self.options.bootstrap_servers)}"
+
+    def describe_brokers(self) -> list[BrokerDescription]:
+        """See `ClusterProbe.describe_brokers`."""
+        return broker_probe.describe_brokers(self.options, self.stop)
+
+    def credential_lifetimes(self) -> CredentialLifetimes:
+        """See `ClusterProbe.credential_lifetimes`."""
+        return credential_lifetimes(self.options.security)
+
+    def denied_on_new_topics(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """See `ClusterProbe.denied_on_new_topics`."""
+        return denied_on_new_topics(self.options, names)
+
+    def count_connections(self, wanted: int) -> int:
+        """See `ClusterProbe.count_connections`."""
+        return broker_probe.count_connections(self.options, wanted)
 
 
 @dataclass(frozen=True, slots=True)

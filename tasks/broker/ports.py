@@ -23,6 +23,7 @@ from tasks.broker.admin_values import (
     TopicPartition,
 )
 from tasks.broker.log_values import Acknowledged, Fetched, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
+from tasks.broker.probe_values import BrokerDescription, CredentialLifetimes
 from tasks.broker.translation import Action
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
@@ -215,6 +216,38 @@ class ClusterAdmin(Protocol):
         ...
 
 
+class ClusterProbe(Protocol):
+    """Looks at one cluster from outside: addresses, offered requests, lifetimes, limits. Retries nothing.
+
+    Nothing on the cluster is changed. Every method may raise `InterruptedRunError`.
+    """
+
+    @property
+    def location(self) -> str:
+        """The cluster, for messages."""
+        ...
+
+    def describe_brokers(self) -> list[BrokerDescription]:
+        """The bootstrap addresses in their order, then every broker that they named, by node id. Each is connected to
+        once; the reason why that failed is in its description."""
+        ...
+
+    def credential_lifetimes(self) -> CredentialLifetimes:
+        """When the credentials of the configuration end. Raises `ConfigError`, `AccessError` or
+        `BrokerUnavailableError` if a token or a certificate cannot be obtained."""
+        ...
+
+    def denied_on_new_topics(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """For each topic, which need not exist, those of `Write` and `Read` that this user is not allowed. Writes
+        nothing and creates no topic. Raises errors of the connection."""
+        ...
+
+    def count_connections(self, wanted: int) -> int:
+        """How many of `wanted` connections to one broker stay open at the same time. Raises the error of the first
+        connection."""
+        ...
+
+
 class ClusterAccess(Protocol):
     """How to reach one cluster. Opening a port connects nothing; the ports connect when they are first used."""
 
@@ -228,4 +261,8 @@ class ClusterAccess(Protocol):
 
     def admin(self, stop: Event) -> AbstractContextManager[ClusterAdmin]:
         """An administrative client. `stop` ends its waits with `InterruptedRunError`."""
+        ...
+
+    def probe(self, stop: Event) -> ClusterProbe:
+        """What looks at the cluster. `stop` ends its waits with `InterruptedRunError`."""
         ...

@@ -36,6 +36,11 @@ _CODES: tuple[tuple[type[KafkaBackupError], int], ...] = (
 
 def exit_code_of(error: BaseException) -> int:
     """The exit code of an error, by which a script decides what to do next. An error without a code gives 1."""
-    if isinstance(error, KeyboardInterrupt):
+    return exit_code_of_class(type(error))
+
+
+def exit_code_of_class(error: type[BaseException]) -> int:
+    """The exit code of the errors of a class."""
+    if issubclass(error, KeyboardInterrupt):
         return INTERRUPTED
-    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+    return next((code for kind, code in _CODES if issubclass(error, kind)), FAILED)

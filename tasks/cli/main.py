@@ -155,6 +155,15 @@ def restore(
 
 
 @app.command()
+def check(config: ConfigFile, as_json: Json = False, verbose: Verbose = False) -> None:
+    """Check that the cluster and the store are as the file's backup or restore needs them. Nothing is changed."""
+    with open_session(is_json=as_json, is_verbose=verbose) as session:
+        from tasks.cli.check import run_check
+
+        _run(run_check, session, config)
+
+
+@app.command()
 def finalize(
     restore_id: Annotated[str, typer.Argument(metavar="RESTORE", help="As `list --restores` prints it.")],
     config: ConfigFile,

@@ -35,7 +35,7 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     """Restore as the file says, or print the preview. Returns the exit code. `state`: see `with_state`."""
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
-    request = _request(loaded.file)
+    request = restore_request(loaded.file)
     is_preview = only_preview or request.options.dry_run
     repository = open_storage(session, loaded.file.storage)
     cluster = cluster_access(loaded.file.target, session.report_wait)
@@ -48,6 +48,17 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     if request.options.purge_topics and not yes:
         _confirm_purge(session)
     return _restore(session, context, loaded.file.backup_id, request, config, state)
+
+
+def restore_request(file: RestoreFile) -> RestoreRequest:
+    """What the file asks for, as a new restore."""
+    options = RestoreOptions.model_validate({name: getattr(file.restore, name) for name in RestoreOptions.model_fields})
+    return RestoreRequest(
+        restore=new_run_id(now_ms()),
+        topics=file.target.topics,
+        options=options,
+        most_bins=options.max_concurrent_partitions * BINS_PER_WORKER,
+    )
 
 
 def code_of(result: RestoreResult) -> int:
@@ -83,16 +94,6 @@ def print_result(
             f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}{at_state}`"
         )
     session.print_json(_result_document(result, seconds))
-
-
-def _request(file: RestoreFile) -> RestoreRequest:
-    options = RestoreOptions.model_validate({name: getattr(file.restore, name) for name in RestoreOptions.model_fields})
-    return RestoreRequest(
-        restore=new_run_id(now_ms()),
-        topics=file.target.topics,
-        options=options,
-        most_bins=options.max_concurrent_partitions * BINS_PER_WORKER,
-    )
 
 
 def _confirm_purge(session: Session) -> None:

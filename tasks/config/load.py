@@ -42,6 +42,17 @@ def load_restore(path: Path, environment: Mapping[str, str] = os.environ) -> Loa
     return _load(path, RestoreFile, "restore", environment)
 
 
+def load_job(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[BackupFile] | Loaded[RestoreFile]:
+    """The file of a backup or of a restore, whichever its `mode` says. Raises `ConfigError` as the other two do."""
+    tree = read_tree(path, environment)
+    mode = tree.value.get("mode")
+    if mode == "restore":
+        return load_restore(path, environment)
+    if mode == "backup" or tree.problems:
+        return load_backup(path, environment)
+    raise ConfigError(f"{path}:{tree.line(('mode',))}: 'mode' has to be backup or restore.")
+
+
 def load_repository(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[RepositoryFile]:
     """The repository of either file.
 

@@ -60,11 +60,17 @@ class LockedError(KafkaBackupError):
 
 
 class AccessError(KafkaBackupError):
-    """Credentials, keys or permissions are missing or wrong. `code` is Kafka's error code, None if Kafka sent none."""
+    """Credentials, keys or permissions are missing or wrong. `code` is Kafka's error code, None if Kafka sent none.
 
-    def __init__(self, message: str, *, code: int | None = None) -> None:
+    `missing` are the missing permissions on the cluster, if they are known: operation, kind of resource, name.
+    """
+
+    def __init__(
+        self, message: str, *, code: int | None = None, missing: tuple[tuple[str, str, str], ...] = ()
+    ) -> None:
         super().__init__(message)
         self.code = code
+        self.missing = missing
 
 
 class DamagedError(KafkaBackupError):

@@ -33,16 +33,13 @@ def filled(kafka: KafkaCluster, topic_name: str) -> str:
     return topic_name
 
 
-def test_every_deployment_is_there_with_its_pool_its_limit_and_its_form(installation: Installation) -> None:
+def test_every_deployment_is_there_with_its_pool_and_its_form(installation: Installation) -> None:
     for entry in entries():
         deployment = installation.client.read_deployment_by_name(f"{flow_of(entry).name}/{entry['name']}")
 
         assert POOL == deployment.work_pool_name
         assert entry["parameters"] == deployment.parameters
-        assert deployment.concurrency_options is not None
-        assert entry["concurrency_limit"]["collision_strategy"] == deployment.concurrency_options.collision_strategy
-        assert deployment.global_concurrency_limit is not None
-        assert entry["concurrency_limit"]["limit"] == deployment.global_concurrency_limit.limit
+        assert None is deployment.global_concurrency_limit
         assert deployment.enforce_parameter_schema
         assert not deployment.pull_steps
         form = (deployment.parameter_openapi_schema or {})["properties"]

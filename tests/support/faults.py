@@ -71,6 +71,14 @@ class FaultyStore:
         """Nothing is done and `StoreUnavailableError` raised."""
         self._arm(operation, skip, times, _fail)
 
+    def refuse(self, operation: Operation, error: KafkaBackupError, *, times: int = 1, skip: int = 0) -> None:
+        """Nothing is done and this error raised."""
+
+        def fail(call: Callable[[], object]) -> object:
+            raise error
+
+        self._arm(operation, skip, times, fail)
+
     def lose_response(
         self, operation: Operation, *, times: int = 1, skip: int = 0, before_answering: Callable[[], None] | None = None
     ) -> None:

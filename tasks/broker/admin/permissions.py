@@ -62,4 +62,6 @@ def _words(codes: Collection[int]) -> set[str]:
 
 def _raise_missing(action: Action, missing: Sequence[Permission]) -> None:
     if missing:
-        raise AccessError(f"Not allowed to {action}: that needs {', '.join(map(str, missing))}.")
+        raise AccessError(
+            f"Not allowed to {action}: that needs {', '.join(map(str, missing))}.", missing=tuple(missing)
+        )

@@ -27,10 +27,12 @@ Call = Callable[[Any, int, int], Any]
 
 @dataclass(frozen=True, slots=True)
 class SaslSession:
-    """When a session should be renewed, and the earliest time at which that is possible, by the monotonic clock."""
+    """When a session should be renewed, and the earliest time at which that is possible, by the monotonic clock.
+    `lifetime_ms` is the broker's limit; 0 means as long as the connection."""
 
     renew_at: float = _NEVER
     not_before: float = _NEVER
+    lifetime_ms: int = 0
 
     def is_ending(self, *, muted_ms: int = 0) -> bool:
         """Whether to renew the session before the next request. `muted_ms`: how long the broker delays reading it."""
@@ -61,7 +63,7 @@ def authenticate(call: Call, security: Security, *, where: str) -> SaslSession:
     lifetime_ms = _exchange(call, sasl_mechanism(name, **_credentials(security)), name, where)
     if not lifetime_ms:
         return SaslSession()
-    return SaslSession(began + _RENEW_AFTER * lifetime_ms / 1000, began + _MIN_INTERVAL_S)
+    return SaslSession(began + _RENEW_AFTER * lifetime_ms / 1000, began + _MIN_INTERVAL_S, lifetime_ms)
 
 
 def _exchange(call: Call, mechanism: Any, name: str, where: str) -> int:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tasks.broker.auth.lifetimes import peer_certificate_end_ms
 from tasks.broker.auth.sasl import SaslSession, authenticate
 from tasks.broker.auth.security import UNPROTECTED, Security
 from tasks.broker.error_codes import ErrorCode
@@ -142,6 +143,16 @@ class Connection:
     def is_draining(self) -> bool:
         """Whether the session has to be renewed before the next request, after all answers are received."""
         return bool(self._pending) and self._is_session_ending()
+
+    @property
+    def session_lifetime_ms(self) -> int | None:
+        """The time after which the broker wants a new authentication; None if it wants none."""
+        return self._session.lifetime_ms or None
+
+    @property
+    def certificate_ends_ms(self) -> int | None:
+        """The end of the broker's certificate in Unix milliseconds; None without TLS."""
+        return peer_certificate_end_ms(self._socket)
 
     def pick(self, api_key: int, lowest: int, highest: int) -> int:
         """The highest version of a request that both the broker and the caller support.

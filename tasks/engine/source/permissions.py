@@ -10,7 +10,8 @@ from tasks.engine.options import TopicSelection
 from tasks.engine.topic_selection import is_literal
 from tasks.model.errors import AccessError
 
-_OPERATIONS = ("Read", "DescribeConfigs")
+BACKUP_OPERATIONS = ("Read", "DescribeConfigs")
+"""The operations that a backup needs on each topic."""
 
 
 def require_visible(admin: ClusterAdmin, selection: TopicSelection, visible: Collection[str]) -> None:
@@ -19,7 +20,7 @@ def require_visible(admin: ClusterAdmin, selection: TopicSelection, visible: Col
     Kafka leaves such topics out of its lists, and reports the missing permission only for a request with their names.
     """
     hidden = [name for name in selection.include if is_literal(name) and name not in visible]
-    admin.require_on_topics(dict.fromkeys(hidden, _OPERATIONS), Action("back up", ", ".join(hidden)))
+    admin.require_on_topics(dict.fromkeys(hidden, BACKUP_OPERATIONS), Action("back up", ", ".join(hidden)))
 
 
 def denied_topics(admin: ClusterAdmin, names: Iterable[str]) -> dict[str, str]:
@@ -28,7 +29,7 @@ def denied_topics(admin: ClusterAdmin, names: Iterable[str]) -> dict[str, str]:
     denied = {}
     for name in names:
         try:
-            admin.require_on_topics({name: _OPERATIONS}, Action("back up", name))
+            admin.require_on_topics({name: BACKUP_OPERATIONS}, Action("back up", name))
         except AccessError as error:
             denied[name] = str(error)
     return denied

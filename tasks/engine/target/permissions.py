@@ -13,9 +13,14 @@ from tasks.engine.target.restore_plan import RestoreSource
 from tasks.model.errors import AccessError
 
 
+def restore_operations(*, is_purging: bool) -> tuple[str, ...]:
+    """The operations that a restore needs on each target topic."""
+    return ("Write", "Read", "AlterConfigs", *(("Delete",) if is_purging else ()))
+
+
 def require_restorable(admin: ClusterAdmin, targets: Sequence[str], *, is_purging: bool) -> None:
     """Raises `AccessError` with all permissions that are missing on those of the topics that exist."""
-    operations = ("Write", "Read", "AlterConfigs", *(("Delete",) if is_purging else ()))
+    operations = restore_operations(is_purging=is_purging)
     admin.require_on_topics(dict.fromkeys(targets, operations), Action("restore into", ", ".join(targets)))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.kafka.admin import SimulatedAdmin
 from tests.simulation.kafka.calls import Client
+from tests.simulation.kafka.outside import SimulatedProbe
 from tests.simulation.kafka.reader import SimulatedLogReader
 from tests.simulation.kafka.writer import SimulatedLogWriter
 
@@ -39,6 +40,10 @@ class SimulatedAccess:
     def admin(self, stop: threading.Event) -> Iterator[SimulatedAdmin]:
         """See `ClusterAccess.admin`."""
         yield SimulatedAdmin(self._client(stop))
+
+    def probe(self, stop: threading.Event) -> SimulatedProbe:
+        """See `ClusterAccess.probe`."""
+        return SimulatedProbe(self.kafka, self.user, stop)
 
     def _client(self, stop: threading.Event) -> Client:
         return Client(self.kafka, self.user, self.deadline_ms, stop)

@@ -16,6 +16,7 @@ from tests.simulation.kafka.cleaner import clean
 from tests.simulation.kafka.clock import SimulatedClock
 from tests.simulation.kafka.faults import Interceptor, pass_through
 from tests.simulation.kafka.groups import POSITIONS_TOPIC, Groups, coordinator_of
+from tests.simulation.kafka.outside import Outside
 from tests.simulation.kafka.permissions import ANONYMOUS, Permissions
 from tests.simulation.kafka.producers import SimulatedProducer, TransactionalProducer
 from tests.simulation.kafka.quota import FetchQuota
@@ -71,6 +72,7 @@ class SimulatedKafka:
         self.brokers = Brokers(nodes, self.topics, self.clock.now_ms)
         self.groups = Groups()
         self.permissions = Permissions(has_authorizer)
+        self.outside = Outside()
         self.fetch_quota = FetchQuota()
         self.wire = Wire(self.append, self.clock)
         self._segment_batches = segment_batches

@@ -62,4 +62,6 @@ def _require(
 
 def _refuse(attempt: Action, missing: Sequence[Permission]) -> None:
     if missing:
-        raise AccessError(f"Not allowed to {attempt}: that needs {', '.join(map(str, missing))}.")
+        raise AccessError(
+            f"Not allowed to {attempt}: that needs {', '.join(map(str, missing))}.", missing=tuple(missing)
+        )

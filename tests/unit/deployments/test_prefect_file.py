@@ -11,10 +11,16 @@ GIVEN_AT_START = {"restore/on-demand": {"target": "disaster-recovery"}}
 
 
 def test_the_file_deploys_every_flow() -> None:
-    expected = ["snapshot-backup/nightly", "validate/daily", "validate-restore/daily", "restore/on-demand"]
+    expected = [
+        "snapshot-backup/nightly",
+        "validate/daily",
+        "validate-restore/daily",
+        "restore/on-demand",
+        "check/on-demand",
+    ]
 
     assert expected == list(ENTRIES)
-    assert ["restore", "snapshot-backup", "validate", "validate-restore"] == deployed_flows()
+    assert ["check", "restore", "snapshot-backup", "validate", "validate-restore"] == deployed_flows()
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -46,12 +52,8 @@ def test_every_deployment_has_a_description_and_tags(name: str) -> None:
     assert "kafka-backup" in entry["tags"]
 
 
-def test_overlapping_backups_are_cancelled_and_restores_wait() -> None:
-    strategies = {name: entry["concurrency_limit"]["collision_strategy"] for name, entry in ENTRIES.items()}
-
-    assert "CANCEL_NEW" == strategies["snapshot-backup/nightly"]
-    assert "ENQUEUE" == strategies["restore/on-demand"]
-    assert {1} == {entry["concurrency_limit"]["limit"] for entry in ENTRIES.values()}
+def test_no_deployment_has_a_limit_because_prefect_ends_runs_whose_lease_it_lost() -> None:
+    assert [] == [name for name, entry in ENTRIES.items() if "concurrency_limit" in entry]
 
 
 def test_no_secret_is_taken_from_a_block_into_parameters() -> None:

@@ -12,11 +12,12 @@ from prefect import Flow
 from prefect.exceptions import ParameterTypeError
 
 from flows.backup import snapshot_backup
+from flows.check import check
 from flows.restore import restore, validate_restore
 from flows.validate import validate
 from tasks.engine.options import BackupOptions, Options, RestoreOptions
 
-FLOWS: tuple[Flow[..., Any], ...] = (snapshot_backup, validate, validate_restore, restore)
+FLOWS: tuple[Flow[..., Any], ...] = (snapshot_backup, validate, validate_restore, restore, check)
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
@@ -50,7 +51,7 @@ def test_the_usual_options_come_first(model: type[Options], first: Sequence[str]
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_only_sets_and_blocks_have_to_be_named_and_everything_else_is_filled_in(flow: Flow[..., Any]) -> None:
     required = set(flow.parameters.required or ())
-    assert required <= {"backup_id", "repository", "source", "target"}
+    assert required <= {"backup_id", "repository", "source", "target", "cluster"}
     assert {"backup_id", "repository"} <= required
     assert all(flow.parameters.properties[name]["type"] == "string" for name in required)
 

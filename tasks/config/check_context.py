@@ -1,0 +1,45 @@
+"""From the sections of a file to what a check opens. A check gives up earlier than a run, because somebody waits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from tasks.broker.kafka_access import KafkaAccess
+from tasks.config.adapters import connection_options
+from tasks.config.models import ClusterSection, StorageSection
+from tasks.engine.check import CheckContext
+from tasks.repository.repository import Repository
+from tasks.store.registry import open_store
+from tasks.store.retrying import RetryingStore
+from tasks.store.trial import TRIAL_DEADLINE_MS, free_bytes, open_trial
+
+_REQUEST_TIMEOUT_MS = 10_000
+_RETRY_DEADLINE_MS = 20_000
+
+
+def check_context(
+    cluster: ClusterSection, storage: StorageSection, *, now_ms: Callable[[], int], stop: threading.Event
+) -> CheckContext:
+    """The context of a check of this cluster and this store. Opens nothing."""
+
+    def open_cluster() -> KafkaAccess:
+        options = connection_options(cluster)
+        return KafkaAccess(
+            replace(options, request_timeout_ms=_REQUEST_TIMEOUT_MS, retry_deadline_ms=_RETRY_DEADLINE_MS)
+        )
+
+    def open_repository() -> Repository:
+        store = RetryingStore(open_store(storage), deadline_ms=TRIAL_DEADLINE_MS, stop=stop)
+        return Repository.open(store, now_ms)
+
+    return CheckContext(
+        location=storage.location,
+        open_cluster=open_cluster,
+        open_trial=lambda: open_trial(storage, stop=stop),
+        open_repository=open_repository,
+        free_bytes=lambda: free_bytes(storage),
+        now_ms=now_ms,
+        stop=stop,
+    )

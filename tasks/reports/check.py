@@ -1,0 +1,88 @@
+"""The report of a check: a table as text for the command, and a table, a headline and a summary for Prefect. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.engine.checks.items import CheckItem, count_text
+from tasks.reports.figures import table_text
+from tasks.reports.partitions import Row
+
+
+def check_text(items: Sequence[CheckItem]) -> str:
+    """A line for each row, and under it what to do."""
+    head = ("STATUS", "SUBJECT", "ITEM", "FOUND")
+    lines = table_text(head, [(status_text(one), one.subject, one.name, one.found) for one in items]).splitlines()
+    advice = [f"  → {one.advice}" if one.advice and one.status != "ok" else "" for one in items]
+    return "\n".join([lines[0], *(part for pair in zip(lines[1:], advice, strict=True) for part in pair if part)])
+
+
+def check_headline(items: Sequence[CheckItem]) -> str:
+    """The verdict in one line."""
+    stopping = [one for one in items if one.stops_the_job]
+    if stopping:
+        first = stopping[0]
+        count = "one thing is" if len(stopping) == 1 else f"{len(stopping):,} things are"
+        return f"{count} missing; the first: {first.subject}: {first.name}: {first.found}"
+    if open_questions(items):
+        return f"nothing is missing, but not everything could be checked: {count_text(items)}"
+    return f"everything that is needed is there: {count_text(items)}"
+
+
+def open_questions(items: Sequence[CheckItem]) -> list[CheckItem]:
+    """The rows about things that are needed and could not be determined."""
+    return [one for one in items if one.is_needed and one.status == "unknown"]
+
+
+def status_text(item: CheckItem) -> str:
+    """`missing`, or `missing (optional)` for a thing without which the job works too."""
+    return item.status if item.is_needed or item.status == "ok" else f"{item.status} (optional)"
+
+
+def check_rows(items: Sequence[CheckItem]) -> list[Row]:
+    """The table for Prefect, in the order of the rows."""
+    return [
+        {
+            "status": status_text(one),
+            "subject": one.subject,
+            "item": one.name,
+            "found": one.found,
+            "advice": one.advice,
+        }
+        for one in items
+    ]
+
+
+def check_summary(items: Sequence[CheckItem], title: str) -> str:
+    """The verdict in markdown, with every row that is not ok."""
+    lines = [f"## {title}: {check_headline(items)}", ""]
+    others = [one for one in items if one.status != "ok"]
+    if others:
+        lines += ["| status | subject | item | found | what to do |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            f"| {status_text(one)} | {' | '.join(map(_cell, (one.subject, one.name, one.found, one.advice)))} |"
+            for one in others
+        ]
+    return "\n".join([*lines, ""])
+
+
+def check_document(items: Sequence[CheckItem]) -> dict[str, object]:
+    """The rows for `--json`."""
+    return {
+        "items": [
+            {
+                "subject": one.subject,
+                "name": one.name,
+                "status": one.status,
+                "is_needed": one.is_needed,
+                "found": one.found,
+                "advice": one.advice,
+                "error": None if one.error is None else one.error.__name__,
+            }
+            for one in items
+        ]
+    }
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

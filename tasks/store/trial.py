@@ -1,0 +1,74 @@
+"""Opens a store for a trial of which nothing stays, and finds out how much space is free. For checks, not for runs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from tasks.model.errors import AccessError, NotFoundError, StoreError
+from tasks.store.local.local_store import LocalStore
+from tasks.store.local.settings import LocalSettings
+from tasks.store.protocol import ObjectStore
+from tasks.store.registry import StorageSettings, open_store
+from tasks.store.retrying import RetryingStore
+
+SCRATCH_PREFIX = ".kafka-backup-check-"
+"""No key begins with a dot, so a scratch folder is never taken for a part of a repository."""
+
+TRIAL_DEADLINE_MS = 10_000
+"""Somebody waits for a check, so it gives up earlier than a run."""
+
+
+@contextmanager
+def open_trial(settings: StorageSettings, *, stop: threading.Event) -> Iterator[ObjectStore]:
+    """A store with the rights and promises of the store that the settings name.
+
+    For a folder it is a scratch folder inside, or if the folder does not exist yet, inside the nearest folder above it;
+    the scratch folder is removed after the body. For other backends it is the store itself, and the body deletes what
+    it wrote. Raises `AccessError`, `NotFoundError` or `StoreError` if no scratch folder can be made, and what
+    `open_store` raises.
+    """
+    if isinstance(settings, LocalSettings):
+        with _scratch_store(settings.folder) as store:
+            yield RetryingStore(store, deadline_ms=TRIAL_DEADLINE_MS, stop=stop)
+    else:
+        with closing(open_store(settings)) as opened:
+            yield RetryingStore(opened, deadline_ms=TRIAL_DEADLINE_MS, stop=stop)
+
+
+def free_bytes(settings: StorageSettings) -> int | None:
+    """The free space for this user on the file system of a folder, or of the nearest existing folder above it. None for
+    other backends, which do not tell, and for a folder that cannot be asked."""
+    if not isinstance(settings, LocalSettings):
+        return None
+    try:
+        return shutil.disk_usage(_nearest_folder(settings.folder)).free
+    except OSError:
+        return None
+
+
+@contextmanager
+def _scratch_store(folder: Path) -> Iterator[LocalStore]:
+    parent = _nearest_folder(folder)
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=parent))
+    except PermissionError as error:
+        raise AccessError(f"Cannot write to {parent}: {error.strerror}.") from None
+    except OSError as error:
+        raise StoreError(f"Cannot make a folder in {parent}: {error.strerror}.") from None
+    try:
+        yield LocalStore(scratch, create=False)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _nearest_folder(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that exists. Raises `NotFoundError` if that is not a folder."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not nearest.is_dir():
+        raise NotFoundError(f"{nearest} is not a folder.")
+    return nearest
