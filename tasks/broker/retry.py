@@ -36,6 +36,11 @@ class RetryDeadline:
         self._began = self.clock()
         self._wait_ms = self.first_wait_ms
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the deadline has passed, so that `wait` returns False."""
+        return self._left_s() <= 0
+
     def pause(self, error: KafkaBackupError) -> None:
         """Wait before the next attempt. Raises `error` after the deadline, `InterruptedRunError` when `stop` is set."""
         if not self.wait():
@@ -66,3 +71,7 @@ class RetryDeadline:
         if self.stop.wait(wait_s):
             raise InterruptedRunError("Stopped on request.") from None
         return True
+
+    def _left_s(self) -> float:
+        deadline_ms = self.deadline_ms if isinstance(self.deadline_ms, int) else self.deadline_ms()
+        return self._began + deadline_ms / 1000 - self.clock()

@@ -89,7 +89,7 @@ class Cluster:
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
         while True:
             try:
-                connection = self._any_advertised()
+                connection = self._any_advertised(deadline)
                 check_versions(connection.pick, is_writing=is_writing)
                 self._check_topic_ids(connection)
                 return
@@ -102,7 +102,9 @@ class Cluster:
         known = [topic for topic in answer.topics if not topic.error_code]
         require_topic_ids((topic.name, topic_id_text(topic.topic_id)) for topic in known)
 
-    def _any_advertised(self) -> Connection:
+    def _any_advertised(self, deadline: RetryDeadline) -> Connection:
+        """A connection to any broker at its advertised address. Each attempt can take seconds, so no further broker is
+        tried after the deadline."""
         self._refresh_metadata([])
         failure: KafkaBackupError = BrokerUnavailableError("The cluster's metadata contains no broker.")
         for node_id in sorted(self._addresses):
@@ -110,6 +112,8 @@ class Cluster:
                 return self.connection(node_id)
             except (BrokerUnavailableError, AccessError, ConfigError) as error:
                 failure = error
+            if deadline.is_over:
+                break
         raise failure
 
     def refresh_brokers(self) -> list[int]:
@@ -204,7 +208,8 @@ class Cluster:
         try:
             return Connection(address, self.options, stop=self.stop)
         except (BrokerUnavailableError, AccessError, ConfigError) as error:
-            self._close_idle()
+            if self.options.gate.most_threads() is not None:
+                self._close_idle()
             is_new = address not in self._bootstrap and not self.options.gate.has_reached(str(address))
             raise advertised_error(node_id, address, error) if is_new else error from None
 

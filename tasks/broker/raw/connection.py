@@ -41,6 +41,8 @@ _API_VERSIONS_VERSIONS = (3, 0)
 
 _LENGTH = struct.Struct(">i")
 
+_SHORTEST_SETUP_MS = 2_000
+
 _STOP_CHECK_S = 0.2
 """How often a blocked receive checks `stop`. Less than the time that brokers wait for records of a fetch."""
 
@@ -80,9 +82,12 @@ class ConnectionOptions:
         )
 
     def setup_timeout_ms(self) -> int:
-        """How long one step of opening a connection takes at most."""
-        first = self.request_timeout_ms if self.contact.has_answered else self.connect_timeout_ms
-        return min(self.request_timeout_ms, first)
+        """How long one step of opening a connection takes at most. Until there was an answer, the bootstrap servers
+        share the connect timeout."""
+        if self.contact.has_answered:
+            return self.request_timeout_ms
+        share_ms = max(_SHORTEST_SETUP_MS, self.connect_timeout_ms // max(1, len(self.bootstrap_servers)))
+        return min(self.request_timeout_ms, self.connect_timeout_ms, share_ms)
 
 
 class _Pending(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -206,6 +207,31 @@ def test_an_advertised_port_of_another_program_is_named() -> None:
         advertising(broker, "127.0.0.1", other.getsockname()[1])
         with pytest.raises(ConfigError, match=r"Broker 1 advertises the address .*does not speak Kafka's protocol"):
             check(options(broker.address))
+
+
+def test_many_advertised_addresses_that_do_not_answer_do_not_add_up() -> None:
+    with ScriptedBroker() as broker, socket.create_server(("127.0.0.1", 0)) as silent:
+        node = MetadataResponse.MetadataResponseBroker
+        nodes = [node(node_id=number, host="127.0.0.1", port=silent.getsockname()[1]) for number in range(50)]
+        broker.answers[ApiKey.METADATA] = lambda received: MetadataResponse(brokers=nodes, topics=[], cluster_id="c")
+        with pytest.raises(BrokerUnavailableError, match="advertises the address"):
+            check(options(broker.address, connect_timeout_ms=300, retry_deadline_ms=HOUR_MS))
+        silent.setblocking(False)
+        accepted = 0
+        with contextlib.suppress(BlockingIOError):
+            while accepted < 50:
+                silent.accept()[0].close()
+                accepted += 1
+    assert 0 < accepted < 5
+
+
+def test_bootstrap_servers_share_the_connect_timeout() -> None:
+    servers = tuple(f"127.0.0.1:{port}" for port in range(1, 5))
+    connection = options(*servers, connect_timeout_ms=20_000, request_timeout_ms=30_000)
+
+    assert 5_000 == connection.setup_timeout_ms()
+    connection.contact.mark_answered()
+    assert 30_000 == connection.setup_timeout_ms()
 
 
 def test_the_bootstrap_connection_is_used_for_the_broker_itself() -> None:
