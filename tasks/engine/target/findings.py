@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.model.errors import AccessError, KafkaBackupError, RefusedError
+from tasks.model.quoting import quoted
 
 FindingLevel = Literal["error", "warning", "note"]
 
@@ -25,7 +26,14 @@ class Finding:
     is_missing_data: bool = False
 
     def __str__(self) -> str:
-        return f"{self.level}: {self.subject}: {self.message}"
+        return f"{self.level}: {self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """The subject and the message in one line: the id of a group can be any text."""
+        return (
+            f"{self.subject if self.subject.isprintable() and self.subject else quoted(self.subject)}: {self.message}"
+        )
 
 
 def error_finding(subject: str, error: KafkaBackupError, *, prefix: str = "") -> Finding:
@@ -36,7 +44,7 @@ def error_finding(subject: str, error: KafkaBackupError, *, prefix: str = "") ->
 def refusal_of(findings: Sequence[Finding]) -> KafkaBackupError:
     """The error to raise for findings with errors: `AccessError` if a permission is missing, else `RefusedError`."""
     errors = [finding for finding in findings if finding.level == "error"]
-    reasons = " ".join(f"{finding.subject}: {finding.message}" for finding in errors)
+    reasons = " ".join(finding.sentence for finding in errors)
     kind = AccessError if any(finding.is_denied for finding in errors) else RefusedError
     return kind(f"The restore was refused and nothing was changed: {reasons}")
 
