@@ -91,7 +91,7 @@ def test_clamped_and_left_out_positions_are_printed_with_their_reason(capsys: py
     assert f"written; {note}" in out
     assert "position left out: group 'billing', a-7 at 5: the backup does not have it" in out
 
-    print_result(Session(False, True), result, 1.0, Path("r.yaml"))
+    print_result(Session(True, False), result, 1.0, Path("r.yaml"))
     document = json.loads(capsys.readouterr().out)
     assert (note, 7) == (document["positions"][0]["note"], document["positions_left_out"][0]["partition"])
 
