@@ -47,7 +47,7 @@ STOP_LIMIT_S = 10.0
 
 @pytest.fixture
 def topic(kafka: KafkaCluster, topic_name: str) -> str:
-    create_topic(kafka.bootstrap, topic_name, partitions=PARTITIONS)
+    create_topic(kafka.bootstrap, topic_name, partitions=PARTITIONS, configs={"retention.ms": "3600000"})
     for partition in range(PARTITIONS):
         values = (os.urandom(8_192) for _ in range(RECORDS))
         produce(kafka.bootstrap, topic_name, (OutRecord(None, value) for value in values), partition=partition)

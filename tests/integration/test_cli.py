@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tasks.broker.admin.admin import Admin
+from tasks.broker.kafka_access import KafkaAdmin
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.repository.leases import acquire, kept
 from tasks.repository.names import capture_lease_key
@@ -154,6 +155,8 @@ def test_a_pattern_that_looks_like_an_expression_gets_a_note_and_quiet_leaves_it
 
 @pytest.mark.kafka
 def test_deferred_retention_is_listed_until_finalize_applies_it(shell: Shell, kafka: KafkaCluster) -> None:
+    with KafkaAdmin(kafka.connection) as admin:
+        admin.alter_topic_configs(shell.topic, {"retention.ms": "3000000000000"}, ())  # 95 years
     shell.run("backup", "--config", "backup.yaml")
     shell.set_restore_option("finalize: defer")
     restored = shell.document("restore", "--config", "restore.yaml")

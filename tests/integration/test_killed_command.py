@@ -26,6 +26,7 @@ COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
 DATA_PATTERN = "repository/data/**/*.log.zst"
 CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 130}
 RECORDS = 2_000
+OWN = {"retention.ms": "3600000"}
 """Records of 8 KiB each."""
 
 QUOTA_BYTES = 1_000_000
@@ -35,7 +36,7 @@ QUOTA_BYTES = 1_000_000
 @pytest.fixture
 def backup_file(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Path:
     """The file of a backup whose topic becomes several small data objects."""
-    create_topic(kafka.bootstrap, topic_name)
+    create_topic(kafka.bootstrap, topic_name, configs=OWN)
     values = (os.urandom(8_192) for _ in range(RECORDS))
     produce(kafka.bootstrap, topic_name, (OutRecord(None, value) for value in values))
     path = tmp_path / "backup.yaml"
@@ -95,7 +96,7 @@ def test_records_of_a_killed_restore_stay_until_a_confirmed_purge_restores_them_
     again = _run("restore", "--config", str(file), "--yes")
     assert 0 == again.returncode, again.stderr
     assert contents(kafka.bootstrap, topic_name) == contents(kafka.bootstrap, target)
-    assert {} == own_settings(kafka.bootstrap_servers, target)
+    assert OWN == own_settings(kafka.bootstrap_servers, target)
 
 
 def _killed(command: str, file: Path, number: signal.Signals, *, when: Callable[[], bool]) -> int:

@@ -16,7 +16,7 @@ from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.request_names import request_name
 from tasks.broker.messages.wire import MetadataRequest
 from tasks.broker.probe_values import BrokerDescription, VersionRange
-from tasks.broker.raw.cluster import bootstrap_addresses
+from tasks.broker.raw.addresses import bootstrap_addresses
 from tasks.broker.raw.connection import BrokerAddress, Connection, ConnectionOptions
 from tasks.model.errors import BrokerUnavailableError, InterruptedRunError, KafkaBackupError
 

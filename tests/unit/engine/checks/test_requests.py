@@ -8,7 +8,8 @@ from tasks.broker.messages.fetch_request import FETCH_VERSIONS
 from tasks.broker.messages.produce_request import PRODUCE_VERSION
 from tasks.broker.messages.request_names import REQUEST_NAMES
 from tasks.broker.probe_values import BrokerDescription, VersionRange
-from tasks.broker.raw import log_dirs, metadata, offsets, produce
+from tasks.broker.raw import log_dirs
+from tasks.broker.raw.required_versions import INIT_PRODUCER_ID_VERSIONS, LIST_OFFSETS_VERSIONS, METADATA_VERSIONS
 from tasks.engine.checks.jobs import BackupJob, CheckJob, RestoreJob
 from tasks.engine.checks.requests import NeededRequest, needed_requests, request_items
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
@@ -48,10 +49,10 @@ def _versions(name: str) -> tuple[int, int | None]:
 def test_the_versions_are_those_that_the_raw_side_sends() -> None:
     assert FETCH_VERSIONS == _versions("Fetch")
     assert (PRODUCE_VERSION, PRODUCE_VERSION) == _versions("Produce")
-    assert metadata._VERSIONS == _versions("Metadata")
-    assert offsets._VERSIONS == _versions("ListOffsets")
+    assert METADATA_VERSIONS == _versions("Metadata")
+    assert LIST_OFFSETS_VERSIONS == _versions("ListOffsets")
     assert log_dirs._VERSIONS == _versions("DescribeLogDirs")
-    assert produce._INIT_VERSIONS == _versions("InitProducerId")
+    assert INIT_PRODUCER_ID_VERSIONS == _versions("InitProducerId")
 
 
 @pytest.mark.parametrize("job", JOBS)
