@@ -71,7 +71,3 @@ class RetryDeadline:
         if self.stop.wait(wait_s):
             raise InterruptedRunError("Stopped on request.") from None
         return True
-
-    def _left_s(self) -> float:
-        deadline_ms = self.deadline_ms if isinstance(self.deadline_ms, int) else self.deadline_ms()
-        return self._began + deadline_ms / 1000 - self.clock()

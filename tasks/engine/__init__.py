@@ -2,7 +2,8 @@
 
 Here are the use cases, one file each (`snapshot`, `restore` with `restore_steps`, `validate`, `check`), their stages,
 one folder each (`source`, `capture`, `commit`, `target`, `replay`, `positions`, `validation`, `checks`), and the
-modules that the stages share (`options`, `bins`, `workers`, `progress`, `run_context`, `started_restore`, `topic_selection`).
+modules that the stages share (`options`, `bins`, `workers`, `progress`, `run_context`, `started_restore`,
+`topic_selection`).
 
 Promises: decisions are pure functions over values; everything that writes to a cluster first makes a plan that can be
 shown and refused; every blocking call ends soon after the run's stop event is set.

@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import pytest
 from prefect import Flow, flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, StateType
 from prefect.concurrency import _leases
+from prefect.deployments.runner import RunnerDeployment
 from prefect.flow_engine import run_flow
 from prefect.states import Pending
 
@@ -62,8 +64,8 @@ class Limited:
         self._server = server
         self._flow = deployed
         limit = ConcurrencyLimitConfig(limit=1) if has_limit else None
-        deployment = deployed.to_deployment(f"limited-{has_limit}", concurrency_limit=limit)
-        self.deployment: UUID = deployment.apply(work_pool_name=None)
+        deployment = cast(RunnerDeployment, deployed.to_deployment(f"limited-{has_limit}", concurrency_limit=limit))
+        self.deployment = cast(UUID, deployment.apply(work_pool_name=None))
         with server.client() as client:
             self.run = client.create_flow_run_from_deployment(self.deployment).id
             client.set_flow_run_state(self.run, Pending())  # as a worker does: the run gets its slot and its lease

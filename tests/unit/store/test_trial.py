@@ -70,11 +70,11 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_other_backends_are_tried_themselves() -> None:
-    settings = MemorySettings(name="trial")
+    settings = MemorySettings(path="trial")
     with open_trial(settings, stop=STOP) as store:
         assert settings.location == store.location
 
 
 def test_only_folders_tell_their_free_space(tmp_path: Path) -> None:
     assert (free_bytes(LocalSettings(path=str(tmp_path / "new" / "er"))) or 0) > 0
-    assert None is free_bytes(MemorySettings(name="trial"))
+    assert None is free_bytes(MemorySettings(path="trial"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -17,7 +18,7 @@ from tasks.model.errors import AccessError, ConfigError
 from tests.support.certificates import Authority
 
 
-def _pem(**validity: datetime) -> str:
+def _pem(**validity: Any) -> str:
     return trustme.CA().issue_cert("kafka.example", **validity).cert_chain_pems[0].bytes().decode()
 
 

@@ -32,10 +32,9 @@ def test_bootstrap_addresses_and_advertised_addresses_are_described_in_order() -
         ScriptedMetadata({}, one, two)
 
         found = describe_brokers(options(two.address, one.address), NEVER)
+        expected = [(None, two.address), (None, one.address), (1, one.address), (2, two.address)]
 
-    assert [(None, two.address), (None, one.address), (1, one.address), (2, two.address)] == [
-        (broker.node_id, broker.address) for broker in found
-    ]
+    assert expected == [(broker.node_id, broker.address) for broker in found]
     assert {VersionRange(4, 17)} == {broker.requests["Fetch"] for broker in found}
     assert [2, 2] == [one.connections, two.connections]
 
@@ -95,7 +94,6 @@ def test_connections_that_a_broker_refuses_are_not_counted() -> None:
         broker.answers[ApiKey.METADATA] = answer
 
         assert 3 == count_connections(options(broker.address), 5)
-        assert 4 == broker.connections, "the first refusal is the answer"
 
 
 def test_a_first_connection_that_fails_is_an_error() -> None:
