@@ -85,10 +85,10 @@ def test_positions_that_were_not_written_come_first_in_a_table_that_no_group_nam
 
     lines = [line for line in restore_summary(result, 2.0, PLACES).splitlines() if "orders-0" in line]
     assert [
-        "| a\\|b c | orders-0 | 4 | copy-0 | 2 | the group is active |",
+        '| "a\\|b\\nc" | orders-0 | 4 | copy-0 | 2 | the group is active |',
         "| billing | orders-0 | 4 | copy-0 | 2 | written |",
     ] == lines
-    assert "; 1 positions not written; first: a|b" in restore_headline(result)
+    assert '; 1 positions not written; first: "a|b\\n' in restore_headline(result)
 
 
 def test_deferred_settings_come_with_the_command_that_applies_them() -> None:
