@@ -51,5 +51,5 @@ def check(
     with open_check(job, backup_id, cluster, repository, topics, backup_options, restore_options) as work:
         on_cluster = check_cluster.submit(work)
         on_store = check_store.submit(work)
-        of_job = check_job.submit(work, on_cluster, on_store)
+        of_job = check_job.submit(work, on_cluster, on_store, return_state=False)
         return report_check(work, [*on_cluster.result(), *on_store.result(), *of_job.result()])

@@ -16,6 +16,7 @@ import pytest
 from prefect import Flow, flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, StateType
 from prefect.concurrency import _leases
+from prefect.deployments.runner import RunnerDeployment
 from prefect.flow_engine import run_flow
 from prefect.states import Pending
 
@@ -63,7 +64,10 @@ class Limited:
         self._flow = deployed
         limit = ConcurrencyLimitConfig(limit=1) if has_limit else None
         deployment = deployed.to_deployment(f"limited-{has_limit}", concurrency_limit=limit)
-        self.deployment: UUID = deployment.apply(work_pool_name=None)
+        assert isinstance(deployment, RunnerDeployment)  # it is a coroutine only where an event loop runs
+        deployed_id = deployment.apply(work_pool_name=None)
+        assert isinstance(deployed_id, UUID)
+        self.deployment = deployed_id
         with server.client() as client:
             self.run = client.create_flow_run_from_deployment(self.deployment).id
             client.set_flow_run_state(self.run, Pending())  # as a worker does: the run gets its slot and its lease

@@ -128,7 +128,8 @@ def test_a_restore_into_a_new_topic_is_ok_and_each_missing_acl_is_a_row(case: Ca
     everything = [*_backup_acls(case), Acl("TOPIC", case.target, "CREATE")]
     case.command.write_backup(case.connection(everything), [case.topic], consumer_group_snapshot=True)
     case.command.back_up()
-    acls, options = _restore_acls(case), {"consumer_group_strategy": "header-based", "reset_consumer_offsets": True}
+    acls = _restore_acls(case)
+    options: dict[str, Any] = {"consumer_group_strategy": "header-based", "reset_consumer_offsets": True}
     before = case.state()
 
     rows = case.check_restore(acls, **options)
