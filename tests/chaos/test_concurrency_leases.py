@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
 from uuid import UUID
 
 import pytest
@@ -64,8 +63,11 @@ class Limited:
         self._server = server
         self._flow = deployed
         limit = ConcurrencyLimitConfig(limit=1) if has_limit else None
-        deployment = cast(RunnerDeployment, deployed.to_deployment(f"limited-{has_limit}", concurrency_limit=limit))
-        self.deployment = cast(UUID, deployment.apply(work_pool_name=None))
+        deployment = deployed.to_deployment(f"limited-{has_limit}", concurrency_limit=limit)
+        assert isinstance(deployment, RunnerDeployment)  # it is a coroutine only where an event loop runs
+        deployed_id = deployment.apply(work_pool_name=None)
+        assert isinstance(deployed_id, UUID)
+        self.deployment = deployed_id
         with server.client() as client:
             self.run = client.create_flow_run_from_deployment(self.deployment).id
             client.set_flow_run_state(self.run, Pending())  # as a worker does: the run gets its slot and its lease

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -18,8 +17,8 @@ from tasks.model.errors import AccessError, ConfigError
 from tests.support.certificates import Authority
 
 
-def _pem(**validity: Any) -> str:
-    return trustme.CA().issue_cert("kafka.example", **validity).cert_chain_pems[0].bytes().decode()
+def _pem(not_after: datetime | None = None) -> str:
+    return trustme.CA().issue_cert("kafka.example", not_after=not_after).cert_chain_pems[0].bytes().decode()
 
 
 @pytest.mark.parametrize(
