@@ -114,4 +114,3 @@ def test_a_request_that_is_optional_does_not_stop_the_job() -> None:
 
 def test_a_range_of_one_version_is_one_number() -> None:
     assert "8" == NeededRequest("Produce", 8, 8).versions
-    assert "1 or newer" == NeededRequest("X", 1).versions
