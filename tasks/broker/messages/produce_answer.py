@@ -19,6 +19,7 @@ from tasks.model.errors import DamagedError
 
 _I32 = struct.Struct(">i")
 _I16 = struct.Struct(">h")
+_HEAD = struct.Struct(">ii")
 _PARTITION = struct.Struct(">ihqqqih")
 """The fields up to the number of record errors. If there are none, the length of the error message follows."""
 
@@ -49,8 +50,8 @@ def decode_produce_answer(data: memoryview) -> tuple[int, ProduceAnswer]:
 
 
 def _decode(data: memoryview) -> tuple[int, ProduceAnswer]:
-    correlation_id, topics = struct.unpack_from(">ii", data)
-    at = 8
+    correlation_id, topics = _HEAD.unpack_from(data)
+    at = _HEAD.size
     found = []
     for _ in range(topics):
         topic, at = _string(data, at)

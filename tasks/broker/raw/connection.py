@@ -28,6 +28,10 @@ from tasks.model.waiting import CONNECT_TIMEOUT_MS, Contact
 
 _KEPT_BUFFER_BYTES = 64 << 10
 _LARGEST_KEPT_BYTES = 12 << 20
+_SENT_TOGETHER_BYTES = 64 << 10
+"""Posted requests are not held back beyond this size. To hold larger ones back saves nothing, and a broker would wait
+for them."""
+
 _LARGEST_ANSWER_BYTES = 256 << 20
 """More than any answer to this program's requests. The first bytes of another protocol read as a larger length: those
 of a TLS alert as 336 MiB."""
@@ -116,6 +120,8 @@ class Connection:
         self.address = address
         self._options = options
         self._pending: deque[_Pending] = deque()
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
         self._next_id = 0
         self._buffer = bytearray(_KEPT_BUFFER_BYTES)
         self._filled = 0
@@ -143,6 +149,14 @@ class Connection:
     def in_flight(self) -> int:
         """The number of requests that were sent and whose answers were not received."""
         return len(self._pending)
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether a whole answer was received already, so that `receive` does not wait."""
+        if self._filled < _LENGTH.size:
+            return False
+        (length,) = _LENGTH.unpack_from(self._buffer)
+        return bool(self._filled >= _LENGTH.size + length)
 
     @property
     def is_draining(self) -> bool:
@@ -194,12 +208,32 @@ class Connection:
         self, encode: Callable[[int], list[bytes]], api_key: int, api_version: int, *, extra_timeout_ms: int = 0
     ) -> None:
         """Send a request that the caller encodes. `encode` gets the correlation id and returns the buffers in order."""
+        self.post(encode, api_key, api_version, extra_timeout_ms=extra_timeout_ms)
+        self.flush()
+
+    def post(
+        self, encode: Callable[[int], list[bytes]], api_key: int, api_version: int, *, extra_timeout_ms: int = 0
+    ) -> None:
+        """Prepare a request that the next `flush` sends, or send it already if many bytes are prepared. Small requests
+        are sent together, because one system call for all costs less than one for each. Call `flush` before
+        `receive`."""
         if not self._pending and self._is_session_ending():
             self._authenticate()
-        sock = self._open_socket()
+        self._open_socket()
         buffers = encode(self._next_id)
+        self._unsent += buffers
+        self._unsent_bytes += sum(map(len, buffers))
         self._pending.append(_Pending(self._next_id, api_key, api_version, extra_timeout_ms))
         self._next_id = (self._next_id + 1) & _LARGEST_CORRELATION_ID
+        if self._unsent_bytes >= _SENT_TOGETHER_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the prepared requests, if there are any."""
+        if not self._unsent:
+            return
+        sock = self._open_socket()
+        buffers, self._unsent, self._unsent_bytes = self._unsent, [], 0
         try:
             sock.settimeout(self._timeout_ms() / 1000)
             send_all(sock, buffers)
@@ -238,6 +272,7 @@ class Connection:
             self._socket.close()
             self._socket = None
         self._pending.clear()
+        self._unsent, self._unsent_bytes = [], 0
         self._options.gate.leave(self._ticket)
 
     def _open_socket(self) -> socket.socket:
@@ -309,6 +344,8 @@ class Connection:
 
         Waiting becomes an attempt of `contact` only when the broker is late, because most answers are not.
         """
+        if self._filled >= needed:
+            return
         if len(self._buffer) < needed:
             self._buffer += bytes(needed - len(self._buffer))
         is_late = False

@@ -95,14 +95,14 @@ class _Production:
         self._on_acknowledged = on_acknowledged
         self._requests: deque[_Request] = deque()
         self._deadline = self._new_deadline()
+        self._has_progressed = False
 
     def run(self) -> None:
         while self._queues:
             if self._stop.is_set():
                 raise InterruptedRunError("Stopped on request.")
             self._send_all()
-            if self._requests:
-                self._receive(self._requests[0])
+            self._receive_all()
             self._recover()
             self._queues = [queue for queue in self._queues if queue.in_flight or not queue.is_done]
 
@@ -137,21 +137,15 @@ class _Production:
     def _fill(self, connection: Connection, queues: list[PartitionQueue]) -> None:
         connection.pick(ApiKey.PRODUCE, PRODUCE_VERSION, PRODUCE_VERSION)
         while connection.in_flight < _MOST_IN_FLIGHT and not connection.is_draining:
-            chosen: list[tuple[PartitionQueue, OutgoingBatch]] = []
-            size_bytes = 0
-            for queue in queues:
-                batch = queue.next_batch() if queue.can_send else None
-                if batch is None or (chosen and size_bytes + len(batch.data) > REQUEST_BYTES):
-                    continue
-                size_bytes += len(batch.data)
-                chosen.append((queue, queue.take()))
+            chosen = _take_next(queues)
             if not chosen:
-                return
+                break
             # The partitions that did not fit into this request come first in the next one.
             queues.sort(key=lambda queue: queue.in_flight)
-            self._send(connection, chosen)
+            self._post(connection, chosen)
+        connection.flush()
 
-    def _send(self, connection: Connection, chosen: list[tuple[PartitionQueue, OutgoingBatch]]) -> None:
+    def _post(self, connection: Connection, chosen: list[tuple[PartitionQueue, OutgoingBatch]]) -> None:
         self._requests.append(_Request(connection, tuple(queue for queue, _ in chosen)))
 
         def encode(correlation_id: int) -> list[bytes]:
@@ -162,7 +156,18 @@ class _Production:
                 timeout_ms=self._timeout_ms,
             )
 
-        connection.send_encoded(encode, ApiKey.PRODUCE, PRODUCE_VERSION, extra_timeout_ms=self._timeout_ms)
+        connection.post(encode, ApiKey.PRODUCE, PRODUCE_VERSION, extra_timeout_ms=self._timeout_ms)
+
+    def _receive_all(self) -> None:
+        """Wait for the oldest answer, and take those that have arrived with it, so that the next requests are sent
+        together if they are small."""
+        if not self._requests:
+            return
+        self._receive(self._requests[0])
+        while self._requests and self._requests[0].connection.has_answer:
+            self._receive(self._requests[0])
+        if self._has_progressed:
+            self._deadline, self._has_progressed = self._new_deadline(), False
 
     def _receive(self, request: _Request) -> None:
         try:
@@ -175,8 +180,6 @@ class _Production:
         for queue in request.queues:
             queue.in_flight -= 1
             self._apply(queue, answers[queue.partition.topic, queue.partition.partition])
-        if any(queue.error is None for queue in request.queues):
-            self._deadline = self._new_deadline()
 
     def _connection_lost(self, connection: Connection, error: KafkaBackupError) -> None:
         """Every answer in flight on the connection is lost too."""
@@ -195,6 +198,7 @@ class _Production:
             queue.error = self._retryable_error(queue, answer)
             return
         batch = queue.acknowledge()
+        self._has_progressed = True
         if answer.base_offset != batch.expected_offset:
             raise BrokerError(
                 f"{_where(queue)}: the batch for offset {batch.expected_offset} was stored at {answer.base_offset}, "
@@ -240,6 +244,19 @@ class _Production:
 
     def _new_deadline(self) -> RetryDeadline:
         return RetryDeadline(self._cluster.options.deadline_ms, self._stop)
+
+
+def _take_next(queues: list[PartitionQueue]) -> list[tuple[PartitionQueue, OutgoingBatch]]:
+    """The batches of the next request: one of each partition, as long as they fit. They are taken from the queues."""
+    chosen: list[tuple[PartitionQueue, OutgoingBatch]] = []
+    size_bytes = 0
+    for queue in queues:
+        batch = queue.next_batch() if queue.can_send else None
+        if batch is None or (chosen and size_bytes + len(batch.data) > REQUEST_BYTES):
+            continue
+        size_bytes += len(batch.data)
+        chosen.append((queue, queue.take()))
+    return chosen
 
 
 def _where(queue: PartitionQueue) -> str:

@@ -68,10 +68,8 @@ def _connect_reason(error: OSError | UnicodeError, host: str, timeout_s: float) 
 
 
 def send_all(sock: socket.socket, buffers: Sequence[bytes]) -> None:
-    """Send the buffers in order. Small buffers are joined, which costs less than many calls. Large ones are not."""
-    if sum(map(len, buffers)) <= _LARGEST_JOINED_BYTES:
-        sock.sendall(b"".join(buffers))
-    elif isinstance(sock, ssl.SSLSocket):
+    """Send the buffers in order, with few system calls and without copies. A TLS socket needs copies of small ones."""
+    if isinstance(sock, ssl.SSLSocket):
         for joined in _joined_small_buffers(buffers):
             sock.sendall(joined)
     else:
@@ -92,13 +90,21 @@ def pending_tls_alert(sock: socket.socket) -> OSError | None:
 
 def _send_vectors(sock: socket.socket, buffers: Sequence[bytes]) -> None:
     for start in range(0, len(buffers), _BUFFERS_PER_CALL):
-        pending = deque(memoryview(buffer) for buffer in buffers[start : start + _BUFFERS_PER_CALL])
-        while pending:
+        part = buffers[start : start + _BUFFERS_PER_CALL]
+        sent = sock.sendmsg(part)
+        if sent < sum(map(len, part)):
+            _send_rest(sock, part, sent)
+
+
+def _send_rest(sock: socket.socket, buffers: Sequence[bytes], sent: int) -> None:
+    """Send the bytes of the buffers after the first `sent`."""
+    pending = deque(memoryview(buffer) for buffer in buffers)
+    while pending:
+        while pending and sent >= len(pending[0]):
+            sent -= len(pending.popleft())
+        if pending:
+            pending[0] = pending[0][sent:]
             sent = sock.sendmsg(pending)
-            while pending and sent >= len(pending[0]):
-                sent -= len(pending.popleft())
-            if sent:
-                pending[0] = pending[0][sent:]
 
 
 def _joined_small_buffers(buffers: Sequence[bytes]) -> Iterator[bytes]:
