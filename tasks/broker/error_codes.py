@@ -150,7 +150,8 @@ class ErrorCode(IntEnum):
 
 
 def kafka_name(code: int) -> str | None:
-    """Kafka's name of an error code, for example `NOT_LEADER_OR_FOLLOWER`; None for a number that Kafka 4.3 lacks."""
+    """Kafka's name of an error code, for example `NOT_LEADER_OR_FOLLOWER`. None for a number that Kafka 4.3 does not
+    have."""
     try:
         return ErrorCode(code).name
     except ValueError:

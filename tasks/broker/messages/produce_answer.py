@@ -1,4 +1,4 @@
-"""Decodes the answer to Produce, version 8, by hand: kafka-python's objects cost as much as the rest of a request.
+"""Decodes the answer to Produce, version 8. kafka-python is not used, because its objects cost much CPU time.
 
     answer    := correlation id i32 · [topic] · throttle ms i32
     topic     := name string · [partition]
@@ -34,7 +34,7 @@ class PartitionAnswer(NamedTuple):
 
 
 class ProduceAnswer(NamedTuple):
-    """One answer."""
+    """One answer: a result for each partition of the request."""
 
     partitions: list[PartitionAnswer]
     throttle_time_ms: int

@@ -10,7 +10,7 @@ ZERO_UUID = uuid.UUID(int=0)
 
 
 def topic_uuid(topic_id: str) -> uuid.UUID:
-    """The id as the protocol has it, for 22 characters as Kafka prints them."""
+    """The id for the 22 characters that Kafka prints."""
     return uuid.UUID(bytes=urlsafe_b64decode(topic_id + "=="))
 
 
