@@ -1,4 +1,5 @@
-"""Backends that later versions will have. Their keys and URLs are refused as not available yet, not as unknown."""
+"""Backends that later versions will have. Errors say that their keys and URLs are not available yet, instead of
+unknown."""
 
 from __future__ import annotations
 

@@ -326,7 +326,7 @@ def test_http_has_to_be_allowed(shell: Shell, minio: MinIO, bucket: str, is_ambi
     endpoint = {"endpoint": None} if is_ambient else {}
     variables = {"AWS_ENDPOINT_URL_S3": minio.endpoint} if is_ambient else {}
     section = storage(minio, bucket, allow_http=None, **endpoint)
-    expected = "would carry every record unencrypted: use https, or set allow_http: true"
+    expected = "uses http, so every record would be sent unencrypted: use https, or set allow_http: true"
     assert expected in shell.sentence(section, 2, **variables)
 
 
