@@ -18,8 +18,10 @@ class MemorySettings(StoreSettings):
     url_example: ClassVar[str] = "memory://demo"
 
     backend: Literal["memory"] = "memory"
-    path: str = Field("memory", description="Name of the store. Its objects end with the process: for trials only.")
-    prefix: Prefix = Field("", description="A folder of it; empty: all of it.")
+    path: str = Field(
+        "memory", description="Name of the store. Its objects are lost when the process ends: for trials only."
+    )
+    prefix: Prefix = Field("", description="A folder in the store. Empty: the whole store.")
 
     _no_control_characters = without_control_characters("path", "prefix")
 
