@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Final
 
 TopicPartition = tuple[str, int]
-"""Topic name and partition number. `model.partition.Partition` also has the topic id."""
+"""(topic name, partition number). `model.partition.Partition` also contains the topic id."""
 
 
 class ConfigSource(IntEnum):
@@ -33,7 +33,8 @@ brokers."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionDescription:
-    """One partition. `leader`, `replicas` and `isr` are broker ids; `leader` is None while the partition has none."""
+    """One partition. `leader`, `replicas` and `isr` (in-sync replicas) are node ids of brokers. `leader` is None if the
+    partition has no leader now."""
 
     partition: int
     leader: int | None
@@ -59,8 +60,8 @@ class TopicDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigEntry:
-    """One setting in force for a topic. `source` is a number of `ConfigSource`, or one of a later Kafka version. The
-    value of a sensitive entry is None, because Kafka does not return it."""
+    """One setting in force for a topic. `source` is a number of `ConfigSource`, or a number of a later Kafka version.
+    If the setting is sensitive, `value` is None, because Kafka does not return it."""
 
     name: str
     value: str | None

@@ -1,7 +1,7 @@
 """Error codes as names: numbers and names of Kafka 4.3 (`org.apache.kafka.common.protocol.Errors`).
 
-A broker of a later version can send other numbers, so code that reads a number from an answer must not convert it with
-`ErrorCode(number)` unless it handles `ValueError`.
+A broker of a later version can send other numbers. So code that converts a number of an answer with `ErrorCode(number)`
+has to handle `ValueError`.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 
 Which = Literal["earliest", "latest", "last_stable", "max_timestamp"]
-"""Which offset of a partition: its log start, its high watermark, its last stable offset, or the offset of the record
-with the newest timestamp."""
+"""The kind of offset of a partition: its log start (`earliest`), its high watermark (`latest`), its last stable offset,
+or the offset of the record with the newest timestamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Fetched:
     `aborted` are (producer id, first offset) of aborted transactions.
     `diverging` is (epoch, end offset) if the leader's log differs, from this end offset on, from the log that was read
     before the position; otherwise None.
-    `preferred_replica` is the broker from which the leader wants the records to be fetched instead, or -1.
+    `preferred_replica` is the broker from which the records should be fetched instead of the leader, or -1.
     """
 
     partition: Partition

@@ -105,7 +105,7 @@ class LogWriter(Protocol):
         ...
 
     def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
-        """Same as `LogReader.list_offsets`."""
+        """See `LogReader.list_offsets`."""
         ...
 
     def produce(
@@ -245,7 +245,8 @@ class ClusterAdmin(Protocol):
         ...
 
     def read_acls(self) -> tuple[tuple[AclBinding, ...], str | None]:
-        """All ACLs in a fixed order and None; or no ACLs and the reason why they could not be read."""
+        """(all ACLs of the cluster in a fixed order, None); or (no ACLs, the reason why they could not be read). The
+        reason can be a missing permission, a cluster without authorizer, or brokers without this request."""
         ...
 
     def require_on_cluster(self, action: Action) -> None:
@@ -267,7 +268,8 @@ class ClusterAdmin(Protocol):
         ...
 
     def await_that(self, condition: Callable[[], bool], message: str) -> None:
-        """Return when `condition` returns true. Raises `BrokerUnavailableError(message)` after the deadline."""
+        """Call `condition` again and again, and return when it returns true. Raises `BrokerUnavailableError(message)`
+        after the deadline, and every error of `condition`."""
         ...
 
 

@@ -84,7 +84,7 @@ def error_for_code(code: int, action: Action, reason: str | None = None) -> Kafk
 
 
 def _reason(code: int) -> str:
-    """`Topic authorization failed` for `TOPIC_AUTHORIZATION_FAILED`."""
+    """The meaning of a code in words: `Topic authorization failed` for `TOPIC_AUTHORIZATION_FAILED`."""
     name = kafka_name(code)
     if name is None:
         return "the broker reports an error that this version does not know"

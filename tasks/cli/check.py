@@ -37,7 +37,8 @@ def run_check(session: Session, config: Path) -> int:
 
 
 def job_of(file: BackupFile | RestoreFile) -> CheckJob:
-    """The job that the file describes."""
+    """The backup or the restore that the file describes, as a job to check. Raises `ConfigError` for a wrong name of a
+    set or a wrong point reference."""
     if isinstance(file, RestoreFile):
         return RestoreJob(reference=PointReference.parse(file.backup_id), request=restore_request(file))
     options = BackupOptions.model_validate({name: getattr(file.backup, name) for name in BackupOptions.model_fields})

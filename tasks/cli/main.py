@@ -157,7 +157,7 @@ def restore(
 
 @app.command()
 def check(config: ConfigFile, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Check that the cluster and the store are as the file's backup or restore needs them. Nothing is changed."""
+    """Check that the cluster and the store have all that the file's backup or restore needs. Nothing is changed."""
     with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.check import run_check
 

@@ -102,7 +102,7 @@ def _is_terminal() -> bool:
 
 @contextmanager
 def _bar(label: str, total_bytes: int) -> Iterator[Progress]:
-    # Imported here, because only a terminal needs it and it takes as long as the rest of a start.
+    # Imported here, because only a terminal needs it, and the import takes as long as the rest of a start.
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as RichProgress

@@ -100,12 +100,12 @@ def _print(text: str, stream: TextIO | None) -> None:
 
     Raises `KafkaBackupError` if the line cannot be written for another reason.
     """
-    if stream is None:  # closed before the command began
+    if stream is None:  # the stream was closed before the command began
         return
     try:
         print(text, file=stream, flush=True)
     except OSError as error:
-        # Otherwise the interpreter would try to flush the same bytes at its end, and print an error.
+        # Otherwise the interpreter would flush the same bytes again when it ends, and print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if not isinstance(error, BrokenPipeError):
             raise KafkaBackupError(f"The result could not be written: {error.strerror}.") from None

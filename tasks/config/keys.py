@@ -84,7 +84,7 @@ any key is accepted."""
 def is_disabled(dotted: str, value: object) -> bool:
     """Whether the value of a key in `NOT_YET` disables the feature: false, null, empty, a section with `enabled:
     false`, or a section of such values. `offset_storage` is disabled only by null."""
-    if dotted == "offset_storage":  # its presence alone makes runs incremental
+    if dotted == "offset_storage":  # the section alone means incremental backups
         return value is None
     if isinstance(value, Mapping):
         return value.get("enabled") is False or all(is_disabled(key, member) for key, member in value.items())

@@ -168,7 +168,7 @@ class _Builder:
         self._check_control_characters(text, node, place)
         if place in self._tree.texts:
             tag = str(self._loader.resolve(yaml.ScalarNode, text, (True, False)))  # type: ignore[no-untyped-call]
-            if text and tag.endswith(":null"):  # only an empty variable counts as absent
+            if text and tag.endswith(":null"):  # only an empty variable counts as a missing value
                 return text
         if tag.endswith(":timestamp"):  # no key needs a date, so the text is kept
             return text

@@ -151,7 +151,7 @@ class Contact:
             for report in self.due_reports():
                 try:
                     self._on_waiting(report)
-                except Exception:  # a report must never end a run
+                except Exception:  # so that a failed report does not end the run
                     _log.exception("A wait could not be reported.")
             with self._lock:
                 if not self._waits:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedBackend:
-    """A backend's name in YAML files, the schemes of its URLs, and its keys beside `backend`."""
+    """A backend that is not available yet: its name in YAML files, the schemes of its URLs, and its keys except
+    `backend`."""
 
     name: str
     url_schemes: frozenset[str]

@@ -60,7 +60,7 @@ class ObjectStore(Protocol):
 
     @property
     def location(self) -> str:
-        """The store as a URL without secrets, for messages."""
+        """The store as a URL without secrets, for messages. Sends no request."""
         ...
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:

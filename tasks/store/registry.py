@@ -48,7 +48,7 @@ _PLANNED_SCHEMES = frozenset[str]().union(*(planned.url_schemes for planned in P
 
 
 def one_of(names: Iterable[str]) -> str:
-    """`a, b or c`"""
+    """The names as alternatives for a message: `a, b or c`. There has to be at least one."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
 

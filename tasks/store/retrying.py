@@ -142,7 +142,7 @@ class RetryingStore:
             stored, info = self._inner.get(key)
             if not _consists_of(stored, body):
                 return None
-            with_checksum = self._inner.head(key)  # because `get` may omit the checksum
+            with_checksum = self._inner.head(key)  # because `get` can leave out the checksum
         except ObjectNotFoundError:
             return None
         return with_checksum if with_checksum.version == info.version else info

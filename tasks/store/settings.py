@@ -70,7 +70,7 @@ class StoreSettings(BaseModel, ABC):
     """The slug of the backend's Prefect block. None if the backend has no block; then messages do not recommend it."""
 
     backend: str
-    """The backend's name in YAML files; a subclass makes it a `Literal` with that default."""
+    """The backend's name in YAML files. A subclass declares it as a `Literal` with this name as the default."""
 
     @classmethod
     def backend_name(cls) -> str:

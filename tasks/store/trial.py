@@ -72,7 +72,7 @@ def _scratch_store(folder: Path) -> Iterator[LocalStore]:
 
 
 def _nearest_folder(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that exists. Raises `NotFoundError` if that is not a folder."""
+    """The folder, or the nearest path above it that exists. Raises `NotFoundError` if this path is not a folder."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if not nearest.is_dir():
         raise NotFoundError(f"{nearest} is not a folder.")

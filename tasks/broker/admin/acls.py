@@ -17,7 +17,7 @@ NO_AUTHORIZER = "the cluster has no authorizer, so it keeps no ACLs"
 
 
 def read_acls(admin: Admin) -> tuple[tuple[AclBinding, ...], str | None]:
-    """All ACLs in a fixed order and None; or no ACLs and the reason why they could not be read.
+    """(all ACLs of the cluster in a fixed order, None); or (no ACLs, the reason why they could not be read).
 
     These are reasons: the cluster has no authorizer, this user does not have the permission, or the broker does not
     support the request. Every other error is raised.

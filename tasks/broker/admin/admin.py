@@ -344,7 +344,7 @@ class Admin(AdminConnection):
 
         answers = self.answer_each(sorted(set(names)), send, action, by_number(_TOPICS_PER_REQUEST))
         for name, error in answers.items():
-            if is_unknown_topic(error) and sent[name] > 1:  # an earlier request deleted it and its answer was lost
+            if is_unknown_topic(error) and sent[name] > 1:  # an earlier request deleted it, but its answer was lost
                 answers[name] = None
         deleted = [name for name, error in answers.items() if error is None]
         self.await_that(lambda: not self.describe_topics(deleted), f"The deleted topics still exist: {_some(deleted)}.")

@@ -84,7 +84,8 @@ class AdminConnection:
         action: Callable[[K], Action],
         split: Split[K] = together,
     ) -> Answers[K, V]:
-        """`admin_requests.answer_each` with these connections, this deadline and `stop`."""
+        """A value or an error for each key: see `admin_requests.answer_each`. Uses this object's connections, deadline
+        and `stop`. Empty keys send no request."""
         if not keys:
             return {}
         with self._borrowed() as cluster:

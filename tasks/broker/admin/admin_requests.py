@@ -74,12 +74,12 @@ Split = Callable[[Sequence[K]], Iterable[list[K]]]
 
 
 def together(keys: Sequence[K]) -> Iterable[list[K]]:
-    """All keys at once."""
+    """A `Split` with all keys in one list."""
     yield list(keys)
 
 
 def by_number(most: int) -> Split[Any]:
-    """At most this many keys at once."""
+    """A `Split` into lists with at most `most` keys."""
 
     def split(keys: Sequence[K]) -> Iterable[list[K]]:
         for start in range(0, len(keys), most):
@@ -89,7 +89,8 @@ def by_number(most: int) -> Split[Any]:
 
 
 def by_weight(weight: Callable[[Any], int], most: int) -> Split[Any]:
-    """Keys whose weights have a sum of at most `most`. A key with a larger weight is in a list of its own."""
+    """A `Split` into lists whose weights have a sum of at most `most`. A key with a larger weight is in a list of its
+    own."""
 
     def split(keys: Sequence[K]) -> Iterable[list[K]]:
         chunk: list[K] = []

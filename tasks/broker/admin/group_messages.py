@@ -55,7 +55,7 @@ class ListedGroup(NamedTuple):
 
 
 def request_groups(attempt: Attempt, connection: Connection) -> list[ListedGroup] | Failed:
-    """ListGroups: the groups that this broker coordinates, of every type and state."""
+    """ListGroups: the groups of every type and state that this broker coordinates, or its error."""
     request = ListGroupsRequest(states_filter=[], types_filter=[])
     answer = attempt.call(connection, request, *_LIST_GROUPS)
     if answer.error_code:
@@ -98,7 +98,7 @@ class ClassicGroup(NamedTuple):
 def request_classic_groups(
     attempt: Attempt, connection: Connection, group_ids: Sequence[str], *, with_operations: bool = False
 ) -> dict[str, ClassicGroup | Failed]:
-    """DescribeGroups, at the coordinator of these groups."""
+    """DescribeGroups, at the coordinator of these groups: each group, or its error."""
     request = DescribeGroupsRequest(groups=list(group_ids), include_authorized_operations=with_operations)
     answer = attempt.call(connection, request, *_DESCRIBE_GROUPS)
     return {

@@ -76,7 +76,7 @@ NO_OPERATIONS: Final[frozenset[int]] = frozenset()
 
 
 def request_cluster(attempt: Attempt, *, with_operations: bool = False) -> ClusterDescription | Failed:
-    """DescribeCluster, from any broker."""
+    """DescribeCluster, from any broker: the cluster, or the error."""
     request = DescribeClusterRequest(
         include_cluster_authorized_operations=with_operations, endpoint_type=1, include_fenced_brokers=False
     )

@@ -29,7 +29,7 @@ class Validity(NamedTuple):
 
 
 def validity(pem: bytes) -> Validity | None:
-    """The validity of the first certificate in a PEM file; None if it cannot be read.
+    """The validity of the first certificate in the bytes of a PEM file. None if there is none, or if it cannot be read.
 
         Certificate    := SEQUENCE { TBSCertificate … }
         TBSCertificate := SEQUENCE { [0] version (optional), serial, algorithm, issuer, Validity, … }
@@ -67,7 +67,7 @@ class _Element(NamedTuple):
 
 
 def _elements(data: bytes) -> Sequence[_Element]:
-    """The elements of DER bytes. Raises `IndexError` or `ValueError` for other bytes."""
+    """The elements of a sequence in DER. Raises `IndexError` or `ValueError` if the bytes are not DER."""
     found, at = [], 0
     while at < len(data):
         tag, first, start = data[at], data[at + 1], at + 2

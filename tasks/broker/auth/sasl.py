@@ -19,7 +19,7 @@ _RENEW_AFTER = 0.85
 
 _NEVER = float("inf")
 _MIN_INTERVAL_S = 1.1
-"""A broker accepts at most one authentication per second."""
+"""The shortest time between two authentications on a connection. A broker accepts at most one per second."""
 
 Call = Callable[[Any, int, int], Any]
 """Sends a request in the highest version from the first to the second number that the broker supports, and returns its
@@ -39,7 +39,7 @@ class SaslSession:
     def is_ending(self, *, muted_ms: int = 0) -> bool:
         """Whether to renew the session before the next request. `muted_ms`: the delay in milliseconds before the broker
         reads that request."""
-        if self.renew_at == _NEVER:  # the hot path of most clusters
+        if self.renew_at == _NEVER:  # most clusters do not limit sessions, and this is called for each request
             return False
         now = time.monotonic()
         return now + muted_ms / 1000 >= self.renew_at and now >= self.not_before
@@ -77,7 +77,7 @@ def _exchange(call: Call, mechanism: Any, name: str, where: str) -> int:
         _check(answer.error_code, answer.error_message, name, where)
         try:
             mechanism.receive(answer.auth_bytes)
-        except (ValueError, KeyError) as error:  # kafka-python raises these for a wrong proof and for unreadable bytes
+        except (ValueError, KeyError) as error:  # from kafka-python, for a wrong proof and for invalid bytes
             raise AccessError(
                 f"Broker {where} did not prove that it knows the password ({name}). "
                 "Another program possibly answers at this address: check bootstrap_servers."

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Sec
 
 _ALIASES = {"SCRAM-SHA256": "SCRAM-SHA-256", "SCRAM-SHA512": "SCRAM-SHA-512"}
 _EXTENSION_NAME = re.compile("[A-Za-z]+")
-"""RFC 7628, 3.1. The name `auth` is the token's own."""
+"""The names of SASL extensions (RFC 7628, 3.1). The name `auth` is not allowed, because it is the name of the token."""
 
 _PASSWORD_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 

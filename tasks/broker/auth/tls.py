@@ -1,4 +1,4 @@
-"""TLS on raw connections: the trusted authorities, the client certificate, and the errors of a failed handshake."""
+"""TLS on raw connections: contexts, the client certificate, handshakes, and the errors of a failed handshake."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _load_client_certificate(
     password = security.ssl_key_password.get_secret_value() if security.ssl_key_password else ""
     certificate, key = str(security.ssl_certificate_location), str(security.ssl_key_location)
     try:
-        # Without a password callback OpenSSL would prompt for the password of an encrypted key on the terminal.
+        # Without a password callback, OpenSSL would ask for the password of an encrypted key on the terminal.
         context.load_cert_chain(certificate, key, lambda: password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":

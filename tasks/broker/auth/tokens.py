@@ -135,7 +135,7 @@ class _Endpoint:
         form = {"grant_type": "client_credentials"}
         if self._security.sasl_oauth_scope is not None:
             form["scope"] = self._security.sasl_oauth_scope
-        # RFC 6749, 2.3.1: both are form-encoded before Basic authentication.
+        # Both are form-encoded before Basic authentication (RFC 6749, 2.3.1).
         user = (quote_plus(str(self._security.sasl_oauth_client_id)), quote_plus(secret.get_secret_value()))
         try:
             with httpx.Client(verify=self._context(), timeout=_TIMEOUT_S) as client:

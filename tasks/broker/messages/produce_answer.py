@@ -20,11 +20,13 @@ from tasks.model.errors import DamagedError
 _I32 = struct.Struct(">i")
 _I16 = struct.Struct(">h")
 _PARTITION = struct.Struct(">ihqqqih")
-"""The fields up to the number of record errors. If there are none, the length of the error message follows."""
+"""The fields of a partition up to the number of record errors, and the length of the error message, which follows if
+there are no record errors."""
 
 
 class PartitionAnswer(NamedTuple):
-    """One partition of an answer. `base_offset` is the offset at which the batch was stored, if there is no error."""
+    """One partition of an answer. `base_offset` is the offset at which the batch was stored; it is valid if
+    `error_code` is 0."""
 
     topic: str
     partition: int

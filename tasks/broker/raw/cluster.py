@@ -190,8 +190,8 @@ class Cluster:
     def connection(self, node_id: int) -> Connection:
         """The open connection to a broker, or a new one to the address that the broker advertises.
 
-        Raises `BrokerUnavailableError`, and `AccessError` or `ConfigError` if the address, the protocol or the
-        credentials are wrong.
+        Raises `BrokerUnavailableError` if the broker cannot be reached or is not in the newest metadata, and
+        `AccessError` or `ConfigError` if the address, the protocol or the credentials are wrong.
         """
         known = self._connections.get(node_id)
         if known is not None and known.is_open:

@@ -220,7 +220,7 @@ class Connection:
         """
         sock = self._open_socket()
         expected = self._pending.popleft()
-        # A throttling broker answers at once and then mutes the channel, so the answer after that one is late.
+        # A throttling broker answers at once and then stops reading for some time, so the next answer is late.
         timeout_ms = self._timeout_ms() + expected.extra_timeout_ms + self._throttled_ms
         deadline = time.monotonic() + timeout_ms / 1000
         self._fill(sock, _LENGTH.size, deadline, stop)
@@ -367,7 +367,8 @@ class Connection:
         if self._is_established:
             return failed
         if self._options.gate.has_reached(str(self.address)) and not self._ticket.is_established:
-            error = error if isinstance(error, ssl.SSLError) else TimeoutError()  # the port is known to be right
+            # The address and the port are right, so only a TLS error can be permanent.
+            error = error if isinstance(error, ssl.SSLError) else TimeoutError()
         permanent = permanent_error(
             error,
             self._options.security,

@@ -109,7 +109,7 @@ class Fetcher:
     def _send_request(self, pending: _PendingFetch) -> None:
         leader = self._cluster.leader(pending.partition)
         connection = self._cluster.connection(leader.node_id)
-        if connection.in_flight:  # another fetcher's unreceived answer would be taken for the answer to this request
+        if connection.in_flight:  # otherwise the answer to another fetcher's request would be received first
             connection.close()
             connection = self._cluster.connection(leader.node_id)
         request = fetch_request(

@@ -40,7 +40,7 @@ def _request_sizes(cluster: Cluster, node_id: int) -> list[tuple[str, int, int]]
     request = DescribeLogDirsRequest(topics=None)
     request.API_VERSION = connection.pick(ApiKey.DESCRIBE_LOG_DIRS, *_VERSIONS)
     response = connection.call(request)
-    if response.error_code:  # before version 3 a missing permission gives an empty list instead
+    if response.error_code:  # before version 3, a missing permission gives an empty list and no error
         raise error_for_code(response.error_code, _ACTION)
     return [
         (topic.name, part.partition_index, part.partition_size)

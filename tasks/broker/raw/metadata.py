@@ -42,7 +42,7 @@ def metadata_request(connection: Connection, topics: Collection[Incarnation]) ->
 
 
 def metadata_request_by_name(connection: Connection, names: Collection[str]) -> Any:
-    """The request for the topics that have these names now, with its version set. It never creates a topic."""
+    """The request for topics by name, whatever their ids are, with its version set. It never creates a topic."""
     topic_class = MetadataRequest.MetadataRequestTopic
     wanted = [topic_class(topic_id=ZERO_UUID, name=name) for name in names]
     return _request(connection.pick(ApiKey.METADATA, *METADATA_VERSIONS), wanted)

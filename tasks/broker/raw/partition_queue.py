@@ -40,7 +40,8 @@ class PartitionQueue:
 
     @property
     def can_send(self) -> bool:
-        """Whether another batch can be sent now."""
+        """Whether another batch can be sent now: there is no error, and before the leader knows the sequence, no
+        request is in flight."""
         return self.error is None and (self.is_sequence_known or not self.in_flight)
 
     def next_batch(self) -> OutgoingBatch | None:

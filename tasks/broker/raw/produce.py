@@ -49,7 +49,7 @@ def init_producer_id(cluster: Cluster) -> ProducerIdentity:
             response = connection.call(request)
             if response.error_code == ErrorCode.NONE:
                 return ProducerIdentity(response.producer_id, response.producer_epoch)
-            cluster.options.contact.mark_answered()  # with an error code, so it is not the first contact that fails
+            cluster.options.contact.mark_answered()  # the cluster answered, although with an error code
             raise error_for_code(response.error_code, _INIT_ACTION)
         except BrokerUnavailableError as error:
             deadline.pause(error)
@@ -188,7 +188,7 @@ class _Production:
         self._requests = deque(request for request in self._requests if request.connection is not connection)
 
     def _apply(self, queue: PartitionQueue, answer: PartitionAnswer) -> None:
-        """Acknowledge the batch, or note the retryable error. Raises permanent errors."""
+        """Acknowledge the partition's oldest batch, or keep the retryable error. Raises a permanent error."""
         if queue.error is not None:
             return  # The partition waits for its other answers. This answer follows from the first error.
         if answer.error_code:
@@ -203,7 +203,7 @@ class _Production:
         self._on_acknowledged(queue.partition, batch)
 
     def _retryable_error(self, queue: PartitionQueue, answer: PartitionAnswer) -> KafkaBackupError:
-        """The retryable error of an answer. Raises a permanent one."""
+        """The error of an answer, if it is retryable. A permanent error is raised."""
         offset = queue.unacknowledged[0].expected_offset if queue.unacknowledged else -1
         needs = (Permission("Write", "Topic", queue.partition.topic),)
         action = Action("produce to", f"{_where(queue)} at offset {offset}", needs)
@@ -217,7 +217,8 @@ class _Production:
         return error
 
     def _recover(self) -> None:
-        """Rewind the failed partitions whose answers have all arrived, after a wait and with new leaders."""
+        """Wait, and then rewind the failed partitions that have no request in flight. Their leaders are looked up
+        again."""
         failed = [queue for queue in self._queues if queue.error is not None and queue.in_flight == 0]
         if not failed:
             return

@@ -32,7 +32,7 @@ _FIRST_KAFKA: Mapping[tuple[ApiKey, int], str] = {(ApiKey.LIST_OFFSETS, 7): "3.0
 """The first Kafka with a version of a request, for versions that `_OLDEST_KAFKA` does not have."""
 
 _CONTROLLER_REQUESTS = frozenset({52, 62, 63})
-"""Vote, BrokerRegistration and BrokerHeartbeat: controllers answer them, and brokers do not (KIP-500)."""
+"""The numbers of Vote, BrokerRegistration and BrokerHeartbeat. Only controllers support these requests (KIP-500)."""
 
 
 def check_versions(pick: Callable[[int, int, int], int], *, is_writing: bool) -> None:

@@ -105,7 +105,8 @@ def _send_vectors(sock: socket.socket, buffers: Sequence[bytes]) -> None:
 
 
 def _joined_small_buffers(buffers: Sequence[bytes]) -> Iterator[bytes]:
-    """The buffers with small neighbours joined: a TLS socket sends one buffer per call, and each as its own record."""
+    """The buffers in their order, with small neighbours joined, because a TLS socket needs one call and one TLS record
+    for each buffer."""
     small: list[bytes] = []
     size = 0
     for buffer in buffers:

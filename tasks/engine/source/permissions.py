@@ -26,8 +26,8 @@ def require_visible(admin: ClusterAdmin, selection: TopicSelection, visible: Col
 
 
 def denied_topics(admin: ClusterAdmin, names: Iterable[str]) -> dict[str, str]:
-    """The topics that Kafka does not list because a permission is missing, each with the reason. The other topics were
-    deleted."""
+    """The topics that this user is not allowed to describe, each with the reason. Kafka does not list them. The other
+    topics do not exist any more. Raises the errors of `ClusterAdmin`, except `AccessError`."""
     denied = {}
     for name in names:
         try:

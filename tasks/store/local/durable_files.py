@@ -26,7 +26,7 @@ from tasks.store.protocol import Body
 
 TEMPORARY_PREFIX = ".tmp-"
 _BUFFERS_PER_CALL = 1024
-"""IOV_MAX on Linux and the BSDs."""
+"""The most buffers in one call of writev (IOV_MAX on Linux and the BSDs)."""
 
 _LARGE_BYTES = 1 << 20
 
@@ -72,9 +72,8 @@ def temporary_file(folder: Path, body: Body, *, after_ns: int = 0) -> Iterator[T
             os.close(descriptor)
         yield Temporary(path, status)
     finally:
-        with contextlib.suppress(
-            OSError
-        ):  # the file was renamed, or stays as garbage, which is never listed as an object
+        # The file was renamed, or it stays. Such a file is never listed as an object.
+        with contextlib.suppress(OSError):
             os.unlink(path)
 
 

@@ -107,7 +107,7 @@ class LocalStore:
                 return self._overwrite(key, body, current)
             try:
                 return self.put_if_absent(key, body, sha256="")
-            except ObjectExistsError:  # because put_if_absent takes no lock
+            except ObjectExistsError:  # because `put_if_absent` does not take the lock
                 raise ObjectChangedError(f"{key} was just created in {self.location}", key=key) from None
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:

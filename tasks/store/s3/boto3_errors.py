@@ -134,7 +134,7 @@ def _reason(error: Exception) -> str:
 
 
 def _cause(error: BaseException, kind: type[_E]) -> _E | None:
-    """The innermost exception of the kind among the causes of the error."""
+    """The innermost exception of this class among the error and its causes. None if there is none."""
     return next((one for one in reversed(list(_causes(error))) if isinstance(one, kind)), None)
 
 

@@ -27,7 +27,7 @@ CONNECT_TIMEOUT_S = 20.0
 """The longest time to connect. It is also the longest pause while a body is sent."""
 
 READ_TIMEOUT_S = 60.0
-"""The longest wait for a response, or for its next bytes."""
+"""The longest wait for a response, or for the next bytes of a response."""
 
 Client = Any
 """The type of a boto3 client. boto3 makes these classes at run time, so there is no class to name here."""
@@ -61,7 +61,7 @@ def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_
             name = type(error).__name__
             raise ConfigError(f"boto3 cannot make a client for S3 ({name}): correct the storage section.") from error
         raise problem from error
-    except ValueError:  # botocore's own, for an endpoint in the environment
+    except ValueError:  # botocore raises it for an invalid endpoint in the environment
         raise ConfigError("The endpoint of S3 in the environment or the profile is not a URL.") from None
     check_endpoint(client.meta.endpoint_url, allow_http=settings.allow_http)
     client.meta.events.register_first("before-call.s3", _follow_no_region_redirect)

@@ -1,4 +1,4 @@
-"""The rule for endpoint URLs of S3."""
+"""Checks endpoint URLs of S3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def check_endpoint(endpoint: str, *, allow_http: bool) -> str:
 
     The message contains the endpoint only if it has no user and no password.
     """
-    if problem := control_character_problem(endpoint):  # urlsplit would drop line breaks
+    if problem := control_character_problem(endpoint):  # because urlsplit removes line breaks
         raise ConfigError(f"The endpoint {problem}: remove it")
     try:
         parts = urlsplit(endpoint)

@@ -48,7 +48,7 @@ _NOT_CARRIED_OUT = frozenset(
         *("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded"),
         *("TooManyRequests", "TooManyRequestsException", "BandwidthLimitExceeded"),
         *("ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "IncompleteBody"),
-        *("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"),  # the network changed a byte
+        *("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"),  # a byte was changed on the way
     }
 )
 """The codes that mean that nothing was changed. The same request can succeed later."""
