@@ -24,7 +24,7 @@ def check_key(key: str) -> str:
     """Return the key. Raises `ConfigError` unless it consists of components (`is_component`) with single slashes
     between them."""
     if not _KEY.fullmatch(key):
-        raise ConfigError(f"{key!r} is not an object key: only letters, digits and ._- between single slashes.")
+        raise ConfigError(f"{key!r} is not an object key: use only letters, digits and ._- between single slashes.")
     return key
 
 

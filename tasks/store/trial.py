@@ -75,5 +75,5 @@ def _nearest_folder(folder: Path) -> Path:
     """The folder, or the nearest path above it that exists. Raises `NotFoundError` if this path is not a folder."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if not nearest.is_dir():
-        raise NotFoundError(f"{nearest} is not a folder.")
+        raise NotFoundError(f"{nearest} is not a folder. Correct the path of the store.")
     return nearest

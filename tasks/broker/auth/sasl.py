@@ -89,7 +89,9 @@ def _exchange(call: Call, mechanism: Any, name: str, where: str) -> int:
 def _check(code: int, message: str | None, name: str, where: str) -> None:
     if code == ErrorCode.SASL_AUTHENTICATION_FAILED:
         reason = f": {message.rstrip('.')}" if message else ""
-        raise AccessError(f"Broker {where} does not accept the credentials ({name}){reason}.")
+        raise AccessError(
+            f"Broker {where} does not accept the credentials ({name}){reason}. Check the SASL settings of this cluster."
+        )
     if code:
         raise error_for_code(code, Action("authenticate to", f"broker {where}"), message)
 

@@ -44,7 +44,7 @@ def _check_endpoint_url(text: str | None) -> str | None:
     except ValueError:
         is_url = False
     if not is_url or parts.username is not None or parts.fragment:
-        raise ValueError("should be a http(s) URL without user, password and fragment")
+        raise ValueError("should be an http or https URL without user, password and fragment")
     return text
 
 

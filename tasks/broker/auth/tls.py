@@ -92,7 +92,9 @@ def _load_client_certificate(
                 time.sleep(_RENEWAL_S)
                 _load_client_certificate(context, security, is_encrypted=is_encrypted, is_last=True)
                 return
-            raise ConfigError(f"ssl_key_location: {key} is not the key of {certificate}.") from None
+            raise ConfigError(
+                f"ssl_key_location: {key} is not the key of {certificate}. Use two files that belong together."
+            ) from None
         if not _is_readable(certificate):
             raise ConfigError(
                 f"ssl_certificate_location: {certificate} cannot be used: the certificate in it is damaged."

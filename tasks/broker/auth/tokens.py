@@ -79,7 +79,9 @@ def _from_file(path: str) -> Token:
     except UnicodeDecodeError:
         text = ""
     if not _is_token(text):
-        raise AccessError(f"sasl_oauth_token_file: {path} does not contain exactly one token.")
+        raise AccessError(
+            f"sasl_oauth_token_file: {path} does not contain exactly one token. Write only one token into it."
+        )
     expires_s = expiry_s(text) or time.time() + _ASSUMED_LIFETIME_S
     if expires_s <= time.time():
         raise AccessError(f"sasl_oauth_token_file: the token in {path} has expired; renew it.")

@@ -94,8 +94,8 @@ def _tls_error(error: foreign.SSLError, request: Request) -> KafkaBackupError | 
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = cause.verify_message.rstrip(".")
         return AccessError(
-            f"The certificate of {request.bucket} is not trusted: {reason}. "
-            "Name the certificate of its authority in AWS_CA_BUNDLE."
+            f"Cannot verify the certificate of {request.bucket}: {reason}. Check this certificate. "
+            "Set AWS_CA_BUNDLE to the certificate of its authority if a private authority signed it."
         )
     if isinstance(_cause(error, OSError), _UNREADABLE_FILE) or (cause is not None and cause.reason in _NO_CERTIFICATE):
         return ConfigError("The file of AWS_CA_BUNDLE cannot be read, or contains no certificate: correct it.")

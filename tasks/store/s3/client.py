@@ -62,7 +62,7 @@ def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_
             raise ConfigError(f"boto3 cannot make a client for S3 ({name}): correct the storage section.") from error
         raise problem from error
     except ValueError:  # botocore raises it for an invalid endpoint in the environment
-        raise ConfigError("The endpoint of S3 in the environment or the profile is not a URL.") from None
+        raise ConfigError("The endpoint of S3 in the environment or the profile is not a URL: correct it.") from None
     check_endpoint(client.meta.endpoint_url, allow_http=settings.allow_http)
     client.meta.events.register_first("before-call.s3", _follow_no_region_redirect)
     client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)

@@ -99,7 +99,7 @@ def response_error(response: Any, request: Request, *, has_answered: bool) -> Ka
     if code in _OTHER_REGION_OR_ENDPOINT or status in (301, 302, 307, 308):
         return ConfigError(_other_region_or_endpoint(response, request))
     if code == "InvalidBucketName":
-        return ConfigError(f"{request.settings.bucket!r} is not a valid name for a bucket.")
+        return ConfigError(f"{request.settings.bucket!r} is not a valid name for a bucket: correct bucket.")
     if code == "NoSuchBucket":
         return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct bucket and endpoint.")
     # boto3 uses the status as the code when the response has no error code of S3. Responses to HEAD never have one.
