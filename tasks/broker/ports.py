@@ -250,7 +250,7 @@ class ClusterAdmin(Protocol):
         ...
 
     def require_on_cluster(self, action: Action) -> None:
-        """Raises `AccessError` if the user does not have a permission on the cluster that is in `action.needs`."""
+        """Raises `AccessError` if a permission on the cluster that `action.needs` contains is missing."""
         ...
 
     def require_on_topics(self, operations: Mapping[str, Sequence[str]], action: Action) -> None:

@@ -48,9 +48,9 @@ def restore_progress(
 ) -> RestoreProgress:
     """The state of a restore, from the steps that it recorded. Pure.
 
-    `planned`: only the plan is recorded. `begun`: the target topics exist and can contain a part of
-    the records. `replayed`: all records are written and not verified. `mismatched`: a target differs from the backup;
-    the topics keep their staging settings. `verified`: the restore ended before its topics had their final settings.
+    `planned`: only the plan is recorded. `begun`: the target topics exist and can contain a part of the records.
+    `replayed`: all records are written and not verified. `mismatched`: a target differs from the backup; the topics
+    keep their staging settings. `verified`: the restore ended before its topics had their final settings.
     `deferred`: only the settings that would delete records are missing. `finalized`: all is done.
     """
     if is_finalized:

@@ -113,8 +113,8 @@ class ObjectStore(Protocol):
     def list_folders(self, folder: str) -> tuple[str, ...]:
         """The names of the folders directly inside `folder`, in order. Objects inside them do not increase the cost.
 
-        `folder` is empty or ends with a slash; otherwise raises `ConfigError`. The names have no slash: the name `a`
-        means that there are keys that begin with `{folder}a/`, or were before they were deleted.
+        `folder` is empty or ends with a slash; otherwise raises `ConfigError`. The names have no slash: `a` means that
+        keys that begin with `{folder}a/` exist, or existed and were deleted.
         """
         ...
 

@@ -315,8 +315,8 @@ class Admin(AdminConnection):
         return None
 
     def _has_partitions(self, name: str, count: int) -> bool:
-        """Whether the topic has this number of partitions, because an earlier request was executed and its answer was
-        lost."""
+        """Whether the topic has at least this number of partitions: then an earlier request was executed, and its
+        answer was lost."""
         return any(len(topic.partitions) >= count for topic in self.describe_topics([name]))
 
     def _await_leaders(self, names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from tasks.broker.admin.admin import Admin
 from tasks.model.errors import AccessError
 
 _RETENTION_UNITS_MS = {"log.retention.ms": 1, "log.retention.minutes": 60_000, "log.retention.hours": 3_600_000}
-"""The broker's settings for `retention.ms`, and their units. The first one that is set is used (Kafka's
+"""The broker's settings for `retention.ms`, and their units in milliseconds. The first one that is set is used (Kafka's
 `ServerLogConfigs`)."""
 
 TOPIC_DEFAULTS: Mapping[str, str] = {

@@ -67,8 +67,8 @@ def request_groups(attempt: Attempt, connection: Connection) -> list[ListedGroup
 
 
 def request_coordinators(attempt: Attempt, group_ids: Sequence[str]) -> dict[str, int | Failed]:
-    """FindCoordinator: the node id of each group's coordinator, or its error. Brokers before version 4 of the request
-    get one request for each group."""
+    """FindCoordinator: the node id of each group's coordinator, or its error. Brokers that do not support version 4
+    of the request get one request for each group."""
     connection = attempt.any_broker()
     if connection.pick(ApiKey.FIND_COORDINATOR, *_FIND_COORDINATOR) < _FIRST_WITH_MANY_KEYS:
         return {group_id: _coordinator(attempt, connection, group_id) for group_id in group_ids}

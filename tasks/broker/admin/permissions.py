@@ -15,8 +15,8 @@ from tasks.model.errors import AccessError, KafkaBackupError
 
 
 def require_on_cluster(admin: Admin, action: Action) -> None:
-    """Raises `AccessError` if the user does not have a permission on the cluster that is in `action.needs`. The message
-    names each missing one."""
+    """Raises `AccessError` if a permission on the cluster that `action.needs` contains is missing. The message names
+    each missing permission."""
     allowed = _words(admin.cluster_operations())
     _raise_missing(action, [one for one in action.needs if one.kind == "Cluster" and one.operation not in allowed])
 

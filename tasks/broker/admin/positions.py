@@ -20,7 +20,7 @@ from tasks.model.quoting import quoted
 
 UNSETTLED_WAIT_MS = 10_000
 """How long `committed_offsets` waits in total for the transactions that are about to replace positions. Most
-transactions commit much sooner. One that does not can stay open for days."""
+transactions commit much sooner. A transaction that does not commit soon can stay open for days."""
 
 _LONGEST_POLL_MS = 500
 _COMMIT_BYTES = 400_000

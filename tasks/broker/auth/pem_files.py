@@ -99,7 +99,8 @@ def _wrong_kind(name: FileKey, path: str, kind: Kind) -> ConfigError:
 
 
 def _der_kind(data: bytes) -> Kind:
-    """PKCS12 files, certificates and keys in DER form are sequences. They differ in their first element."""
+    """The kind of a file in DER form; `other` if it is not in this form. PKCS12 files, certificates and keys are
+    sequences, and differ in their first element."""
     if len(data) < 2 or data[0] != _SEQUENCE:
         return "other"
     length_bytes = data[1] & 0x7F if data[1] & 0x80 else 0

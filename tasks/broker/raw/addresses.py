@@ -9,8 +9,8 @@ from tasks.model.addresses import parse_address
 from tasks.model.errors import AccessError, BrokerUnavailableError, ConfigError, KafkaBackupError
 
 _UNSPECIFIED = frozenset({"0.0.0.0", "::", ""})
-"""Addresses on which a server can listen, but which do not name a machine. Linux connects a client that uses one to the
-client's own machine, where another cluster can run."""
+"""Addresses on which a server can listen, but which do not name a machine. On Linux, a client that uses one connects to
+its own machine, where another cluster can run."""
 
 
 def bootstrap_addresses(servers: Iterable[str]) -> list[BrokerAddress]:

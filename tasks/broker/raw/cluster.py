@@ -45,8 +45,8 @@ class Leader(NamedTuple):
 
 
 class Cluster:
-    """Metadata and connections for one thread. Connects when they are first used. Topics are identified by topic id: a
-    re-created topic is another topic. Raises `ConfigError` for an invalid bootstrap address."""
+    """Metadata and connections for one thread. Opens a connection when it is first needed. Topics are identified by
+    topic id: a re-created topic is another topic. Raises `ConfigError` for an invalid bootstrap address."""
 
     def __init__(self, options: ConnectionOptions, *, stop: threading.Event | None = None) -> None:
         self.options = options

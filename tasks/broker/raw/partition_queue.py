@@ -54,7 +54,8 @@ class PartitionQueue:
         return self._next
 
     def take(self) -> OutgoingBatch:
-        """Remove the batch that `next_batch` returned from the queue, to send it. It is unacknowledged then."""
+        """Take the next batch out of the queue, to send it. From then on it is unacknowledged. Call `next_batch`
+        before; it must not have returned None."""
         if self.to_resend:
             batch = self.to_resend.popleft()
         else:

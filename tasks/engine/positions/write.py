@@ -17,7 +17,7 @@ def write_positions(admin: ClusterAdmin, positions: Sequence[TranslatedPosition]
     ordered by group.
 
     A position has a `failure` if it could not be written or read back, or was read back with another offset or other
-    metadata. May be called again. Raises only `InterruptedRunError`, soon after the stop event of `admin` is set.
+    metadata. May be called again. Raises `InterruptedRunError` soon after the stop event of `admin` is set.
     """
     by_group: dict[str, list[TranslatedPosition]] = defaultdict(list)
     for position in positions:

@@ -176,9 +176,9 @@ def _access_denied(message: str, request: Request) -> str:
 
 
 def _bucket_not_found(code: str, request: Request, *, has_answered: bool) -> KafkaBackupError:
-    """The error for a 404 to a request about a bucket without the code `NoSuchBucket`, which S3 sends for a missing
-    bucket. If the endpoint already contains the bucket's name, S3 uses the bucket of the request as a key and answers
-    so."""
+    """The error for a 404 to a request about a bucket if its code is not `NoSuchBucket`. For a missing bucket, S3 sends
+    this code. Another code means that the endpoint probably contains the bucket's name already: then S3 uses the bucket
+    of the request as a key."""
     reason = f"{request.bucket} answers {_printable(code) or 404} to {request.operation}"
     if has_answered:
         return temporary_error(reason, request)
