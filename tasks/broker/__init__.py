@@ -7,8 +7,8 @@ decodes responses. `error_codes`, `error_classes` and `translation` turn Kafka's
 `retry` has the deadline and the waits of every retry.
 
 Promises: every error is one of `tasks.model.errors` and names the action and its object. Retryable errors are retried
-until a deadline. The waits of readers, writers and administrative clients end soon after `stop` is set. Topics whose
-logs are read or written are identified by topic id, so a re-created topic is never taken for the old one.
+until a deadline. The waits of readers, writers and administrative clients end soon after `stop` is set. Leaders
+are looked up by topic id, so the log of a re-created topic is never read as that of the old topic.
 
 Must never: decide what to back up or restore, change record batches, access a store or the repository, show a secret,
 or let an exception or a type of an SDK out of this folder.

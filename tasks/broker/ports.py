@@ -94,7 +94,7 @@ class LogReader(Protocol):
 
 
 class LogWriter(Protocol):
-    """Writes finished record batches to one cluster, for one thread. Topics are identified by topic id."""
+    """Writes finished record batches to one cluster, for one thread. Leaders are looked up by topic id."""
 
     def init_producer_id(self) -> ProducerIdentity:
         """Obtain a new producer id. Each call returns another one.
