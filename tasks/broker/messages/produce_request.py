@@ -1,4 +1,4 @@
-"""Encodes the Produce request, version 8, by hand: kafka-python would copy every batch two more times.
+"""Encodes the Produce request, version 8. kafka-python is not used, because it would copy every batch twice more.
 
     request  := length i32 · api key i16 (0) · version i16 (8) · correlation id i32 · client id string
                 · transactional id i16 (-1: none) · acks i16 (-1: all in-sync replicas) · timeout ms i32 · [topic]
@@ -32,8 +32,9 @@ _I16 = struct.Struct(">h")
 def encode_produce(
     batches: Sequence[tuple[Partition, bytes]], *, correlation_id: int, client_id: str, timeout_ms: int
 ) -> list[bytes]:
-    """The request as buffers, the length first. The batches are not copied. At least one batch is needed, and at
-    most one per partition is allowed."""
+    """The request as buffers to send in this order; the first one is the length. The batches are not copied. At least
+    one batch is needed, and brokers reject a request with two batches of one partition. `timeout_ms`: how long the broker
+    waits for the in-sync replicas."""
     by_topic: dict[str, list[tuple[int, bytes]]] = {}
     for partition, data in batches:
         by_topic.setdefault(partition.topic, []).append((partition.partition, data))

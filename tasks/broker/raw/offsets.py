@@ -1,4 +1,4 @@
-"""ListOffsets: the log start, the stable end or the end of many partitions, with one request per leader."""
+"""ListOffsets: the log start, the end or another offset of many partitions, with one request for each leader."""
 
 from __future__ import annotations
 
@@ -39,11 +39,10 @@ _TIMESTAMPS: dict[Which, _Timestamp] = {
 
 
 def list_offsets(cluster: Cluster, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
-    """The log start, the high watermark (`latest`), the last stable offset, or the offset of the record with the
-    newest timestamp (-1: no record) of each partition.
+    """See `LogReader.list_offsets`.
 
-    Retries retryable errors until the cluster's deadline. The request contains topic names and no ids, so leaders are
-    looked up by id before and after it: a re-created topic is a `TopicGoneError`, never the offset of another log.
+    The request contains topic names and no ids. So the leaders are looked up by id before and after it: a re-created
+    topic gets a `TopicGoneError`, and never the offset of another log.
     """
     answers = OffsetAnswers()
     deadline = RetryDeadline(cluster.options.deadline_ms, cluster.stop)
@@ -137,7 +136,7 @@ def _add_result(
 
 
 def _check_topic_ids(cluster: Cluster, answers: OffsetAnswers) -> None:
-    """Look the leaders up by id again, and replace the offset of a topic that was re-created meanwhile by its error."""
+    """Look up the leaders by id again. If a topic was re-created in the meantime, its error replaces its offsets."""
     cluster.forget(answers.offsets)
     failures = cluster.look_up(answers.offsets)
     for partition in [partition for partition in answers.offsets if partition.incarnation in failures]:

@@ -171,7 +171,7 @@ def test_a_listing_that_is_taken_for_an_object_names_the_endpoint() -> None:
 
 
 def test_a_denied_write_names_encryption_as_a_possible_reason() -> None:
-    assert "may want every object encrypted: then set sse and sse_kms_key_id" in str(
+    assert "can require encryption of every object: then set sse and sse_kms_key_id" in str(
         _error(CREATE, 403, "AccessDenied")
     )
     settings = S3Settings(bucket="backups", sse="aws:kms")
