@@ -33,8 +33,8 @@ def encode_produce(
     batches: Sequence[tuple[Partition, bytes]], *, correlation_id: int, client_id: str, timeout_ms: int
 ) -> list[bytes]:
     """The request as buffers to send in this order; the first one is the length. The batches are not copied. At least
-    one batch is needed, and brokers reject a request with two batches of one partition. `timeout_ms`: how long the broker
-    waits for the in-sync replicas."""
+    one batch is needed, and brokers reject a request with two batches of one partition. `timeout_ms`: how long the
+    broker waits for the in-sync replicas."""
     by_topic: dict[str, list[tuple[int, bytes]]] = {}
     for partition, data in batches:
         by_topic.setdefault(partition.topic, []).append((partition.partition, data))

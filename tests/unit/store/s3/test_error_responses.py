@@ -184,4 +184,4 @@ def test_a_store_that_cannot_encrypt_is_a_mistake_of_the_file() -> None:
     settings = S3Settings(bucket="backups", sse="AES256")
     error = _error(Request(settings=settings, operation="PutObject", key="a", is_write=True), 501, "NotImplemented")
     assert ConfigError is type(error)
-    assert "remove sse" in str(error)
+    assert "Remove sse" in str(error)
