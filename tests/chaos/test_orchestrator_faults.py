@@ -220,7 +220,7 @@ def test_a_task_that_raises_half_way_is_tried_again_and_the_point_is_exact(
     from flows.backup import snapshot_backup
 
     monkeypatch.setattr(
-        "tasks.flow_support.wiring.store_of", lambda section, **how: _failing_once(store_of(section, **how))
+        "tasks.config.new_repository.store_of", lambda section, **how: _failing_once(store_of(section, **how))
     )
     with installation.as_client():
         state = snapshot_backup(

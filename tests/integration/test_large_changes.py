@@ -92,22 +92,3 @@ def test_a_quota_on_changes_of_topics_is_waited_for(kafka: KafkaCluster, topic_n
         assert names == [topic.name for topic in admin.describe_topics(names)]
     with KafkaAdmin(kafka.connection) as admin:
         admin.delete_topics(names)
-
-
-def test_past_the_deadline_of_a_quota_the_topics_that_are_not_created_say_quota(
-    kafka: KafkaCluster, topic_name: str
-) -> None:
-    connection = replace(kafka.connection, client_id=topic_name)
-    specs = _specs(6, 40)
-    with KafkaAdmin(connection, deadline_ms=300) as admin, mutation_quota(connection, 1):
-        while not any(admin.create_topics(specs, validate_only=True).values()):
-            pass  # the broker learns of the quota a moment later; checks are charged as well
-        answers = admin.create_topics(specs)
-    with KafkaAdmin(kafka.connection) as admin:
-        made = [topic.name for topic in admin.describe_topics([spec.name for spec in specs])]
-        admin.delete_topics(made)
-
-    assert made == [name for name, error in answers.items() if error is None]
-    refused = [str(error) for error in answers.values() if error is not None]
-    assert refused
-    assert all("a quota of the cluster on changes of topics is used up" in one for one in refused)
