@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tasks.engine import snapshot
+from tasks.engine import backup_steps
 from tasks.engine.bins import MAX_BINS
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import NewPoint, describe_new_point
@@ -42,7 +42,7 @@ def capture_bin(work: BackupWork, bin_task: BinTask) -> CaptureResult:
         plan = _plan(work, context)
         sources = [plan.partitions[index].source for index in plan.bins[bin_task.number]]
         flow_run_cache(work.flow_run).counter.restart(*sources)
-        captured = snapshot.capture_bin(context, plan, bin_task.number)
+        captured = backup_steps.capture_bin(context, plan, bin_task.number)
     return _result_or_retry(captured)
 
 
@@ -51,7 +51,7 @@ def commit_backup(work: BackupWork, captured: Sequence[CaptureResult]) -> NewPoi
     """Make the restore point of everything that was captured, or no point."""
     with _cluster_context(work) as context:
         plan = _plan(work, context)
-        point = snapshot.commit_snapshot(context.repository, plan, captured)
+        point = backup_steps.commit_run(context.repository, plan, captured)
         return describe_new_point(plan, point, captured)
 
 

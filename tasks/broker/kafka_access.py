@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from tasks.broker.admin import acls, broker_defaults, groups, permissions
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import AclBinding, CommittedOffset, GroupDescription, GroupListing, TopicPartition
-from tasks.broker.log_values import Acknowledged, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
+from tasks.broker.log_values import Acknowledged, EpochAnswers, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
+from tasks.broker.raw.epochs import ends_of_epochs
 from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.log_dirs import partition_bytes
 from tasks.broker.raw.offsets import list_offsets
@@ -61,6 +62,10 @@ class KafkaLogReader:
     def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
         """See `LogReader.list_offsets`."""
         return list_offsets(self.cluster, partitions, which)
+
+    def ends_of_epochs(self, epochs: Mapping[Partition, int]) -> EpochAnswers:
+        """See `LogReader.ends_of_epochs`."""
+        return ends_of_epochs(self.cluster, epochs)
 
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:
         """See `LogReader.partition_bytes`."""

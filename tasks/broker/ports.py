@@ -21,7 +21,15 @@ from tasks.broker.admin_values import (
     TopicDescription,
     TopicPartition,
 )
-from tasks.broker.log_values import Acknowledged, Fetched, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
+from tasks.broker.log_values import (
+    Acknowledged,
+    EpochAnswers,
+    Fetched,
+    OffsetAnswers,
+    OutgoingBatch,
+    ProducerIdentity,
+    Which,
+)
 from tasks.broker.translation import Action
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
@@ -64,6 +72,15 @@ class LogReader(Protocol):
 
     def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
         """The offset of each partition, or the reason why there is none. Retries until the deadline."""
+        ...
+
+    def ends_of_epochs(self, epochs: Mapping[Partition, int]) -> EpochAnswers:
+        """Where the given leader epoch ends in each partition's log (OffsetForLeaderEpoch).
+
+        The answer is the largest epoch of the leader's log that is not larger than the given one, and the offset after
+        its last record: the log end if it is the newest epoch. If it is the given epoch, the leader's log and any log
+        with a record of that epoch are equal below the smaller of the two ends. Retries until the deadline.
+        """
         ...
 
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:

@@ -10,6 +10,9 @@ from typing import NamedTuple
 TRIMMED = "log start moved"
 """Reason of a gap that the broker's retention, or a DeleteRecords, made in a range that was being read."""
 
+OVERTAKEN = "deleted before it was backed up"
+"""Reason of a gap from the stored offset to the log start: retention, or a DeleteRecords, overtook the backup."""
+
 TRUNCATED = "truncated"
 """Reason of a gap where the log ends before the plan: an unclean leader election lost the records."""
 

@@ -15,8 +15,8 @@ Status = Literal["complete", "gaps", "partial"]
 """complete: the point contains every planned offset · gaps: some planned offsets are known to be lost · partial: some
 partitions failed, or some group positions are missing."""
 
-PointKind = Literal["snapshot"]
-"""How the run of a point was made."""
+PointKind = Literal["snapshot", "incremental"]
+"""How the run of a point read: everything from the log start, or from the offsets of the point before it."""
 
 
 class Entry(Document):
@@ -59,9 +59,10 @@ class PointEntry(Entry):
     """A restore point: it names exactly the data that can be restored. `index`, `table`, `topics` and `groups` are
     references to the objects that contain the details.
 
-    `failures`, `gaps` and `trimmed` are those of this run. `groups` is None if the run was not configured to keep
-    positions, or if they could not be read; `groups_failure` then contains the reason.
-    """
+    `failures`, `gaps` and `trimmed` are those of this run. `truncated` are ranges of earlier points whose records the
+    cluster lost in an unclean leader election, `ended` the partitions that this run does not read any more. `groups` is
+    None if the run was not configured to keep positions, or if they could not be read; `groups_failure` then contains
+    the reason."""
 
     kind: Literal["point"] = "point"
     run: str
@@ -79,6 +80,8 @@ class PointEntry(Entry):
     failures: tuple[PartitionNote, ...] = ()
     gaps: tuple[PartitionNote, ...] = ()
     trimmed: tuple[PartitionNote, ...] = ()
+    truncated: tuple[PartitionNote, ...] = ()
+    ended: tuple[PartitionNote, ...] = ()
 
 
 class VoidEntry(Entry):

@@ -7,18 +7,33 @@ from typing import Literal
 from tasks.model.errors import DamagedError, ObjectExistsError
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
+from tasks.repository.entries import PointKind
 from tasks.repository.names import plan_key
 from tasks.repository.sealed_objects import get_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
 
+StartKind = Literal["log_start", "stored", "truncated", "unconfirmed"]
+"""Where a planned range begins: at the log start · at the stored offset · where the log has another lineage than the
+log that was read · at the log start, because the stored offset could not be confirmed."""
+
+EndReason = Literal["deleted", "created again", "not selected"]
+"""Why an incremental run ends an incarnation."""
+
 
 class PlannedPartition(PartitionDocument):
-    """The range [start, end) of one partition. `bytes` estimates its size on the broker, to balance the bins."""
+    """The range [start, end) of one partition. `bytes` estimates its size on the broker, to balance the bins.
+
+    `stored_next` is the `next` of the partition's row in the newest point, where an incremental run continues. None if
+    the run reads the partition whole. `start_epoch` is the leader epoch of the batch before `start`, if it is known.
+    """
 
     start: int
     end: int
     high_watermark: int | None = None
     bytes: int = 0
+    stored_next: int | None = None
+    start_epoch: int | None = None
+    start_kind: StartKind = "log_start"
 
 
 class PlanFailure(PartitionDocument):
@@ -27,21 +42,27 @@ class PlanFailure(PartitionDocument):
     reason: str
 
 
+class EndedPartition(PartitionDocument):
+    """A live partition of the newest point that an incremental run does not read any more, and why."""
+
+    reason: EndReason
+
+
 class Plan(Document):
     """One attempt to make the next point of a set.
 
-    `bins` divide the indexes of `partitions`; a bin is the work of one task. `based_on` is the seq of the newest point
-    when the plan was made. `begun_after` is the seq of the log's newest entry when the run began, None if it is not
-    known: the run was closed later, or not at all. `groups` is None if the run was not configured to keep positions, or
-    if they could not be read; `groups_failure` then contains the reason. `denied` are the reasons for everything that
-    is missing because a permission is missing.
-    """
+    The plan of a snapshot contains every partition. The plan of an incremental run contains those whose row changes.
+    `bins` divide the indexes of the partitions to read; a bin is the work of one task. `based_on` is the seq of the
+    newest point when the plan was made. `begun_after` is the seq of the log's newest entry when the run began, None if
+    it is not known: the run was closed later, or not at all. `groups` is None if the run was not configured to keep
+    positions, or if they could not be read; `groups_failure` then contains the reason. `denied` are the reasons for
+    everything that is missing because a permission is missing."""
 
     format: int = FORMAT_MAJOR
     repository_id: str
     set: str
     run: str
-    kind: Literal["snapshot"]
+    kind: PointKind
     cluster_id: str
     cluster_label: str | None = None
     planned_ms: int
@@ -55,6 +76,7 @@ class Plan(Document):
     partitions: tuple[PlannedPartition, ...]
     bins: tuple[tuple[int, ...], ...]
     failures: tuple[PlanFailure, ...] = ()
+    ended: tuple[EndedPartition, ...] = ()
     topics: StoredRef
     groups: StoredRef | None = None
     groups_failure: str | None = None

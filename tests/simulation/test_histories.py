@@ -18,6 +18,7 @@ from tests.simulation.histories.run import run_seed
 LENGTH = 30
 FIRST = range(6)
 REST = range(6, 48)
+CHAINS = range(60)
 
 
 @pytest.mark.parametrize("seed", FIRST)
@@ -32,6 +33,13 @@ def test_the_laws_hold_in_every_history_of_the_fixed_set(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=pytest.mark.exhaustive if seed >= len(FIRST) else ()) for seed in CHAINS]
+)
+def test_the_laws_hold_in_every_history_of_incremental_runs(seed: int) -> None:
+    run_seed(seed, LENGTH, version=("4.3.1", "3.9.1")[seed % 2], is_chain=True)
+
+
+@pytest.mark.parametrize(
     "seed", [pytest.param(seed, marks=pytest.mark.exhaustive if seed else ()) for seed in range(8)]
 )
 def test_the_laws_hold_on_kafka_3_9(seed: int) -> None:
@@ -43,7 +51,7 @@ def test_the_laws_hold_on_kafka_3_9(seed: int) -> None:
 def test_the_laws_hold_for_as_long_as_one_likes() -> None:
     ends = time.monotonic() + float(os.environ.get("HISTORIES_S", "600"))
     for seed in count(1_000_000):
-        run_seed(seed, LENGTH * (1 + seed % 3), version=("4.3.1", "3.9.1")[seed % 2])
+        run_seed(seed, LENGTH * (1 + seed % 3), version=("4.3.1", "3.9.1")[seed % 2], is_chain=seed % 4 > 1)
         if time.monotonic() > ends:
             return
 

@@ -12,6 +12,7 @@ from typing import Any
 from kafka.protocol.admin import DescribeAclsRequest, DescribeLogDirsRequest, ListGroupsRequest
 from kafka.protocol.api_header import ResponseClassRegistry
 from kafka.protocol.consumer import FetchRequest, ListOffsetsRequest
+from kafka.protocol.consumer.offsets import OffsetForLeaderEpochRequest
 from kafka.protocol.metadata import ApiVersionsRequest, MetadataRequest
 from kafka.protocol.producer import InitProducerIdRequest
 from kafka.protocol.sasl import SaslAuthenticateRequest, SaslHandshakeRequest
@@ -30,6 +31,7 @@ __all__ = [
     "ListGroupsRequest",
     "ListOffsetsRequest",
     "MetadataRequest",
+    "OffsetForLeaderEpochRequest",
     "SaslAuthenticateRequest",
     "SaslHandshakeRequest",
     "decode_response",

@@ -48,7 +48,7 @@ def decide(
         else:
             outcomes.append(_failed(planned, captured, reason, earlier.get(planned.source), now_ms))
     unplanned = [failure for failure in plan.failures if failure.source in earlier]
-    return outcomes + [_keep_earlier(earlier[failure.source], failure.reason, now_ms) for failure in unplanned]
+    return outcomes + [keep_earlier(earlier[failure.source], failure.reason, now_ms) for failure in unplanned]
 
 
 def notes_of(outcomes: Sequence[Outcome]) -> tuple[tuple[PartitionNote, ...], tuple[PartitionNote, ...]]:
@@ -91,40 +91,52 @@ def stalled_by_open_transaction(
             )
 
 
+def last_epoch(lines: Sequence[IndexLine]) -> int | None:
+    """The leader epoch of the last batch of the lines, which are in offset order. None if there is no batch. A line
+    that was clipped can list epochs that begin after its end."""
+    epochs = [epoch for line in lines for epoch, first in line.epochs if first < line.next]
+    return epochs[-1] if epochs else None
+
+
 def _is_held_back(last_stable_offset: int, high_watermark: int | None) -> bool:
     return high_watermark is not None and last_stable_offset < high_watermark
 
 
 def _finished(planned: PlannedPartition, cover: Cover) -> Outcome:
-    is_live = not any(gap.reason == TOPIC_GONE for line in cover.lines for gap in line.gaps)
-    return Outcome(_row(planned, cover, is_live=is_live), cover.lines)
+    return Outcome(new_row(planned, cover, is_live=is_live(cover)), cover.lines)
+
+
+def is_live(cover: Cover) -> bool:
+    """Whether the topic existed when the partition had been read."""
+    return not any(gap.reason == TOPIC_GONE for line in cover.lines for gap in line.gaps)
 
 
 def _failed(
     planned: PlannedPartition, lines: Sequence[IndexLine], reason: str, earlier: Row | None, now_ms: int
 ) -> Outcome:
     if earlier is not None:
-        return _keep_earlier(earlier, reason, now_ms)
+        return keep_earlier(earlier, reason, now_ms)
     cover = contiguous(planned, lines)
-    row = _row(planned, cover).model_copy(update={"failure": reason, "behind_since_ms": now_ms})
+    row = new_row(planned, cover).model_copy(update={"failure": reason, "behind_since_ms": now_ms})
     return Outcome(row, cover.lines)
 
 
-def _keep_earlier(earlier: Row, reason: str, now_ms: int) -> Outcome:
+def keep_earlier(earlier: Row, reason: str, now_ms: int) -> Outcome:
+    """The outcome of a partition that failed and has a row in an earlier point."""
     since = earlier.behind_since_ms if earlier.behind_since_ms is not None else now_ms
     row = earlier.model_copy(update={"failure": reason, "behind_since_ms": since})
     return Outcome(row, is_kept=True)
 
 
-def _row(planned: PlannedPartition, cover: Cover, *, is_live: bool = True) -> Row:
-    epochs = [epoch for line in cover.lines for epoch, _ in line.epochs]
+def new_row(planned: PlannedPartition, cover: Cover, *, is_live: bool = True) -> Row:
+    """The row of a partition that a run has read whole."""
     return Row(
         topic=planned.topic,
         topic_id=planned.topic_id,
         partition=planned.partition,
         first=cover.first,
         next=cover.next,
-        epoch=epochs[-1] if epochs else None,
+        epoch=last_epoch(cover.lines),
         last_stable_offset=planned.end,
         high_watermark=planned.high_watermark,
         is_live=is_live,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from tasks.engine.incremental import incremental_locally
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.snapshot import snapshot_locally
@@ -13,6 +14,7 @@ from tasks.model.errors import KafkaBackupError, LockedError
 from tasks.model.partition import Partition
 from tasks.repository.document import seal, unseal
 from tasks.repository.names import capture_lease_key
+from tasks.repository.partition_table import Row
 from tasks.repository.plans import Plan
 from tasks.repository.restore_point import RestorePoint
 from tests.simulation.histories.laws import require
@@ -27,13 +29,16 @@ OPTIONS = BackupOptions(consumer_group_snapshot=True, segment_max_bytes=1 << 10,
 
 @dataclass(frozen=True)
 class Backup:
-    """One snapshot of everything. Without a strike it must succeed where every partition has a leader."""
+    """One snapshot, or one incremental run, of everything. Without a strike it must succeed where every partition has a
+    leader."""
 
     strike: Strike = UNDISTURBED
+    is_incremental: bool = False
 
     def run(self, world: World) -> None:
         """Whatever happens to it, the set has its old points and perhaps one more, which the model then knows."""
-        attempt = _Attempt(world, self.strike)
+        world.model.begin_run()
+        attempt = _Attempt(world, self.strike, self.is_incremental)
         known = set(world.model.points)
         attempt.run()
         for seq in sorted(_points(world) - known):
@@ -46,6 +51,7 @@ class _Attempt:
 
     world: World
     strike: Strike
+    is_incremental: bool = False
     seen: list[Views] = field(default_factory=list)
     planned: Views | None = None
 
@@ -54,7 +60,7 @@ class _Attempt:
         outcome = "a point"
         try:
             with self.strike.on(self.world, self.world.source, self._act):
-                _back_up(self.world.context(self.world.source, self.strike.store(self.world)), self.world, self._plan)
+                self._back_up(self.world.context(self.world.source, self.strike.store(self.world)), self._plan)
         except Crashed:
             outcome = "the process died"
         except KafkaBackupError as error:
@@ -68,15 +74,43 @@ class _Attempt:
         """What the point has to hold, by how the cluster looked."""
         earlier = [seq for seq in self.world.model.points if seq < point.seq]
         before = self.world.model.points[max(earlier)] if earlier else {}
-        self.world.model.points[point.seq] = {
-            source: self._expected(source, before.get(source), is_failed=row.failure is not None)
+        model = self.world.model
+        is_chained = point.entry.point_kind == "incremental"
+        expected = {
+            source: self._continued(source, row, before)
+            if is_chained
+            else self._expected(source, before.get(source), is_failed=row.failure is not None)
             for source, row in point.rows.items()
         }
+        model.points[point.seq] = expected
+        failed = {source for source, row in point.rows.items() if row.failure is not None and source in model.chain}
+        model.chain = {source: model.chain[source] if source in failed else one for source, one in expected.items()}
+        for source, end in list(model.truncated.items()):  # during this run
+            model.truncate(source, end)
         self._require_all_partitions(point)
         if self.planned is not None:
-            self.world.model.planned[point.seq] = {
-                source: view for source, view in self.planned.items() if not _failed(point, source)
+            model.planned[point.seq] = {
+                source: view.within(0, point.rows[source].next)
+                for source, view in self.planned.items()
+                if not _failed(point, source)
             }
+
+    def _continued(self, source: Partition, row: Row, before: Mapping[Partition, Expected]) -> Expected:
+        """What an incremental point has to hold of a partition: what the chain holds, and what was new."""
+        model = self.world.model
+        if source not in before:
+            return self._expected(source, None, is_failed=row.failure is not None)
+        if row.failure is not None:
+            return before[source]
+        chain, new = model.chain[source], self._expected(source, None, is_failed=False)
+        required = {} if source in model.rewound and self._is_compacted(source) else dict(chain.required)
+        if not row.is_live:
+            return Expected(required, {**before[source].allowed, **new.allowed})
+        return Expected({**required, **new.required}, {**chain.allowed, **new.allowed})
+
+    def _is_compacted(self, source: Partition) -> bool:
+        topic = self.world.source.topics.by_name.get(source.topic)
+        return topic is None or topic.topic_id != source.topic_id or topic.settings.has_policy("compact")
 
     def _expected(self, source: Partition, before: Expected | None, *, is_failed: bool) -> Expected:
         """A partition that failed keeps what the earlier point has, or without one gets a part."""
@@ -105,6 +139,10 @@ class _Attempt:
     def _plan(self, plan: Plan) -> None:
         """What the plan covers of the partitions as they are now; the cluster may have changed since it was asked."""
         now = views(self.world.source)
+        if plan.kind == "incremental":  # everything up to the planned ends is in the point, read by whichever run
+            ends = {part.source: part.end for part in plan.partitions}
+            self.planned = {source: view.within(0, ends.get(source, view.end)) for source, view in now.items()}
+            return
         self.planned = {
             part.source: now[part.source].within(part.start, part.end) for part in plan.partitions if part.source in now
         }
@@ -124,7 +162,7 @@ class _Attempt:
                 _beat(context)
 
         try:
-            _back_up(context, self.world, lambda plan: None, waiting=waiting)
+            self._back_up(context, lambda plan: None, waiting=waiting)
         except LockedError:
             return
         except KafkaBackupError as error:
@@ -132,16 +170,18 @@ class _Attempt:
             return
         require(not is_rival, "a second writer is refused while the first one is alive")
 
-
-def _back_up(
-    context: ClusterContext,
-    world: World,
-    planned: Callable[[Plan], None],
-    *,
-    waiting: Callable[[str], None] = lambda owner: None,
-) -> None:
-    request = SnapshotRequest(set_name=SET, run=world.run_id(), topics=TopicSelection(), options=OPTIONS, most_bins=2)
-    snapshot_locally(context, request, workers=1, planned=planned, waiting=waiting)
+    def _back_up(
+        self,
+        context: ClusterContext,
+        planned: Callable[[Plan], None],
+        *,
+        waiting: Callable[[str], None] = lambda owner: None,
+    ) -> None:
+        request = SnapshotRequest(
+            set_name=SET, run=self.world.run_id(), topics=TopicSelection(), options=OPTIONS, most_bins=2
+        )
+        back_up = incremental_locally if self.is_incremental else snapshot_locally
+        back_up(context, request, workers=1, planned=planned, waiting=waiting)
 
 
 def _beat(context: ClusterContext) -> None:

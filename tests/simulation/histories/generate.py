@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.simulation.histories.backup_step import Backup
 from tests.simulation.histories.cluster_steps import (
@@ -50,6 +51,17 @@ def generate(seed: int, length: int) -> list[HistoryStep]:
     steps: list[HistoryStep] = [*begin, *(_produce(source) for _ in range(6))]
     steps += [_step(source) for _ in range(length)]
     return [*steps, Backup(), Validate(-1), Restore(-1)]
+
+
+def generate_chain(seed: int, length: int) -> list[HistoryStep]:
+    """The history of the seed, but most of its backups are incremental."""
+    source = random.Random(f"chain {seed}")
+
+    def chained(step: HistoryStep) -> HistoryStep:
+        is_incremental = isinstance(step, Backup) and source.random() < 0.85
+        return replace(step, is_incremental=True) if isinstance(step, Backup) and is_incremental else step
+
+    return [chained(step) for step in generate(seed, length)]
 
 
 def _step(source: random.Random) -> HistoryStep:

@@ -1,0 +1,57 @@
+"""Parts of a new point that are the same for every kind of run: its captured lines, failures and missing positions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from tasks.engine.capture.capture_result import CaptureResult
+from tasks.model.partition import Partition
+from tasks.repository.entries import PartitionNote
+from tasks.repository.fragments import read_fragments
+from tasks.repository.lines import IndexLine
+from tasks.repository.plans import Plan
+from tasks.repository.repository import Repository
+from tasks.repository.state_objects import GroupsState, read_state
+
+
+def captured_lines(
+    repository: Repository, plan: Plan, captured: Sequence[CaptureResult]
+) -> dict[Partition, list[IndexLine]]:
+    """The index lines that the given attempts have stored, by partition, in capture order."""
+    lines: dict[Partition, list[IndexLine]] = defaultdict(list)
+    for fragment in read_fragments(
+        repository.store,
+        repository_id=repository.root.repository_id,
+        set_name=plan.set,
+        run=plan.run,
+        writers=[(result.writer, result.fragments) for result in captured],
+    ):
+        for line in fragment.lines:
+            lines[line.source].append(line)
+    return lines
+
+
+def has_missing_positions(repository: Repository, plan: Plan) -> bool:
+    """Whether configured positions could not be read, of all groups or of one. Then the point is partial."""
+    if plan.groups_failure is not None or plan.groups is None:
+        return plan.groups_failure is not None
+    return any(group.failure for group in read_state(repository.store, plan.groups, GroupsState).groups)
+
+
+def failure_notes(plan: Plan, failures: Mapping[Partition, str]) -> tuple[PartitionNote, ...]:
+    """Notes on the partitions that could not be planned or captured."""
+    reasons: Iterable[tuple[Partition, str]] = [
+        *((failure.source, failure.reason) for failure in plan.failures),
+        *sorted(failures.items()),
+    ]
+    return tuple(
+        PartitionNote(topic=source.topic, topic_id=source.topic_id, partition=source.partition, reason=reason)
+        for source, reason in reasons
+    )
+
+
+def first_reason(plan: Plan, failures: Mapping[Partition, str]) -> str:
+    """Why nothing was captured."""
+    reasons = [*failures.values(), *(failure.reason for failure in plan.failures)]
+    return reasons[0] if reasons else "the plan has no partitions."
