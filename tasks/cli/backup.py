@@ -23,6 +23,7 @@ from tasks.engine.commit.completeness import (
     denied_reasons,
     missing_positions,
 )
+from tasks.engine.incremental import draft_backup, incremental_locally
 from tasks.engine.options import BackupOptions
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.snapshot import snapshot_locally
@@ -41,17 +42,17 @@ _CODES: Mapping[Completeness, int] = {"complete": OK, "incomplete": INCOMPLETE, 
 
 
 def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
-    """Make one snapshot as the file says, or print its plan. Returns the exit code."""
+    """Make one snapshot or incremental backup as the file says, or print its plan. Returns the exit code."""
     loaded = load_backup(config)
     log_notes(session, loaded.notes)
     request, cluster = _request(loaded.file), cluster_access(loaded.file.source)
     if dry_run:
         repository = _repository_for_dry_run(loaded.file.storage)
-        return _dry_run(session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request)
+        context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
+        return _dry_run(session, context, request, is_incremental=loaded.file.offset_storage is not None)
     repository = _open_or_create(session, store_of(loaded.file.storage, create=True, stop=session.stop))
-    return _snapshot(
-        session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request, config
-    )
+    context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
+    return _back_up(session, context, request, config, is_incremental=loaded.file.offset_storage is not None)
 
 
 def code_of(verdict: Completeness) -> int:
@@ -94,13 +95,16 @@ def _repository_for_dry_run(storage: StorageSection) -> Repository:
         return Repository.open_or_create(MemoryStore(), now_ms)
 
 
-def _dry_run(session: Session, context: ClusterContext, request: SnapshotRequest) -> int:
-    plan = draft_snapshot(context, request, is_dry_run=True)
+def _dry_run(session: Session, context: ClusterContext, request: SnapshotRequest, *, is_incremental: bool) -> int:
+    draft = draft_backup if is_incremental else draft_snapshot
+    plan = draft(context, request, is_dry_run=True)
     _print_plan(session, plan)
     return ACCESS if plan.denied else INCOMPLETE if plan.failures else OK
 
 
-def _snapshot(session: Session, context: ClusterContext, request: SnapshotRequest, config: Path) -> int:
+def _back_up(
+    session: Session, context: ClusterContext, request: SnapshotRequest, config: Path, *, is_incremental: bool
+) -> int:
     started = time.monotonic()
     session.stops_gracefully = True
     plans: list[Plan] = []
@@ -109,13 +113,17 @@ def _snapshot(session: Session, context: ClusterContext, request: SnapshotReques
         def planned(plan: Plan) -> None:
             plans.append(plan)
             total = sum(part.bytes for part in plan.partitions)
-            session.log(f"{plan.set}: {len(plan.partitions)} partitions to read, about {size_text(total)}.")
+            if is_incremental and plan.kind == "snapshot":
+                reason = "a new base is due" if plan.based_on else "the set has no restore point yet"
+                session.log(f"{plan.set}: this run reads everything, because {reason}.")
+            session.log(f"{plan.set}: {partitions_to_read(plan)} partitions to read, about {size_text(total)}.")
             bar.start("backing up", total)
 
         def waiting(owner: str) -> None:
             session.log(f"Another writer ({owner}) has the set's lease. Waiting to see whether it is alive.")
 
-        point, captured = snapshot_locally(
+        back_up = incremental_locally if is_incremental else snapshot_locally
+        point, captured = back_up(
             replace(context, progress=bar),
             request,
             workers=request.options.max_concurrent_partitions,
@@ -123,11 +131,13 @@ def _snapshot(session: Session, context: ClusterContext, request: SnapshotReques
             waiting=waiting,
         )
     groups = missing_positions(point)
-    _print_point(session, point.entry, groups, time.monotonic() - started, config)
+    news = sum(one.records for bin_ in captured for one in bin_.ranges)
+    _print_point(session, point.entry, groups, news, time.monotonic() - started, config)
     return code_of(completeness(point.entry, groups, denied_reasons(plans[0], captured)))
 
 
 def _print_plan(session: Session, plan: Plan) -> None:
+    session.print(f"{plan.kind} of {plan.set}\n")
     rows = [(part.topic, part.partition, part.start, part.end, size_text(part.bytes)) for part in plan.partitions]
     session.print(table_text(("TOPIC", "PARTITION", "FROM", "TO", "ABOUT"), rows))
     session.print(f"\n{len(rows)} partitions in {len(plan.bins)} bins. Nothing was written.")
@@ -138,10 +148,18 @@ def _print_plan(session: Session, plan: Plan) -> None:
     session.print_json({"dry_run": True, "plan": plan.to_json()})
 
 
-def _print_point(session: Session, point: PointEntry, groups: MissingPositions, seconds: float, config: Path) -> None:
+def partitions_to_read(plan: Plan) -> int:
+    """The partitions of a plan with something to read, or all of a snapshot."""
+    return sum(part.start < part.end or plan.kind == "snapshot" for part in plan.partitions)
+
+
+def _print_point(
+    session: Session, point: PointEntry, groups: MissingPositions, news: int, seconds: float, config: Path
+) -> None:
     totals = point.totals
+    new = "" if point.point_kind == "snapshot" else f", {news:,} records new" if news else ", nothing new"
     session.print(
-        f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.status}\n"
+        f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.point_kind}, {point.status}{new}\n"
         f"{totals.topics} topics, {totals.partitions} partitions, {totals.records:,} records; "
         f"{size_text(totals.log_bytes)} of log in {size_text(totals.stored_bytes)}, {totals.objects} objects, "
         f"{duration_text(seconds)}"

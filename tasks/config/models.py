@@ -96,6 +96,10 @@ class RestoreSection(RestoreOptions):
     verify: Annotated[Literal["counts"], BeforeValidator(_check_verify)] = "counts"
 
 
+class OffsetStorageSection(Section):
+    """`offset_storage`: its presence makes the backup incremental. Its keys have no meaning here."""
+
+
 class BackupFile(Section):
     """backup.yaml"""
 
@@ -104,6 +108,7 @@ class BackupFile(Section):
     source: ClusterSection
     storage: StorageSection
     backup: BackupSection = BackupSection()
+    offset_storage: OffsetStorageSection | None = None
 
 
 class RestoreFile(Section):

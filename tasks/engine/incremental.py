@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tasks.engine.backup_steps import capture_bins, commit_run
+from tasks.engine.backup_steps import FinishedRun, capture_bins, commit_run, finisher
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.runs import run_lease
 from tasks.engine.options import duration_ms
@@ -27,13 +27,15 @@ def incremental_locally(
     workers: int,
     planned: Callable[[Plan], None] = lambda plan: None,
     waiting: Callable[[str], None] = lambda owner: None,
+    finished: Callable[[FinishedRun], None] = lambda run: None,
 ) -> tuple[RestorePoint, list[CaptureResult]]:
     """Make one point of the set with `workers` threads of this process. Returns the point and what was captured.
 
     `planned` is called with the plan before the first byte is read, `waiting` with the writer that holds the lease if
-    this run has to wait. Raises as `snapshot_locally`.
-    """
-    with run_lease(context, request.set_name, request.run, waiting=waiting):
+    this run has to wait, `finished` with the run that died and that this run has finished first. Raises as
+    `snapshot_locally`."""
+    finish = finisher(context, request.set_name, workers=workers, finished=finished)
+    with run_lease(context, request.set_name, request.run, waiting=waiting, finish=finish):
         plan = plan_incremental(context, request)
         planned(plan)
         captured = capture_bins(context, plan, workers=workers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.engine.backup_steps import capture_bins, commit_run
+from tasks.engine.backup_steps import FinishedRun, capture_bins, commit_run, finisher
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.runs import run_lease
 from tasks.engine.run_context import ClusterContext
@@ -21,14 +21,16 @@ def snapshot_locally(
     workers: int,
     planned: Callable[[Plan], None] = lambda plan: None,
     waiting: Callable[[str], None] = lambda owner: None,
+    finished: Callable[[FinishedRun], None] = lambda run: None,
 ) -> tuple[RestorePoint, list[CaptureResult]]:
     """Make one point of the set with `workers` threads of this process. Returns the point and what was captured.
 
     `planned` is called with the plan before the first byte is read, `waiting` with the writer that holds the lease if
-    this run has to wait. Raises `LockedError` if another writer holds the set's lease, `InterruptedRunError` on `stop`,
-    and what the steps raise. Then there is no point of this run, and the next run voids this run.
-    """
-    with run_lease(context, request.set_name, request.run, waiting=waiting):
+    this run has to wait, `finished` with the run that died and that this run has finished first. Raises `LockedError`
+    if another writer holds the set's lease, `InterruptedRunError` on `stop`, and what the steps raise. Then there is no
+    point of this run, and the next run voids this run."""
+    finish = finisher(context, request.set_name, workers=workers, finished=finished)
+    with run_lease(context, request.set_name, request.run, waiting=waiting, finish=finish):
         plan = plan_snapshot(context, request)
         planned(plan)
         captured = capture_bins(context, plan, workers=workers)

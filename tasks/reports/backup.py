@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import NewPoint, PointRange
 from tasks.model.partition import Partition
-from tasks.reports.figures import duration_text, note_text, point_notes, size_text
+from tasks.reports.figures import duration_text, note_text, noted_partitions, point_notes, size_text
 from tasks.reports.partitions import Row, listed, shortened
 from tasks.repository.entries import PointEntry, Status
 from tasks.repository.points import format_time
@@ -50,7 +50,10 @@ def backup_headline(taken: NewPoint) -> str:
     notes = len([*point.gaps, *point.failures, *taken.groups.failures])
     missing = f", {notes:,} gaps and failures" if notes else ""
     contents = f"{totals.partitions:,} partitions, {totals.records:,} records"
-    return f"{point.set}@{point.seq} {_STATUS[point.status]}: {contents}{missing}"
+    news = ""
+    if point.point_kind == "incremental":
+        news = f", {taken.read_records:,} records new" if taken.has_news else ", nothing new"
+    return f"{point.set}@{point.seq} {_STATUS[point.status]}: {contents}{news}{missing}"
 
 
 def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
@@ -82,7 +85,7 @@ def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
 def _notes(point: PointEntry, held: Mapping[Partition, PointRange]) -> dict[Partition, list[str]]:
     """The notes on each partition, in the words of the command's output."""
     notes: dict[Partition, list[str]] = defaultdict(list)
-    for kind, ones in (("failure", point.failures), ("gap", point.gaps), ("trimmed", point.trimmed)):
+    for kind, ones in noted_partitions(point):
         for one in ones:
             source = Partition(one.topic, one.topic_id, one.partition)
             notes[source].append(note_text(kind, one).replace(f" {source}:", ""))

@@ -13,7 +13,13 @@ from functools import cache
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.incremental_outcome import decide_incremental, truncated_notes
 from tasks.engine.commit.outcome import Outcome, notes_of, stalled_by_open_transaction, status_of
-from tasks.engine.commit.point_parts import captured_lines, failure_notes, first_reason, has_missing_positions
+from tasks.engine.commit.point_parts import (
+    NOTHING_ADOPTED,
+    captured_lines,
+    failure_notes,
+    first_reason,
+    has_missing_positions,
+)
 from tasks.engine.commit.point_tiers import extend_index, extend_table
 from tasks.engine.commit.runs import check_open
 from tasks.model.errors import AccessError, KafkaBackupError, PreconditionError
@@ -37,10 +43,16 @@ class IncrementalPoint:
     and `KafkaBackupError` if every live partition failed (`AccessError` if a permission is missing).
     """
 
-    def __init__(self, repository: Repository, plan: Plan, captured: Sequence[CaptureResult]) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        plan: Plan,
+        captured: Sequence[CaptureResult],
+        adopted: Mapping[Partition, Sequence[IndexLine]] = NOTHING_ADOPTED,
+    ) -> None:
         self._repository = repository
         self._plan = plan
-        self._lines = captured_lines(repository, plan, captured)
+        self._lines = captured_lines(repository, plan, captured, adopted)
         failures = [failure for result in captured for failure in result.failures]
         self._failures = {failure.source: failure.reason for failure in failures}
         self._is_denied = any(failure.is_denied for failure in failures)

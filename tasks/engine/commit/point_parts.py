@@ -14,12 +14,20 @@ from tasks.repository.plans import Plan
 from tasks.repository.repository import Repository
 from tasks.repository.state_objects import GroupsState, read_state
 
+NOTHING_ADOPTED: Mapping[Partition, Sequence[IndexLine]] = {}
+
 
 def captured_lines(
-    repository: Repository, plan: Plan, captured: Sequence[CaptureResult]
+    repository: Repository,
+    plan: Plan,
+    captured: Sequence[CaptureResult],
+    adopted: Mapping[Partition, Sequence[IndexLine]],
 ) -> dict[Partition, list[IndexLine]]:
-    """The index lines that the given attempts have stored, by partition, in capture order."""
+    """The index lines that the given attempts have stored, by partition, in capture order. The `adopted` ones of an
+    earlier process come first."""
     lines: dict[Partition, list[IndexLine]] = defaultdict(list)
+    for source, own in adopted.items():
+        lines[source] += own
     for fragment in read_fragments(
         repository.store,
         repository_id=repository.root.repository_id,

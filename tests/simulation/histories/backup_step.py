@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.engine.incremental import incremental_locally
@@ -43,6 +43,7 @@ class Backup:
         attempt.run()
         for seq in sorted(_points(world) - known):
             attempt.learn(_point(world, seq))
+        attempt.end()
 
 
 @dataclass
@@ -54,6 +55,13 @@ class _Attempt:
     is_incremental: bool = False
     seen: list[Views] = field(default_factory=list)
     planned: Views | None = None
+    run_id: str | None = None
+    is_done: bool = False
+
+    def end(self) -> None:
+        """A run that did not end can be finished later, by what it has stored and by what there is then."""
+        unfinished = self.world.model.unfinished
+        self.world.model.unfinished = [] if self.is_done else [*unfinished, *self.seen]
 
     def run(self) -> None:
         self.seen.append(views(self.world.source))
@@ -67,6 +75,7 @@ class _Attempt:
             outcome = f"{type(error).__name__}: {error}"
             is_excused = self.strike.kind not in ("none", "lose-store", "lose-cluster") or not _can_succeed(self.world)
             require(is_excused, "an undisturbed backup succeeds", outcome)
+        self.is_done = outcome == "a point"
         self.seen.append(views(self.world.source))
         self.world.log.append(f"  -> {outcome}")
 
@@ -75,11 +84,12 @@ class _Attempt:
         earlier = [seq for seq in self.world.model.points if seq < point.seq]
         before = self.world.model.points[max(earlier)] if earlier else {}
         model = self.world.model
+        seen = self.seen if point.entry.run == self.run_id else [*model.unfinished, *self.seen]
         is_chained = point.entry.point_kind == "incremental"
         expected = {
-            source: self._continued(source, row, before)
+            source: self._continued(source, row, before, seen)
             if is_chained
-            else self._expected(source, before.get(source), is_failed=row.failure is not None)
+            else self._expected(source, before.get(source), seen, is_failed=row.failure is not None)
             for source, row in point.rows.items()
         }
         model.points[point.seq] = expected
@@ -88,21 +98,23 @@ class _Attempt:
         for source, end in list(model.truncated.items()):  # during this run
             model.truncate(source, end)
         self._require_all_partitions(point)
-        if self.planned is not None:
+        if self.planned is not None and point.entry.run == self.run_id:
             model.planned[point.seq] = {
                 source: view.within(0, point.rows[source].next)
                 for source, view in self.planned.items()
                 if not _failed(point, source)
             }
 
-    def _continued(self, source: Partition, row: Row, before: Mapping[Partition, Expected]) -> Expected:
+    def _continued(
+        self, source: Partition, row: Row, before: Mapping[Partition, Expected], seen: Sequence[Views]
+    ) -> Expected:
         """What an incremental point has to hold of a partition: what the chain holds, and what was new."""
         model = self.world.model
         if source not in before:
-            return self._expected(source, None, is_failed=row.failure is not None)
+            return self._expected(source, None, seen, is_failed=row.failure is not None)
         if row.failure is not None:
             return before[source]
-        chain, new = model.chain[source], self._expected(source, None, is_failed=False)
+        chain, new = model.chain[source], self._expected(source, None, seen, is_failed=False)
         required = {} if source in model.rewound and self._is_compacted(source) else dict(chain.required)
         if not row.is_live:
             return Expected(required, {**before[source].allowed, **new.allowed})
@@ -112,12 +124,14 @@ class _Attempt:
         topic = self.world.source.topics.by_name.get(source.topic)
         return topic is None or topic.topic_id != source.topic_id or topic.settings.has_policy("compact")
 
-    def _expected(self, source: Partition, before: Expected | None, *, is_failed: bool) -> Expected:
+    def _expected(
+        self, source: Partition, before: Expected | None, all_seen: Sequence[Views], *, is_failed: bool
+    ) -> Expected:
         """A partition that failed keeps what the earlier point has, or without one gets a part."""
         if is_failed and before is not None:
             return before
-        found = [seen[source] for seen in self.seen if source in seen]
-        gone = any(source not in seen for seen in self.seen)
+        found = [seen[source] for seen in all_seen if source in seen]
+        gone = any(source not in seen for seen in all_seen)
         pieces = [expected_of(found[0], None if gone else later) for later in found] if found else []
         allowed = merged(expected_of(view, None) for view in found).allowed
         if is_failed or gone or not pieces:
@@ -139,6 +153,7 @@ class _Attempt:
     def _plan(self, plan: Plan) -> None:
         """What the plan covers of the partitions as they are now; the cluster may have changed since it was asked."""
         now = views(self.world.source)
+        self.run_id = plan.run
         if plan.kind == "incremental":  # everything up to the planned ends is in the point, read by whichever run
             ends = {part.source: part.end for part in plan.partitions}
             self.planned = {source: view.within(0, ends.get(source, view.end)) for source, view in now.items()}

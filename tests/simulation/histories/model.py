@@ -47,12 +47,13 @@ class Model:
 
     `chain` is what an incremental run continues: what the newest point holds, without what the source lost in unclean
     elections since. `truncated` are the offsets from which on that is so, of partitions that no run has planned since.
-    `rewound` are the partitions that ever lost something.
-    """
+    `unfinished` is how the source looked since a run died that another one can finish. `rewound` are the partitions
+    that ever lost something."""
 
     sent: dict[bytes, str] = field(default_factory=dict)
     chain: dict[Partition, Expected] = field(default_factory=dict)
     truncated: dict[Partition, int] = field(default_factory=dict)
+    unfinished: list[Views] = field(default_factory=list)
     rewound: set[Partition] = field(default_factory=set)
     points: dict[int, dict[Partition, Expected]] = field(default_factory=dict)
     planned: dict[int, Views] = field(default_factory=dict)
