@@ -1,4 +1,4 @@
-"""The Prefect flows: `snapshot_backup`, `validate`, `validate_restore` and `restore`.
+"""The Prefect flows: `snapshot_backup`, `incremental_backup`, `validate`, `validate_restore` and `restore`.
 
 A flow contains the order of its tasks and nothing else. The tasks are in `tasks/*.py`, what a flow opens, holds and
 reports is in `tasks/flow_support`. `parameters.py` contains the parameters that several flows have, with the titles and

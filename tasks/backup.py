@@ -9,6 +9,7 @@ from tasks.engine import backup_steps
 from tasks.engine.bins import MAX_BINS
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import NewPoint, describe_new_point
+from tasks.engine.incremental import plan_incremental
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
@@ -20,6 +21,7 @@ from tasks.flow_support.states import with_state_name
 from tasks.flow_support.task_context import task_context
 from tasks.flow_support.wiring import cluster_access
 from tasks.model.errors import BrokerUnavailableError
+from tasks.reports.backup import full_run_text
 from tasks.repository.names import capture_lease_key
 from tasks.repository.plans import Plan, read_plan
 
@@ -29,9 +31,10 @@ def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions
     """Decide what to read, and write the plan into the repository. If the run has a plan already, it keeps it."""
     request = SnapshotRequest(set_name=work.set_name, run=work.run, topics=topics, options=options, most_bins=MAX_BINS)
     with _cluster_context(work) as context:
-        plan = plan_snapshot(context, request)
+        plan = plan_incremental(context, request) if work.is_incremental else plan_snapshot(context, request)
     bin_tasks = bin_tasks_of([[plan.partitions[index].source for index in bin_] for bin_ in plan.bins])
-    return PlannedBackup(bin_tasks, len(plan.partitions), sum(part.bytes for part in plan.partitions))
+    note = full_run_text(plan) if work.is_incremental else ""
+    return PlannedBackup(bin_tasks, len(plan.partitions), sum(part.bytes for part in plan.partitions), note)
 
 
 @repeatable_task("capture", run_name="{bin_task.label}")

@@ -15,6 +15,7 @@ from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access, store_of
 from tasks.config.load import load_backup
 from tasks.config.models import BackupFile, StorageSection
+from tasks.engine.backup_steps import FinishedRun
 from tasks.engine.bins import BINS_PER_WORKER
 from tasks.engine.commit.completeness import (
     Completeness,
@@ -29,6 +30,7 @@ from tasks.engine.run_context import ClusterContext
 from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
 from tasks.model.errors import NotFoundError
+from tasks.reports.backup import finished_run_text, full_run_text, notable_events
 from tasks.reports.figures import duration_text, point_notes, size_text, table_text
 from tasks.repository.entries import PointEntry
 from tasks.repository.names import check_set_name, new_run_id
@@ -108,14 +110,14 @@ def _back_up(
     started = time.monotonic()
     session.stops_gracefully = True
     plans: list[Plan] = []
+    finished: list[FinishedRun] = []
     with ProgressBar() as bar:
 
         def planned(plan: Plan) -> None:
             plans.append(plan)
             total = sum(part.bytes for part in plan.partitions)
             if is_incremental and plan.kind == "snapshot":
-                reason = "a new base is due" if plan.based_on else "the set has no restore point yet"
-                session.log(f"{plan.set}: this run reads everything, because {reason}.")
+                session.log(full_run_text(plan))
             session.log(f"{plan.set}: {partitions_to_read(plan)} partitions to read, about {size_text(total)}.")
             bar.start("backing up", total)
 
@@ -129,10 +131,27 @@ def _back_up(
             workers=request.options.max_concurrent_partitions,
             planned=planned,
             waiting=waiting,
+            finished=lambda run: _report_finished(session, run, finished),
         )
     groups = missing_positions(point)
     news = sum(one.records for bin_ in captured for one in bin_.ranges)
+    events = list(notable_events(point.entry))
+    for _, sentence in events:
+        session.log(sentence)
     _print_point(session, point.entry, groups, news, time.monotonic() - started, config)
+    session.print_json(
+        {
+            "point": point.entry.to_json(),
+            "groups": groups._asdict(),
+            "records_read": news,
+            "events": [{"event": event, "message": sentence} for event, sentence in events],
+            "adopted": [
+                {"point": run.point.name, "run": run.point.entry.run, "objects": run.objects, "records": run.records}
+                for run in finished
+            ],
+            "seconds": round(time.monotonic() - started, 3),
+        }
+    )
     return code_of(completeness(point.entry, groups, denied_reasons(plans[0], captured)))
 
 
@@ -146,6 +165,11 @@ def _print_plan(session: Session, plan: Plan) -> None:
     for reason in plan.denied:
         session.print(f"failure: {reason}")
     session.print_json({"dry_run": True, "plan": plan.to_json()})
+
+
+def _report_finished(session: Session, run: FinishedRun, finished: list[FinishedRun]) -> None:
+    finished.append(run)
+    session.log(finished_run_text(run))
 
 
 def partitions_to_read(plan: Plan) -> int:
@@ -170,4 +194,3 @@ def _print_point(
         f"next: kafka-backup validate --config {shlex.quote(str(config))} --backup-id {point.set}@{point.seq}\n"
         f'      kafka-backup restore --config restore.yaml, with backup_id: "{point.set}@{point.seq}" in it'
     )
-    session.print_json({"point": point.to_json(), "groups": groups._asdict(), "seconds": round(seconds, 3)})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import NewPoint
@@ -13,14 +14,16 @@ from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.backup_work import BackupWork, PlannedBackup
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.start_report import report_start
-from tasks.flow_support.states import completed, partial
+from tasks.flow_support.states import completed, partial, report_event
 from tasks.flow_support.wiring import places
-from tasks.reports.backup import backup_headline, backup_summary, partition_rows
+from tasks.reports.backup import backup_headline, backup_summary, notable_events, partition_rows
 from tasks.reports.recipe import restore_recipe
 
 
 def report_backup_plan(work: BackupWork, planned: PlannedBackup) -> PlannedBackup:
     """Log how much there is to read."""
+    if planned.note:
+        get_run_logger().info("%s", planned.note)
     report_start(work.flow_run, planned.log_bytes, f"{work.set_name}: {planned.partitions:,} partitions to read")
     return planned
 
@@ -43,6 +46,8 @@ def report_backup(work: BackupWork, captured: Sequence[CaptureResult], taken: Ne
         table(f"{key}-partitions", partition_rows(taken, captured), f"The partitions of {name}"),
         markdown(key, backup_summary(taken, cache.seconds, recipe), f"The restore point {name}"),
     )
+    for event, sentence in notable_events(taken.point):
+        report_event(event, sentence)
     headline = backup_headline(taken)
     if taken.verdict == "complete":
         return completed(headline)

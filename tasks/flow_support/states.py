@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
@@ -32,6 +33,12 @@ def skipped(sentence: str) -> State[Any]:
 def failed(sentence: str) -> State[Any]:
     """The run found out that something is missing or wrong. A run that could not find out raises an error instead."""
     return Failed(message=sentence)
+
+
+def report_event(event: str, sentence: str) -> None:
+    """Emit an event of the current flow run, and log its sentence."""
+    get_run_logger().warning("%s", sentence)
+    _emit(event, sentence)
 
 
 def with_state_name(name: str, sentence: str, value: T) -> T:

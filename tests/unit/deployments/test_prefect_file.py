@@ -11,10 +11,16 @@ GIVEN_AT_START = {"restore/on-demand": {"target": "disaster-recovery"}}
 
 
 def test_the_file_deploys_every_flow() -> None:
-    expected = ["snapshot-backup/nightly", "validate/daily", "validate-restore/daily", "restore/on-demand"]
+    expected = [
+        "snapshot-backup/nightly",
+        "incremental-backup/hourly",
+        "validate/daily",
+        "validate-restore/daily",
+        "restore/on-demand",
+    ]
 
     assert expected == list(ENTRIES)
-    assert ["restore", "snapshot-backup", "validate", "validate-restore"] == deployed_flows()
+    assert ["incremental-backup", "restore", "snapshot-backup", "validate", "validate-restore"] == deployed_flows()
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -49,7 +55,7 @@ def test_every_deployment_has_a_description_and_tags(name: str) -> None:
 def test_overlapping_backups_are_cancelled_and_restores_wait() -> None:
     strategies = {name: entry["concurrency_limit"]["collision_strategy"] for name, entry in ENTRIES.items()}
 
-    assert "CANCEL_NEW" == strategies["snapshot-backup/nightly"]
+    assert "CANCEL_NEW" == strategies["snapshot-backup/nightly"] == strategies["incremental-backup/hourly"]
     assert "ENQUEUE" == strategies["restore/on-demand"]
     assert {1} == {entry["concurrency_limit"]["limit"] for entry in ENTRIES.values()}
 
