@@ -67,14 +67,14 @@ class BackupOptions(Options):
     max_concurrent_partitions: int = Field(
         4, ge=1, le=64, title="Workers", description="Number of partitions that are read at the same time."
     )
+    compression: Literal["zstd", "lz4", "none"] = Field(
+        "zstd", title="Compression", description="Compression of the data objects in the repository."
+    )
     full_every: Duration | None = Field(
         None,
         title="New base",
         description="Age of the last snapshot after which an incremental run reads everything again: 7d, 12h. Empty "
         "means never.",
-    )
-    compression: Literal["zstd", "lz4", "none"] = Field(
-        "zstd", title="Compression", description="Compression of the data objects in the repository."
     )
     compression_level: int = Field(
         3,

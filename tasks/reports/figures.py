@@ -48,6 +48,7 @@ def point_notes(point: PointEntry) -> Iterator[str]:
         for note in notes:
             yield note_text(kind, note)
     yield from ended_topics(point)
+    yield from (f"warning: {text}" for text in point.warnings)
 
 
 def noted_partitions(point: PointEntry) -> Iterator[tuple[str, Sequence[PartitionNote]]]:

@@ -60,9 +60,9 @@ class PointEntry(Entry):
     references to the objects that contain the details.
 
     `failures`, `gaps` and `trimmed` are those of this run. `truncated` are ranges of earlier points whose records the
-    cluster lost in an unclean leader election, `ended` the partitions that this run does not read any more. `groups` is
-    None if the run was not configured to keep positions, or if they could not be read; `groups_failure` then contains
-    the reason."""
+    cluster lost in an unclean leader election, `ended` the partitions that this run does not read any more, `warnings`
+    sentences for a restore. `groups` is None if the run was not configured to keep positions, or if they could not be
+    read; `groups_failure` then contains the reason."""
 
     kind: Literal["point"] = "point"
     run: str
@@ -82,6 +82,7 @@ class PointEntry(Entry):
     trimmed: tuple[PartitionNote, ...] = ()
     truncated: tuple[PartitionNote, ...] = ()
     ended: tuple[PartitionNote, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class VoidEntry(Entry):

@@ -56,7 +56,8 @@ class Plan(Document):
     newest point when the plan was made. `begun_after` is the seq of the log's newest entry when the run began, None if
     it is not known: the run was closed later, or not at all. `groups` is None if the run was not configured to keep
     positions, or if they could not be read; `groups_failure` then contains the reason. `denied` are the reasons for
-    everything that is missing because a permission is missing."""
+    everything that is missing because a permission is missing. `warnings` are sentences about what a restore of the
+    point has to know."""
 
     format: int = FORMAT_MAJOR
     repository_id: str
@@ -77,6 +78,7 @@ class Plan(Document):
     bins: tuple[tuple[int, ...], ...]
     failures: tuple[PlanFailure, ...] = ()
     ended: tuple[EndedPartition, ...] = ()
+    warnings: tuple[str, ...] = ()
     topics: StoredRef
     groups: StoredRef | None = None
     groups_failure: str | None = None

@@ -12,8 +12,10 @@ from itertools import count
 
 import pytest
 
+from tests.simulation.histories.generate import STORY
 from tests.simulation.histories.mutants import MUTANTS, Mutant, find
-from tests.simulation.histories.run import run_seed
+from tests.simulation.histories.run import run, run_seed
+from tests.simulation.histories.world import SET
 
 LENGTH = 30
 FIRST = range(6)
@@ -30,6 +32,15 @@ def test_the_laws_hold_in_every_history(seed: int) -> None:
 @pytest.mark.parametrize("seed", REST)
 def test_the_laws_hold_in_every_history_of_the_fixed_set(seed: int) -> None:
     run_seed(seed, LENGTH)
+
+
+@pytest.mark.parametrize("version", ["4.3.1", "3.9.1"])
+def test_the_laws_hold_in_the_story_of_a_chain(version: str) -> None:
+    world = run(STORY, version=version)
+
+    kinds = [world.context(world.source).repository.log(SET).point(seq).entry for seq in sorted(world.model.points)]
+    assert ["snapshot", *["incremental"] * 5] == [entry.point_kind for entry in kinds]
+    assert (True, True, True) == (bool(kinds[1].gaps), bool(kinds[2].ended), bool(kinds[3].truncated))
 
 
 @pytest.mark.parametrize(

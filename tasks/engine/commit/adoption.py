@@ -62,7 +62,7 @@ def epoch_after(cover: Cover) -> int | None:
     return last_epoch(cover.lines)
 
 
-def _lines_by_writer(repository: Repository, plan: Plan) -> list[Mapping[Partition, list[IndexLine]]]:
+def _lines_by_writer(repository: Repository, plan: Plan) -> Sequence[Mapping[Partition, list[IndexLine]]]:
     keys: dict[str, list[str]] = defaultdict(list)
     for writer, key in fragment_keys(repository.store, plan.set, plan.run):
         keys[writer].append(key)

@@ -112,6 +112,7 @@ class IncrementalPoint:
             trimmed=trimmed,
             truncated=truncated_notes(plan, outcomes),
             ended=tuple(_ended_notes(plan)),
+            warnings=plan.warnings,
         )
 
     def _totals(

@@ -6,7 +6,7 @@ partition is read again from its log start."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.broker.log_values import OffsetAnswers
@@ -23,11 +23,13 @@ from tasks.engine.source.snapshot_plan import (
 )
 from tasks.engine.source.undescribable_topics import keep_hidden_topics, live_topics
 from tasks.model.errors import ConfigError
-from tasks.model.partition import Partition
+from tasks.model.partition import Incarnation, Partition
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import EndedPartition, EndReason, Plan, PlanFailure, PlannedPartition
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import TopicState
+
+HOUR_MS = 3_600_000
 
 UNKNOWN_TOPIC_ID = "A" * 22
 """The topic id of every topic of a cluster that has no topic ids."""
@@ -74,6 +76,13 @@ def draft_incremental(
         failures=(*failures, *hidden_failures),
         last_states=[*hidden_states, *_ended_states(newest, cluster)],
         ended=ended,
+        warnings=tuple(
+            late_tombstones(
+                cluster.topics_state.topics,
+                {source.incarnation for source in newest.rows},
+                elapsed_ms=context.repository.now_ms() - newest.entry.planned_ms,
+            )
+        ),
         is_dry_run=is_dry_run,
     )
 
@@ -119,6 +128,22 @@ def ended_partitions(
                 EndedPartition(topic=source.topic, topic_id=source.topic_id, partition=source.partition, reason=reason)
             )
     return tuple(ended)
+
+
+def late_tombstones(
+    topics: Sequence[TopicState], continued: Collection[Incarnation], *, elapsed_ms: int
+) -> Iterator[str]:
+    """A warning for each compacted topic whose tombstones can be gone before this run could read them. `continued` are
+    the incarnations in the newest point, which was planned `elapsed_ms` ago. Pure."""
+    for topic in topics:
+        kept_ms = topic.delete_retention_ms
+        if topic.is_compacted and (topic.topic, topic.topic_id) in continued and elapsed_ms > kept_ms:
+            kept, elapsed = f"{kept_ms / HOUR_MS:.3g} hours", f"{elapsed_ms / HOUR_MS:.3g} hours"
+            yield (
+                f"Topic {topic.topic} is compacted and keeps tombstones for {kept}, but the last run was {elapsed} "
+                "ago. A key that was deleted meanwhile can come back in a restore. Make a new base (a snapshot, or "
+                "full_every), and run more often."
+            )
 
 
 def _read_logs(log: LogReader, newest: RestorePoint, partitions: Sequence[Partition]) -> LogsNow:

@@ -111,6 +111,7 @@ def make_plan(
     failures: tuple[PlanFailure, ...],
     last_states: Sequence[TopicState],
     ended: tuple[EndedPartition, ...] = (),
+    warnings: tuple[str, ...] = (),
     is_dry_run: bool,
 ) -> Plan:
     """The plan of a run of any kind. Stores the state objects that it names, unless it is a dry run. `last_states` are
@@ -136,6 +137,7 @@ def make_plan(
         bins=bins,
         failures=failures,
         ended=ended,
+        warnings=warnings,
         topics=topics_ref,
         groups=groups_ref,
         groups_failure=cluster.groups_failure,

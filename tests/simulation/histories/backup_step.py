@@ -13,6 +13,7 @@ from tasks.engine.source.snapshot_plan import SnapshotRequest
 from tasks.model.errors import KafkaBackupError, LockedError
 from tasks.model.partition import Partition
 from tasks.repository.document import seal, unseal
+from tasks.repository.entries import PartitionNote
 from tasks.repository.names import capture_lease_key
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import Plan
@@ -97,13 +98,25 @@ class _Attempt:
         model.chain = {source: model.chain[source] if source in failed else one for source, one in expected.items()}
         for source, end in list(model.truncated.items()):  # during this run
             model.truncate(source, end)
-        self._require_all_partitions(point)
+        self._require_all_partitions(point, seen)
+        if is_chained and point.entry.run == self.run_id and earlier:
+            self._require_stated_gaps(_point(self.world, max(earlier)), point)
         if self.planned is not None and point.entry.run == self.run_id:
             model.planned[point.seq] = {
                 source: view.within(0, point.rows[source].next)
                 for source, view in self.planned.items()
                 if not _failed(point, source)
             }
+
+    def _require_stated_gaps(self, before: RestorePoint, point: RestorePoint) -> None:
+        """Offsets that were deleted after the earlier point and before the plan are stated."""
+        for source, view in (self.planned or {}).items():
+            row = before.rows.get(source)
+            if row is None or _failed(point, source) or source in self.world.model.rewound:
+                continue
+            stated = [(note.first or 0, note.next or 0) for note in point.entry.gaps if _source(note) == source]
+            missing = [at for at in range(row.next, view.start) if not any(low <= at < high for low, high in stated)]
+            require(row.first == row.next or not missing, "nothing is lost without a gap that says so", source, missing)
 
     def _continued(
         self, source: Partition, row: Row, before: Mapping[Partition, Expected], seen: Sequence[Views]
@@ -143,9 +156,9 @@ class _Attempt:
         }
         return Expected(required, allowed)
 
-    def _require_all_partitions(self, point: RestorePoint) -> None:
+    def _require_all_partitions(self, point: RestorePoint, seen: Sequence[Views]) -> None:
         """What was there all the time has a row, or a stated failure."""
-        always = set(self.seen[0]).intersection(*self.seen)
+        always = set(seen[0]).intersection(*seen)
         stated = {(note.topic, note.topic_id, note.partition) for note in point.entry.failures}
         missing = sorted(source for source in always if source not in point.rows and source not in stated)
         require(not missing, "every partition is in the point, or said to be missing", point.name, missing)
@@ -213,6 +226,10 @@ def _points(world: World) -> set[int]:
 
 def _point(world: World, seq: int) -> RestorePoint:
     return world.context(world.source).repository.log(SET).point(seq)
+
+
+def _source(note: PartitionNote) -> Partition:
+    return Partition(note.topic, note.topic_id, note.partition)
 
 
 def _failed(point: RestorePoint, source: Partition) -> bool:

@@ -53,6 +53,36 @@ def generate(seed: int, length: int) -> list[HistoryStep]:
     return [*steps, Backup(), Validate(-1), Restore(-1)]
 
 
+STORY: tuple[HistoryStep, ...] = (
+    CreateTopic(0, 2, 0),
+    CreateTopic(1, 1, 0),
+    Produce(0, 0, 6, 3, 0),
+    Produce(1, 0, 6, 3, 0),
+    Backup(is_incremental=True),
+    Produce(0, 0, 4, 2, 0),
+    DeleteRecords(0, 0, 3),
+    Backup(is_incremental=True),
+    Restore(-1),
+    DeleteTopic(1),
+    CreateTopic(1, 1, 0),
+    Produce(1, 0, 9, 3, 0),
+    Backup(is_incremental=True),
+    Restore(-1),
+    Elect(1, 0, 2),
+    Produce(1, 0, 9, 3, 0),
+    Backup(is_incremental=True),
+    Restore(-1),
+    *(Produce(topic, 0, 20, 4, 0) for topic in (0, 1)),
+    Backup(Strike("crash-cluster", 6, is_at_data=True), is_incremental=True),
+    Produce(0, 0, 2, 2, 0),
+    Backup(is_incremental=True),
+    *(Restore(number) for number in range(8)),
+    Validate(-1),
+)
+"""Retention that passes a stored offset, a topic that is created again, an unclean election, and a run that dies and is
+finished by the next one; after each a restore."""
+
+
 def generate_chain(seed: int, length: int) -> list[HistoryStep]:
     """The history of the seed, but most of its backups are incremental."""
     source = random.Random(f"chain {seed}")

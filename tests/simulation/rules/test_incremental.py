@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from tasks.engine.backup_steps import capture_bins, commit_run
+from tasks.engine.commit.point_tiers import MOST_DELTAS, TIER_OBJECTS
 from tasks.engine.incremental import incremental_locally, plan_incremental
 from tasks.model.errors import PreconditionError
 from tasks.model.ranges import OVERTAKEN, TRUNCATED
@@ -210,6 +211,21 @@ def test_a_new_base_is_made_when_one_is_due(world: SmallWorld) -> None:
     assert ["snapshot", "incremental", "snapshot"] == [one.entry.point_kind for one in (first, second, third)]
 
 
+def test_a_run_that_comes_too_late_for_tombstones_of_a_compacted_topic_warns(world: SmallWorld) -> None:
+    hour = {"cleanup.policy": "compact", "delete.retention.ms": str(DAY_MS)}
+    world.topic(configs=hour)
+    world.topic("plain")
+    world.back_up_changes()
+    world.clock.advance(DAY_MS // 2)
+    in_time = world.back_up_changes()
+    world.clock.advance(DAY_MS + 1)
+    late = world.back_up_changes()
+
+    assert () == in_time.entry.warnings
+    [warning] = late.entry.warnings
+    assert "Topic orders is compacted and keeps tombstones for 24 hours, but the last run was 24 hours ago" in warning
+
+
 def test_a_partition_that_failed_goes_on_where_its_row_ends(world: SmallWorld) -> None:
     for topic in ("orders", "other"):
         world.topic(topic)
@@ -277,7 +293,8 @@ def test_a_long_chain_has_few_references_and_stays_valid(world: SmallWorld) -> N
 
 
 def test_the_requests_of_a_run_grow_with_what_changed() -> None:
-    """Of 1,000 partitions ten have news: so many requests, whether the set has 2 points or 60."""
+    """Of 1,000 partitions ten have news: so many requests, whether the set has 2 points or 60,
+    and at most a merge of index objects and the deltas of the table, which the plan and the commit read."""
     world = SmallWorld()
     for number in range(10):
         world.topic(f"topic-{number}", partitions=100, records=1)
@@ -303,4 +320,4 @@ def test_the_requests_of_a_run_grow_with_what_changed() -> None:
 
     assert (10, 1) == (early_calls["fetcher.send"], early_calls["reader.ends_of_epochs"])
     assert all(calls == early_calls for _, calls in counted)
-    assert max(requests for requests, _ in counted) <= early + 16 + 8 * 2, "table deltas and index merges"
+    assert max(requests for requests, _ in counted) <= early + 2 * MOST_DELTAS + TIER_OBJECTS
