@@ -129,9 +129,11 @@ class _Attempt:
             return before[source]
         chain, new = model.chain[source], self._expected(source, None, seen, is_failed=False)
         required = {} if source in model.rewound and self._is_compacted(source) else dict(chain.required)
+        is_adopted = seen is not self.seen  # its run may have read the log before the source lost a part of it
         if not row.is_live:
             return Expected(required, {**before[source].allowed, **new.allowed})
-        return Expected({**required, **new.required}, {**chain.allowed, **new.allowed})
+        allowed = before[source].allowed if is_adopted else chain.allowed
+        return Expected({**required, **new.required}, {**allowed, **new.allowed})
 
     def _is_compacted(self, source: Partition) -> bool:
         topic = self.world.source.topics.by_name.get(source.topic)
