@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 
 from tasks.engine.backup_steps import FinishedRun, finisher
 from tasks.engine.commit.runs import run_lease
+from tasks.engine.run_context import ClusterContext
 from tasks.flow_support.bin_tasks import BinTask
 from tasks.flow_support.flow_run_cache import stop_on_failure
 from tasks.flow_support.open_flow import open_flow
@@ -63,7 +64,12 @@ def open_backup(
         context = flow.cache.run_context(flow.repository)
 
         def finish(earlier: str, begun_after: int | None) -> None:
-            on_cluster = context.on(cluster_access(flow.flow_run, source))
+            on_cluster = ClusterContext(
+                repository=context.repository,
+                stop=context.stop,
+                progress=context.progress,
+                cluster=cluster_access(flow.flow_run, source),
+            )
             finisher(on_cluster, set_name, workers=workers, finished=_report_finished)(earlier, begun_after)
 
         with (

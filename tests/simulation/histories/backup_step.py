@@ -38,7 +38,7 @@ class Backup:
 
     def run(self, world: World) -> None:
         """Whatever happens to it, the set has its old points and perhaps one more, which the model then knows."""
-        world.model.begin_run()
+        world.model.begin_run(views(world.source))
         attempt = _Attempt(world, self.strike, self.is_incremental)
         known = set(world.model.points)
         attempt.run()
@@ -103,7 +103,7 @@ class _Attempt:
             self._require_stated_gaps(_point(self.world, max(earlier)), point)
         if self.planned is not None and point.entry.run == self.run_id:
             model.planned[point.seq] = {
-                source: view.within(0, point.rows[source].next)
+                source: view.within(view.start, point.rows[source].next)
                 for source, view in self.planned.items()
                 if not _failed(point, source)
             }
@@ -171,7 +171,7 @@ class _Attempt:
         self.run_id = plan.run
         if plan.kind == "incremental":  # everything up to the planned ends is in the point, read by whichever run
             ends = {part.source: part.end for part in plan.partitions}
-            self.planned = {source: view.within(0, ends.get(source, view.end)) for source, view in now.items()}
+            self.planned = {source: view.within(view.start, ends.get(source, view.end)) for source, view in now.items()}
             return
         self.planned = {
             part.source: now[part.source].within(part.start, part.end) for part in plan.partitions if part.source in now

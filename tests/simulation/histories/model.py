@@ -65,10 +65,12 @@ class Model:
         if source in self.chain:
             self.chain[source] = Expected(_below(self.chain[source].required, end), self.chain[source].allowed)
 
-    def begin_run(self) -> None:
-        """A run begins: from now on no point gets what the source has lost before."""
-        for source, end in self.truncated.items():
+    def begin_run(self, now: Views) -> None:
+        """A run begins: from now on no point gets what the source has lost before. Below its log start, a leader does
+        not know any more where its log differs."""
+        for source, lost in self.truncated.items():
             if source in self.chain:
+                end = max(lost, now[source].start) if source in now else lost
                 before = self.chain[source]
                 self.chain[source] = Expected(_below(before.required, end), _below(before.allowed, end))
         self.truncated.clear()

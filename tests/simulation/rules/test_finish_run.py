@@ -60,15 +60,15 @@ def _next_run(world: SmallWorld) -> tuple[list[FinishedRun], Counter[str]]:
 @pytest.mark.usefixtures("small_objects")
 @pytest.mark.parametrize("is_incremental", [True, False])
 def test_the_next_run_adopts_what_was_stored_and_reads_the_rest(world: SmallWorld, is_incremental: bool) -> None:
-    world.topic(records=100)
-    _die(world, after_fetches=15, is_incremental=is_incremental)
+    world.topic(records=300)
+    _die(world, after_fetches=50, is_incremental=is_incremental)
 
     [finished], calls = _next_run(world)
 
     assert finished.objects > 1
-    assert 0 < finished.records < 100
-    assert calls["fetcher.receive"] == 20 - finished.records // 5, "nothing is read twice"
-    assert ("complete", 100) == (finished.point.entry.status, finished.point.entry.totals.records)
+    assert 0 < finished.records < 300
+    assert calls["fetcher.receive"] == 60 - finished.records // 5, "nothing is read twice"
+    assert ("complete", 300) == (finished.point.entry.status, finished.point.entry.totals.records)
     assert [finished.point.seq, finished.point.seq + 1] == sorted(world.repository.state(SET).points)
     world.assert_valid()
     world.restore({"orders": "copy"})
@@ -77,8 +77,8 @@ def test_the_next_run_adopts_what_was_stored_and_reads_the_rest(world: SmallWorl
 
 @pytest.mark.usefixtures("small_objects")
 def test_of_an_object_that_is_not_as_its_fragment_states_nothing_is_adopted(world: SmallWorld) -> None:
-    world.topic(records=100)
-    _die(world, after_fetches=15)
+    world.topic(records=300)
+    _die(world, after_fetches=50)
     objects = sorted(info.key for info in world.store.list("data/"))
     fragments = sorted(info.key for info in world.store.list("fragments/"))
     world.store.delete([objects[1]])
@@ -87,7 +87,7 @@ def test_of_an_object_that_is_not_as_its_fragment_states_nothing_is_adopted(worl
 
     assert len(objects) == len(fragments) > 2
     assert 1 == finished.objects
-    assert ("complete", 100) == (finished.point.entry.status, finished.point.entry.totals.records)
+    assert ("complete", 300) == (finished.point.entry.status, finished.point.entry.totals.records)
     world.assert_valid()
 
 
@@ -96,15 +96,15 @@ def test_of_an_object_that_is_not_as_its_fragment_states_nothing_is_adopted(worl
     "damage", [lambda data: data[:-1], lambda data: data[:9] + b"x" + data[10:]], ids=["cut", "flip"]
 )
 def test_a_damaged_fragment_is_not_adopted(world: SmallWorld, damage: Callable[[bytes], bytes]) -> None:
-    world.topic(records=100)
-    _die(world, after_fetches=15)
+    world.topic(records=300)
+    _die(world, after_fetches=50)
     first = min(info.key for info in world.store.list("fragments/"))
     world.store.put(first, [damage(world.store.get(first)[0])])
 
     [finished], _ = _next_run(world)
 
     assert 0 == finished.objects
-    assert ("complete", 100) == (finished.point.entry.status, finished.point.entry.totals.records)
+    assert ("complete", 300) == (finished.point.entry.status, finished.point.entry.totals.records)
 
 
 def test_a_run_that_died_before_it_had_a_plan_is_voided(world: SmallWorld) -> None:
@@ -128,22 +128,22 @@ def test_a_run_that_died_before_it_had_a_plan_is_voided(world: SmallWorld) -> No
 
 @pytest.mark.usefixtures("small_objects")
 def test_a_topic_that_is_gone_by_then_keeps_what_was_stored_of_it(world: SmallWorld) -> None:
-    world.topic(records=100)
+    world.topic(records=300)
     world.topic("other")
-    _die(world, after_fetches=15)
+    _die(world, after_fetches=50)
     world.source.delete_topic("orders")
 
     [finished], _ = _next_run(world)
 
     [gap] = finished.point.entry.gaps
-    assert (finished.records, 100, TOPIC_GONE) == (gap.first, gap.next, gap.reason)
+    assert (finished.records, 300, TOPIC_GONE) == (gap.first, gap.next, gap.reason)
     world.assert_valid()
 
 
 @pytest.mark.usefixtures("small_objects")
 def test_a_log_that_was_truncated_meanwhile_is_read_again_from_there(world: SmallWorld) -> None:
-    world.topic(records=100)
-    _die(world, after_fetches=15)
+    world.topic(records=300)
+    _die(world, after_fetches=50)
     world.source.elect_uncleanly(("orders", 0), end=20)
     world.send(records=100)
 

@@ -172,7 +172,7 @@ def test_a_log_that_is_truncated_between_plan_and_capture_is_read_again_below_th
     world.back_up_changes()
     world.send(records=5)
     request, context = world.request(), world.context(world.source)
-    done = []
+    done: list[Step] = []
 
     def strike(step: Step) -> None:
         if step.call == "fetcher.send" and not step.has_happened and not done:
