@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from tasks.broker.admin import acls, broker_defaults, groups, permissions
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import AclBinding, CommittedOffset, GroupDescription, GroupListing, TopicPartition
-from tasks.broker.log_values import Acknowledged, EpochAnswers, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
+from tasks.broker.log_values import (
+    Acknowledged,
+    EpochAnswers,
+    OffsetAnswers,
+    OpenTransaction,
+    OutgoingBatch,
+    ProducerIdentity,
+    Which,
+)
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.epochs import ends_of_epochs
@@ -18,6 +26,7 @@ from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.log_dirs import partition_bytes
 from tasks.broker.raw.offsets import list_offsets
 from tasks.broker.raw.produce import init_producer_id, produce
+from tasks.broker.raw.producers import open_transactions
 from tasks.broker.translation import Action
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
@@ -66,6 +75,10 @@ class KafkaLogReader:
     def ends_of_epochs(self, epochs: Mapping[Partition, int]) -> EpochAnswers:
         """See `LogReader.ends_of_epochs`."""
         return ends_of_epochs(self.cluster, epochs)
+
+    def open_transactions(self, partitions: Collection[Partition]) -> dict[Partition, OpenTransaction]:
+        """See `LogReader.open_transactions`."""
+        return open_transactions(self.cluster, partitions)
 
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:
         """See `LogReader.partition_bytes`."""

@@ -38,6 +38,15 @@ class EpochAnswers:
     failures: dict[Partition, KafkaBackupError] = field(default_factory=dict)
 
 
+class OpenTransaction(NamedTuple):
+    """A transaction that has records in a partition and is not decided: its producer, its first offset there, and the
+    timestamp of the producer's last record there (Unix milliseconds)."""
+
+    producer_id: int
+    first: int
+    last_ms: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """One answer to a fetch of one partition.

@@ -26,6 +26,7 @@ from tasks.broker.log_values import (
     EpochAnswers,
     Fetched,
     OffsetAnswers,
+    OpenTransaction,
     OutgoingBatch,
     ProducerIdentity,
     Which,
@@ -81,6 +82,11 @@ class LogReader(Protocol):
         its last record: the log end if it is the newest epoch. If it is the given epoch, the leader's log and any log
         with a record of that epoch are equal below the smaller of the two ends. Retries until the deadline.
         """
+        ...
+
+    def open_transactions(self, partitions: Collection[Partition]) -> dict[Partition, OpenTransaction]:
+        """The oldest open transaction of each partition (DescribeProducers). A partition is absent if it has none, and
+        if the leader does not report it: the version is too old, or `Read` on the topic is missing."""
         ...
 
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:

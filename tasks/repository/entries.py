@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.model.errors import DamagedError, UnsupportedError
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument, seal, sha256_hex, unseal
@@ -34,6 +36,11 @@ class Entry(Document):
     newest_point: int | None
     time_ms: int
     tool: str
+
+
+def _is_empty(value: tuple[object, ...]) -> bool:
+    """Members that earlier versions do not have are written only if they say something."""
+    return not value
 
 
 class PartitionNote(PartitionDocument):
@@ -80,9 +87,9 @@ class PointEntry(Entry):
     failures: tuple[PartitionNote, ...] = ()
     gaps: tuple[PartitionNote, ...] = ()
     trimmed: tuple[PartitionNote, ...] = ()
-    truncated: tuple[PartitionNote, ...] = ()
-    ended: tuple[PartitionNote, ...] = ()
-    warnings: tuple[str, ...] = ()
+    truncated: tuple[PartitionNote, ...] = Field((), exclude_if=_is_empty)
+    ended: tuple[PartitionNote, ...] = Field((), exclude_if=_is_empty)
+    warnings: tuple[str, ...] = Field((), exclude_if=_is_empty)
 
 
 class VoidEntry(Entry):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.model.errors import DamagedError, ObjectExistsError
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
@@ -20,20 +22,29 @@ EndReason = Literal["deleted", "created again", "not selected"]
 """Why an incremental run ends an incarnation."""
 
 
+def _is_default(value: object) -> bool:
+    """The members of incremental runs are written only if they say something: plans can be large."""
+    return value in (None, "log_start", ())
+
+
 class PlannedPartition(PartitionDocument):
     """The range [start, end) of one partition. `bytes` estimates its size on the broker, to balance the bins.
 
     `stored_next` is the `next` of the partition's row in the newest point, where an incremental run continues. None if
     the run reads the partition whole. `start_epoch` is the leader epoch of the batch before `start`, if it is known.
+    `open_producer` is the producer whose open transaction holds the end back, and `open_last_ms` the timestamp of its
+    last record, if both are known.
     """
 
     start: int
     end: int
     high_watermark: int | None = None
     bytes: int = 0
-    stored_next: int | None = None
-    start_epoch: int | None = None
-    start_kind: StartKind = "log_start"
+    stored_next: int | None = Field(None, exclude_if=_is_default)
+    start_epoch: int | None = Field(None, exclude_if=_is_default)
+    start_kind: StartKind = Field("log_start", exclude_if=_is_default)
+    open_producer: int | None = Field(None, exclude_if=_is_default)
+    open_last_ms: int | None = Field(None, exclude_if=_is_default)
 
 
 class PlanFailure(PartitionDocument):
@@ -77,8 +88,8 @@ class Plan(Document):
     partitions: tuple[PlannedPartition, ...]
     bins: tuple[tuple[int, ...], ...]
     failures: tuple[PlanFailure, ...] = ()
-    ended: tuple[EndedPartition, ...] = ()
-    warnings: tuple[str, ...] = ()
+    ended: tuple[EndedPartition, ...] = Field((), exclude_if=_is_default)
+    warnings: tuple[str, ...] = Field((), exclude_if=_is_default)
     topics: StoredRef
     groups: StoredRef | None = None
     groups_failure: str | None = None

@@ -20,6 +20,7 @@ class ApiKey(IntEnum):
     DESCRIBE_ACLS = 29
     DESCRIBE_LOG_DIRS = 35
     SASL_AUTHENTICATE = 36
+    DESCRIBE_PRODUCERS = 61
 
     @property
     def request_name(self) -> str:

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import Any
 
 from kafka.protocol.admin import DescribeAclsRequest, DescribeLogDirsRequest, ListGroupsRequest
+from kafka.protocol.admin.transactions import DescribeProducersRequest
 from kafka.protocol.api_header import ResponseClassRegistry
 from kafka.protocol.consumer import FetchRequest, ListOffsetsRequest
 from kafka.protocol.consumer.offsets import OffsetForLeaderEpochRequest
@@ -26,6 +27,7 @@ __all__ = [
     "ApiVersionsRequest",
     "DescribeAclsRequest",
     "DescribeLogDirsRequest",
+    "DescribeProducersRequest",
     "FetchRequest",
     "InitProducerIdRequest",
     "ListGroupsRequest",

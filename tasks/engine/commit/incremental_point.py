@@ -88,7 +88,7 @@ class IncrementalPoint:
             source: row if row.base_seq is not None else row.model_copy(update={"base_seq": state.seq + 1})
             for source, row in changed.items()
         }
-        stalled = tuple(stalled_by_open_transaction(plan.partitions, newest.rows))
+        stalled = tuple(stalled_by_open_transaction(plan.partitions, newest.rows, now_ms=plan.planned_ms))
         failures = (*failure_notes(plan, self._failures), *stalled)
         gaps, trimmed = notes_of(outcomes)
         has_failures = bool(failures) or has_missing_positions(repository, plan)

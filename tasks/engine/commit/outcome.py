@@ -13,6 +13,8 @@ from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import Plan, PlannedPartition
 
+_STALLED = "a transaction that was already open at the last point holds these offsets back"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -69,7 +71,7 @@ def status_of(*, has_failures: bool, has_gaps: bool) -> Status:
 
 
 def stalled_by_open_transaction(
-    planned: Iterable[PlannedPartition], earlier: Mapping[Partition, Row]
+    planned: Iterable[PlannedPartition], earlier: Mapping[Partition, Row], *, now_ms: int
 ) -> Iterator[PartitionNote]:
     """Notes on partitions whose end did not move since the newest point, because the same transaction is still open.
 
@@ -85,10 +87,17 @@ def stalled_by_open_transaction(
                 topic=part.topic,
                 topic_id=part.topic_id,
                 partition=part.partition,
-                reason="a transaction that was already open at the last point holds these offsets back",
+                reason=_STALLED + _producer_text(part, now_ms),
                 first=part.end,
                 next=part.high_watermark,
             )
+
+
+def _producer_text(part: PlannedPartition, now_ms: int) -> str:
+    if part.open_producer is None or part.open_last_ms is None:
+        return ""
+    hours = max(0, now_ms - part.open_last_ms) / 3_600_000
+    return f" (producer id {part.open_producer}, which wrote its last record {hours:.1f} hours before)"
 
 
 def last_epoch(lines: Sequence[IndexLine]) -> int | None:

@@ -77,7 +77,7 @@ class SnapshotPoint:
         new_lines = [line for outcome in outcomes if not outcome.is_kept for line in outcome.lines]
         repeated = _repeated_lines(newest, outcomes)
         gaps, trimmed = notes_of(outcomes)
-        stalled = stalled_by_open_transaction(plan.partitions, newest.rows if newest else {})
+        stalled = stalled_by_open_transaction(plan.partitions, newest.rows if newest else {}, now_ms=plan.planned_ms)
         failures = (*failure_notes(plan, self._failures), *stalled)
         has_failures = bool(failures) or has_missing_positions(self._repository, plan)
         return PointEntry(

@@ -14,6 +14,7 @@ from tasks.broker.ports import LogReader
 from tasks.engine.bins import Bins, bins_to_capture
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.lineage import CommonLog, Lineages, confirm_lineages
+from tasks.engine.source.open_transactions import with_open_transactions
 from tasks.engine.source.snapshot_plan import (
     ClusterState,
     SnapshotRequest,
@@ -62,6 +63,7 @@ def draft_incremental(
     with context.reader() as log:
         logs = _read_logs(log, newest, partitions)
         planned, failures = incremental_ranges(partitions, newest.rows, logs)
+        planned = with_open_transactions(log, planned)
         planned = _sized(planned, logs, log.partition_bytes([part.source for part in planned if part.start < part.end]))
     hidden_failures, hidden_states = keep_hidden_topics(newest, cluster.hidden)
     ended = ended_partitions(newest.rows, partitions, cluster.visible, cluster.hidden)

@@ -16,6 +16,7 @@ from tasks.engine.bins import Bins, bins_to_capture
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.group_state import groups_of_topics, read_groups
+from tasks.engine.source.open_transactions import with_open_transactions
 from tasks.engine.source.permissions import denied_topics, require_visible
 from tasks.engine.source.topic_state import read_topics
 from tasks.engine.source.undescribable_topics import keep_hidden_topics, live_topics
@@ -189,13 +190,14 @@ def planned_ranges(
 def _plan_partitions(
     log: LogReader, partitions: Sequence[Partition]
 ) -> tuple[tuple[PlannedPartition, ...], tuple[PlanFailure, ...]]:
-    return planned_ranges(
+    planned, failures = planned_ranges(
         partitions,
         earliest=log.list_offsets(partitions, "earliest"),
         stable=log.list_offsets(partitions, "last_stable"),
         high=log.list_offsets(partitions, "latest"),
         sizes_bytes=log.partition_bytes(partitions),
     )
+    return with_open_transactions(log, planned), failures
 
 
 def read_cluster_state(admin: ClusterAdmin, request: SnapshotRequest, earlier: Collection[str]) -> ClusterState:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tasks.broker.log_values import EpochAnswers, EpochEnd, Fetched, OffsetAnswers, Which
+from tasks.broker.log_values import EpochAnswers, EpochEnd, Fetched, OffsetAnswers, OpenTransaction, Which
 from tasks.broker.translation import Action, Permission
 from tasks.model.errors import (
     AccessError,
@@ -59,6 +59,22 @@ class SimulatedLogReader:
             else:
                 answers.ends[partition] = answer
         return answers
+
+    def open_transactions(self, partitions: Collection[Partition]) -> dict[Partition, OpenTransaction]:
+        """See `LogReader.open_transactions`."""
+
+        def oldest(partition: Partition, attempt: int) -> OpenTransaction | None:
+            log = self.client.leader_of(partition).log
+            first, producer = min(((at, one) for one, at in log.transactions.open.items()), default=(-1, -1))
+            stamps = [one.header.max_timestamp for one in log.batches() if one.header.producer_id == producer]
+            return OpenTransaction(producer, first, stamps[-1]) if stamps else None
+
+        def attempt(partition: Partition) -> Action:
+            where = f"topic {partition.topic}, partition {partition.partition}"
+            return Action("describe the producers of", where, (Permission("Read", "Topic", partition.topic),))
+
+        found = self.client.call_each("reader.open_transactions", list(partitions), oldest, attempt)
+        return {one: answer for one, answer in found.items() if isinstance(answer, OpenTransaction)}
 
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:
         """See `LogReader.partition_bytes`: by the topic's name, whichever incarnation there is."""

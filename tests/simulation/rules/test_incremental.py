@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -255,7 +256,9 @@ def test_a_transaction_that_stays_open_is_said_although_nothing_is_new(world: Sm
     assert ["complete", "partial", "partial", "complete"] == [
         one.entry.status for one in (second, third, fourth, fifth)
     ]
-    assert [(10, 12)] == [(note.first, note.next) for note in fourth.entry.failures]
+    [note] = fourth.entry.failures
+    assert (10, 12) == (note.first, note.next)
+    assert re.search(r"\(producer id \d+, which wrote its last record 0\.0 hours before\)", note.reason)
     assert 12 == len(_restored(world))
 
 
