@@ -135,6 +135,10 @@ class RestoreSection(RestoreOptions):
     )
 
 
+class OffsetStorageSection(Section):
+    """`offset_storage`: its presence makes the backup incremental. Its keys have no meaning here."""
+
+
 class BackupFile(Section):
     """backup.yaml"""
 
@@ -145,6 +149,9 @@ class BackupFile(Section):
     source: ClusterSection = Field(description="The cluster to back up.")
     storage: StorageSection = Field(description="Where the repository is.")
     backup: BackupSection = Field(BackupSection(), description="How the backup reads and stores.")
+    offset_storage: OffsetStorageSection | None = Field(
+        None, description="If it is present, also without keys, a backup reads only what is new since the newest point."
+    )
 
 
 class RestoreFile(Section):

@@ -24,8 +24,10 @@ def find_shrinkage(
 ) -> Shrinkage | None:
     """What the rows of a new point contain less than the rows of the point `older_seq`. None if that is nothing.
 
-    `not_selected` are topics that the run did not select; other topics that are missing are gone. `records_before` and
-    `records` are the restorable records of both points.
+    A point of an incremental run keeps the rows of topics that were deleted. If a topic of the same name exists again,
+    a restore by name takes only that one, so only its rows are compared. `not_selected` are topics that the run did not
+    select; other topics that are missing are gone. `records_before` and `records` are the restorable records of both
+    points.
     """
     before, after = _by_topic(older.values()), _by_topic(new)
     missing = sorted(before.keys() - after.keys())
@@ -48,7 +50,13 @@ def _by_topic(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
     topics: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         topics[row.topic].append(row)
-    return topics
+    return {topic: _restored_by_name(own) for topic, own in topics.items()}
+
+
+def _restored_by_name(rows: list[Row]) -> list[Row]:
+    """The rows of the incarnations that existed at the point. All rows if none did."""
+    live = {row.topic_id for row in rows if row.is_live}
+    return [row for row in rows if row.topic_id in live] if live else rows
 
 
 def _is_another(before: Iterable[Row], after: Iterable[Row]) -> bool:
