@@ -98,6 +98,11 @@ class Contact:
             raise
         self._end(subject, None)
 
+    def report(self, subject: str, reason: str) -> None:
+        """Report at once that a wait for the subject begins: for a wait whose length a server has stated."""
+        if self._on_waiting is not None:
+            self._on_waiting(WaitReport(subject, 0, reason))
+
     def due_reports(self) -> list[WaitReport]:
         """The reports that are due now; each is returned once. Forgets waits that have no attempts any more."""
         now = self._clock()

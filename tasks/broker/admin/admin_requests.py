@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ Answers = dict[K, V | KafkaBackupError]
 _LONGEST_WAIT_MS = 2_000
 _FIRST_NOTICE_MS = 2_000
 """A wait for a quota that is at least this long is reported."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -200,13 +197,8 @@ def _wait(
     if not is_limited or not attempt.throttle_time_ms:
         return deadline.wait()
     if attempt.throttle_time_ms >= _FIRST_NOTICE_MS:
-        _log.warning(
-            "Waiting %.0f s for a quota of the cluster on changes of topics: cannot yet %s (%d of %d to do).",
-            attempt.throttle_time_ms / 1000,
-            action(pending[0]),
-            len(pending),
-            total,
-        )
+        reason = f"cannot yet {action(pending[0])} ({len(pending)} of {total} to do)"
+        attempt.cluster.options.contact.report("a quota of the cluster on changes of topics", reason)
     return deadline.wait_for(attempt.throttle_time_ms)
 
 

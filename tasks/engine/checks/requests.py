@@ -17,26 +17,26 @@ from tasks.model.errors import UnsupportedError
 
 @dataclass(frozen=True, slots=True)
 class NeededRequest:
-    """A request of a job. `lowest` and `highest` are the versions that this program can send; None: any later one.
+    """A request of a job. `lowest` and `highest` are the versions that this program can send.
 
     `without` says what a job does without an optional request; it is empty for a request that the job needs.
     """
 
     name: str
     lowest: int
-    highest: int | None = None
+    highest: int
     without: str = ""
 
     def is_offered(self, offered: VersionRange | None) -> bool:
         """Whether both sides have a version in common."""
         if offered is None:
             return False
-        return offered.highest >= self.lowest and (self.highest is None or offered.lowest <= self.highest)
+        return offered.highest >= self.lowest and offered.lowest <= self.highest
 
     @property
     def versions(self) -> str:
-        """`12 to 17`, or `1 or newer`."""
-        return f"{self.lowest} or newer" if self.highest is None else str(VersionRange(self.lowest, self.highest))
+        """The text `12 to 17`."""
+        return str(VersionRange(self.lowest, self.highest))
 
 
 _EVERY_JOB: Final = (
@@ -44,8 +44,8 @@ _EVERY_JOB: Final = (
     NeededRequest("ListOffsets", 2, 7),
     NeededRequest("Fetch", 12, 17),
 )
-_SETTINGS: Final = NeededRequest("DescribeConfigs", 1)
-_GROUPS: Final = (NeededRequest("FindCoordinator", 0), NeededRequest("DescribeGroups", 0))
+_SETTINGS: Final = NeededRequest("DescribeConfigs", 1, 4)
+_GROUPS: Final = (NeededRequest("FindCoordinator", 1, 5), NeededRequest("DescribeGroups", 3, 5))
 
 BACKUP_REQUESTS: Final = (
     *_EVERY_JOB,
@@ -55,17 +55,17 @@ BACKUP_REQUESTS: Final = (
     NeededRequest("OffsetForLeaderEpoch", 2, 4, "an incremental backup cannot continue the newest point"),
     NeededRequest("DescribeProducers", 0, 0, "the producer of an open transaction is not named"),
 )
-BACKUP_GROUP_REQUESTS: Final = (*_GROUPS, NeededRequest("ListGroups", 0, 5), NeededRequest("OffsetFetch", 1))
+BACKUP_GROUP_REQUESTS: Final = (*_GROUPS, NeededRequest("ListGroups", 0, 5), NeededRequest("OffsetFetch", 7, 9))
 RESTORE_REQUESTS: Final = (
     *_EVERY_JOB,
     _SETTINGS,
     NeededRequest("Produce", 8, 8),
     NeededRequest("InitProducerId", 0, 4),
-    NeededRequest("IncrementalAlterConfigs", 0),
+    NeededRequest("IncrementalAlterConfigs", 0, 1),
 )
-RESTORE_GROUP_REQUESTS: Final = (*_GROUPS, NeededRequest("OffsetFetch", 1), NeededRequest("OffsetCommit", 2))
-_CREATE: Final = NeededRequest("CreateTopics", 1)
-_PURGE: Final = NeededRequest("DeleteRecords", 0)
+RESTORE_GROUP_REQUESTS: Final = (*_GROUPS, NeededRequest("OffsetFetch", 7, 9), NeededRequest("OffsetCommit", 6, 9))
+_CREATE: Final = NeededRequest("CreateTopics", 2, 7)
+_PURGE: Final = NeededRequest("DeleteRecords", 0, 2)
 
 
 def needed_requests(job: CheckJob) -> tuple[NeededRequest, ...]:

@@ -29,7 +29,7 @@ COMMANDS = {
 }
 """For each command its module, the function that runs it, and arguments."""
 
-SDKS = ("kafka", "boto3", "botocore", "prefect")
+SDKS = ("confluent_kafka", "boto3", "botocore", "prefect")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import threading
 from collections.abc import Callable
 from typing import cast
@@ -22,9 +21,11 @@ from tasks.broker.admin.admin_requests import (
 )
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.retry import RetryDeadline
 from tasks.broker.translation import Action, error_for_code
 from tasks.model.errors import AccessError, BrokerUnavailableError, ConfigError, InterruptedRunError, KafkaBackupError
+from tasks.model.waiting import Contact, WaitReport
 
 LOADING = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
 FORBIDDEN = ErrorCode.TOPIC_AUTHORIZATION_FAILED
@@ -32,10 +33,12 @@ QUOTA = ErrorCode.THROTTLING_QUOTA_EXCEEDED
 
 
 class FakeCluster:
-    """Counts how often its brokers are looked up."""
+    """Counts how often its brokers are looked up, and keeps the reports of waits."""
 
     def __init__(self) -> None:
         self.refreshed = 0
+        self.reports: list[WaitReport] = []
+        self.options = ConnectionOptions(bootstrap_servers=("a:1",), contact=Contact(self.reports.append))
 
     def refresh_brokers(self) -> list[int]:
         self.refreshed += 1
@@ -147,7 +150,7 @@ def test_a_permanent_error_of_a_request_fails_its_keys_only() -> None:
     assert "y" == found["b"]
 
 
-def test_a_quota_is_waited_for_as_the_broker_says_and_the_wait_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_quota_is_waited_for_as_the_broker_says_and_the_wait_is_reported() -> None:
     waits: list[float] = []
     script = Script(a=["x"], b=[QUOTA, QUOTA, "y"])
     script.throttle_time_ms = 3_000
@@ -158,12 +161,12 @@ def test_a_quota_is_waited_for_as_the_broker_says_and_the_wait_is_reported(caplo
 
     script.stop.wait = wait  # type: ignore[method-assign]
 
-    with caplog.at_level(logging.WARNING):
-        assert {"a": "x", "b": "y"} == script.run()
+    assert {"a": "x", "b": "y"} == script.run()
 
     assert [3.0, 3.0] == waits
-    assert "Waiting 3 s for a quota of the cluster" in caplog.messages[0]
-    assert "describe topic b (1 of 2 to do)" in caplog.messages[0]
+    reports = script.cluster.reports
+    assert {"a quota of the cluster on changes of topics"} == {report.subject for report in reports}
+    assert "describe topic b (1 of 2 to do)" in reports[0].reason
 
 
 def test_past_the_deadline_the_error_of_a_quota_says_quota() -> None:
