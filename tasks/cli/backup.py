@@ -159,7 +159,7 @@ def _back_up(
     news = sum(one.records for bin_ in captured for one in bin_.ranges)
     events = list(notable_events(point.entry))
     for _, sentence in events:
-        session.log(sentence)
+        session.warn(sentence)
     _print_point(session, point.entry, groups, news, time.monotonic() - started, config)
     session.print_json(
         {
