@@ -91,7 +91,8 @@ def _back_up(
                 width=options.max_concurrent_partitions,
                 finished=lambda bin_: report_captured_bin(work, bin_),
             )
-            taken = commit_backup.submit(work, captured.futures, return_state=False, wait_for=[planning])
+            after = () if captured.futures else (planning,)
+            taken = commit_backup.submit(work, captured.futures, return_state=False, wait_for=after)
             return report_backup(work, captured.results, taken.result())
     except LockedError as error:
         return skipped(f"{backup_id}: {error}")

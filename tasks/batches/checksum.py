@@ -13,7 +13,8 @@ def crc32c(data: bytes, start: int, end: int, crc: int = 0) -> int:
     """The CRC-32C of `data[start:end]`. If `crc` is the CRC-32C of other bytes, the result is that of these bytes
     followed by `data[start:end]`."""
     if end - start <= _PIECE_BYTES or end - start == len(data):  # a slice of all bytes is not copied
-        return int(extend(crc, data[start:end]))
+        whole: int = extend(crc, data[start:end])
+        return whole
     for at in range(start, end, _PIECE_BYTES):
         crc = extend(crc, data[at : min(at + _PIECE_BYTES, end)])
-    return int(crc)
+    return crc

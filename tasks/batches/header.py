@@ -40,9 +40,6 @@ _BEFORE_CRC_RANGE = Struct(">qiibI")
 _IN_CRC_RANGE = Struct(">hiqqqhii")
 _ANY_MAGIC = Struct(">qi4xb")
 """Offset, length and magic are at the same places in all message formats."""
-_KEPT = Struct(">hiqq")
-"""The fields that a restore keeps, from `_CRC_START` on: attributes, last offset delta, base timestamp and max
-timestamp."""
 _CRC_START = 21
 _COUNT_AT = 57
 _MAGIC_AT = 16
@@ -178,7 +175,9 @@ def stamp(batch: bytes, *, producer_id: int, producer_epoch: int, base_sequence:
     """A whole batch as a producer sends it: with base offset 0, no leader epoch, this producer's fields, and a new CRC.
     Of the attributes only the codec is kept. The record bytes stay as they are. Use it only if `needs_rebuild` is
     false."""
-    attributes, last_delta, base_timestamp, max_timestamp = _KEPT.unpack_from(batch, _CRC_START)
+    attributes, last_delta, base_timestamp, max_timestamp, _, _, _, records = _IN_CRC_RANGE.unpack_from(
+        batch, _CRC_START
+    )
     covered = _IN_CRC_RANGE.pack(
         attributes & CODEC_BITS,
         last_delta,
@@ -187,7 +186,7 @@ def stamp(batch: bytes, *, producer_id: int, producer_epoch: int, base_sequence:
         producer_id,
         producer_epoch,
         base_sequence,
-        record_count(batch),
+        records,
     )
     return _assembled(0, -1, covered, batch[HEADER_BYTES:])
 

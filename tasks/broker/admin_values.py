@@ -8,12 +8,12 @@ from enum import IntEnum
 from typing import Final
 
 TopicPartition = tuple[str, int]
-"""Topic name and partition number. `model.partition.Partition` also has the topic id."""
+"""(topic name, partition number). `model.partition.Partition` also contains the topic id."""
 
 
 class ConfigSource(IntEnum):
-    """Where a setting in force comes from: Kafka's numbers in answers to DescribeConfigs. A later version can add
-    numbers."""
+    """The origin of a setting in force: Kafka's numbers in answers to DescribeConfigs. Later Kafka versions can have
+    more numbers."""
 
     UNKNOWN = 0
     DYNAMIC_TOPIC_CONFIG = 1
@@ -27,13 +27,14 @@ class ConfigSource(IntEnum):
 
 
 DYNAMIC_TOPIC_CONFIG: Final = ConfigSource.DYNAMIC_TOPIC_CONFIG
-"""`ConfigEntry.source` of a value that is set on the topic itself. With every other source the value is the
-broker's."""
+"""`ConfigEntry.source` of a value that is set on the topic itself. Values with any other source come from the
+brokers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionDescription:
-    """One partition. `leader`, `replicas` and `isr` are broker ids; `leader` is None while the partition has none."""
+    """One partition. `leader`, `replicas` and `isr` (in-sync replicas) are node ids of brokers. `leader` is None if the
+    partition has no leader now."""
 
     partition: int
     leader: int | None
@@ -43,7 +44,8 @@ class PartitionDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicDescription:
-    """One incarnation of a topic with its partitions in order. `topic_id` is the id as Kafka prints it."""
+    """One incarnation of a topic. `partitions` are in the order of their numbers. `topic_id` is the id as Kafka prints
+    it: 22 characters."""
 
     name: str
     topic_id: str
@@ -52,14 +54,14 @@ class TopicDescription:
 
     @property
     def has_leaders(self) -> bool:
-        """Whether every partition has a leader and so can be read and written."""
+        """Whether every partition has a leader, so that it can be read and written."""
         return all(partition.leader is not None for partition in self.partitions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigEntry:
-    """One setting in force for a topic. `source` is a number of `ConfigSource`, or one of a later Kafka version. The
-    value of a sensitive entry is None, because Kafka does not return it."""
+    """One setting in force for a topic. `source` is a number of `ConfigSource`, or a number of a later Kafka version.
+    If the setting is sensitive, `value` is None, because Kafka does not return it."""
 
     name: str
     value: str | None
@@ -74,7 +76,8 @@ DEFAULT_REPLICATION_FACTOR: Final = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTopicSpec:
-    """A topic to create. `replication_factor` can be `DEFAULT_REPLICATION_FACTOR`."""
+    """A topic to create. `replication_factor` can be `DEFAULT_REPLICATION_FACTOR`. `configs` are the topic's own
+    settings."""
 
     name: str
     partitions: int
@@ -84,7 +87,8 @@ class NewTopicSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigChange:
-    """A change of a topic's own settings: values to set, and names to remove. A name cannot be in both."""
+    """A change of a topic's own settings: values to set, and names to remove. A name in both is an error when the
+    change is made. Without values and names it is false."""
 
     to_set: Mapping[str, str] = field(default_factory=dict)
     to_delete: Collection[str] = ()
@@ -95,8 +99,9 @@ class ConfigChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupListing:
-    """A group from the cluster's list. `group_type` is `classic`, `consumer` (KIP-848), `share`, `streams` or another;
-    `state` is Kafka's word (`Stable`, `Empty`, …), and empty if the broker is too old to report it."""
+    """A group from the cluster's list. `group_type` is `classic`, `consumer` (KIP-848), `share`, `streams` or another
+    type of a later Kafka. `state` is Kafka's word (`Stable`, `Empty`, …); it is empty if the broker is too old to
+    report it."""
 
     group_id: str
     group_type: str
@@ -120,8 +125,7 @@ class CommittedOffset:
     """A position: the offset of the next record that the group reads. `metadata` is free text; brokers accept 4,096
     characters by default.
 
-    `is_unsettled`: a transaction that is still open is about to replace the position, which is the last one that was
-    committed.
+    `is_unsettled`: an open transaction is about to replace this position. `offset` is the last committed one.
     """
 
     topic: str
@@ -134,7 +138,8 @@ class CommittedOffset:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class AclBinding:
-    """One ACL in the words of `kafka-acls`. A kind that has no word in this version is its number."""
+    """One ACL, with Kafka's names (`TOPIC`, `LITERAL`, `READ`, `ALLOW`). A kind whose name this version does not know
+    is a number."""
 
     resource_type: str
     resource_name: str

@@ -1,7 +1,7 @@
-"""Which class of error each code becomes. The class says what an operator does next.
+"""The class of error for each code. The class tells an operator what to do next.
 
-Every known code is in exactly one of these sets, which a test checks: it fails for a code that a new release of Kafka
-adds, until somebody classifies the code. An unknown code is treated like those in `PERMANENT`.
+Every known code is in exactly one of these sets. A test checks this, so a code that a new release of Kafka adds has to
+be put into one of them. An unknown code is treated like the codes in `PERMANENT`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 from tasks.broker.error_codes import ErrorCode
 
 SPECIAL: Final = frozenset({ErrorCode.OFFSET_OUT_OF_RANGE, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.UNKNOWN_MEMBER_ID})
-"""`OffsetOutOfRangeError`, `TopicGoneError`, and a `BrokerError` with an advice of its own."""
+"""`OffsetOutOfRangeError`, `TopicGoneError`, and a `BrokerError` with advice in its message, in this order."""
 
 RETRYABLE: Final = frozenset(
     {
@@ -57,7 +57,7 @@ NOT_AUTHENTICATED: Final = frozenset(
         ErrorCode.SASL_AUTHENTICATION_FAILED,
     }
 )
-"""`AccessError`: the cluster does not accept this user, or the connection's protection does not fit."""
+"""`AccessError`: the cluster does not accept this user, or the connection does not use SASL as the port requires."""
 
 MISCONFIGURED: Final = frozenset(
     {
@@ -77,7 +77,7 @@ UNSUPPORTED: Final = frozenset(
         ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT,
     }
 )
-"""`UnsupportedError`: the brokers do not have what the request needs."""
+"""`UnsupportedError`: the brokers do not support the request."""
 
 _REQUEST_REJECTED = frozenset(
     {
@@ -96,7 +96,7 @@ _REQUEST_REJECTED = frozenset(
         ErrorCode.OPERATION_NOT_ATTEMPTED,
         ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
         ErrorCode.INVALID_RECORD,
-        # what the request wants to change is in another state
+        # the state of the topic or resource does not allow the change
         ErrorCode.TOPIC_ALREADY_EXISTS,
         ErrorCode.REASSIGNMENT_IN_PROGRESS,
         ErrorCode.TOPIC_DELETION_DISABLED,
@@ -193,4 +193,4 @@ _REQUESTS_THAT_WE_DO_NOT_SEND = frozenset(
     }
 )
 PERMANENT: Final = _REQUEST_REJECTED | _PRODUCERS_AND_TRANSACTIONS | _GROUPS | _REQUESTS_THAT_WE_DO_NOT_SEND
-"""`BrokerError`: neither waiting nor another configuration changes the answer."""
+"""`BrokerError`: the answer stays the same after a wait, and with another configuration of this program."""

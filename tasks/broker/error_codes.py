@@ -1,7 +1,7 @@
 """Error codes as names: numbers and names of Kafka 4.3 (`org.apache.kafka.common.protocol.Errors`).
 
-A broker of a later version can send other numbers, so code that reads a number from an answer must not convert it with
-`ErrorCode(number)` unless it handles `ValueError`.
+A broker of a later version can send other numbers. So code that converts a number of an answer with `ErrorCode(number)`
+has to handle `ValueError`.
 """
 
 from __future__ import annotations
@@ -150,7 +150,8 @@ class ErrorCode(IntEnum):
 
 
 def kafka_name(code: int) -> str | None:
-    """Kafka's name of an error code, for example `NOT_LEADER_OR_FOLLOWER`; None for a number that Kafka 4.3 lacks."""
+    """Kafka's name of an error code, for example `NOT_LEADER_OR_FOLLOWER`. None for a number that Kafka 4.3 does not
+    have."""
     try:
         return ErrorCode(code).name
     except ValueError:

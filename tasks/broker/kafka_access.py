@@ -1,4 +1,4 @@
-"""The Kafka ports over the network, on connections of our own."""
+"""The Kafka ports over the network. The connections are this program's own (`raw`), not those of a Kafka library."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ class KafkaAccess:
     options: ConnectionOptions
 
     def check_reachable(self, stop: threading.Event, *, is_writing: bool) -> None:
-        """Connect to a broker at the address that it advertises, before anything is made for the run.
+        """Connect to a broker at the address that it advertises. A run calls this before it changes anything.
 
-        Raises `BrokerUnavailableError` after the deadline, `ConfigError` for a wrong address, protocol or version, and
-        `AccessError` for wrong credentials. `is_writing`: whether the run writes records to the cluster.
+        Raises `BrokerUnavailableError` after the deadline, `ConfigError` for a wrong address, protocol or version,
+        `AccessError` for wrong credentials, and `InterruptedRunError` soon after `stop` is set. `is_writing`: whether
+        the run writes records to the cluster.
         """
         with Cluster(self.options, stop=stop) as cluster:
             cluster.check_reachable(is_writing=is_writing)
@@ -76,7 +77,7 @@ class KafkaAccess:
 
 @dataclass(frozen=True, slots=True)
 class KafkaProbe:
-    """The `ClusterProbe`: a new connection for each question."""
+    """The `ClusterProbe` of real brokers. Each method opens its own connections."""
 
     options: ConnectionOptions
     stop: threading.Event
@@ -161,7 +162,8 @@ class KafkaLogWriter:
 
 
 class KafkaAdmin(Admin):
-    """The `ClusterAdmin`: topics and settings are `Admin`'s, everything else is in the other modules of `admin`."""
+    """The `ClusterAdmin` of real brokers. `Admin` has the methods for the cluster, topics and settings; the others call
+    functions of the other modules of `admin`."""
 
     def topic_defaults(self) -> dict[str, str]:
         """See `ClusterAdmin.topic_defaults`."""

@@ -10,15 +10,17 @@ from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 
 Which = Literal["earliest", "latest", "last_stable", "max_timestamp"]
-"""Which offset of a partition: its log start, its high watermark, its last stable offset, or the offset of the record
-with the newest timestamp."""
+"""The kind of offset of a partition: its log start (`earliest`), its high watermark (`latest`), its last stable offset,
+or the offset of the record with the newest timestamp."""
 
 
 @dataclass(frozen=True, slots=True)
 class OffsetAnswers:
-    """Every requested partition is in exactly one of the first two: its offset, or the reason why there is none.
+    """Every requested partition is either in `offsets` or in `failures`, with the error because of which it has no
+    offset.
 
-    `leader_epochs` has the partition's leader epoch if the leader sent one: with `latest`, the epoch of the answer.
+    `leader_epochs` are the leader epochs that the leaders sent with the offsets. A partition whose leader sent none is
+    absent.
     """
 
     offsets: dict[Partition, int] = field(default_factory=dict)
@@ -55,12 +57,12 @@ class OpenTransaction(NamedTuple):
 class Fetched:
     """One answer to a fetch of one partition.
 
-    `records` are whole batches, except that the last one can be cut. Empty `records` mean "wait": the log has nothing
-    at the position yet, or the broker throttles (`throttle_time_ms`).
+    `records` are whole batches, except that the last one can be cut. If they are empty, the caller has to fetch again:
+    the log has nothing at the position yet, or the broker throttles (for `throttle_time_ms`).
     `aborted` are (producer id, first offset) of aborted transactions.
-    `diverging` is (epoch, end offset): beyond this end offset the log from which the position was read differs from the
-    leader's.
-    `preferred_replica` is the broker to which the leader refers instead of sending records, or -1.
+    `diverging` is (epoch, end offset) if the leader's log differs, from this end offset on, from the log that was read
+    before the position; otherwise None.
+    `preferred_replica` is the broker from which the records should be fetched instead of the leader, or -1.
     """
 
     partition: Partition
@@ -76,8 +78,8 @@ class Fetched:
 
 
 class OutgoingBatch(NamedTuple):
-    """A finished batch, which contains producer id, epoch and base sequence. `expected_offset` is the offset at which
-    the target has to store it."""
+    """A finished batch: its bytes already contain producer id, epoch and base sequence. `records` is the number of its
+    records. `expected_offset` is the offset at which the target has to store it."""
 
     data: bytes
     records: int
@@ -92,4 +94,4 @@ class ProducerIdentity(NamedTuple):
 
 
 Acknowledged = Callable[[Partition, OutgoingBatch], None]
-"""Called once for each batch that all in-sync replicas have stored."""
+"""Is called once for each batch that all in-sync replicas have stored."""

@@ -1,4 +1,4 @@
-"""The Kafka ports: what the engine needs of a cluster, as three protocols, and the access that opens them.
+"""The Kafka ports: all that the engine does with a cluster, as protocols, and the access that opens them.
 
 The engine takes these protocols and never opens a connection itself. `kafka_access` implements them over the network;
 the tests' simulated Kafka implements them in memory. Both pass the same contract suite (`tests/contract`).
@@ -39,28 +39,34 @@ from tasks.model.partition import Partition
 
 
 class PartitionFetcher(Protocol):
-    """Fetches one partition at a time. The answer is received later, so that the broker reads ahead. Not thread-safe.
+    """Fetches record batches of one partition at a time: `send` requests them, `receive` returns them. Between the two
+    calls the caller can work while the broker reads. Not thread-safe.
 
-    A new request drops an answer that was not received.
+    `send` drops an earlier answer that was not received.
     """
 
     def send(self, partition: Partition, position: int, last_epoch: int | None) -> None:
-        """Request the batches from `position` on. `last_epoch` is the leader epoch of the batch before it, or None.
+        """Request the batches from `position` on. `last_epoch` is the leader epoch of the batch before `position`; with
+        None the leader does not check whether its log diverges there.
 
-        Never raises for errors of the broker or the connection: `receive` retries and raises them.
+        Raises no error of the broker or the connection, because `receive` retries and raises them. Looking up the
+        leader can take until the deadline, and `stop` ends that wait with `InterruptedRunError`.
         """
         ...
 
     def receive(self) -> Fetched:
-        """Return the answer to the last request: whole batches, the first of which can begin before `position`.
+        """The answer to the last `send`. Its first batch can begin before `position`, and its last batch can be cut.
 
-        Raises `TopicGoneError` (the topic id is unknown), `OffsetOutOfRangeError`, `UnsupportedBatchError`,
-        `AccessError`, `BrokerUnavailableError` after the cluster's deadline, `BrokerError`, `InterruptedRunError`.
+        Retries retryable errors until the cluster's deadline, and then raises `BrokerUnavailableError`. Raises
+        `TopicGoneError` if the cluster does not know the topic id, `OffsetOutOfRangeError` if the log does not contain
+        `position`, `UnsupportedBatchError` if the next batch is too large, `AccessError`, `ConfigError` for a wrong
+        address, protocol or version, `BrokerError` for other permanent errors, and `InterruptedRunError`. Call it once
+        for each `send`.
         """
         ...
 
     def abandon(self) -> None:
-        """Drop a request whose answer will not be received."""
+        """Drop the request whose answer will not be received, if there is one. May be called twice."""
         ...
 
 
@@ -70,11 +76,17 @@ class LogReader(Protocol):
 
     @property
     def retry_deadline_ms(self) -> int:
-        """How long an operation is retried after retryable errors."""
+        """How long an operation is retried after retryable errors, once the cluster has answered."""
         ...
 
     def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
-        """The offset of each partition, or the reason why there is none. Retries until the deadline."""
+        """The offset of each partition, or the error because of which there is none. With `max_timestamp` the offset of
+        a partition without records is -1.
+
+        Retries retryable errors until the deadline; after it they are the partitions' errors. Raises `AccessError` or
+        `ConfigError` if no connection can be used, `UnsupportedError` if a topic has no id or a broker lacks the
+        request, and `InterruptedRunError`.
+        """
         ...
 
     def ends_of_epochs(self, epochs: Mapping[Partition, int]) -> EpochAnswers:
@@ -92,23 +104,31 @@ class LogReader(Protocol):
         ...
 
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:
-        """An estimate: the bytes of each partition's largest replica. None when the brokers do not report sizes."""
+        """An estimate: the bytes of each partition's largest replica. A partition that no broker reports is absent.
+
+        None if no size is known. An error of a broker or a missing permission also gives None and is not raised.
+        """
         ...
 
     def fetcher(self, *, max_bytes: int) -> PartitionFetcher:
-        """A fetcher over this reader's connections. An answer has at most `max_bytes`, or one larger batch."""
+        """A fetcher over this reader's connections. An answer contains at most `max_bytes` of batches, or one batch
+        that is larger."""
         ...
 
 
 class LogWriter(Protocol):
-    """Writes finished record batches to one cluster, for one thread."""
+    """Writes finished record batches to one cluster, for one thread. Leaders are looked up by topic id."""
 
     def init_producer_id(self) -> ProducerIdentity:
-        """Obtain a new producer id."""
+        """Obtain a new producer id. Each call returns another one.
+
+        Raises `BrokerUnavailableError` after the deadline, `AccessError`, `ConfigError`, `BrokerError`, and
+        `InterruptedRunError`.
+        """
         ...
 
     def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
-        """Same as `LogReader.list_offsets`."""
+        """See `LogReader.list_offsets`."""
         ...
 
     def produce(
@@ -118,12 +138,16 @@ class LogWriter(Protocol):
         timeout_ms: int,
         on_acknowledged: Acknowledged,
     ) -> None:
-        """Append all batches, each partition in its order, each exactly once, and return when all are acknowledged.
+        """Append all batches, each exactly once and each partition in its order. Returns when all are acknowledged.
 
-        After a retryable error the log is read back and only the missing batches are sent again. Raises `BrokerError`
-        when a batch is rejected or stored at another offset than expected, `AccessError`, `TopicGoneError`,
-        `BrokerUnavailableError` after the deadline without progress, `InterruptedRunError`. Acknowledged batches stay
-        in the log.
+        `timeout_ms`: how long a broker waits for the in-sync replicas of one request. `on_acknowledged` is called in
+        the calling thread, in the order of each partition. After a retryable error the log is read back, and only the
+        missing batches are sent again.
+
+        Raises `BrokerError` if a broker rejects a batch or stores it at another offset than expected, `AccessError`,
+        `ConfigError`, `TopicGoneError`, `BrokerUnavailableError` after the deadline without progress, and
+        `InterruptedRunError`. After an error the acknowledged batches stay in the log, others can be in it, and this
+        writer cannot be used again.
         """
         ...
 
@@ -131,8 +155,9 @@ class LogWriter(Protocol):
 class ClusterAdmin(Protocol):
     """Administers one cluster. Safe to use from several threads.
 
-    Every method may raise `BrokerUnavailableError` (no usable answer before the deadline), `AccessError`, `ConfigError`
-    when the connection's security does not fit the cluster, `BrokerError`, and `InterruptedRunError`.
+    Retryable errors are retried until the deadline. Every method can raise `BrokerUnavailableError` (no usable answer
+    before the deadline), `AccessError`, `ConfigError` (wrong address, protocol or setting, or a broker that lacks a
+    request), `BrokerError`, and `InterruptedRunError` soon after `stop` is set.
     """
 
     @property
@@ -149,11 +174,14 @@ class ClusterAdmin(Protocol):
         ...
 
     def describe_topics(self, names: Sequence[str] | None = None) -> list[TopicDescription]:
-        """These topics, or all topics with internal ones, ordered by name. Names that do not exist are absent."""
+        """The topics with these names, ordered by name. Names that do not exist are absent. Raises `AccessError` for a
+        name that this user is not allowed to describe. Without `names`: all topics that this user is allowed to
+        describe, also internal ones."""
         ...
 
     def topic_configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
-        """All settings in force for each topic, the brokers' included. Raises `TopicGoneError` for an unknown name."""
+        """All settings in force for each topic, also those that come from the brokers. Raises `TopicGoneError` for an
+        unknown name."""
         ...
 
     def known_topic_configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
@@ -161,88 +189,118 @@ class ClusterAdmin(Protocol):
         ...
 
     def topic_defaults(self) -> dict[str, str]:
-        """The values of topics that do not set them: `retention.ms`, `retention.bytes`, `cleanup.policy`, and the other
-        settings that decide what brokers accept, as far as the brokers have them. Empty if this user is not allowed to
-        read the brokers' settings."""
+        """The brokers' values of topic settings, by topic setting: `retention.ms`, `retention.bytes`, `cleanup.policy`
+        and the settings that decide which batches brokers accept. A topic without its own value has this one. A setting
+        that the brokers do not have is absent. Empty if this user is not allowed to read the brokers' settings."""
         ...
 
     def create_topics(
         self, specs: Sequence[NewTopicSpec], *, validate_only: bool = False
     ) -> dict[str, KafkaBackupError | None]:
-        """Create the topics, or only check that they can be created. Returns None or the error for each topic. A topic
-        that this user is not allowed to describe is refused before anything is made."""
+        """Create the topics; with `validate_only` the brokers only check that they can be created.
+
+        Returns None or the error for each topic. A topic that exists is an error. A topic that this user is not allowed
+        to describe gets its error before any topic is created; `validate_only` does not check this. On return the
+        created topics have leaders. After `BrokerUnavailableError` topics can exist.
+        """
         ...
 
     def delete_topics(self, names: Sequence[str]) -> dict[str, KafkaBackupError | None]:
-        """Delete the topics with all their records. Returns None or the error for each topic."""
+        """Delete the topics with all their records. Returns None or the error for each topic. A name that does not
+        exist is an error. On return the deleted topics are no longer described."""
         ...
 
     def alter_topic_configs(
         self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
     ) -> None:
-        """Same as `alter_topics` for one topic. Raises its error."""
+        """Set values on the topic itself and remove others, all or nothing. Returns when the brokers show the change.
+        With `validate_only` the brokers only check it.
+
+        Raises `ConfigError` if Kafka rejects a setting: then nothing was changed. After `BrokerUnavailableError` the
+        change can be in force. May be called again.
+        """
         ...
 
     def alter_topics(
         self, changes: Mapping[str, ConfigChange], *, validate_only: bool = False
     ) -> dict[str, KafkaBackupError | None]:
-        """Set values on topics themselves and remove others, all or nothing for each topic. Returns None or the error
-        for each topic, when the brokers show the changes. A topic whose settings this user is not allowed to read is
-        refused before anything is changed."""
+        """Set values on topics themselves and remove others, all or nothing for each topic. With `validate_only` the
+        brokers only check the changes.
+
+        Returns None or the error for each topic, when the brokers show the changes. A topic whose settings this user is
+        not allowed to read gets its error before anything is changed. After `BrokerUnavailableError` changes can be in
+        force. May be called again.
+        """
         ...
 
     def delete_records(self, before_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Delete the records below the given offset of each partition. Returns the new log starts. Repeatable."""
+        """Delete the records below the given offset of each partition. Returns the new log starts. May be called again.
+
+        Raises the first error if a partition failed; the records of others can be deleted then. Raises
+        `OffsetOutOfRangeError` if an offset is beyond the end.
+        """
         ...
 
     def list_groups(self) -> list[GroupListing]:
-        """Every group of every type that this user is allowed to see, by id. Raises unless all brokers answered."""
+        """Every group of every type that this user is allowed to describe, ordered by id. Raises an error if one broker
+        does not answer, because the list would be incomplete."""
         ...
 
     def describe_groups(self, group_ids: Sequence[str]) -> list[GroupDescription]:
-        """State and member count of each group, in the given order. Raises the first group's error."""
+        """State and member count of each group, in the given order. Raises the first error if a group cannot be
+        described. A group that does not exist is described as `Dead`."""
         ...
 
     def committed_offsets(self, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset] | KafkaBackupError]:
         """All positions of each group, or the error. A group that does not exist has no positions.
 
-        Positions that open transactions are about to replace are waited for, all groups together for a short time;
-        after it they are `is_unsettled`. Positions on topics that this user is not allowed to describe are absent,
-        because Kafka leaves them out and does not say so.
+        Waits up to 10 s in total for the transactions that are about to replace positions. After that time the last
+        committed positions are returned with `is_unsettled`. Positions on topics that this user is not allowed to
+        describe are absent, because Kafka leaves them out without an error.
         """
         ...
 
     def commit_offsets(
         self, group_id: str, offsets: Sequence[CommittedOffset]
     ) -> dict[TopicPartition, KafkaBackupError | None]:
-        """Write positions of a group without members. Returns None or the error for each partition. Not atomic."""
+        """Write positions of a group without members. Returns None or the error for each partition. Not atomic: some
+        positions can be written and others not. May be called again. A group that does not exist is created."""
         ...
 
     def read_acls(self) -> tuple[tuple[AclBinding, ...], str | None]:
-        """All ACLs in a fixed order and None; or no ACLs and the reason why they could not be read."""
+        """(all ACLs of the cluster in a fixed order, None); or (no ACLs, the reason why they could not be read). The
+        reason can be a missing permission, a cluster without authorizer, or brokers without this request."""
         ...
 
     def require_on_cluster(self, action: Action) -> None:
-        """Raises `AccessError` when the user lacks a permission on the cluster that the action needs."""
+        """Raises `AccessError` if a permission on the cluster that `action.needs` contains is missing."""
         ...
 
     def require_on_topics(self, operations: Mapping[str, Sequence[str]], action: Action) -> None:
-        """Raises `AccessError` that names each missing operation by topic. Topics that do not exist are ignored."""
+        """Raises `AccessError` if an operation is not allowed. The message names each missing operation with its topic.
+        `operations` are the operations as ACLs name them (`Read`), by topic.
+
+        Topics that do not exist are ignored, because brokers do not report allowed operations for them. If the user is
+        not allowed to describe a topic, all its operations are missing, also if the topic does not exist.
+        """
         ...
 
     def require_on_groups(self, operations: Mapping[str, Sequence[str]], action: Action) -> None:
-        """Raises `AccessError` that names each missing operation by group. The groups need not exist."""
+        """Raises `AccessError` if an operation is not allowed. The message names each missing operation with its group.
+        `operations` are as in `require_on_topics`, by group. Groups that do not exist are checked too."""
         ...
 
     def await_that(self, condition: Callable[[], bool], message: str) -> None:
-        """Return when `condition` returns true. Raises `BrokerUnavailableError(message)` after the deadline."""
+        """Call `condition` again and again, and return when it returns true. Raises `BrokerUnavailableError(message)`
+        after the deadline, and every error of `condition`."""
         ...
 
 
 class ClusterProbe(Protocol):
-    """Looks at one cluster from outside: addresses, offered requests, lifetimes, limits. Retries nothing.
+    """Connects to one cluster and reports its addresses, the requests that its brokers support, the lifetimes of
+    credentials, and limits. A failed attempt is not repeated.
 
-    Nothing on the cluster is changed. Every method may raise `InterruptedRunError`.
+    Nothing on the cluster is changed. Every method can raise `InterruptedRunError`.
     """
 
     @property
@@ -251,41 +309,47 @@ class ClusterProbe(Protocol):
         ...
 
     def describe_brokers(self) -> list[BrokerDescription]:
-        """The bootstrap addresses in their order, then every broker that they named, by node id. Each is connected to
-        once; the reason why that failed is in its description."""
+        """The bootstrap addresses in their order, then every broker that they named, by node id. Connects to each
+        address once. If that fails, its description contains the error. Raises `ConfigError` for an invalid bootstrap
+        address."""
         ...
 
     def credential_lifetimes(self) -> CredentialLifetimes:
         """When the credentials of the configuration end. Raises `ConfigError`, `AccessError` or
-        `BrokerUnavailableError` if a token or a certificate cannot be obtained."""
+        `BrokerUnavailableError` if a token cannot be obtained, and `ConfigError` if the certificate file cannot be
+        read."""
         ...
 
     def denied_on_new_topics(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """For each topic, which need not exist, those of `Write` and `Read` that this user is not allowed. Writes
-        nothing and creates no topic. Raises errors of the connection."""
+        """For each topic: which of the operations `Write` and `Read` this user is not allowed to do. The topics can be
+        missing. Writes nothing and creates no topic. Raises `BrokerUnavailableError`, `AccessError` or `ConfigError` if
+        no broker can be used."""
         ...
 
     def count_connections(self, wanted: int) -> int:
-        """How many of `wanted` connections to one broker stay open at the same time. Raises the error of the first
-        connection."""
+        """How many of `wanted` connections to one broker stay open at the same time: at least 1. Raises the error of
+        the first connection if that one fails."""
         ...
 
 
 class ClusterAccess(Protocol):
-    """How to reach one cluster. Opening a port connects nothing; the ports connect when they are first used."""
+    """How to reach one cluster. A port connects when it is first used, and not when it is opened. The end of its
+    context closes it."""
 
     def reader(self, stop: Event) -> AbstractContextManager[LogReader]:
-        """A reader for one thread. `stop` ends its waits with `InterruptedRunError`."""
+        """A reader for one thread. Its waits end soon after `stop` is set, with `InterruptedRunError`."""
         ...
 
     def writer(self, stop: Event) -> AbstractContextManager[LogWriter]:
-        """A writer for one thread. `stop` ends its waits with `InterruptedRunError`."""
+        """A writer for one thread. Its waits end soon after `stop` is set, with `InterruptedRunError`."""
         ...
 
     def admin(self, stop: Event) -> AbstractContextManager[ClusterAdmin]:
-        """An administrative client. `stop` ends its waits with `InterruptedRunError`."""
+        """An administrative client for any number of threads. Its waits end soon after `stop` is set, with
+        `InterruptedRunError`."""
         ...
 
     def probe(self, stop: Event) -> ClusterProbe:
-        """What looks at the cluster. `stop` ends its waits with `InterruptedRunError`."""
+        """The probe of the cluster. `stop` ends the wait of `describe_brokers` with `InterruptedRunError`; the other
+        methods end at the latest after the timeouts of their connections."""
         ...

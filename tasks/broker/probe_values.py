@@ -21,13 +21,13 @@ class VersionRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerDescription:
-    """One address of the cluster and what a new connection to it showed.
+    """One address of the cluster, and the result of a new connection to it.
 
-    `node_id` is None for a bootstrap address; every other address is the one that this broker advertises. If `failure`
-    is not None, the address cannot be used and everything after it is empty. `requests` are the requests that the
-    broker offers, by Kafka's names (`ListOffsets`). `certificate_ends_ms` (Unix) is the end of the broker's
-    certificate, None without TLS. `session_lifetime_ms` is the time after which the broker wants a new authentication,
-    None if it wants none.
+    `node_id` is None for a bootstrap address. Otherwise the address is the one that broker `node_id` advertises. If
+    `failure` is not None, the address cannot be used and the fields after `failure` are empty. `requests` are the
+    requests that the broker supports, by Kafka's names (`ListOffsets`). `certificate_ends_ms` is the end of the
+    broker's certificate in Unix milliseconds; None without TLS. `session_lifetime_ms` is the time after which the
+    broker requires a new authentication; None if it requires none.
     """
 
     node_id: int | None
@@ -40,8 +40,8 @@ class BrokerDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialLifetimes:
-    """When the credentials of the configuration end, in Unix milliseconds. None: there is no such credential, or its
-    end is not known."""
+    """When the client certificate and the OAuth token of the configuration end, in Unix milliseconds. None if the
+    configuration has no such credential."""
 
     certificate_ends_ms: int | None = None
     token_ends_ms: int | None = None

@@ -1,7 +1,7 @@
-"""The retry loop of this folder: waits with capped exponential backoff and jitter until a deadline, ended by `stop`.
+"""The waits between the attempts of this folder: exponential backoff with a bound and jitter, until a deadline.
 
-A loop makes its first attempt, and after each failed attempt calls `pause` (which raises the error after the deadline)
-or `wait` (which returns False then). The last wait ends at the deadline, so the last attempt is made there.
+A loop makes an attempt, and after each failed one it calls `pause` or `wait`. After the deadline `pause` raises the
+error of the attempt, and `wait` returns False. The last wait ends at the deadline; then one more attempt is made.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from tasks.model.errors import InterruptedRunError, KafkaBackupError
 
 @dataclass
 class RetryDeadline:
-    """How long one operation is retried. Make a new one for each operation. Not thread-safe.
+    """How long one operation is retried: until `deadline_ms` after this object was made. Make a new one for each
+    operation. Not thread-safe.
 
-    `deadline_ms` is a number, or a function that is called before each wait, because a cluster that answers meanwhile
-    earns a longer deadline.
+    `deadline_ms` is a number, or a function that is called before each wait, because the deadline becomes longer when
+    the cluster answers for the first time. `clock` returns seconds and never goes back.
 
-    Each wait is random between half of a bound and the bound. The bound is `first_wait_ms`, and doubles with each wait
-    up to `longest_wait_ms`.
+    Each wait is random between half of a bound and the bound, but ends at the deadline. The bound is `first_wait_ms`,
+    and doubles with each wait up to `longest_wait_ms`.
     """
 
     deadline_ms: int | Callable[[], int]
@@ -42,14 +43,15 @@ class RetryDeadline:
         return self._left_s() <= 0
 
     def pause(self, error: KafkaBackupError) -> None:
-        """Wait before the next attempt. Raises `error` after the deadline, `InterruptedRunError` when `stop` is set."""
+        """Wait before the next attempt. Raises `error` at once after the deadline, and `InterruptedRunError` if `stop`
+        is set."""
         if not self.wait():
             raise error
 
     def wait(self) -> bool:
         """Wait before the next attempt and return True. Returns False at once after the deadline.
 
-        Raises `InterruptedRunError` when `stop` is set.
+        Raises `InterruptedRunError` if `stop` is set before or during the wait.
         """
         left_s = self._left_s()
         if left_s <= 0:
@@ -59,7 +61,7 @@ class RetryDeadline:
         return self._waited(min(wait_ms / 1000, left_s))
 
     def wait_for(self, wait_ms: int) -> bool:
-        """Same as `wait`, for a wait that a broker asked for. It ends at the deadline too."""
+        """Same as `wait`, but waits `wait_ms`, the time that a broker requested. It also ends at the deadline."""
         left_s = self._left_s()
         return left_s > 0 and self._waited(min(wait_ms / 1000, left_s))
 

@@ -1,6 +1,6 @@
-"""Kafka's error codes become errors of this program here, and nowhere else.
+"""Turns Kafka's error codes into errors of this program.
 
-`error_classes` says which class a code becomes. This module adds the message: what failed, on what, and which
+`error_classes` defines the class for each code. This module adds the message: what failed, on what, and which
 permission is missing.
 """
 
@@ -34,7 +34,7 @@ _REASONS = {
     ErrorCode.THROTTLING_QUOTA_EXCEEDED: "a quota of the cluster on changes of topics is used up",
     ErrorCode.UNKNOWN_MEMBER_ID: "the group has members, and this program is none of them",
 }
-"""What a code means, where Kafka's name of it is not clear."""
+"""The meaning of the codes whose names in Kafka are not clear."""
 
 
 class Permission(NamedTuple):
@@ -49,7 +49,7 @@ class Permission(NamedTuple):
 
 
 SEES_ALL_GROUPS = Permission("Describe", "Cluster")
-"""Without this permission brokers leave groups out of their lists and report no error."""
+"""Without this permission, brokers leave groups out of their lists and report no error."""
 
 
 class Action(NamedTuple):
@@ -65,10 +65,8 @@ class Action(NamedTuple):
 
 
 def error_for_code(code: int, action: Action, reason: str | None = None) -> KafkaBackupError:
-    """The error for one of Kafka's codes. Its class says what an operator does next.
-
-    `reason`: the message that came with the code.
-    """
+    """The error for one of Kafka's codes. Its class tells an operator what to do next. `reason` is the broker's message
+    for this code, if it sent one."""
     name = kafka_name(code) or f"error code {code}"
     is_clear = reason and code != ErrorCode.THROTTLING_QUOTA_EXCEEDED  # Kafka's sentence does not say which quota
     text = f"{(reason if is_clear and reason else _reason(code)).rstrip('.')} ({name})."
@@ -86,7 +84,7 @@ def error_for_code(code: int, action: Action, reason: str | None = None) -> Kafk
 
 
 def _reason(code: int) -> str:
-    """`Topic authorization failed` for `TOPIC_AUTHORIZATION_FAILED`."""
+    """The meaning of a code in words: `Topic authorization failed` for `TOPIC_AUTHORIZATION_FAILED`."""
     name = kafka_name(code)
     if name is None:
         return "the broker reports an error that this version does not know"
@@ -106,10 +104,11 @@ def _broker_error(code: int, message: str) -> BrokerError:
 
 
 def is_forbidden(error: object) -> bool:
-    """Whether the broker knows the user and does not allow the action."""
+    """Whether an answer is the error of a missing permission. Credentials that a broker does not accept are another
+    error."""
     return isinstance(error, AccessError) and error.code in FORBIDDEN
 
 
 def is_unknown_topic(error: object) -> bool:
-    """Whether the broker does not know a topic of this name."""
+    """Whether an answer is the error of a topic name, or of a partition, that the broker does not know."""
     return isinstance(error, BrokerError) and error.code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

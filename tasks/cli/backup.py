@@ -1,4 +1,4 @@
-"""`kafka-backup backup`"""
+"""The command `kafka-backup backup`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ _CODES: Mapping[Completeness, int] = {"complete": OK, "incomplete": INCOMPLETE, 
 
 
 def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
-    """Make one snapshot or incremental backup as the file says, or print its plan. Returns the exit code."""
+    """Make one snapshot or incremental backup with the configuration in the file. With `dry_run` only print its plan.
+    Returns the exit code."""
     loaded = load_backup(config)
     log_notes(session, loaded.notes)
     request, cluster = _request(loaded.file), cluster_access(loaded.file.source, session.report_wait)
@@ -61,7 +62,7 @@ def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
 
 
 def code_of(verdict: Completeness) -> int:
-    """The exit code of a backup that made a point."""
+    """The exit code of a backup that committed a point."""
     return _CODES[verdict]
 
 
@@ -79,10 +80,10 @@ def _request(file: BackupFile) -> SnapshotRequest:
 def _open_or_create(
     session: Session, storage: StorageSection, cluster: KafkaAccess, request: SnapshotRequest
 ) -> Repository:
-    """Open the repository. A missing one is created when the backup could be planned, so that a run that cannot begin
-    leaves nothing. The first run of a set is a snapshot, also with `offset_storage`.
+    """Open the repository. If there is none, it is created after the backup could be planned, so that nothing is left
+    if the run cannot begin. The first run of a set is a snapshot, also with `offset_storage`.
 
-    That is logged, because a disk that is not mounted, or a wrong prefix, also looks like a place without a repository.
+    The creation is logged, because a disk that is not mounted or a wrong prefix also looks like a missing repository.
     """
 
     def plan_without_repository() -> None:

@@ -1,4 +1,4 @@
-"""`kafka-backup check`"""
+"""The command `kafka-backup check`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tasks.repository.points import PointReference
 
 
 def run_check(session: Session, config: Path) -> int:
-    """Check that the file's backup or restore can run, and print a row for each item. Returns the exit code."""
+    """Check that the backup or restore in the file can run, and print a row for each item. Returns the exit code."""
     loaded = load_job(config)
     log_notes(session, loaded.notes)
     file = loaded.file
@@ -37,7 +37,8 @@ def run_check(session: Session, config: Path) -> int:
 
 
 def job_of(file: BackupFile | RestoreFile) -> CheckJob:
-    """The job that the file describes."""
+    """The backup or the restore that the file describes, as a job to check. Raises `ConfigError` for a wrong name of a
+    set or a wrong point reference."""
     if isinstance(file, RestoreFile):
         return RestoreJob(reference=PointReference.parse(file.backup_id), request=restore_request(file))
     options = BackupOptions.model_validate({name: getattr(file.backup, name) for name in BackupOptions.model_fields})
@@ -45,8 +46,8 @@ def job_of(file: BackupFile | RestoreFile) -> CheckJob:
 
 
 def code_of(items: Sequence[CheckItem]) -> int:
-    """The code of the first thing that is missing and needed: the job would end with it. `INCOMPLETE` if only something
-    needed is unknown."""
+    """The exit code of the first item that stops the job: the job would end with it. If no item stops the job, but an
+    item that the job needs is unknown, `INCOMPLETE`; otherwise `OK`."""
     for item in items:
         if item.stops_the_job:
             return FAILED if item.error is None else exit_code_of_class(item.error)

@@ -1,4 +1,4 @@
-"""The group of commands. With `--json` a wrong command line also ends as one JSON document."""
+"""The group of all commands. With `--json`, the error of a wrong command line is also one JSON document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class CommandGroup(TyperGroup):
     """Parses the command line and runs the command that it names."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
-        """Run a command and end the process with its exit code. The errors of a command itself are the session's."""
+        """Run a command and end the process with its exit code. With `--json`, an error of the command line becomes a
+        JSON document. `open_session` reports all errors of the command itself."""
         given = list(sys.argv[1:] if args is None else args)
         if "--json" not in given:
             return super().main(given, *rest, **more)
@@ -33,7 +34,7 @@ class CommandGroup(TyperGroup):
 
 
 def _sentence(error: BaseException) -> str:
-    """The error and the help that explains the command line, without the usage line."""
+    """The error of a command line, and the command that explains the options."""
     message = str(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", "kafka-backup")

@@ -1,4 +1,4 @@
-"""`kafka-backup describe`"""
+"""The command `kafka-backup describe`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def _print_groups(session: Session, point: PointEntry, groups: GroupsState | Non
     for group in groups.groups:
         for one in group.unsettled:
             session.print(
-                f"group {quoted(group.group)}: {one.topic}-{one.partition} is the position before an open transaction"
+                f"group {quoted(group.group)}: an open transaction was about to replace the position on "
+                f"{one.topic}-{one.partition}"
             )
         if group.failure:
             session.print(f"group {quoted(group.group)}: {group.failure}")

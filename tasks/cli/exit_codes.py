@@ -1,4 +1,4 @@
-"""The only place that maps errors to exit codes. docs/OPERATIONS.md lists the codes."""
+"""Maps errors to exit codes. No other module does. docs/OPERATIONS.md lists the codes."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _CODES: tuple[tuple[type[KafkaBackupError], int], ...] = (
 
 
 def exit_code_of(error: BaseException) -> int:
-    """The exit code of an error, by which a script decides what to do next. An error without a code gives 1."""
+    """The exit code of an error. An error whose class has no code gives 1."""
     return exit_code_of_class(type(error))
 
 
 def exit_code_of_class(error: type[BaseException]) -> int:
-    """The exit code of the errors of a class."""
+    """The exit code of all errors of this class. A class without a code gives 1."""
     if issubclass(error, KeyboardInterrupt):
         return INTERRUPTED
     return next((code for kind, code in _CODES if issubclass(error, kind)), FAILED)

@@ -1,4 +1,4 @@
-"""`kafka-backup finalize`"""
+"""The command `kafka-backup finalize`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tasks.engine.target.finalize import finalize_restore, unwritten_positions
 
 
 def run_finalize(session: Session, restore: str, config: Path, *, state: str | None = None) -> int:
-    """Apply the settings that a restore deferred. Returns the exit code. `state`: see `with_state`."""
+    """Apply the settings that a restore deferred. Returns the exit code: `INCOMPLETE` if positions of the restore are
+    not written. May be called again. `state`: see `with_state`."""
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
     repository = with_state(session, open_storage(session, loaded.file.storage), state)

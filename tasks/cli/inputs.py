@@ -1,4 +1,4 @@
-"""Finds what a command's options and file name: the repository and the restore point."""
+"""Finds the repository and the restore point that the options and the file of a command name."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from tasks.store.registry import settings_from_url
 
 
 def open_repository(session: Session, config: Path | None, storage: str | None) -> tuple[Repository, str | None]:
-    """Open the repository that a file or a URL names. Returns it with the file's `backup_id`, None for a URL.
+    """(the repository that a file or a URL names, the `backup_id` of the file; None for a URL).
 
-    Raises `ConfigError` unless exactly one of the two is given, `NotFoundError` if there is no repository.
+    Raises `ConfigError` unless exactly one of `config` and `storage` is given, or for a wrong file or URL;
+    `NotFoundError` if there is no repository; and the errors of the store.
     """
     if (config is None) == (storage is None):
         raise ConfigError("Name the repository: either --config FILE or --storage URL.")
@@ -38,16 +39,18 @@ def open_repository(session: Session, config: Path | None, storage: str | None) 
 
 
 def open_storage(session: Session, storage: StorageSection) -> Repository:
-    """Open the repository of a storage section. Raises `NotFoundError` if there is none."""
+    """Open the repository of a storage section. Raises `NotFoundError` if there is none, and the errors of the
+    store."""
     store = store_of(storage, stop=session.stop, on_waiting=session.report_wait, on_note=session.log_note)
     return Repository.open(store, now_ms)
 
 
 def with_state(session: Session, repository: Repository, state: str | None, *, create: bool = False) -> Repository:
-    """The repository with another place for the records of restores: a folder or a URL. None changes nothing.
+    """The repository with another place for the state of restores: `state` is a folder or a URL. With None the
+    repository is unchanged.
 
-    `create` makes a missing folder, and tests what a restore needs there. Raises `NotFoundError` for a missing folder
-    otherwise, `ConfigError` for a place that cannot be used.
+    With `create`, a missing folder is made, and the store there is tested. Without it, raises `NotFoundError` if the
+    folder is missing. Raises `ConfigError` if the place cannot be used, and the errors of `require_conditions`.
     """
     if state is None:
         return repository
@@ -68,9 +71,9 @@ def _folder_settings(path: str) -> StorageSection:
 
 
 def find_point(session: Session, repository: Repository, backup_id: str | None) -> RestorePoint:
-    """Find the restore point that `backup_id` names. If it names no seq, log which point was found.
+    """Find the restore point that `backup_id` selects. If `backup_id` contains no seq, the name of the point is logged.
 
-    Raises `ConfigError` if `backup_id` is missing or not a point reference, `NotFoundError` if there is no such point.
+    Raises `ConfigError` if `backup_id` is None or not a point reference, and `NotFoundError` if there is no such point.
     """
     if backup_id is None:
         raise ConfigError("Name the restore point: --backup-id SET, SET@NUMBER or SET@TIME.")
@@ -82,6 +85,6 @@ def find_point(session: Session, repository: Repository, backup_id: str | None) 
 
 
 def log_notes(session: Session, notes: Iterable[str]) -> None:
-    """Log the notes about keys of a file that have no effect here."""
+    """Log the notes about a file, for example about keys that have no effect."""
     for note in notes:
         session.log(f"note: {note}")

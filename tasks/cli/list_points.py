@@ -1,4 +1,4 @@
-"""`kafka-backup list`"""
+"""The command `kafka-backup list`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RESTORE_HEAD = ("RESTORE", "TIME", "POINT", "PARTITIONS", "STATE", "TO FINALIZE
 
 
 class RestoreProgress(NamedTuple):
-    """The state of a restore, and the target topics that `finalize` would still change."""
+    """The state of a restore, and the target topics that `kafka-backup finalize` still has to change."""
 
     state: str
     to_finalize: tuple[str, ...] = ()
@@ -30,7 +30,8 @@ class RestoreProgress(NamedTuple):
 def run_list(
     session: Session, config: Path | None, storage: str | None, *, restores: bool, state: str | None = None
 ) -> int:
-    """Print the sets and their points, or the restores. Returns the exit code. `state`: see `with_state`."""
+    """Print the sets and their points; with `restores` the restores. Returns the exit code. `state`: see
+    `with_state`."""
     repository, _ = open_repository(session, config, storage)
     repository = with_state(session, repository, state)
     return _list_restores(session, repository) if restores else _list_points(session, repository)
@@ -45,12 +46,12 @@ def restore_progress(
     has_groups: bool,
     is_finalized: bool,
 ) -> RestoreProgress:
-    """The state of a restore by the steps that it recorded. Pure.
+    """The state of a restore, from the steps that it recorded. Pure.
 
-    `planned`: nothing was changed. `begun`: the target topics exist and can contain a part of the records.
-    `replayed`: all records were written and not yet verified. `mismatched`: a target differs from the backup; its
-    topics keep their staging settings. `verified`: the restore ended before its topics had their settings back.
-    `deferred`: only settings that would delete records are missing. `finalized`: nothing is left to do.
+    `planned`: only the plan is recorded. `begun`: the target topics exist and can contain a part of the records.
+    `replayed`: all records are written and not verified. `mismatched`: a target differs from the backup; the topics
+    keep their staging settings. `verified`: the restore ended before its topics had their final settings.
+    `deferred`: only the settings that would delete records are missing. `finalized`: all is done.
     """
     if is_finalized:
         return RestoreProgress("finalized")
@@ -101,7 +102,8 @@ def _point_row(name: str, point: PointSummary) -> tuple[object, ...]:
 
 
 def _list_restores(session: Session, repository: Repository) -> int:
-    """List the restores that can be read, and name the others. Returns the largest exit code of the latter's errors."""
+    """List the restores that can be read, and print the errors of the others. Returns the largest exit code of these
+    errors, or `OK`."""
     found: list[tuple[RestorePlan, RestoreProgress]] = []
     unreadable: dict[str, KafkaBackupError] = {}
     for restore in restore_ids(repository.restore_state):

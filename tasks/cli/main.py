@@ -1,7 +1,7 @@
-"""Entry point of `kafka-backup`: declares the commands and their options.
+"""The entry point of `kafka-backup`: declares the commands and their options.
 
-Each command imports its own module when it runs. So `--help` starts fast, and a command that reads a folder does not
-import the SDKs of Kafka or S3.
+A command's module is imported when the command runs. So `--help` starts fast, and a command that reads a folder does
+not import the SDKs of Kafka or S3.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ PLANNED_COMMANDS = (
     *("offsets", "drill", "prune", "lag", "export", "cat", "state", "hold", "lifecycle", "copy", "standby", "promote"),
     *("audit", "evidence", "keygen", "consolidate", "rebuild-index", "import"),
 )
-"""Commands that are planned and not available yet."""
+"""The commands of later versions. They are refused as not available yet, instead of as unknown."""
 
 _GC_THRESHOLD = 10_000
-"""New objects between two collections. With Python's default of 700, collections take 5 % of a backup of batches of 600
-bytes, because each batch makes objects; with this value 3 %. Batches of 16 KiB cause no collections with either."""
+"""The number of new objects between two collections of garbage. Each batch makes objects. In a backup of batches of 600
+bytes, collections take 5 % of the time with Python's default of 700, and 3 % with this value. Batches of 16 KiB cause
+no collections with either value."""
 
 
 def _print_version(is_asked: bool) -> None:
@@ -54,7 +55,7 @@ def before_command(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options that stand before the name of a command."""
+    """The options before the name of a command."""
 
 
 @app.command()
@@ -77,7 +78,7 @@ def list_points(
     config: OptionalConfigFile = None,
     storage: StorageUrl = None,
     restores: Annotated[
-        bool, typer.Option("--restores", help="List restores and the topics that they have to finalize.")
+        bool, typer.Option("--restores", help="List restores, and the topics that `finalize` has to change.")
     ] = False,
     state: StatePlace = None,
     as_json: Json = False,
@@ -156,7 +157,7 @@ def restore(
 
 @app.command()
 def check(config: ConfigFile, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Check that the cluster and the store are as the file's backup or restore needs them. Nothing is changed."""
+    """Check that the cluster and the store have all that the file's backup or restore needs. Nothing is changed."""
     with open_session(is_json=as_json, is_verbose=verbose) as session:
         from tasks.cli.check import run_check
 
@@ -199,14 +200,14 @@ def unlock(
 def _run(
     command: Callable[Concatenate[Session, P], int], session: Session, *args: P.args, **kwargs: P.kwargs
 ) -> NoReturn:
-    """Run an imported command and end with its exit code."""
+    """Run the function of a command, and end the process with its exit code."""
     _enable_gc()
     raise SystemExit(command(session, *args, **kwargs))
 
 
 def _enable_gc() -> None:
-    """Enable the garbage collector, which `main` disabled. The objects that imports made are excluded from collections,
-    because they stay until the process ends. Does nothing if the garbage collector is already enabled."""
+    """Enable the garbage collector, which `main` disabled. The existing objects are excluded from collections, because
+    objects of imported modules stay until the process ends. Does nothing if it is already enabled."""
     if not gc.isenabled():
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD)
@@ -228,7 +229,7 @@ for _name in PLANNED_COMMANDS:
 
 def main() -> None:
     """Run the command. Ends the process with the command's exit code."""
-    # Collections while modules are imported would take a third of the start time. They would find almost nothing.
+    # During imports, collections would take a third of the start time and find almost no garbage.
     gc.disable()
     try:
         app()

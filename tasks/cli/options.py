@@ -1,4 +1,4 @@
-"""Options that several commands have. Imports stay light, because `--help` needs this module."""
+"""The options that several commands have. This module imports little, because `--help` imports it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ StatePlace = Annotated[
     typer.Option(
         "--state",
         metavar="DIR",
-        help="Folder or URL for the state of restores, where the repository cannot be written to.",
+        help="Folder or URL for the state of restores, if the repository cannot be written to.",
         show_default=False,
     ),
 ]

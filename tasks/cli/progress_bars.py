@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, elsewhere a line from time to time. Both show the rate and the time left."""
+"""Progress on stderr: a bar on a terminal, otherwise a line every 10 seconds. Both show the rate and the time left."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tasks.model.partition import Partition
 from tasks.reports.figures import duration_text, size_text
 
 LINE_EVERY_S = 10.0
-"""The shortest time between two lines. A log that collects stderr gets at most 8,640 of them a day."""
+"""The shortest time between two lines, so that a log of stderr gets at most 8,640 lines a day."""
 
 
 class ProgressBar:
-    """A `Progress` that is shown from `start` to the end of the `with` block; nothing with `--quiet`.
+    """A `Progress` that is shown from `start` to the end of the `with` block. With `--quiet` nothing is shown.
 
-    Progress that is reported before `start` is not shown. Environment variables decide as usual: `NO_COLOR` removes
-    the colours, and `TERM=dumb` is no terminal.
+    Progress that is reported before `start` is not shown. The environment variable `NO_COLOR` removes the colours, and
+    with `TERM=dumb` lines are printed instead of a bar.
     """
 
     def __init__(self, session: Session) -> None:
@@ -40,7 +40,8 @@ class ProgressBar:
         self._stack.close()
 
     def start(self, label: str, total_bytes: int) -> None:
-        """Show the progress. `total_bytes` is the log bytes of everything; 0 if it is unknown. Call it once."""
+        """Begin to show the progress. `total_bytes` are the log bytes of the whole job; 0 if they are unknown. Call it
+        once."""
         if self._session.is_quiet:
             return
         if _is_terminal():
@@ -53,8 +54,8 @@ class ProgressBar:
 
 
 class ProgressLines:
-    """A `Progress` that writes a line at most every `LINE_EVERY_S` seconds by `clock`. The first line comes after that
-    time, so that a short run has none."""
+    """A `Progress` that writes a line if `LINE_EVERY_S` seconds have passed since the last one. The first line is also
+    written after this time, so a short run has none. Thread-safe. `clock` returns seconds and never goes back."""
 
     def __init__(
         self,
@@ -85,7 +86,8 @@ class ProgressLines:
 def progress_text(label: str, log_bytes: int, total_bytes: int, records: int, seconds: float) -> str:
     """`backing up: 1.0 GiB of 4.0 GiB (25 %), 12,345 records, 102.4 MiB/s, about 30.0 s left`. Pure.
 
-    `total_bytes` is an estimate, 0 if it is unknown. What is beyond it has neither a share nor a time left.
+    `total_bytes` is an estimate, 0 if it is unknown. If `log_bytes` reaches it, the total, the percentage and the time
+    left are not in the text.
     """
     rate = log_bytes / seconds if seconds > 0 else 0.0
     is_estimated = 0 < log_bytes < total_bytes
@@ -100,7 +102,7 @@ def _is_terminal() -> bool:
 
 @contextmanager
 def _bar(label: str, total_bytes: int) -> Iterator[Progress]:
-    # Imported here, because only a terminal needs it and it takes as long as the rest of a start.
+    # Imported here, because only a terminal needs it, and the import takes as long as the rest of a start.
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as RichProgress

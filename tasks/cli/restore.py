@@ -1,4 +1,4 @@
-"""`kafka-backup restore` and `kafka-backup validate-restore`"""
+"""The commands `kafka-backup restore` and `kafka-backup validate-restore`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from tasks.repository.points import PointReference
 
 
 def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool, state: str | None = None) -> int:
-    """Restore as the file says, or print the preview. Returns the exit code. `state`: see `with_state`."""
+    """Restore with the configuration in the file. With `only_preview`, or with `dry_run` in the file, only print the
+    preview. `yes` confirms `purge_topics`. Returns the exit code. `state`: see `with_state`."""
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
     request = restore_request(loaded.file)
@@ -51,7 +52,7 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
 
 
 def restore_request(file: RestoreFile) -> RestoreRequest:
-    """What the file asks for, as a new restore."""
+    """The request for a new restore with the options of the file. Each call makes another restore id."""
     options = RestoreOptions.model_validate({name: getattr(file.restore, name) for name in RestoreOptions.model_fields})
     return RestoreRequest(
         restore=new_run_id(now_ms()),
@@ -62,8 +63,9 @@ def restore_request(file: RestoreFile) -> RestoreRequest:
 
 
 def code_of(result: RestoreResult) -> int:
-    """The exit code of a restore: `FAILED` for a mismatch, `ACCESS` if a permission to write positions is missing,
-    `INCOMPLETE` for other missing positions and for everything that the point itself does not contain."""
+    """The exit code of a restore: `FAILED` if a target differs from the backup, `ACCESS` if a permission to write
+    positions is missing, `INCOMPLETE` if another position could not be written or the point lacks data of the
+    topics."""
     if result.mismatches:
         return FAILED
     if any(position.is_denied for position in result.positions):
@@ -74,7 +76,8 @@ def code_of(result: RestoreResult) -> int:
 def print_result(
     session: Session, result: RestoreResult, seconds: float, config: Path, state: str | None = None
 ) -> None:
-    """Print the verdict, the mismatches, the positions, and the topics that wait for `finalize`."""
+    """Print the result of the verification, the mismatches, the positions, and the topics that `finalize` has to
+    change. `seconds` is the duration of the restore."""
     plan = result.plan
     records = sum(copy.records for copy in plan.partitions)
     log_bytes = sum(copy.log_bytes for copy in plan.partitions)
@@ -97,8 +100,8 @@ def print_result(
 
 
 def _confirm_purge(session: Session) -> None:
-    """Ask before records are deleted, because a file alone is not sufficient consent. Raises `ConfigError` unless the
-    answer is yes."""
+    """Ask before records are deleted, because the option in a file is not enough. Raises `ConfigError` unless the
+    answer is yes, and if stdin is not a terminal."""
     if not sys.stdin.isatty():
         raise ConfigError("purge_topics deletes all records of the target topics. Confirm this with --yes.")
     session.warn("purge_topics deletes all records of the target topics. Type 'yes' to continue:")

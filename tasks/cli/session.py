@@ -23,12 +23,12 @@ from tasks.model.errors import InterruptedRunError, KafkaBackupError, StoreUnava
 from tasks.model.waiting import WaitReport
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
-"""Control characters are printed as escapes. Group names and metadata can contain any text, and a control character
-in them could move the cursor or colour the terminal."""
+"""Control characters except line ends and tabs are printed as escapes. Names of groups and metadata can contain any
+text, and a control character could move the cursor or change colours of the terminal."""
 
 
 def now_ms() -> int:
-    """The time for everything that the command writes: Unix milliseconds."""
+    """The current time in Unix milliseconds, for the documents that the command writes."""
     return time.time_ns() // 1_000_000
 
 
@@ -36,8 +36,8 @@ def now_ms() -> int:
 class Session:
     """One execution of the command. Results go to stdout, as text or as one JSON document. The rest goes to stderr.
 
-    A command that checks `stop` and can stop without damage sets `stops_gracefully` before it begins. Then the first
-    SIGINT or SIGTERM only sets `stop` and `is_stop_requested`. Any other SIGINT or SIGTERM ends the process at once.
+    A command that checks `stop` and then ends without damage sets `stops_gracefully` before it begins. Then the first
+    SIGINT or SIGTERM only sets `stop` and `is_stop_requested`. Every other SIGINT or SIGTERM ends the process at once.
     """
 
     is_json: bool
@@ -48,22 +48,22 @@ class Session:
     is_stop_requested: bool = False
 
     def log(self, text: str) -> None:
-        """Print progress, notes and hints to stderr; nothing with `--quiet`. An output error is ignored, because it
-        must not fail a run."""
+        """Print progress, notes and hints to stderr; nothing with `--quiet`. An output error is ignored, so that a run
+        does not fail because of it."""
         if not self.is_quiet:
             self.warn(text)
 
     def warn(self, text: str) -> None:
-        """Print an error, a warning or a question to stderr, with `--quiet` too. An output error is ignored."""
+        """Print an error, a warning or a question to stderr, also with `--quiet`. An output error is ignored."""
         with suppress(KafkaBackupError):
             _print(text.translate(_ESCAPES), sys.stderr)
 
     def report_wait(self, report: WaitReport) -> None:
-        """An `OnWaiting`: print what a cluster or a store is waited for."""
+        """Print a report of a wait for a cluster or a store. It is used as `OnWaiting`."""
         self.log(f"kafka-backup: {report}")
 
     def log_note(self, note: str) -> None:
-        """Log a note."""
+        """Print a note with `log`. It is used as `OnNote`."""
         self.log(f"note: {note}")
 
     def print(self, text: str) -> None:
@@ -79,11 +79,12 @@ class Session:
 
 @contextmanager
 def open_session(*, is_json: bool, is_verbose: bool, is_quiet: bool = False) -> Iterator[Session]:
-    """Run a command's body with signals handled. Every error becomes one message and a `SystemExit` with its code."""
+    """A context for the body of a command. SIGINT and SIGTERM are handled as `Session` describes. An error of the body
+    becomes one message and a `SystemExit` with its exit code."""
     session = Session(is_json, is_verbose, is_quiet)
     logging.basicConfig(level=logging.DEBUG if is_verbose else logging.CRITICAL, stream=sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # so that a name which stdout cannot encode fails nothing
+        sys.stdout.reconfigure(errors="backslashreplace")  # so that a name that stdout cannot encode is no error
     with listen_for_signals(partial(_on_signal, session)):
         try:
             yield session
@@ -95,24 +96,24 @@ def open_session(*, is_json: bool, is_verbose: bool, is_quiet: bool = False) -> 
 
 
 def _print(text: str, stream: TextIO | None) -> None:
-    """Print a line. If the reader of the stream is gone the line is dropped, and only the exit code is left.
+    """Print a line. If the reader of the stream has closed it, the line is dropped without an error.
 
     Raises `KafkaBackupError` if the line cannot be written for another reason.
     """
-    if stream is None:  # closed before the command began
+    if stream is None:  # the stream was closed before the command began
         return
     try:
         print(text, file=stream, flush=True)
     except OSError as error:
-        # Otherwise the interpreter would try to flush the same bytes at its end, and print an error.
+        # Otherwise the interpreter would flush the same bytes again when it ends, and print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if not isinstance(error, BrokenPipeError):
             raise KafkaBackupError(f"The result could not be written: {error.strerror}.") from None
 
 
 def _as_interruption(session: Session, error: KafkaBackupError) -> KafkaBackupError:
-    """After a stop request the store is not retried. So the stop request is the reason why the run ended, and not the
-    store's failure."""
+    """The error to report. After a stop request, calls of the store are not repeated. So a `StoreUnavailableError`
+    becomes an `InterruptedRunError`, because the stop request is the reason why the run ended."""
     if not session.is_stop_requested or type(error) is not StoreUnavailableError:
         return error
     interruption = InterruptedRunError(f"Stopped while the repository was not available. {error}")
@@ -138,7 +139,7 @@ def _on_signal(session: Session, number: signal.Signals) -> None:
     if session.stops_gracefully and not session.is_stop_requested:
         session.is_stop_requested = True
         write_if_ready(STDERR, f"{number.name}: stopping. A second signal ends the command at once.\n")
-        session.stop.set()  # after the message, because the command's own last message must follow it
+        session.stop.set()  # after the message, so that the command's last message comes later
         return
     document = _error_document(InterruptedRunError, "Interrupted.", INTERRUPTED)
     stdout = f"{json.dumps(document, indent=2)}\n" if session.is_json else ""

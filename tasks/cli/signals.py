@@ -1,4 +1,4 @@
-"""Handles SIGINT and SIGTERM in a thread, and ends a process without waiting for anything."""
+"""Handles SIGINT and SIGTERM in a thread, and ends a process at once."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 @contextmanager
 def listen_for_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Call `on_signal` from a side thread for each SIGINT and SIGTERM that arrives while the body runs.
+    """Call `on_signal` from another thread for each SIGINT and SIGTERM that arrives while the body runs.
 
-    Python runs its signal handlers in the main thread, and only between two bytecodes. While the main thread waits in
-    the C code of a library, for example for a cluster that does not respond, they would not run for many seconds.
-    Does nothing outside the main thread, because Python cannot install handlers there.
+    Python runs its signal handlers in the main thread, and only between two bytecodes. If the main thread waits in the
+    C code of a library, for example for a cluster that does not answer, a handler would not run for many seconds.
+    Outside the main thread this does nothing, because Python cannot install handlers there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -47,17 +47,17 @@ def listen_for_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[
 
 
 def end_process(exit_code: int, *, stdout: str, stderr: str) -> NoReturn:
-    """Print these texts and end the process at once. No `finally` runs and no buffer is flushed, because each of them
-    could wait for the same thing that the main thread waits for."""
+    """Print these texts and end the process at once. No `finally` block runs and no buffer is flushed, because they
+    could wait, as the main thread possibly does."""
     write_if_ready(STDOUT, stdout)
     if os.isatty(STDERR):
-        os.write(STDERR, _SHOW_CURSOR)  # a progress bar may have hidden it
+        os.write(STDERR, _SHOW_CURSOR)  # because a progress bar can have hidden it
     write_if_ready(STDERR, stderr)
     os._exit(exit_code)
 
 
 def write_if_ready(descriptor: int, text: str) -> None:
-    """Write to a file descriptor. The text is dropped if the write would have to wait, or fails."""
+    """Write to a file descriptor. If the write would have to wait or fails, the text is dropped without an error."""
     with contextlib.suppress(OSError):
         if text and select.select([], [descriptor], [], 0)[1]:
             os.write(descriptor, text.encode())
@@ -70,4 +70,5 @@ def _listen(reading: int, on_signal: Callable[[signal.Signals], None]) -> None:
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Replaces the default action. The interpreter has already written the signal's number to the listener's pipe."""
+    """Does nothing, but replaces the default action of the signal. The interpreter writes the signal's number to the
+    listener's pipe."""

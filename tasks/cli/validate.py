@@ -1,4 +1,4 @@
-"""`kafka-backup validate`"""
+"""The command `kafka-backup validate`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tasks.repository.points import PointReference
 
 
 def run_validate(session: Session, config: Path | None, storage: str | None, backup_id: str | None, level: str) -> int:
-    """Validate a point and print every finding. Returns the exit code. Raises `UnsupportedError` for another level
-    than quick and full."""
+    """Validate a point and print every finding. Returns the exit code: `DAMAGED` if there are findings. Raises
+    `UnsupportedError` if the level is not `quick` or `full`."""
     checked_level = _level(level)
     repository, set_of_file = open_repository(session, config, storage)
     started = time.monotonic()

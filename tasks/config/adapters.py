@@ -1,4 +1,4 @@
-"""From the sections of a file to a connection and a store."""
+"""Makes connections and stores from the sections of a file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:  # commands that reach no cluster do not import Kafka's codecs
 
 
 def connection_options(section: ClusterSection, on_waiting: OnWaiting | None = None) -> ConnectionOptions:
-    """The options to connect to the cluster. `on_waiting` gets reports of waits.
+    """The options to connect to the cluster. Connects nothing. `on_waiting` gets reports of waits.
 
-    Raises `ConfigError` for an invalid address, and for a certificate, key or token file that cannot be read or has
-    other content.
+    Raises `ConfigError` for an invalid address, for a certificate, key or token file that cannot be read, and for a
+    certificate or key file with wrong content.
     """
     from tasks.broker.auth.tls import check_files
     from tasks.broker.raw.addresses import bootstrap_addresses
@@ -37,7 +37,7 @@ def connection_options(section: ClusterSection, on_waiting: OnWaiting | None = N
 
 
 def cluster_access(section: ClusterSection, on_waiting: OnWaiting | None = None) -> KafkaAccess:
-    """The cluster of a `source` or `target` section. Raises as `connection_options`; nothing is connected yet."""
+    """The cluster of a `source` or `target` section. Connects nothing. Raises the errors of `connection_options`."""
     from tasks.broker.kafka_access import KafkaAccess
 
     return KafkaAccess(connection_options(section, on_waiting))
@@ -51,10 +51,11 @@ def store_of(
     on_waiting: OnWaiting | None = None,
     on_note: OnNote | None = None,
 ) -> ObjectStore:
-    """The store of a storage section; `create` makes a missing folder. Failed calls are retried until `stop` is set.
-    `on_waiting` receives reports of waits, `on_note` what an operator should know about the store.
+    """The store of a storage section. With `create` a missing folder is made. Failed calls are retried until a
+    deadline, or until `stop` is set: see `RetryingStore`. `on_waiting` gets reports of waits, and `on_note` gets notes
+    about the store for an operator.
 
-    Raises `NotFoundError` when the folder is missing, `ConfigError` when the section cannot be used.
+    Raises the errors of `open_store`, for example `NotFoundError` if the folder is missing.
     """
     store = open_store(section, create=create, on_note=on_note)
     return RetryingStore(
@@ -67,5 +68,6 @@ def store_of(
 
 
 def store_at(url: str, *, stop: threading.Event | None = None, on_waiting: OnWaiting | None = None) -> ObjectStore:
-    """The store of a `--storage` URL, which must exist. Retries and errors are those of `store_of`."""
+    """The store of a `--storage` URL. It is not created. Retries and errors are those of `store_of` and
+    `settings_from_url`."""
     return store_of(settings_from_url(url), stop=stop, on_waiting=on_waiting)

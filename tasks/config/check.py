@@ -1,4 +1,5 @@
-"""Validates the sorted keys of a file. Each error becomes a sentence with the key, and the expected and found type."""
+"""Validates the sorted keys of a file. Each error becomes a sentence with the key, and with the expected and the found
+type."""
 
 from __future__ import annotations
 
@@ -37,10 +38,11 @@ _FOUND: Mapping[type, str] = {
 
 
 def check(tree: Tree, model: type[ModelT], value: dict[str, Any]) -> ModelT | None:
-    """The validated model, or None after the problems were added to the tree.
+    """The validated model. If the value is not valid, adds the problems to the tree and returns None.
 
-    Validation is strict: a quoted number is text, and `yes` is not a number. A scalar in which variables were replaced
-    is first validated as the YAML value of its text; where the field refuses that, the text itself is validated.
+    Validation is strict: a number in quotes is text, and is not accepted as a number. A scalar in which variables were
+    replaced is first validated as the YAML value of its text. If the field refuses that value, the text itself is
+    validated.
     """
     checked = _validated(model, value)
     if isinstance(checked, list) and _use_texts(tree, value, [_place(model, error) for error in checked]):
@@ -63,8 +65,9 @@ def _validated(model: type[ModelT], value: dict[str, Any]) -> ModelT | list[Erro
 
 
 def _place(model: type[BaseModel], error: ErrorDetails) -> Place:
-    """The place of an error in the file. In a discriminated union pydantic inserts the discriminator's value, which is
-    not a key of the file, and reports a wrong discriminator at the section instead of at its key."""
+    """The place of an error in the file. It corrects pydantic's place in two cases of a discriminated union: pydantic
+    inserts the discriminator's value, which is not a key of the file, and it reports a wrong discriminator at the
+    section instead of at its key."""
     place: Place = tuple(error["loc"])
     discriminator = _discriminator(model, place)
     if discriminator is None:
@@ -75,13 +78,13 @@ def _place(model: type[BaseModel], error: ErrorDetails) -> Place:
 
 
 def _discriminator(model: type[BaseModel], place: Place) -> str | None:
-    """The discriminator of the top-level field of a place, if that is a discriminated union."""
+    """The discriminator of the top-level field of a place. None if the field is not a discriminated union."""
     field = model.model_fields.get(str(place[0])) if place else None
     return field.discriminator if field and isinstance(field.discriminator, str) else None
 
 
 def _use_texts(tree: Tree, value: dict[str, Any], refused: list[Place]) -> bool:
-    """Puts the texts of replaced variables into the refused places. Returns whether there were any."""
+    """Put the texts of replaced variables into the refused places of `value`. Returns whether there were any."""
     places = [place for place in refused if place in tree.texts]
     for place in places:
         _value_at(value, place[:-1])[place[-1]] = tree.texts[place]
@@ -101,7 +104,7 @@ def _sentence(tree: Tree, model: type[BaseModel], value: dict[str, Any], error: 
 
 
 def _needed_by(model: type[BaseModel], error: ErrorDetails) -> str:
-    """Names the member of a discriminated union that needs a missing key."""
+    """The end of a sentence about a missing key: the member of a discriminated union that needs it, or empty."""
     discriminator = _discriminator(model, tuple(error["loc"]))
     return f": {discriminator} {error['loc'][1]!r} needs it" if discriminator and len(error["loc"]) > 1 else ""
 
@@ -127,7 +130,7 @@ def _reason(error: ErrorDetails, message: str, value: object) -> str:
 def _expected(kind: str, context: Mapping[str, Any]) -> str | None:
     if kind == "literal_error":
         return str(context["expected"])
-    if kind == "union_tag_invalid":  # pydantic's own message shows the value, which may be a secret
+    if kind == "union_tag_invalid":  # pydantic's own message contains the value, which can be a secret
         return " or ".join(str(context["expected_tags"]).rsplit(", ", 1))
     return _EXPECTED.get(kind)
 

@@ -1,4 +1,5 @@
-"""From the sections of a file to what a check opens. A check gives up earlier than a run, because somebody waits."""
+"""Makes the context of a check from the sections of a file. A check has shorter timeouts than a run, because a person
+waits for its result."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ _RETRY_DEADLINE_MS = 20_000
 def check_context(
     cluster: ClusterSection, storage: StorageSection, *, now_ms: Callable[[], int], stop: threading.Event
 ) -> CheckContext:
-    """The context of a check of this cluster and this store. Opens nothing."""
+    """The context to check this cluster and this store. Opens nothing; the check opens them when it needs them."""
 
     def open_cluster() -> KafkaAccess:
         options = connection_options(cluster)

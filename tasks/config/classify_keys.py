@@ -1,4 +1,4 @@
-"""Sorts the keys of a file: keys of the model are kept for validation, the others are noted, refused or unknown."""
+"""Sorts the keys of a file: keys of the model are kept for validation; the others get a note or are problems."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _AVAILABLE_STORAGE_KEYS = frozenset[str]().union(*(KEYS[name] for name in BACKEN
 def classify_keys(
     tree: Tree, model: type[BaseModel], keys_of_other_files: Mapping[str, str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """(the keys and values for the model, notes). Problems are added to the tree.
+    """(the keys and values for the model, notes about keys without a meaning). Unknown keys, and keys that are not
+    available, are added to the tree as problems.
 
-    `keys_of_other_files` has top-level keys of other kinds of files, each with the sentence that refuses it; a key with
-    an empty sentence is skipped.
+    `keys_of_other_files` are the top-level keys of other kinds of files, each with the sentence of its problem. A key
+    with an empty sentence is skipped without a problem.
     """
     sorter = _KeySorter(tree, model, keys_of_other_files)
     return sorter.section(tree.value, model, ()), sorter.notes
@@ -53,12 +54,13 @@ class _KeySorter:
                 kept[key] = self.section(member, sections[0], inner)
             elif key == _PRESENT and member is None:
                 kept[key] = {}  # the name alone counts
-            elif not sections or member is not None or place:  # at the top a key with nothing below it is no section
+            elif not sections or member is not None or place:  # a top-level section without a value is left out
                 kept[key] = member
         return kept
 
     def _storage(self, storage: Mapping[str, Any]) -> dict[str, Any]:
-        """The keys of the section's own backend. Keys of other backends are known, and refused."""
+        """The keys of the section's backend with their values. A key of another backend, and a backend that is not
+        available, are problems."""
         backend = storage.get("backend")
         name = backend if isinstance(backend, str) else ""
         own = KEYS.get(name, _ALL_STORAGE_KEYS)
@@ -108,7 +110,8 @@ def _nearest(key: str, names: Mapping[str, str]) -> str | None:
 
 
 def _by_last_part(top: type[BaseModel]) -> dict[str, str]:
-    """The dotted keys that a file can have, by their last part; of several with one last part the shallowest."""
+    """The dotted keys that a file can have, by their last part. If several have the same last part, the one with the
+    fewest parts."""
     sections = {*top.model_fields, *NOT_YET}
     dotted = [name for name in (*_fields(top, ""), *NOTED, *NOT_YET) if name.partition(".")[0] in sections]
     return {name.rpartition(".")[2]: name for name in sorted(dotted, key=lambda name: -name.count("."))}
@@ -122,7 +125,7 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 
 def _table_keys(place: Place) -> Iterator[str]:
-    """The keys of a section that are in the tables."""
+    """The keys of a section that are in the tables `NOTED` and `NOT_YET`."""
     for dotted in (*NOTED, *NOT_YET):
         section, _, key = dotted.rpartition(".")
         if section == path_text(place):
@@ -130,6 +133,6 @@ def _table_keys(place: Place) -> Iterator[str]:
 
 
 def _sections_of(annotation: object) -> tuple[type[BaseModel], ...]:
-    """The models that a field can have; several in a union, none for a plain value."""
+    """The models of a field: several for a union, none for a plain value."""
     candidates = (annotation, *get_args(annotation))
     return tuple(one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel))

@@ -1,17 +1,20 @@
-"""The known keys of the files that no model has: keys without a meaning in this program, and keys of features that this
-version does not have. A key that is in neither table and in no model is unknown. Keys of `storage` are in the settings
-of the backends (`tasks/store/registry.py`)."""
+"""Tables of known keys that are not in a model: keys without a meaning in this program, and keys of features that this
+version does not have.
+
+A key that is not in a table and not in a model is unknown. The keys of `storage` are in the settings of the backends
+(`tasks/store/registry.py`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 NOTED: Mapping[str, str] = {
-    "source.connection": "connections need no settings but connect_timeout_ms",
-    "target.connection": "connections need no settings but connect_timeout_ms",
+    "source.connection": "the only setting of connections is connect_timeout_ms",
+    "target.connection": "the only setting of connections is connect_timeout_ms",
     "backup.include_offset_headers": "stored batches keep their offsets; nothing is added to records",
     "backup.sync_interval_secs": "every object is durable before the next step",
-    "backup.poll_interval_ms": "a backup never polls; it ends on its planned offsets",
+    "backup.poll_interval_ms": "a backup does not poll; it ends at its planned offsets",
     "backup.segment_max_interval_ms": "a backup commits once, at its end",
     "backup.checkpoint_interval_secs": "a backup commits once, at its end",
     **dict.fromkeys(
@@ -22,8 +25,8 @@ NOTED: Mapping[str, str] = {
     "restore.checkpoint_state": "a restore keeps its state in the repository",
     "restore.checkpoint_interval_secs": "a restore keeps its state in the repository",
 }
-"""Accepted with a note that says what replaces them. A section's name covers all keys in the section,
-except those that a model has."""
+"""Keys that are accepted and have no effect, with the reason for the note. The name of a section stands for all of its
+keys, except those that a model has."""
 
 _KERBEROS_KEYS = tuple(
     f"{cluster}.security.{key}"
@@ -54,7 +57,7 @@ NOT_YET: Mapping[str, str] = {
     "restore.acls": "this version backs ACLs up and does not restore them",
     "restore.quotas": "this version does not restore quotas",
 }
-"""Refused with one sentence per key or section, unless the value disables the feature."""
+"""Keys and sections that are refused with this sentence, unless the value disables the feature (`is_disabled`)."""
 
 KEYS_WITHIN: Mapping[str, frozenset[str]] = {
     "metrics": frozenset(["enabled", "port", "bind_address", "path", "keep_alive_seconds", "max_partition_labels"]),
@@ -76,12 +79,13 @@ KEYS_WITHIN: Mapping[str, frozenset[str]] = {
         ]
     ),
 }
-"""The keys in sections of `NOT_YET`, so that a misspelled key is unknown there too. Sections that are not in this table
-accept any key."""
+"""The keys of sections in `NOT_YET`, so that a misspelled key in them is also reported. In other sections of `NOT_YET`
+any key is accepted."""
 
 
 def is_disabled(dotted: str, value: object) -> bool:
-    """Whether the value of a `NOT_YET` key disables the feature: false, null, empty, or a section of such values."""
+    """Whether the value of a key in `NOT_YET` disables the feature: false, null, empty, a section with `enabled:
+    false`, or a section of such values."""
     if isinstance(value, Mapping):
         return value.get("enabled") is False or all(is_disabled(key, member) for key, member in value.items())
     return value is None or value is False or value in ("", [])

@@ -1,4 +1,4 @@
-"""Loads the files. All problems of a file are reported at once, one line each. No key is ignored without a note."""
+"""Loads the files. All problems of a file are reported at once, one in a line. No key is ignored without a note."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _TOP_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Generic[FileT]):
-    """A valid file, and notes about keys that have no meaning in this program."""
+    """A valid file, and notes about its keys without a meaning and its unusual values, each with file and line."""
 
     file: FileT
     notes: tuple[str, ...]
 
 
 def load_backup(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[BackupFile]:
-    """backup.yaml. Raises `ConfigError` with one line per problem: file, line, key, problem."""
+    """Load a backup.yaml. Raises `ConfigError` with one line for each problem: file, line, key, problem."""
     return _load(path, BackupFile, "backup", environment)
 
 
 def load_restore(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[RestoreFile]:
-    """restore.yaml. Raises `ConfigError` with one line per problem: file, line, key, problem."""
+    """Load a restore.yaml. Raises `ConfigError` with one line for each problem: file, line, key, problem."""
     return _load(path, RestoreFile, "restore", environment)
 
 
 def load_job(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[BackupFile] | Loaded[RestoreFile]:
-    """The file of a backup or of a restore, whichever its `mode` says. Raises `ConfigError` as the other two do."""
+    """Load a file of either kind; its `mode` selects the kind. Raises the same `ConfigError` as `load_backup`."""
     tree = read_tree(path, environment)
     mode = tree.value.get("mode")
     if mode == "restore":
@@ -54,10 +54,11 @@ def load_job(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[
 
 
 def load_repository(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[RepositoryFile]:
-    """The repository of either file.
+    """Load only the repository of a file of either kind.
 
-    Checks only `storage`, `backup_id`, `mode` and the names of the top-level keys, so that `list` works without the
-    passwords of a cluster, and with a file that this version cannot restore from.
+    Checks only `storage`, `backup_id`, `mode` and the names of the top-level keys. So `list` works without the
+    passwords of a cluster, and with a file whose other sections this version refuses. Raises `ConfigError` with one
+    line for each problem.
     """
     tree = read_tree(path, environment)
     skipped = _TOP_KEYS - set(RepositoryFile.model_fields)
@@ -76,14 +77,14 @@ def _load(path: Path, kind: type[FileT], mode: str, environment: Mapping[str, st
 
 
 def read_tree(path: Path, environment: Mapping[str, str]) -> Tree:
-    """The YAML mapping of a file. Raises `ConfigError` if the file cannot be read or is not a mapping; the tree keeps
-    other problems."""
+    """Read and parse a file. Raises `ConfigError` if it cannot be read, is not UTF-8, or is not a YAML mapping. Other
+    problems are in the tree."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or 'cannot be read'}.") from None
     text = data.decode("utf-8", errors="replace")
-    if text.encode() != data or 0 in data[:4]:  # a decoding error would hold the file's bytes in its attributes
+    if text.encode() != data or 0 in data[:4]:  # an exception of `decode` would contain the bytes of the file
         raise ConfigError(f"{path}: {_encoding_problem(data, text)}")
     return parse(text, file=str(path), environment=environment)
 
@@ -107,7 +108,7 @@ def _checked(tree: Tree, kind: type[FileT], keys_of_other_files: Mapping[str, st
 
 
 def _notes_on_values(file: BackupFile) -> Iterator[tuple[Place, str]]:
-    """Values that are accepted and do not do what their author can have meant."""
+    """The notes on values that are accepted, but possibly have another effect than the user expects."""
     if not file.backup.stop_at_current_offsets:
         reason = "a backup that is not continuous is one snapshot, which stops at the current offsets"
         sentence = f"'backup.stop_at_current_offsets' has no meaning here: {reason}."

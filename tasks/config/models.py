@@ -1,4 +1,4 @@
-"""The YAML files as models: the engine's options, the cluster, and the storage."""
+"""The pydantic models of the YAML files: the cluster, the storage, and the engine's options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from tasks.store.registry import StorageSettings
 
 
 class Section(BaseModel):
-    """A mapping of a file. Frozen. `classify_keys` finds unknown keys before validation, with their lines."""
+    """The base of all sections of a file. Frozen. `classify_keys` reports unknown keys with their lines before
+    validation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -38,7 +39,7 @@ def _check_address(text: str) -> str:
 
 
 def _split_servers(value: object) -> object:
-    """Other programs write several servers as one text with commas, so that is taken too."""
+    """Split a text with commas into a list of servers, because other programs write several servers as one text."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
         return value
@@ -71,29 +72,30 @@ Pattern = Annotated[str, Field(min_length=1), checked_by(compile_pattern)]
 Reference = Annotated[str, checked_by(PointReference.parse)]
 
 StorageSection = Annotated[StorageSettings, Field(discriminator="backend")]
-"""Where the repository is: the settings of one backend. Keys of other backends are refused."""
+"""The section `storage`: the settings of one backend. `backend` selects the backend. Keys of other backends are
+refused."""
 
 
 class TopicsSection(TopicSelection):
-    """The engine's selection. Every pattern compiles."""
+    """The engine's selection of topics. Validation refuses patterns that are not valid."""
 
     include: tuple[Pattern, ...] = Field((), description=TopicSelection.model_fields["include"].description)
     exclude: tuple[Pattern, ...] = Field((), description=TopicSelection.model_fields["exclude"].description)
 
 
 class ConnectionSection(Section):
-    """`source.connection` or `target.connection`."""
+    """The section `source.connection` or `target.connection`."""
 
     connect_timeout_ms: int = Field(
         CONNECT_TIMEOUT_MS,
         ge=1_000,
         le=600_000,
-        description="How long a cluster that did not answer yet is waited for. Later failures are retried longer.",
+        description="How long to wait for the cluster's first answer, in ms. Later failures are retried longer.",
     )
 
 
 class ClusterSection(Section):
-    """`source` or `target`."""
+    """The section `source` or `target`."""
 
     bootstrap_servers: Annotated[
         tuple[Annotated[str, AfterValidator(_check_address)], ...],
@@ -107,14 +109,14 @@ class ClusterSection(Section):
     ] = UNPROTECTED
     connection: Annotated[
         ConnectionSection,
-        Field(description="How long the first answer of the cluster is waited for."),
+        Field(description="How long to wait for the first answer of the cluster."),
         BeforeValidator(_empty_section_if_none),
     ] = ConnectionSection()
     topics: TopicsSection = Field(TopicsSection(), description="The topics to back up, or to restore.")
 
 
 class BackupSection(BackupOptions):
-    """`backup`: the engine's options, and keys that only files have."""
+    """The section `backup`: the engine's options, and keys that only files have."""
 
     stop_at_current_offsets: bool = Field(
         True, description="Accepted. A backup of this version always stops at the offsets that it found at its start."
@@ -125,7 +127,7 @@ class BackupSection(BackupOptions):
 
 
 class RestoreSection(RestoreOptions):
-    """`restore`: the engine's options, and keys that only files have."""
+    """The section `restore`: the engine's options, and keys that only files have."""
 
     produce_acks: Annotated[str, BeforeValidator(_check_acks)] = Field(
         "all", description="Only `all` (or -1), because nothing else is safe for a restore."
@@ -140,7 +142,7 @@ class OffsetStorageSection(Section):
 
 
 class BackupFile(Section):
-    """backup.yaml"""
+    """The file backup.yaml."""
 
     mode: Literal["backup"] = Field(description="The kind of the file.")
     backup_id: Annotated[str, checked_by(_check_set)] = Field(
@@ -148,14 +150,14 @@ class BackupFile(Section):
     )
     source: ClusterSection = Field(description="The cluster to back up.")
     storage: StorageSection = Field(description="Where the repository is.")
-    backup: BackupSection = Field(BackupSection(), description="How the backup reads and stores.")
+    backup: BackupSection = Field(BackupSection(), description="How the backup reads topics and stores them.")
     offset_storage: OffsetStorageSection | None = Field(
         None, description="If it is present, also without keys, a backup reads only what is new since the newest point."
     )
 
 
 class RestoreFile(Section):
-    """restore.yaml. `backup_id` is a set or a point: `set@17`."""
+    """The file restore.yaml. `backup_id` is a point reference: `set` or `set@17`."""
 
     mode: Literal["restore"] = Field(description="The kind of the file.")
     backup_id: Reference = Field(
@@ -163,11 +165,11 @@ class RestoreFile(Section):
     )
     target: ClusterSection = Field(description="The cluster to restore into.")
     storage: StorageSection = Field(description="Where the repository is.")
-    restore: RestoreSection = Field(RestoreSection(), description="What the restore writes, and how.")
+    restore: RestoreSection = Field(RestoreSection(), description="How the restore writes topics and group positions.")
 
 
 class RepositoryFile(Section):
-    """The part of either file that is enough to read a repository."""
+    """The keys of a file of either kind that are needed to read a repository."""
 
     mode: Literal["backup", "restore"] | None = None
     storage: StorageSection

@@ -1,4 +1,5 @@
-"""Opens the repository of a backup. A missing one is created last, so that a run that cannot begin leaves nothing."""
+"""Opens the repository of a backup. If there is none, it is created last, so that nothing is left if a run cannot
+begin."""
 
 from __future__ import annotations
 
@@ -23,11 +24,12 @@ def opened_or_created(
     on_waiting: OnWaiting | None = None,
     on_note: OnNote | None = None,
 ) -> tuple[Repository, bool]:
-    """The repository of a storage section, and whether it was created. If there is none, `before_creation` is called
-    first; when it raises, nothing was written.
+    """(the repository of a storage section, whether it was created). If there is none, `before_creation` is called
+    before it is created; if that raises an error, nothing was written.
 
-    A missing bucket is an error, because a backup creates no buckets. A folder that was made for a repository that then
-    cannot be created is removed. Raises what `before_creation`, `store_of` and `Repository.open_or_create` raise.
+    Raises `NotFoundError` for a missing bucket, because a backup creates no buckets. If the repository cannot be
+    created, the folder that was made for it is removed again. Raises the errors of `before_creation`, `store_of` and
+    `Repository.open_or_create`.
     """
     found = _opened(section, now_ms, stop=stop, on_waiting=on_waiting, on_note=on_note)
     if found is not None:
@@ -46,7 +48,7 @@ def _opened(
     on_waiting: OnWaiting | None,
     on_note: OnNote | None,
 ) -> Repository | None:
-    """The repository; None if there is none and its place is usable. Raises `NotFoundError` for a missing bucket."""
+    """The repository. None if there is none and it can be created. Raises `NotFoundError` for a missing bucket."""
     try:
         store = store_of(section, stop=stop, on_waiting=on_waiting, on_note=on_note)
     except NotFoundError:  # a missing folder, which is made later

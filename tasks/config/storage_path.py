@@ -1,4 +1,4 @@
-"""The folder that a file names: `~` is the home folder, and a relative path counts from the folder of the file."""
+"""Makes the folder in a file absolute: `~` is the home folder, and a relative path begins at the folder of the file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ _PLACE = ("storage", "path")
 
 
 def expand_storage_path(tree: Tree, value: dict[str, Any]) -> None:
-    """Make `storage.path` of a folder absolute in `value`. A path that cannot be expanded is a problem of the tree."""
+    """Make `storage.path` in `value` absolute if the backend is a folder. If the home folder is not known, a problem is
+    added to the tree."""
     storage = value.get("storage")
     if not isinstance(storage, dict) or storage.get("backend") != LocalSettings.backend_name():
         return

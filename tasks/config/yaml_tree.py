@@ -1,9 +1,9 @@
-"""YAML with line numbers: a document as plain values, and the line of each value.
+"""Parses YAML with line numbers: a document becomes plain values, and the line of each value is known.
 
-`${VAR}` and `${VAR:-default}` are replaced inside scalars after parsing, so that a value cannot become YAML structure.
-The default also replaces an empty variable, as in a shell. `$${` is a literal `${`. The replaced text decides the type
-of a scalar with variables (`port: ${PORT}` is a number), also in quotes, because YAML requires the quotes in
-`{port: "${PORT}"}`. The text is kept for fields that need text.
+`${VAR}` and `${VAR:-default}` in scalars are replaced after parsing, so that the value of a variable cannot become YAML
+structure. The default is also used if the variable is empty, as in a shell. `$${` is a literal `${`. A scalar with
+variables gets the type of its text after the replacement (`port: ${PORT}` is a number), also if it is in quotes,
+because YAML requires the quotes in `{port: "${PORT}"}`. The text is kept for fields that need text.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from tasks.model.control_characters import control_character_problem
 from tasks.model.errors import ConfigError
 
 Place = tuple[str | int, ...]
-"""Keys and list positions from the top of the document."""
+"""The path to a value: keys and list positions from the top of the document."""
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
 _QUOTED_FROM_FILE = re.compile(r"(alias|tag handle) .*")
-"""The parts of PyYAML's messages that quote the file: in `password: *x` the alias may be a password."""
+"""The parts of PyYAML's messages that quote the file. In `password: *x` the alias can be a password."""
 
 
 class Problem(NamedTuple):
-    """One problem of a file."""
+    """One problem of a file, with its place and its line (the first line is 1)."""
 
     place: Place
     line: int
@@ -38,44 +38,46 @@ _CURES: Mapping[str, str] = {
     "found character '\\t' that cannot start any token": "a line begins with a tab; indent it with spaces",
     "but found another document": "a second document begins with '---'; write one document per file",
 }
-"""PyYAML's messages that do not say what to do, with a sentence that does."""
+"""Sentences that say what to do, instead of messages of PyYAML that do not."""
 
 
 @dataclass(slots=True)
 class Tree:
-    """A document's value, the line of every key and item by its place, and the problems found so far."""
+    """A document: its value, the lines of all keys and items by their places, and the problems that were found so
+    far."""
 
     file: str
     value: dict[str, Any] = field(default_factory=dict, repr=False)
     lines: dict[Place, int] = field(default_factory=dict)
     texts: dict[Place, str] = field(default_factory=dict, repr=False)
-    """The text of every scalar with variables; `value` has the YAML value of that text."""
+    """The text of every scalar with variables after the replacement. `value` contains the YAML value of this text."""
 
     problems: list[Problem] = field(default_factory=list)
 
     def add_problem(self, place: Place, sentence: str, *, line: int | None = None) -> None:
-        """Adds a problem. Without `line` its line is that of the place or of its nearest parent."""
+        """Add a problem. Without `line`, its line is that of the place, or of the nearest parent with a line."""
         self.problems.append(Problem(place, line or self.line(place), sentence))
 
     def has_problem_within(self, place: Place) -> bool:
-        """Whether there is a problem at the place or below it already. Problems that follow from it are not added."""
+        """Whether there is already a problem at the place or below it. A caller then adds no problem that follows from
+        it."""
         return any(problem.place[: len(place)] == place for problem in self.problems)
 
     def line(self, place: Place) -> int:
-        """The line of a place, or of its nearest existing parent; the first line is 1."""
+        """The line of a place, or of its nearest parent with a line. The first line is 1."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
 
     def report(self) -> str:
-        """The problems in the order of the file, one line each."""
+        """The problems in the order of their lines in the file, one in each line. Repeated ones are left out."""
         ordered: Iterable[Problem] = sorted(self.problems, key=lambda problem: problem.line)
         return "\n".join(dict.fromkeys(f"{self.file}:{problem.line}: {problem.sentence}" for problem in ordered))
 
 
 def parse(text: str, *, file: str, environment: Mapping[str, str]) -> Tree:
-    """Parses a YAML mapping. Raises `ConfigError` when the text is not YAML or not a mapping; the tree collects other
-    problems."""
+    """Parse a YAML mapping. Raises `ConfigError` if the text is empty, not YAML or not a mapping. Other problems are in
+    the tree."""
     node = _compose(text)
     if isinstance(node, tuple):
         line, problem = node
@@ -90,7 +92,7 @@ def parse(text: str, *, file: str, environment: Mapping[str, str]) -> Tree:
 
 
 def path_text(place: Place) -> str:
-    """A place as messages name it: `storage.path`, `source.topics.include[0]`."""
+    """A place in the form for messages: `storage.path`, `source.topics.include[0]`."""
     text = ""
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -98,7 +100,8 @@ def path_text(place: Place) -> str:
 
 
 def _compose(text: str) -> yaml.Node | tuple[int, str] | None:
-    """The document's node, or (line, problem). PyYAML's errors are not chained, because they hold the file's text."""
+    """The document's node, or (line, problem). PyYAML's errors are not chained, because they contain the file's text.
+    None if the text is empty."""
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -115,7 +118,7 @@ def _compose(text: str) -> yaml.Node | tuple[int, str] | None:
 
 
 class _Builder:
-    """Makes plain values of nodes, and adds lines, texts and problems to the tree."""
+    """Makes plain values from YAML nodes, and adds their lines, texts and problems to the tree."""
 
     def __init__(self, tree: Tree, environment: Mapping[str, str]) -> None:
         self._tree = tree
@@ -165,9 +168,9 @@ class _Builder:
         self._check_control_characters(text, node, place)
         if place in self._tree.texts:
             tag = str(self._loader.resolve(yaml.ScalarNode, text, (True, False)))  # type: ignore[no-untyped-call]
-            if text and tag.endswith(":null"):  # only an empty variable counts as absent
+            if text and tag.endswith(":null"):  # only an empty variable counts as a missing value
                 return text
-        if tag.endswith(":timestamp"):  # no key is a date, so the text is kept
+        if tag.endswith(":timestamp"):  # no key needs a date, so the text is kept
             return text
         try:
             value = self._loader.construct_object(yaml.ScalarNode(tag, text, node.start_mark, node.end_mark))
@@ -181,7 +184,8 @@ class _Builder:
         return value
 
     def _check_control_characters(self, text: str, node: yaml.ScalarNode, place: Place) -> None:
-        """No value needs one. They come from editors, `echo` and the line ends of environment files."""
+        """Add a problem if the text contains a control character. No value needs one: they come from editors, `echo`
+        and the line ends of environment files."""
         problem = control_character_problem(text)
         if problem is None:
             return
@@ -202,7 +206,7 @@ class _Builder:
             found = self._environment.get(name)
             if found is None and default is None:
                 self._tree.add_problem(place, f"{path_text(place)!r}: the environment variable {name} is not set.")
-                return match.group()  # empty text would cause more problems
+                return match.group()  # an empty text would cause more problems
             return found or default or ""
 
         replaced = _VARIABLE.sub(value, text)

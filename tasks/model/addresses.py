@@ -1,4 +1,4 @@
-"""Addresses of brokers as people write them: `host:port`, with an IPv6 host in brackets."""
+"""Parses addresses of brokers in configuration files: `host:port`, with an IPv6 host in brackets."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _BARE_IPV6 = re.compile(r"[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.%\w]*")
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Host and port. An IPv6 host is returned without its brackets, and with its scope (`fe80::1%eth0`).
+    """(host, port) of an address. An IPv6 host is returned without its brackets, but with its scope (`fe80::1%eth0`).
+    Spaces around the address are ignored.
 
-    Raises `ConfigError` for every other text. The message has an example of the right form and does not contain the
-    text, because a URL with a password can be in its place.
+    Raises `ConfigError` for every other text. The message says how to write the address. It does not contain the text,
+    because a user can write a URL with a password here by mistake.
     """
     found = _ADDRESS.fullmatch(text.strip())
     if found is None:
@@ -29,7 +30,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def _hint(text: str) -> str:
-    """What a wrong text needs. No part of the text is in it."""
+    """How to correct a wrong text. The hint contains no part of the text."""
     if "://" in text:
         return "without a scheme, for example kafka.example.com:9092"
     if "," in text:

@@ -1,4 +1,4 @@
-"""Control characters in values: line breaks that an editor, a shell or an environment file left behind. Pure."""
+"""Finds control characters in values, for example a line break that an editor or a shell added at the end. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ _NAMES: Mapping[str, str] = {"\n": "line break", "\r": "line break", "\t": "tab"
 
 
 def control_character_problem(text: str) -> str | None:
-    """`ends with a line break`, `begins with a tab`, `contains the control character U+0000`; None without one.
-
-    The sentence never contains the text, because it can be a secret.
-    """
+    """The problem of a text with a control character: `ends with a line break`, `begins with a tab`, `contains the
+    control character U+0000`. None if it contains none. The problem does not contain the text, because it can be a
+    secret."""
     if not any(map(_is_control, text)):
         return None
     last, first = text[-1], text[0]
@@ -23,7 +22,8 @@ def control_character_problem(text: str) -> str | None:
 
 
 def control_character_problems(value: object, path: str = "") -> Iterator[str]:
-    """A problem for each text with a control character in mappings and lists, with its path: `x.y[0] ends with …`."""
+    """The problem of each text with a control character in nested mappings and lists, with the path of the text:
+    `x.y[0] ends with a line break`."""
     if isinstance(value, str):
         problem = control_character_problem(value)
         if problem is not None:

@@ -1,11 +1,12 @@
-"""Names in messages and tables. Kafka accepts any text as the id of a group: empty, with line ends, with NUL."""
+"""Writes names into messages and tables, because Kafka accepts any text as a group id, also line ends and NUL."""
 
 from __future__ import annotations
 
 
 def quoted(name: str) -> str:
-    """The name as people read it: as it is, or in double quotes with escapes if it is empty or has a character that
-    is not visible, a blank, a quote or a backslash. The result has no line end, and different names stay different."""
+    """The name for messages. It stays unchanged, unless it is empty or contains a space, a quote, a backslash or an
+    invisible character: then it is in double quotes with escapes. The result contains no line end, and different names
+    have different results."""
     if name and name.isprintable() and not set(name) & {" ", '"', "\\"}:
         return name
     return '"' + "".join(map(_escaped, name)) + '"'

@@ -1,7 +1,8 @@
-"""Waiting for a cluster or a store: whether it ever answered, and reports of what is waited for, since when, and why.
+"""Waits for a cluster or a store: records whether it has answered, and reports long waits with their reasons.
 
-Patience is earned: `Contact.has_answered` decides between the short timeout of the first contact and the long deadline
-of something that worked before. A thread reports waits, because a blocked call cannot do so itself.
+`Contact.has_answered` selects the deadline: a short one until the first answer, because the address can be wrong, and a
+long one after it, because the cluster or store worked before. A separate thread reports waits, because a blocked call
+cannot do so itself.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from typing import NamedTuple
 from tasks.model.errors import KafkaBackupError
 
 CONNECT_TIMEOUT_MS = 20_000
-"""How long an operation waits for a cluster or a store that did not answer yet."""
+"""How long an operation waits for a cluster or a store that has not answered yet."""
 
 _FIRST_REPORT_S = 5.0
 _REPORT_INTERVAL_S = 15.0
 _FORGOTTEN_S = 15.0
-"""A wait without a new attempt for this long is over: nobody waits for the subject now. More than any retry's pause."""
+"""If a wait has no new attempt for this time, it is over. The time is longer than any pause between two attempts."""
 
 _TICK_S = 0.5
 _NO_ANSWER = "no answer yet"
@@ -31,7 +32,8 @@ _log = logging.getLogger(__name__)
 
 
 class WaitReport(NamedTuple):
-    """What is waited for (an address, a store's location), for how long, and the reason of the last failed attempt."""
+    """One report of a wait: its subject (an address, a store's location), its duration, and the reason of the last
+    failed attempt."""
 
     subject: str
     waited_s: float
@@ -42,7 +44,7 @@ class WaitReport(NamedTuple):
 
 
 OnWaiting = Callable[[WaitReport], None]
-"""Receives reports, in a thread of its own. It should return soon; what it raises is logged and dropped."""
+"""Receives reports, in a separate thread. It should return soon. Its exceptions are logged and not raised."""
 
 
 @dataclass(slots=True)
@@ -55,11 +57,12 @@ class _Wait:
 
 
 class Contact:
-    """What one process knows about reaching one cluster or store. All its threads share it.
+    """Records for one process whether a cluster or a store has answered, and the waits for it. Thread-safe: all threads
+    of the process share one object.
 
-    A wait begins with the first attempt to reach a subject, and ends with the first attempt that succeeds or fails for
-    good. `on_waiting` gets the first report after 5 s of waiting, and another one every 15 s. Attempts of several
-    threads for one subject are one wait. `clock` returns seconds and never goes back.
+    A wait begins with the first attempt to reach a subject. It ends with the first attempt that succeeds or fails with
+    a permanent error. `on_waiting` gets the first report after 5 s of waiting, and another one every 15 s. Attempts of
+    several threads for the same subject are one wait. `clock` returns seconds and never goes back.
     """
 
     def __init__(self, on_waiting: OnWaiting | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,17 +79,20 @@ class Contact:
         return self._has_answered
 
     def mark_answered(self) -> None:
-        """From now on failures count as failures of something that worked before."""
+        """Record that the cluster or the store has answered. From now on `deadline_ms` returns `retry_deadline_ms`. May
+        be called again."""
         self._has_answered = True
 
     def deadline_ms(self, *, connect_timeout_ms: int, retry_deadline_ms: int) -> int:
-        """How long an operation is retried now: the shorter of both until there was an answer, then the second."""
+        """How long an operation is retried, in milliseconds: the smaller of both values until `mark_answered` is
+        called, and `retry_deadline_ms` after that."""
         return retry_deadline_ms if self._has_answered else min(connect_timeout_ms, retry_deadline_ms)
 
     @contextmanager
     def attempt(self, subject: str, *, reason: str = _NO_ANSWER) -> Iterator[None]:
-        """One attempt to get an answer from the subject. A retryable error of the body keeps the wait and becomes its
-        reason, which is `reason` until then. Any other end of the body ends the wait. Does not call `mark_answered`."""
+        """A context for one attempt to get an answer from `subject`. If the body raises a retryable error, the wait
+        goes on, and the error becomes its reason; before that the reason is `reason`. If the body ends in any other
+        way, the wait ends. Does not call `mark_answered`."""
         self._begin(subject, reason)
         try:
             yield
@@ -104,7 +110,8 @@ class Contact:
             self._on_waiting(WaitReport(subject, 0, reason))
 
     def due_reports(self) -> list[WaitReport]:
-        """The reports that are due now; each is returned once. Forgets waits that have no attempts any more."""
+        """The reports that are due now. Each is returned once. Also ends the waits that have had no attempt for 15
+        s."""
         now = self._clock()
         with self._lock:
             self._waits = {
@@ -129,7 +136,7 @@ class Contact:
             threading.Thread(target=self._monitor, name="wait-reports", daemon=True).start()
 
     def _end(self, subject: str, reason: str | None) -> None:
-        """`reason` is None if the wait is over."""
+        """End an attempt. If `reason` is None, the wait ends too; otherwise it becomes the reason of the wait."""
         with self._lock:
             wait = self._waits.get(subject)
             if wait is None:  # another thread's attempt ended the wait
@@ -142,14 +149,14 @@ class Contact:
             wait.reason = reason
 
     def _monitor(self) -> None:
-        """Report until nothing is waited for."""
+        """Report the waits until there are none."""
         assert self._on_waiting is not None
         while True:
             time.sleep(_TICK_S)
             for report in self.due_reports():
                 try:
                     self._on_waiting(report)
-                except Exception:  # a report must never end a run
+                except Exception:  # so that a failed report does not end the run
                     _log.exception("A wait could not be reported.")
             with self._lock:
                 if not self._waits:

@@ -1,4 +1,4 @@
-"""What a point contains less than the newest point before it, as text. Pure."""
+"""Describes the topics and records that a point has lost compared to the point before it. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ _MOST_NAMES = 20
 
 
 def shrinkage_lines(point: PointEntry) -> Iterator[str]:
-    """A line with the counts, then a line of topics for each kind of loss. Empty if the point contains no less."""
+    """A line with the counts, and then a line with the topics for each kind of loss. Empty if the point lost
+    nothing."""
     shrunk = point.shrunk
     if shrunk is None:
         return
@@ -28,6 +29,6 @@ def shrinkage_lines(point: PointEntry) -> Iterator[str]:
 
 
 def topics_text(names: tuple[str, ...]) -> str:
-    """The names in one line, and how many more there are."""
+    """The names in one line: at most 20, and then the number of the others."""
     more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + more

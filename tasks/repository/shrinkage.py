@@ -1,4 +1,5 @@
-"""Shrinkage: what a point contains less than the newest point before it. Documents of log entries and set states."""
+"""Shrinkage: the topics and records that a point has lost compared to the point before it. Log entries and set states
+contain these documents."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ _NOTABLE_SHARE = 0.5
 
 
 class ShrinkageCounts(Document):
-    """How much less a point contains than `point`, the newest point before it.
+    """The losses of a point in numbers, compared to the newest point before it, whose seq is `point`.
 
-    `gone`, `created_again`, `not_selected` and `ended_earlier` are numbers of topics, see `Shrinkage`. `records_before`
-    and `records` are the restorable records of the older point and of this one.
+    `gone`, `created_again`, `not_selected` and `ended_earlier` are numbers of topics: see `Shrinkage`. `records_before`
+    and `records` are the numbers of restorable records of the older point and of this point.
     """
 
     point: int
@@ -24,9 +25,10 @@ class ShrinkageCounts(Document):
 
     @property
     def is_notable(self) -> bool:
-        """Whether retention alone does not explain it: topics are missing, or less than half of the records are left.
+        """Whether an operator should look at the losses: topics are affected, or less than half of the records are
+        left.
 
-        A topic with retention has fewer records at one point than at the last one every day, and nobody has to act.
+        Smaller losses of records are normal, because Kafka deletes old records of topics with retention.
         """
         topics = self.gone or self.created_again or self.not_selected or self.ended_earlier
         return bool(topics) or self.records < self.records_before * _NOTABLE_SHARE
@@ -54,10 +56,13 @@ class ShrinkageCounts(Document):
 
 
 class Shrinkage(Document):
-    """What a point contains less than `point`, the newest point before it. The members are names of topics.
+    """The losses of a point, compared to the newest point before it, whose seq is `point`. Topics are given by their
+    names.
 
-    `gone`: the run selected them and the cluster did not list them. `created_again`: they have another topic id.
-    `not_selected`: the run did not select them. `ended_earlier`: a partition ended at a smaller offset, or is missing.
+    `gone`: topics that the run selected and the cluster did not list. `created_again`: topics with another topic id.
+    `not_selected`: topics that the run did not select. `ended_earlier`: topics with a partition that ends at a smaller
+    offset than before, or is missing. `records_before` and `records` are the numbers of restorable records of the older
+    point and of this point.
     """
 
     point: int
@@ -70,7 +75,7 @@ class Shrinkage(Document):
 
     @property
     def counts(self) -> ShrinkageCounts:
-        """The same without names, for a document that has one for each point."""
+        """The same losses in numbers, without names, for documents that contain all points."""
         return ShrinkageCounts(
             point=self.point,
             gone=len(self.gone),

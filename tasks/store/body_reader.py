@@ -1,4 +1,4 @@
-"""A body as the file object that an HTTP client reads, without joining its buffers."""
+"""Lets an HTTP client read a body as a file object. The buffers of the body are not joined."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from tasks.store.protocol import Body
 
 
 class BodyReader:
-    """Reads a body's buffers in order, as views of them; `seek` goes to another position. For one thread at a time.
+    """Reads the buffers of a body in their order. For one thread at a time.
 
-    A read ends where a buffer ends: it can return less than the requested size, and returns nothing only at the end.
+    A read returns a view of one buffer, so it can return less than the requested size. It returns nothing only at the
+    end of the body.
     """
 
     def __init__(self, body: Body) -> None:
@@ -22,7 +23,8 @@ class BodyReader:
         self.size_bytes = self._ends[-1] if self._ends else 0
 
     def read(self, size: int = -1) -> memoryview:
-        """At most `size` bytes; a negative size means the rest of the current buffer."""
+        """The next bytes: at most `size`, and at most the rest of the current buffer. A negative size means the rest of
+        the current buffer. Empty at the end of the body."""
         number = bisect_right(self._ends, self._position)
         if number == len(self._views):
             return memoryview(b"")
@@ -33,7 +35,8 @@ class BodyReader:
         return part
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Goes to a position between the start and the end, and returns it."""
+        """Set the position of the next read, and return it. A position outside the body becomes its start or its
+        end."""
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size_bytes}[whence]
         self._position = min(max(0, origin + offset), self.size_bytes)
         return self._position

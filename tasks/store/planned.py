@@ -1,4 +1,5 @@
-"""Backends that later versions will have. Their keys and URLs are refused as not available yet, not as unknown."""
+"""Backends that later versions will have. Errors say that their keys and URLs are not available yet, instead of
+unknown."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedBackend:
-    """A backend's name in YAML files, the schemes of its URLs, and its keys beside `backend`."""
+    """A backend that is not available yet: its name in YAML files, the schemes of its URLs, and its keys except
+    `backend`."""
 
     name: str
     url_schemes: frozenset[str]

@@ -1,4 +1,4 @@
-"""Tests whether a store keeps the promises that the commit protocol needs, before a repository is created in it."""
+"""Tests whether a store does all that the commit protocol needs, before a repository is created in it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from tasks.model.errors import (
 from tasks.store.protocol import ObjectStore
 
 PROBE_PREFIX = "probe/"
-"""Reserved for the probe: no object of a repository has this prefix."""
+"""The prefix of the probe's keys. No object of a repository has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """Which promises the store kept.
+    """The promises that the store kept.
 
-    conditional_put: the second put-if-absent of a key was refused, and the object kept the bytes of the first.
-    conditional_swap: swaps against an old version and against "no object" were refused, and a current one succeeded.
+    conditional_put: the second put-if-absent of a key was refused, and the object kept the bytes of the first one.
+    conditional_swap: a swap with the current version succeeded; swaps with an old version and with "no object" were
+        refused.
     read_after_write: a read after each write returned the written bytes.
-    reasons: the store's own errors for the promises that it did not keep; empty if it silently did something else.
+    reasons: the store's errors for the promises that it did not keep. Empty if it kept all, or ignored a condition
+        without an error.
     """
 
     conditional_put: bool
@@ -38,7 +40,7 @@ class ProbeResult:
     reasons: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, bool]:
-        """The three results by name."""
+        """The three booleans by name, as `repository.json` stores them."""
         return {
             "conditional_put": self.conditional_put,
             "conditional_swap": self.conditional_swap,
@@ -47,11 +49,11 @@ class ProbeResult:
 
 
 def probe(store: ObjectStore) -> ProbeResult:
-    """Tests the store with random keys under `PROBE_PREFIX`, and deletes them, also when it raises.
+    """Test the store with random keys under `PROBE_PREFIX`. The keys are deleted at the end, also after an error.
 
-    A result is False when the store ignored a condition or refused it with a final error. Errors of access and of
-    availability, and a store that takes no writes at all or is full, are raised. Without the permission to delete, the
-    keys stay; nothing refers to them.
+    A result is False if the store ignored a condition, or refused it with an error that a retry cannot solve. Raises
+    `AccessError`, retryable errors, `StoreFullError`, and every error of a write without a condition. If the
+    credentials are not allowed to delete, the keys stay; no document refers to them.
     """
     name = f"{PROBE_PREFIX}{secrets.token_hex(8)}"
     put_key, swap_key, read_key = f"{name}-put", f"{name}-swap", f"{name}-read"
@@ -83,8 +85,8 @@ def probe(store: ObjectStore) -> ProbeResult:
 
 
 def _check_writable(store: ObjectStore, key: str, written: list[str]) -> None:
-    """A write without any condition. Its errors are not results, and after a failure nothing has to be deleted unless
-    the outcome is unknown."""
+    """Write an object without a condition. Errors of this write are raised and are not results. The key is added to
+    `written` if the object exists or can exist, so that it is deleted."""
     try:
         store.put(key, [b"x"])
     except OutcomeUnknownError:
@@ -103,7 +105,8 @@ def _refuses_second_put(store: ObjectStore, key: str) -> bool:
 
 
 def _refuses_stale_swap(store: ObjectStore, key: str) -> bool:
-    # Bodies of one length without a pause between the writes: versions of size and coarse time would be equal.
+    # Both bodies have the same length and are written without a pause. So a version that consists only of the size and
+    # a rounded time stays the same, and the test finds this.
     first = store.compare_and_swap(key, [b"1"], expected=None).version
     store.compare_and_swap(key, [b"2"], expected=first)
     for stale in (first, None):

@@ -1,9 +1,12 @@
 """The port of object stores: ten methods and their promises. `tests/contract` tests them for every adapter.
 
-Keys are relative to the store's prefix and contain only `[A-Za-z0-9._/-]`; no part between slashes is empty or begins
-with a dot (`ConfigError`). No key may be a folder of another (`a/b` beside `a/b/c`): a file system cannot hold both.
-Every method can raise `AccessError` (credentials or permission), `StoreUnavailableError` (retryable, nothing was
-changed) and `OutcomeUnknownError` (retryable, the response of a write was lost).
+Keys are relative to the store's prefix and contain only `[A-Za-z0-9._/-]`. Parts between slashes are not empty and do
+not begin with a dot. Every method raises `ConfigError` for another key. A key cannot be a folder of another key (`a/b`
+beside `a/b/c`), because a file system cannot contain both.
+
+Every method can raise `AccessError` (credentials or permission), `NotFoundError` and `ConfigError` (no such bucket, or
+settings that cannot be used), `StoreUnavailableError` (retryable, nothing was changed) and `StoreError` (permanent).
+Every write can raise `OutcomeUnknownError` (retryable, its response was lost) and `StoreFullError`.
 """
 
 from __future__ import annotations
@@ -13,17 +16,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 Body = Sequence[bytes | memoryview]
-"""An object's bytes as buffers in order. They are never joined, because objects are large."""
+"""The bytes of an object as buffers in their order. Adapters do not join them, because objects are large."""
 
 
 def body_size(body: Body) -> int:
-    """Bytes in all buffers."""
+    """The number of bytes in all buffers."""
     return sum(len(part) for part in body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checksum:
-    """A checksum that the store itself computed or verified. `kind` is e.g. `sha256`, `crc32c`, `md5`."""
+    """A checksum of the whole object that the store itself computed or verified. `kind` is the algorithm, for example
+    `sha256`; `value` is in hex."""
 
     kind: str
     value: str
@@ -31,12 +35,12 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:
-    """An object's metadata. `version` is opaque, and the same in every response about one write.
+    """An object's metadata. `version` is an opaque text, and the same in every response about one write.
 
-    Two writes of a key have different versions unless their bytes are equal, because an S3 ETag is a digest; so every
-    swap must write different bytes. `modified_ms` is from the store's clock, which may count whole seconds; after a
-    write it may be the time of the response. `head` returns the same checksum as the write; other methods may omit
-    it.
+    Two writes of a key have different versions unless their bytes are equal, because an S3 ETag is a digest. So every
+    swap has to write other bytes. `modified_ms` is from the store's clock in Unix milliseconds. It can be rounded down
+    to seconds, and after a write it can be the time of the response. `head` returns the same checksum as the write;
+    other methods can leave it out.
     """
 
     key: str
@@ -47,72 +51,78 @@ class ObjectInfo:
 
 
 OnNote = Callable[[str], None]
-"""Receives a sentence about the store that an operator should know and that is no error."""
+"""Receives a sentence about the store that an operator should know, but that is not an error."""
 
 
 class ObjectStore(Protocol):
-    """One storage prefix. Several threads can use it at once."""
+    """One storage prefix. Several threads can use it at the same time. The errors that every method can raise are in
+    this module's docstring."""
 
     @property
     def location(self) -> str:
-        """The store as a URL without secrets, for messages."""
+        """The store as a URL without secrets, for messages. Sends no request."""
         ...
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
-        """Creates the whole object or nothing; the object is durable on return.
+        """Create the object, or nothing. The object is durable on return. A reader never sees a part of it.
 
-        `sha256` is the hex digest of the body. A store that can verify it does, and raises `StoreError` without storing
-        anything. Raises `ObjectExistsError` when the key exists, whatever its bytes are: of several concurrent callers
-        exactly one returns. A reader never sees a part of the object.
+        `sha256` is the hex digest of the body. A store that can verify it raises `StoreError` for wrong bytes, and
+        stores nothing then. Raises `ObjectExistsError` if the key exists, also with the same bytes: of several
+        concurrent callers exactly one returns.
         """
         ...
 
     def put(self, key: str, body: Body) -> ObjectInfo:
-        """Creates or overwrites, atomically and durably. Only for hints, and for keys that one writer owns."""
+        """Create or overwrite the object, atomically and durably. May be called again. Only for hints, and for keys
+        that only one writer uses."""
         ...
 
     def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
-        """Writes if the object's current `version` is `expected` (None: if there is no object).
+        """Write the object if its current `version` is `expected` (None: if there is no object), atomically and
+        durably.
 
-        Raises `ObjectChangedError` otherwise. Of several concurrent callers with the same `expected` exactly one
-        returns; behind `RetryingStore` at most one, because another swap can replace a swap whose response was lost
-        before it is settled.
+        Otherwise raises `ObjectChangedError` and writes nothing. Of several concurrent callers with the same `expected`
+        exactly one returns. With a `RetryingStore` it is at most one: if the response of a successful swap was lost,
+        another swap can replace the object before `RetryingStore` reads it back.
         """
         ...
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
-        """The whole object as last written, and its metadata. Raises `ObjectNotFoundError`."""
+        """The whole object as it was last written, and its metadata. Raises `ObjectNotFoundError` if the key does not
+        exist."""
         ...
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Exactly `length` bytes from `start`. Raises `ObjectNotFoundError`, and `DamagedError` for a range that ends
-        beyond the end of the object; the result is never shorter."""
+        """Exactly `length` bytes from `start` on. Raises `ObjectNotFoundError` if the key does not exist, and
+        `DamagedError` if the range ends beyond the end of the object."""
         ...
 
     def head(self, key: str) -> ObjectInfo:
-        """The object's metadata. Raises `ObjectNotFoundError`."""
+        """The object's metadata. Raises `ObjectNotFoundError` if the key does not exist."""
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Every object whose key starts with `prefix`, in the order of keys as strings. `prefix` can end within a name.
+        """Every object whose key begins with `prefix`, in the order of the keys as strings. `prefix` can end within a
+        name.
 
-        The listing can be older than the last writes, so a missing key does not prove a lost object. Any item can raise
-        an error.
+        The listing can be older than the last writes. So a missing key does not prove that the object is lost. An error
+        can be raised at any item.
         """
         ...
 
     def list_folders(self, folder: str) -> tuple[str, ...]:
-        """The names of the folders directly inside `folder`, in order. The cost does not depend on what they contain.
+        """The names of the folders directly inside `folder`, in order. Objects inside them do not increase the cost.
 
-        `folder` is empty or ends with a slash (`ConfigError`). A name without slash: `a` stands for all keys that begin
-        with `{folder}a/`. A folder whose objects were deleted can still be named.
+        `folder` is empty or ends with a slash; otherwise raises `ConfigError`. The names have no slash: `a` means that
+        keys that begin with `{folder}a/` exist, or existed and were deleted.
         """
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Deletes the objects. A missing key is no error. Can be called again with the same keys."""
+        """Delete the objects. A missing key is not an error. After an error some can be deleted and others not. May be
+        called again with the same keys."""
         ...
 
     def close(self) -> None:
-        """Releases connections. Can be called twice; no other method can be called after it."""
+        """Release the connections. May be called twice. No other method can be called after it."""
         ...

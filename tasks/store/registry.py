@@ -1,7 +1,8 @@
-"""The backends that this version has: from a YAML section, a URL or a block to an open store.
+"""The backends of this version: their settings by names in YAML files, by URLs and by block types. Opens their stores.
 
 To add a backend: a folder with `settings.py` and an adapter, its settings in `StorageSettings`, and a case in
-`open_store`. Keys, URL schemes, block types and messages follow from the settings.
+`open_store`. If it is in `planned.py`, remove it there. If its settings have a `block_type`, `blocks` needs a block
+with this slug. Keys, URL schemes and messages follow from the settings. docs/ARCHITECTURE.md lists the other files.
 """
 
 from __future__ import annotations
@@ -23,45 +24,45 @@ from tasks.store.protocol import ObjectStore, OnNote
 from tasks.store.s3.settings import S3Settings
 
 StorageSettings = LocalSettings | MemorySettings | S3Settings
-"""The registration. The field `backend` distinguishes its members."""
+"""The settings of all backends. Their field `backend` has different values."""
 
 BACKENDS: Mapping[str, type[StorageSettings]] = {kind.backend_name(): kind for kind in get_args(StorageSettings)}
-"""The settings by the names that YAML files give to the backends."""
+"""The settings classes by the names of the backends in YAML files."""
 
 BLOCK_TYPES: Mapping[str, type[StorageSettings]] = {
     kind.block_type: kind for kind in BACKENDS.values() if kind.block_type is not None
 }
-"""The settings by the slugs of their Prefect blocks."""
+"""The settings classes by the slugs of their Prefect blocks."""
 
 PLANNED_NAMES = frozenset(planned.name for planned in PLANNED_BACKENDS)
-"""Names of backends that this version does not have yet."""
+"""The names of the backends that this version does not have yet."""
 
 KEYS: Mapping[str, frozenset[str]] = {
     **{name: frozenset(kind.model_fields) for name, kind in BACKENDS.items()},
     **{planned.name: planned.keys | {"backend"} for planned in PLANNED_BACKENDS},
 }
-"""The keys that a `storage` section can have, by backend, of planned backends too."""
+"""The keys that a `storage` section can have, by the name of the backend. Planned backends are included."""
 
 _BY_SCHEME: Mapping[str, type[StorageSettings]] = {kind.url_scheme: kind for kind in BACKENDS.values()}
 _PLANNED_SCHEMES = frozenset[str]().union(*(planned.url_schemes for planned in PLANNED_BACKENDS))
 
 
 def one_of(names: Iterable[str]) -> str:
-    """`a, b or c`"""
+    """The names as alternatives for a message: `a, b or c`. There has to be at least one."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
 
 
 def recommended_backends() -> str:
-    """The backends to name where another one is not available: those whose objects outlive the process."""
+    """The backends that messages recommend instead of one that is not available: those with a Prefect block."""
     return one_of(repr(kind.backend_name()) for kind in BLOCK_TYPES.values())
 
 
 def settings_from_url(url: str) -> StorageSettings:
-    """The settings that a `--storage` URL means.
+    """The settings for a `--storage` URL.
 
-    Raises `UnsupportedError` for the scheme of a planned backend, `ConfigError` for any other wrong URL. Messages show
-    only the scheme, and a prefix that is not an object key, because the rest of a URL may be a secret.
+    Raises `UnsupportedError` for the scheme of a planned backend, and `ConfigError` for any other wrong URL. Messages
+    contain only the scheme, and a prefix that is not an object key, because the rest of a URL can be a secret.
     """
     problem = control_character_problem(url)
     if problem is not None:
@@ -83,8 +84,8 @@ def settings_from_url(url: str) -> StorageSettings:
 
 
 def removed_on_failure(settings: StorageSettings) -> AbstractContextManager[None]:
-    """If the body fails, what it made of the place of a store is removed, unless there are objects. Only a folder is
-    ever made."""
+    """A context that removes the new folders of a local store again if its body raises an error. A folder that contains
+    objects stays. For other backends it does nothing, because nothing is made for them."""
     if not isinstance(settings, LocalSettings):
         return nullcontext()
     from tasks.store.local import new_folder
@@ -93,11 +94,11 @@ def removed_on_failure(settings: StorageSettings) -> AbstractContextManager[None
 
 
 def open_store(settings: StorageSettings, *, create: bool = False, on_note: OnNote | None = None) -> ObjectStore:
-    """Opens the store; `create` makes a missing folder. The store does not retry: see `RetryingStore`.
+    """Open the store. With `create` a missing folder is made. The store does not retry: see `RetryingStore`.
 
-    Raises `NotFoundError` when the folder is missing, `ConfigError` when the settings cannot be used. A missing bucket
-    is noticed at the first request. The adapter and its SDK are imported only here, so that no other backend's user
-    waits for them.
+    Raises `NotFoundError` if the folder is missing, `ConfigError` if the settings cannot be used, and `AccessError` or
+    `StoreError` if the folder cannot be made or read. A missing bucket is found only by the first request. The adapter
+    and its SDK are imported here, so that users of other backends do not wait for the import.
     """
     match settings:
         case LocalSettings():

@@ -1,4 +1,4 @@
-"""Repeats failed calls of any store, and settles writes whose response was lost."""
+"""Repeats failed calls of any store, and finds out whether writes were carried out when their response was lost."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ _log = logging.getLogger(__name__)
 
 
 class RetryingStore:
-    """A store that repeats calls with retryable errors until `deadline_ms` have passed since the call. Until the store
-    has answered once, only until `connect_timeout_ms` have passed: a wrong address or port should be noticed soon.
-    `contact` knows whether it has, and reports waits for `subject` (by default the store's location).
+    """A store that repeats calls after retryable errors, until `deadline_ms` have passed since the call. Until the
+    store has answered for the first time, the deadline is `connect_timeout_ms`, so that a wrong address is noticed
+    soon. `contact` records the first answer, and reports waits for `subject` (by default the store's location).
 
     Waits are random between 0 and a bound that doubles from `first_wait_ms` to `longest_wait_ms`. The last attempt is
-    made at the deadline, and its error is raised. When an attempt of a write had an unknown outcome,
-    `OutcomeUnknownError` is raised even if a later attempt was not carried out, because the earlier one may have been.
+    made at the deadline, and its error is raised. If an attempt of a write had an unknown outcome and no later attempt
+    succeeds, `OutcomeUnknownError` is raised, because the write can have been carried out.
 
-    After an unknown outcome, "exists" or "changed" may be the result of the writer's own earlier attempt. It counts as
-    success if the stored bytes are the bytes that were sent. Therefore the bodies of concurrent writers to one key must
-    differ, for example by a random id. A swap that succeeded, lost its response and was then replaced by another swap
-    is reported as changed: the object is not at this writer's version now, although the writer's bytes were written.
+    If a write is repeated after an unknown outcome, `ObjectExistsError` or `ObjectChangedError` can be the result of
+    its own earlier attempt. The write counts as successful if the stored bytes are the bytes that were sent. So
+    concurrent writers to one key have to write different bodies, for example with a random id. A swap can succeed, lose
+    its response and then be replaced by another swap. This raises `ObjectChangedError`, although the bytes were
+    written.
 
-    Once `stop` is set, no call is repeated and waits end. Writes that may have been carried out are settled first.
-    `sleep` takes seconds; `clock` returns seconds and never goes back.
+    Once `stop` is set, waits end and no call is repeated, except writes with an unknown outcome. `sleep` gets seconds;
+    `clock` returns seconds and never goes back.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class RetryingStore:
         return self._call(f"head {key}", lambda: self._inner.head(key))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """See the protocol. A listing that fails continues after the last object that it returned."""
+        """See the protocol. After a retryable error the listing continues after the last object that it returned."""
         listing = _Listing(self._inner, prefix)
         while page := self._call(f"list {prefix}", listing.next_page):
             yield from page
@@ -116,7 +117,8 @@ class RetryingStore:
     def _write(
         self, key: str, write: Callable[[], ObjectInfo], condition_error: type[KafkaBackupError], body: Body
     ) -> ObjectInfo:
-        """Repeats a conditional write; `condition_error` is the error for a failed condition."""
+        """Repeat a conditional write. `condition_error` is the error for a failed condition. It counts as success if an
+        earlier attempt with an unknown outcome wrote the object."""
         is_unknown = False
 
         def attempt() -> ObjectInfo:
@@ -135,12 +137,12 @@ class RetryingStore:
         return self._call(f"write {key}", attempt)
 
     def _own_write(self, key: str, body: Body) -> ObjectInfo | None:
-        """The metadata of the lost response; None if the stored bytes are not those of the body."""
+        """The object's metadata if its stored bytes are those of the body; otherwise None."""
         try:
             stored, info = self._inner.get(key)
             if not _consists_of(stored, body):
                 return None
-            with_checksum = self._inner.head(key)  # because `get` may omit the checksum
+            with_checksum = self._inner.head(key)  # because `get` can leave out the checksum
         except ObjectNotFoundError:
             return None
         return with_checksum if with_checksum.version == info.version else info
@@ -192,7 +194,7 @@ class RetryingStore:
         )
 
     def _answered(self, operation: Callable[[], _T]) -> _T:
-        """Calls the store, and notes whether it answered."""
+        """Call the store, and record in `contact` if it answered, also with an error."""
         try:
             result = operation()
         except KafkaBackupError as error:
@@ -215,7 +217,8 @@ class RetryingStore:
         )
 
     def _wait(self, seconds: float) -> None:
-        """Ends when `stop` is set. Later waits are full waits, because the call would repeat without a pause."""
+        """Wait, but only until `stop` is set. If it is set already, the whole time is waited, because the call would
+        otherwise be repeated without a pause."""
         if self._stop.is_set():
             time.sleep(seconds)
         else:
@@ -223,7 +226,7 @@ class RetryingStore:
 
 
 class _Listing:
-    """A listing in pages. A failed page can be requested again: it continues after the last key of the page before."""
+    """A listing in pages. After an error `next_page` may be called again: it continues after the last returned key."""
 
     def __init__(self, store: ObjectStore, prefix: str) -> None:
         self._store = store
@@ -232,7 +235,7 @@ class _Listing:
         self._last = ""
 
     def next_page(self) -> tuple[ObjectInfo, ...]:
-        """The next objects; empty at the end."""
+        """The next objects, at most `_PAGE_OBJECTS`. Empty at the end."""
         if self._items is None:
             self._items = self._store.list(self._prefix)
         page = []
@@ -259,7 +262,7 @@ def _is_retryable(error: BaseException) -> bool:
 
 
 def _consists_of(stored: bytes, body: Body) -> bool:
-    """Whether the stored bytes are those of the body, compared buffer by buffer."""
+    """Whether the stored bytes are equal to the bytes of the body. The buffers are not joined."""
     view, at = memoryview(stored), 0
     for part in body:
         if view[at : at + len(part)] != part:

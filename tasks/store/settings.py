@@ -1,7 +1,8 @@
 """The base class for the settings of the backends.
 
-One class per backend is the `storage` section of a YAML file, the parsed `--storage` URL, the fields of a Prefect block
-and the location in messages. The classes are in `<backend>/settings.py`; `registry.py` lists them.
+Each backend has one class, which validates the `storage` section of a YAML file, a `--storage` URL and the fields of a
+Prefect block, and makes the location for messages. The classes are in `<backend>/settings.py`; `registry.py` lists
+them.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ def _check_key_or_empty(text: str) -> None:
 
 
 Prefix = Annotated[str, AfterValidator(_without_outer_slashes), checked_by(_check_key_or_empty)]
-"""The folder in which all keys of the repository are: an object key without slashes at its ends, or empty."""
+"""The folder that contains all keys of the repository: an object key, or empty. Slashes at both ends are removed."""
 
 
 RequiredText = Annotated[str, Field(min_length=1)]
-"""Text that must be present and not empty."""
+"""A text that is required and not empty."""
 
 
 def without_control_characters(*names: str) -> Any:
-    """A validator for these fields of a backend, which runs first. It is also for blocks, which no file contains. Its
-    message does not show the value."""
+    """A validator that refuses control characters in these fields, before other validators run. YAML files are checked
+    before, but blocks are not in files. Its message does not contain the value."""
 
     def check(value: object) -> object:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -49,11 +50,12 @@ def without_control_characters(*names: str) -> Any:
 
 
 class StoreSettings(BaseModel, ABC):
-    """Where a store is and with which credentials it is opened. Frozen; no secret is in its repr.
+    """The place of a store and the credentials to open it. Frozen. Its repr and its errors do not show secrets.
 
-    Validation is strict: text is not converted to numbers, and a field that the backend does not have is an error.
-    A subclass has `without_control_characters` for all its texts (pydantic allows none on `backend`, so that `*` is not
-    possible). It imports no SDK, because settings are read by commands that open no store.
+    Validation is strict: text is not converted to numbers, and a field that the backend does not have is an error. Each
+    subclass uses `without_control_characters` for all its text fields by name (`*` is not possible, because pydantic
+    allows no such validator on `backend`). A subclass imports no SDK, because commands that open no store also read
+    settings.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
@@ -65,10 +67,10 @@ class StoreSettings(BaseModel, ABC):
     """A `--storage` URL to show in messages."""
 
     block_type: ClassVar[str | None] = None
-    """The slug of the backend's Prefect block. None: the backend has no block, and no message recommends it."""
+    """The slug of the backend's Prefect block. None if the backend has no block; then messages do not recommend it."""
 
     backend: str
-    """The backend's name in YAML files; a subclass makes it a `Literal` with that default."""
+    """The backend's name in YAML files. A subclass declares it as a `Literal` with this name as the default."""
 
     @classmethod
     def backend_name(cls) -> str:
@@ -78,10 +80,10 @@ class StoreSettings(BaseModel, ABC):
     @classmethod
     @abstractmethod
     def from_url(cls, parts: SplitResult) -> Self:
-        """The settings of a URL that has the backend's scheme.
+        """The settings for a URL with the backend's scheme.
 
-        Raises `ConfigError` for a URL of another form, without showing the URL, because it may contain a secret;
-        raises pydantic's `ValidationError` for a wrong field.
+        Raises `ConfigError` for a URL of another form, and pydantic's `ValidationError` for a wrong field. The messages
+        do not contain the URL, because it can contain a secret.
         """
 
     @property
@@ -91,17 +93,17 @@ class StoreSettings(BaseModel, ABC):
 
     @property
     def address(self) -> str:
-        """What is waited for while the store does not answer, without secrets."""
+        """The store in reports of a wait for its answer. Without secrets."""
         return self.location
 
     @property
     def first_answer_ms(self) -> int:
-        """How long the store may take to give its first answer."""
+        """The longest time in milliseconds to wait for the store's first answer."""
         return CONNECT_TIMEOUT_MS
 
     def shown_section(self) -> dict[str, object]:
-        """The `storage` section that means the same, to show to people: only keys that differ from their defaults, and
-        `${SECRET_KEY}` in place of the value of `secret_key`."""
+        """The `storage` section of these settings for messages and reports: `backend`, and the keys whose values are
+        not the defaults. Secrets are replaced by variables, for example `${SECRET_KEY}` for `secret_key`."""
         fields = type(self).model_fields
         values = {name: getattr(self, name) for name in fields}
         return {

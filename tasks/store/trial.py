@@ -1,4 +1,5 @@
-"""Opens a store for a trial of which nothing stays, and finds out how much space is free. For checks, not for runs."""
+"""Opens a store for a trial that leaves nothing behind, and finds out how much space is free. For checks, not for
+runs."""
 
 from __future__ import annotations
 
@@ -17,20 +18,23 @@ from tasks.store.registry import StorageSettings, open_store
 from tasks.store.retrying import RetryingStore
 
 SCRATCH_PREFIX = ".kafka-backup-check-"
-"""No key begins with a dot, so a scratch folder is never taken for a part of a repository."""
+"""The beginning of the names of scratch folders. No key begins with a dot, so a scratch folder is not a part of a
+repository."""
 
 TRIAL_DEADLINE_MS = 10_000
-"""Somebody waits for a check, so it gives up earlier than a run."""
+"""How long a call is retried in a trial. It is shorter than in a run, because a person waits for the result of a
+check."""
 
 
 @contextmanager
 def open_trial(settings: StorageSettings, *, stop: threading.Event) -> Iterator[ObjectStore]:
-    """A store with the rights and promises of the store that the settings name.
+    """A store that behaves like the one in the settings, with the same permissions. Its calls are retried for at most
+    `TRIAL_DEADLINE_MS`.
 
-    For a folder it is a scratch folder inside, or if the folder does not exist yet, inside the nearest folder above it;
-    the scratch folder is removed after the body. For other backends it is the store itself, and the body deletes what
-    it wrote. Raises `AccessError`, `NotFoundError` or `StoreError` if no scratch folder can be made, and what
-    `open_store` raises.
+    For a folder it is a scratch folder inside it. If the folder does not exist yet, the scratch folder is inside the
+    nearest folder above it that exists. It is removed after the body. For other backends it is the store itself, and
+    the body has to delete the objects that it writes. Raises `AccessError`, `NotFoundError` or `StoreError` if no
+    scratch folder can be made, and the errors of `open_store`.
     """
     if isinstance(settings, LocalSettings):
         with _scratch_store(settings.folder) as store:
@@ -41,8 +45,9 @@ def open_trial(settings: StorageSettings, *, stop: threading.Event) -> Iterator[
 
 
 def free_bytes(settings: StorageSettings) -> int | None:
-    """The free space for this user on the file system of a folder, or of the nearest existing folder above it. None for
-    other backends, which do not tell, and for a folder that cannot be asked."""
+    """The free bytes for this user on the file system of the settings' folder, or of the nearest folder above it that
+    exists. None for other backends, because they do not report it, and if the file system cannot be read. Raises
+    `NotFoundError` if the nearest existing path is not a folder."""
     if not isinstance(settings, LocalSettings):
         return None
     try:
@@ -67,8 +72,8 @@ def _scratch_store(folder: Path) -> Iterator[LocalStore]:
 
 
 def _nearest_folder(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that exists. Raises `NotFoundError` if that is not a folder."""
+    """The folder, or the nearest path above it that exists. Raises `NotFoundError` if this path is not a folder."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if not nearest.is_dir():
-        raise NotFoundError(f"{nearest} is not a folder.")
+        raise NotFoundError(f"{nearest} is not a folder. Correct the path of the store.")
     return nearest

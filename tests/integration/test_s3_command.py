@@ -268,7 +268,7 @@ def test_another_region_is_named(shell: Shell, tmp_path: Path) -> None:
 def test_a_name_or_region_that_cannot_be_is_refused(shell: Shell, minio: MinIO) -> None:
     for changes in ({"bucket": "Not a bucket"}, {"region": "no region"}):
         assert "There cannot be a bucket" in shell.sentence({**storage(minio, "orders"), **changes}, 2)
-    assert "'ab' is not a valid name for a bucket." == shell.sentence(storage(minio, "ab"), 2)
+    assert "'ab' is not a valid name for a bucket: correct bucket." == shell.sentence(storage(minio, "ab"), 2)
 
 
 def test_an_endpoint_whose_host_does_not_exist_is_refused(shell: Shell, minio: MinIO, bucket: str) -> None:
@@ -287,7 +287,7 @@ def test_a_certificate_that_nothing_vouches_for_ends_with_12(
     shell: Shell, minio_tls: MinIO, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_CA_BUNDLE")
-    assert "Name the certificate of its authority in AWS_CA_BUNDLE." in shell.sentence(storage(minio_tls, bucket), 12)
+    assert "Set AWS_CA_BUNDLE to the certificate of its authority if" in shell.sentence(storage(minio_tls, bucket), 12)
 
 
 @pytest.mark.parametrize("file", ["/nowhere/ca.pem", "file.yaml"])
@@ -326,7 +326,7 @@ def test_http_has_to_be_allowed(shell: Shell, minio: MinIO, bucket: str, is_ambi
     endpoint = {"endpoint": None} if is_ambient else {}
     variables = {"AWS_ENDPOINT_URL_S3": minio.endpoint} if is_ambient else {}
     section = storage(minio, bucket, allow_http=None, **endpoint)
-    expected = "would carry every record unencrypted: use https, or set allow_http: true"
+    expected = "uses http, so every record would be sent unencrypted: use https, or set allow_http: true"
     assert expected in shell.sentence(section, 2, **variables)
 
 

@@ -131,7 +131,7 @@ def test_a_policy_that_wants_encryption_is_named_and_sse_sends_the_header(
 
     proxy.refuse_when(is_plain, Answer(403, "AccessDenied"))
     said = _refusal(_settings(minio, behind, proxy), AccessError)
-    assert "a policy of the bucket may want every object encrypted: then set sse and sse_kms_key_id" in said
+    assert "a policy of the bucket can require encryption of every object: then set sse and sse_kms_key_id" in said
     assert [] == keys(behind)
 
     seen.clear()

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class AclResourceType(IntEnum):
-    """The kind of resource that a binding is about."""
+    """The kind of resource to which an ACL applies."""
 
     ANY = 1
     TOPIC = 2
@@ -21,7 +21,7 @@ class AclResourceType(IntEnum):
 
 
 class AclPatternType(IntEnum):
-    """How a binding's resource name is compared with a resource."""
+    """How the resource name of an ACL is compared with the name of a resource."""
 
     ANY = 1
     MATCH = 2
@@ -30,7 +30,7 @@ class AclPatternType(IntEnum):
 
 
 class AclOperation(IntEnum):
-    """What a binding allows or denies."""
+    """The operation that an ACL allows or denies."""
 
     ANY = 1
     ALL = 2
@@ -50,7 +50,7 @@ class AclOperation(IntEnum):
 
 
 class AclPermission(IntEnum):
-    """Whether a binding allows or denies."""
+    """Whether an ACL allows or denies the operation."""
 
     ANY = 1
     DENY = 2

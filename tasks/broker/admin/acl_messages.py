@@ -13,7 +13,7 @@ _DESCRIBE_ACLS = (1, 3)
 
 
 class ListedAcl(NamedTuple):
-    """One binding of a DescribeAcls answer, with Kafka's numbers."""
+    """One ACL of a DescribeAcls answer, with Kafka's numbers."""
 
     resource_type: int
     resource_name: str
@@ -25,7 +25,7 @@ class ListedAcl(NamedTuple):
 
 
 def request_acls(attempt: Attempt) -> tuple[int, str | None, Sequence[ListedAcl]]:
-    """(error code, message, every ACL of the cluster), from any broker."""
+    """(error code, the broker's message, every ACL of the cluster), from any broker."""
     request = DescribeAclsRequest(
         resource_type_filter=AclResourceType.ANY,
         resource_name_filter=None,

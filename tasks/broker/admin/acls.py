@@ -17,10 +17,10 @@ NO_AUTHORIZER = "the cluster has no authorizer, so it keeps no ACLs"
 
 
 def read_acls(admin: Admin) -> tuple[tuple[AclBinding, ...], str | None]:
-    """All ACLs in a fixed order and None; or no ACLs and the reason why they could not be read.
+    """(all ACLs of the cluster in a fixed order, None); or (no ACLs, the reason why they could not be read).
 
-    A cluster without authorizer, a missing permission, and a broker that does not know the request are reasons. Every
-    other error is raised.
+    These are reasons: the cluster has no authorizer, this user does not have the permission, or the broker does not
+    support the request. Every other error is raised.
     """
     action = Action("describe the ACLs of", admin.location, (Permission("Describe", "Cluster"),))
     try:
@@ -31,7 +31,7 @@ def read_acls(admin: Admin) -> tuple[tuple[AclBinding, ...], str | None]:
 
 
 def _checked(code: int, message: str | None, listed: Sequence[ListedAcl], action: Action) -> Sequence[ListedAcl] | None:
-    """The listed ACLs; None if the cluster has no authorizer. Raises the error for every other code."""
+    """The listed ACLs; None if the cluster has no authorizer. Raises the error for every other error code."""
     if code == ErrorCode.SECURITY_DISABLED:
         return None
     if code:
@@ -40,7 +40,7 @@ def _checked(code: int, message: str | None, listed: Sequence[ListedAcl], action
 
 
 def binding(listed: ListedAcl) -> AclBinding:
-    """The binding with Kafka's words in place of Kafka's numbers. A number without a word stays a number."""
+    """The ACL with Kafka's names instead of Kafka's numbers. A number without a known name stays a number."""
     return AclBinding(
         resource_type=_word(AclResourceType, listed.resource_type),
         resource_name=listed.resource_name,

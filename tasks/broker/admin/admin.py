@@ -1,7 +1,7 @@
 """Administration of a cluster, its topics and their settings.
 
-Groups are in `groups`, their positions in `positions`, ACLs in `acls`, permissions in `permissions`, the brokers'
-defaults in `broker_defaults`: their functions send requests through an `Admin`.
+The functions in `groups`, `positions` (of groups), `acls`, `permissions` and `broker_defaults` send their requests
+through an `Admin`.
 """
 
 from __future__ import annotations
@@ -63,16 +63,15 @@ V = TypeVar("V")
 _TOPICS_PER_REQUEST = 500
 _PARTITIONS_PER_REQUEST = 2_000
 _TIMEOUT_SHARE = 0.8
-"""The brokers' own timeout of a request is shorter than the connection's, so that their answer arrives."""
+"""The brokers get this part of the connection's request timeout as their own timeout, so that their answer still
+arrives."""
 
 
 class Admin(AdminConnection):
     """Administration of one cluster. Safe to use from several threads.
 
     The connection's `request_timeout_ms` limits one request. `deadline_ms` limits the wait for a cluster that does not
-    answer, and the retries of requests with a retryable error. Every method may raise `BrokerUnavailableError` (no
-    usable answer before the deadline), `AccessError`, `ConfigError` when the connection's security does not fit the
-    cluster, `BrokerError`, and `InterruptedRunError` soon after `stop` is set.
+    answer, and the retries after retryable errors. The methods raise the errors that `ports.ClusterAdmin` lists.
     """
 
     def __init__(
@@ -96,7 +95,7 @@ class Admin(AdminConnection):
         return len(self._cluster().node_ids)
 
     def cluster_operations(self) -> frozenset[int]:
-        """The codes of the operations that this user may do on the cluster."""
+        """The codes of the operations that this user is allowed to do on the cluster."""
         return self._cluster(with_operations=True).operations
 
     def _cluster(self, *, with_operations: bool = False) -> ClusterDescription:
@@ -111,8 +110,8 @@ class Admin(AdminConnection):
         return self.answer(action, send)
 
     def broker_settings(self) -> dict[str, str]:
-        """The settings in force of a broker, without those that Kafka does not show. Raises `AccessError` if this user
-        is not allowed to read them."""
+        """The settings in force of one broker, without those whose values Kafka does not return (sensitive ones).
+        Raises `AccessError` if this user is not allowed to read them."""
         action = Action("read the settings of", "a broker", (Permission("DescribeConfigs", "Cluster"),))
 
         def send(attempt: Attempt) -> tuple[ConfigEntry, ...]:
@@ -125,7 +124,8 @@ class Admin(AdminConnection):
         return {entry.name: entry.value for entry in self.answer(action, send) if entry.value is not None}
 
     def broker_setting(self, name: str) -> str | None:
-        """One setting in force of a broker, for messages: None if it cannot be read."""
+        """One setting in force of a broker, for messages. None if it cannot be read. Raises only
+        `InterruptedRunError`."""
         try:
             return self.broker_settings().get(name)
         except InterruptedRunError:
@@ -136,7 +136,7 @@ class Admin(AdminConnection):
     # ── topics ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def describe_topics(self, names: Sequence[str] | None = None) -> list[TopicDescription]:
-        """These topics, or all topics with internal ones, ordered by name. Names that do not exist are absent."""
+        """See `ClusterAdmin.describe_topics`."""
         if names is not None:
             return [found.topic for found in self._known(self._described(names)).values()]
         action = Action("list the topics of", self.location)
@@ -147,7 +147,7 @@ class Admin(AdminConnection):
         return [found[name] for name in sorted(found)]
 
     def topic_operations(self, names: Sequence[str]) -> dict[str, frozenset[int] | KafkaBackupError]:
-        """The codes of the operations that this user may do with each topic, or the error."""
+        """The codes of the operations that this user is allowed to do with each topic, or the topic's error."""
         return {
             name: answer.operations if isinstance(answer, MetadataTopic) else answer
             for name, answer in self._described(names, with_operations=True).items()
@@ -162,23 +162,25 @@ class Admin(AdminConnection):
         return self.answer_each(sorted(set(names)), send, action, by_number(_TOPICS_PER_REQUEST))
 
     def _known(self, answers: Answers[str, V]) -> dict[str, V]:
-        """The values of the topics that the called brokers know, ordered by name. Raises every other error."""
+        """The values of the topics that the brokers know, in the order of the answers. Topics that they do not know are
+        left out. Raises every other error."""
         return values_or_raise({name: answer for name, answer in answers.items() if not is_unknown_topic(answer)})
 
     # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def topic_configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
-        """All settings in force for each topic, the brokers' included. Raises `TopicGoneError` for an unknown name."""
+        """All settings in force for each topic, also those that come from the brokers. Raises `TopicGoneError` for an
+        unknown name."""
         found = self.known_topic_configs(names)
         for name in (name for name in names if name not in found):
             raise TopicGoneError(f"Topic {name} does not exist.")
         return found
 
     def known_topic_configs(self, names: Sequence[str]) -> dict[str, tuple[ConfigEntry, ...]]:
-        """Same as `topic_configs`, but names that do not exist are absent from the result.
+        """Same as `topic_configs`, but names that do not exist are absent. Ordered by name.
 
-        Names that are missing are requested again for a short time, because brokers learn of a new topic one after the
-        other.
+        Names that are missing are requested again for `NEW_TOPIC_GRACE_MS`, because brokers learn of a new topic one
+        after the other. Names that are still missing after that are absent.
         """
         found = self._known(self._configs(names))
         deadline = RetryDeadline(NEW_TOPIC_GRACE_MS, self.stop)
@@ -197,8 +199,7 @@ class Admin(AdminConnection):
     def alter_topic_configs(
         self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
     ) -> None:
-        """Set values on the topic itself and remove others, all or nothing; or only let the brokers check that they
-        can. Raises the topic's error. See `alter_topics`."""
+        """Same as `alter_topics` for one topic, but raises the topic's error."""
         change = ConfigChange(to_set=to_set, to_delete=to_delete)
         for error in self.alter_topics({name: change}, validate_only=validate_only).values():
             if error is not None:
@@ -207,11 +208,13 @@ class Admin(AdminConnection):
     def alter_topics(
         self, changes: Mapping[str, ConfigChange], *, validate_only: bool = False
     ) -> dict[str, KafkaBackupError | None]:
-        """Change the settings of each topic, all or nothing for each; or only let the brokers check that they can.
+        """Change the settings of each topic, all or nothing for each. With `validate_only` the brokers only check the
+        changes.
 
-        Returns None or the error for each topic, when the brokers show the changes. `ConfigError`: Kafka rejects a
-        setting, and nothing of this topic was changed. A topic whose settings this user is not allowed to read is
-        refused before anything is changed, because the change could not be seen.
+        Returns None or the error for each topic, when the brokers show the changes. `ConfigError` means that Kafka
+        rejects a setting: then nothing of this topic was changed. A topic whose settings this user is not allowed to
+        read gets its error before anything is changed, because the change could not be seen. Raises
+        `BrokerUnavailableError` if the brokers accept changes and do not show them before the deadline.
         """
         action = _topic_action("change the settings of", "AlterConfigs")
         answers: Answers[str, None] = {name: _contradiction(name, change) for name, change in changes.items()}
@@ -249,15 +252,18 @@ class Admin(AdminConnection):
     def create_topics(
         self, specs: Sequence[NewTopicSpec], *, validate_only: bool = False
     ) -> dict[str, KafkaBackupError | None]:
-        """Create the topics, or only let the brokers check that they can be created. Topics are independent.
+        """Create the topics. With `validate_only` the brokers only check that they can be created. One failed topic
+        does not prevent the others.
 
         Returns None or the error for each topic; `ConfigError` means a wrong setting, count or name. On return the
-        created topics have leaders. If the answer to a creation is lost, the retry finds an existing topic, which then
-        counts as created if it is as specified. A topic that this user is not allowed to describe is refused before
-        anything is made, because it could not be used.
+        created topics have leaders; `BrokerUnavailableError` is raised if they have none before the deadline. If the
+        answer to a creation is lost, the retry finds an existing topic, which counts as created if it is as specified.
+        A topic that this user is not allowed to describe gets its error before any topic is created, because the run
+        could not use it.
 
-        A topic with very many partitions is created with fewer, and then gets the others; a check is about the first
-        part. If it cannot get the others, its error says how many it has.
+        A topic with more partitions than one request can create is created with fewer, and then gets the others.
+        `validate_only` checks only the first of these requests. If adding fails, the topic stays with fewer partitions
+        and its error says so.
         """
         by_name = {spec.name: spec for spec in specs}
         answers: Answers[str, None] = {}
@@ -295,7 +301,7 @@ class Admin(AdminConnection):
         return bool(found) and is_as_specified(spec, found[0], self.topic_configs([spec.name])[spec.name])
 
     def _grown(self, spec: NewTopicSpec) -> KafkaBackupError | None:
-        """Give a topic that was created with fewer partitions the others, in steps."""
+        """Add the partitions that a topic was created without, in several requests. Returns the first error."""
         action = _topic_action("add partitions to", "Alter")
         for count in partition_counts(spec):
 
@@ -309,7 +315,8 @@ class Admin(AdminConnection):
         return None
 
     def _has_partitions(self, name: str, count: int) -> bool:
-        """Whether an earlier request, whose answer was lost, did it."""
+        """Whether the topic has at least this number of partitions: then an earlier request was executed, and its
+        answer was lost."""
         return any(len(topic.partitions) >= count for topic in self.describe_topics([name]))
 
     def _await_leaders(self, names: Sequence[str]) -> None:
@@ -325,7 +332,8 @@ class Admin(AdminConnection):
     def delete_topics(self, names: Sequence[str]) -> dict[str, KafkaBackupError | None]:
         """Delete the topics with all their records. Returns None or the error for each topic.
 
-        On return the deleted topics are no longer described.
+        On return the brokers no longer describe the deleted topics. Raises `BrokerUnavailableError` if they still do
+        after the deadline.
         """
         action = _topic_action("delete", "Delete")
         sent: Counter[str] = Counter()
@@ -336,7 +344,7 @@ class Admin(AdminConnection):
 
         answers = self.answer_each(sorted(set(names)), send, action, by_number(_TOPICS_PER_REQUEST))
         for name, error in answers.items():
-            if is_unknown_topic(error) and sent[name] > 1:  # an earlier request deleted it and its answer was lost
+            if is_unknown_topic(error) and sent[name] > 1:  # an earlier request deleted it, but its answer was lost
                 answers[name] = None
         deleted = [name for name, error in answers.items() if error is None]
         self.await_that(lambda: not self.describe_topics(deleted), f"The deleted topics still exist: {_some(deleted)}.")
@@ -345,11 +353,7 @@ class Admin(AdminConnection):
     # ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def delete_records(self, before_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Delete the records below the given offset of each partition. Returns the new log starts. Repeatable.
-
-        Raises the first partition's error if any failed; the others may be done. `OffsetOutOfRangeError`: the offset is
-        beyond the end.
-        """
+        """See `ClusterAdmin.delete_records`."""
 
         def action(place: TopicPartition) -> Action:
             topic, partition = place
@@ -378,7 +382,7 @@ class Admin(AdminConnection):
 def _by_leader(
     attempt: Attempt, places: Sequence[TopicPartition], action: Callable[[TopicPartition], Action]
 ) -> tuple[Answers[TopicPartition, int], dict[int, list[TopicPartition]]]:
-    """(the errors of the partitions without a leader, the other partitions by leader)."""
+    """(the errors of the partitions whose leader is not known, the other partitions by the node id of their leader)."""
     topics = request_topics(attempt, sorted({topic for topic, _ in places}))
     answers: Answers[TopicPartition, int] = {}
     by_leader: dict[int, list[TopicPartition]] = defaultdict(list)
@@ -398,7 +402,7 @@ def _by_leader(
 
 
 def _answers(keys: Sequence[K], found: Mapping[K, V | Failed], action: Callable[[K], Action]) -> Answers[K, V]:
-    """The answer of each key, with errors in place of codes."""
+    """The answer for each key, with errors of this program instead of Kafka's codes."""
     return {key: _answer(found, key, action(key)) for key in keys}
 
 

@@ -1,4 +1,4 @@
-"""The connections behind `Admin`: each request borrows the connections of one thread, so that several can use it."""
+"""The connections of an `Admin`. Each request borrows a `Cluster`, so that several threads can send requests."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ _LONGEST_POLL_MS = 500
 
 
 class AdminConnection:
-    """Sends administrative requests to one cluster. Connects when the first request is sent.
+    """Sends administrative requests to one cluster. Safe to use from several threads. Connects when the first request
+    is sent.
 
-    `deadline_ms` limits the wait for a cluster that does not answer, and the retries of requests with a retryable
-    error. None is the connection's own deadline, which grows when the cluster answers for the first time.
+    `deadline_ms` limits the wait for a cluster that does not answer, and the retries after retryable errors. None means
+    the connection's own deadline, which becomes longer when the cluster answers for the first time.
     """
 
     def __init__(
@@ -48,11 +49,12 @@ class AdminConnection:
 
     @property
     def deadline_ms(self) -> int:
-        """How long a request is retried now."""
+        """How long a request is retried, in milliseconds. The value can change when the cluster answers for the first
+        time."""
         return self.connection.deadline_ms() if self._deadline_ms is None else self._deadline_ms
 
     def close(self) -> None:
-        """Close the connections. May be called twice."""
+        """Close the connections that no request uses now. May be called twice."""
         with self._lock:
             for cluster in self._idle:
                 cluster.close()
@@ -66,7 +68,7 @@ class AdminConnection:
 
     @contextmanager
     def _borrowed(self) -> Iterator[Cluster]:
-        """The connections of one thread, which nobody else uses meanwhile."""
+        """A `Cluster` that no other thread uses during the context: an idle one, or a new one."""
         with self._lock:
             cluster = self._idle.pop() if self._idle else Cluster(self.connection, stop=self.stop)
         try:
@@ -82,7 +84,8 @@ class AdminConnection:
         action: Callable[[K], Action],
         split: Split[K] = together,
     ) -> Answers[K, V]:
-        """`admin_requests.answer_each` with these connections, this deadline and `stop`."""
+        """A value or an error for each key: see `admin_requests.answer_each`. Uses this object's connections, deadline
+        and `stop`. Empty keys send no request."""
         if not keys:
             return {}
         with self._borrowed() as cluster:
@@ -91,13 +94,15 @@ class AdminConnection:
             )
 
     def answer(self, action: Action, send: Callable[[Attempt], T]) -> T:
-        """The result of one operation, which is repeated after retryable errors. Raises its error."""
+        """The result of `send`, which is called again after retryable errors until the deadline. Raises its error."""
         return values_or_raise(self.answer_each([""], lambda attempt, _: {"": send(attempt)}, lambda _: action))[""]
 
     def await_that(self, condition: Callable[[], bool], message: str) -> None:
-        """Return when `condition` returns true: brokers learn of an accepted change one after the other.
+        """Return when `condition` returns true. It is called again and again, because brokers learn of an accepted
+        change one after the other.
 
-        Raises `BrokerUnavailableError(message)` after the deadline.
+        Raises `BrokerUnavailableError(message)` after the deadline, `InterruptedRunError` soon after `stop` is set, and
+        every error of `condition`.
         """
         deadline = RetryDeadline(
             lambda: self.deadline_ms, self.stop, first_wait_ms=_FIRST_POLL_MS, longest_wait_ms=_LONGEST_POLL_MS

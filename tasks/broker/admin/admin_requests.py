@@ -1,4 +1,5 @@
-"""Administrative requests about many things at once, with retries for each thing until a deadline."""
+"""Administrative requests about many keys (topics, groups, partitions) at once, with retries of each key until a
+deadline."""
 
 from __future__ import annotations
 
@@ -23,13 +24,13 @@ Answers = dict[K, V | KafkaBackupError]
 
 _LONGEST_WAIT_MS = 2_000
 _FIRST_NOTICE_MS = 2_000
-"""A wait for a quota that is at least this long is reported."""
+"""A wait for a quota is logged if it is at least this long."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt to send the requests of an operation. `number` begins with 1. `throttle_time_ms` is how long the
-    brokers ask to wait before the next request."""
+    """One attempt to send the requests of an operation. `number` begins with 1. `throttle_time_ms` is the longest wait
+    that the answers of this attempt demand before the next request."""
 
     cluster: Cluster
     number: int = 1
@@ -40,40 +41,42 @@ class Attempt:
         return self.cluster.any_connection()
 
     def controller(self) -> Connection:
-        """A connection to the broker that takes changes of topics."""
+        """A connection to the broker to which changes of topics are sent."""
         return self.cluster.controller()
 
     def broker(self, node_id: int) -> Connection:
-        """A connection to this broker."""
+        """A connection to this broker. Requests the metadata first if it does not contain the broker."""
         if not self.cluster.knows(node_id):
             self.cluster.refresh_brokers()
         return self.cluster.connection(node_id)
 
     def call(self, connection: Connection, request: Any, lowest: int, highest: int) -> Any:
-        """The answer to the request in the newest of these versions that the broker supports."""
+        """Send the request in the newest version from `lowest` to `highest` that the broker supports, and return its
+        answer. Raises `UnsupportedError` if the broker supports none of them, and the connection's errors."""
         request.API_VERSION = connection.pick(request.API_KEY, lowest, highest)
         return self.received(connection.call(request, self.cluster.stop))
 
     def received(self, answer: Any) -> Any:
-        """The answer, whose throttle time is noted."""
+        """Keep the throttle time of an answer, and return the answer."""
         self.throttle_time_ms = max(self.throttle_time_ms, answer.throttle_time_ms or 0)
         return answer
 
 
 Send = Callable[[Attempt, list[K]], Mapping[K, V | KafkaBackupError]]
-"""Sends requests about the given keys and returns the answer of each. It may raise an error, which counts for all."""
+"""Sends requests about the given keys and returns the answer for each. An error that it raises is the answer for
+all."""
 
 Split = Callable[[Sequence[K]], Iterable[list[K]]]
-"""Divides keys into those that one call of `Send` takes."""
+"""Divides keys into lists, one for each call of `Send`."""
 
 
 def together(keys: Sequence[K]) -> Iterable[list[K]]:
-    """All keys at once."""
+    """A `Split` with all keys in one list."""
     yield list(keys)
 
 
 def by_number(most: int) -> Split[Any]:
-    """At most this many keys at once."""
+    """A `Split` into lists with at most `most` keys."""
 
     def split(keys: Sequence[K]) -> Iterable[list[K]]:
         for start in range(0, len(keys), most):
@@ -83,7 +86,8 @@ def by_number(most: int) -> Split[Any]:
 
 
 def by_weight(weight: Callable[[Any], int], most: int) -> Split[Any]:
-    """Keys whose weights have at most this sum, or one key that is heavier."""
+    """A `Split` into lists whose weights have a sum of at most `most`. A key with a larger weight is in a list of its
+    own."""
 
     def split(keys: Sequence[K]) -> Iterable[list[K]]:
         chunk: list[K] = []
@@ -111,11 +115,11 @@ def answer_each(
     deadline_ms: Callable[[], int],
     stop: threading.Event,
 ) -> Answers[K, V]:
-    """Return a value or an error for every key, in the order of `keys`.
+    """A value or an error for every key, in the order of `keys`.
 
-    Keys with a retryable error are sent again until `deadline_ms()` has passed since the last key was answered, so a
-    request can be sent more than once. If a quota is used up, the next attempt waits as long as the broker says.
-    Raises only `InterruptedRunError`, soon after `stop` is set.
+    Keys with a retryable error are sent again until `deadline_ms()` has passed since an attempt that answered at least
+    one key, so a request can be sent more than once. If a quota is used up, the next attempt waits as long as the
+    broker demands. Raises only `InterruptedRunError`, soon after `stop` is set.
     """
     answers: Answers[K, V] = {}
     pending = list(keys)
@@ -134,7 +138,7 @@ def answer_each(
 
 
 def values_or_raise(answers: Mapping[K, V | KafkaBackupError]) -> dict[K, V]:
-    """The values of all keys. Raises the first error instead if there is one."""
+    """The values of all keys. Raises the first error if there is one."""
     found: dict[K, V] = {}
     for key, answer in answers.items():
         if isinstance(answer, KafkaBackupError):
@@ -146,7 +150,8 @@ def values_or_raise(answers: Mapping[K, V | KafkaBackupError]) -> dict[K, V]:
 def _sent(
     attempt: Attempt, keys: Sequence[K], send: Send[K, V], action: Callable[[K], Action], split: Split[K]
 ) -> Answers[K, V]:
-    """The answers to one attempt. After a lost connection the other keys are not sent: each would wait as long."""
+    """The answers to one attempt. After a lost connection the remaining keys are not sent, because each request could
+    wait as long."""
     answers: Answers[K, V] = {}
     lost: KafkaBackupError | None = None
     try:
@@ -175,7 +180,7 @@ def _sent(
 
 
 def lost_error(action: Action, error: KafkaBackupError) -> KafkaBackupError:
-    """The error of an action whose connection failed."""
+    """The error of an action whose connection failed: the given error, with the action in front of its message."""
     if not isinstance(error, BrokerUnavailableError) or str(error).startswith(f"Cannot {action}"):
         return error
     return BrokerUnavailableError(f"Cannot {action}: {error}", code=error.code)
@@ -189,7 +194,7 @@ def _wait(
     answers: Mapping[K, object],
     action: Callable[[K], Action],
 ) -> bool:
-    """Wait before the next attempt. Returns False after the deadline."""
+    """Wait before the next attempt and return True. Returns False after the deadline."""
     is_limited = any(
         isinstance(error := answers[key], BrokerUnavailableError) and error.code == ErrorCode.THROTTLING_QUOTA_EXCEEDED
         for key in pending

@@ -1,4 +1,4 @@
-"""The settings of topics that set nothing themselves, from the settings of a broker."""
+"""The settings that topics get from a broker if they have no value of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from tasks.broker.admin.admin import Admin
 from tasks.model.errors import AccessError
 
 _RETENTION_UNITS_MS = {"log.retention.ms": 1, "log.retention.minutes": 60_000, "log.retention.hours": 3_600_000}
-"""The first of these that is set counts (Kafka's `ServerLogConfigs`)."""
+"""The broker's settings for `retention.ms`, and their units in milliseconds. The first one that is set is used (Kafka's
+`ServerLogConfigs`)."""
 
 TOPIC_DEFAULTS: Mapping[str, str] = {
     "cleanup.policy": "log.cleanup.policy",
@@ -22,13 +23,13 @@ TOPIC_DEFAULTS: Mapping[str, str] = {
     "retention.bytes": "log.retention.bytes",
     "retention.ms": "log.retention.ms",
 }
-"""Topic settings, and the broker's settings that topics without them have (Kafka's
+"""Topic settings, and the broker's setting whose value a topic gets if it does not set them (Kafka's
 `ServerTopicConfigSynonyms`)."""
 
 
 def topic_defaults(admin: Admin) -> dict[str, str]:
-    """The settings in `TOPIC_DEFAULTS` of topics that do not set them, as far as the broker has them. Empty if this
-    user is not allowed to read the brokers' settings."""
+    """The broker's values of the settings in `TOPIC_DEFAULTS`, by topic setting. A setting that the broker does not
+    have is absent. Empty if this user is not allowed to read the brokers' settings."""
     try:
         return defaults_of(admin.broker_settings())
     except AccessError:
@@ -36,7 +37,7 @@ def topic_defaults(admin: Admin) -> dict[str, str]:
 
 
 def defaults_of(settings: Mapping[str, str]) -> dict[str, str]:
-    """The topics' defaults that follow from a broker's settings in force. Pure."""
+    """The topics' default values, computed from a broker's settings in force. Pure."""
     ages = [int(settings[name]) * unit for name, unit in _RETENTION_UNITS_MS.items() if settings.get(name)]
     found = {"retention.ms": str(max(-1, ages[0]))} if ages else {}
     for name, of_broker in TOPIC_DEFAULTS.items():

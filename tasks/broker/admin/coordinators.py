@@ -1,4 +1,4 @@
-"""Sends requests about groups to the brokers that coordinate them. `Coordinators` remembers which these are."""
+"""Sends requests about groups to their coordinators: the brokers that keep their positions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.model.errors import BrokerError, BrokerUnavailableError, InterruptedR
 
 
 class Coordinators:
-    """The coordinators of groups, by group id. Safe to use from several threads."""
+    """Remembers the coordinators of groups. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,10 +28,11 @@ class Coordinators:
         request: Callable[[Connection, list[str]], Mapping[str, T | KafkaBackupError]],
         action: Callable[[str], Action],
     ) -> Answers[str, T]:
-        """What `request` returns for each group, from the group's coordinator; or the group's error.
+        """For each group the result of `request` at its coordinator, or the group's error.
 
-        `request` gets a connection and the groups that this broker coordinates. A broker that fails, fails its groups
-        only. From the second attempt on, the coordinators are looked up anew.
+        `request` gets a connection, and the groups that this broker coordinates. If a broker cannot be reached, only
+        its groups get the error; every other error of `request` is raised. From the second attempt on, the coordinators
+        are looked up again.
         """
         found = self._look_up(attempt, group_ids)
         answers: Answers[str, T] = {}

@@ -1,4 +1,8 @@
-"""The requests about groups, and the values of their answers. Each function sends one request, unless it says more."""
+"""The requests about groups, and the values of their answers.
+
+Each function sends one request, or one for each group if its docstring says so. It returns error codes as values
+(`Failed`) and raises the connection's errors.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,8 @@ _LIST_GROUPS = (0, 5)
 _FIND_COORDINATOR = (1, 5)
 _FIRST_WITH_MANY_KEYS = 4
 _DESCRIBE_GROUPS = (3, 5)
-"""From version 6 on, a group that is not a classic one is an error, without the operations that are allowed on it."""
+"""Version 6 and later are not used: there, a group that is not a classic one is an error, and the answer does not
+contain the operations that are allowed on it."""
 
 _OFFSET_FETCH = (7, 9)
 _FIRST_WITH_MANY_GROUPS = 8
@@ -50,7 +55,7 @@ class ListedGroup(NamedTuple):
 
 
 def request_groups(attempt: Attempt, connection: Connection) -> list[ListedGroup] | Failed:
-    """ListGroups: the groups that this broker coordinates, of every type and state."""
+    """ListGroups: the groups of every type and state that this broker coordinates, or its error."""
     request = ListGroupsRequest(states_filter=[], types_filter=[])
     answer = attempt.call(connection, request, *_LIST_GROUPS)
     if answer.error_code:
@@ -62,7 +67,8 @@ def request_groups(attempt: Attempt, connection: Connection) -> list[ListedGroup
 
 
 def request_coordinators(attempt: Attempt, group_ids: Sequence[str]) -> dict[str, int | Failed]:
-    """FindCoordinator: the broker that coordinates each group. Old brokers take one group per request."""
+    """FindCoordinator: the node id of each group's coordinator, or its error. Brokers that do not support version 4
+    of the request get one request for each group."""
     connection = attempt.any_broker()
     if connection.pick(ApiKey.FIND_COORDINATOR, *_FIND_COORDINATOR) < _FIRST_WITH_MANY_KEYS:
         return {group_id: _coordinator(attempt, connection, group_id) for group_id in group_ids}
@@ -81,8 +87,8 @@ def _coordinator(attempt: Attempt, connection: Connection, group_id: str) -> int
 
 
 class ClassicGroup(NamedTuple):
-    """One group of a DescribeGroups answer. A group of another kind, or none, is `Dead`. `operations` are the codes of
-    those that this user may do, if they were requested."""
+    """One group of a DescribeGroups answer. `state` is `Dead` if the group does not exist or is not a classic one.
+    `operations` are the codes of the operations that this user is allowed to do; empty if they were not requested."""
 
     state: str
     members: int
@@ -92,7 +98,7 @@ class ClassicGroup(NamedTuple):
 def request_classic_groups(
     attempt: Attempt, connection: Connection, group_ids: Sequence[str], *, with_operations: bool = False
 ) -> dict[str, ClassicGroup | Failed]:
-    """DescribeGroups, at the coordinator of these groups."""
+    """DescribeGroups, at the coordinator of these groups: each group, or its error."""
     request = DescribeGroupsRequest(groups=list(group_ids), include_authorized_operations=with_operations)
     answer = attempt.call(connection, request, *_DESCRIBE_GROUPS)
     return {
@@ -141,8 +147,8 @@ def _described(
 
 
 class GroupPositions(NamedTuple):
-    """The positions of one group. `unsettled` are the partitions on which an open transaction is about to commit; their
-    positions are not in `positions`. `failed` are partitions with an error."""
+    """The positions of one group. `unsettled` are the partitions whose position an open transaction is about to
+    replace; their positions are not in `positions`. `failed` are the partitions with an error."""
 
     positions: list[CommittedOffset]
     unsettled: list[TopicPartition]
@@ -152,11 +158,11 @@ class GroupPositions(NamedTuple):
 def request_positions(
     attempt: Attempt, connection: Connection, group_ids: Sequence[str], *, is_stable: bool
 ) -> dict[str, GroupPositions | Failed]:
-    """OffsetFetch, at the coordinator of these groups: all positions of each group. Brokers before Kafka 3.0 take one
-    group per request.
+    """OffsetFetch, at the coordinator of these groups: all positions of each group, or its error. Brokers before Kafka
+    3.0 get one request for each group.
 
-    `is_stable`: a position that an open transaction is about to replace is `unsettled`; otherwise it is the one that
-    was committed before.
+    With `is_stable`, a position that an open transaction is about to replace is in `unsettled`. Without it, the last
+    committed position is returned.
     """
     if connection.pick(ApiKey.OFFSET_FETCH, *_OFFSET_FETCH) < _FIRST_WITH_MANY_GROUPS:
         return {group_id: _old_positions(attempt, connection, group_id, is_stable) for group_id in group_ids}
@@ -207,7 +213,8 @@ def _position(topic: str, part: Any) -> CommittedOffset:
 def request_commit(
     attempt: Attempt, connection: Connection, group_id: str, offsets: Collection[CommittedOffset]
 ) -> dict[TopicPartition, Failed | None]:
-    """OffsetCommit, at the coordinator of the group, as an administrator who is no member."""
+    """OffsetCommit, at the coordinator of the group, by a client that is not a member: for each partition None or its
+    error."""
     topic_class = OffsetCommitRequest.OffsetCommitRequestTopic
     by_topic: dict[str, list[Any]] = defaultdict(list)
     for one in offsets:

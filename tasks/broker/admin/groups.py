@@ -1,4 +1,4 @@
-"""Groups of all kinds: lists them and describes their use. Their positions are in `positions`."""
+"""Lists and describes groups of all types. `positions` reads and writes their positions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ _DEAD = "Dead"
 
 
 def list_groups(admin: Admin) -> list[GroupListing]:
-    """Every group of every type that this user is allowed to see, by id. Raises unless all brokers answered."""
+    """Every group of every type that this user is allowed to describe, ordered by id. Raises an error if one broker
+    does not answer, because the list would be incomplete."""
     action = Action("list the groups of", admin.location)
 
     def send(attempt: Attempt) -> list[ListedGroup]:
@@ -54,9 +55,10 @@ def _listing(group: ListedGroup) -> GroupListing:
 
 
 def describe_groups(admin: Admin, group_ids: Sequence[str]) -> list[GroupDescription]:
-    """State and member count of each group, in the given order. Raises the first group's error.
+    """State and member count of each group, in the given order. Raises the first error if a group cannot be described.
 
-    A group that does not exist, or is a share group, is a dead classic group without members.
+    A group that does not exist, or is a share group, is described as a classic group in the state `Dead` without
+    members.
     """
     action = group_action("describe")
 
@@ -74,7 +76,8 @@ def describe_groups(admin: Admin, group_ids: Sequence[str]) -> list[GroupDescrip
 def _described(
     attempt: Attempt, connection: Connection, group_ids: list[str], action: Callable[[str], Action]
 ) -> dict[str, GroupDescription | KafkaBackupError]:
-    """Describe the groups as classic groups, and those that are dead as such, as groups of the newer kinds."""
+    """Describe all groups as classic groups. Those that are `Dead` then are described as groups of the newer types,
+    because DescribeGroups reports groups of other types as `Dead`."""
     found: dict[str, GroupDescription | KafkaBackupError] = {}
     for group_id, group in request_classic_groups(attempt, connection, group_ids).items():
         if isinstance(group, Failed):
@@ -96,7 +99,8 @@ def _description(group_id: str, kind: str, state: str, members: int) -> GroupDes
 
 
 def group_operations(admin: Admin, group_ids: Sequence[str]) -> dict[str, frozenset[int] | KafkaBackupError]:
-    """The codes of the operations that this user may do with each group, or the error. The groups need not exist."""
+    """The codes of the operations that this user is allowed to do with each group, or the error. Brokers also
+    report operations for groups that do not exist."""
     action = group_action("describe")
 
     def send(attempt: Attempt, groups: list[str]) -> Mapping[str, frozenset[int] | KafkaBackupError]:
@@ -114,5 +118,5 @@ def _operations(answer: ClassicGroup | Failed, action: Action) -> frozenset[int]
 
 
 def group_action(verb: str) -> Callable[[str], Action]:
-    """What is done with a group, which needs to be described."""
+    """The action `verb` on a group, which needs the permission Describe on it."""
     return lambda group_id: Action(verb, f"group {quoted(group_id)}", (Permission("Describe", "Group", group_id),))

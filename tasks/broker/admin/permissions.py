@@ -1,4 +1,5 @@
-"""Checks what this user is allowed to do, as the brokers report it. A cluster without authorizer allows everything."""
+"""Checks the operations that this user is allowed to do. The brokers report them. A cluster without authorizer allows
+all operations."""
 
 from __future__ import annotations
 
@@ -14,22 +15,25 @@ from tasks.model.errors import AccessError, KafkaBackupError
 
 
 def require_on_cluster(admin: Admin, action: Action) -> None:
-    """Raises `AccessError` when the user lacks a permission on the cluster that the action needs."""
+    """Raises `AccessError` if a permission on the cluster that `action.needs` contains is missing. The message names
+    each missing permission."""
     allowed = _words(admin.cluster_operations())
     _raise_missing(action, [one for one in action.needs if one.kind == "Cluster" and one.operation not in allowed])
 
 
 def require_on_topics(admin: Admin, operations: Mapping[str, Sequence[str]], action: Action) -> None:
-    """Raises `AccessError` that names each missing operation by topic.
+    """Raises `AccessError` if an operation is not allowed. The message names each missing operation with its topic.
+    `operations` are the operations as ACLs name them (`Read`), by topic.
 
-    Brokers do not report the allowed operations of topics that do not exist, so these are ignored. If the user is not
-    allowed to describe such a topic, all its operations are missing.
+    Topics that do not exist are ignored, because brokers do not report allowed operations for them. If the user is not
+    allowed to describe a topic, all its operations are missing, also if the topic does not exist.
     """
     _require("Topic", operations, admin.topic_operations(list(operations)), action)
 
 
 def require_on_groups(admin: Admin, operations: Mapping[str, Sequence[str]], action: Action) -> None:
-    """Raises `AccessError` that names each missing operation by group. The groups need not exist."""
+    """Raises `AccessError` if an operation is not allowed. The message names each missing operation with its group.
+    Groups that do not exist are checked too."""
     _require("Group", operations, group_operations(admin, list(operations)), action)
 
 
@@ -53,7 +57,8 @@ def _require(
 
 
 def _words(codes: Collection[int]) -> set[str]:
-    """Operations as ACLs name them: `DescribeConfigs` for the code of DESCRIBE_CONFIGS. Unknown codes are left out."""
+    """The operations as ACLs name them, for example `DescribeConfigs`. Codes that this version does not know are left
+    out."""
     known = set(AclOperation)
     return {
         "".join(word.capitalize() for word in AclOperation(code).name.split("_")) for code in codes if code in known

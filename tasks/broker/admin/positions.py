@@ -19,23 +19,24 @@ from tasks.model.errors import BrokerError, ConfigError, KafkaBackupError
 from tasks.model.quoting import quoted
 
 UNSETTLED_WAIT_MS = 10_000
-"""How long positions that transactions are about to replace are waited for, all groups together. A transaction takes
-much less to commit; one that takes more can be open for days."""
+"""How long `committed_offsets` waits in total for the transactions that are about to replace positions. Most
+transactions commit much sooner. A transaction that does not commit soon can stay open for days."""
 
 _LONGEST_POLL_MS = 500
 _COMMIT_BYTES = 400_000
-"""The positions of one OffsetCommit become one batch of `__consumer_offsets`, which takes 1 MiB by default."""
+"""The most bytes of positions in one OffsetCommit. A broker writes them as one batch to `__consumer_offsets`, whose
+batches have at most 1 MiB by default."""
 
 _POSITION_BYTES = 100
 _METADATA_LIMIT = "offset.metadata.max.bytes"
 
 
 def committed_offsets(admin: Admin, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset] | KafkaBackupError]:
-    """All positions of each group, or the error. One failed partition fails its group. A group that does not exist has
-    no positions.
+    """All positions of each group, or the error. If one position of a group cannot be read, the group gets its error. A
+    group that does not exist has no positions.
 
-    Positions that transactions are about to replace are waited for, for a short time however many groups there are.
-    After it they are `is_unsettled`.
+    Waits up to `UNSETTLED_WAIT_MS`, in total for all groups, for the transactions that are about to replace positions.
+    After that time the last committed positions are returned with `is_unsettled`.
     """
     ids = list(dict.fromkeys(group_ids))
     found = _read(admin, ids, is_stable=True)
@@ -78,7 +79,7 @@ def _answer(
 def _merged(
     stable: GroupPositions | KafkaBackupError, last: GroupPositions | KafkaBackupError | None
 ) -> list[CommittedOffset] | KafkaBackupError:
-    """The stable positions, and for the unsettled partitions the last ones that were committed."""
+    """The stable positions, and for the unsettled partitions the last committed positions."""
     if isinstance(stable, KafkaBackupError) or last is None:
         return stable if isinstance(stable, KafkaBackupError) else stable.positions
     if isinstance(last, KafkaBackupError):
@@ -90,11 +91,12 @@ def _merged(
 def commit_offsets(
     admin: Admin, group_id: str, offsets: Sequence[CommittedOffset]
 ) -> dict[TopicPartition, KafkaBackupError | None]:
-    """Write positions of a group without members. Returns None or the error for each partition. Not atomic.
+    """Write positions of a group without members. Returns None or the error for each partition. Not atomic: some
+    positions can be written and others not. May be called again.
 
-    Creates a classic group if there is none. Kafka accepts offsets beyond the end, so the caller has to clamp them. If
-    the group has a member, every partition gets a `BrokerError` with the code UNKNOWN_MEMBER_ID. A negative offset is a
-    `ConfigError` and is not sent.
+    A group that does not exist becomes a classic group. Kafka accepts offsets beyond the end of the log, so the caller
+    has to check them. If the group has a member, every partition gets a `BrokerError` with the code UNKNOWN_MEMBER_ID.
+    A negative offset gets a `ConfigError` and is not sent.
     """
     by_partition = {(one.topic, one.partition): one for one in offsets}
     negative: dict[TopicPartition, KafkaBackupError | None] = {
@@ -155,7 +157,7 @@ def _name_the_limit(
     by_partition: Mapping[TopicPartition, CommittedOffset],
     answers: Answers[TopicPartition, None],
 ) -> None:
-    """Replace the errors of metadata that is too large by errors with both sizes."""
+    """Replace the errors for metadata that is too large by errors that contain its size and the brokers' limit."""
     code = ErrorCode.OFFSET_METADATA_TOO_LARGE
     places = [one for one, answer in answers.items() if isinstance(answer, BrokerError) and answer.code == code]
     if not places:
@@ -172,5 +174,6 @@ def _name_the_limit(
 
 
 def java_length(text: str) -> int:
-    """The length as Kafka's brokers count it, in UTF-16 units, although the setting is called bytes."""
+    """The length of a text as Kafka's brokers count it: in UTF-16 units, although the name of the setting contains
+    `bytes`."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -1,8 +1,8 @@
-"""How large a request for changes may be. Pure.
+"""Limits the size of requests that change topics. Pure.
 
-A KRaft controller refuses a request that makes more than 10,000 records of its own log ("excessively large batch
-operation", POLICY_VIOLATION), or that asks for more than 10,000 partitions. A topic is one record, and so is each
-partition and each setting.
+A KRaft controller refuses a request that would write more than 10,000 records to the controller's own log ("excessively
+large batch operation", POLICY_VIOLATION), or that would create more than 10,000 partitions. Each topic, each partition
+and each setting is one record of that log.
 """
 
 from __future__ import annotations
@@ -14,27 +14,29 @@ from typing import Final
 from tasks.broker.admin_values import ConfigChange, NewTopicSpec
 
 LARGEST_CHANGE: Final = 4_000
-"""The controller's records that one request makes, at most."""
+"""The most records of the controller's log that one request writes."""
 
 
 def creation_weight(spec: NewTopicSpec) -> int:
-    """The controller's records of a new topic. The brokers' number of partitions counts as one."""
+    """The number of records in the controller's log for a new topic. If the brokers choose the number of partitions
+    (-1), it counts as one partition."""
     return 1 + max(1, spec.partitions) + len(spec.configs)
 
 
 def change_weight(change: ConfigChange) -> int:
-    """The controller's records of a change of settings."""
+    """The number of records in the controller's log for a change of settings."""
     return max(1, len(change.to_set) + len(change.to_delete))
 
 
 def first_part(spec: NewTopicSpec) -> NewTopicSpec:
-    """The topic as it is created: with as many partitions as one request makes."""
+    """The topic with at most as many partitions as one request can create."""
     most = LARGEST_CHANGE - 1 - len(spec.configs)
     return spec if spec.partitions <= most else replace(spec, partitions=most)
 
 
 def partition_counts(spec: NewTopicSpec) -> Iterator[int]:
-    """The numbers of partitions that a topic gets after its creation, one request after the other."""
+    """The total number of partitions after each request that adds some, beginning from `first_part`. Empty if
+    `first_part` has all."""
     count = first_part(spec).partitions
     while count < spec.partitions:
         count = min(count + LARGEST_CHANGE, spec.partitions)

@@ -1,7 +1,7 @@
 """The requests about the cluster, topics, settings and records, and the values of their answers.
 
-Each function sends one request. It returns the answer of every topic, partition or broker that the request names, as a
-value or as (error code, message); it raises the connection's errors.
+Each function sends one request. For every topic, partition or broker of the answer it returns a value, or the error
+code and message (`Failed`). It raises the connection's errors.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _INCREMENTAL_ALTER_CONFIGS = (0, 1)
 
 
 class ResourceType(IntEnum):
-    """What a setting belongs to (`org.apache.kafka.common.config.ConfigResource.Type`)."""
+    """The kind of resource that has a setting (`org.apache.kafka.common.config.ConfigResource.Type`)."""
 
     TOPIC = 2
     BROKER = 4
@@ -57,15 +57,15 @@ class _AlterOperation(IntEnum):
 
 
 class Failed(NamedTuple):
-    """An error code that is not 0, and the broker's sentence if it sends one."""
+    """An error code that is not 0, and the broker's message if it sends one."""
 
     code: int
     message: str | None = None
 
 
 class ClusterDescription(NamedTuple):
-    """A cluster: its id, the brokers that are alive, and the codes of the operations that this user may do on it, if
-    they were requested."""
+    """A cluster: its id, the brokers that are alive, and the codes of the operations that this user is allowed to do on
+    it (empty if they were not requested)."""
 
     cluster_id: str
     node_ids: tuple[int, ...]
@@ -76,7 +76,7 @@ NO_OPERATIONS: Final[frozenset[int]] = frozenset()
 
 
 def request_cluster(attempt: Attempt, *, with_operations: bool = False) -> ClusterDescription | Failed:
-    """DescribeCluster, from any broker."""
+    """DescribeCluster, from any broker: the cluster, or the error."""
     request = DescribeClusterRequest(
         include_cluster_authorized_operations=with_operations, endpoint_type=1, include_fenced_brokers=False
     )
@@ -91,7 +91,8 @@ def request_cluster(attempt: Attempt, *, with_operations: bool = False) -> Clust
 
 
 class MetadataTopic(NamedTuple):
-    """A topic of a Metadata answer, with the codes of the operations that this user may do, if they were requested."""
+    """A topic of a Metadata answer, with the codes of the operations that this user is allowed to do (empty if they
+    were not requested)."""
 
     topic: TopicDescription
     operations: frozenset[int]
@@ -100,7 +101,8 @@ class MetadataTopic(NamedTuple):
 def request_topics(
     attempt: Attempt, names: Sequence[str] | None, *, with_operations: bool = False
 ) -> dict[str, MetadataTopic | Failed]:
-    """Metadata of these topics, or of all that this user may describe. Never creates a topic."""
+    """Metadata of these topics; with None, of all topics that this user is allowed to describe. Never creates a
+    topic."""
     topic_class = MetadataRequest.MetadataRequestTopic
     wanted = None if names is None else [topic_class(topic_id=ZERO_UUID, name=name) for name in names]
     request = MetadataRequest(
@@ -138,7 +140,8 @@ def _partition(one: Any) -> PartitionDescription:
 def request_configs(
     attempt: Attempt, connection: Connection, kind: ResourceType, names: Sequence[str]
 ) -> dict[str, tuple[ConfigEntry, ...] | Failed]:
-    """DescribeConfigs: every setting in force, ordered by name. Of a broker only that broker knows all of them."""
+    """DescribeConfigs: every setting in force, ordered by name. Settings of a broker have to be requested from that
+    broker, because the others do not know all of them."""
     resource_class = DescribeConfigsRequest.DescribeConfigsResource
     resources = [resource_class(resource_type=kind, resource_name=name, configuration_keys=None) for name in names]
     request = DescribeConfigsRequest(resources=resources, include_synonyms=False, include_documentation=False)
@@ -165,7 +168,7 @@ def _entries(configs: Collection[Any]) -> tuple[ConfigEntry, ...]:
 def request_creation(
     attempt: Attempt, specs: Collection[NewTopicSpec], *, validate_only: bool, timeout_ms: int
 ) -> dict[str, Failed | None]:
-    """CreateTopics, at the controller."""
+    """CreateTopics, at the controller: for each topic None or its error."""
     topic_class = CreateTopicsRequest.CreatableTopic
     topics = [
         topic_class(
@@ -183,7 +186,8 @@ def request_creation(
 
 
 def request_partitions(attempt: Attempt, counts: Mapping[str, int], *, timeout_ms: int) -> dict[str, Failed | None]:
-    """CreatePartitions, at the controller: give each topic this number of partitions."""
+    """CreatePartitions, at the controller: increase each topic to this total number of partitions. For each topic None
+    or its error."""
     topic_class = CreatePartitionsRequest.CreatePartitionsTopic
     topics = [topic_class(name=name, count=count, assignments=None) for name, count in counts.items()]
     request = CreatePartitionsRequest(topics=topics, timeout_ms=timeout_ms, validate_only=False)
@@ -192,7 +196,7 @@ def request_partitions(attempt: Attempt, counts: Mapping[str, int], *, timeout_m
 
 
 def request_deletion(attempt: Attempt, names: Sequence[str], *, timeout_ms: int) -> dict[str, Failed | None]:
-    """DeleteTopics, at the controller."""
+    """DeleteTopics, at the controller: for each topic None or its error."""
     request = DeleteTopicsRequest(topic_names=list(names), timeout_ms=timeout_ms)
     answer = attempt.call(attempt.controller(), request, *_DELETE_TOPICS)
     return {one.name: _failed(one) for one in answer.responses}
@@ -201,7 +205,8 @@ def request_deletion(attempt: Attempt, names: Sequence[str], *, timeout_ms: int)
 def request_changes(
     attempt: Attempt, changes: Mapping[str, ConfigChange], *, validate_only: bool
 ) -> dict[str, Failed | None]:
-    """IncrementalAlterConfigs of topics. The change of each topic is made whole or not at all."""
+    """IncrementalAlterConfigs of topics, from any broker. Each topic's change is made completely or not at all. For
+    each topic None or its error."""
     resource_class = IncrementalAlterConfigsRequest.AlterConfigsResource
     entry = resource_class.AlterableConfig
     resources = [
@@ -229,7 +234,7 @@ def request_changes(
 def request_record_deletion(
     attempt: Attempt, connection: Connection, before_offsets: Mapping[TopicPartition, int], *, timeout_ms: int
 ) -> dict[TopicPartition, int | Failed]:
-    """DeleteRecords, at the leader of these partitions. The new log starts."""
+    """DeleteRecords, at the leader of these partitions: for each partition the new log start, or its error."""
     topic_class = DeleteRecordsRequest.DeleteRecordsTopic
     by_topic: dict[str, list[Any]] = defaultdict(list)
     for (topic, partition), offset in before_offsets.items():
@@ -246,7 +251,7 @@ def request_record_deletion(
 
 
 def _failed(answer: Any) -> Failed | None:
-    """The failure of one topic of an answer. The first versions of some answers have no message."""
+    """The error of one topic of an answer; None if it succeeded. Early versions of some answers have no message."""
     if answer.error_code == ErrorCode.NONE:
         return None
     return Failed(answer.error_code, getattr(answer, "error_message", None))

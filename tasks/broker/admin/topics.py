@@ -15,14 +15,17 @@ from tasks.broker.admin_values import (
 
 
 def is_in_force(entries: Sequence[ConfigEntry], to_set: Mapping[str, str], to_delete: Collection[str]) -> bool:
-    """Whether the topic's own settings show the change. Kafka normalizes some values (`TRUE`, `compact, delete`)."""
+    """Whether the topic's own settings contain the change. Values are compared in a normalized form, because Kafka
+    changes the form of some (`TRUE`, `compact, delete`). A sensitive value counts as equal, because it cannot be
+    read."""
     own = {entry.name: entry for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
     is_set = all(name in own and _is_equal(own[name], value) for name, value in to_set.items())
     return is_set and not own.keys() & set(to_delete)
 
 
 def is_as_specified(spec: NewTopicSpec, topic: TopicDescription, entries: Sequence[ConfigEntry]) -> bool:
-    """Whether an existing topic matches `spec`: the counts, and exactly these settings on the topic itself."""
+    """Whether an existing topic has the number of partitions and replicas of `spec`, and exactly its settings on the
+    topic itself."""
     replicas = {len(partition.replicas) for partition in topic.partitions}
     own = {entry.name for entry in entries if entry.source == DYNAMIC_TOPIC_CONFIG}
     return (

@@ -1,4 +1,4 @@
-"""What certificates say: how long one is valid, and which names it has. Pure."""
+"""Reads the validity and the names of certificates. Pure."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _MOST_NAMES = 8
 
 
 class Validity(NamedTuple):
-    """The first and the last second in which a certificate is valid."""
+    """The first and the last second of a certificate's validity, in UTC."""
 
     begins: datetime
     ends: datetime
 
     def problem(self, now: datetime) -> str | None:
-        """Why the certificate is not valid now; None if it is."""
+        """Why the certificate is not valid at `now`; None if it is valid."""
         if now > self.ends:
             return f"it expired on {self.ends:%Y-%m-%d %H:%M} UTC"
         return f"it is valid only from {self.begins:%Y-%m-%d %H:%M} UTC on" if now < self.begins else None
 
 
 def validity(pem: bytes) -> Validity | None:
-    """The validity of the first certificate in a PEM file; None if it cannot be read.
+    """The validity of the first certificate in the bytes of a PEM file. None if there is none, or if it cannot be read.
 
         Certificate    := SEQUENCE { TBSCertificate … }
         TBSCertificate := SEQUENCE { [0] version (optional), serial, algorithm, issuer, Validity, … }
@@ -50,7 +50,8 @@ def validity(pem: bytes) -> Validity | None:
 
 
 def names_text(certificate: Mapping[str, Any], host: str) -> str:
-    """The names of a broker's certificate (`SSLSocket.getpeercert`), and that `host` is none of them."""
+    """A sentence for messages: the certificate does not contain `host`, and these are its names. `certificate` is a
+    value of `SSLSocket.getpeercert`."""
     names = [value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
     if not names:
         common = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
@@ -66,7 +67,7 @@ class _Element(NamedTuple):
 
 
 def _elements(data: bytes) -> Sequence[_Element]:
-    """The elements of DER bytes. Raises `IndexError` or `ValueError` for other bytes."""
+    """The elements of a sequence in DER. Raises `IndexError` or `ValueError` if the bytes are not DER."""
     found, at = [], 0
     while at < len(data):
         tag, first, start = data[at], data[at + 1], at + 2

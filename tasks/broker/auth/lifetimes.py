@@ -1,6 +1,6 @@
-"""When certificates and tokens end.
+"""Reads when certificates and tokens end.
 
-The validity of an X.509 certificate, in DER (RFC 5280, 4.1). Every element is: tag, length, contents.
+The validity of an X.509 certificate, in DER (RFC 5280, 4.1). Every element consists of tag, length and contents.
 
     Certificate    := SEQUENCE { tbsCertificate, … }
     tbsCertificate := SEQUENCE { [0] version, if it is not 1; serial INTEGER; algorithm SEQUENCE; issuer SEQUENCE;
@@ -28,10 +28,10 @@ _FIELDS_BEFORE_VALIDITY = 3
 
 
 def credential_lifetimes(security: Security) -> CredentialLifetimes:
-    """When the client certificate and the OAuth token end. Obtains a token if the configuration names a source.
+    """When the client certificate and the OAuth token end. Obtains a token if the mechanism is OAUTHBEARER.
 
-    Raises `ConfigError` if the certificate file cannot be read or contains no certificate, and what `current_token`
-    raises.
+    Raises `ConfigError` if the certificate file cannot be read or contains no certificate, and the errors of
+    `current_token`.
     """
     path = security.ssl_certificate_location
     token = current_token(security) if security.sasl_mechanism == "OAUTHBEARER" else None
@@ -42,14 +42,16 @@ def credential_lifetimes(security: Security) -> CredentialLifetimes:
 
 
 def peer_certificate_end_ms(sock: socket.socket | None) -> int | None:
-    """The end of the certificate of the other side of a verified TLS connection. None for other connections."""
+    """When the broker's certificate on a verified TLS connection ends, in Unix milliseconds. None for other
+    connections."""
     found = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None
     ends = (found or {}).get("notAfter")
     return round(ssl.cert_time_to_seconds(ends) * 1000) if isinstance(ends, str) else None
 
 
 def certificate_end_ms(pem: str) -> int:
-    """The end of the first certificate of a PEM file. Raises `ValueError` if there is none, or if it is cut."""
+    """When the first certificate in the text of a PEM file ends, in Unix milliseconds. Raises `ValueError` if there is
+    none, or if it is cut."""
     begin, end = pem.find(_BEGIN), pem.find(_END)
     if begin < 0 or end < begin:
         raise ValueError("there is no certificate in PEM form")

@@ -1,4 +1,4 @@
-"""The kinds of files that hold certificates and keys, recognized by their bytes, and how to make PEM files of them."""
+"""Recognizes the kinds of files with certificates and keys by their bytes, and names the commands that convert them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _NAMES: Mapping[Kind, str] = {
 
 
 def kind_of(data: bytes) -> Kind:
-    """The kind of a file, by its bytes."""
+    """The kind of a file with these bytes."""
     has_certificate = any(begin in data for begin in _CERTIFICATE_BEGIN)
     has_key = _KEY_END in data and b"-----BEGIN " in data
     if has_certificate or has_key:
@@ -70,14 +70,15 @@ def kind_of(data: bytes) -> Kind:
 
 
 def is_encrypted_key(data: bytes) -> bool:
-    """Whether a PEM file has a key that a password protects."""
+    """Whether the bytes of a PEM file contain a key that is protected by a password."""
     return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in data or b"Proc-Type: 4,ENCRYPTED" in data
 
 
 def check_kinds(files: Mapping[FileKey, tuple[str, bytes]]) -> None:
-    """Raises `ConfigError` for a file of another kind than its key needs. `files` has the path and the bytes of each.
+    """Raises `ConfigError` if a file is not of the kind that its configuration key needs. `files` contains the path and
+    the bytes of each file.
 
-    The message has the command that makes the needed file.
+    If there is a command that makes the needed file, the message contains it.
     """
     kinds = {name: kind_of(data) for name, (_, data) in files.items()}
     if (kinds.get("ssl_certificate_location"), kinds.get("ssl_key_location")) == ("key", "certificate"):
@@ -98,7 +99,8 @@ def _wrong_kind(name: FileKey, path: str, kind: Kind) -> ConfigError:
 
 
 def _der_kind(data: bytes) -> Kind:
-    """PKCS12 files, certificates and keys are DER sequences. Their first element tells them apart."""
+    """The kind of a file in DER form; `other` if it is not in this form. PKCS12 files, certificates and keys are
+    sequences, and differ in their first element."""
     if len(data) < 2 or data[0] != _SEQUENCE:
         return "other"
     length_bytes = data[1] & 0x7F if data[1] & 0x80 else 0

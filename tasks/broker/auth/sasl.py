@@ -1,4 +1,4 @@
-"""SASL on a raw connection: the handshake, the mechanism's exchange, and when a session has to be renewed (KIP-368)."""
+"""SASL on a raw connection: the handshake, the exchange of a mechanism, and the renewal time of a session (KIP-368)."""
 
 from __future__ import annotations
 
@@ -19,34 +19,38 @@ _RENEW_AFTER = 0.85
 
 _NEVER = float("inf")
 _MIN_INTERVAL_S = 1.1
-"""A broker accepts at most one authentication per second."""
+"""The shortest time between two authentications on a connection. A broker accepts at most one per second."""
 
 Call = Callable[[Any, int, int], Any]
-"""Sends a request in the highest version that both sides support between two versions, and returns its answer."""
+"""Sends a request in the highest version from the first to the second number that the broker supports, and returns its
+answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class SaslSession:
-    """When a session should be renewed, and the earliest time at which that is possible, by the monotonic clock.
-    `lifetime_ms` is the broker's limit; 0 means as long as the connection."""
+    """The times of a session, in seconds of `time.monotonic`. `renew_at`: from then on the session should be renewed.
+    `not_before`: earlier, the broker does not accept a renewal. Both are infinite if the broker does not limit the
+    session. `lifetime_ms` is the broker's limit; 0 means no limit."""
 
     renew_at: float = _NEVER
     not_before: float = _NEVER
     lifetime_ms: int = 0
 
     def is_ending(self, *, muted_ms: int = 0) -> bool:
-        """Whether to renew the session before the next request. `muted_ms`: how long the broker delays reading it."""
-        if self.renew_at == _NEVER:  # the hot path of most clusters
+        """Whether to renew the session before the next request. `muted_ms`: the delay in milliseconds before the broker
+        reads that request."""
+        if self.renew_at == _NEVER:  # most clusters do not limit sessions, and this is called for each request
             return False
         now = time.monotonic()
         return now + muted_ms / 1000 >= self.renew_at and now >= self.not_before
 
 
 def authenticate(call: Call, security: Security, *, where: str) -> SaslSession:
-    """Authenticate on a new connection, or again on a connection with nothing in flight.
+    """Authenticate on a new connection, or again on a connection without requests in flight.
 
-    Raises `AccessError` when the broker does not accept the credentials or does not prove that it knows the password,
-    and `ConfigError` when the broker does not offer the mechanism or no SASL at all.
+    Raises `AccessError` if the broker does not accept the credentials, or does not prove that it knows the password.
+    Raises `ConfigError` if the port does not use SASL or does not offer the mechanism, and the errors of `call` and
+    `current_token`. `where` is the address for messages.
     """
     name = str(security.sasl_mechanism)
     handshake = call(SaslHandshakeRequest(mechanism=name), 1, 1)
@@ -67,13 +71,13 @@ def authenticate(call: Call, security: Security, *, where: str) -> SaslSession:
 
 
 def _exchange(call: Call, mechanism: Any, name: str, where: str) -> int:
-    """Returns the session's lifetime in milliseconds; 0 means as long as the connection."""
+    """Exchange the messages of the mechanism. Returns the session's lifetime in milliseconds; 0 means no limit."""
     while True:
         answer = call(SaslAuthenticateRequest(auth_bytes=mechanism.auth_bytes()), 0, 2)
         _check(answer.error_code, answer.error_message, name, where)
         try:
             mechanism.receive(answer.auth_bytes)
-        except (ValueError, KeyError) as error:  # kafka-python raises these for a wrong proof and for unreadable bytes
+        except (ValueError, KeyError) as error:  # from kafka-python, for a wrong proof and for invalid bytes
             raise AccessError(
                 f"Broker {where} did not prove that it knows the password ({name}). "
                 "Another program possibly answers at this address: check bootstrap_servers."
@@ -85,7 +89,9 @@ def _exchange(call: Call, mechanism: Any, name: str, where: str) -> int:
 def _check(code: int, message: str | None, name: str, where: str) -> None:
     if code == ErrorCode.SASL_AUTHENTICATION_FAILED:
         reason = f": {message.rstrip('.')}" if message else ""
-        raise AccessError(f"Broker {where} does not accept the credentials ({name}){reason}.")
+        raise AccessError(
+            f"Broker {where} does not accept the credentials ({name}){reason}. Check the SASL settings of this cluster."
+        )
     if code:
         raise error_for_code(code, Action("authenticate to", f"broker {where}"), message)
 

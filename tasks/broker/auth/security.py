@@ -1,4 +1,4 @@
-"""How connections to a cluster are encrypted and authenticated. The fields are named like the keys in the files."""
+"""The settings for encryption and authentication of connections. Fields have the names of the keys in YAML files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Sec
 
 _ALIASES = {"SCRAM-SHA256": "SCRAM-SHA-256", "SCRAM-SHA512": "SCRAM-SHA-512"}
 _EXTENSION_NAME = re.compile("[A-Za-z]+")
-"""RFC 7628, 3.1. The name `auth` is the token's own."""
+"""The names of SASL extensions (RFC 7628, 3.1). The name `auth` is not allowed, because it is the name of the token."""
 
 _PASSWORD_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -37,14 +37,14 @@ def _none_if_empty(value: object) -> object:
 
 
 def _check_endpoint_url(text: str | None) -> str | None:
-    """The error does not contain the value, because a URL can contain a password."""
+    """Return a valid URL unchanged. Raises `ValueError` without the value, because a URL can contain a password."""
     try:
         parts = urlsplit(text or "http://none")
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         is_url = False
     if not is_url or parts.username is not None or parts.fragment:
-        raise ValueError("should be a http(s) URL without user, password and fragment")
+        raise ValueError("should be an http or https URL without user, password and fragment")
     return text
 
 
@@ -71,10 +71,10 @@ Secret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]
 
 
 class Security(BaseModel):
-    """How connections to a cluster are protected. Frozen and picklable. Neither its repr nor its errors show a secret.
+    """The protection of connections to a cluster. Frozen and picklable. Its repr and its errors do not show secrets.
 
     Without `ssl_ca_location` the system's certificate authorities are trusted. A value that would not be used is an
-    error, because users would believe in a protection that does not exist.
+    error, because a user would think that it protects the connection. Raises `pydantic.ValidationError`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -138,7 +138,7 @@ class Security(BaseModel):
             yield f"{by} needs {' and '.join(absent)}"
 
     def _unused(self) -> Iterator[str]:
-        """A problem for each value that is set and would not be used."""
+        """A sentence for each value that is set and would not be used."""
         names = [name for name in Security.model_fields if getattr(self, name) is not None]
         for name in names:
             if name.startswith("ssl_") and not self.has_tls:
@@ -159,4 +159,4 @@ class Security(BaseModel):
 
 
 UNPROTECTED = Security()
-"""Neither encrypted nor authenticated."""
+"""Connections without encryption and authentication."""

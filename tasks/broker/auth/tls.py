@@ -1,4 +1,4 @@
-"""TLS on raw connections: the trusted authorities, the client certificate, and the errors of a failed handshake."""
+"""TLS on raw connections: contexts, the client certificate, handshakes, and the errors of a failed handshake."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ _HOST_MISMATCH = frozenset({62, 64})
 _FILE_KEYS: tuple[FileKey, ...] = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
 _LOOK_TIMEOUT_S = 5.0
 _RENEWAL_S = 0.5
-"""Certificate and key are renewed one after the other. So a pair that does not fit is read again after this time."""
+"""After this time, a certificate and a key that do not fit are read once more, because their files are renewed one
+after the other."""
 
 
 def trusting_context(ca_location: str | None) -> ssl.SSLContext:
-    """A context that verifies certificate and host name with these authorities, or with those of the system.
+    """A context that verifies certificate and host name. It trusts the authorities in this PEM file; with None, those
+    of the system. Raises `ssl.SSLError` if the file contains no valid certificate, and `OSError` if it cannot be read.
 
-    Python 3.13 began to refuse certificates of private authorities that lack an extension which RFC 5280 wants (such as
-    the Authority Key Identifier). Java and librdkafka accept them, so this context does too. Raises `ssl.SSLError`.
+    From version 3.13 on, Python refuses certificates without some extensions that RFC 5280 requires (such as the
+    Authority Key Identifier). Private authorities issue such certificates, and Java and librdkafka accept them. So this
+    context also accepts them.
     """
     context = ssl.create_default_context(cafile=ca_location)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -34,11 +37,10 @@ def trusting_context(ca_location: str | None) -> ssl.SSLContext:
 
 
 def tls_context(security: Security) -> ssl.SSLContext:
-    """A context that verifies certificate and host name. Reads the files on each call, because certificates are
-    renewed.
+    """A context that verifies certificate and host name, with the client certificate if one is configured. Reads the
+    files on each call, because certificates are renewed.
 
-    Raises `ConfigError` that names the key whose file is missing or has the wrong content, and says how to make the
-    right file.
+    Raises `ConfigError` if a file is missing or has the wrong content. The message names the configuration key.
     """
     files = {name: (str(getattr(security, name)), _read(security, name)) for name in _present(security)}
     check_kinds(files)
@@ -55,7 +57,8 @@ def tls_context(security: Security) -> ssl.SSLContext:
 
 
 def check_files(security: Security) -> None:
-    """Raises `ConfigError` that names the key whose file cannot be read, or whose TLS file has the wrong content."""
+    """Raises `ConfigError` if a file of the configuration cannot be read, or a TLS file has the wrong content. The
+    message names the configuration key."""
     if security.sasl_oauth_token_file is not None:
         _read(security, "sasl_oauth_token_file")
     if security.has_tls:
@@ -81,7 +84,7 @@ def _load_client_certificate(
     password = security.ssl_key_password.get_secret_value() if security.ssl_key_password else ""
     certificate, key = str(security.ssl_certificate_location), str(security.ssl_key_location)
     try:
-        # Without a password callback OpenSSL would prompt for the password of an encrypted key on the terminal.
+        # Without a password callback, OpenSSL would ask for the password of an encrypted key on the terminal.
         context.load_cert_chain(certificate, key, lambda: password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
@@ -89,7 +92,9 @@ def _load_client_certificate(
                 time.sleep(_RENEWAL_S)
                 _load_client_certificate(context, security, is_encrypted=is_encrypted, is_last=True)
                 return
-            raise ConfigError(f"ssl_key_location: {key} is not the key of {certificate}.") from None
+            raise ConfigError(
+                f"ssl_key_location: {key} is not the key of {certificate}. Use two files that belong together."
+            ) from None
         if not _is_readable(certificate):
             raise ConfigError(
                 f"ssl_certificate_location: {certificate} cannot be used: the certificate in it is damaged."
@@ -109,11 +114,11 @@ def _is_readable(certificate: str) -> bool:
 
 
 def tls_handshake(sock: socket.socket, host: str, security: Security, *, where: str) -> ssl.SSLSocket:
-    """Perform the handshake over a connected socket. The caller closes the socket when this raises.
+    """Perform the handshake over a connected socket. The caller has to close `sock` if this raises.
 
-    Raises `AccessError` if the broker's certificate cannot be verified, the error of `tls_alert_error` for a permanent
-    alert, and `BrokerUnavailableError` for everything else. If the certificate has other names, it opens one more
-    connection to read them.
+    Raises the `ConfigError` of `tls_context`, `AccessError` if the broker's certificate cannot be verified, the error
+    of `tls_alert_error` for a permanent alert, and `BrokerUnavailableError` for every other failure. If the certificate
+    does not contain `host`, one more connection is opened to read its names for the message.
     """
     context = tls_context(security)
     name = host.partition("%")[0]  # without the scope of an IPv6 address, which no certificate has
@@ -133,16 +138,19 @@ def tls_handshake(sock: socket.socket, host: str, security: Security, *, where: 
 
 
 def tls_alert_error(error: OSError, security: Security, where: str) -> KafkaBackupError | None:
-    """The permanent error that a broker's TLS alert means; None if the error is no alert or a retry can succeed.
+    """The permanent error for a broker's TLS alert. None if `error` is not an alert, or if a retry can succeed.
 
-    In TLS 1.3 the alert for a rejected client certificate arrives after the handshake, with the first answer.
+    In TLS 1.3 the alert for a rejected client certificate arrives after the handshake, instead of the first answer.
     """
     reason = getattr(error, "reason", None) or ""
     if "ALERT" not in reason or "CLOSE_NOTIFY" in reason or "INTERNAL_ERROR" in reason:
         return None
     if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
         return _client_certificate_error(security, where, _alert_text(reason))
-    return ConfigError(f"Broker {where} rejects the TLS handshake ({_alert_text(reason)}).")
+    return ConfigError(
+        f"Broker {where} rejects the TLS handshake ({_alert_text(reason)}). "
+        "Check which TLS versions and cipher suites the broker accepts."
+    )
 
 
 def _client_certificate_error(security: Security, where: str, alert: str) -> AccessError:
@@ -174,7 +182,8 @@ def _names_message(peer: tuple[str, int], name: str, security: Security, where: 
 
 
 def _certificate(peer: tuple[str, int], security: Security) -> dict[str, object] | None:
-    """The broker's certificate, verified without its name; None if it cannot be read. No data is exchanged."""
+    """The broker's certificate, read over a new connection. It is verified, except for its names. None if it cannot be
+    read."""
     context = tls_context(security)
     context.check_hostname = False
     try:
@@ -196,7 +205,7 @@ def _verification_message(error: ssl.SSLCertVerificationError, security: Securit
         )
     return (
         f"Cannot verify the certificate of broker {where} with the authorities of this system: {reason}. "
-        "Set ssl_ca_location to the certificate of its authority."
+        "Check the broker's certificate. Set ssl_ca_location if a private authority signed it."
     )
 
 

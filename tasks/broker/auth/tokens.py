@@ -1,7 +1,7 @@
 """OAuth tokens for SASL OAUTHBEARER: from an endpoint with client credentials (RFC 6749), or from a file.
 
-The process uses a token from an endpoint for 75 % of its lifetime, and then requests a new one. A file is read for each
-authentication, so a renewed file needs no restart.
+A token from an endpoint is used for 75 % of its lifetime; then the process requests a new one. A token file is read for
+each authentication, so no restart is needed when the file is renewed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from httpx import Response
 
 _USE_UP_TO = 0.75
-"""The part of a token's lifetime in which it is used. It is less than the part of a session after which connections
-authenticate again (`sasl`), so that they get a new token then."""
+"""The part of a token's lifetime in which it is used. It is smaller than the part of a session after which a connection
+authenticates again (`sasl`), so that the connection gets a new token then."""
 
 _ASSUMED_LIFETIME_S = 300
-"""For a token that does not contain its expiry time."""
+"""The lifetime of a token that does not contain its expiry time."""
 
 _OK = 200
 _DENIED_STATUSES = frozenset({400, 401, 403})
@@ -38,7 +38,7 @@ _TIMEOUT_S = 10.0
 
 
 class Token(NamedTuple):
-    """A bearer token, and when it expires in Unix seconds."""
+    """A bearer token, and the time in Unix seconds at which it expires. Its repr does not contain the token."""
 
     value: str
     expires_s: float
@@ -48,10 +48,12 @@ class Token(NamedTuple):
 
 
 def current_token(security: Security) -> Token:
-    """A valid token from the source that `security` names.
+    """A valid token from the file or the endpoint that `security` names. A token of an endpoint is kept in memory and
+    returned again for 75 % of its lifetime.
 
-    Raises `AccessError` when the source has no valid token, `ConfigError` when the file cannot be read or the URL is
-    not a token endpoint, and `BrokerUnavailableError` when the endpoint cannot answer now.
+    Raises `AccessError` if the file or the answer contains no valid token, or the endpoint denies it. Raises
+    `ConfigError` if the file cannot be read or the URL is not a token endpoint, and `BrokerUnavailableError` if the
+    endpoint cannot be reached or is not available now.
     """
     if security.sasl_oauth_token_file is not None:
         return _from_file(security.sasl_oauth_token_file)
@@ -59,8 +61,8 @@ def current_token(security: Security) -> Token:
 
 
 def expiry_s(token: str) -> float | None:
-    """The expiry time that a JWT contains; None for another token or without expiry time. Does not check the signature:
-    brokers do."""
+    """The expiry time in a JWT, in Unix seconds. None for other tokens, and for a JWT without expiry time. The
+    signature is not checked, because brokers check it."""
     try:
         claims = token.split(".")[1]
         expires = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]
@@ -77,7 +79,9 @@ def _from_file(path: str) -> Token:
     except UnicodeDecodeError:
         text = ""
     if not _is_token(text):
-        raise AccessError(f"sasl_oauth_token_file: {path} does not contain exactly one token.")
+        raise AccessError(
+            f"sasl_oauth_token_file: {path} does not contain exactly one token. Write only one token into it."
+        )
     expires_s = expiry_s(text) or time.time() + _ASSUMED_LIFETIME_S
     if expires_s <= time.time():
         raise AccessError(f"sasl_oauth_token_file: the token in {path} has expired; renew it.")
@@ -94,7 +98,8 @@ def _endpoint(security: Security) -> _Endpoint:
 
 
 class _Endpoint:
-    """The tokens of one client at one endpoint. Threads that need a new token wait for the same request."""
+    """The tokens of one client from one endpoint. If several threads need a new token, one requests it and the others
+    wait for it."""
 
     def __init__(self, security: Security) -> None:
         self._security = security
@@ -117,7 +122,10 @@ class _Endpoint:
         document = _document(response)
         value = document.get("access_token")
         if not isinstance(value, str) or not _is_token(value):
-            raise AccessError(f"The answer of token endpoint {self._url} contains no access_token.")
+            raise AccessError(
+                f"The answer of token endpoint {self._url} contains no access_token. "
+                "Check sasl_oauth_token_endpoint_url."
+            )
         lifetime_s = _lifetime_s(document.get("expires_in"), value)
         return Token(value, time.time() + lifetime_s), lifetime_s
 
@@ -129,7 +137,7 @@ class _Endpoint:
         form = {"grant_type": "client_credentials"}
         if self._security.sasl_oauth_scope is not None:
             form["scope"] = self._security.sasl_oauth_scope
-        # RFC 6749, 2.3.1: both are form-encoded before Basic authentication.
+        # Both are form-encoded before Basic authentication (RFC 6749, 2.3.1).
         user = (quote_plus(str(self._security.sasl_oauth_client_id)), quote_plus(secret.get_secret_value()))
         try:
             with httpx.Client(verify=self._context(), timeout=_TIMEOUT_S) as client:
@@ -138,7 +146,8 @@ class _Endpoint:
             raise BrokerUnavailableError(f"The token endpoint {self._url} cannot be reached: {error}.") from None
 
     def _context(self) -> ssl.SSLContext:
-        """Trusts the cluster's authority and the public ones, because the endpoint can have a certificate of either."""
+        """A context that trusts the authorities of the system and of `ssl_ca_location`, because the endpoint can have a
+        certificate of either."""
         context = trusting_context(None)
         if self._security.ssl_ca_location is not None:
             context.load_verify_locations(self._security.ssl_ca_location)
@@ -153,9 +162,9 @@ class _Endpoint:
             reason = f", {code}" if isinstance(code, str) and code.isidentifier() else ""
             return AccessError(
                 f"The token endpoint {self._url} gives no token to client {self._security.sasl_oauth_client_id} "
-                f"(HTTP {status}{reason})."
+                f"(HTTP {status}{reason}). Check sasl_oauth_client_id, sasl_oauth_client_secret and sasl_oauth_scope."
             )
-        return ConfigError(f"{self._url} is not a token endpoint (HTTP {status}).")
+        return ConfigError(f"{self._url} is not a token endpoint (HTTP {status}). Check sasl_oauth_token_endpoint_url.")
 
 
 def _document(response: Response) -> dict[str, object]:

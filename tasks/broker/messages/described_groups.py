@@ -1,11 +1,11 @@
-"""ConsumerGroupDescribe (KIP-848) and StreamsGroupDescribe (KIP-1071), which kafka-python's codecs lack.
+"""Codecs of ConsumerGroupDescribe (KIP-848) and StreamsGroupDescribe (KIP-1071). kafka-python has none for them.
 
     request  := header · [group id string] · with operations i8 · tags
     answer   := correlation id i32 · tags · throttle ms i32 · [group] · tags
     group    := error i16 · error message string · id string · state string · … · [member] · operations i32 · tags
 
-`string`, `[x]` and `tags` are those of flexible versions: lengths are unsigned varints, of strings and lists plus one,
-and 0 stands for null. Only state and number of members are kept; all other fields are skipped.
+`string`, `[x]` and `tags` are those of flexible versions: a string or a list begins with its length + 1 as an unsigned
+varint, and 0 means null. Error, id, state and number of members are kept; all other fields are skipped.
 
 Source: Kafka's ConsumerGroupDescribeResponse.json and StreamsGroupDescribeResponse.json.
 """
@@ -28,7 +28,7 @@ _NO_TAGS = b"\0"
 
 
 class DescribedGroup(NamedTuple):
-    """One group of an answer. `state` is Kafka's word, `members` their number."""
+    """One group of an answer. `state` is Kafka's word (`Stable`). `members` is the number of its members."""
 
     error_code: int
     error_message: str | None
@@ -38,7 +38,7 @@ class DescribedGroup(NamedTuple):
 
 
 class DescribedGroupsAnswer(NamedTuple):
-    """One answer."""
+    """One answer: a description or an error code for each requested group."""
 
     groups: list[DescribedGroup]
     throttle_time_ms: int
@@ -47,7 +47,7 @@ class DescribedGroupsAnswer(NamedTuple):
 def encode_describe_request(
     group_ids: Sequence[str], *, api_key: int, api_version: int, correlation_id: int, client_id: str
 ) -> bytes:
-    """The bytes of either request, with length and header."""
+    """The bytes of the request that `api_key` selects, with length and header."""
     client = client_id.encode()
     head = _HEADER.pack(api_key, api_version, correlation_id, len(client)) + client + _NO_TAGS
     ids = b"".join(_varint(len(encoded) + 1) + encoded for encoded in map(str.encode, group_ids))
@@ -107,7 +107,7 @@ def _skip_consumer(reader: _Reader, api_version: int) -> None:
 
 
 def _skip_topology(reader: _Reader) -> None:
-    """The topology of a Streams group, which can be null: one byte says whether it is there."""
+    """The topology of a Streams group. It can be null: its first byte is negative then."""
     if reader.number(1) < 0:
         return
     reader.skip(4)  # epoch
@@ -175,7 +175,7 @@ class _Reader:
         self._at = 0
 
     def skip(self, size: int) -> memoryview:
-        """The next bytes."""
+        """Skip this many bytes, and return them. Raises `IndexError` if there are fewer."""
         start, self._at = self._at, self._at + size
         if size < 0 or self._at > len(self._data):
             raise IndexError("the answer is too short")

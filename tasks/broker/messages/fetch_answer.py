@@ -1,4 +1,4 @@
-"""Decodes the answer to Fetch, versions 12 to 17, by hand: so the records, which are most of it, are copied only once.
+"""Decodes the answer to Fetch, versions 12 to 17. It does not use kafka-python, because that copies the records twice.
 
     answer    := correlation id i32 · tags · throttle ms i32 · error i16 · session i32 · [topic] · tags
     topic     := (name string up to version 12, then id 16 bytes) · [partition] · tags
@@ -29,8 +29,7 @@ _DIVERGING_TAG = 0
 
 
 class FetchedPartition(NamedTuple):
-    """One partition of an answer. `aborted` are (producer id, first offset); `diverging` is (epoch, end offset);
-    `preferred_replica` is the broker to which the leader refers instead of sending records, or -1."""
+    """One partition of an answer. The fields after `error_code` are those of `log_values.Fetched`."""
 
     partition: int
     error_code: int
@@ -44,7 +43,7 @@ class FetchedPartition(NamedTuple):
 
 
 class FetchAnswer(NamedTuple):
-    """One answer. A throttled one has no partitions."""
+    """One answer. `partitions` is empty if the broker throttles."""
 
     error_code: int
     throttle_time_ms: int

@@ -11,19 +11,21 @@ from tasks.model.partition import Partition
 
 FETCH_VERSIONS = (12, 17)
 FIRST_BY_ID = 13
-"""The first version that contains the topic id. In earlier versions a re-created topic answers for the old one."""
+"""The first version that contains the topic id. In earlier versions, a request for a topic that was deleted and created
+again returns records of the new topic."""
 
 _NONE = -1
-"""Kafka's value for "no epoch", "no offset" and "no replica": the request comes from a client."""
+"""Kafka's value for "no epoch", "no offset" and "no replica". "No replica" means that a client sends the request."""
 
 
 def fetch_request(
     partition: Partition, position: int, last_epoch: int | None, *, version: int, max_bytes: int, max_wait_ms: int
 ) -> Any:
-    """The request, with its version set. A first batch that is larger than `max_bytes` is returned whole.
+    """The request, with its `API_VERSION` set. If the first batch is larger than `max_bytes`, the broker returns it
+    whole. `max_wait_ms`: how long the broker waits for a record.
 
-    `last_epoch` is the leader epoch of the batch before `position`: with it the leader reports whether its log diverges
-    there.
+    `last_epoch` is the leader epoch of the batch before `position`, so that the leader reports whether its log diverges
+    there; None if it is not known.
     """
     topic_class = FetchRequest.FetchTopic
     part = topic_class.FetchPartition(

@@ -1,4 +1,4 @@
-"""Decodes the answer to Produce, version 8, by hand: kafka-python's objects cost as much as the rest of a request.
+"""Decodes the answer to Produce, version 8. kafka-python is not used, because its objects cost much CPU time.
 
     answer    := correlation id i32 · [topic] · throttle ms i32
     topic     := name string · [partition]
@@ -19,12 +19,15 @@ from tasks.model.errors import DamagedError
 
 _I32 = struct.Struct(">i")
 _I16 = struct.Struct(">h")
+_HEAD = struct.Struct(">ii")
 _PARTITION = struct.Struct(">ihqqqih")
-"""The fields up to the number of record errors. If there are none, the length of the error message follows."""
+"""The fields of a partition up to the number of record errors, and the length of the error message, which follows if
+there are no record errors."""
 
 
 class PartitionAnswer(NamedTuple):
-    """One partition of an answer. `base_offset` is the offset at which the batch was stored, if there is no error."""
+    """One partition of an answer. `base_offset` is the offset at which the batch was stored; it is valid if
+    `error_code` is 0."""
 
     topic: str
     partition: int
@@ -34,7 +37,7 @@ class PartitionAnswer(NamedTuple):
 
 
 class ProduceAnswer(NamedTuple):
-    """One answer."""
+    """One answer: a result for each partition of the request."""
 
     partitions: list[PartitionAnswer]
     throttle_time_ms: int
@@ -49,8 +52,8 @@ def decode_produce_answer(data: memoryview) -> tuple[int, ProduceAnswer]:
 
 
 def _decode(data: memoryview) -> tuple[int, ProduceAnswer]:
-    correlation_id, topics = struct.unpack_from(">ii", data)
-    at = 8
+    correlation_id, topics = _HEAD.unpack_from(data)
+    at = _HEAD.size
     found = []
     for _ in range(topics):
         topic, at = _string(data, at)

@@ -1,6 +1,6 @@
 """Kafka's names of all requests that clients can send, by their numbers (`org.apache.kafka.common.protocol.ApiKeys`).
 
-`api_keys` has the requests that this program sends itself. Reports about brokers need the names of the others too.
+`api_keys` has the requests that this program sends. Reports about brokers also need the names of the others.
 """
 
 from __future__ import annotations
@@ -61,5 +61,5 @@ REQUEST_NAMES: Final[Mapping[int, str]] = {
 
 
 def request_name(api_key: int) -> str:
-    """Kafka's name of a request, or `request 77` for a number that has no name here."""
+    """Kafka's name of a request. `request 77` if the number 77 is not in `REQUEST_NAMES`."""
     return REQUEST_NAMES.get(api_key, f"request {api_key}")

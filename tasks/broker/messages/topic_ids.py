@@ -1,4 +1,4 @@
-"""Topic ids: 16 bytes in the protocol, 22 characters where Kafka prints them."""
+"""Converts topic ids between the protocol (16 bytes) and the text that Kafka prints (22 characters)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ ZERO_UUID = uuid.UUID(int=0)
 
 
 def topic_uuid(topic_id: str) -> uuid.UUID:
-    """The id as the protocol has it, for 22 characters as Kafka prints them."""
+    """The id for the 22 characters that Kafka prints."""
     return uuid.UUID(bytes=urlsafe_b64decode(topic_id + "=="))
 
 
 def topic_id_text(value: uuid.UUID | None) -> str:
-    """The id as Kafka prints it. None is `ZERO_UUID`."""
+    """The id as Kafka prints it: 22 characters. None is converted as `ZERO_UUID`."""
     return urlsafe_b64encode((value or ZERO_UUID).bytes).decode().rstrip("=")

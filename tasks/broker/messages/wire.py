@@ -1,7 +1,7 @@
 """The message codecs and SASL mechanisms of kafka-python. No other module imports kafka-python.
 
-They are inner modules, which can change in any release. So kafka-python is pinned below 3.1, and every message that
-this program uses has a test.
+These are private modules of kafka-python, which can change in any release. So its version is pinned below 3.1, and
+every message that this program uses has a test.
 """
 
 from __future__ import annotations
@@ -71,14 +71,15 @@ _LONGEST_HEADER_BYTES = 16
 
 
 def encode_request(request: Any, *, correlation_id: int, client_id: str) -> bytes:
-    """The request's bytes with length and header. Its `API_VERSION` must be set."""
+    """The request's bytes with length and header. The caller has to set its `API_VERSION` before."""
     request.with_header(correlation_id=correlation_id, client_id=client_id)
     encoded: bytes = request.encode(framed=True, header=True)
     return encoded
 
 
 def decode_response(data: memoryview, *, api_key: int, api_version: int) -> tuple[int, Any]:
-    """(correlation id, answer) of the bytes after the length. Byte fields of the answer are copies."""
+    """(correlation id, answer) of the bytes after the length. Byte fields of the answer are copies, so `data` can be
+    changed afterwards. Raises exceptions of many kinds if the bytes are not a valid answer."""
     if (api_key, api_version) == (ApiKey.PRODUCE, PRODUCE_VERSION):
         return decode_produce_answer(data)
     if api_key == ApiKey.FETCH:
@@ -86,7 +87,7 @@ def decode_response(data: memoryview, *, api_key: int, api_version: int) -> tupl
     if api_key in (ApiKey.CONSUMER_GROUP_DESCRIBE, ApiKey.STREAMS_GROUP_DESCRIBE):
         return decode_described_groups(data, api_key=api_key, api_version=api_version)
     response_class = ResponseClassRegistry._response_class_registry[api_key][api_version]
-    # The header is four bytes of correlation id, and one of tags in flexible versions (never for ApiVersions).
+    # The header: 4 bytes of correlation id, and in flexible versions one byte of tags (but not for ApiVersions).
     head = BytesIO(data[:_LONGEST_HEADER_BYTES])
     header = response_class.parse_header(head)
     return header.correlation_id, response_class.decode(data[head.tell() :])
@@ -100,10 +101,10 @@ def sasl_mechanism(
     token: str = "",
     extensions: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
-    """The client's side of a SASL exchange, with `auth_bytes()`, `receive(bytes)` and `is_done()`.
+    """The client's side of one SASL exchange, with `auth_bytes()`, `receive(bytes)` and `is_done()`.
 
-    `extensions` are sent with the token of OAUTHBEARER. `receive` raises `ValueError` or `KeyError` for a wrong answer
-    of the broker.
+    `token` and `extensions` are for OAUTHBEARER, `username` and `password` for the other mechanisms. `receive` raises
+    `ValueError` or `KeyError` if the broker's answer is wrong.
     """
     # Imported here because the mechanisms import kafka-python's network code, which clusters without SASL do not need.
     from kafka.net.sasl import get_sasl_mechanism

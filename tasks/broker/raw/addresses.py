@@ -9,13 +9,13 @@ from tasks.model.addresses import parse_address
 from tasks.model.errors import AccessError, BrokerUnavailableError, ConfigError, KafkaBackupError
 
 _UNSPECIFIED = frozenset({"0.0.0.0", "::", ""})
-"""Addresses on which a server listens, and to which no client can connect. Linux connects them to the own machine,
-where another cluster can run."""
+"""Addresses on which a server can listen, but which do not name a machine. On Linux, a client that uses one connects to
+its own machine, where another cluster can run."""
 
 
 def bootstrap_addresses(servers: Iterable[str]) -> list[BrokerAddress]:
-    """The addresses of `host:port` texts, see `parse_address`. Raises `ConfigError` that names the wrong
-    text."""
+    """The addresses in texts such as `host:port` (see `parse_address`). Raises `ConfigError` that names the first
+    invalid text."""
     found = []
     for server in servers:
         try:
@@ -26,7 +26,7 @@ def bootstrap_addresses(servers: Iterable[str]) -> list[BrokerAddress]:
 
 
 def check_advertised(node_id: int, address: BrokerAddress) -> None:
-    """Raises `ConfigError` if the address that a broker advertises is none that a client can connect to."""
+    """Raises `ConfigError` if no client can connect to the address that a broker advertises."""
     if address.host in _UNSPECIFIED or address.port <= 0:
         raise ConfigError(
             f"Broker {node_id} advertises the address {address}, to which no client can connect. "
@@ -35,10 +35,10 @@ def check_advertised(node_id: int, address: BrokerAddress) -> None:
 
 
 def advertised_error(node_id: int, address: BrokerAddress, error: KafkaBackupError) -> KafkaBackupError:
-    """The error for a broker that a bootstrap server named, and that does not work at the address it advertises.
+    """The error for a broker that was named by a bootstrap server, but does not work at the address that it advertises.
 
-    It has the class of the given error. Credentials and certificates are no other reason, because the bootstrap server
-    accepted the same ones.
+    It has the class of `error`: `BrokerUnavailableError`, `AccessError` or `ConfigError`. Its message gives the
+    advertised address as the cause, because the bootstrap server accepted the same credentials and certificates.
     """
     message = (
         f"Broker {node_id} advertises the address {address}, which does not work from this machine. {error} "

@@ -1,6 +1,7 @@
-"""Reaches every address of a cluster once: the bootstrap addresses, and the address that each broker advertises.
+"""Connects once to every address of a cluster: to the bootstrap addresses, and to the address that each broker
+advertises.
 
-Everything else in this folder retries; here the first failure of an address is its result.
+Nothing is retried here: the first failure of an address is its result.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ T = TypeVar("T")
 _THREADS = 16
 _STOP_CHECK_S = 0.5
 _METADATA_VERSIONS = (1, 12)
-"""The first version in which an empty list means no topics, and the newest one that this program knows."""
+"""The first version in which an empty list of topics means no topic, and the newest version that this program knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Reached:
-    """An address, and the brokers that it named: node id and advertised address."""
+    """The result for one address, and the brokers in its answer: node id and advertised address."""
 
     description: BrokerDescription
     brokers: tuple[tuple[int, BrokerAddress], ...] = ()
@@ -39,8 +40,8 @@ class _Reached:
 def describe_brokers(options: ConnectionOptions, stop: threading.Event) -> list[BrokerDescription]:
     """The bootstrap addresses in their order, then every broker that they named, by node id.
 
-    Connects to each address once, to several at the same time. An address that cannot be used has a `failure`. Raises
-    `ConfigError` for an invalid bootstrap address, and `InterruptedRunError`.
+    Connects once to each address, and to several at the same time. An address that cannot be used has a `failure`.
+    Raises `ConfigError` for an invalid bootstrap address, and `InterruptedRunError` soon after `stop` is set.
     """
     servers = [(None, address) for address in bootstrap_addresses(options.bootstrap_servers)]
     reached = _in_threads(lambda one: _reach(*one, options), servers, stop)
@@ -50,10 +51,10 @@ def describe_brokers(options: ConnectionOptions, stop: threading.Event) -> list[
 
 
 def count_connections(options: ConnectionOptions, wanted: int) -> int:
-    """How many of `wanted` connections to one bootstrap address stay open at the same time.
+    """How many of `wanted` connections to one bootstrap address stay open at the same time. They are closed again.
 
-    Each connection does what the connections of a run do first: it authenticates and sends a request. Raises the error
-    of the first connection.
+    Each connection authenticates and sends a request, as the connections of a run do. Raises the error of the first
+    connection if that one fails.
     """
     with ExitStack() as stack:
         opened: list[Connection] = []
@@ -86,14 +87,15 @@ def _reach(node_id: int | None, address: BrokerAddress, options: ConnectionOptio
 
 
 def _metadata_request(connection: Connection) -> MetadataRequest:
-    """Names the brokers and no topic. Every user is allowed to send it."""
+    """The request for the brokers without any topic. Every user is allowed to send it."""
     request = MetadataRequest(topics=[], allow_auto_topic_creation=False)
     request.API_VERSION = connection.pick(ApiKey.METADATA, *_METADATA_VERSIONS)
     return request
 
 
 def bootstrap_connection(options: ConnectionOptions) -> Connection:
-    """A connection to the first bootstrap address that can be used. Raises the error of the first one if none can."""
+    """A connection to the first bootstrap address that answers. Raises the first `BrokerUnavailableError` if none does;
+    other errors, such as wrong credentials, are raised at once."""
     failure: BrokerUnavailableError | None = None
     for address in bootstrap_addresses(options.bootstrap_servers):
         try:

@@ -1,4 +1,5 @@
-"""A cluster for one thread: the leaders of partitions, and one connection to each broker that is needed."""
+"""The connections of one thread to a cluster: the leaders of partitions, and one connection to each broker that is
+used."""
 
 from __future__ import annotations
 
@@ -26,10 +27,11 @@ from tasks.model.partition import Incarnation, Partition, require_topic_ids
 T = TypeVar("T")
 
 NEW_TOPIC_GRACE_MS = 2_000
-"""How long a topic that some broker does not know is looked up again: it can be newer than that broker's metadata."""
+"""How long a topic that a broker does not know is looked up again, because it can be newer than that broker's
+metadata."""
 
 _BOOTSTRAP_NODE_ID = -1
-"""The key of a bootstrap connection, whose node id is not known."""
+"""The key of a connection to a bootstrap server, because its node id is not known."""
 
 
 _POSITIONS_TOPIC = "__consumer_offsets"
@@ -43,8 +45,8 @@ class Leader(NamedTuple):
 
 
 class Cluster:
-    """Metadata and connections for one thread. Topics are identified by topic id: a re-created topic is another
-    topic."""
+    """Metadata and connections for one thread. Opens a connection when it is first needed. Topics are identified by
+    topic id: a re-created topic is another topic. Raises `ConfigError` for an invalid bootstrap address."""
 
     def __init__(self, options: ConnectionOptions, *, stop: threading.Event | None = None) -> None:
         self.options = options
@@ -65,13 +67,14 @@ class Cluster:
         self.close()
 
     def close(self) -> None:
-        """Close every connection. May be called twice."""
+        """Close every connection. May be called twice, and later calls of other methods connect again."""
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
 
     def node_ids(self) -> list[int]:
-        """The brokers in the newest metadata. Raises `BrokerUnavailableError` when none answers before the deadline."""
+        """The node ids of the brokers in the newest metadata, in ascending order. Raises `BrokerUnavailableError` if no
+        broker answers before the deadline."""
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
         while not self._addresses:
             try:
@@ -83,8 +86,9 @@ class Cluster:
     def check_reachable(self, *, is_writing: bool) -> None:
         """Connect to a bootstrap server, and then to a broker at the address that it advertises.
 
-        Raises `BrokerUnavailableError` after the deadline, and `ConfigError` if the broker lacks a request that
-        reading (or writing) needs, or if its address, protocol or credentials are wrong.
+        Raises `BrokerUnavailableError` after the deadline, `ConfigError` if the address or the protocol is wrong,
+        `UnsupportedError` if the broker lacks a request that reading (or with `is_writing` also writing) needs or has
+        topics without ids, `AccessError` for wrong credentials, and `InterruptedRunError`.
         """
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
         while True:
@@ -97,14 +101,15 @@ class Cluster:
                 deadline.pause(error)
 
     def _check_topic_ids(self, connection: Connection) -> None:
-        """Looks at the topic that almost every cluster has. A plan checks the topics that it contains."""
+        """Raises `UnsupportedError` if the topic of group positions has no id. Almost every cluster has this topic; a
+        plan checks its own topics."""
         answer = connection.call(metadata_request_by_name(connection, [_POSITIONS_TOPIC]))
         known = [topic for topic in answer.topics if not topic.error_code]
         require_topic_ids((topic.name, topic_id_text(topic.topic_id)) for topic in known)
 
     def _any_advertised(self, deadline: RetryDeadline) -> Connection:
-        """A connection to any broker at its advertised address. Each attempt can take seconds, so no further broker is
-        tried after the deadline."""
+        """A connection to any broker at its advertised address. After the deadline no further broker is tried, because
+        each attempt can take seconds. Raises the last error."""
         self._refresh_metadata([])
         failure: KafkaBackupError = BrokerUnavailableError("The cluster's metadata contains no broker.")
         for node_id in sorted(self._addresses):
@@ -117,8 +122,8 @@ class Cluster:
         raise failure
 
     def refresh_brokers(self) -> list[int]:
-        """Request the brokers and the controller anew; returns the ids of the brokers. Raises
-        `BrokerUnavailableError`."""
+        """Request the brokers and the controller again, once. Returns the node ids of the brokers in ascending order.
+        Raises `BrokerUnavailableError`, `AccessError` or `ConfigError`."""
         self._refresh_metadata([])
         return sorted(self._addresses)
 
@@ -127,8 +132,8 @@ class Cluster:
         return node_id in self._addresses
 
     def controller(self) -> Connection:
-        """The connection to the broker that takes changes of topics. Raises `BrokerUnavailableError` if there is
-        none."""
+        """The connection to the controller: the broker to which changes of topics are sent. Raises
+        `BrokerUnavailableError` if the cluster has none now, and the errors of `connection`."""
         if self._controller_id is None or self._controller_id not in self._addresses:
             self.refresh_brokers()
         if self._controller_id is None or self._controller_id not in self._addresses:
@@ -138,9 +143,10 @@ class Cluster:
     def look_up(self, partitions: Collection[Partition]) -> dict[Incarnation, KafkaBackupError]:
         """Look up the leaders of the partitions whose leader is not known, with one request for all topics.
 
-        Returns the error for each topic that could not be looked up: `TopicGoneError` when the cluster does not know
-        the id, `AccessError`, `BrokerUnavailableError` after the deadline. A partition without a leader is no error.
-        Raises `UnsupportedError` for a topic without id.
+        Returns the error for each topic that could not be looked up: `TopicGoneError` if the cluster does not know the
+        id, `AccessError`, or `BrokerUnavailableError` after the deadline. A partition without a leader is not an error.
+        Raises `UnsupportedError` for a topic without id, `AccessError` or `ConfigError` if no connection can be used,
+        and `InterruptedRunError`.
         """
         require_topic_ids(partition.incarnation for partition in partitions)
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
@@ -159,13 +165,15 @@ class Cluster:
                 return failures
 
     def known_leader(self, partition: Partition) -> Leader | None:
-        """The leader that `look_up` found; None if the partition had none, or `forget` was called since."""
+        """The leader that `look_up` found. None if the partition had no leader, or if `forget` was called after
+        that."""
         return self._leaders.get(partition)
 
     def leader(self, partition: Partition) -> Leader:
-        """The partition's leader, looked up if it is not known.
+        """The partition's leader. It is looked up if it is not known.
 
-        Raises what `look_up` returns, and `BrokerUnavailableError` if the partition has no leader now.
+        Raises the errors that `look_up` returns or raises, and `BrokerUnavailableError` if the partition has no leader
+        now.
         """
         for error in self.look_up([partition]).values():
             raise error
@@ -175,15 +183,15 @@ class Cluster:
         return found
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """Drop their leaders, so that they are looked up again when they are needed."""
+        """Drop the known leaders of these partitions, so that the next use looks them up again."""
         for partition in partitions:
             self._leaders.pop(partition, None)
 
     def connection(self, node_id: int) -> Connection:
         """The open connection to a broker, or a new one to the address that the broker advertises.
 
-        Raises `BrokerUnavailableError`, and `AccessError` or `ConfigError` if the address, the protocol or the
-        credentials are wrong.
+        Raises `BrokerUnavailableError` if the broker cannot be reached or is not in the newest metadata, and
+        `AccessError` or `ConfigError` if the address, the protocol or the credentials are wrong.
         """
         known = self._connections.get(node_id)
         if known is not None and known.is_open:
@@ -196,7 +204,8 @@ class Cluster:
         return opened
 
     def _adopt_bootstrap(self, node_id: int) -> Connection | None:
-        """The bootstrap connection, if it is one to this broker's advertised address. Brokers limit connections."""
+        """The bootstrap connection, if its address is the one that this broker advertises. It is used again because
+        brokers limit the number of connections."""
         bootstrap = self._connections.get(_BOOTSTRAP_NODE_ID)
         if bootstrap is None or not bootstrap.is_open or bootstrap.address != self._addresses[node_id]:
             return None
@@ -214,7 +223,8 @@ class Cluster:
             raise advertised_error(node_id, address, error) if is_new else error from None
 
     def _close_idle(self) -> None:
-        """Close the connections without answers in flight, because the broker possibly refused one more."""
+        """Close the connections without requests in flight, because the broker possibly refused the new one at its
+        limit."""
         for node_id, connection in list(self._connections.items()):
             if not connection.in_flight:
                 connection.close()
@@ -247,10 +257,12 @@ class Cluster:
                 self._leaders.pop(partition, None)
 
     def any_connection(self) -> Connection:
-        """An idle connection to any broker: an open one, or one to a known broker, or one to a bootstrap server.
+        """A connection without requests in flight to any broker: an open one, otherwise a new one to a known broker,
+        otherwise a new one to a bootstrap server.
 
-        Each call begins with another broker, so that a broker that accepts connections and answers nothing does not
-        block all retries. Raises `BrokerUnavailableError` when no broker can be reached.
+        Each call for a new connection begins with another broker, so that a broker that accepts connections and answers
+        nothing does not block all retries. Raises `BrokerUnavailableError` if no broker can be reached, and
+        `AccessError` or `ConfigError` at once.
         """
         for connection in self._connections.values():
             if connection.is_open and not connection.in_flight:

@@ -1,4 +1,4 @@
-"""One connection to one broker: requests are sent and answers received in order. An answer is read into one buffer."""
+"""One connection to one broker: sends requests, and receives their answers in the same order."""
 
 from __future__ import annotations
 
@@ -28,23 +28,29 @@ from tasks.model.waiting import CONNECT_TIMEOUT_MS, Contact
 
 _KEPT_BUFFER_BYTES = 64 << 10
 _LARGEST_KEPT_BYTES = 12 << 20
+_SENT_TOGETHER_BYTES = 64 << 10
+"""Posted requests are not held back beyond this size. To hold larger ones back saves nothing, and a broker would wait
+for them."""
+
 _LARGEST_ANSWER_BYTES = 256 << 20
-"""More than any answer to this program's requests. The first bytes of another protocol read as a larger length: those
-of a TLS alert as 336 MiB."""
+"""More than any answer to this program's requests. If a port has another protocol, its first bytes give a larger
+number: a TLS alert gives 336 MiB."""
 
 _LARGEST_CORRELATION_ID = 0x7FFFFFFF
 _SETUP_REQUESTS = frozenset({ApiKey.SASL_HANDSHAKE, ApiKey.API_VERSIONS, ApiKey.SASL_AUTHENTICATE})
-"""A broker answers these before it checks whether the connection is allowed to do anything."""
+"""A broker answers these requests before it checks permissions, so their answers do not show that the connection is
+usable."""
 
 _API_VERSIONS_VERSIONS = (3, 0)
-"""A broker that does not know the first one answers in the second one (KIP-511)."""
+"""A broker that does not know the first version answers in the second one (KIP-511)."""
 
 _LENGTH = struct.Struct(">i")
 
 _SHORTEST_SETUP_MS = 2_000
 
 _STOP_CHECK_S = 0.2
-"""How often a blocked receive checks `stop`. Less than the time that brokers wait for records of a fetch."""
+"""The time between two checks of `stop` in a blocked receive. It is less than the time that brokers wait for records of
+a fetch."""
 
 
 class BrokerAddress(NamedTuple):
@@ -61,9 +67,9 @@ class BrokerAddress(NamedTuple):
 class ConnectionOptions:
     """How to connect to a cluster.
 
-    An operation is retried after retryable errors for `retry_deadline_ms`, and for `connect_timeout_ms` only until the
-    cluster has answered once. `contact` and `gate` are shared by all connections with these options, and by those with
-    a `replace`d copy of them.
+    An operation is retried after retryable errors for `retry_deadline_ms`. Until the cluster has answered for the first
+    time, it is retried only for `connect_timeout_ms`. All connections with these options, or with a copy made by
+    `replace`, share `contact` and `gate`.
     """
 
     bootstrap_servers: tuple[str, ...]
@@ -76,14 +82,15 @@ class ConnectionOptions:
     gate: ConnectionGate = field(default_factory=ConnectionGate, repr=False, compare=False)
 
     def deadline_ms(self) -> int:
-        """How long an operation is retried now. It grows when the cluster answers for the first time."""
+        """How long an operation is retried, in milliseconds. It becomes longer when the cluster answers for the first
+        time."""
         return self.contact.deadline_ms(
             connect_timeout_ms=self.connect_timeout_ms, retry_deadline_ms=self.retry_deadline_ms
         )
 
     def setup_timeout_ms(self) -> int:
-        """How long one step of opening a connection takes at most. Until there was an answer, the bootstrap servers
-        share the connect timeout."""
+        """The longest time in milliseconds for one step of opening a connection. Until the cluster has answered, the
+        bootstrap servers share the connect timeout."""
         if self.contact.has_answered:
             return self.request_timeout_ms
         share_ms = max(_SHORTEST_SETUP_MS, self.connect_timeout_ms // max(1, len(self.bootstrap_servers)))
@@ -98,16 +105,17 @@ class _Pending(NamedTuple):
 
 
 class Connection:
-    """A blocking connection for one thread. Opening it connects, requests the broker's versions, and authenticates.
+    """A blocking connection for one thread. The constructor connects, requests the broker's versions, and
+    authenticates.
 
     Every failure closes the connection and raises `BrokerUnavailableError`; a closed connection cannot be used again.
     Until the first request after the setup is answered, a permanent failure raises `AccessError` or `ConfigError`
-    instead. After the broker refused connections, opening one waits until other threads have closed theirs; `stop` ends
-    this wait.
+    instead. If the broker refused connections before, the constructor waits until other threads have closed theirs;
+    `stop` ends this wait with `InterruptedRunError`.
 
-    If the broker limits the session, the connection authenticates again before the first request that is sent with
-    nothing in flight after most of the session's lifetime. A caller with several requests in flight has to stop sending
-    while `is_draining`.
+    If the broker limits the session, the connection has to authenticate again near the end of the session's lifetime.
+    It does so in the next `send` without requests in flight. A caller with several requests in flight has to stop
+    sending while `is_draining`.
     """
 
     def __init__(
@@ -116,6 +124,8 @@ class Connection:
         self.address = address
         self._options = options
         self._pending: deque[_Pending] = deque()
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
         self._next_id = 0
         self._buffer = bytearray(_KEPT_BUFFER_BYTES)
         self._filled = 0
@@ -141,22 +151,31 @@ class Connection:
 
     @property
     def in_flight(self) -> int:
-        """The number of requests that were sent and whose answers were not received."""
+        """The number of requests that were sent and whose answers are not received yet."""
         return len(self._pending)
 
     @property
+    def has_answer(self) -> bool:
+        """Whether a whole answer was received already, so that `receive` does not wait."""
+        if self._filled < _LENGTH.size:
+            return False
+        (length,) = _LENGTH.unpack_from(self._buffer)
+        return bool(self._filled >= _LENGTH.size + length)
+
+    @property
     def is_draining(self) -> bool:
-        """Whether the session has to be renewed before the next request, after all answers are received."""
+        """Whether the caller has to receive all answers before it sends the next request, because the session has to be
+        renewed."""
         return bool(self._pending) and self._is_session_ending()
 
     @property
     def session_lifetime_ms(self) -> int | None:
-        """The time after which the broker wants a new authentication; None if it wants none."""
+        """The time in milliseconds after which the broker requires a new authentication. None if it requires none."""
         return self._session.lifetime_ms or None
 
     @property
     def certificate_ends_ms(self) -> int | None:
-        """The end of the broker's certificate in Unix milliseconds; None without TLS."""
+        """When the broker's certificate ends, in Unix milliseconds. None without TLS."""
         return peer_certificate_end_ms(self._socket)
 
     def pick(self, api_key: int, lowest: int, highest: int) -> int:
@@ -173,8 +192,8 @@ class Connection:
     def call(self, request: Any, stop: threading.Event | None = None) -> Any:
         """Send one request, whose `API_VERSION` is set, and wait for its answer. `stop` as in `receive`.
 
-        Answers arrive in order. If other answers are still in flight, this closes the connection, because it would
-        return one of them.
+        If another request is in flight, this closes the connection and raises `BrokerUnavailableError`, because the
+        next answer belongs to that request.
         """
         if self._pending:
             raise self._close_with(f"The connection to broker {self.address} still has answers in flight.")
@@ -182,8 +201,8 @@ class Connection:
         return self.receive(stop)
 
     def send(self, request: Any, *, extra_timeout_ms: int = 0) -> None:
-        """Send a request, whose `API_VERSION` is set. Its answer has `extra_timeout_ms` more time than the request
-        timeout."""
+        """Send a request, whose `API_VERSION` is set. `receive` waits for its answer for the request timeout and
+        `extra_timeout_ms`."""
 
         def encode(correlation_id: int) -> list[bytes]:
             return [encode_request(request, correlation_id=correlation_id, client_id=self._options.client_id)]
@@ -194,12 +213,32 @@ class Connection:
         self, encode: Callable[[int], list[bytes]], api_key: int, api_version: int, *, extra_timeout_ms: int = 0
     ) -> None:
         """Send a request that the caller encodes. `encode` gets the correlation id and returns the buffers in order."""
+        self.post(encode, api_key, api_version, extra_timeout_ms=extra_timeout_ms)
+        self.flush()
+
+    def post(
+        self, encode: Callable[[int], list[bytes]], api_key: int, api_version: int, *, extra_timeout_ms: int = 0
+    ) -> None:
+        """Prepare a request that the next `flush` sends, or send it already if many bytes are prepared. Small requests
+        are sent together, because one system call for all costs less than one for each. Call `flush` before
+        `receive`."""
         if not self._pending and self._is_session_ending():
             self._authenticate()
-        sock = self._open_socket()
+        self._open_socket()
         buffers = encode(self._next_id)
+        self._unsent += buffers
+        self._unsent_bytes += sum(map(len, buffers))
         self._pending.append(_Pending(self._next_id, api_key, api_version, extra_timeout_ms))
         self._next_id = (self._next_id + 1) & _LARGEST_CORRELATION_ID
+        if self._unsent_bytes >= _SENT_TOGETHER_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the prepared requests, if there are any."""
+        if not self._unsent:
+            return
+        sock = self._open_socket()
+        buffers, self._unsent, self._unsent_bytes = self._unsent, [], 0
         try:
             sock.settimeout(self._timeout_ms() / 1000)
             send_all(sock, buffers)
@@ -208,13 +247,13 @@ class Connection:
             raise self._lost(message, pending_tls_alert(sock) or error) from None
 
     def receive(self, stop: threading.Event | None = None) -> Any:
-        """The answer to the oldest request in flight.
+        """The answer to the oldest request in flight. One has to be in flight.
 
-        `stop` ends a blocked receive: this closes the connection and raises `InterruptedRunError`.
+        If `stop` is set while this waits, the connection is closed and `InterruptedRunError` is raised.
         """
         sock = self._open_socket()
         expected = self._pending.popleft()
-        # A throttling broker answers at once and then mutes the channel, so the answer after that one is late.
+        # A throttling broker answers at once and then stops reading for some time, so the next answer is late.
         timeout_ms = self._timeout_ms() + expected.extra_timeout_ms + self._throttled_ms
         deadline = time.monotonic() + timeout_ms / 1000
         self._fill(sock, _LENGTH.size, deadline, stop)
@@ -238,6 +277,7 @@ class Connection:
             self._socket.close()
             self._socket = None
         self._pending.clear()
+        self._unsent, self._unsent_bytes = [], 0
         self._options.gate.leave(self._ticket)
 
     def _open_socket(self) -> socket.socket:
@@ -265,7 +305,7 @@ class Connection:
         return secure(sock, *self.address, self._options.security, diagnoses=diagnoses)
 
     def _connect_again(self) -> socket.socket:
-        """One more socket, to find out why this connection failed."""
+        """A new socket to the same address, to find out why this connection failed."""
         return self._secured(connect(*self.address, timeout_s=self._options.setup_timeout_ms() / 1000))
 
     def _request_versions(self) -> dict[int, tuple[int, int]]:
@@ -281,7 +321,7 @@ class Connection:
         return {one.api_key: (one.min_version, one.max_version) for one in response.api_keys}
 
     def _authenticate(self) -> None:
-        """Authenticate for the first time or again, with nothing in flight."""
+        """Authenticate for the first time or again. No request must be in flight."""
         self._session = SaslSession()  # so that the requests of the exchange do not start another exchange
         try:
             self._session = authenticate(self._call_picked, self._options.security, where=str(self.address))
@@ -294,7 +334,8 @@ class Connection:
         return self.call(request)
 
     def _is_session_ending(self) -> bool:
-        """A throttling broker reads each request only after it has muted the channel, which counts as lifetime."""
+        """Whether to renew the session before the next request. A throttling broker reads each request only after a
+        delay, and this delay counts as lifetime of the session."""
         return self._session.is_ending(muted_ms=(1 + len(self._pending)) * self._throttled_ms)
 
     def _decode(self, view: memoryview, expected: _Pending) -> tuple[int, Any]:
@@ -307,8 +348,10 @@ class Connection:
     def _fill(self, sock: socket.socket, needed: int, deadline: float, stop: threading.Event | None) -> None:
         """Receive until the buffer holds `needed` bytes. More bytes can arrive: the beginning of the next answer.
 
-        Waiting becomes an attempt of `contact` only when the broker is late, because most answers are not.
+        The wait is registered as an attempt of `contact` only when the broker is late, to save time for other answers.
         """
+        if self._filled >= needed:
+            return
         if len(self._buffer) < needed:
             self._buffer += bytes(needed - len(self._buffer))
         is_late = False
@@ -354,12 +397,14 @@ class Connection:
         return self._lost(f"Receiving from broker {self.address} failed: {error}.", error)
 
     def _lost(self, message: str, error: OSError | None = None) -> KafkaBackupError:
-        """Close a lost connection and return the error to raise. Before the first useful answer it can be permanent."""
+        """Close a lost connection and return the error to raise. Before the first answer that shows a usable
+        connection, the error can be permanent."""
         failed = self._close_with(message)
         if self._is_established:
             return failed
         if self._options.gate.has_reached(str(self.address)) and not self._ticket.is_established:
-            error = error if isinstance(error, ssl.SSLError) else TimeoutError()  # the port is known to be right
+            # The address and the port are right, so only a TLS error can be permanent.
+            error = error if isinstance(error, ssl.SSLError) else TimeoutError()
         permanent = permanent_error(
             error,
             self._options.security,
@@ -370,6 +415,7 @@ class Connection:
         return permanent or failed
 
     def _not_kafka(self) -> KafkaBackupError:
-        """The error for bytes of another protocol. It is permanent on a connection that was just opened."""
+        """Close the connection and return the error for bytes of another protocol. It is permanent on a new
+        connection."""
         failed = self._close_with(f"Broker {self.address} sent bytes that are not Kafka's protocol.")
         return failed if self._is_established else not_kafka_error(self._options.security, str(self.address))

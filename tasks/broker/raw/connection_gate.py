@@ -1,9 +1,9 @@
-"""How many threads of this process have connections to one cluster at a time, after a broker refused further ones.
+"""Limits how many threads of this process have connections to one cluster, after a broker refused further connections.
 
-A broker with `max.connections.per.ip` accepts a connection and closes it before its first answer, as a crashing broker
-does. It is taken for a refusal only while other connections of this process to the same address work. Then fewer
-threads are admitted, and the others wait until a thread has closed all its connections. A thread that has a connection
-is never made to wait for another one, so threads cannot block one another.
+A broker with `max.connections.per.ip` accepts a connection and closes it before its first answer. A crashing broker
+does the same. So this counts as a refusal only while other connections of this process to the same address work. Then
+fewer threads are admitted, and the others wait until a thread has closed all its connections. A thread that has a
+connection never waits for another one, so that threads cannot block one another.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from dataclasses import dataclass
 from tasks.model.errors import BrokerUnavailableError, InterruptedRunError
 
 _CONNECTIONS_PER_THREAD = 2
-"""The most that a thread usually has to one broker: one with an answer in flight, and one to look a leader up."""
+"""The most connections that a thread usually has to one broker: one with a request in flight, and one to look up
+leaders."""
 
 _REGROWTH_S = 10.0
-"""After this long without a refusal one more thread is admitted, because the limit was an estimate."""
+"""For each such time without a refusal one more thread is admitted, because the limit is an estimate."""
 
 _STOP_CHECK_S = 0.5
 
 
 @dataclass(eq=False, slots=True)
 class GateTicket:
-    """The place of one connection: the thread that opened it, and the broker's address."""
+    """One connection that the gate counts: the thread that opened it, and the broker's address."""
 
     thread: int
     address: str
@@ -62,15 +63,16 @@ class ConnectionGate:
         return self._limit + int((self._clock() - self._refused_at) / _REGROWTH_S)
 
     def is_full_for(self, thread: int) -> bool:
-        """Whether a thread has to wait before its first connection."""
+        """Whether a thread has to wait before it opens its first connection."""
         limit = self.most_threads()
         return limit is not None and not self._connections[thread] and len(+self._connections) >= limit
 
     def enter(self, address: str, *, patience_ms: int, stop: threading.Event | None = None) -> GateTicket:
-        """A place for one more connection of this thread. Waits for it while other threads work.
+        """Count one more connection of this thread, and wait before that if too many other threads have connections.
+        The caller has to `leave` with the ticket.
 
-        Raises `BrokerUnavailableError` when no connection of the process got an answer for `patience_ms`, and
-        `InterruptedRunError` when `stop` is set.
+        Raises `BrokerUnavailableError` if this waits while no connection of the process gets an answer for
+        `patience_ms`, and `InterruptedRunError` soon after `stop` is set.
         """
         thread, began = threading.get_ident(), self._clock()
         with self._changed:
@@ -84,19 +86,19 @@ class ConnectionGate:
         return GateTicket(thread, address)
 
     def establish(self, ticket: GateTicket) -> None:
-        """The connection is set up: the broker answered on it."""
+        """Note that the connection is set up: the broker answered on it. Call it once for each ticket."""
         with self._changed:
             ticket.is_established = True
             self._established[ticket.address] += 1
             self._reached.add(ticket.address)
 
     def note_answer(self) -> None:
-        """A connection of this process got an answer, so waiting threads have a reason to wait."""
+        """Note that a connection of this process got an answer, so that waiting threads continue to wait."""
         self._active_at = self._clock()
 
     def refuse(self, ticket: GateTicket) -> bool:
-        """The broker closed the connection before its first answer. Returns whether that was probably its limit, and
-        then admits fewer threads."""
+        """Note that the broker closed the connection before its first answer. Returns whether a limit of the broker is
+        the probable reason; then fewer threads are admitted from now on."""
         with self._changed:
             others = self._established[ticket.address]
             if not others:
@@ -107,7 +109,7 @@ class ConnectionGate:
             return True
 
     def leave(self, ticket: GateTicket) -> None:
-        """The connection is closed. May be called twice."""
+        """Note that the connection is closed. May be called twice."""
         with self._changed:
             if ticket.is_left:
                 return
@@ -121,7 +123,7 @@ class ConnectionGate:
 
 
 def refusal_message(address: str) -> str:
-    """What to do if the broker refuses further connections."""
+    """The message for a broker that refuses further connections, with the limits to change."""
     return (
         f"Broker {address} closes new connections although other connections to it work. It probably has a limit "
         "(max.connections.per.ip, max.connections or a connection creation rate). Raise that limit, or lower "

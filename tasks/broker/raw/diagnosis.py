@@ -1,8 +1,8 @@
-"""Why a new connection failed: an error that a retry can solve, or a `security_protocol` that does not fit the port.
+"""Finds out why a new connection failed: a retry can solve it, or `security_protocol` does not fit the port.
 
 A TLS port closes a plaintext connection exactly as a crashing broker does, and a SASL port closes a connection without
-SASL in the same way. So these functions open one more connection and send what only such a port answers. Only such an
-answer proves a wrong configuration; without it the error counts as retryable.
+SASL in the same way. So these functions open one more connection and send bytes that only a TLS port, or only a SASL
+port, answers. Only such an answer proves a wrong configuration; without it the error counts as retryable.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Connect = Callable[[], socket.socket]
 def permanent_error(
     error: OSError | None, security: Security, host: str, port: int, *, has_answered: bool, connect: Connect
 ) -> KafkaBackupError | None:
-    """The permanent error that explains why a new connection ended before its first useful answer. None if a retry can
-    succeed. Can open one more connection to find out.
+    """The permanent error that explains why a new connection failed with `error` (None: the broker closed it). None if
+    a retry can succeed. Can open one more connection to find out.
 
     `has_answered`: the broker answered at least the request for its versions.
     """
@@ -50,14 +50,14 @@ def permanent_error(
 
 
 def not_kafka_error(security: Security, where: str) -> ConfigError:
-    """The error for a port that does not answer in Kafka's protocol."""
+    """The error for a port that does not use Kafka's protocol."""
     hint = "" if security.has_tls else "; if the port expects TLS, set security_protocol to SSL or SASL_SSL"
     return ConfigError(f"Broker {where} does not speak Kafka's protocol on this port{hint}.")
 
 
 def plaintext_port_error(security: Security, host: str, port: int) -> ConfigError | None:
-    """The error for a TLS handshake that failed because the port speaks Kafka's protocol without TLS; None for
-    others."""
+    """The error for a TLS handshake that failed because the port uses Kafka's protocol without TLS. None if it failed
+    for another reason. Opens one more connection."""
     request = ApiVersionsRequest()
     request.API_VERSION = 0
     if _answer(lambda: _connected(host, port), request) is None:
@@ -70,7 +70,7 @@ def plaintext_port_error(security: Security, host: str, port: int) -> ConfigErro
 
 
 def _is_tls_port(host: str, port: int) -> bool:
-    """Whether the port completes a TLS handshake, or rejects it with a TLS alert. Certificates are not verified."""
+    """Whether the port completes a TLS handshake, or rejects it with a TLS alert. Does not verify certificates."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
@@ -84,7 +84,7 @@ def _is_tls_port(host: str, port: int) -> bool:
 
 
 def _required_mechanisms(connect: Connect) -> list[str] | None:
-    """The SASL mechanisms of a port that requires SASL; None if it does not require SASL, or does not answer."""
+    """The SASL mechanisms of a port that requires SASL. None if it does not require SASL, or gives no valid answer."""
     request = SaslHandshakeRequest(mechanism="PLAIN")
     request.API_VERSION = 1
     answer = _answer(connect, request)

@@ -42,10 +42,8 @@ class _PendingFetch(NamedTuple):
 
 
 class Fetcher:
-    """Fetches one partition at a time. The answer is received later, so that the broker reads ahead. Not thread-safe.
-
-    A new request drops an answer that was not received.
-    """
+    """The `PartitionFetcher` of real brokers. `max_wait_ms`: how long a broker waits for the first record. Not
+    thread-safe."""
 
     def __init__(
         self,
@@ -64,10 +62,7 @@ class Fetcher:
         self._connection: Connection | None = None
 
     def send(self, partition: Partition, position: int, last_epoch: int | None) -> None:
-        """Request the batches from `position` on. `last_epoch` is the leader epoch of the batch before it, or None.
-
-        Never raises for errors of the broker or the connection: `receive` retries and raises them.
-        """
+        """See `PartitionFetcher.send`."""
         self.abandon()
         if self._pending is None or (partition, position) != self._pending[:2]:
             self._next_max_bytes = self._max_bytes
@@ -78,12 +73,10 @@ class Fetcher:
             self._drop_connection()
 
     def receive(self) -> Fetched:
-        """Return the answer to the last request.
+        """See `PartitionFetcher.receive`. Raises `UnsupportedBatchError` for a batch larger than `LARGEST_FETCH_BYTES`.
 
-        Retries leader changes, lost connections and other retryable errors until the cluster's deadline. Raises
-        `TopicGoneError`, `OffsetOutOfRangeError`, `UnsupportedBatchError` for a batch larger than
-        `LARGEST_FETCH_BYTES`, `AccessError`, `BrokerUnavailableError` after the deadline, `BrokerError` for permanent
-        errors, and `InterruptedRunError`.
+        If the answer contains no whole batch, the caller has to `send` the same position again: the next request has a
+        larger limit if that can help.
         """
         assert self._pending is not None, "send a request first"
         pending = self._pending
@@ -104,7 +97,7 @@ class Fetcher:
                 deadline.pause(error)
 
     def abandon(self) -> None:
-        """Drop a request whose answer will not be received. Closes its connection, because answers arrive in order."""
+        """See `PartitionFetcher.abandon`. Closes the connection of the request, because answers arrive in order."""
         if self._connection is not None:
             self._drop_connection()
 
@@ -116,7 +109,7 @@ class Fetcher:
     def _send_request(self, pending: _PendingFetch) -> None:
         leader = self._cluster.leader(pending.partition)
         connection = self._cluster.connection(leader.node_id)
-        if connection.in_flight:  # another fetcher's unreceived answer would be taken for the answer to this request
+        if connection.in_flight:  # otherwise the answer to another fetcher's request would be received first
             connection.close()
             connection = self._cluster.connection(leader.node_id)
         request = fetch_request(
@@ -131,8 +124,8 @@ class Fetcher:
         self._connection = connection
 
     def _check_topic_id(self, partition: Partition) -> None:
-        """After a fetch by name: the answer is valid if the topic still has the same id, because no id is used
-        twice."""
+        """Raises `TopicGoneError` if the topic has another id after a fetch by name. If it still has the same id, the
+        answer is from the same topic, because Kafka never uses an id again."""
         self._cluster.forget([partition])
         self._cluster.leader(partition)
 
@@ -165,8 +158,8 @@ class Fetcher:
         )
 
     def _adapt_max_bytes(self, pending: _PendingFetch, records: bytes, has_more: bool) -> None:
-        """If the answer has no whole batch although the log has one, the next request for this position can be
-        larger."""
+        """If the answer has no whole batch although the log has one, let the next request for this position have a
+        larger limit. Raises `UnsupportedBatchError` if the batch is larger than `LARGEST_FETCH_BYTES`."""
         if len(records) >= LENGTH_END:
             needed = LENGTH_END + int.from_bytes(records[LENGTH_END - _LENGTH_BYTES : LENGTH_END], "big")
             if len(records) < needed > LARGEST_FETCH_BYTES:

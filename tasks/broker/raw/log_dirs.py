@@ -16,9 +16,10 @@ _ACTION = Action("describe", "the log directories", (Permission("Describe", "Clu
 
 
 def partition_bytes(cluster: Cluster, partitions: Collection[Partition]) -> dict[Partition, int] | None:
-    """The size of each partition's largest replica in bytes; None when the brokers do not report sizes.
+    """An estimate: the bytes of each partition's largest replica. A partition that no broker reports is absent.
 
-    It is an estimate to balance work. So a missing permission (Describe on the cluster) is no error.
+    None if no size is known. An error of a broker, or the missing permission Describe on the cluster, also gives None
+    and is not raised, because the sizes are used only to balance work and to show progress.
     """
     by_name = {(partition.topic, partition.partition): partition for partition in partitions}
     sizes: dict[Partition, int] = {}
@@ -39,7 +40,7 @@ def _request_sizes(cluster: Cluster, node_id: int) -> list[tuple[str, int, int]]
     request = DescribeLogDirsRequest(topics=None)
     request.API_VERSION = connection.pick(ApiKey.DESCRIBE_LOG_DIRS, *_VERSIONS)
     response = connection.call(request)
-    if response.error_code:  # before version 3 a missing permission gives an empty list instead
+    if response.error_code:  # before version 3, a missing permission gives an empty list and no error
         raise error_for_code(response.error_code, _ACTION)
     return [
         (topic.name, part.partition_index, part.partition_size)

@@ -1,4 +1,4 @@
-"""Metadata: the request by topic id, and the check that an answer is about the requested incarnation."""
+"""Metadata: the requests by topic id and by name, and the check that an answer describes the requested incarnation."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ _FIRST_BY_ID = 12
 
 
 def topic_error(incarnation: Incarnation, described: Any) -> KafkaBackupError | None:
-    """The error if a topic of a Metadata answer is not the requested incarnation; None if it is.
-
-    `described` is None if the answer does not contain the topic.
-    """
+    """The error if `described`, a topic of a Metadata answer, is not the requested incarnation or has an error code.
+    None if it is the requested incarnation. `described` is None if the answer does not contain the topic."""
     code = ErrorCode.UNKNOWN_TOPIC_ID if described is None else described.error_code
     is_another = not code and topic_id_text(described.topic_id) != incarnation.topic_id
     if is_another or code in (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID):
@@ -44,7 +42,7 @@ def metadata_request(connection: Connection, topics: Collection[Incarnation]) ->
 
 
 def metadata_request_by_name(connection: Connection, names: Collection[str]) -> Any:
-    """The request for the topics that have these names now, with its version set. It never creates a topic."""
+    """The request for topics by name, whatever their ids are, with its version set. It never creates a topic."""
     topic_class = MetadataRequest.MetadataRequestTopic
     wanted = [topic_class(topic_id=ZERO_UUID, name=name) for name in names]
     return _request(connection.pick(ApiKey.METADATA, *METADATA_VERSIONS), wanted)

@@ -1,9 +1,9 @@
-"""Whether a user is allowed to write and read topics that do not exist yet.
+"""Finds out whether this user is allowed to write and read topics that do not exist yet.
 
 Brokers report the allowed operations of existing topics only. But they check the permission before they look for the
-topic, so the code in the answer to a request for a topic that does not exist says whether it is missing. The Produce
-request contains no record batch: it writes nothing even if the topic is created in the meantime. Neither request
-creates a topic (Kafka creates topics automatically for Metadata requests only).
+topic. So if a Produce or Fetch request names a topic that does not exist, the error code in the answer shows whether
+the permission is missing. The Produce request contains no record batch, so it writes nothing, even if the topic is
+created in the meantime. These requests create no topic: Kafka creates topics automatically for Metadata requests only.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _TIMEOUT_MS = 1_000
 
 
 def denied_on_new_topics(options: ConnectionOptions, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """For each topic those of `Write` and `Read` that this user is not allowed. Raises errors of the connection, and
-    `UnsupportedError` if the broker has no Fetch request by name."""
+    """For each topic: which of the operations `Write` and `Read` this user is not allowed to do. Raises the
+    connection's errors, and `UnsupportedError` if the broker does not support the Fetch request by name."""
     partitions = [Partition(name, topic_id_text(ZERO_UUID), 0) for name in names]
     with closing(bootstrap_connection(options)) as connection:
         unwritable = _unwritable(connection, partitions)

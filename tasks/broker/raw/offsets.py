@@ -1,4 +1,4 @@
-"""ListOffsets: the log start, the stable end or the end of many partitions, with one request per leader."""
+"""ListOffsets: the log start, the end or another offset of many partitions, with one request for each leader."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ _TIMESTAMPS: dict[Which, _Timestamp] = {
 
 
 def list_offsets(cluster: Cluster, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
-    """The log start, the high watermark (`latest`), the last stable offset, or the offset of the record with the
-    newest timestamp (-1: no record) of each partition.
+    """See `LogReader.list_offsets`.
 
     Retries, and looks topics up by id, as `request_leaders` does.
     """

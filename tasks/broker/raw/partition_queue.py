@@ -1,9 +1,9 @@
-"""The batches of one partition that are being produced: to send, to send again, and sent but not acknowledged. Pure.
+"""The queue of one partition in a produce: the batches to send, to send again, and sent without acknowledgement. Pure.
 
 A leader that does not know the producer id accepts any first sequence number. If the first batch fails (a new topic's
 leader is not ready, or a new leader has not seen this producer), a second batch in flight would be stored in its place.
-So at the beginning and after each rewind one batch is sent alone. Its acknowledgement shows that the leader knows the
-sequence, and from then on the leader rejects gaps.
+So one batch is sent alone at the beginning and after each rewind. Its acknowledgement shows that the leader knows the
+sequence. From then on, the leader rejects a batch with a gap before it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from tasks.model.partition import Partition
 class PartitionQueue:
     """The batches of one partition, from their source to their acknowledgement.
 
-    `to_resend` are sent before the source goes on; `unacknowledged` are sent. `is_sequence_known`: the leader has
-    acknowledged a batch since the beginning or the last rewind. `error`: the retryable error because of which the
-    partition sends nothing until it is rewound.
+    The batches in `to_resend` are sent before the next ones of `source`. The batches in `unacknowledged` are sent.
+    `in_flight` is the number of requests with a batch of this partition whose answers are missing; `node_id` is the
+    broker to which they were sent. `is_sequence_known`: the leader has acknowledged a batch since the beginning or the
+    last rewind. `error`: the retryable error because of which the partition sends nothing until it is rewound.
     """
 
     partition: Partition
@@ -39,11 +40,12 @@ class PartitionQueue:
 
     @property
     def can_send(self) -> bool:
-        """Whether another batch can be sent now."""
+        """Whether another batch can be sent now: there is no error, and before the leader knows the sequence, no
+        request is in flight."""
         return self.error is None and (self.is_sequence_known or not self.in_flight)
 
     def next_batch(self) -> OutgoingBatch | None:
-        """The batch to send next, without taking it; None at the end."""
+        """The batch to send next; it stays in the queue. None if there is no further batch. May be called again."""
         if self.to_resend:
             return self.to_resend[0]
         if self._next is None and not self.is_exhausted:
@@ -52,7 +54,8 @@ class PartitionQueue:
         return self._next
 
     def take(self) -> OutgoingBatch:
-        """Take the batch that `next_batch` returned, to send it."""
+        """Take the next batch out of the queue, to send it. From then on it is unacknowledged. Call `next_batch`
+        before; it must not have returned None."""
         if self.to_resend:
             batch = self.to_resend.popleft()
         else:
@@ -68,7 +71,7 @@ class PartitionQueue:
         return self.unacknowledged.popleft()
 
     def rewind(self) -> None:
-        """Send all unacknowledged batches again, in order."""
+        """Put all unacknowledged batches back in front of the queue, in their order, and clear the error."""
         self.to_resend.extendleft(reversed(self.unacknowledged))
         self.unacknowledged.clear()
         self.is_sequence_known = False

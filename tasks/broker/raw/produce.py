@@ -1,7 +1,8 @@
-"""Produce: finished record batches, several requests in flight, in order and exactly once.
+"""Produce: sends finished record batches in order and exactly once, with several requests in flight.
 
-Each request has at most one batch per partition (a broker rejects two), of several partitions of one leader. At most
-five requests are in flight per connection, because a broker recognizes a repeated batch among a producer's last five.
+A request contains batches of several partitions of one leader, but only one batch of each partition, because a broker
+rejects two. At most five requests are in flight on a connection, because a broker recognizes a repeated batch only if
+it is one of the producer's last five.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _INIT_ACTION = Action("obtain", "a producer id", (Permission("IdempotentWrite", 
 
 
 def init_producer_id(cluster: Cluster) -> ProducerIdentity:
-    """Obtain a new producer id. Retries COORDINATOR_LOAD_IN_PROGRESS, which a new cluster answers with the id -1."""
+    """See `LogWriter.init_producer_id`. A new cluster answers COORDINATOR_LOAD_IN_PROGRESS and the id -1 for some time;
+    this is retried."""
     request = InitProducerIdRequest(
         transactional_id=None, transaction_timeout_ms=60_000, producer_id=-1, producer_epoch=-1
     )
@@ -47,7 +49,7 @@ def init_producer_id(cluster: Cluster) -> ProducerIdentity:
             response = connection.call(request)
             if response.error_code == ErrorCode.NONE:
                 return ProducerIdentity(response.producer_id, response.producer_epoch)
-            cluster.options.contact.mark_answered()  # with an error code, so it is not the first contact that fails
+            cluster.options.contact.mark_answered()  # the cluster answered, although with an error code
             raise error_for_code(response.error_code, _INIT_ACTION)
         except BrokerUnavailableError as error:
             deadline.pause(error)
@@ -61,15 +63,13 @@ def produce(
     stop: threading.Event,
     on_acknowledged: Acknowledged,
 ) -> None:
-    """Send all batches of the sources, each partition in its order, until all in-sync replicas have acknowledged them.
+    """See `LogWriter.produce`.
 
-    After a retryable error (leader change, lost connection) a partition waits for its answers in flight. Then it is
-    rewound to its first batch that is neither acknowledged nor found in the log, and sends the same batches again. Only
-    unacknowledged batches are kept in memory.
+    After a retryable error (leader change, lost connection) a partition waits for its answers in flight. Then its
+    batches are sent again, from the first one on that is neither acknowledged nor found in the log. Only unacknowledged
+    batches are kept in memory. The messages of `BrokerError` contain topic, partition and offset.
 
-    Raises `BrokerError` with topic, partition and offset when a broker rejects a batch or stores it at another offset
-    than expected, `AccessError`, `TopicGoneError`, `BrokerUnavailableError` after the deadline without progress, and
-    `InterruptedRunError`. The cluster's connections can then have answers in flight: close them.
+    If this raises an error, the cluster's connections can have answers in flight: the caller has to close them.
     """
     _Production(cluster, sources, timeout_ms, stop, on_acknowledged).run()
 
@@ -95,19 +95,19 @@ class _Production:
         self._on_acknowledged = on_acknowledged
         self._requests: deque[_Request] = deque()
         self._deadline = self._new_deadline()
+        self._has_progressed = False
 
     def run(self) -> None:
         while self._queues:
             if self._stop.is_set():
                 raise InterruptedRunError("Stopped on request.")
             self._send_all()
-            if self._requests:
-                self._receive(self._requests[0])
+            self._receive_all()
             self._recover()
             self._queues = [queue for queue in self._queues if queue.in_flight or not queue.is_done]
 
     def _send_all(self) -> None:
-        """Fill the pipeline of every leader: one batch of each of its partitions per request."""
+        """Send requests to every leader, until it has five in flight or no batch is left that can be sent."""
         by_node: dict[int, list[PartitionQueue]] = {}
         for queue in self._queues:
             if queue.error is None:
@@ -128,8 +128,8 @@ class _Production:
                 self._connection_lost(connection, error)
 
     def _node_of(self, queue: PartitionQueue) -> int:
-        """The leader, but the node of its answers in flight until all have arrived: on two connections the batches of a
-        partition could overtake one another, and more could be in flight than a broker recognizes."""
+        """The node id of the partition's leader. While answers are in flight, it is the broker of these answers: on two
+        connections the order of a partition's batches could change, and more than five could be in flight."""
         if not queue.in_flight:
             queue.node_id = self._cluster.leader(queue.partition).node_id
         return queue.node_id
@@ -137,21 +137,15 @@ class _Production:
     def _fill(self, connection: Connection, queues: list[PartitionQueue]) -> None:
         connection.pick(ApiKey.PRODUCE, PRODUCE_VERSION, PRODUCE_VERSION)
         while connection.in_flight < _MOST_IN_FLIGHT and not connection.is_draining:
-            chosen: list[tuple[PartitionQueue, OutgoingBatch]] = []
-            size_bytes = 0
-            for queue in queues:
-                batch = queue.next_batch() if queue.can_send else None
-                if batch is None or (chosen and size_bytes + len(batch.data) > REQUEST_BYTES):
-                    continue
-                size_bytes += len(batch.data)
-                chosen.append((queue, queue.take()))
+            chosen = _take_next(queues)
             if not chosen:
-                return
+                break
             # The partitions that did not fit into this request come first in the next one.
             queues.sort(key=lambda queue: queue.in_flight)
-            self._send(connection, chosen)
+            self._post(connection, chosen)
+        connection.flush()
 
-    def _send(self, connection: Connection, chosen: list[tuple[PartitionQueue, OutgoingBatch]]) -> None:
+    def _post(self, connection: Connection, chosen: list[tuple[PartitionQueue, OutgoingBatch]]) -> None:
         self._requests.append(_Request(connection, tuple(queue for queue, _ in chosen)))
 
         def encode(correlation_id: int) -> list[bytes]:
@@ -162,7 +156,18 @@ class _Production:
                 timeout_ms=self._timeout_ms,
             )
 
-        connection.send_encoded(encode, ApiKey.PRODUCE, PRODUCE_VERSION, extra_timeout_ms=self._timeout_ms)
+        connection.post(encode, ApiKey.PRODUCE, PRODUCE_VERSION, extra_timeout_ms=self._timeout_ms)
+
+    def _receive_all(self) -> None:
+        """Wait for the oldest answer, and take those that have arrived with it, so that the next requests are sent
+        together if they are small."""
+        if not self._requests:
+            return
+        self._receive(self._requests[0])
+        while self._requests and self._requests[0].connection.has_answer:
+            self._receive(self._requests[0])
+        if self._has_progressed:
+            self._deadline, self._has_progressed = self._new_deadline(), False
 
     def _receive(self, request: _Request) -> None:
         try:
@@ -175,11 +180,9 @@ class _Production:
         for queue in request.queues:
             queue.in_flight -= 1
             self._apply(queue, answers[queue.partition.topic, queue.partition.partition])
-        if any(queue.error is None for queue in request.queues):
-            self._deadline = self._new_deadline()
 
     def _connection_lost(self, connection: Connection, error: KafkaBackupError) -> None:
-        """Every answer in flight on the connection is lost too."""
+        """Note the error for all requests in flight on a lost connection, because their answers are lost too."""
         for request in self._requests:
             if request.connection is connection:
                 for queue in request.queues:
@@ -188,13 +191,14 @@ class _Production:
         self._requests = deque(request for request in self._requests if request.connection is not connection)
 
     def _apply(self, queue: PartitionQueue, answer: PartitionAnswer) -> None:
-        """Acknowledge the batch, or note the retryable error. Raises permanent errors."""
+        """Acknowledge the partition's oldest batch, or keep the retryable error. Raises a permanent error."""
         if queue.error is not None:
-            return  # the partition waits for its answers; this one follows from the first error and the batch is resent
+            return  # The partition waits for its other answers. This answer follows from the first error.
         if answer.error_code:
             queue.error = self._retryable_error(queue, answer)
             return
         batch = queue.acknowledge()
+        self._has_progressed = True
         if answer.base_offset != batch.expected_offset:
             raise BrokerError(
                 f"{_where(queue)}: the batch for offset {batch.expected_offset} was stored at {answer.base_offset}, "
@@ -203,7 +207,7 @@ class _Production:
         self._on_acknowledged(queue.partition, batch)
 
     def _retryable_error(self, queue: PartitionQueue, answer: PartitionAnswer) -> KafkaBackupError:
-        """The retryable error of an answer. Raises a permanent one."""
+        """The error of an answer, if it is retryable. A permanent error is raised."""
         offset = queue.unacknowledged[0].expected_offset if queue.unacknowledged else -1
         needs = (Permission("Write", "Topic", queue.partition.topic),)
         action = Action("produce to", f"{_where(queue)} at offset {offset}", needs)
@@ -217,7 +221,8 @@ class _Production:
         return error
 
     def _recover(self) -> None:
-        """Rewind the failed partitions whose answers have all arrived, after a wait and with new leaders."""
+        """Wait, and then rewind the failed partitions that have no request in flight. Their leaders are looked up
+        again."""
         failed = [queue for queue in self._queues if queue.error is not None and queue.in_flight == 0]
         if not failed:
             return
@@ -229,7 +234,8 @@ class _Production:
         self._acknowledge_stored({queue.partition: queue for queue in failed if queue.to_resend})
 
     def _acknowledge_stored(self, queues: Mapping[Partition, PartitionQueue]) -> None:
-        """Batches whose answer was lost can be in the log. They must not be stored a second time."""
+        """Acknowledge the batches that are in the log although their answers were lost, so that they are not sent
+        again."""
         if not queues:
             return
         unacknowledged = {partition: tuple(queue.to_resend) for partition, queue in queues.items()}
@@ -240,6 +246,19 @@ class _Production:
 
     def _new_deadline(self) -> RetryDeadline:
         return RetryDeadline(self._cluster.options.deadline_ms, self._stop)
+
+
+def _take_next(queues: list[PartitionQueue]) -> list[tuple[PartitionQueue, OutgoingBatch]]:
+    """The batches of the next request: one of each partition, as long as they fit. They are taken from the queues."""
+    chosen: list[tuple[PartitionQueue, OutgoingBatch]] = []
+    size_bytes = 0
+    for queue in queues:
+        batch = queue.next_batch() if queue.can_send else None
+        if batch is None or (chosen and size_bytes + len(batch.data) > REQUEST_BYTES):
+            continue
+        size_bytes += len(batch.data)
+        chosen.append((queue, queue.take()))
+    return chosen
 
 
 def _where(queue: PartitionQueue) -> str:

@@ -1,9 +1,10 @@
-"""After a produce error: finds out from the log itself which unacknowledged batches it contains.
+"""After a produce error: reads the log to find out which unacknowledged batches it contains.
 
-To send them again and to rely on the broker's deduplication would store some of them twice. A leader recognizes a
-repeated batch only while it keeps the producer's last five. A restarted broker keeps only the last one, and answers
-OUT_OF_ORDER_SEQUENCE_NUMBER to the ones before it. Brokers also drop a producer whose newest record has a *timestamp*
-older than `producer.id.expiration.ms` (a day), at every start and every ten minutes, and a restore writes such records.
+It is not enough to send the batches again and to rely on the broker's deduplication, because some would be stored
+twice. A leader recognizes a repeated batch only if it is one of the producer's last five. A restarted broker knows only
+the last one, and answers OUT_OF_ORDER_SEQUENCE_NUMBER to earlier ones. Brokers also forget a producer whose newest
+record has a *timestamp* older than `producer.id.expiration.ms` (a day), at every start and every ten minutes. A restore
+writes such records.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from tasks.model.partition import Partition
 def count_stored(
     options: ConnectionOptions, unacknowledged: Mapping[Partition, Sequence[OutgoingBatch]], stop: threading.Event
 ) -> dict[Partition, int]:
-    """The number of each partition's batches, counted from its first one, that the log contains.
+    """For each partition: how many of its batches, from the first one on, the log contains.
 
-    Uses its own connections, because those of the caller can have answers in flight. Raises `BrokerError` when the log
-    contains another batch at the offset of one of these, and the errors of `list_offsets` and `Fetcher`.
+    Uses its own connections, because those of the caller can have answers in flight. Raises `BrokerError` if the log
+    contains another batch at the offset of one of them, and the errors of `list_offsets` and `Fetcher`.
     """
     with Cluster(options, stop=stop) as cluster:
         answers = list_offsets(cluster, list(unacknowledged), "latest")
@@ -41,7 +42,8 @@ def count_stored(
 
 
 def is_same(batch: OutgoingBatch, stored: BatchHeader) -> bool:
-    """Whether the stored batch is this one. A broker that recompresses batches changes none of the compared fields."""
+    """Whether a stored batch is this outgoing batch. Compares only fields that a broker does not change when it
+    compresses a batch again."""
     ours = read_header(batch.data, 0)
     return (batch.expected_offset, ours.producer_id, ours.producer_epoch, ours.base_sequence, ours.record_count) == (
         stored.base_offset,

@@ -1,4 +1,4 @@
-"""The requests that this program cannot do without, in the versions that it needs, and the error if one is missing."""
+"""The requests that every backup or restore needs, their versions, and the error for a broker without one of them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ _WRITING: Mapping[ApiKey, tuple[int, int]] = {
 }
 
 _OLDEST_KAFKA = "2.8"
-"""The first Kafka with Metadata version 10. All other versions above are older, except those in `_FIRST_KAFKA`."""
+"""The first Kafka with Metadata version 10. Kafka 2.8 also has the lowest version of all other requests above."""
 
 _FIRST_KAFKA: Mapping[tuple[ApiKey, int], str] = {(ApiKey.LIST_OFFSETS, 7): "3.0"}
-"""The first Kafka that knows a version of a request, for the requests that need more than `_OLDEST_KAFKA`."""
+"""The first Kafka with a version of a request, for versions that `_OLDEST_KAFKA` does not have."""
 
 _CONTROLLER_REQUESTS = frozenset({52, 62, 63})
-"""Vote, BrokerRegistration and BrokerHeartbeat: controllers answer them, and brokers do not (KIP-500)."""
+"""The numbers of Vote, BrokerRegistration and BrokerHeartbeat. Only controllers support these requests (KIP-500)."""
 
 
 def check_versions(pick: Callable[[int, int, int], int], *, is_writing: bool) -> None:
-    """Raises what `pick` (`Connection.pick`) raises if the broker lacks a request that reading, or writing, needs."""
+    """Call `pick` (`Connection.pick`) for each request that reading needs, and with `is_writing` also for those that
+    writing needs. Raises its `UnsupportedError` if the broker does not support one."""
     needed = {**_READING, **(_WRITING if is_writing else {})}
     for api_key, (lowest, highest) in needed.items():
         pick(api_key, lowest, highest)
@@ -45,9 +46,10 @@ def check_versions(pick: Callable[[int, int, int], int], *, is_writing: bool) ->
 def version_error(
     where: str, api_key: ApiKey, lowest: int, highest: int, supported: Mapping[int, tuple[int, int]]
 ) -> ConfigError:
-    """The error for a broker that does not know a request in any version from `lowest` to `highest`.
+    """The error for a broker that does not support a request in any version from `lowest` to `highest`.
 
-    `supported` has the lowest and the highest version of each request that the broker knows.
+    `supported` are the lowest and the highest version of each request that the broker supports. The error is a
+    `ConfigError` for a controller's listener, and otherwise an `UnsupportedError`.
     """
     if ApiKey.METADATA not in supported and not _CONTROLLER_REQUESTS.isdisjoint(supported):
         return ConfigError(f"{where} is a controller's listener. Use the address of a broker's listener.")

@@ -1,4 +1,4 @@
-"""Sockets to brokers: opens them, with TLS if configured, and sends many buffers over either kind."""
+"""Opens sockets to brokers, with TLS if configured, and sends many buffers over a socket with or without TLS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _ALERT_TIMEOUT_S = 1.0
 
 
 def connect(host: str, port: int, *, timeout_s: float) -> socket.socket:
-    """A connected socket to the broker, without TLS. Raises `BrokerUnavailableError` that says why there is none."""
+    """A connected socket to the broker, without TLS. Waits at most `timeout_s` and at most 10 s. Raises
+    `BrokerUnavailableError` with the reason if it cannot connect."""
     longest_s = min(timeout_s, _LONGEST_CONNECT_S)
     try:
         sock = socket.create_connection((host, port), timeout=longest_s)
@@ -34,8 +35,8 @@ def connect(host: str, port: int, *, timeout_s: float) -> socket.socket:
 
 
 def secure(sock: socket.socket, host: str, port: int, security: Security, *, diagnoses: bool = True) -> socket.socket:
-    """The socket after the TLS handshake, if TLS is configured. `diagnoses`: whether a failed handshake can open one
-    more connection to find out why. Closes the socket when it raises.
+    """The socket after the TLS handshake; without TLS, the same socket. With `diagnoses`, one more connection is opened
+    after a failed handshake to find out why. Closes the socket if it raises an error.
 
     Raises `BrokerUnavailableError` for errors that a retry can solve, `AccessError` and `ConfigError` for others.
     """
@@ -68,10 +69,8 @@ def _connect_reason(error: OSError | UnicodeError, host: str, timeout_s: float) 
 
 
 def send_all(sock: socket.socket, buffers: Sequence[bytes]) -> None:
-    """Send the buffers in order. Small buffers are joined, which costs less than many calls. Large ones are not."""
-    if sum(map(len, buffers)) <= _LARGEST_JOINED_BYTES:
-        sock.sendall(b"".join(buffers))
-    elif isinstance(sock, ssl.SSLSocket):
+    """Send the buffers in order, with few system calls and without copies. A TLS socket needs copies of small ones."""
+    if isinstance(sock, ssl.SSLSocket):
         for joined in _joined_small_buffers(buffers):
             sock.sendall(joined)
     else:
@@ -79,7 +78,8 @@ def send_all(sock: socket.socket, buffers: Sequence[bytes]) -> None:
 
 
 def pending_tls_alert(sock: socket.socket) -> OSError | None:
-    """The unread TLS alert that a broker sent before it closed the connection. Call it after sending failed."""
+    """The unread TLS alert that a broker sent before it closed the connection; None if there is none. Call it after a
+    send failed. Waits up to 1 s."""
     if not isinstance(sock, ssl.SSLSocket):
         return None
     try:
@@ -92,17 +92,26 @@ def pending_tls_alert(sock: socket.socket) -> OSError | None:
 
 def _send_vectors(sock: socket.socket, buffers: Sequence[bytes]) -> None:
     for start in range(0, len(buffers), _BUFFERS_PER_CALL):
-        pending = deque(memoryview(buffer) for buffer in buffers[start : start + _BUFFERS_PER_CALL])
-        while pending:
+        part = buffers[start : start + _BUFFERS_PER_CALL]
+        sent = sock.sendmsg(part)
+        if sent < sum(map(len, part)):
+            _send_rest(sock, part, sent)
+
+
+def _send_rest(sock: socket.socket, buffers: Sequence[bytes], sent: int) -> None:
+    """Send the bytes of the buffers after the first `sent`."""
+    pending = deque(memoryview(buffer) for buffer in buffers)
+    while pending:
+        while pending and sent >= len(pending[0]):
+            sent -= len(pending.popleft())
+        if pending:
+            pending[0] = pending[0][sent:]
             sent = sock.sendmsg(pending)
-            while pending and sent >= len(pending[0]):
-                sent -= len(pending.popleft())
-            if sent:
-                pending[0] = pending[0][sent:]
 
 
 def _joined_small_buffers(buffers: Sequence[bytes]) -> Iterator[bytes]:
-    """The buffers with small neighbours joined: a TLS socket sends one buffer per call, and each as its own record."""
+    """The buffers in their order, with small neighbours joined, because a TLS socket needs one call and one TLS record
+    for each buffer."""
     small: list[bytes] = []
     size = 0
     for buffer in buffers:

@@ -1,4 +1,5 @@
-"""Compares a new point with the newest point of its set, to find out what the new point contains less. Pure."""
+"""Compares a new point with the newest point of its set, to find the topics and records that the new point has lost.
+Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from tasks.repository.partition_table import Row
 from tasks.repository.shrinkage import Shrinkage
 
 _UNKNOWN_ID = "A" * 22
-"""The topic id zero. A cluster with an old metadata version gives it to every topic, so it identifies none."""
+"""The topic id zero. A cluster with an old metadata version gives it to every topic, so it does not identify a
+topic."""
 
 
 def find_shrinkage(
@@ -22,12 +24,13 @@ def find_shrinkage(
     records: int,
     not_selected: Collection[str] = (),
 ) -> Shrinkage | None:
-    """What the rows of a new point contain less than the rows of the point `older_seq`. None if that is nothing.
+    """The losses of the rows of a new point, compared to the rows of the older point with the seq `older_seq`. None if
+    nothing is lost.
 
     A point of an incremental run keeps the rows of topics that were deleted. If a topic of the same name exists again,
-    a restore by name takes only that one, so only its rows are compared. `not_selected` are topics that the run did not
-    select; other topics that are missing are gone. `records_before` and `records` are the restorable records of both
-    points.
+    a restore by name takes only that one, so only its rows are compared. `not_selected` are the topics that the run did
+    not select. Other missing topics count as gone. `records_before` and `records` are the numbers of restorable records
+    of the older and of the new point.
     """
     before, after = _by_topic(older.values()), _by_topic(new)
     missing = sorted(before.keys() - after.keys())
@@ -60,13 +63,14 @@ def _restored_by_name(rows: list[Row]) -> list[Row]:
 
 
 def _is_another(before: Iterable[Row], after: Iterable[Row]) -> bool:
-    """Whether the topic has none of the ids that it had. False if one of the ids is not known."""
+    """Whether the topic has another id than before. False if an id is not known."""
     earlier, later = {row.topic_id for row in before}, {row.topic_id for row in after}
     return earlier.isdisjoint(later) and _UNKNOWN_ID not in earlier | later
 
 
 def _ends_earlier(before: Iterable[Row], after: Iterable[Row]) -> bool:
-    """Whether a partition ends at a smaller offset than before, or is missing. Retention only moves its start."""
+    """Whether a partition ends at a smaller offset than before, or is missing. Retention cannot cause this, because it
+    moves only the start."""
     ends: dict[int, int] = {}
     for row in after:
         ends[row.partition] = max(row.next, ends.get(row.partition, row.next))

@@ -1,5 +1,4 @@
-"""Computes the rank of an offset: target offset = target base + number of restorable records below the source
-offset."""
+"""Computes the rank of an offset: the number of restorable records below it. Target offset = target base + rank."""
 
 from __future__ import annotations
 
@@ -12,9 +11,8 @@ from tasks.repository.lines import Frame, IndexLine
 def rank(reader: FrameReader, lines: Sequence[IndexLine], offset: int) -> int:
     """The number of restorable records of a partition below `offset`. `lines` are its counting lines, in order.
 
-    A frame in which every offset is a restorable record needs only a subtraction. A frame is decoded if it is cut, or
-    if the offset is inside it and not every offset of it is a restorable record. Raises `DamagedError` if it cannot be
-    read.
+    Only two kinds of frames are read and decoded: cut frames, and the frame that contains `offset` unless it is a
+    countable frame. Raises `DamagedError` if such a frame is missing or damaged, and the errors of the store.
     """
     return sum(_rank_in_line(reader, line, offset) for line in lines if line.first < offset)
 

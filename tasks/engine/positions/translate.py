@@ -1,4 +1,4 @@
-"""Translates the positions of consumer groups from source offsets to target offsets."""
+"""Translates the positions of groups from source offsets to target offsets."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tasks.repository.state_objects import GroupPosition, GroupsState, GroupStat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslatedPosition:
-    """A position of a group, with its source offset and its target offset. `failure` is the reason why it could not be
-    written. `is_denied`: a permission is missing. `note` says that the source offset is outside of the backup, so that
-    the target offset is that of the first record or the end."""
+    """A position of a group, with its source offset and its target offset. `failure` is the reason if it could not be
+    written. `is_denied`: a missing permission is the reason. `note` is a text if the source offset is outside the
+    backed-up offsets: then the target offset is that of the first restored record, or the end."""
 
     group: str
     source_topic: str
@@ -33,7 +33,7 @@ class TranslatedPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOutPosition:
-    """A position of a group on a restored topic that has no place there, and why."""
+    """A position of a group on a restored topic that cannot be translated, and the reason."""
 
     group: str
     topic: str
@@ -50,10 +50,11 @@ def selected_groups(state: GroupsState, names: Sequence[str] | None) -> list[Gro
 
 def translate(started: StartedRestore, targets: Targets, groups: Sequence[GroupState]) -> list[TranslatedPosition]:
     """Translate each position of the groups on a restored partition. The target offset is that of the first restored
-    record at or after the position, or the end of the target's log if there is no such record.
+    record at or after the position, or the end of the restored records if there is no such record.
 
-    A position on another incarnation of the topic, or on a partition that was not restored, is left out, see
-    `left_out_positions`. Raises `DamagedError` if a frame that has to be decoded cannot be read.
+    A position on another incarnation of the topic, or on a partition that was not restored, is left out: see
+    `left_out_positions`. Raises `DamagedError` if a frame that has to be decoded is missing or damaged, and the errors
+    of the store.
     """
     pairs = zip(started.plan.partitions, targets.partitions, strict=True)
     copies = {copy.source: (copy, target) for copy, target in pairs}
@@ -72,8 +73,8 @@ def translate(started: StartedRestore, targets: Targets, groups: Sequence[GroupS
 
 
 def left_out_positions(started: StartedRestore, groups: Sequence[GroupState]) -> list[LeftOutPosition]:
-    """The positions of the groups on topics of this restore that `translate` leaves out, unless their partitions were
-    left out by the option `source_partitions`."""
+    """The positions of the groups on topics of this restore that `translate` leaves out. Positions on partitions that
+    the option `source_partitions` leaves out are not included, unless they are on another incarnation. Pure."""
     ids = {copy.topic: copy.topic_id for copy in started.plan.partitions}
     restored = {(copy.topic, copy.partition) for copy in started.plan.partitions}
     chosen = started.options.source_partitions
@@ -103,7 +104,7 @@ def left_out_positions(started: StartedRestore, groups: Sequence[GroupState]) ->
 
 
 def _clamped(offset: int, lines: Sequence[IndexLine]) -> str | None:
-    """Says that a position is outside of the backed-up offsets. None if it is inside, or if nothing was backed up."""
+    """The note for a position outside the backed-up offsets. None if it is inside, or if nothing was backed up."""
     if not lines:
         return None
     first, end = lines[0].first, lines[-1].next

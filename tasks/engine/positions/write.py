@@ -1,4 +1,4 @@
-"""Writes translated positions of consumer groups to the target cluster and reads them back."""
+"""Writes translated positions of groups to the target cluster, and reads them back."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupErro
 
 
 def write_positions(admin: ClusterAdmin, positions: Sequence[TranslatedPosition]) -> list[TranslatedPosition]:
-    """Commit the positions group by group, and read those of all groups back. Returns all of them, ordered by group.
+    """Commit the positions group by group, and then read the positions of all groups back. Returns all positions,
+    ordered by group.
 
-    A position that could not be written, or was read back with another offset or other metadata, has its `failure`. May
-    be called again. Raises `InterruptedRunError` on the stop event of `admin`.
+    A position has a `failure` if it could not be written or read back, or was read back with another offset or other
+    metadata. May be called again. Raises `InterruptedRunError` soon after the stop event of `admin` is set.
     """
     by_group: dict[str, list[TranslatedPosition]] = defaultdict(list)
     for position in positions:
@@ -63,7 +64,7 @@ def _with_failure(
 
 
 def _difference(position: TranslatedPosition, answer: Sequence[CommittedOffset] | KafkaBackupError) -> str | None:
-    """How the position that was read back differs from the one that was written."""
+    """The difference between the position that was written and the one that was read back; None if there is none."""
     if isinstance(answer, KafkaBackupError):
         return str(answer)
     place = (position.target_topic, position.target_partition)

@@ -1,4 +1,4 @@
-"""Reads consumer groups and their positions, as a point contains them."""
+"""Reads groups and their positions, in the form in which a point contains them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tasks.repository.state_objects import GroupPosition, GroupsState, GroupStat
 _POSITIONS_TOPIC = "__consumer_offsets"
 
 COVERED_TYPES = ("classic", "consumer", "streams")
-"""Kinds of groups whose positions are committed offsets. The positions of share groups are stored elsewhere."""
+"""The types of groups whose positions are committed offsets. Kafka stores the positions of share groups elsewhere."""
 
 
 def read_groups(admin: ClusterAdmin) -> tuple[GroupsState, tuple[str, ...]]:
-    """Returns every group with its positions, and the reasons for the groups that this user is not allowed to read.
+    """(every group with its positions, the reasons for the groups that this user is not allowed to read).
 
-    A group that could not be read has a `failure`, and the other groups are read all the same. Raises `AccessError` or
-    `BrokerUnavailableError` if the groups cannot all be listed, because an incomplete list would look like a cluster
-    with fewer groups.
+    A group that could not be read has a `failure`; the other groups are read. Groups of a type that is not in
+    `COVERED_TYPES` are only named. Raises `AccessError` or `BrokerUnavailableError` if not all groups can be listed,
+    because an incomplete list would look like a cluster with fewer groups. Also raises other errors of `ClusterAdmin`.
     """
     admin.require_on_cluster(Action("see every group of", admin.location, (SEES_ALL_GROUPS,)))
     listings = _stable_listings(admin)
@@ -41,14 +41,15 @@ def read_groups(admin: ClusterAdmin) -> tuple[GroupsState, tuple[str, ...]]:
 
 
 def _stable_listings(admin: ClusterAdmin) -> list[GroupListing]:
-    """Lists all groups while no group moves between brokers.
+    """List all groups while no group moves from one broker to another.
 
     The leader of a partition of `__consumer_offsets` coordinates the groups of the partition. A group is in no broker's
-    list if its partition has no leader, or if the leader changes to a broker that was already asked. No error reports
-    this. So the leaders are compared before and after the list, and the list is repeated if they changed. This check is
-    not possible for a user who is not allowed to describe `__consumer_offsets`.
+    list if its partition has no leader, or if the leader changes to a broker that has already sent its list. Kafka
+    reports no error then. So the leaders before and after the list are compared, and the list is repeated if they
+    changed. This check is not possible for a user who is not allowed to describe `__consumer_offsets`; then the first
+    list is used.
 
-    Raises `BrokerUnavailableError` after the deadline.
+    Raises `BrokerUnavailableError` if the leaders change until the deadline.
     """
     found: list[GroupListing] = []
 
@@ -67,7 +68,8 @@ def _stable_listings(admin: ClusterAdmin) -> list[GroupListing]:
 
 
 def _coordinators(admin: ClusterAdmin) -> list[int | None]:
-    """The leaders of the partitions of `__consumer_offsets`. Empty if this user is not allowed to describe it."""
+    """The leaders of the partitions of `__consumer_offsets`. Empty if the topic does not exist, or if this user is not
+    allowed to describe it."""
     try:
         topics = admin.describe_topics([_POSITIONS_TOPIC])
     except AccessError:
@@ -76,10 +78,10 @@ def _coordinators(admin: ClusterAdmin) -> list[int | None]:
 
 
 def groups_of_topics(state: GroupsState, ids: Mapping[str, str]) -> GroupsState:
-    """The groups with their positions on these topics, each with the topic's id. Pure.
+    """The groups with only their positions on these topics. Each position gets the topic's id. Pure.
 
-    `ids` has the topic ids by name from before the groups were read: a position cannot belong to a later incarnation.
-    A group without such a position is left out, unless it has a failure.
+    `ids` are the topic ids by name. They have to be read before the groups, so that no position gets the id of a topic
+    that was created again later. A group without such a position is left out, unless it has a failure.
     """
     groups = [_with_ids(group, ids) for group in state.groups]
     return state.model_copy(

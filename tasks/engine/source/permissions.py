@@ -1,4 +1,4 @@
-"""The permissions that a backup needs on topics. Checked before the backup begins. docs/SECURITY.md has the ACLs."""
+"""Checks the permissions on topics that a backup needs, before it begins. docs/SECURITY.md lists the ACLs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ BACKUP_OPERATIONS = ("Read", "DescribeConfigs")
 
 
 def require_visible(admin: ClusterAdmin, selection: TopicSelection, visible: Collection[str]) -> None:
-    """Raises `AccessError` if a topic that is included by its name exists and the user is not allowed to describe it.
+    """Raises `AccessError` if the user is not allowed to describe a topic that is included by its name. `visible` are
+    the topics that Kafka lists for this user.
 
     Kafka leaves such topics out of its lists, and reports the missing permission only for a request with their names.
+    It reports it also for a name that does not exist.
     """
     hidden = [name for name in selection.include if is_literal(name) and name not in visible]
     admin.require_on_topics(dict.fromkeys(hidden, BACKUP_OPERATIONS), Action("back up", ", ".join(hidden)))
 
 
 def denied_topics(admin: ClusterAdmin, names: Iterable[str]) -> dict[str, str]:
-    """Returns those of the topics that exist although Kafka does not list them, with the reason. The others were
-    deleted."""
+    """The topics that this user is not allowed to describe, each with the reason. Kafka does not list them. The other
+    topics do not exist any more. Raises the errors of `ClusterAdmin`, except `AccessError`."""
     denied = {}
     for name in names:
         try:

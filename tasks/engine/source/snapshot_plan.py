@@ -1,7 +1,7 @@
 """Makes and stores the plan of a snapshot, before the first record is read.
 
-Topic ids are read before the groups, because a topic that is created again later must not get the positions of the
-former topic. Then the topics are read again, and last the offsets.
+The order is: topic ids, groups, topics, offsets. The ids are read before the groups, so that a topic that is created
+again later does not get the positions of the old topic.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from tasks.repository.state_objects import GroupsState, TopicsState, TopicState,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRequest:
-    """Which snapshot to make. Values only, so that it can be sent to a task in another process."""
+    """The snapshot to make: set, run, topics, options, and the largest number of bins. It contains only values, so that
+    it can be sent to a task in another process."""
 
     set_name: str
     run: str
@@ -47,7 +48,7 @@ class SnapshotRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterState:
-    """The state of the cluster without its records. The groups were read before everything else."""
+    """The state of the cluster without its records and offsets. The groups were read before everything else."""
 
     cluster_id: str
     topics: list[TopicDescription]
@@ -59,25 +60,27 @@ class ClusterState:
     groups_failure: str | None
     denied: tuple[str, ...]
     hidden: Mapping[str, str]
-    """Topics of the newest point that the user can no longer describe, with the reason."""
+    """The topics of the newest point that the user can no longer describe, with the reasons."""
 
     not_selected: tuple[str, ...]
-    """Topics of the newest point that the run does not select."""
+    """The topics of the newest point that this run does not select."""
 
 
 def plan_snapshot(context: ClusterContext, request: SnapshotRequest) -> Plan:
-    """Decide what the run will read, and store the plan. If the run already has a plan, that is returned.
+    """Decide which ranges the run will read, and store the plan. May be called again: if the run already has a plan,
+    that plan is returned.
 
     Raises `ConfigError` if an included topic does not exist, if the selection matches no topic, or if the set belongs
-    to another cluster; `AccessError` if a permission on an included topic is missing.
+    to another cluster. Raises `AccessError` if the user is not allowed to describe an included topic, and the errors of
+    the cluster and the repository.
     """
     return write_plan(context.repository.store, draft_snapshot(context, request))
 
 
 def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_run: bool = False) -> Plan:
-    """Make the plan without storing it. A dry run does not store the state objects that the plan names either.
+    """Make the plan, but do not store it. The state objects that the plan names are stored, except in a dry run.
 
-    Raises as `plan_snapshot`.
+    Raises the same errors as `plan_snapshot`.
     """
     repository = context.repository
     newest = repository.log(request.set_name).newest_point()
@@ -161,9 +164,10 @@ def planned_ranges(
     high: OffsetAnswers,
     sizes_bytes: dict[Partition, int] | None,
 ) -> tuple[tuple[PlannedPartition, ...], tuple[PlanFailure, ...]]:
-    """Returns for each partition its range [log start, last stable offset), or a failure with the reason. Pure.
+    """(the partitions with their ranges [log start, last stable offset), the partitions that failed, with the reason).
+    Pure.
 
-    `sizes_bytes` is None if the brokers returned no sizes. Then the number of offsets is used to balance the bins.
+    `sizes_bytes` is None if the brokers returned no sizes. Then the number of offsets is used instead of the size.
     """
     planned, failures = [], []
     for source in partitions:
@@ -210,7 +214,7 @@ def _plan_partitions(
 def read_cluster_state(admin: ClusterAdmin, request: SnapshotRequest, newest: RestorePoint | None) -> ClusterState:
     """Read the groups, then the topics. `newest` is the newest point of the set."""
     options = request.options
-    # A topic that is deleted and created again after the groups were read must not inherit the old topic's positions.
+    # A topic that is deleted and created again after the groups were read must not get the positions of the old topic.
     before = admin.describe_topics() if options.consumer_group_snapshot else []
     ids = {topic.name: topic.topic_id for topic in before}
     groups, groups_failure, denied = _groups(admin, options)
@@ -244,15 +248,15 @@ def read_cluster_state(admin: ClusterAdmin, request: SnapshotRequest, newest: Re
 def _not_selected(
     newest: RestorePoint | None, chosen: Collection[str], visible: Collection[str], selection: TopicSelection
 ) -> tuple[str, ...]:
-    """The topics of the newest point that exist and were not chosen, or that the selection does not match. All other
-    topics that are missing are gone."""
+    """The topics of the newest point that this run leaves out although they exist, or that the selection does not
+    match. All other topics that are missing are gone."""
     names = sorted({source.topic for source in newest.rows} - set(chosen)) if newest else []
     return tuple(name for name in names if name in visible or not is_selected(name, selection))
 
 
 def _groups(admin: ClusterAdmin, options: BackupOptions) -> tuple[GroupsState | None, str | None, tuple[str, ...]]:
-    """(the groups, the reason why they could not be read, the reasons for everything that was denied). The groups are
-    None without a reason if the run was not configured to read them."""
+    """(the groups, the reason if they could not be read, the reasons of all missing permissions). If the configuration
+    does not include groups, both the groups and the reason are None."""
     if not options.consumer_group_snapshot:
         return None, None, ()
     try:
@@ -291,7 +295,8 @@ def _with_topics(state: TopicsState, more: Sequence[TopicState]) -> TopicsState:
 
 
 def _begun_after(repository: Repository, request: SnapshotRequest) -> int | None:
-    """Where the log ended when the run began, as its lease records it. None without the lease, as in a dry run."""
+    """The seq at the end of the set's log when the run began, from the run's lease. None if the run has no lease (a dry
+    run)."""
     lease = read_lease(repository.store, capture_lease_key(request.set_name))
     return lease.begun_after if lease is not None and lease.run == request.run else None
 

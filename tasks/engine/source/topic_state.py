@@ -1,4 +1,4 @@
-"""Reads topics with their settings and the ACLs, as a point contains them."""
+"""Reads topics with their settings, and the ACLs, in the form in which a point contains them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from tasks.repository.state_objects import AclState, Setting, TopicsState, Topic
 
 
 def read_topics(admin: ClusterAdmin, topics: Sequence[TopicDescription]) -> TopicsState:
-    """Returns the topics with every setting and its source, and all ACLs or the reason why they could not be read.
+    """The topics with every setting and its source, and all ACLs of the cluster or the reason why they could not be
+    read.
 
-    A topic that was deleted after it was described has no settings. Its partitions fail later, when their offsets are
-    listed. Raises `BrokerUnavailableError` if the brokers list a topic and do not return its settings.
+    A topic that was deleted after it was described has no settings; its partitions fail later, when their offsets are
+    listed. Raises `BrokerUnavailableError` if the brokers still list a topic but do not return its settings, and the
+    errors of `ClusterAdmin`.
     """
     configs = admin.known_topic_configs([topic.name for topic in topics])
     _require_deleted(admin, [topic for topic in topics if topic.name not in configs])
@@ -40,8 +42,8 @@ def read_topics(admin: ClusterAdmin, topics: Sequence[TopicDescription]) -> Topi
 
 
 def _require_deleted(admin: ClusterAdmin, topics: Sequence[TopicDescription]) -> None:
-    """Raises `BrokerUnavailableError` if one of the topics still exists. The broker that was asked does not know it
-    yet, and a topic must not be backed up without its settings."""
+    """Raises `BrokerUnavailableError` if one of the topics still exists: then its settings come from a broker that does
+    not know it yet, and a topic must not be backed up without its settings."""
     present = {topic.topic_id for topic in admin.describe_topics([topic.name for topic in topics])}
     for topic in topics:
         if topic.topic_id in present:

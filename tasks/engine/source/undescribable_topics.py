@@ -10,7 +10,7 @@ from tasks.repository.state_objects import TopicState
 
 
 def live_topics(newest: RestorePoint | None) -> list[str]:
-    """The topics that existed at the newest point, in order. Empty if there is no point."""
+    """The names of the topics that existed at the newest point, in order. Empty if there is no point."""
     rows = newest.rows if newest else {}
     return sorted({source.topic for source, row in rows.items() if row.is_live})
 
@@ -18,10 +18,10 @@ def live_topics(newest: RestorePoint | None) -> list[str]:
 def keep_hidden_topics(
     newest: RestorePoint | None, hidden: Mapping[str, str]
 ) -> tuple[list[PlanFailure], Sequence[TopicState]]:
-    """Returns the partitions of hidden topics as failures, and the topics' last states. `hidden` maps each topic to the
-    reason.
+    """(the partitions of hidden topics as failures, the states of these topics in the newest point). `hidden` are the
+    names of hidden topics with the reason.
 
-    Because of the failures the next point keeps the rows that the newest point has of these partitions.
+    Because of the failures, the next point keeps the rows of these partitions from the newest point.
     """
     if newest is None or not hidden:
         return [], ()

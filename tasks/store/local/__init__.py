@@ -1,1 +1,1 @@
-"""The backend `filesystem`: a folder, on a disk or on a network file system with atomic links and flock."""
+"""The backend `filesystem`: a folder on a disk, or on a network file system with flock and atomic links or renames."""

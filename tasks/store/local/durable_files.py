@@ -1,9 +1,10 @@
-"""Files and folders that survive a power loss: the system calls in the order that makes them durable.
+"""Writes files and folders so that they survive a power loss, by system calls in this order:
 
     temporary file in the same folder → write → fsync → link or rename → fsync of the folder
 
-A new name is given by a hard link, or, where the file system has none (SMB, exFAT, many FUSE file systems), by a rename
-that never replaces a file. Both are atomic, and of several at once exactly one succeeds.
+A new file gets its final name by a hard link. If the file system has no hard links (SMB, exFAT, many FUSE file
+systems), it gets it by a rename that never replaces a file. Both are atomic: of several writers at the same time
+exactly one succeeds.
 
 All functions raise `OSError`; the local store translates it.
 """
@@ -25,16 +26,16 @@ from tasks.store.protocol import Body
 
 TEMPORARY_PREFIX = ".tmp-"
 _BUFFERS_PER_CALL = 1024
-"""IOV_MAX on Linux and the BSDs."""
+"""The most buffers in one call of writev (IOV_MAX on Linux and the BSDs)."""
 
 _LARGE_BYTES = 1 << 20
 
 
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
-"""What link(2) answers where there are no hard links."""
+"""The errors of link(2) if the file system has no hard links."""
 
 NO_RENAME_NOREPLACE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-"""What renameat2(2) answers where the file system, the kernel or the C library lacks `RENAME_NOREPLACE`."""
+"""The errors of renameat2(2) if the file system, the kernel or the C library does not support `RENAME_NOREPLACE`."""
 
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
 _RENAME_NOREPLACE = 1
@@ -42,7 +43,8 @@ _AT_FDCWD = -100
 
 
 class Temporary(NamedTuple):
-    """A complete, durable file under a temporary name, and its status, which stays the same under the final name."""
+    """A complete and durable file with a temporary name, and its status. Size and modification time stay the same under
+    the final name."""
 
     path: Path
     status: os.stat_result
@@ -50,10 +52,11 @@ class Temporary(NamedTuple):
 
 @contextmanager
 def temporary_file(folder: Path, body: Body, *, after_ns: int = 0) -> Iterator[Temporary]:
-    """The body as a durable file `.tmp-<random>` in `folder`. At the end of the block this name is removed.
+    """Write the body to a durable file `.tmp-<random>` in `folder`. At the end of the block this name is removed.
 
-    The modification time is set from the clock's nanoseconds, and is later than `after_ns`. The kernel gives two writes
-    within one tick (some milliseconds, before Linux 6.13) the same time, and ext4 often the same inode.
+    The modification time is set to the clock's time in nanoseconds, or to a later time, so that it is later than
+    `after_ns`. Without this, two writes within some milliseconds would get the same time (before Linux 6.13), and on
+    ext4 often the same inode.
     """
     path = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     try:
@@ -69,20 +72,21 @@ def temporary_file(folder: Path, body: Body, *, after_ns: int = 0) -> Iterator[T
             os.close(descriptor)
         yield Temporary(path, status)
     finally:
-        with contextlib.suppress(
-            OSError
-        ):  # the file was renamed, or stays as garbage, which is never listed as an object
+        # The file was renamed, or it stays. Such a file is never listed as an object.
+        with contextlib.suppress(OSError):
             os.unlink(path)
 
 
 def _drop_from_page_cache(descriptor: int, size_bytes: int) -> None:
-    """Frees the page cache of a large file, because brokers on the same machine need the memory more."""
+    """Remove a large file from the page cache, because it is not read soon and brokers on the same machine need the
+    memory."""
     if size_bytes >= _LARGE_BYTES and hasattr(os, "posix_fadvise"):
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def write_all(descriptor: int, body: Body) -> None:
-    """Writes the buffers in order without joining them, also when the kernel writes only part of them per call."""
+    """Write all buffers in their order without joining them. A system call can write only a part of them; then the rest
+    is written by further calls."""
     views = [memoryview(part).cast("B") for part in body if len(part)]
     at = 0
     while at < len(views):
@@ -95,10 +99,10 @@ def write_all(descriptor: int, body: Body) -> None:
 
 
 def link_new(temporary: Path, final: Path) -> bool:
-    """Gives the file its final name unless that name exists. Returns whether the name was new.
+    """Give the file its final name, unless that name exists. Returns whether this call created the name.
 
-    A network file system can repeat its own successful request and answer EEXIST. Then the file has two names, and the
-    link is the caller's own (open(2), O_EXCL).
+    A network file system can repeat its own successful request and return EEXIST. Then the file has two names, which
+    shows that this call created the final one (open(2), O_EXCL).
     """
     try:
         os.link(temporary, final)
@@ -108,10 +112,11 @@ def link_new(temporary: Path, final: Path) -> bool:
 
 
 def rename_new(temporary: Path, final: Path) -> bool:
-    """The same as `link_new`, without hard links: the temporary name is gone if the new name was given.
+    """Same as `link_new`, but without hard links. If it returns True, the temporary name does not exist any more.
 
-    Raises `OSError` with one of `NO_RENAME_NOREPLACE` where such a rename is not possible. A network file system that
-    repeats its own successful request finds the new name taken; then the temporary name is gone.
+    Raises `OSError` with a number of `NO_RENAME_NOREPLACE` if such a rename is not possible. A network file system can
+    repeat its own successful request and return an error. Then the temporary name is missing, which shows that this
+    call created the final one.
     """
     try:
         _rename_noreplace(temporary, final)
@@ -135,8 +140,8 @@ def _rename_noreplace(source: Path, target: Path) -> None:
 
 
 def sync_folder(folder: Path) -> bool:
-    """Makes the folder's entries durable. Returns False if the file system cannot do that, as SMB and many FUSE file
-    systems cannot."""
+    """Make the entries of the folder durable. Returns False if the file system cannot do this, for example SMB and many
+    FUSE file systems."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -150,7 +155,7 @@ def sync_folder(folder: Path) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """Creates the folder and its missing parents durably. An existing folder is no error."""
+    """Create the folder and its missing parents durably. An existing folder is not an error."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:

@@ -1,20 +1,21 @@
-"""A folder as an object store: one file per object, its path is its key.
+"""A folder as an object store. Each object is one file, and its path in the folder is its key.
 
-Atomicity and durability (`durable_files`): an object is written to a temporary file in the same folder and fsynced,
-then hard-linked (put-if-absent: fails if the name exists) or renamed (overwrite), then the folder and its parents are
-fsynced. The loser of a race fsyncs too, because its caller relies on the object that it found. An I/O error of that
-fsync is final: after it the kernel forgets what was not written, so that a second fsync proves nothing.
+Atomicity and durability (`durable_files`): an object is written to a temporary file in the same folder and fsynced.
+Then it is hard-linked (put-if-absent: fails if the name exists) or renamed (overwrite), and the folder and its parents
+are fsynced. The writer that finds an existing object also fsyncs, because its caller relies on that object. An I/O
+error of this fsync is final: after it the kernel drops the data that it could not write, so a second fsync can succeed
+although the data is lost.
 
     <root>/<key>              objects
     <root>/…/.tmp-<random>    unfinished writes, also of killed processes
     <root>/.locks/<00..ff>    flock files of overwrites and deletes, by the key's hash; never deleted, because two
                               writers could then hold locks on different files of one name
 
-`version` is the modification time in nanoseconds and the size. Writes set the time, and an overwrite, under the lock,
-sets a later time than that of the replaced file; so no two writes of a key have the same version. It is not the inode,
-because ext4 reuses inodes at once and FUSE can renumber a file at any time. It is not a digest, because `head` and
-`list` would read every byte. On a file system with coarser times the probe finds that old versions can be swapped, and
-no repository is created.
+`version` consists of the modification time in nanoseconds and the size. Every write sets the time. An overwrite holds
+the lock and sets a later time than that of the replaced file, so two writes of a key never have the same version. It is
+not the inode, because ext4 uses the inodes of deleted files again and FUSE can change the inode of a file at any time.
+It is not a digest, because `head` and `list` would have to read every byte. If a file system rounds times, the probe
+finds that a swap with an old version succeeds, and no repository is created.
 """
 
 from __future__ import annotations
@@ -58,14 +59,15 @@ _LOCKS = ".locks"
 
 class LocalStore:
     """The objects under one folder. Several threads, processes and machines can share the folder if its file system has
-    flock, and atomic links or renames that replace nothing (see `probe`). `on_note` is told once if folders cannot be
-    fsynced.
+    flock, and atomic links or renames that do not replace files (see `probe`). `on_note` is called once if the file
+    system cannot fsync folders.
 
-    Deleting leaves empty folders. A key cannot be a folder of another key (`a/b` beside `a/b/c`).
+    Empty folders stay after a deletion. A write raises `StoreError` if its key is a folder of other keys.
     """
 
     def __init__(self, root: Path, *, create: bool, on_note: OnNote | None = None) -> None:
-        """Opens the folder; `create` makes it and its parents. Raises `NotFoundError` when the folder is missing."""
+        """Open the folder. With `create`, a missing folder and its parents are made. Raises `NotFoundError` if the
+        folder is missing, and `AccessError` or `StoreError` if it cannot be made or read."""
         self._root = root.absolute()
         self._synced: set[Path] = set()
         self._on_note = on_note
@@ -74,7 +76,7 @@ class LocalStore:
             if create and not self._root.exists():
                 make_folder(self._root)
             if not self._root.is_dir():
-                raise NotFoundError(f"There is no folder {self._root}.")
+                raise NotFoundError(f"There is no folder {self._root}. Correct the path, or mount its disk.")
             self._device = self._root.stat().st_dev
 
     @property
@@ -105,7 +107,7 @@ class LocalStore:
                 return self._overwrite(key, body, current)
             try:
                 return self.put_if_absent(key, body, sha256="")
-            except ObjectExistsError:  # because put_if_absent takes no lock
+            except ObjectExistsError:  # because `put_if_absent` does not take the lock
                 raise ObjectChangedError(f"{key} was just created in {self.location}", key=key) from None
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
@@ -165,8 +167,9 @@ class LocalStore:
             yield
 
     def _check_mounted(self) -> None:
-        """Raises unless the folder exists on the same file system as before. Without this check an unmounted disk would
-        be read as an empty repository, and then written to."""
+        """Raises `StoreUnavailableError` unless the folder exists on the same file system as when the store was opened.
+        Without this check, the empty folder of an unmounted disk would be read as an empty repository, and written
+        to."""
         try:
             if self._root.stat().st_dev == self._device:
                 return
@@ -183,7 +186,7 @@ class LocalStore:
         return path
 
     def _make_durable(self, folder: Path, key: str) -> None:
-        """Syncs the folder, and once per process its parents, because another process may have made them without having
+        """Sync the folder, and once for each store its parents, because another process can have made them and not
         synced them yet."""
         with self._translated(key, may_have_landed=True):
             self._sync(folder)
@@ -213,7 +216,8 @@ class LocalStore:
         return is_new
 
     def _named(self, temporary: Path, path: Path) -> bool:
-        """Gives the file its final name unless that name exists. Returns whether the name was new."""
+        """Give the file its final name, by a link or a rename, unless that name exists. Returns whether this call
+        created the name. Raises `UnsupportedError` if the file system supports neither."""
         if self._has_links:
             try:
                 return link_new(temporary, path)
@@ -247,7 +251,8 @@ class LocalStore:
 
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
-        """Excludes other overwrites and deletes of this key. A descriptor per call makes it exclude threads too."""
+        """Wait until no other overwrite or deletion of this key is running, and exclude them during the context. Each
+        call opens its own descriptor, so that other threads of this process are excluded too."""
         self._check_mounted()
         folder = self._root / _LOCKS
         folder.mkdir(exist_ok=True)
@@ -261,8 +266,12 @@ class LocalStore:
 
     @contextmanager
     def _opened(self, key: str) -> Iterator[tuple[BinaryIO, os.stat_result]]:
-        """The object's file and its status from one descriptor, so that both belong to one write. Opening the file also
-        makes a network file system refresh its attributes."""
+        """The object's file and the file's status. Both come from one descriptor, so that they belong together also if
+        the object is replaced meanwhile. Opening the file also makes a network file system refresh its attributes.
+
+        Raises `ObjectNotFoundError` if there is no object with this key, and `StoreUnavailableError` if the folder of
+        the store is gone.
+        """
         path = self._root / check_key(key)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -277,9 +286,9 @@ class LocalStore:
             yield file, status
 
     def _walk(self, base: str, start: str) -> Iterator[ObjectInfo]:
-        """Objects under folder `base` whose next name begins with `start`, in the order of their whole keys: a folder
-        sorts as its name with the slash, so that `a-b` < `a.b` < `a/b`. Only the names of the folders on the path from
-        the root are in memory."""
+        """The objects under the folder `base` whose next name begins with `start`, in the order of their whole keys. So
+        a folder is sorted by its name with a slash: `a-b` < `a.b` < `a/b`. At one time, the names in one folder of each
+        level are in memory."""
         try:
             with os.scandir(self._root / base) as found:
                 entries = [entry for entry in found if entry.name.startswith(start) and is_component(entry.name)]

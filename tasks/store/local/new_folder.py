@@ -1,4 +1,4 @@
-"""A folder that is made for a repository, and removed again if there is no repository in the end."""
+"""Removes the new folders of a repository again if the repository could not be created."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 @contextmanager
 def removed_on_failure(folder: Path) -> Iterator[None]:
-    """If the body fails, remove what it made of this path: the folder, its missing parents, and folders without objects
-    and lock files inside it. Nothing that contains an object, or that was there before, is removed.
-    """
+    """A context that cleans up if its body raises: it removes the folder and its parents if they did not exist before,
+    and the new empty folders and unused lock files inside it. If there is a new object, or a lock file in use, nothing
+    is removed. Existing files and folders stay. An error of the cleaning up is ignored."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     before = set() if missing else set(os.listdir(folder))
     try:
@@ -28,7 +28,8 @@ def removed_on_failure(folder: Path) -> Iterator[None]:
 
 
 def _remove_new_entries(folder: Path, before: set[str]) -> None:
-    """Raises `OSError`, and removes nothing, if a file is not an unused lock file: then another writer works here."""
+    """Remove the entries that are not in `before`. Raises `OSError`, and removes nothing, if a new file is not an
+    unused lock file, because then another writer uses the folder."""
     new = [folder / name for name in sorted(set(os.listdir(folder)) - before)]
     files = [Path(path) / name for entry in new for path, _, names in os.walk(entry) for name in names]
     with contextlib.ExitStack() as held:
@@ -43,7 +44,8 @@ def _remove_new_entries(folder: Path, before: set[str]) -> None:
 
 @contextmanager
 def _held_lock_file(path: Path) -> Iterator[None]:
-    """Raises `OSError` unless the file is empty and nobody else holds its lock."""
+    """Hold the lock of a file during the context. Raises `OSError` if the file is not empty, or another process or
+    thread holds its lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

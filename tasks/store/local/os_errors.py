@@ -1,4 +1,4 @@
-"""Translates every `OSError` of the local store into an error of ours."""
+"""Translates every `OSError` of the local store into an error of `tasks.model.errors`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _TEMPORARY = frozenset(
 
 @contextmanager
 def translated(target: str, *, key: str | None = None, may_have_landed: bool = False) -> Iterator[None]:
-    """Turns an `OSError` of the body into an error of ours.
+    """Turns an `OSError` of the body into an error of `tasks.model.errors`.
 
-    `target` names the store or object in the message. `may_have_landed`: the change of the body may be visible although
-    it failed. A temporary error is then `OutcomeUnknownError` instead of `StoreUnavailableError`.
+    `target` is the store or the object, for the message. `may_have_landed`: the change of the body can be visible
+    although it failed. Then a temporary error, or a full disk, becomes `OutcomeUnknownError`.
     """
     try:
         yield

@@ -13,9 +13,10 @@ from tasks.store.settings import Prefix, RequiredText, StoreSettings, without_co
 
 
 def folder_path(text: str, *, base: Path) -> str:
-    """The absolute path that a person wrote: `~` at its start is the home folder, a relative path counts from `base`.
+    """The absolute path for a path in a file or on the command line. `~` at its start is the home folder. A relative
+    path begins at `base`.
 
-    Raises `ConfigError` if there is no such home folder.
+    Raises `ConfigError` if the home folder is not known.
     """
     try:
         return str(base.absolute() / Path(text).expanduser())
@@ -24,14 +25,15 @@ def folder_path(text: str, *, base: Path) -> str:
 
 
 def _check_absolute(text: str) -> str:
-    """Settings are read by processes with different folders and users, so a relative path would name several places."""
+    """Raises `ValueError` for a relative path, because processes in different folders would use different places."""
     if not Path(text).is_absolute():
         raise ValueError("should be an absolute path, such as /backups/kafka")
     return text
 
 
 class LocalSettings(StoreSettings):
-    """The folder `prefix` (empty: the folder itself) of the folder `path`, which is absolute: see `folder_path`."""
+    """A repository in the folder `prefix` inside the folder `path`; with an empty `prefix`, in `path` itself. `path`
+    has to be absolute: see `folder_path`."""
 
     url_scheme: ClassVar[str] = "file"
     url_example: ClassVar[str] = "file:///absolute/path"
@@ -45,7 +47,8 @@ class LocalSettings(StoreSettings):
 
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:
-        """`file:///absolute/path`, percent-encoded; `prefix` is empty. Raises `ConfigError` for any other form."""
+        """The settings for `file:///absolute/path` with percent-encoding. `prefix` is empty. Raises `ConfigError` for
+        any other form."""
         if parts.query or parts.fragment:
             raise ConfigError("A file URL cannot contain ? or #. Write them as %3F and %23.")
         if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):

@@ -1,1 +1,1 @@
-"""The backend `memory`: objects in this process, for tests and dry runs."""
+"""The backend `memory`: objects in the memory of this process, for tests and trials."""

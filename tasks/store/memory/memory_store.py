@@ -16,13 +16,13 @@ _shared_lock = threading.Lock()
 
 
 def shared_memory_store(name: str) -> MemoryStore:
-    """The store of this name: every call in one process returns the same one."""
+    """The store with this name. Every call with the same name in one process returns the same store."""
     with _shared_lock:
         return _shared.setdefault(name, MemoryStore(name))
 
 
 class MemoryStore:
-    """A dict behind one lock. `version` is a counter of writes; digests are verified. Closing keeps the objects."""
+    """Objects in a dict, protected by one lock. `version` is the number of the write. `close` keeps the objects."""
 
     def __init__(self, name: str = "unnamed") -> None:
         self._name = name
@@ -35,7 +35,7 @@ class MemoryStore:
         return f"memory://{self._name}"
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
-        """See the protocol. Raises `StoreError` when the body does not have the digest."""
+        """See the protocol. Raises `StoreError` if the body does not have the digest `sha256`."""
         data = b"".join(body)
         if sha256_of(data).hexdigest() != sha256:
             raise StoreError(f"{key} was not stored: its bytes do not have the digest that was sent", key=key)

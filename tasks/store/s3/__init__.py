@@ -1,5 +1,6 @@
 """The backend `s3`: Amazon S3, and stores that speak its protocol and keep its write conditions.
 
-`settings.py` is read without boto3. `s3_store.py` is the adapter over the client of `client.py`; `translation.py` turns
-every exception of boto3 into an error of ours, by `error_responses.py` and `boto3_errors.py`.
+`settings.py` does not import boto3. `s3_store.py` is the adapter; it uses the client of `client.py`. `translation.py`
+turns every exception of boto3 into an error of `tasks.model.errors`, with the rules of `error_responses.py` and
+`boto3_errors.py`. `endpoint.py` checks endpoint URLs, and `diagnosis.py` finds a port that expects TLS.
 """

@@ -1,6 +1,6 @@
-"""The error of ours for each exception of boto3 that is not an error response.
+"""The error of `tasks.model.errors` for each exception of boto3 that is not an error response.
 
-Without a response a write has an unknown outcome, except when the connection was not established.
+Without a response, the outcome of a write is unknown, unless the connection was not established.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _NO_CERTIFICATE = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE"})
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 
 FOREIGN = (foreign.BotoCoreError, ResponseParserError, HTTPError)
-"""All exceptions of boto3 except `ClientError`, which is an error response."""
+"""The classes of all exceptions of boto3 except `ClientError`, which is an error response."""
 
 
 def boto3_error(error: Exception, request: Request, *, has_answered: bool) -> KafkaBackupError:
@@ -79,7 +79,8 @@ def setup_error(error: Exception, settings: S3Settings) -> KafkaBackupError | No
 
 
 def _no_credentials(error: Exception) -> str:
-    """Does not show the exception's own text, because a credential helper program may have put a secret into it."""
+    """The message for missing credentials. It does not contain the exception's own text, because the text can contain a
+    secret from a credential helper program."""
     if isinstance(error, foreign.NoCredentialsError):
         return (
             "There are no credentials for S3: set access_key and secret_key, or AWS_ACCESS_KEY_ID and "
@@ -93,8 +94,8 @@ def _tls_error(error: foreign.SSLError, request: Request) -> KafkaBackupError | 
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = cause.verify_message.rstrip(".")
         return AccessError(
-            f"The certificate of {request.bucket} is not trusted: {reason}. "
-            "Name the certificate of its authority in AWS_CA_BUNDLE."
+            f"Cannot verify the certificate of {request.bucket}: {reason}. Check this certificate. "
+            "Set AWS_CA_BUNDLE to the certificate of its authority if a private authority signed it."
         )
     if isinstance(_cause(error, OSError), _UNREADABLE_FILE) or (cause is not None and cause.reason in _NO_CERTIFICATE):
         return ConfigError("The file of AWS_CA_BUNDLE cannot be read, or contains no certificate: correct it.")
@@ -106,7 +107,8 @@ def _tls_error(error: foreign.SSLError, request: Request) -> KafkaBackupError | 
 
 
 def _endpoint_error(error: Exception, request: Request) -> ConfigError | None:
-    """The error for a wrong endpoint, which only the first request can show."""
+    """The error if the endpoint is wrong; otherwise None. Called only until the store has answered for the first
+    time."""
     unresolved = _cause(error, socket.gaierror)
     if unresolved is not None and unresolved.errno in _NO_SUCH_HOST:
         return ConfigError(f"{request.bucket}: the endpoint's host does not exist: correct endpoint and region.")
@@ -114,7 +116,7 @@ def _endpoint_error(error: Exception, request: Request) -> ConfigError | None:
         return not_s3(request)
     if type(error) is foreign.HTTPClientError and type(_cause(error, ValueError)) in (ValueError, UnicodeEncodeError):
         return ConfigError(
-            f"No request to {request.bucket} can be made of these settings: look for line breaks and other unseen "
+            f"No request to {request.bucket} can be made with these settings: look for line breaks and other invisible "
             "characters in the credentials, the region and the endpoint."
         )
     return None
@@ -132,12 +134,13 @@ def _reason(error: Exception) -> str:
 
 
 def _cause(error: BaseException, kind: type[_E]) -> _E | None:
-    """The innermost exception of the kind among the causes of the error."""
+    """The innermost exception of this class among the error and its causes. None if there is none."""
     return next((one for one in reversed(list(_causes(error))) if isinstance(one, kind)), None)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and its causes: boto3 keeps the cause in `kwargs`, urllib3 in `reason`, Python in `__cause__`."""
+    """The error and its causes. boto3 keeps a cause in `kwargs`, urllib3 in `reason`, and Python in `__cause__` or
+    `__context__`."""
     seen: set[int] = set()
     current: object = error
     while isinstance(current, BaseException) and id(current) not in seen:

@@ -1,4 +1,4 @@
-"""One boto3 client per store: pooled connections, short timeouts, no retries. Imported only to open a store."""
+"""Makes the boto3 client of a store: pooled connections, timeouts, no retries. Imported only when a store is opened."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ from tasks.store.s3.endpoint import check_endpoint
 from tasks.store.s3.settings import S3Settings
 
 POOL_CONNECTIONS = 64
-"""The largest number of workers. A pool holds only connections that were used."""
+"""The largest number of workers of a run. A pool contains only connections that were opened."""
 
 CONNECT_TIMEOUT_S = 20.0
-"""Also the longest pause in sending."""
+"""The longest time to connect. It is also the longest pause while a body is sent."""
 
 READ_TIMEOUT_S = 60.0
-"""The longest wait for a response, or for its next bytes."""
+"""The longest wait for a response, or for the next bytes of a response."""
 
 Client = Any
-"""boto3 makes the classes of its clients at run time."""
+"""The type of a boto3 client. boto3 makes these classes at run time, so there is no class to name here."""
 
 
 def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_s: float) -> Client:
-    """A client for the settings. Sends no request. Several threads can use it.
+    """A client for the settings. Sends no request. Several threads can use it at the same time. Raises `AccessError` if
+    a profile's credentials cannot be obtained.
 
     Raises `ConfigError` for an invalid name, region, profile or endpoint, for an http endpoint from the environment
     without `allow_http`, and for a variable `AWS_…` of the environment that contains a control character.
@@ -60,8 +61,8 @@ def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_
             name = type(error).__name__
             raise ConfigError(f"boto3 cannot make a client for S3 ({name}): correct the storage section.") from error
         raise problem from error
-    except ValueError:  # botocore's own, for an endpoint in the environment
-        raise ConfigError("The endpoint of S3 in the environment or the profile is not a URL.") from None
+    except ValueError:  # botocore raises it for an invalid endpoint in the environment
+        raise ConfigError("The endpoint of S3 in the environment or the profile is not a URL: correct it.") from None
     check_endpoint(client.meta.endpoint_url, allow_http=settings.allow_http)
     client.meta.events.register_first("before-call.s3", _follow_no_region_redirect)
     client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)
@@ -69,7 +70,8 @@ def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_
 
 
 def _check_environment(environment: Mapping[str, str]) -> None:
-    """A line break in a key would make an invalid header, which looks like a cut connection."""
+    """Raises `ConfigError` if a variable `AWS_…` contains a control character. Without this check, a line break in a
+    key would make an invalid header, and the request would fail like one whose connection was cut."""
     for name, value in environment.items():
         problem = control_character_problem(value) if name.startswith("AWS_") else None
         if problem is not None:
@@ -77,7 +79,8 @@ def _check_environment(environment: Mapping[str, str]) -> None:
 
 
 def _credentials(settings: S3Settings) -> dict[str, str | None]:
-    """None in the settings leaves the credentials to boto3: environment, profile or role."""
+    """The credentials of the settings. Empty if they have none: then boto3 takes them from the environment, a profile
+    or a role."""
     if settings.access_key is None or settings.secret_key is None:
         return {}
     token = settings.session_token
@@ -89,8 +92,8 @@ def _credentials(settings: S3Settings) -> dict[str, str | None]:
 
 
 def _check_credentials(credentials: Any) -> None:
-    """Raises `ConfigError` for a value of the environment or of a profile that no header can carry. Credentials of a
-    role are not asked for here, because that is a request."""
+    """Raises `ConfigError` if credentials of the environment or of a profile contain a control character, because a
+    header cannot contain it. Credentials of a role are not checked, because that would need a request."""
     if type(credentials) is not Credentials:
         return
     named = {"access key": credentials.access_key, "secret key": credentials.secret_key}
@@ -100,19 +103,20 @@ def _check_credentials(credentials: Any) -> None:
 
 
 def _add_content_md5(params: dict[str, Any], **_: object) -> None:
-    """boto3 sends a CRC32 with a bulk delete. Stores that are older than that checksum demand this header."""
+    """Add the header Content-MD5 to a bulk delete. boto3 sends a CRC32, but older stores require this header."""
     digest = md5(params["body"], usedforsecurity=False).digest()
     params["headers"]["Content-MD5"] = b64encode(digest).decode()
 
 
 def _follow_no_region_redirect(params: dict[str, Any], **_: object) -> None:
-    """Makes a wrong region an error. By default botocore sends each request again to the right region, which costs a
-    request each time and leaves the mistake in the file."""
+    """Make a wrong region an error. By default botocore sends each request again to the right region. This costs one
+    more request each time, and nobody notices the wrong setting."""
     params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _keep_secrets_out_of_logs() -> None:
-    """At level DEBUG botocore logs whole requests with their session tokens, and `-v` sets DEBUG for all loggers."""
+    """Give these loggers at least the level INFO, because at DEBUG botocore logs whole requests with their session
+    tokens, and `-v` sets DEBUG for all loggers."""
     for name in ("botocore", "boto3", "urllib3"):
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))

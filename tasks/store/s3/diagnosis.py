@@ -1,7 +1,7 @@
-"""Finds out why nothing that an http endpoint answers is S3: whether its port speaks TLS.
+"""Finds out whether the port of an http endpoint uses TLS, if its answers are not those of S3.
 
-A port that wants TLS answers plain http with an alert, with a page of its own, or not at all. The last is the same as
-what an overloaded server does, so only a TLS handshake tells.
+A port with TLS answers a request without TLS with an alert, with an error page, or not at all. An overloaded server
+also does not answer. So only a TLS handshake shows the difference.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ TIMEOUT_S = 2.0
 
 
 def speaks_tls(endpoint: str) -> bool:
-    """Whether the port of an http endpoint answers a TLS handshake. Sends no credentials. False if it cannot be
-    reached within `TIMEOUT_S`, and for an https endpoint."""
+    """Whether the port of an http endpoint completes a TLS handshake. Sends no credentials. False for an https
+    endpoint, and if the port does not answer within `TIMEOUT_S`. Raises no error."""
     parts = urlsplit(endpoint)
     if parts.scheme != "http" or parts.hostname is None:
         return False

@@ -1,4 +1,4 @@
-"""The rule for endpoint URLs of S3."""
+"""Checks endpoint URLs of S3."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tasks.model.errors import ConfigError
 
 
 def check_endpoint(endpoint: str, *, allow_http: bool) -> str:
-    """The endpoint itself. Raises `ConfigError` unless it is an https URL, or an http URL and `allow_http` is set.
+    """Return the endpoint. Raises `ConfigError` unless it is an https URL, or an http URL and `allow_http` is set.
 
-    The message shows the endpoint only after the check that it contains no password.
+    The message contains the endpoint only if it has no user and no password.
     """
-    if problem := control_character_problem(endpoint):  # urlsplit would drop line breaks
+    if problem := control_character_problem(endpoint):  # because urlsplit removes line breaks
         raise ConfigError(f"The endpoint {problem}: remove it")
     try:
         parts = urlsplit(endpoint)
@@ -26,6 +26,7 @@ def check_endpoint(endpoint: str, *, allow_http: bool) -> str:
         )
     if parts.scheme == "http" and not allow_http:
         raise ConfigError(
-            f"The endpoint {endpoint} would carry every record unencrypted: use https, or set allow_http: true"
+            f"The endpoint {endpoint} uses http, so every record would be sent unencrypted: use https, or set "
+            "allow_http: true"
         )
     return endpoint

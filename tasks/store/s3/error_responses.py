@@ -1,7 +1,7 @@
-"""A request to S3, and the error of ours for each error response.
+"""A request to S3, and the error of `tasks.model.errors` for each error response.
 
-The response's error code decides. Where the response has no body (HEAD), or a code that is not listed here, the HTTP
-status decides:
+The error code of the response selects the error. If the response has no body (HEAD), or its code is not listed here,
+the HTTP status selects it:
 
     404 no object (without a code only for HEAD) · 412 the condition failed · 416 the object is cut ·
     409, 429, SlowDown: not carried out (409 to a conditional write: a conflict) · 507 the store is full ·
@@ -41,17 +41,17 @@ _CREDENTIALS = {
     "InvalidTokenId": "the session token does not belong to these credentials: renew them",
     "RequestTimeTooSkewed": "this machine's clock differs from the store's by many minutes: correct the clock",
 }
-"""Codes that refuse the credentials themselves."""
+"""The codes for wrong credentials, and the text for each in messages."""
 
 _NOT_CARRIED_OUT = frozenset(
     {
         *("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded"),
         *("TooManyRequests", "TooManyRequestsException", "BandwidthLimitExceeded"),
         *("ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "IncompleteBody"),
-        *("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"),  # the network changed a byte
+        *("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"),  # a byte was changed on the way
     }
 )
-"""Codes that say that nothing was changed. The same request may succeed later."""
+"""The codes that mean that nothing was changed. The same request can succeed later."""
 
 _FULL = frozenset({"XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
 _OTHER_REGION_OR_ENDPOINT = frozenset(
@@ -61,12 +61,13 @@ _OTHER_REGION_OR_ENDPOINT = frozenset(
     }
 )
 _PERMISSIONS = {"HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket", "DeleteObjects": "s3:DeleteObject"}
-"""The permission of each operation that has another name than its permission."""
+"""The permissions of the operations whose names differ from their permissions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request. `operation` is its name in the S3 API; `condition_error` is raised when its condition fails."""
+    """One request. `operation` is its name in the S3 API. `condition_error` is the error to raise if its condition
+    fails."""
 
     settings: S3Settings
     operation: str
@@ -86,10 +87,10 @@ class Request:
 
 
 def response_error(response: Any, request: Request, *, has_answered: bool) -> KafkaBackupError:
-    """The error for an error response. Pure; `response` is that of boto3's `ClientError`.
+    """The error for an error response. Pure. `response` is `ClientError.response` of boto3.
 
-    `has_answered`: this store has answered as S3 does before. Then its endpoint is right, and a response that would
-    otherwise mean a wrong endpoint is a temporary failure.
+    `has_answered`: this store gave an answer of S3 before. Then its endpoint is right, so a response that is not from
+    S3 is a temporary failure. Without it, such a response means a wrong endpoint.
     """
     details, status = response.get("Error", {}), int(response["ResponseMetadata"]["HTTPStatusCode"])
     code = str(details.get("Code", ""))
@@ -98,7 +99,7 @@ def response_error(response: Any, request: Request, *, has_answered: bool) -> Ka
     if code in _OTHER_REGION_OR_ENDPOINT or status in (301, 302, 307, 308):
         return ConfigError(_other_region_or_endpoint(response, request))
     if code == "InvalidBucketName":
-        return ConfigError(f"{request.settings.bucket!r} is not a valid name for a bucket.")
+        return ConfigError(f"{request.settings.bucket!r} is not a valid name for a bucket: correct bucket.")
     if code == "NoSuchBucket":
         return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct bucket and endpoint.")
     # boto3 uses the status as the code when the response has no error code of S3. Responses to HEAD never have one.
@@ -111,26 +112,26 @@ def response_error(response: Any, request: Request, *, has_answered: bool) -> Ka
 
 
 def deleted_key_error(code: str, message: str, request: Request) -> KafkaBackupError | None:
-    """The error for one key in the response to DeleteObjects; None when the key did not exist."""
+    """The error for one key in the response to DeleteObjects. None if the key did not exist."""
     status = {"AccessDenied": 403, "NoSuchKey": 404, "InternalError": 500, "ServiceUnavailable": 503}.get(code, 400)
     return None if status == 404 else _error_by_status(code, status, _printable(message), request)
 
 
 def unreadable_response(request: Request, *, has_answered: bool) -> KafkaBackupError:
-    """The error for a response that S3 does not send. `has_answered`: see `response_error`."""
+    """The error for a response that is not from S3. `has_answered`: see `response_error`."""
     if has_answered:
         return temporary_error(f"{request.target}: the response cannot be read", request)
     return not_s3(request)
 
 
 def not_s3(request: Request) -> ConfigError:
-    """The error for an endpoint behind which another program is."""
+    """The error for an endpoint at which another program answers."""
     return ConfigError(f"The endpoint of {request.bucket} does not speak S3. Check `endpoint`.")
 
 
 def temporary_error(reason: str, request: Request, *, is_answer: bool = False) -> StoreError:
-    """The error for a failure after the request was sent. For a write `OutcomeUnknownError`, because it may have been
-    carried out; for a read `StoreUnavailableError`. `is_answer`: S3 said so."""
+    """The error for a temporary failure after the request was sent. For a write it is `OutcomeUnknownError`, because
+    the write can have been carried out; for a read it is `StoreUnavailableError`. `is_answer`: S3 sent this failure."""
     if request.is_write:
         return OutcomeUnknownError(reason, key=request.key)
     return StoreUnavailableError(reason, key=request.key, is_answer=is_answer)
@@ -151,14 +152,14 @@ def _error_by_status(code: str, status: int, message: str, request: Request) -> 
     if status in (401, 403):
         return AccessError(_access_denied(message, request))
     if condition_error and status == 409:
-        # Amazon S3 answers so while another request changes the object, other stores whenever the condition fails.
+        # Amazon S3 answers 409 while another request changes the object; other stores whenever the condition fails.
         return StoreUnavailableError(reason, key=request.key, is_answer=True, is_conflict=True)
     if code in _NOT_CARRIED_OUT or status in (409, 429):
         return StoreUnavailableError(reason, key=request.key, is_answer=not code.isdigit())
     if status >= 500 and status != 501:
         return temporary_error(reason, request, is_answer=bool(code) and not code.isdigit())
     if status == 501 and request.operation == "PutObject" and request.settings.sse:
-        return ConfigError(f"{reason}: {message} It cannot encrypt as sse: {request.settings.sse} wants: remove sse.")
+        return ConfigError(f"{reason}: {message} The store does not support sse: {request.settings.sse}. Remove sse.")
     return StoreError(f"{reason}: {message}", key=request.key)
 
 
@@ -167,7 +168,7 @@ def _access_denied(message: str, request: Request) -> str:
     is_read = permission == "s3:GetObject"
     also = " and s3:ListBucket (without it S3 answers 403 for a missing object)" if is_read else ""
     if request.operation == "PutObject" and request.settings.sse is None:
-        also = ", and a policy of the bucket may want every object encrypted: then set sse and sse_kms_key_id"
+        also = ", and a policy of the bucket can require encryption of every object: then set sse and sse_kms_key_id"
     elif request.operation == "PutObject" and request.settings.sse != "AES256":
         also = ", and the right to use the KMS key (kms:GenerateDataKey and kms:Decrypt)"
     answer = f" The store's message: {message}" if message else ""
@@ -175,8 +176,9 @@ def _access_denied(message: str, request: Request) -> str:
 
 
 def _bucket_not_found(code: str, request: Request, *, has_answered: bool) -> KafkaBackupError:
-    """S3 answers 404 to a request about a bucket only if the bucket is missing, and then says `NoSuchBucket`. With an
-    endpoint that contains the bucket's name, it takes the bucket of the request for a key."""
+    """The error for a 404 to a request about a bucket if its code is not `NoSuchBucket`. For a missing bucket, S3 sends
+    this code. Another code means that the endpoint probably contains the bucket's name already: then S3 uses the bucket
+    of the request as a key."""
     reason = f"{request.bucket} answers {_printable(code) or 404} to {request.operation}"
     if has_answered:
         return temporary_error(reason, request)
@@ -196,5 +198,5 @@ def _other_region_or_endpoint(response: Any, request: Request) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text of the other side as one line of at most 300 characters."""
+    """Text of a response without control characters, and at most 300 characters of it."""
     return "".join(letter for letter in text if letter.isprintable())[:300]

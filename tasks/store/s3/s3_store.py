@@ -1,7 +1,8 @@
 """A bucket of S3, or of a store that speaks its protocol, as an object store.
 
-An object is written with one PUT, under a condition (`If-None-Match: *`, `If-Match`) and with its SHA-256, which the
-store verifies and keeps. `version` is the ETag. This store does not retry: see `RetryingStore`.
+Each write is one PUT with the object's SHA-256, which the store verifies and keeps. `put_if_absent` and
+`compare_and_swap` add a condition (`If-None-Match: *`, `If-Match`); `put` has none. `version` is the ETag. This store
+does not retry: see `RetryingStore`.
 """
 
 from __future__ import annotations
@@ -37,17 +38,18 @@ from tasks.store.s3.translation import translated
 
 _DELETES_PER_REQUEST = 1000
 _ANSWERS_OF_S3 = (ObjectNotFoundError, ObjectExistsError, ObjectChangedError, DamagedError)
-"""Errors that prove that S3 answered."""
+"""The errors that only an answer of S3 can cause."""
 
 
 class S3Store:
     """The objects under a prefix of a bucket.
 
-    Until S3 has answered once, a request ends after half of the `connect_timeout_ms` of the settings, and an attempt to
-    connect after a quarter of it, so that several attempts fit into that time. Later requests have the longer timeouts.
+    Until S3 has answered for the first time, the timeouts are shorter, so that several attempts fit into the
+    `connect_timeout_ms` of the settings: a quarter of it to connect, and half of it to wait for a response. Later
+    requests have the timeouts of the constructor.
 
-    `ObjectInfo.modified_ms` has whole seconds; after a write it is the time of the response. Only writes and `head`
-    return a checksum.
+    `ObjectInfo.modified_ms` is rounded down to seconds; after a write it is the time of the response. Only writes and
+    `head` return a checksum.
     """
 
     def __init__(
@@ -57,8 +59,8 @@ class S3Store:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
-        """Sends no request, so that a missing bucket is noticed at the first use. Raises `ConfigError` for settings
-        that no request could use."""
+        """Sends no request, so a missing bucket is found only by the first request. Raises `ConfigError` if no request
+        can be made with the settings."""
         self._settings = settings
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
         self._timeouts = (connect_timeout_s, read_timeout_s)
@@ -119,10 +121,10 @@ class S3Store:
         return _info(key, response["ContentLength"], response["LastModified"], response)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """See the protocol. Skips objects of other programs whose names are not keys.
+        """See the protocol. Skips objects whose names are not keys; other programs wrote them.
 
-        Raises `UnsupportedError` for a bucket that lists without order, as directory buckets do, because a listing that
-        continues after its last key would miss objects there.
+        Raises `UnsupportedError` if the bucket does not list its objects in order (directory buckets). There, a listing
+        that continues after its last key would miss objects.
         """
         last = ""
         for item in self._listed("Contents", self._prefix + check_prefix(prefix)):
@@ -137,7 +139,8 @@ class S3Store:
             last = key
 
     def list_folders(self, folder: str) -> tuple[str, ...]:
-        """See the protocol. One request for 1000 folders. Skips folders of other programs whose names are not keys."""
+        """See the protocol. Sends one request for every 1,000 folders. Skips folders whose names cannot be a part of a
+        key; other programs made them."""
         full = self._prefix + check_folder(folder)
         found = [item["Prefix"] for item in self._listed("CommonPrefixes", full, Delimiter="/")]
         names = {prefix[len(full) :].removesuffix("/") for prefix in found}
@@ -166,7 +169,7 @@ class S3Store:
         return open_client(self._settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
 
     def _listed(self, member: str, full_prefix: str, **more: str) -> Iterator[dict[str, Any]]:
-        """The items of this member of all pages of a listing."""
+        """The items of `member` in all pages of a listing."""
         parameters = {"Bucket": self._settings.bucket, "Prefix": full_prefix, **more}
         is_more = True
         while is_more:
@@ -212,7 +215,7 @@ class S3Store:
                 raise error
 
     def _version(self, key: str) -> str | None:
-        """The object's version, None if there is no object. The same write would fail now if this is not expected."""
+        """The object's current version. None if there is no object."""
         try:
             return self.head(key).version
         except ObjectNotFoundError:
@@ -231,13 +234,14 @@ class S3Store:
         return {"Bucket": self._settings.bucket, "Key": self._prefix + check_key(key)}
 
     def _check_is_of_s3(self, response: Mapping[str, Any], names: tuple[str, ...], request: Request) -> None:
-        """Raises unless the response has these members, which every response of S3 to the request has. Without them
-        another program answered."""
+        """Raises the error of `unreadable_response` if one of these members is missing in the response. Every response
+        of S3 has them, so another program answered then."""
         if any(name not in response for name in names):
             raise unreadable_response(request, has_answered=self._has_answered)
 
     def _is_tls_endpoint(self) -> bool:
-        """Whether an http endpoint that never answered speaks TLS. Tried once, because it takes seconds in vain."""
+        """Whether the port of an http endpoint that has not answered uses TLS. Tests it only once for each store,
+        because the test can take seconds."""
         if self._has_answered or self._is_diagnosed:
             return False
         self._is_diagnosed = True
@@ -252,7 +256,8 @@ class S3Store:
         is_write: bool = False,
         condition_error: type[StoreError] | None = None,
     ) -> Iterator[Request]:
-        """The body sends the request. Translates its errors, and notes that S3 has answered."""
+        """A context whose body sends the request. Translates the errors of the body, and records that S3 has
+        answered."""
         request = Request(
             settings=self._settings, operation=operation, key=key, is_write=is_write, condition_error=condition_error
         )
@@ -289,7 +294,7 @@ def _info(key: str, size_bytes: int, modified: datetime, response: dict[str, Any
 
 
 def _checksum(response: dict[str, Any]) -> Checksum | None:
-    """The checksum of the whole object; None for a checksum of checksums, which a copy in several parts has."""
+    """The SHA-256 of the whole object. None if the response has none, or only a checksum of the checksums of parts."""
     value = response.get("ChecksumSHA256")
     if value is None or response.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
         return None

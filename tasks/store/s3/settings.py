@@ -18,14 +18,14 @@ Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
 
 
 class S3Settings(StoreSettings):
-    """The keys under `prefix` (empty: all) of a bucket.
+    """The keys of a bucket that begin with the folder `prefix`; all keys if `prefix` is empty.
 
-    Without `access_key` and `secret_key` the credentials come from the environment, a profile or the machine's role;
-    without `region` and `endpoint` these come from the environment or a profile. `path_style` puts the bucket into the
-    path of URLs instead of into the host name. `allow_http` permits an endpoint without TLS.
+    Without `access_key` and `secret_key` the credentials come from the environment, a profile or the machine's role.
+    Without `region` or `endpoint` they come from the environment or a profile. With `path_style` the bucket is in the
+    path of URLs instead of in the host name. `allow_http` permits an endpoint without TLS.
 
-    `sse` and `sse_kms_key_id` ask the store to encrypt each object; None leaves it to the bucket.
-    `connect_timeout_ms` is how long the store may take to give its first answer.
+    `sse` and `sse_kms_key_id` are the encryption that is requested for each object. None means the encryption of the
+    bucket. `connect_timeout_ms` is the longest time to wait for the store's first answer.
     """
 
     url_scheme: ClassVar[str] = "s3"
@@ -52,7 +52,8 @@ class S3Settings(StoreSettings):
 
     @classmethod
     def from_url(cls, parts: SplitResult) -> Self:
-        """`s3://bucket/prefix`; the environment or a profile gives everything else."""
+        """The settings for `s3://bucket/prefix`. All others come from the environment, a profile or a role. Raises
+        `ConfigError` for any other form."""
         if parts.query or parts.fragment or "@" in parts.netloc or ":" in parts.netloc or not parts.netloc:
             raise ConfigError(
                 f"An S3 URL is {cls.url_example} and nothing more: credentials come from the environment, a profile "

@@ -1,4 +1,4 @@
-"""Translates every exception of boto3 into an error of ours."""
+"""Translates every exception of boto3 into an error of `tasks.model.errors`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tasks.store.s3.error_responses import Request, response_error
 
 @contextmanager
 def translated(request: Request, *, has_answered: bool) -> Iterator[None]:
-    """Turns an exception of boto3 in the body into an error of ours. `has_answered`: see `response_error`."""
+    """Turns an exception of boto3 in the body into an error of `tasks.model.errors`. `has_answered`: see
+    `response_error`."""
     try:
         yield
     except ClientError as error:

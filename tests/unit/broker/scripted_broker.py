@@ -53,8 +53,14 @@ class Raw(NamedTuple):
     data: bytes
 
 
+class Held(NamedTuple):
+    """An answer that is sent together with the answer to the next request."""
+
+    response: Any
+
+
 Answer = Callable[[ReceivedRequest], Any]
-"""Returns a response message, `Raw` bytes, or None to close the connection."""
+"""Returns a response message, `Raw` bytes, one of these as `Held`, or None to close the connection."""
 
 
 def options(
@@ -150,13 +156,18 @@ class ScriptedBroker:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)
                 self._open.append(sock)
+            unsent = b""
             while (received := _read(sock)) is not None:
                 self.received.append(received)
                 answer = self.answers.get(received.api_key, _close_connection)(received)
                 if answer is None:
                     break
-                data = answer.data if isinstance(answer, Raw) else _encoded(answer, received)
-                sock.sendall(struct.pack(">i", len(data)) + data)
+                response = answer.response if isinstance(answer, Held) else answer
+                data = response.data if isinstance(response, Raw) else _encoded(response, received)
+                unsent += struct.pack(">i", len(data)) + data
+                if not isinstance(answer, Held):
+                    sock.sendall(unsent)
+                    unsent = b""
         except OSError:
             pass
         finally:

@@ -207,7 +207,10 @@ def test_a_backend_that_is_not_available_yet_is_refused_in_one_sentence(tmp_path
 def test_keys_of_s3_that_contradict_each_other_are_refused_and_no_secret_is_shown(tmp_path: Path) -> None:
     for keys, expected in (
         ("secret_key: hunter2", "access_key and secret_key belong together: set both, or neither for ambient"),
-        ("endpoint: 'http://127.0.0.1:9000'", "would carry every record unencrypted: use https, or set allow_http"),
+        (
+            "endpoint: 'http://127.0.0.1:9000'",
+            "uses http, so every record would be sent unencrypted: use https, or set allow_http",
+        ),
         ("endpoint: 'https://user:hunter2@host'", "The endpoint should be a URL without user and password"),
     ):
         storage = f"storage: {{backend: s3, bucket: b, {keys}}}"

@@ -109,7 +109,7 @@ def test_a_value_that_would_not_be_used_is_an_error(values: dict[str, str], expe
 )
 def test_a_token_endpoint_is_a_url_without_a_password(url: str) -> None:
     values = {**OAUTH, **ENDPOINT, "sasl_oauth_token_endpoint_url": url}
-    assert "should be a http(s) URL without user, password and fragment" in _validation_error(values)
+    assert "should be an http or https URL without user, password and fragment" in _validation_error(values)
 
 
 def test_the_error_for_kerberos_names_what_can_be_used() -> None:

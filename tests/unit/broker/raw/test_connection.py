@@ -14,7 +14,7 @@ from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.raw.connection import BrokerAddress, Connection
 from tasks.model.errors import BrokerUnavailableError, ConfigError, UnsupportedError
-from tests.unit.broker.scripted_broker import Raw, ReceivedRequest, ScriptedBroker, options, versions
+from tests.unit.broker.scripted_broker import Held, Raw, ReceivedRequest, ScriptedBroker, options, versions
 
 
 def _connection(broker: ScriptedBroker, request_timeout_ms: int = 5_000) -> Connection:
@@ -86,6 +86,61 @@ def test_answers_are_received_in_the_order_of_the_requests() -> None:
         assert 3 == connection.in_flight
         assert ["cluster-1", "cluster-2", "cluster-3"] == [connection.receive().cluster_id for _ in range(3)]
         assert 0 == connection.in_flight
+
+
+def _post(connection: Connection, body: list[bytes]) -> None:
+    connection.post(lambda number: _framed(number, body), ApiKey.METADATA, 12)
+
+
+def test_posted_requests_are_sent_by_flush_and_are_answered_in_order() -> None:
+    with ScriptedBroker({ApiKey.METADATA: lambda request: _response(request.body.decode())}) as broker:
+        connection = _connection(broker)
+        for text in (b"one", b"two", b"three"):
+            _post(connection, [text])
+
+        assert 3 == connection.in_flight
+        connection.flush()
+        connection.flush()
+
+        assert ["one", "two", "three"] == [connection.receive().cluster_id for _ in range(3)]
+        assert not connection.has_answer
+
+
+def test_posted_requests_that_are_not_flushed_do_not_reach_the_broker() -> None:
+    with ScriptedBroker({ApiKey.METADATA: lambda request: _response()}) as broker:
+        connection = _connection(broker)
+        _post(connection, [b"small"])
+
+        connection.close()
+        connection.flush()
+
+    assert [] == broker.requests(ApiKey.METADATA)
+
+
+def test_a_large_posted_request_is_sent_without_flush() -> None:
+    with ScriptedBroker({ApiKey.METADATA: lambda request: _response(str(len(request.body)))}) as broker:
+        connection = _connection(broker)
+        _post(connection, [bytes(300_000)])
+
+        assert "300000" == connection.receive().cluster_id
+
+
+def test_an_answer_that_arrived_with_the_one_before_is_available_without_waiting() -> None:
+    def answer(request: ReceivedRequest) -> Any:
+        response = _response(request.body.decode())
+        return Held(response) if request.body == b"one" else response
+
+    with ScriptedBroker({ApiKey.METADATA: answer}) as broker:
+        connection = _connection(broker)
+        for text in (b"one", b"two"):
+            _post(connection, [text])
+        connection.flush()
+
+        assert not connection.has_answer
+        assert "one" == connection.receive().cluster_id
+        assert connection.has_answer
+        assert "two" == connection.receive().cluster_id
+        assert not connection.has_answer
 
 
 def test_a_call_with_other_answers_in_flight_closes_the_connection_and_returns_none_of_them() -> None:

@@ -246,13 +246,13 @@ def test_a_producer_id_that_is_not_ready_yet_is_waited_for_like_everything_of_a_
     from kafka.protocol.producer import InitProducerIdResponse
 
     def identity(request: ReceivedRequest) -> object:
-        is_loading = len(broker.requests(ApiKey.INIT_PRODUCER_ID)) < 4
+        is_loading = len(broker.requests(ApiKey.INIT_PRODUCER_ID)) < 7  # longer than the first contact
         return InitProducerIdResponse(
             throttle_time_ms=0, error_code=14 if is_loading else 0, producer_id=9, producer_epoch=0
         )
 
     with (
         ScriptedBroker({ApiKey.INIT_PRODUCER_ID: identity}) as broker,
-        Cluster(options(broker.address, connect_timeout_ms=1, retry_deadline_ms=HOUR_MS)) as cluster,
+        Cluster(options(broker.address, connect_timeout_ms=700, retry_deadline_ms=HOUR_MS)) as cluster,
     ):
         assert 9 == init_producer_id(cluster).producer_id

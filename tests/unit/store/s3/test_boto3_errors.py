@@ -63,7 +63,8 @@ def _name_server_unreachable() -> foreign.EndpointConnectionError:
         (
             _untrusted_certificate(),
             AccessError,
-            "not trusted: self-signed certificate. Name the certificate of its auth",
+            "Cannot verify the certificate of s3://backups at https://minio.example.com: self-signed certificate. "
+            "Check this",
         ),
         (_tls("WRONG_VERSION_NUMBER"), ConfigError, "does not speak TLS: correct the endpoint, or use http and allow"),
         (_tls("NO_CERTIFICATE_OR_CRL_FOUND"), ConfigError, "The file of AWS_CA_BUNDLE cannot be read"),

@@ -171,7 +171,7 @@ def test_a_listing_that_is_taken_for_an_object_names_the_endpoint() -> None:
 
 
 def test_a_denied_write_names_encryption_as_a_possible_reason() -> None:
-    assert "may want every object encrypted: then set sse and sse_kms_key_id" in str(
+    assert "can require encryption of every object: then set sse and sse_kms_key_id" in str(
         _error(CREATE, 403, "AccessDenied")
     )
     settings = S3Settings(bucket="backups", sse="aws:kms")
@@ -184,4 +184,4 @@ def test_a_store_that_cannot_encrypt_is_a_mistake_of_the_file() -> None:
     settings = S3Settings(bucket="backups", sse="AES256")
     error = _error(Request(settings=settings, operation="PutObject", key="a", is_write=True), 501, "NotImplemented")
     assert ConfigError is type(error)
-    assert "remove sse" in str(error)
+    assert "Remove sse" in str(error)
