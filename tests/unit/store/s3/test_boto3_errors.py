@@ -63,8 +63,7 @@ def _name_server_unreachable() -> foreign.EndpointConnectionError:
         (
             _untrusted_certificate(),
             AccessError,
-            "Cannot verify the certificate of s3://backups at https://minio.example.com: self-signed certificate. "
-            "Check this",
+            "Cannot verify the certificate of s3://backups at https://minio.example.com: self-signed certificate",
         ),
         (_tls("WRONG_VERSION_NUMBER"), ConfigError, "does not speak TLS: correct the endpoint, or use http and allow"),
         (_tls("NO_CERTIFICATE_OR_CRL_FOUND"), ConfigError, "The file of AWS_CA_BUNDLE cannot be read"),
