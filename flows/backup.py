@@ -1,4 +1,4 @@
-"""The flow that makes restore points."""
+"""The flows that make restore points."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from flows.parameters import (
     TopicsParam,
 )
 from tasks.backup import capture_bin, commit_backup, plan_backup
+from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.flow_support.backup_report import report_backup, report_backup_plan, report_captured_bin
 from tasks.flow_support.backup_work import open_backup
 from tasks.flow_support.fan_out import THREADS, fan_out
@@ -44,8 +45,44 @@ def snapshot_backup(
     The restore point exists when the commit has ended, and not before. If another run holds the backup set, this run
     ends as `Skipped`. If something is missing in the point, it ends as `Partial`.
     """
+    return _back_up(backup_id, source, repository, topics, options, is_incremental=False)
+
+
+@flow(
+    name="incremental-backup",
+    flow_run_name=run_name,
+    task_runner=THREADS,
+    persist_result=False,
+)
+def incremental_backup(
+    backup_id: BackupSetName,
+    source: SourceCluster,
+    repository: RepositoryName,
+    topics: TopicsParam = ALL_TOPICS,
+    options: BackupOptionsParam = DEFAULT_BACKUP_OPTIONS,
+) -> State[Any]:
+    """Make one restore point that contains everything new since the newest one, and names what that one contains.
+
+    The flow plans, reads the partitions that have something new, one task for each, and commits. The first run of a set
+    reads everything, and so does a run for which a new base is due. A run that died is finished first. If another run
+    holds the backup set, this one ends as `Skipped`. If the point lacks something, it ends as `Partial`.
+    """
+    return _back_up(backup_id, source, repository, topics, options, is_incremental=True)
+
+
+def _back_up(
+    backup_id: str,
+    source: str,
+    repository: str,
+    topics: TopicSelection,
+    options: BackupOptions,
+    *,
+    is_incremental: bool,
+) -> State[Any]:
     try:
-        with open_backup(backup_id, source, repository) as work:
+        with open_backup(
+            backup_id, source, repository, workers=options.max_concurrent_partitions, is_incremental=is_incremental
+        ) as work:
             planning = plan_backup.submit(work, topics, options)
             planned = report_backup_plan(work, planning.result())
             captured = fan_out(
@@ -54,7 +91,8 @@ def snapshot_backup(
                 width=options.max_concurrent_partitions,
                 finished=lambda bin_: report_captured_bin(work, bin_),
             )
-            taken = commit_backup.submit(work, captured.futures, return_state=False)
+            after = () if captured.futures else (planning,)
+            taken = commit_backup.submit(work, captured.futures, return_state=False, wait_for=after)
             return report_backup(work, captured.results, taken.result())
     except LockedError as error:
         return skipped(f"{backup_id}: {error}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tasks.engine import snapshot
+from tasks.engine import backup_steps
 from tasks.engine.bins import MAX_BINS
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import NewPoint, describe_new_point
+from tasks.engine.incremental import plan_incremental
 from tasks.engine.options import BackupOptions, TopicSelection
-from tasks.engine.pattern_notes import pattern_notes
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
 from tasks.flow_support.backup_work import BackupWork, PlannedBackup
@@ -21,6 +21,7 @@ from tasks.flow_support.states import with_state_name
 from tasks.flow_support.task_context import task_context
 from tasks.flow_support.wiring import cluster_access
 from tasks.model.errors import BrokerUnavailableError
+from tasks.reports.backup import full_run_text, partitions_to_read
 from tasks.repository.names import capture_lease_key
 from tasks.repository.plans import Plan, read_plan
 
@@ -30,14 +31,10 @@ def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions
     """Decide what to read, and write the plan into the repository. If the run already has a plan, that plan is used."""
     request = SnapshotRequest(set_name=work.set_name, run=work.run, topics=topics, options=options, most_bins=MAX_BINS)
     with _cluster_context(work) as context:
-        plan = plan_snapshot(context, request)
+        plan = plan_incremental(context, request) if work.is_incremental else plan_snapshot(context, request)
     bin_tasks = bin_tasks_of([[plan.partitions[index].source for index in bin_] for bin_ in plan.bins])
-    return PlannedBackup(
-        bin_tasks,
-        len(plan.partitions),
-        sum(part.bytes for part in plan.partitions),
-        tuple(pattern_notes(topics, plan.topic_names)),
-    )
+    notes = [*([full_run_text(plan)] if work.is_incremental and plan.kind == "snapshot" else []), *plan.notes]
+    return PlannedBackup(bin_tasks, partitions_to_read(plan), sum(part.bytes for part in plan.partitions), tuple(notes))
 
 
 @repeatable_task("capture", run_name="{bin_task.label}")
@@ -48,7 +45,7 @@ def capture_bin(work: BackupWork, bin_task: BinTask) -> CaptureResult:
         plan = _plan(work, context)
         sources = [plan.partitions[index].source for index in plan.bins[bin_task.number]]
         flow_run_cache(work.flow_run).counter.restart(*sources)
-        captured = snapshot.capture_bin(context, plan, bin_task.number)
+        captured = backup_steps.capture_bin(context, plan, bin_task.number)
     return _result_or_retry(captured)
 
 
@@ -58,7 +55,7 @@ def commit_backup(work: BackupWork, captured: Sequence[CaptureResult]) -> NewPoi
     May run again: a run has at most one point."""
     with _cluster_context(work) as context:
         plan = _plan(work, context)
-        point = snapshot.commit_snapshot(context.repository, plan, captured)
+        point = backup_steps.commit_run(context.repository, plan, captured)
         return describe_new_point(plan, point, captured)
 
 

@@ -11,16 +11,26 @@ from tasks.broker.admin import acls, broker_defaults, groups, permissions, posit
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import AclBinding, CommittedOffset, GroupDescription, GroupListing, TopicPartition
 from tasks.broker.auth.lifetimes import credential_lifetimes
-from tasks.broker.log_values import Acknowledged, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
+from tasks.broker.log_values import (
+    Acknowledged,
+    EpochAnswers,
+    OffsetAnswers,
+    OpenTransaction,
+    OutgoingBatch,
+    ProducerIdentity,
+    Which,
+)
 from tasks.broker.probe_values import BrokerDescription, CredentialLifetimes
 from tasks.broker.raw import broker_probe
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import ConnectionOptions
+from tasks.broker.raw.epochs import ends_of_epochs
 from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.log_dirs import partition_bytes
 from tasks.broker.raw.new_topic_rights import denied_on_new_topics
 from tasks.broker.raw.offsets import list_offsets
 from tasks.broker.raw.produce import init_producer_id, produce
+from tasks.broker.raw.producers import open_transactions
 from tasks.broker.translation import Action
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
@@ -108,6 +118,14 @@ class KafkaLogReader:
     def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
         """See `LogReader.list_offsets`."""
         return list_offsets(self.cluster, partitions, which)
+
+    def ends_of_epochs(self, epochs: Mapping[Partition, int]) -> EpochAnswers:
+        """See `LogReader.ends_of_epochs`."""
+        return ends_of_epochs(self.cluster, epochs)
+
+    def open_transactions(self, partitions: Collection[Partition]) -> dict[Partition, OpenTransaction]:
+        """See `LogReader.open_transactions`."""
+        return open_transactions(self.cluster, partitions)
 
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:
         """See `LogReader.partition_bytes`."""

@@ -28,6 +28,31 @@ class OffsetAnswers:
     leader_epochs: dict[Partition, int] = field(default_factory=dict)
 
 
+class EpochEnd(NamedTuple):
+    """A leader epoch of a partition's log, and the offset after its last record there."""
+
+    epoch: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochAnswers:
+    """Every requested partition is in exactly one of the two. An end is None if the leader does not know the epoch, nor
+    an older one."""
+
+    ends: dict[Partition, EpochEnd | None] = field(default_factory=dict)
+    failures: dict[Partition, KafkaBackupError] = field(default_factory=dict)
+
+
+class OpenTransaction(NamedTuple):
+    """A transaction that has records in a partition and is not decided: its producer, its first offset there, and the
+    timestamp of the producer's last record there (Unix milliseconds)."""
+
+    producer_id: int
+    first: int
+    last_ms: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """One answer to a fetch of one partition.

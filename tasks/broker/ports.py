@@ -22,7 +22,16 @@ from tasks.broker.admin_values import (
     TopicDescription,
     TopicPartition,
 )
-from tasks.broker.log_values import Acknowledged, Fetched, OffsetAnswers, OutgoingBatch, ProducerIdentity, Which
+from tasks.broker.log_values import (
+    Acknowledged,
+    EpochAnswers,
+    Fetched,
+    OffsetAnswers,
+    OpenTransaction,
+    OutgoingBatch,
+    ProducerIdentity,
+    Which,
+)
 from tasks.broker.probe_values import BrokerDescription, CredentialLifetimes
 from tasks.broker.translation import Action
 from tasks.model.errors import KafkaBackupError
@@ -78,6 +87,20 @@ class LogReader(Protocol):
         `ConfigError` if no connection can be used, `UnsupportedError` if a topic has no id or a broker lacks the
         request, and `InterruptedRunError`.
         """
+        ...
+
+    def ends_of_epochs(self, epochs: Mapping[Partition, int]) -> EpochAnswers:
+        """Where the given leader epoch ends in each partition's log (OffsetForLeaderEpoch).
+
+        The answer is the largest epoch of the leader's log that is not larger than the given one, and the offset after
+        its last record: the log end if it is the newest epoch. If it is the given epoch, the leader's log and any log
+        with a record of that epoch are equal below the smaller of the two ends. Retries until the deadline.
+        """
+        ...
+
+    def open_transactions(self, partitions: Collection[Partition]) -> dict[Partition, OpenTransaction]:
+        """The oldest open transaction of each partition (DescribeProducers). A partition is absent if it has none, and
+        if the leader does not report it: the version is too old, or `Read` on the topic is missing."""
         ...
 
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:

@@ -17,6 +17,7 @@ from tasks.config.adapters import cluster_access, store_of
 from tasks.config.load import load_backup
 from tasks.config.models import BackupFile, StorageSection
 from tasks.config.new_repository import opened_or_created
+from tasks.engine.backup_steps import FinishedRun
 from tasks.engine.bins import BINS_PER_WORKER
 from tasks.engine.commit.completeness import (
     Completeness,
@@ -25,12 +26,13 @@ from tasks.engine.commit.completeness import (
     denied_reasons,
     missing_positions,
 )
+from tasks.engine.incremental import draft_backup, incremental_locally
 from tasks.engine.options import BackupOptions
-from tasks.engine.pattern_notes import pattern_notes
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
 from tasks.model.errors import NotFoundError
+from tasks.reports.backup import finished_run_text, full_run_text, notable_events, partitions_to_read
 from tasks.reports.figures import duration_text, point_notes, size_text, table_text
 from tasks.reports.shrinkage import shrinkage_lines, topics_text
 from tasks.repository.entries import PointEntry
@@ -44,18 +46,19 @@ _CODES: Mapping[Completeness, int] = {"complete": OK, "incomplete": INCOMPLETE, 
 
 
 def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
-    """Make one snapshot with the configuration in the file. With `dry_run` only print its plan. Returns the exit
-    code."""
+    """Make one snapshot or incremental backup with the configuration in the file. With `dry_run` only print its plan.
+    Returns the exit code."""
     loaded = load_backup(config)
     log_notes(session, loaded.notes)
     request, cluster = _request(loaded.file), cluster_access(loaded.file.source, session.report_wait)
+    is_incremental = loaded.file.offset_storage is not None
     if dry_run:
         repository = _repository_for_dry_run(session, loaded.file.storage)
-        return _dry_run(session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request)
+        context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
+        return _dry_run(session, context, request, is_incremental=is_incremental)
     repository = _open_or_create(session, loaded.file.storage, cluster, request)
-    return _snapshot(
-        session, ClusterContext(repository=repository, cluster=cluster, stop=session.stop), request, config
-    )
+    context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
+    return _back_up(session, context, request, config, is_incremental=is_incremental)
 
 
 def code_of(verdict: Completeness) -> int:
@@ -78,7 +81,7 @@ def _open_or_create(
     session: Session, storage: StorageSection, cluster: KafkaAccess, request: SnapshotRequest
 ) -> Repository:
     """Open the repository. If there is none, it is created after the backup could be planned, so that nothing is left
-    if the run cannot begin.
+    if the run cannot begin. The first run of a set is a snapshot, also with `offset_storage`.
 
     The creation is logged, because a disk that is not mounted or a wrong prefix also looks like a missing repository.
     """
@@ -115,42 +118,68 @@ def _repository_for_dry_run(session: Session, storage: StorageSection) -> Reposi
         return Repository.open_or_create(MemoryStore(), now_ms)
 
 
-def _dry_run(session: Session, context: ClusterContext, request: SnapshotRequest) -> int:
-    plan = draft_snapshot(context, request, is_dry_run=True)
-    log_notes(session, pattern_notes(request.topics, plan.topic_names))
+def _dry_run(session: Session, context: ClusterContext, request: SnapshotRequest, *, is_incremental: bool) -> int:
+    draft = draft_backup if is_incremental else draft_snapshot
+    plan = draft(context, request, is_dry_run=True)
+    log_notes(session, plan.notes)
     _print_plan(session, plan)
     return ACCESS if plan.denied else INCOMPLETE if plan.failures else OK
 
 
-def _snapshot(session: Session, context: ClusterContext, request: SnapshotRequest, config: Path) -> int:
+def _back_up(
+    session: Session, context: ClusterContext, request: SnapshotRequest, config: Path, *, is_incremental: bool
+) -> int:
     started = time.monotonic()
     session.stops_gracefully = True
     plans: list[Plan] = []
+    finished: list[FinishedRun] = []
     with ProgressBar(session) as bar:
 
         def planned(plan: Plan) -> None:
             plans.append(plan)
-            log_notes(session, pattern_notes(request.topics, plan.topic_names))
+            log_notes(session, plan.notes)
             total = sum(part.bytes for part in plan.partitions)
-            session.log(f"{plan.set}: {len(plan.partitions)} partitions to read, about {size_text(total)}.")
+            if is_incremental and plan.kind == "snapshot":
+                session.log(full_run_text(plan))
+            session.log(f"{plan.set}: {partitions_to_read(plan)} partitions to read, about {size_text(total)}.")
             bar.start("backing up", total)
 
         def waiting(owner: str) -> None:
             session.log(f"Another writer ({owner}) has the set's lease. Waiting to see whether it is alive.")
 
-        point, captured = snapshot_locally(
+        back_up = incremental_locally if is_incremental else snapshot_locally
+        point, captured = back_up(
             replace(context, progress=bar),
             request,
             workers=request.options.max_concurrent_partitions,
             planned=planned,
             waiting=waiting,
+            finished=lambda run: _report_finished(session, run, finished),
         )
     groups = missing_positions(point)
-    _print_point(session, point.entry, groups, time.monotonic() - started, config)
+    news = sum(one.records for bin_ in captured for one in bin_.ranges)
+    events = list(notable_events(point.entry))
+    for _, sentence in events:
+        session.warn(sentence)
+    _print_point(session, point.entry, groups, news, time.monotonic() - started, config)
+    session.print_json(
+        {
+            "point": point.entry.to_json(),
+            "groups": groups._asdict(),
+            "records_read": news,
+            "events": [{"event": event, "message": sentence} for event, sentence in events],
+            "adopted": [
+                {"point": run.point.name, "run": run.point.entry.run, "objects": run.objects, "records": run.records}
+                for run in finished
+            ],
+            "seconds": round(time.monotonic() - started, 3),
+        }
+    )
     return code_of(completeness(point.entry, groups, denied_reasons(plans[0], captured)))
 
 
 def _print_plan(session: Session, plan: Plan) -> None:
+    session.print(f"{plan.kind} of {plan.set}\n")
     rows = [(part.topic, part.partition, part.start, part.end, size_text(part.bytes)) for part in plan.partitions]
     session.print(table_text(("TOPIC", "PARTITION", "FROM", "TO", "ABOUT"), rows))
     session.print(f"\n{len(rows)} partitions in {len(plan.bins)} bins. Nothing was written.")
@@ -166,10 +195,18 @@ def _print_plan(session: Session, plan: Plan) -> None:
     session.print_json({"dry_run": True, "plan": plan.to_json()})
 
 
-def _print_point(session: Session, point: PointEntry, groups: MissingPositions, seconds: float, config: Path) -> None:
+def _report_finished(session: Session, run: FinishedRun, finished: list[FinishedRun]) -> None:
+    finished.append(run)
+    session.log(finished_run_text(run))
+
+
+def _print_point(
+    session: Session, point: PointEntry, groups: MissingPositions, news: int, seconds: float, config: Path
+) -> None:
     totals = point.totals
+    new = "" if point.point_kind == "snapshot" else f", {news:,} records new" if news else ", nothing new"
     session.print(
-        f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.status}\n"
+        f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.point_kind}, {point.status}{new}\n"
         f"{totals.topics} topics, {totals.partitions} partitions, {totals.records:,} records; "
         f"{size_text(totals.log_bytes)} of log in {size_text(totals.stored_bytes)}, {totals.objects} objects, "
         f"{duration_text(seconds)}"
@@ -182,4 +219,3 @@ def _print_point(session: Session, point: PointEntry, groups: MissingPositions, 
         f"next: kafka-backup validate --config {shlex.quote(str(config))} --backup-id {point.set}@{point.seq}\n"
         f'      kafka-backup restore --config restore.yaml, with backup_id: "{point.set}@{point.seq}" in it'
     )
-    session.print_json({"point": point.to_json(), "groups": groups._asdict(), "seconds": round(seconds, 3)})

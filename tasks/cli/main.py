@@ -31,7 +31,7 @@ app = typer.Typer(
 
 PLANNED_COMMANDS = (
     *("offsets", "drill", "prune", "lag", "export", "cat", "state", "hold", "lifecycle", "copy", "standby", "promote"),
-    *("audit", "evidence", "keygen", "unlock", "consolidate", "rebuild-index", "import"),
+    *("audit", "evidence", "keygen", "consolidate", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
 
@@ -178,6 +178,23 @@ def finalize(
         from tasks.cli.finalize import run_finalize
 
         _run(run_finalize, session, restore_id, config, state=state)
+
+
+@app.command()
+def unlock(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Break the lease if its owner does not renew it.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show who holds a backup set, and break the lease of a writer that died."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.unlock import run_unlock
+
+        _run(run_unlock, session, config, storage, backup_id, yes=yes)
 
 
 def _run(

@@ -13,6 +13,9 @@ from tasks.config.yaml_tree import Place, Tree, path_text
 from tasks.store.registry import BACKENDS, KEYS, PLANNED_NAMES, recommended_backends
 
 _STORAGE: Place = ("storage",)
+_PRESENT = "offset_storage"
+"""A section that has a meaning without keys."""
+
 _ALL_STORAGE_KEYS = frozenset[str]().union(*KEYS.values())
 _AVAILABLE_STORAGE_KEYS = frozenset[str]().union(*(KEYS[name] for name in BACKENDS))
 
@@ -49,6 +52,8 @@ class _KeySorter:
                 kept[key] = self._storage(member)
             elif sections and isinstance(member, Mapping):
                 kept[key] = self.section(member, sections[0], inner)
+            elif key == _PRESENT and member is None:
+                kept[key] = {}  # the name alone counts
             elif not sections or member is not None or place:  # a top-level section without a value is left out
                 kept[key] = member
         return kept

@@ -14,9 +14,13 @@ NOTED: Mapping[str, str] = {
     "target.connection": "the only setting of connections is connect_timeout_ms",
     "backup.include_offset_headers": "stored batches keep their offsets; nothing is added to records",
     "backup.sync_interval_secs": "every object is durable before the next step",
-    "backup.poll_interval_ms": "a snapshot does not poll; it ends at its planned offsets",
-    "backup.segment_max_interval_ms": "a snapshot commits once, at its end",
-    "backup.checkpoint_interval_secs": "a snapshot commits once, at its end",
+    "backup.poll_interval_ms": "a backup does not poll; it ends at its planned offsets",
+    "backup.segment_max_interval_ms": "a backup commits once, at its end",
+    "backup.checkpoint_interval_secs": "a backup commits once, at its end",
+    **dict.fromkeys(
+        [f"offset_storage.{key}" for key in ("backend", "db_path", "s3_key", "sync_interval_secs")],
+        "the stored offsets are those of the newest restore point",
+    ),
     "restore.produce_batch_size": "stored batches are sent as they are",
     "restore.checkpoint_state": "a restore keeps its state in the repository",
     "restore.checkpoint_interval_secs": "a restore keeps its state in the repository",
@@ -31,7 +35,6 @@ _KERBEROS_KEYS = tuple(
 )
 
 NOT_YET: Mapping[str, str] = {
-    "offset_storage": "this version makes snapshots, not incremental backups",
     "metrics": "this version serves no metrics",
     "encryption": "this version does not encrypt",
     "retention": "this version does not remove restore points",
@@ -57,7 +60,6 @@ NOT_YET: Mapping[str, str] = {
 """Keys and sections that are refused with this sentence, unless the value disables the feature (`is_disabled`)."""
 
 KEYS_WITHIN: Mapping[str, frozenset[str]] = {
-    "offset_storage": frozenset(["backend", "db_path", "s3_key", "sync_interval_secs"]),
     "metrics": frozenset(["enabled", "port", "bind_address", "path", "keep_alive_seconds", "max_partition_labels"]),
     "encryption": frozenset(["recipients", "identity_file"]),
     "retention": frozenset(
@@ -83,9 +85,7 @@ any key is accepted."""
 
 def is_disabled(dotted: str, value: object) -> bool:
     """Whether the value of a key in `NOT_YET` disables the feature: false, null, empty, a section with `enabled:
-    false`, or a section of such values. `offset_storage` is disabled only by null."""
-    if dotted == "offset_storage":  # the section alone means incremental backups
-        return value is None
+    false`, or a section of such values."""
     if isinstance(value, Mapping):
         return value.get("enabled") is False or all(is_disabled(key, member) for key, member in value.items())
     return value is None or value is False or value in ("", [])

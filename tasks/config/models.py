@@ -137,6 +137,10 @@ class RestoreSection(RestoreOptions):
     )
 
 
+class OffsetStorageSection(Section):
+    """`offset_storage`: its presence makes the backup incremental. Its keys have no meaning here."""
+
+
 class BackupFile(Section):
     """The file backup.yaml."""
 
@@ -147,6 +151,9 @@ class BackupFile(Section):
     source: ClusterSection = Field(description="The cluster to back up.")
     storage: StorageSection = Field(description="Where the repository is.")
     backup: BackupSection = Field(BackupSection(), description="How the backup reads topics and stores them.")
+    offset_storage: OffsetStorageSection | None = Field(
+        None, description="If it is present, also without keys, a backup reads only what is new since the newest point."
+    )
 
 
 class RestoreFile(Section):

@@ -20,6 +20,24 @@ SMALL_FETCH_BYTES = 1 << 20
 
 LARGEST_FETCH_BYTES = 64 << 20
 
+_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+
+def duration_ms(text: str) -> int:
+    """The milliseconds of a duration such as `90s`, `30m`, `12h`, `7d` or `2w`. Raises `ValueError` for another
+    text."""
+    found = re.fullmatch(r"([1-9][0-9]{0,8})([smhdw])", text)
+    if found is None:
+        raise ValueError("should be a duration: a number and one of s, m, h, d and w, for example 7d")
+    return int(found[1]) * _UNITS_MS[found[2]]
+
+
+def _check_duration(text: str) -> str:
+    duration_ms(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_check_duration)]
 TopicName = Annotated[str, AfterValidator(_check_topic)]
 PartitionNumber = Annotated[int, Field(ge=0)]
 
@@ -57,6 +75,12 @@ class BackupOptions(Options):
     )
     compression: Literal["zstd", "lz4", "none"] = Field(
         "zstd", title="Compression", description="Compression of the data objects in the repository."
+    )
+    full_every: Duration | None = Field(
+        None,
+        title="New base",
+        description="Age of the last snapshot after which an incremental run reads everything again: 7d, 12h. Empty "
+        "means never.",
     )
     compression_level: int = Field(
         3,

@@ -14,14 +14,14 @@ from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.backup_work import BackupWork, PlannedBackup
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.start_report import report_start
-from tasks.flow_support.states import completed, emit, partial
+from tasks.flow_support.states import completed, partial, report_event
 from tasks.flow_support.wiring import places
-from tasks.reports.backup import backup_headline, backup_summary, partition_rows
+from tasks.reports.backup import backup_headline, backup_summary, notable_events, partition_rows
 from tasks.reports.recipe import restore_recipe
 
 
 def report_backup_plan(work: BackupWork, planned: PlannedBackup) -> PlannedBackup:
-    """Log how much there is to read and the notes on the topic selection, and set the total of the progress. Returns
+    """Log how much there is to read and the notes on the plan, and set the total of the progress. Returns
     `planned`."""
     for note in planned.notes:
         get_run_logger().info("note: %s", note)
@@ -51,10 +51,12 @@ def report_backup(work: BackupWork, captured: Sequence[CaptureResult], taken: Ne
         table(f"{key}-partitions", partition_rows(taken, captured), f"The partitions of {name}"),
         markdown(key, backup_summary(taken, cache.seconds, recipe), f"The restore point {name}"),
     )
+    for event, sentence in notable_events(taken.point):
+        report_event(event, sentence)
     headline = backup_headline(taken)
     shrunk = taken.point.shrunk
     if shrunk is not None and shrunk.counts.is_notable:
-        emit("kafka-backup.point.shrunk", f"{name}: {shrunk.counts.text(taken.point.set)}")
+        report_event("kafka-backup.point.shrunk", f"{name}: {shrunk.counts.text(taken.point.set)}")
     if taken.verdict == "complete":
         return completed(headline)
     return partial(headline, event="kafka-backup.point.partial")

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
@@ -19,13 +20,13 @@ def completed(sentence: str) -> State[Any]:
 
 def partial(sentence: str, *, event: str) -> State[Any]:
     """The run has a result in which something is missing. This is not a failure. The event makes it visible."""
-    emit(event, sentence)
+    _emit(event, sentence)
     return Completed(name="Partial", message=sentence)
 
 
 def skipped(sentence: str) -> State[Any]:
     """Another run works on the same backup set, so this run did nothing. This is not a failure."""
-    emit("kafka-backup.run.skipped", sentence)
+    _emit("kafka-backup.run.skipped", sentence)
     return Completed(name="Skipped", message=sentence)
 
 
@@ -33,6 +34,12 @@ def failed(sentence: str) -> State[Any]:
     """The checks were done, and something is missing or wrong. If the checks cannot be done, the run raises an error
     instead."""
     return Failed(message=sentence)
+
+
+def report_event(event: str, sentence: str) -> None:
+    """Emit an event of the current flow run, and log its sentence."""
+    get_run_logger().warning("%s", sentence)
+    _emit(event, sentence)
 
 
 def with_state_name(name: str, sentence: str, value: T) -> T:
@@ -49,7 +56,7 @@ def run_name() -> str:
     return f"{given['backup_id']}{where} {due:%Y-%m-%dT%H:%MZ}"
 
 
-def emit(event: str, sentence: str) -> None:
+def _emit(event: str, sentence: str) -> None:
     """Emit an event of the current flow run. Automations can react to it by its name."""
     resource = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": str(flow_run.name)}
     emit_event(event, resource=resource, payload={"message": sentence})

@@ -11,6 +11,9 @@ TRIMMED = "log start moved"
 """The reason of a gap in a range that was being read: the broker's retention, or a DeleteRecords, removed its
 records."""
 
+OVERTAKEN = "deleted before it was backed up"
+"""Reason of a gap from the stored offset to the log start: retention, or a DeleteRecords, overtook the backup."""
+
 TRUNCATED = "truncated"
 """The reason of a gap up to the planned end: the log ends earlier, because an unclean leader election lost the
 records."""

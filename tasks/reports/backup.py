@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from tasks.engine.backup_steps import FinishedRun
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import NewPoint, PointRange
 from tasks.model.partition import Partition
-from tasks.reports.figures import duration_text, note_text, point_notes, size_text
+from tasks.reports.figures import duration_text, note_text, noted_partitions, point_notes, size_text
 from tasks.reports.partitions import Row, listed, shortened
 from tasks.reports.shrinkage import shrinkage_lines
-from tasks.repository.entries import PointEntry, Status
+from tasks.repository.entries import PartitionNote, PointEntry, Status
+from tasks.repository.plans import Plan
 from tasks.repository.points import format_time
 
 _STATUS: Mapping[Status, str] = {"complete": "is complete", "gaps": "has gaps", "partial": "is partial"}
 
 
 def partition_rows(taken: NewPoint, captured: Sequence[CaptureResult]) -> list[Row]:
-    """A row for each partition of the point, and for each that should be in it. Rows with a note come first.
+    """A row for each partition of the point, and for each that should be in it. Rows with a note come first. The rows
+    of an incremental run are those of partitions that it has read or that have a note.
 
     `records` and `bytes` are the figures of this run, `first` and `next` the offsets in the point. They do not belong
     together if a partition failed, because the point then keeps the offsets of an earlier run.
@@ -26,7 +29,8 @@ def partition_rows(taken: NewPoint, captured: Sequence[CaptureResult]) -> list[R
     ranges = {one.source: one for bin_ in captured for one in bin_.ranges}
     held = {one.source: one for one in taken.ranges}
     notes = _notes(taken.point, held)
-    sources = sorted({*held, *ranges, *notes}, key=lambda source: (source not in notes, source))
+    shown = {*held, *ranges, *notes} if taken.point.point_kind == "snapshot" else {*ranges, *notes}
+    sources = sorted(shown, key=lambda source: (source not in notes, source))
     rows: list[Row] = []
     for source in sources:
         one, place = ranges.get(source), held.get(source)
@@ -45,14 +49,73 @@ def partition_rows(taken: NewPoint, captured: Sequence[CaptureResult]) -> list[R
     return shortened(rows)
 
 
+def finished_run_text(run: FinishedRun) -> str:
+    """What was adopted of a run that died, in one line."""
+    entry = run.point.entry
+    return (
+        f"{entry.set}@{entry.seq} is the point of run {entry.run}, whose process died: {run.objects:,} of its objects "
+        f"with {run.records:,} records were adopted, and the rest was read now."
+    )
+
+
+def full_run_text(plan: Plan) -> str:
+    """Why an incremental backup reads everything. Empty if it does not."""
+    if plan.kind != "snapshot":
+        return ""
+    reason = "a new base is due" if plan.based_on is not None else "the set has no restore point yet"
+    return f"{plan.set}: this run reads everything, because {reason}."
+
+
+def partitions_to_read(plan: Plan) -> int:
+    """The number of partitions of a plan with something to read, or of all partitions of a snapshot."""
+    return sum(part.start < part.end or plan.kind == "snapshot" for part in plan.partitions)
+
+
+def notable_events(point: PointEntry) -> Iterator[tuple[str, str]]:
+    """(event, sentence) of everything in a point that somebody should know at once. One for each kind and topic."""
+    name = f"{point.set}@{point.seq}"
+    for topic, notes in _by_topic(point.gaps):
+        text = f"{name}: {topic}: {_lost_text(notes)} are not in the backup: {notes[0].reason}."
+        yield "kafka-backup.gap.found", text
+    for topic, notes in _by_topic(point.truncated):
+        text = f"{name}: {topic}: the cluster lost {_lost_text(notes)} of the earlier points and has other records now."
+        yield "kafka-backup.log.truncated", text
+    for topic, notes in _by_topic(point.ended):
+        event = _ENDINGS.get(notes[0].reason)
+        if event is not None:
+            yield event, f"{name}: {notes[0].reason}: {topic} ({notes[0].topic_id}). The point keeps its records."
+
+
+_ENDINGS = {
+    "topic created again": "kafka-backup.topic.recreated",
+    "topic deleted": "kafka-backup.topic.deleted",
+}
+
+
+def _by_topic(notes: Sequence[PartitionNote]) -> Iterator[tuple[str, Sequence[PartitionNote]]]:
+    found: dict[tuple[str, str], list[PartitionNote]] = defaultdict(list)
+    for note in notes:
+        found[note.topic, note.topic_id].append(note)
+    return ((topic, own) for (topic, _), own in sorted(found.items()))
+
+
+def _lost_text(notes: Sequence[PartitionNote]) -> str:
+    count = sum((note.next or 0) - (note.first or 0) for note in notes)
+    first = notes[0]
+    return f"{count:,} offsets (first: partition {first.partition}, {first.first} to {(first.next or 0) - 1})"
+
+
 def backup_headline(taken: NewPoint) -> str:
     """The point and what it contains, in one line."""
     point, totals = taken.point, taken.point.totals
     notes = len([*point.gaps, *point.failures, *taken.groups.failures])
     missing = f", {notes:,} gaps and failures" if notes else ""
     contents = f"{totals.partitions:,} partitions, {totals.records:,} records"
+    news = ""
+    if point.point_kind == "incremental":
+        news = f", {taken.read_records:,} records new" if taken.has_news else ", nothing new"
     shrunk = f"; {point.shrunk.counts.text(point.set)}" if point.shrunk else ""
-    return f"{point.set}@{point.seq} {_STATUS[point.status]}: {contents}{missing}{shrunk}"
+    return f"{point.set}@{point.seq} {_STATUS[point.status]}: {contents}{news}{missing}{shrunk}"
 
 
 def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
@@ -87,7 +150,7 @@ def _notes(point: PointEntry, held: Mapping[Partition, PointRange]) -> dict[Part
     """The notes on each partition: failures, gaps and trimmed ranges as `kafka-backup backup` prints them, without the
     partition's name, and a note if its row is kept from an earlier point."""
     notes: dict[Partition, list[str]] = defaultdict(list)
-    for kind, ones in (("failure", point.failures), ("gap", point.gaps), ("trimmed", point.trimmed)):
+    for kind, ones in noted_partitions(point):
         for one in ones:
             source = Partition(one.topic, one.topic_id, one.partition)
             notes[source].append(note_text(kind, one).replace(f" {source}:", ""))

@@ -43,10 +43,28 @@ def table_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def point_notes(point: PointEntry) -> Iterator[str]:
-    """The notes of the point on single partitions: trimmed ranges, then gaps, then failures."""
-    for kind, notes in (("trimmed", point.trimmed), ("gap", point.gaps), ("failure", point.failures)):
+    """The notes of the point on single partitions: trimmed ranges, gaps, failures, truncated logs and ended topics."""
+    for kind, notes in noted_partitions(point):
         for note in notes:
             yield note_text(kind, note)
+    yield from ended_topics(point)
+    yield from (f"warning: {text}" for text in point.warnings)
+
+
+def noted_partitions(point: PointEntry) -> Iterator[tuple[str, Sequence[PartitionNote]]]:
+    """The kinds of notes on single partitions, with their notes."""
+    yield from (
+        ("trimmed", point.trimmed),
+        ("gap", point.gaps),
+        ("failure", point.failures),
+        ("truncated", point.truncated),
+    )
+
+
+def ended_topics(point: PointEntry) -> Iterator[str]:
+    """A line for each topic that an incremental run does not read any more."""
+    for topic, topic_id, reason in sorted({(note.topic, note.topic_id, note.reason) for note in point.ended}):
+        yield f"ended: {topic} ({topic_id}): {reason}; the point keeps its records"
 
 
 def note_text(kind: str, note: PartitionNote) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.model.errors import DamagedError, UnsupportedError
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument, seal, sha256_hex, unseal
@@ -16,8 +18,9 @@ Status = Literal["complete", "gaps", "partial"]
 """complete: the point contains every planned offset · gaps: some planned offsets are lost · partial: some partitions
 failed or are stalled by an open transaction, or some group positions are missing."""
 
-PointKind = Literal["snapshot"]
-"""The kind of the run that made a point."""
+PointKind = Literal["snapshot", "incremental"]
+"""The kind of the run that made a point: it read everything from the log start, or from the offsets of the newest
+point."""
 
 
 class Entry(Document):
@@ -35,6 +38,11 @@ class Entry(Document):
     newest_point: int | None
     time_ms: int
     tool: str
+
+
+def _is_empty(value: tuple[object, ...]) -> bool:
+    """Members that earlier versions do not have are written only if they say something."""
+    return not value
 
 
 class PartitionNote(PartitionDocument):
@@ -61,9 +69,11 @@ class PointEntry(Entry):
     """A restore point: it names exactly the data that can be restored. `index`, `table`, `topics` and `groups` are
     references to the objects that contain the details.
 
-    `failures`, `gaps` and `trimmed` are those of this run. `groups` is None if the run was not configured to keep
-    positions, or if they could not be read; `groups_failure` then contains the reason. `shrunk` is what the point
-    contains less than the newest point before it, None if that is nothing or an older version wrote the entry.
+    `failures`, `gaps` and `trimmed` are those of this run. `truncated` are ranges of earlier points whose records the
+    cluster lost in an unclean leader election, `ended` the partitions that this run does not read any more, `warnings`
+    sentences for a restore. `groups` is None if the run was not configured to keep positions, or if they could not be
+    read; `groups_failure` then contains the reason. `shrunk` is what the point contains less than the newest point
+    before it, None if that is nothing or an older version wrote the entry.
     """
 
     kind: Literal["point"] = "point"
@@ -82,6 +92,9 @@ class PointEntry(Entry):
     failures: tuple[PartitionNote, ...] = ()
     gaps: tuple[PartitionNote, ...] = ()
     trimmed: tuple[PartitionNote, ...] = ()
+    truncated: tuple[PartitionNote, ...] = Field((), exclude_if=_is_empty)
+    ended: tuple[PartitionNote, ...] = Field((), exclude_if=_is_empty)
+    warnings: tuple[str, ...] = Field((), exclude_if=_is_empty)
     shrunk: Shrinkage | None = None
 
 

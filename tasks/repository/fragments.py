@@ -45,6 +45,12 @@ def read_fragment(store: ObjectStore, key: str) -> Fragment:
     return fragment
 
 
+def fragment_keys(store: ObjectStore, set_name: str, run: str) -> Iterator[tuple[str, str]]:
+    """(writer id, key) of every fragment that the store lists of a run, of whichever writer."""
+    for info in store.list(f"fragments/{set_name}/{run}/"):
+        yield info.key.rpartition("/")[2].rpartition("-")[0], info.key
+
+
 def read_fragments(
     store: ObjectStore, *, repository_id: str, set_name: str, run: str, writers: Sequence[tuple[str, int]]
 ) -> Iterator[Fragment]:

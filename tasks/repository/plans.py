@@ -9,20 +9,44 @@ from pydantic import Field
 from tasks.model.errors import DamagedError, ObjectExistsError
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
+from tasks.repository.entries import PointKind
 from tasks.repository.names import plan_key
 from tasks.repository.sealed_objects import get_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
 
+StartKind = Literal["log_start", "stored", "truncated", "unconfirmed"]
+"""Where a planned range begins: at the log start · at the stored offset · where the log has another lineage than the
+log that was read · at the log start, because the stored offset could not be confirmed."""
+
+EndReason = Literal["deleted", "created again", "not selected"]
+"""Why an incremental run ends an incarnation."""
+
+
+def _is_default(value: object) -> bool:
+    """The members of incremental runs are written only if they say something: plans can be large."""
+    return value in (None, "log_start", ())
+
 
 class PlannedPartition(PartitionDocument):
     """The range [start, end) of one partition. `bytes` is an estimate of its size on the broker, for balancing the
-    bins. `leader_epoch` is the partition's when the run was planned; the document has it only if it is known."""
+    bins. `leader_epoch` is the partition's when the run was planned; the document has it only if it is known.
+
+    `stored_next` is the `next` of the partition's row in the newest point, where an incremental run continues. None if
+    the run reads the partition whole. `start_epoch` is the leader epoch of the batch before `start`, if it is known.
+    `open_producer` is the producer whose open transaction holds the end back, and `open_last_ms` the timestamp of its
+    last record, if both are known.
+    """
 
     start: int
     end: int
     high_watermark: int | None = None
     leader_epoch: int | None = Field(None, exclude_if=lambda epoch: epoch is None)
     bytes: int = 0
+    stored_next: int | None = Field(None, exclude_if=_is_default)
+    start_epoch: int | None = Field(None, exclude_if=_is_default)
+    start_kind: StartKind = Field("log_start", exclude_if=_is_default)
+    open_producer: int | None = Field(None, exclude_if=_is_default)
+    open_last_ms: int | None = Field(None, exclude_if=_is_default)
 
 
 class PlanFailure(PartitionDocument):
@@ -31,22 +55,30 @@ class PlanFailure(PartitionDocument):
     reason: str
 
 
+class EndedPartition(PartitionDocument):
+    """A live partition of the newest point that an incremental run does not read any more, and why."""
+
+    reason: EndReason
+
+
 class Plan(Document):
     """One attempt to make the next point of a set.
 
-    `bins` divide the indexes of `partitions`; a bin is the work of one task. `based_on` is the seq of the newest point
-    when the plan was made. `begun_after` is the seq of the log's newest entry when the run began, None if it is not
-    known: the run was closed later, or not at all. `groups` is None if the run was not configured to keep positions, or
-    if they could not be read; `groups_failure` then contains the reason. `denied` are the reasons for everything that
-    is missing because a permission is missing. `not_selected` are the topics of the newest point that the run does not
-    select.
+    The plan of a snapshot contains every partition. The plan of an incremental run contains those whose row changes.
+    `bins` divide the indexes of the partitions to read; a bin is the work of one task. `based_on` is the seq of the
+    newest point when the plan was made. `begun_after` is the seq of the log's newest entry when the run began, None if
+    it is not known: the run was closed later, or not at all. `groups` is None if the run was not configured to keep
+    positions, or if they could not be read; `groups_failure` then contains the reason. `denied` are the reasons for
+    everything that is missing because a permission is missing. `not_selected` are the topics of the newest point that
+    the run does not select. `warnings` are sentences about what a restore of the point has to know, `notes` are
+    sentences about patterns of the topic selection.
     """
 
     format: int = FORMAT_MAJOR
     repository_id: str
     set: str
     run: str
-    kind: Literal["snapshot"]
+    kind: PointKind
     cluster_id: str
     cluster_label: str | None = None
     planned_ms: int
@@ -60,17 +92,15 @@ class Plan(Document):
     partitions: tuple[PlannedPartition, ...]
     bins: tuple[tuple[int, ...], ...]
     failures: tuple[PlanFailure, ...] = ()
+    ended: tuple[EndedPartition, ...] = Field((), exclude_if=_is_default)
+    warnings: tuple[str, ...] = Field((), exclude_if=_is_default)
     topics: StoredRef
     groups: StoredRef | None = None
     groups_failure: str | None = None
     denied: tuple[str, ...] = ()
     not_selected: tuple[str, ...] = ()
+    notes: tuple[str, ...] = Field((), exclude_if=_is_default)
     tool: str
-
-    @property
-    def topic_names(self) -> frozenset[str]:
-        """The topics that the run reads, or would read if none of their partitions had failed."""
-        return frozenset(part.topic for part in (*self.partitions, *self.failures))
 
 
 def write_plan(store: ObjectStore, plan: Plan) -> Plan:

@@ -36,6 +36,12 @@ class TopicState(Document):
         """Whether a cleaner can have removed records. The policy can be the broker's default."""
         return any(entry.name == "cleanup.policy" and "compact" in (entry.value or "") for entry in self.settings)
 
+    @property
+    def delete_retention_ms(self) -> int:
+        """How long a cleaner keeps tombstones. Kafka's default if the setting is not known."""
+        found = [entry.value for entry in self.settings if entry.name == "delete.retention.ms" and entry.value]
+        return int(found[0]) if found else 86_400_000
+
     def topic_settings(self) -> dict[str, str]:
         """The settings of the topic itself, without the broker's defaults and without sensitive settings, whose values
         are not known."""

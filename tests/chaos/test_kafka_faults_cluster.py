@@ -187,6 +187,42 @@ def test_what_an_unclean_leader_election_loses_under_a_capture_is_named_truncate
     assert contents(cluster.bootstrap, topic_name) == contents(cluster.bootstrap, f"{topic_name}-restored")
 
 
+def test_after_an_unclean_leader_election_the_next_run_reads_the_new_lineage_from_where_it_differs(
+    cluster: KafkaCluster, topic_name: str, admin: Admin
+) -> None:
+    """Although the log is longer than the stored offset by then."""
+    producing.create_topic(
+        cluster.bootstrap, topic_name, replicas=2, configs={"unclean.leader.election.enable": "true"}
+    )
+    _produce(cluster, topic_name, 20)
+    leader = _leader(admin, topic_name)
+    behind = _follower(admin, topic_name, leader)
+    backups = Backups(bootstrap_servers=cluster.bootstrap_servers, workers=1)
+    cluster.kill(behind)
+    try:
+        _await_alone_in_sync(admin, topic_name, leader)
+        _produce(cluster, topic_name, 20, first=100)
+        first = backups.back_up_changes([topic_name], options=SMALL_FETCHES)
+        lost = contents(cluster.bootstrap, topic_name)
+        cluster.kill(leader)
+        cluster.start(behind)
+        _produce(cluster, topic_name, 50, first=1000)
+    finally:
+        cluster.start(behind)
+        cluster.start(leader)
+
+    point = backups.back_up_changes([topic_name], options=SMALL_FETCHES)
+
+    assert (0, 40) == (backups.row(first, topic_name).first, backups.row(first, topic_name).next)
+    assert [(20, 40, TRUNCATED)] == [(note.first, note.next, note.reason) for note in point.truncated]
+    assert ("complete", 70, 70) == (point.status, point.totals.records, backups.row(point, topic_name).next)
+    assert [] == backups.restore({topic_name: f"{topic_name}-new"}).mismatches
+    assert contents(cluster.bootstrap, topic_name) == contents(cluster.bootstrap, f"{topic_name}-new")
+    assert [] == backups.restore({topic_name: f"{topic_name}-old"}, seq=first.seq).mismatches
+    assert lost == contents(cluster.bootstrap, f"{topic_name}-old")
+    assert () == backups.findings(point)
+
+
 def _follower(admin: Admin, topic: str, leader: int) -> int:
     [described] = admin.describe_topics([topic])
     [follower] = [node for node in described.partitions[0].replicas if node != leader]

@@ -203,6 +203,9 @@ def test_after_a_restart_positions_of_another_lineage_diverge_and_producers_are_
     [*_, newest] = read_to(bed, log, 14)[0]
     epoch = newest.header.leader_epoch
     assert 2 == epoch
+    with reader_of(bed) as reader:
+        ends = [reader.ends_of_epochs({log: one}) for one in (0, 1, epoch, epoch + 1)]
+    assert [(0, 10), (0, 10), (epoch, 14), None] == [answers.ends[log] for answers in ends]
     for last_epoch, position in ((0, 12), (0, 11), (1, 12)):
         diverged = fetch(bed, log, position, last_epoch=last_epoch)
         assert ((0, 10), b"") == (diverged.diverging, diverged.records)

@@ -83,6 +83,24 @@ def test_a_topic_that_was_deleted_or_created_again_is_gone_and_its_neighbours_ar
         assert f"{partition.topic} ({partition.topic_id})" in str(failure)
 
 
+def test_the_ends_of_leader_epochs_come_in_one_answer_and_a_topic_that_is_gone_has_none(
+    bed: KafkaBed, topic_name: str
+) -> None:
+    one, two = create(bed, topic_name, 2)
+    [old] = create(bed, f"{topic_name}-old")
+    create_again(bed, old.topic)
+    bed.produce(topic_name, numbered(3))
+
+    with reader_of(bed) as reader:
+        answers = reader.ends_of_epochs({one: 0, two: 0, old: 0})
+        unknown = reader.ends_of_epochs({one: 5})
+        nothing = reader.ends_of_epochs({})
+
+    assert {one: (0, 3), two: (0, 0)} == answers.ends
+    assert isinstance(answers.failures[old], TopicGoneError)
+    assert ({one: None}, {}) == (unknown.ends, nothing.ends)
+
+
 def test_a_fetch_of_a_topic_that_is_gone_never_returns_another_incarnations_records(
     bed: KafkaBed, topic_name: str
 ) -> None:

@@ -19,11 +19,12 @@ from typing import Literal
 
 from tasks.broker.kafka_access import KafkaAccess
 from tasks.broker.raw.connection import ConnectionOptions
+from tasks.engine.backup_steps import capture_bins, commit_run
 from tasks.engine.capture.capture_result import CaptureFailure, CaptureResult
 from tasks.engine.commit.runs import void_run
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.run_context import ClusterContext
-from tasks.engine.snapshot import capture_bins, commit_snapshot, snapshot_locally
+from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
 from tasks.repository.entries import NoteEntry
 from tasks.repository.names import new_run_id
@@ -83,7 +84,7 @@ class Golden:
         [*_, earlier] = self.expected[request.set_name].values()
         plan = plan_snapshot(self.context, request)
         captured = capture_bins(self.context, plan, workers=2)
-        point = commit_snapshot(self.repository, plan, [_with_failure(bin_, failed) for bin_ in captured]).entry
+        point = commit_run(self.repository, plan, [_with_failure(bin_, failed) for bin_ in captured]).entry
         kept = {name: records for name, records in earlier.items() if name.split("/")[0] == failed}
         self.expected[request.set_name][point.seq] = self.read(request.topics.include) | kept
 

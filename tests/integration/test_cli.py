@@ -19,7 +19,7 @@ from tasks.repository.names import capture_lease_key
 from tasks.store.local.local_store import LocalStore
 from tests.support.kafka import KafkaCluster
 from tests.support.positions import commit_positions, group_member
-from tests.support.producing import OutRecord, create_topic, produce
+from tests.support.producing import OutRecord, create_topic, delete_records, produce
 from tests.support.reading import read_all
 
 COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
@@ -279,3 +279,34 @@ def test_help_lists_available_commands_only(tmp_path: Path) -> None:
 
     assert all(name in shown for name in ("backup", "list", "describe", "validate-restore", "finalize"))
     assert "drill" not in shown
+
+
+@pytest.mark.kafka
+def test_a_backup_file_with_offset_storage_makes_incremental_backups_and_says_what_is_lost(
+    shell: Shell, kafka: KafkaCluster
+) -> None:
+    path = shell.folder / "backup.yaml"
+    path.write_text(path.read_text() + "offset_storage:\n  backend: sqlite\n  db_path: /tmp/offsets.db\n")
+    back_up = ("backup", "--config", "backup.yaml")
+
+    first = shell.run(*back_up)
+    planned = shell.document(*back_up, "--dry-run")
+    produce(kafka.bootstrap, shell.topic, [OutRecord(b"k", b"%d" % number) for number in range(10)])
+    delete_records(kafka.bootstrap, shell.topic, 105)
+    second = shell.document(*back_up, code=3)
+    idle = shell.run(*back_up)
+
+    assert "because the set has no restore point yet" in first.stderr
+    assert "the stored offsets are those of the newest restore point" in first.stderr
+    assert ("incremental", []) == (planned["plan"]["kind"], planned["plan"]["partitions"])
+    assert ("incremental", 5, 105) == (
+        second["point"]["point_kind"],
+        second["records_read"],
+        second["point"]["totals"]["records"],
+    )
+    assert ["kafka-backup.gap.found"] == [event["event"] for event in second["events"]]
+    assert "5 offsets (first: partition 0, 100 to 104) are not in the backup" in second["events"][0]["message"]
+    assert "incremental, complete, nothing new" in idle.stdout
+    shell.run("validate", "--config", "backup.yaml", "--backup-id", "first-backup-orders")
+    kinds = [line.split()[2] for line in shell.run("list", "--config", "backup.yaml").stdout.splitlines()[1:]]
+    assert ["snapshot", "incremental", "incremental"] == kinds

@@ -18,19 +18,23 @@ from prefect.client.schemas.objects import State, StateType, TaskRun
 from prefect.states import AwaitingRetry
 
 import flows.backup
-from flows.backup import snapshot_backup
+from flows.backup import incremental_backup, snapshot_backup
 from flows.restore import restore, validate_restore
 from flows.validate import validate
 from tasks.broker.admin.admin import Admin
+from tasks.engine.backup_steps import capture_bins
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
+from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
+from tasks.repository.leases import acquire
+from tasks.repository.names import capture_lease_key, new_run_id
 from tasks.store.local.local_store import LocalStore
 from tests.support.command import Command
 from tests.support.installation import Installation
 from tests.support.kafka import KafkaCluster
 from tests.support.positions import commit_positions
 from tests.support.producing import OutRecord, create_topic, produce
-from tests.support.round_trip import Backups, contents
+from tests.support.round_trip import Backups, contents, now_ms
 
 pytestmark = pytest.mark.kafka
 
@@ -64,6 +68,14 @@ class Flows:
         """One run of `snapshot-backup`."""
         chosen = BackupOptions(**options)
         state: State[Any] = snapshot_backup(
+            self.stem, CLUSTER, REPOSITORY, topics=self.topics, options=chosen, return_state=True
+        )
+        return state
+
+    def back_up_changes(self, **options: Any) -> State[Any]:
+        """One run of `incremental-backup`."""
+        chosen = BackupOptions(**options)
+        state: State[Any] = incremental_backup(
             self.stem, CLUSTER, REPOSITORY, topics=self.topics, options=chosen, return_state=True
         )
         return state
@@ -310,7 +322,7 @@ def test_a_restore_purges_topics_only_with_a_second_consent(of_test: Flows) -> N
     assert before == contents(of_test.kafka.bootstrap, topic)
 
 
-def test_retry_in_the_ui_makes_a_new_run_of_the_set_which_voids_the_failed_one(of_test: Flows) -> None:
+def test_retry_in_the_ui_finishes_the_failed_run_and_makes_a_new_one(of_test: Flows) -> None:
     topic, installation = of_test.fill(of_test.stem, 2), of_test.installation
     in_the_way = installation.repository / "data" / topic
     in_the_way.parent.mkdir(parents=True, exist_ok=True)
@@ -324,6 +336,54 @@ def test_retry_in_the_ui_makes_a_new_run_of_the_set_which_voids_the_failed_one(o
 
     assert (StateType.COMPLETED, 2) == (ended.state_type, ended.run_count), ended.state
     log = of_test.backups.repository.log(topic)
-    assert ["void", "point"] == [entry.kind for entry in log.entries()]
-    point = log.point(2).entry
-    assert (2, RECORDS, ()) == (point.totals.partitions, point.totals.records, of_test.backups.findings(point))
+    assert ["point", "point"] == [entry.kind for entry in log.entries()]
+    for point in (log.point(1).entry, log.point(2).entry):
+        assert (2, RECORDS, ()) == (point.totals.partitions, point.totals.records, of_test.backups.findings(point))
+
+
+def test_an_incremental_run_has_a_task_for_each_partition_with_news_and_alternates_with_the_command(
+    of_test: Flows,
+) -> None:
+    topic = of_test.fill(of_test.stem, 4)
+    first = of_test.back_up_changes()
+    of_test.backups.back_up_changes([topic])
+    produce(of_test.kafka.bootstrap, topic, [OutRecord(b"k", b"new")], partition=2)
+    with_news = of_test.back_up_changes()
+    idle = of_test.back_up_changes()
+
+    assert [("Completed", "snapshot"), ("Completed", "incremental"), ("Completed", "incremental")] == [
+        (state.name, kind)
+        for state, kind in zip((first, with_news, idle), ("snapshot", "incremental", "incremental"), strict=True)
+    ]
+    assert {"plan", f"{topic}-2", "commit"} == set(of_test.task_runs(with_news, 3))
+    assert "1 records new" in (with_news.message or "")
+    assert {"plan", "commit"} == set(of_test.task_runs(idle, 2))
+    assert "nothing new" in (idle.message or "")
+    points = of_test.backups.repository.state(of_test.stem).points.values()
+    assert ["snapshot", *["incremental"] * 3] == [point.point_kind for point in points]
+    assert [] == of_test.backups.restore({topic: f"{topic}-restored"}).mismatches
+    for number in range(4):
+        assert contents(of_test.kafka.bootstrap, topic, number) == contents(
+            of_test.kafka.bootstrap, f"{topic}-restored", number
+        )
+
+
+def test_a_flow_finishes_a_run_that_died(of_test: Flows) -> None:
+    topic = of_test.fill(of_test.stem, 2)
+    context = of_test.backups.context()
+    request = SnapshotRequest(
+        set_name=of_test.stem, run=new_run_id(now_ms()), topics=of_test.topics, options=BackupOptions(), most_bins=4
+    )
+    lease = acquire(context.repository.store, capture_lease_key(of_test.stem), ttl_ms=300)
+    lease.enter_run(request.run, begun_after=0)
+    capture_bins(context, plan_snapshot(context, request), workers=1)
+
+    state = of_test.back_up_changes()
+
+    assert "Completed" == state.name
+    points = list(of_test.backups.repository.state(of_test.stem).points.values())
+    assert [(request.run, "snapshot", RECORDS), (points[1].run, "incremental", RECORDS)] == [
+        (point.run, point.point_kind, point.totals.records) for point in points
+    ]
+    [line] = of_test.backups.lines(of_test.backups.repository.log(of_test.stem).point(points[0].seq).entry, topic)
+    assert f"/{request.run}/" in (line.object or "")

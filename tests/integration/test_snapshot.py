@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -101,5 +102,6 @@ def test_a_transaction_that_nobody_ends_makes_the_next_point_partial_and_says_wh
     [held] = second.failures
     assert (10, 35, 10) == (held.first, held.next, second.totals.records)
     assert "a transaction that was already open at the last point" in held.reason
+    assert re.search(r"\(producer id \d+, which wrote its last record \d+\.\d hours before\)", held.reason)
     assert () == backups.findings(second)
     assert 30 == third.totals.records

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from tasks.engine.backup_steps import capture_bins, commit_run
 from tasks.engine.capture import segment
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.runs import void_run
 from tasks.engine.run_context import ClusterContext
-from tasks.engine.snapshot import capture_bins, commit_snapshot, snapshot_locally
+from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import CommitError, LockedError, OutcomeUnknownError, RunClosedError
 from tasks.model.partition import Partition
@@ -153,18 +154,17 @@ def test_a_run_that_dies_at_any_write_leaves_the_old_state_or_the_new_and_the_ne
         world = scene.world(survived)
         assert (2 if is_committed else 1) == world.repository.state(SET).newest_point
         assert_sound(world, scene.new if is_committed else scene.old)
-        _assert_goes_on(world, scene, is_committed=is_committed)
+        _assert_goes_on(world, scene)
 
 
-def _assert_goes_on(world: SmallWorld, scene: Scene, *, is_committed: bool) -> None:
+def _assert_goes_on(world: SmallWorld, scene: Scene) -> None:
     dead = {key.split("/")[3] for key in keys(world.store, f"meta/{SET}/runs/")}
     point = _back_up(world)
     log = world.repository.log(SET)
     state = log.state()
     assert point.seq == state.newest_point
     closed = [log.closing_of(run, state, begun_after=0) for run in dead]
-    assert None not in closed, "a run that died with a plan is voided"
-    assert (2 if is_committed else 1) + 1 == len(state.points)
+    assert {*closed, point.seq} == set(state.points), "a run that died with a plan is finished"
     assert_sound(world, scene.new)
 
 
@@ -188,8 +188,8 @@ def test_a_commit_whose_outcome_stayed_unknown_is_called_again_and_finds_its_poi
     context, plan, captured = _captured(world)
     faulty.lose_response("put_if_absent", skip=INDEX_AND_TABLE)
     with pytest.raises(OutcomeUnknownError):
-        commit_snapshot(context.repository, plan, captured)
-    point = commit_snapshot(context.repository, plan, captured)
+        commit_run(context.repository, plan, captured)
+    point = commit_run(context.repository, plan, captured)
     assert (2, plan.run) == (point.seq, point.entry.run)
     assert {1, 2} == set(world.repository.state(SET).points)
     assert_sound(world, scene.new)
@@ -199,7 +199,7 @@ def test_a_capture_that_left_a_hole_is_not_committed(scene: Scene) -> None:
     world = scene.world(copy_store(scene.before))
     context, plan, captured = _captured(world)
     with pytest.raises(CommitError, match="neither captured nor stated"):
-        commit_snapshot(context.repository, plan, captured[1:])
+        commit_run(context.repository, plan, captured[1:])
     assert 1 == world.repository.state(SET).seq
 
 
@@ -242,7 +242,7 @@ def test_two_runs_of_one_plan_state_that_commit_at_once_both_count(scene: Scene)
     world = scene.world(copy_store(scene.before))
     runs = [_captured(world) for _ in range(2)]
     answers = _together(
-        *(lambda run=run: commit_snapshot(run[0].repository, run[1], run[2]) for run in runs),
+        *(lambda run=run: commit_run(run[0].repository, run[1], run[2]) for run in runs),
     )
     assert {2, 3} == {answer.seq for answer in answers if isinstance(answer, RestorePoint)}
     assert_sound(world, scene.new)
@@ -255,7 +255,7 @@ def test_a_run_commits_behind_an_entry_that_came_in_between(scene: Scene) -> Non
     context, plan, captured = _captured(world)
     stall = faulty.stall("put_if_absent", skip=INDEX_AND_TABLE)
     with ThreadPoolExecutor(1) as pool:
-        committing = pool.submit(commit_snapshot, context.repository, plan, captured)
+        committing = pool.submit(commit_run, context.repository, plan, captured)
         assert stall.reached.wait(10)
         _append_note(scene.world(store).repository, "meanwhile")
         stall.release.set()
@@ -297,7 +297,7 @@ def test_a_voided_run_can_never_commit_and_a_committed_one_is_never_voided(scene
     context, plan, captured = _captured(world)
     void_run(context.repository, SET, plan.run, "its lease was gone")
     with pytest.raises(RunClosedError, match="was voided"):
-        commit_snapshot(context.repository, plan, captured)
+        commit_run(context.repository, plan, captured)
     point = _back_up(world)
     void_run(context.repository, SET, point.entry.run, "by mistake")
     assert point.seq == world.repository.state(SET).seq
@@ -309,7 +309,7 @@ def test_a_zombie_that_captured_the_same_plan_does_no_harm(scene: Scene) -> None
     world = scene.world(copy_store(scene.before))
     context, plan, zombie = _captured(world)
     captured = capture_bins(context, plan, workers=1)
-    point = commit_snapshot(context.repository, plan, captured)
+    point = commit_run(context.repository, plan, captured)
     late = capture_bins(context, plan, workers=1)
     lines = point.lines(point.rows.values()).values()
     named = {line.object for own in lines for line in own if line.object}

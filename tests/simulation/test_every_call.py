@@ -89,3 +89,26 @@ def test_a_second_writer_at_any_call_takes_no_record_away(kind: Kind, stride: in
 @pytest.mark.parametrize("kind", ["crash-store", "crash-cluster", "lose-store", "lose-cluster", "change"])
 def test_a_restore_that_is_struck_at_any_call_is_exact_or_does_not_end(kind: Kind, is_after: bool, stride: int) -> None:
     assert _strike(lambda strike: Restore(-1, strike), lambda at: Strike(kind, at, is_after=is_after), stride) >= 1
+
+
+def _incremental(strike: Strike) -> HistoryStep:
+    return Backup(strike, is_incremental=True)
+
+
+@pytest.mark.parametrize("stride", CALLS)
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("kind", ["crash-store", "crash-cluster", "lose-store", "lose-cluster", "second-writer"])
+def test_an_incremental_run_that_is_struck_at_any_call_is_finished_by_the_next_one(
+    kind: Kind, is_after: bool, stride: int
+) -> None:
+    after = [_incremental(Strike()), Restore(-1), Restore(-2), Validate(-1)]
+    for at in range(1, 1000, stride):
+        if not run([*BEFORE, _incremental(Strike(kind, at, is_after=is_after)), *after]).struck:
+            assert at > (8 if stride == 1 else 1)
+            return
+
+
+@pytest.mark.parametrize("stride", CALLS)
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_incremental_run_states_what_the_cluster_loses_at_any_of_its_calls(change: str, stride: int) -> None:
+    assert _strike(_incremental, lambda at: Strike("change", at, change=CHANGES[change]), stride) >= 1

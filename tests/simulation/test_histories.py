@@ -12,12 +12,15 @@ from itertools import count
 
 import pytest
 
+from tests.simulation.histories.generate import STORY
 from tests.simulation.histories.mutants import MUTANTS, Mutant, find
-from tests.simulation.histories.run import run_seed
+from tests.simulation.histories.run import run, run_seed
+from tests.simulation.histories.world import SET
 
 LENGTH = 30
 FIRST = range(6)
 REST = range(6, 48)
+CHAINS = range(60)
 
 
 @pytest.mark.parametrize("seed", FIRST)
@@ -29,6 +32,22 @@ def test_the_laws_hold_in_every_history(seed: int) -> None:
 @pytest.mark.parametrize("seed", REST)
 def test_the_laws_hold_in_every_history_of_the_fixed_set(seed: int) -> None:
     run_seed(seed, LENGTH)
+
+
+@pytest.mark.parametrize("version", ["4.3.1", "3.9.1"])
+def test_the_laws_hold_in_the_story_of_a_chain(version: str) -> None:
+    world = run(STORY, version=version)
+
+    kinds = [world.context(world.source).repository.log(SET).point(seq).entry for seq in sorted(world.model.points)]
+    assert ["snapshot", *["incremental"] * 5] == [entry.point_kind for entry in kinds]
+    assert (True, True, True) == (bool(kinds[1].gaps), bool(kinds[2].ended), bool(kinds[3].truncated))
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=pytest.mark.exhaustive if seed >= len(FIRST) else ()) for seed in CHAINS]
+)
+def test_the_laws_hold_in_every_history_of_incremental_runs(seed: int) -> None:
+    run_seed(seed, LENGTH, version=("4.3.1", "3.9.1")[seed % 2], is_chain=True)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +62,7 @@ def test_the_laws_hold_on_kafka_3_9(seed: int) -> None:
 def test_the_laws_hold_for_as_long_as_one_likes() -> None:
     ends = time.monotonic() + float(os.environ.get("HISTORIES_S", "600"))
     for seed in count(1_000_000):
-        run_seed(seed, LENGTH * (1 + seed % 3), version=("4.3.1", "3.9.1")[seed % 2])
+        run_seed(seed, LENGTH * (1 + seed % 3), version=("4.3.1", "3.9.1")[seed % 2], is_chain=seed % 4 > 1)
         if time.monotonic() > ends:
             return
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tasks.batches.header import read_header
 from tasks.batches.records import Record, decode_records
 from tasks.broker.admin_values import ConfigSource
-from tasks.engine import snapshot
+from tasks.engine import backup_steps
 from tasks.engine.capture.capture_result import CaptureFailure, CaptureResult
 from tasks.engine.capture.object_sink import ObjectSettings, ObjectSink
 from tasks.engine.capture.segment import Segment, SegmentStart
@@ -100,7 +100,7 @@ def back_up(
 
 def commit_logs(repository: Repository, plan: Plan, captured: Sequence[CaptureResult]) -> PointEntry:
     """The point of what was captured, by the program's own commit."""
-    return snapshot.commit_snapshot(repository, plan, captured).entry
+    return backup_steps.commit_run(repository, plan, captured).entry
 
 
 def plan_logs(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 COMPACTED = {
@@ -57,6 +57,15 @@ def create_topic(
         if time.monotonic() > deadline:
             raise TimeoutError(f"{topic} has no leaders")
         time.sleep(0.02)
+
+
+def add_partitions(bootstrap: str, topic: str, total: int) -> None:
+    """Raise the number of partitions to `total`, and wait until each has a leader."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    [done] = admin.create_partitions([NewPartitions(topic, total)]).values()
+    done.result(30)
+    while not _has_leaders(admin, topic, total):
+        time.sleep(0.05)  # brokers tell nobody when they learn of a partition
 
 
 def _has_leaders(admin: AdminClient, topic: str, partitions: int) -> bool:

@@ -18,6 +18,7 @@ from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.fetch import Fetcher
 from tasks.broker.raw.offsets import list_offsets
 from tasks.broker.raw.produce import produce
+from tasks.engine.incremental import incremental_locally
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.progress import Progress, silent
 from tasks.engine.restore import RestoreResult, restore_locally
@@ -90,16 +91,22 @@ class Backups:
         waiting: Callable[[str], None] = lambda owner: None,
     ) -> PointEntry:
         """One snapshot of these topics, with group positions unless `options` say otherwise."""
-        request = SnapshotRequest(
+        context = self.context(stop=stop, progress=progress)
+        point, _ = snapshot_locally(context, self._request(topics, options), workers=self.workers, waiting=waiting)
+        return point.entry
+
+    def back_up_changes(self, topics: Sequence[str], *, options: BackupOptions | None = None) -> PointEntry:
+        """One incremental run of these topics, with group positions unless `options` say otherwise."""
+        return incremental_locally(self.context(), self._request(topics, options), workers=self.workers)[0].entry
+
+    def _request(self, topics: Sequence[str], options: BackupOptions | None) -> SnapshotRequest:
+        return SnapshotRequest(
             set_name=self.set_name,
             run=new_run_id(now_ms()),
             topics=TopicSelection(include=tuple(topics)),
             options=options or BackupOptions(consumer_group_snapshot=True),
             most_bins=4 * self.workers,
         )
-        context = self.context(stop=stop, progress=progress)
-        point, _ = snapshot_locally(context, request, workers=self.workers, waiting=waiting)
-        return point.entry
 
     def restore(
         self,

@@ -25,6 +25,7 @@ from tasks.config.models import (
     BackupSection,
     ClusterSection,
     ConnectionSection,
+    OffsetStorageSection,
     RestoreFile,
     RestoreSection,
     TopicsSection,
@@ -129,7 +130,8 @@ def test_every_key_has_a_description_and_a_type_in_words(heading: str, prefix: s
 
 def test_every_section_of_a_file_has_its_table() -> None:
     documented = {model for _, _, model in SECTIONS}
-    assert {BackupFile, RestoreFile, *_sections(BackupFile), *_sections(RestoreFile)} == documented
+    without_keys = {OffsetStorageSection}
+    assert {BackupFile, RestoreFile, *_sections(BackupFile), *_sections(RestoreFile)} - without_keys == documented
 
 
 def test_the_examples_are_valid_files(tmp_path: Path) -> None:

@@ -24,8 +24,10 @@ from kafka.protocol.admin import (
     IncrementalAlterConfigsRequest,
     ListGroupsRequest,
 )
+from kafka.protocol.admin.transactions import DescribeProducersRequest
 from kafka.protocol.api_header import ResponseClassRegistry
 from kafka.protocol.consumer import FetchRequest, ListOffsetsRequest, OffsetCommitRequest, OffsetFetchRequest
+from kafka.protocol.consumer.offsets import OffsetForLeaderEpochRequest
 from kafka.protocol.metadata import ApiVersionsRequest, FindCoordinatorRequest, MetadataRequest
 from kafka.protocol.producer import InitProducerIdRequest
 from kafka.protocol.sasl import SaslAuthenticateRequest, SaslHandshakeRequest
@@ -47,6 +49,7 @@ __all__ = [
     "DescribeConfigsRequest",
     "DescribeGroupsRequest",
     "DescribeLogDirsRequest",
+    "DescribeProducersRequest",
     "FetchRequest",
     "FindCoordinatorRequest",
     "IncrementalAlterConfigsRequest",
@@ -56,6 +59,7 @@ __all__ = [
     "MetadataRequest",
     "OffsetCommitRequest",
     "OffsetFetchRequest",
+    "OffsetForLeaderEpochRequest",
     "SaslAuthenticateRequest",
     "SaslHandshakeRequest",
     "decode_response",

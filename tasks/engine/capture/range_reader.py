@@ -14,7 +14,7 @@ from tasks.broker.ports import LogReader
 from tasks.engine.capture.scan import scan
 from tasks.model.errors import BrokerUnavailableError, OffsetOutOfRangeError, TopicGoneError
 from tasks.model.partition import Partition
-from tasks.model.ranges import TOPIC_GONE, TRIMMED, TRUNCATED, Gap
+from tasks.model.ranges import OVERTAKEN, TOPIC_GONE, TRIMMED, TRUNCATED, Gap
 
 EMPTY_ANSWERS = 5
 """After this many empty answers in a row, the tail of a compacted topic is treated as empty, because a cleaner removed
@@ -33,7 +33,8 @@ class CaptureRange:
     `start_epoch` is the leader epoch of the batch before `start`, if an earlier run read it. With it the broker reports
     whether the log diverged after that run. `on_trim` decides what happens if the log start moved past `start` before
     anything was read. With `trimmed` the range begins later, because a snapshot reads everything that exists. With
-    `gap` the offsets are lost, because an incremental run continues where the last run ended.
+    `gap` the offsets are lost, because an incremental run continues where the last run ended. If its log diverged below
+    `start`, such a run continues where it diverged: it reads offsets below `start` again.
     """
 
     source: Partition
@@ -101,8 +102,10 @@ class RangeReader:
         self._source = range_.source
         self._position = self._start = range_.start
         self._end = self._planned_end = range_.end
-        self._epoch = range_.start_epoch
-        self._trim_is_gap = range_.on_trim == "gap"
+        self._epoch = self._start_epoch = range_.start_epoch
+        self._epochs: list[tuple[int, int]] = []
+        self._continues = self._trim_is_gap = range_.on_trim == "gap"
+        self._has_read = False
         self._is_compacted = is_compacted
         self._stop = stop
         self._clock = clock
@@ -127,7 +130,7 @@ class RangeReader:
             self._send()
             return
         if fetched.diverging is not None:
-            yield from self._on_divergence(fetched.diverging[1])
+            yield from self._on_divergence(*fetched.diverging)
             self._send()
         else:
             yield from self._on_answer(fetched)
@@ -141,7 +144,8 @@ class RangeReader:
         if not found.batches and found.next < self._end:
             yield from self._on_empty_answer(fetched)
             return
-        self._position, self._epoch, self._trim_is_gap = found.next, found.epoch, True
+        self._note_epochs(found.batches)
+        self._position, self._epoch, self._trim_is_gap, self._has_read = found.next, found.epoch, True, True
         self._empty, self._deadline = 0, None
         self._send()
         yield Batches(fetched, found.batches, found.next)
@@ -178,26 +182,50 @@ class RangeReader:
         """The error has several causes, so the log start and the log end are read to find out which one it is."""
         earliest, latest = self._bounds()
         if earliest > self._position and self._trim_is_gap:
-            gap = Gap(self._position, min(earliest, self._end), TRIMMED)
+            gap = Gap(self._position, min(earliest, self._end), TRIMMED if self._has_read else OVERTAKEN)
             self._position = gap.next
             yield gap
         elif earliest > self._position:
             self._position = earliest
             yield Trimmed(earliest)
         elif latest < self._position:
-            yield from self._on_divergence(latest)
+            yield from self._on_divergence(None, latest)
         else:
             self._wait_for(latest)  # a replica that lags behind sent the answer
             self._stop.wait(0.2)
 
-    def _on_divergence(self, offset: int) -> Iterator[Event]:
-        """The lineage of the log changed at `offset`. Continue there, up to the end of the new log."""
-        _, latest = self._bounds()
-        self._epoch = None
+    def _on_divergence(self, epoch: int | None, end: int) -> Iterator[Event]:
+        """The leader's log has no records of the last epoch that was read: its largest epoch up to that one is `epoch`,
+        which ends at `end`. Without an `epoch` its log ends at `end`. Continue where both logs are equal, up to the end
+        of the new log."""
+        earliest, latest = self._bounds()
+        offset, known_epoch = self._common_end(epoch, end, earliest)
         if offset < self._position:
-            self._position = max(offset, self._start)
+            self._position = offset if self._continues else max(offset, self._start)
+            self._epoch = known_epoch
+            self._epochs = [one for one in self._epochs if one[1] < self._position]
             yield Diverged(self._position)
+        else:
+            self._epoch = None
         self._end = min(self._end, max(latest, self._position))
+
+    def _common_end(self, epoch: int | None, end: int, earliest: int) -> tuple[int, int | None]:
+        """(an offset up to which the logs can be equal, the epoch of the batch before it). The next fetch asks again
+        with this epoch. If the log differs before the first known epoch, everything is read again."""
+        if epoch is None:
+            return end, None
+        if self._start_epoch is not None and epoch < self._start_epoch:
+            return min(earliest, self._position), None
+        newer = [first for known, first in self._epochs if known > epoch]
+        common = min([end, *newer[:1]])
+        below = [known for known, first in self._epochs if first < common]
+        return common, below[-1] if below else self._start_epoch
+
+    def _note_epochs(self, batches: list[tuple[int, BatchHeader]]) -> None:
+        if batches and (not self._epochs or self._epochs[-1][0] != batches[-1][1].leader_epoch):
+            for _, header in batches:
+                if not self._epochs or self._epochs[-1][0] != header.leader_epoch:
+                    self._epochs.append((header.leader_epoch, header.base_offset))
 
     def _bounds(self) -> tuple[int, int]:
         answers = [self._log.list_offsets([self._source], which) for which in ("earliest", "last_stable")]

@@ -52,6 +52,8 @@ BACKUP_REQUESTS: Final = (
     _SETTINGS,
     NeededRequest("DescribeLogDirs", 1, 4, "workers are balanced by offsets instead of bytes"),
     NeededRequest("DescribeAcls", 1, 3, "the point contains no ACLs"),
+    NeededRequest("OffsetForLeaderEpoch", 2, 4, "an incremental backup cannot continue the newest point"),
+    NeededRequest("DescribeProducers", 0, 0, "the producer of an open transaction is not named"),
 )
 BACKUP_GROUP_REQUESTS: Final = (*_GROUPS, NeededRequest("ListGroups", 0, 5), NeededRequest("OffsetFetch", 7, 9))
 RESTORE_REQUESTS: Final = (

@@ -56,6 +56,13 @@ class NewPoint(NamedTuple):
     ranges: tuple[PointRange, ...]
     groups: MissingPositions
     verdict: Completeness
+    read_records: int = 0
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the run has read something or changed a row."""
+        entry = self.point
+        return bool(self.read_records or entry.gaps or entry.truncated or entry.ended or entry.failures)
 
 
 def describe_new_point(plan: Plan, point: RestorePoint, captured: Sequence[CaptureResult]) -> NewPoint:
@@ -65,10 +72,12 @@ def describe_new_point(plan: Plan, point: RestorePoint, captured: Sequence[Captu
     return NewPoint(
         point=point.entry,
         ranges=tuple(
-            PointRange(row.source, row.first, row.next, row.base_seq != point.seq) for row in point.rows.values()
+            PointRange(row.source, row.first, row.next, row.failure is not None and row.base_seq != point.seq)
+            for row in point.rows.values()
         ),
         groups=groups,
         verdict=completeness(point.entry, groups, denied_reasons(plan, captured)),
+        read_records=sum(one.records for bin_ in captured for one in bin_.ranges),
     )
 
 

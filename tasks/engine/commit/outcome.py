@@ -13,6 +13,8 @@ from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import Plan, PlannedPartition
 
+_STALLED = "a transaction that was already open at the last point holds these offsets back"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -49,7 +51,7 @@ def decide(
         else:
             outcomes.append(_failed(planned, captured, reason, earlier.get(planned.source), now_ms))
     unplanned = [failure for failure in plan.failures if failure.source in earlier]
-    return outcomes + [_keep_earlier(earlier[failure.source], failure.reason, now_ms) for failure in unplanned]
+    return outcomes + [keep_earlier(earlier[failure.source], failure.reason, now_ms) for failure in unplanned]
 
 
 def notes_of(outcomes: Sequence[Outcome]) -> tuple[tuple[PartitionNote, ...], tuple[PartitionNote, ...]]:
@@ -70,7 +72,7 @@ def status_of(*, has_failures: bool, has_gaps: bool) -> Status:
 
 
 def stalled_by_open_transaction(
-    planned: Iterable[PlannedPartition], earlier: Mapping[Partition, Row]
+    planned: Iterable[PlannedPartition], earlier: Mapping[Partition, Row], *, now_ms: int
 ) -> Iterator[PartitionNote]:
     """Notes on partitions whose end did not move since the newest point, because the same transaction is still open.
 
@@ -86,10 +88,24 @@ def stalled_by_open_transaction(
                 topic=part.topic,
                 topic_id=part.topic_id,
                 partition=part.partition,
-                reason="a transaction that was already open at the last point holds these offsets back",
+                reason=_STALLED + _producer_text(part, now_ms),
                 first=part.end,
                 next=part.high_watermark,
             )
+
+
+def _producer_text(part: PlannedPartition, now_ms: int) -> str:
+    if part.open_producer is None or part.open_last_ms is None:
+        return ""
+    hours = max(0, now_ms - part.open_last_ms) / 3_600_000
+    return f" (producer id {part.open_producer}, which wrote its last record {hours:.1f} hours before)"
+
+
+def last_epoch(lines: Sequence[IndexLine]) -> int | None:
+    """The leader epoch of the last batch of the lines, which are in offset order. None if there is no batch. A line
+    that was clipped can list epochs that begin after its end."""
+    epochs = [epoch for line in lines for epoch, first in line.epochs if first < line.next]
+    return epochs[-1] if epochs else None
 
 
 def _is_held_back(last_stable_offset: int, high_watermark: int | None) -> bool:
@@ -97,35 +113,40 @@ def _is_held_back(last_stable_offset: int, high_watermark: int | None) -> bool:
 
 
 def _finished(planned: PlannedPartition, cover: Cover) -> Outcome:
-    is_live = not any(gap.reason == TOPIC_GONE for line in cover.lines for gap in line.gaps)
-    return Outcome(_row(planned, cover, is_live=is_live), cover.lines)
+    return Outcome(new_row(planned, cover, is_live=is_live(cover)), cover.lines)
+
+
+def is_live(cover: Cover) -> bool:
+    """Whether the topic existed when the partition had been read."""
+    return not any(gap.reason == TOPIC_GONE for line in cover.lines for gap in line.gaps)
 
 
 def _failed(
     planned: PlannedPartition, lines: Sequence[IndexLine], reason: str, earlier: Row | None, now_ms: int
 ) -> Outcome:
     if earlier is not None:
-        return _keep_earlier(earlier, reason, now_ms)
+        return keep_earlier(earlier, reason, now_ms)
     cover = contiguous(planned, lines)
-    row = _row(planned, cover).model_copy(update={"failure": reason, "behind_since_ms": now_ms})
+    row = new_row(planned, cover).model_copy(update={"failure": reason, "behind_since_ms": now_ms})
     return Outcome(row, cover.lines)
 
 
-def _keep_earlier(earlier: Row, reason: str, now_ms: int) -> Outcome:
+def keep_earlier(earlier: Row, reason: str, now_ms: int) -> Outcome:
+    """The outcome of a partition that failed and has a row in an earlier point."""
     since = earlier.behind_since_ms if earlier.behind_since_ms is not None else now_ms
     row = earlier.model_copy(update={"failure": reason, "behind_since_ms": since})
     return Outcome(row, is_kept=True)
 
 
-def _row(planned: PlannedPartition, cover: Cover, *, is_live: bool = True) -> Row:
-    epochs = [epoch for line in cover.lines for epoch, _ in line.epochs]
+def new_row(planned: PlannedPartition, cover: Cover, *, is_live: bool = True) -> Row:
+    """The row of a partition that a run has read whole."""
     return Row(
         topic=planned.topic,
         topic_id=planned.topic_id,
         partition=planned.partition,
         first=cover.first,
         next=cover.next,
-        epoch=epochs[-1] if epochs else None,
+        epoch=last_epoch(cover.lines),
         last_stable_offset=planned.end,
         high_watermark=planned.high_watermark,
         leader_epoch=planned.leader_epoch,

@@ -22,9 +22,11 @@ def run_lease(
     run: str,
     *,
     waiting: Callable[[str], None] = lambda owner: None,
+    finish: Callable[[str, int | None], None] | None = None,
 ) -> Iterator[None]:
     """Hold the set's lease for this run while the body plans, captures and commits. If the earlier run died, it is
-    voided first.
+    finished first: `finish` is called with the run and its `begun_after`. If it is still open then, or without
+    `finish`, it is voided.
 
     `waiting` is called with the owner of the lease if this run has to wait to see whether the owner is alive. Raises
     `LockedError` if another writer holds the lease, or takes it while the body runs; then `context.stop` is set.
@@ -35,6 +37,9 @@ def run_lease(
     with kept(lease, stop):
         state = log.state()
         earlier = earlier_open_run(log, lease, state)
+        if earlier is not None and finish is not None:
+            finish(earlier, lease.record.begun_after)
+            state = log.state()
         if earlier is not None:
             reason = "its writer ended without a point"
             void_run(repository, set_name, earlier, reason, begun_after=lease.record.begun_after)

@@ -27,8 +27,10 @@ def find_shrinkage(
     """The losses of the rows of a new point, compared to the rows of the older point with the seq `older_seq`. None if
     nothing is lost.
 
-    `not_selected` are the topics that the run did not select. Other missing topics count as gone. `records_before` and
-    `records` are the numbers of restorable records of the older and of the new point.
+    A point of an incremental run keeps the rows of topics that were deleted. If a topic of the same name exists again,
+    a restore by name takes only that one, so only its rows are compared. `not_selected` are the topics that the run did
+    not select. Other missing topics count as gone. `records_before` and `records` are the numbers of restorable records
+    of the older and of the new point.
     """
     before, after = _by_topic(older.values()), _by_topic(new)
     missing = sorted(before.keys() - after.keys())
@@ -51,7 +53,13 @@ def _by_topic(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
     topics: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         topics[row.topic].append(row)
-    return topics
+    return {topic: _restored_by_name(own) for topic, own in topics.items()}
+
+
+def _restored_by_name(rows: list[Row]) -> list[Row]:
+    """The rows of the incarnations that existed at the point. All rows if none did."""
+    live = {row.topic_id for row in rows if row.is_live}
+    return [row for row in rows if row.topic_id in live] if live else rows
 
 
 def _is_another(before: Iterable[Row], after: Iterable[Row]) -> bool:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.outcome import Outcome, decide, notes_of, stalled_by_open_transaction, status_of
+from tasks.engine.commit.point_parts import (
+    NOTHING_ADOPTED,
+    captured_lines,
+    failure_notes,
+    first_reason,
+    has_missing_positions,
+    shrinkage,
+)
 from tasks.engine.commit.runs import check_open
-from tasks.engine.commit.shrinkage import find_shrinkage
 from tasks.model.errors import AccessError, KafkaBackupError, PreconditionError
 from tasks.model.partition import Partition
-from tasks.repository.entries import PartitionNote, PointEntry, Totals
-from tasks.repository.fragments import read_fragments
+from tasks.repository.entries import PointEntry, Totals
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.index import IndexRef, write_index
 from tasks.repository.lines import IndexLine
@@ -22,8 +27,6 @@ from tasks.repository.plans import Plan
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.set_state import SetState
-from tasks.repository.shrinkage import Shrinkage
-from tasks.repository.state_objects import GroupsState, read_state
 
 
 class SnapshotPoint:
@@ -34,10 +37,16 @@ class SnapshotPoint:
     and `KafkaBackupError` if nothing was captured (`AccessError` if a permission is missing).
     """
 
-    def __init__(self, repository: Repository, plan: Plan, captured: Sequence[CaptureResult]) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        plan: Plan,
+        captured: Sequence[CaptureResult],
+        adopted: Mapping[Partition, Sequence[IndexLine]] = NOTHING_ADOPTED,
+    ) -> None:
         self._repository = repository
         self._plan = plan
-        self._lines = _captured_lines(repository, plan, captured)
+        self._lines = captured_lines(repository, plan, captured, adopted)
         failures = [failure for result in captured for failure in result.failures]
         self._failures = {failure.source: failure.reason for failure in failures}
         self._is_denied = any(failure.is_denied for failure in failures)
@@ -59,7 +68,7 @@ class SnapshotPoint:
         outcomes = decide(plan, self._lines, self._failures, rows, now_ms=plan.planned_ms)
         if not any(outcome.lines or outcome.row.failure is None for outcome in outcomes):
             kind = AccessError if self._is_denied else KafkaBackupError
-            raise kind(f"Nothing was captured: {_first_reason(plan, self._failures)}")
+            raise kind(f"Nothing was captured: {first_reason(plan, self._failures)}")
         return self._entry(state, newest, outcomes)
 
     def _point(self, seq: int | None) -> RestorePoint | None:
@@ -70,10 +79,10 @@ class SnapshotPoint:
         new_lines = [line for outcome in outcomes if not outcome.is_kept for line in outcome.lines]
         repeated = _repeated_lines(newest, outcomes)
         gaps, trimmed = notes_of(outcomes)
-        stalled = stalled_by_open_transaction(plan.partitions, newest.rows if newest else {})
-        failures = (*_failure_notes(plan, self._failures), *stalled)
+        stalled = stalled_by_open_transaction(plan.partitions, newest.rows if newest else {}, now_ms=plan.planned_ms)
+        failures = (*failure_notes(plan, self._failures), *stalled)
         totals = _totals(self._repository, outcomes, [*new_lines, *repeated])
-        has_failures = bool(failures) or _has_missing_positions(self._repository, plan)
+        has_failures = bool(failures) or has_missing_positions(self._repository, plan)
         return PointEntry(
             **self._repository.next_entry(plan.set, state),
             newest_point=state.seq + 1,
@@ -92,7 +101,7 @@ class SnapshotPoint:
             failures=failures,
             gaps=gaps,
             trimmed=trimmed,
-            shrunk=_shrinkage(plan, newest, outcomes, totals),
+            shrunk=shrinkage(plan, newest, [outcome.row for outcome in outcomes], totals),
         )
 
 
@@ -117,29 +126,6 @@ def check_snapshot(plan: Plan, now: Mapping[Partition, Row], then: Mapping[Parti
             raise PreconditionError(
                 f"{source}: another run captured it, and this run's plan does not contain it. Run the backup again."
             )
-
-
-def _captured_lines(
-    repository: Repository, plan: Plan, captured: Sequence[CaptureResult]
-) -> dict[Partition, list[IndexLine]]:
-    lines: dict[Partition, list[IndexLine]] = defaultdict(list)
-    for fragment in read_fragments(
-        repository.store,
-        repository_id=repository.root.repository_id,
-        set_name=plan.set,
-        run=plan.run,
-        writers=[(result.writer, result.fragments) for result in captured],
-    ):
-        for line in fragment.lines:
-            lines[line.source].append(line)
-    return lines
-
-
-def _has_missing_positions(repository: Repository, plan: Plan) -> bool:
-    """Whether positions were configured and could not be read, of one group or of all. Then the point is partial."""
-    if plan.groups_failure is not None or plan.groups is None:
-        return plan.groups_failure is not None
-    return any(group.failure for group in read_state(repository.store, plan.groups, GroupsState).groups)
 
 
 def _repeated_lines(newest: RestorePoint | None, outcomes: Sequence[Outcome]) -> list[IndexLine]:
@@ -167,34 +153,3 @@ def _totals(repository: Repository, outcomes: Sequence[Outcome], lines: Sequence
         stored_bytes=sum({line.object: line.stored_bytes or 0 for line in lines}.values()),
         objects=len({line.object for line in lines if line.object}),
     )
-
-
-def _shrinkage(
-    plan: Plan, newest: RestorePoint | None, outcomes: Sequence[Outcome], totals: Totals
-) -> Shrinkage | None:
-    if newest is None:
-        return None
-    return find_shrinkage(
-        newest.seq,
-        newest.rows,
-        [outcome.row for outcome in outcomes],
-        records_before=newest.entry.totals.records,
-        records=totals.records,
-        not_selected=plan.not_selected,
-    )
-
-
-def _failure_notes(plan: Plan, failures: Mapping[Partition, str]) -> tuple[PartitionNote, ...]:
-    reasons: Iterable[tuple[Partition, str]] = [
-        *((failure.source, failure.reason) for failure in plan.failures),
-        *sorted(failures.items()),
-    ]
-    return tuple(
-        PartitionNote(topic=source.topic, topic_id=source.topic_id, partition=source.partition, reason=reason)
-        for source, reason in reasons
-    )
-
-
-def _first_reason(plan: Plan, failures: Mapping[Partition, str]) -> str:
-    reasons = [*failures.values(), *(failure.reason for failure in plan.failures)]
-    return reasons[0] if reasons else "the plan has no partitions."

@@ -38,7 +38,8 @@ def disjoint(lines: Sequence[IndexLine]) -> list[IndexLine]:
 
 
 def contiguous(planned: PlannedPartition, lines: Sequence[IndexLine]) -> Cover:
-    """The longest cover that begins at the planned start, or at the log start to which a trim moved it."""
+    """The longest cover that begins at the planned start, at the log start to which a trim moved it, or below the start
+    at the offset to which a truncated log made the run go back."""
     return _longest_cover(planned, disjoint(lines))
 
 
@@ -58,6 +59,8 @@ def tile(planned: PlannedPartition, lines: Sequence[IndexLine]) -> Cover:
 
 def _longest_cover(planned: PlannedPartition, separate: Sequence[IndexLine]) -> Cover:
     position, trimmed_from = planned.start, None
+    if separate and planned.stored_next is not None:
+        position = min(position, separate[0].first)
     taken: list[IndexLine] = []
     for line in separate:
         if not taken and line.trimmed_from == planned.start:
@@ -66,7 +69,7 @@ def _longest_cover(planned: PlannedPartition, separate: Sequence[IndexLine]) -> 
             break
         taken.append(line)
         position = line.next
-    first = taken[0].first if taken else planned.start
+    first = taken[0].first if taken else position
     return Cover(first=first, next=position, lines=tuple(taken), trimmed_from=trimmed_from)
 
 

@@ -1,6 +1,7 @@
 """Source: reads the state of a cluster, and plans the ranges that a run will read.
 
-Here are the plan of a snapshot (`snapshot_plan`), the topics with their settings and the ACLs (`topic_state`), the
+Here are the plans of a snapshot (`snapshot_plan`) and of an incremental run (`incremental_plan`), the comparison of the
+captured logs with the leaders' logs (`lineage`), the topics with their settings and the ACLs (`topic_state`), the
 groups with their positions (`group_state`), the topics that the user can no longer describe (`undescribable_topics`),
 and the permissions that a backup needs (`permissions`).
 

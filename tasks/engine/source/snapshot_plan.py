@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from tasks.broker.admin_values import TopicDescription
 from tasks.broker.log_values import OffsetAnswers
 from tasks.broker.ports import ClusterAdmin, LogReader
-from tasks.engine.bins import bins_to_capture
+from tasks.engine.bins import Bins, bins_to_capture
 from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.engine.pattern_notes import pattern_notes
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.group_state import groups_of_topics, read_groups
+from tasks.engine.source.open_transactions import with_open_transactions
 from tasks.engine.source.permissions import denied_topics, require_visible
 from tasks.engine.source.topic_state import read_topics
 from tasks.engine.source.undescribable_topics import keep_hidden_topics, live_topics
@@ -23,9 +25,10 @@ from tasks.engine.topic_selection import is_selected, select_topics
 from tasks.model.errors import AccessError, ConfigError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition, require_topic_ids
 from tasks.repository.compressed_objects import StoredRef
+from tasks.repository.entries import PointKind
 from tasks.repository.leases import read_lease
 from tasks.repository.names import capture_lease_key
-from tasks.repository.plans import Plan, PlanFailure, PlannedPartition, write_plan
+from tasks.repository.plans import EndedPartition, Plan, PlanFailure, PlannedPartition, write_plan
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import GroupsState, TopicsState, TopicState, write_state
@@ -44,11 +47,14 @@ class SnapshotRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _ClusterState:
-    """The state of the cluster without its records and offsets."""
+class ClusterState:
+    """The state of the cluster without its records and offsets. The groups were read before everything else."""
 
     cluster_id: str
     topics: list[TopicDescription]
+    """The topics to back up."""
+    visible: Mapping[str, str]
+    """The ids of all topics, selected or not."""
     topics_state: TopicsState
     groups: GroupsState | None
     groups_failure: str | None
@@ -79,21 +85,52 @@ def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_
     repository = context.repository
     newest = repository.log(request.set_name).newest_point()
     with context.admin() as admin:
-        cluster = _cluster_state(admin, request, newest)
-    _check_cluster(request.set_name, newest, cluster.cluster_id)
+        cluster = read_cluster_state(admin, request, newest)
+    check_cluster(request.set_name, newest, cluster.cluster_id)
     partitions = [
         Partition(topic.name, topic.topic_id, part.partition) for topic in cluster.topics for part in topic.partitions
     ]
     with context.reader() as log:
         planned, failures = _plan_partitions(log, partitions)
     hidden_failures, last_states = keep_hidden_topics(newest, cluster.hidden)
+    return make_plan(
+        context,
+        request,
+        cluster,
+        newest,
+        kind="snapshot",
+        planned=planned,
+        bins=bins_to_capture(planned, request.most_bins, request.options.max_concurrent_partitions),
+        failures=(*failures, *hidden_failures),
+        last_states=last_states,
+        is_dry_run=is_dry_run,
+    )
+
+
+def make_plan(
+    context: ClusterContext,
+    request: SnapshotRequest,
+    cluster: ClusterState,
+    newest: RestorePoint | None,
+    *,
+    kind: PointKind,
+    planned: tuple[PlannedPartition, ...],
+    bins: Bins,
+    failures: tuple[PlanFailure, ...],
+    last_states: Sequence[TopicState],
+    ended: tuple[EndedPartition, ...] = (),
+    warnings: tuple[str, ...] = (),
+    is_dry_run: bool,
+) -> Plan:
+    """The plan of a run of any kind. Stores the state objects that it names, unless it is a dry run. `last_states` are
+    topics that the cluster does not describe and the new point has to describe."""
+    repository, options = context.repository, request.options
     groups_ref, topics_ref = _write_states(repository, request, cluster, last_states, newest, is_dry_run=is_dry_run)
-    options = request.options
     return Plan(
         repository_id=repository.root.repository_id,
         set=request.set_name,
         run=request.run,
-        kind="snapshot",
+        kind=kind,
         cluster_id=cluster.cluster_id,
         cluster_label=options.source_cluster_id,
         planned_ms=repository.now_ms(),
@@ -105,13 +142,16 @@ def draft_snapshot(context: ClusterContext, request: SnapshotRequest, *, is_dry_
         object_records=options.segment_max_records,
         fetch_bytes=options.fetch_bytes,
         partitions=planned,
-        bins=bins_to_capture(planned, request.most_bins, options.max_concurrent_partitions),
-        failures=(*failures, *hidden_failures),
+        bins=bins,
+        failures=failures,
+        ended=ended,
+        warnings=warnings,
         topics=topics_ref,
         groups=groups_ref,
         groups_failure=cluster.groups_failure,
         denied=(*cluster.denied, *cluster.hidden.values()),
         not_selected=cluster.not_selected,
+        notes=tuple(pattern_notes(request.topics, {topic.name for topic in cluster.topics})),
         tool=tool_name(),
     )
 
@@ -161,16 +201,18 @@ def planned_ranges(
 def _plan_partitions(
     log: LogReader, partitions: Sequence[Partition]
 ) -> tuple[tuple[PlannedPartition, ...], tuple[PlanFailure, ...]]:
-    return planned_ranges(
+    planned, failures = planned_ranges(
         partitions,
         earliest=log.list_offsets(partitions, "earliest"),
         stable=log.list_offsets(partitions, "last_stable"),
         high=log.list_offsets(partitions, "latest"),
         sizes_bytes=log.partition_bytes(partitions),
     )
+    return with_open_transactions(log, planned), failures
 
 
-def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, newest: RestorePoint | None) -> _ClusterState:
+def read_cluster_state(admin: ClusterAdmin, request: SnapshotRequest, newest: RestorePoint | None) -> ClusterState:
+    """Read the groups, then the topics. `newest` is the newest point of the set."""
     options = request.options
     # A topic that is deleted and created again after the groups were read must not get the positions of the old topic.
     before = admin.describe_topics() if options.consumer_group_snapshot else []
@@ -190,9 +232,10 @@ def _cluster_state(admin: ClusterAdmin, request: SnapshotRequest, newest: Restor
         )
     )
     topics = [topic for topic in described if topic.name in chosen]
-    return _ClusterState(
+    return ClusterState(
         cluster_id=admin.cluster_id(),
         topics=topics,
+        visible={topic.name: topic.topic_id for topic in described},
         topics_state=read_topics(admin, topics),
         groups=groups_of_topics(groups, {name: ids[name] for name in chosen if name in ids}) if groups else None,
         groups_failure=groups_failure,
@@ -228,7 +271,7 @@ def _groups(admin: ClusterAdmin, options: BackupOptions) -> tuple[GroupsState | 
 def _write_states(
     repository: Repository,
     request: SnapshotRequest,
-    cluster: _ClusterState,
+    cluster: ClusterState,
     last_states: Sequence[TopicState],
     newest: RestorePoint | None,
     *,
@@ -247,7 +290,7 @@ def _write_states(
 
 
 def _with_topics(state: TopicsState, more: Sequence[TopicState]) -> TopicsState:
-    topics = sorted((*state.topics, *more), key=lambda topic: topic.topic)
+    topics = sorted((*state.topics, *more), key=lambda topic: (topic.topic, topic.topic_id))
     return state.model_copy(update={"topics": tuple(topics)})
 
 
@@ -258,7 +301,8 @@ def _begun_after(repository: Repository, request: SnapshotRequest) -> int | None
     return lease.begun_after if lease is not None and lease.run == request.run else None
 
 
-def _check_cluster(set_name: str, newest: RestorePoint | None, cluster_id: str) -> None:
+def check_cluster(set_name: str, newest: RestorePoint | None, cluster_id: str) -> None:
+    """Raises `ConfigError` if the set belongs to another cluster."""
     if newest is not None and newest.entry.cluster_id != cluster_id:
         raise ConfigError(
             f"The backup set {set_name!r} belongs to cluster {newest.entry.cluster_id}; this is cluster {cluster_id}. "

@@ -12,6 +12,7 @@ from tasks.engine.target.accepted_settings import AcceptedRestore
 from tasks.engine.target.findings import Finding, FindingLevel, error_finding
 from tasks.engine.target.permissions import group_permission_findings
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
+from tasks.engine.target.selection import other_incarnations
 from tasks.engine.target.shrunk_point import shrunk_point_finding
 from tasks.engine.target.target_findings import target_findings
 from tasks.model.errors import InterruptedRunError, KafkaBackupError
@@ -38,6 +39,7 @@ def preflight(
     findings = [
         *target_findings(plan, source, view, options),
         *accepted.findings,
+        *_incarnations(source),
         *_missing_data(source, options),
         *_shrunk_point(context.repository, source),
         *_targets_with_records(context, plan, view, options),
@@ -85,6 +87,26 @@ def _targets_with_records(
                 + "Restore into another topic with topic_mapping"
                 + ("." if options.purge_topics else ", or set purge_topics to delete its records."),
             )
+
+
+def _incarnations(source: RestoreSource) -> Iterator[Finding]:
+    """Warnings for chosen topics that the point contains in other incarnations too, or that did not exist at the point,
+    and what the run of the point has to say about a restore."""
+    rows = list(source.point.rows.values())
+    for topic in source.chosen:
+        ids = [one.topic_id for one in other_incarnations(rows, [topic])]
+        if ids:
+            yield Finding(
+                "warning",
+                topic.state.topic,
+                f"it was deleted and created again. The incarnation that existed at the point ({topic.state.topic_id}) "
+                f"is restored, and not {', '.join(ids)}: for that one choose a point at which it existed.",
+            )
+        elif not any(row.is_live for row in topic.rows):
+            message = "it did not exist any more at the point, or was not selected. Its last records are restored."
+            yield Finding("note", topic.state.topic, message)
+    for warning in source.point.entry.warnings:
+        yield Finding("warning", source.point.name, warning)
 
 
 def _missing_data(source: RestoreSource, options: RestoreOptions) -> Iterator[Finding]:

@@ -39,13 +39,14 @@ def choose(
 ) -> list[ChosenTopic]:
     """Returns the topics `names` with the selected partitions (None: all) and their targets.
 
-    Raises `RefusedError` if the point contains several incarnations of a name, or the records of a topic without its
-    settings, if two topics would be written to one target, and if a selected partition is in none of the topics.
-    """
+    Of a topic that was deleted and created again, the incarnation that existed at the point is chosen. Raises
+    `RefusedError` if the point contains several incarnations of a name and none of them existed then, or the records of
+    a topic without its settings, if two topics would be written to one target, and if a selected partition is in none
+    of the topics."""
     available = incarnations(rows)
     chosen = []
     for name in names:
-        incarnation = _single_incarnation(name, available[name])
+        incarnation = _chosen_incarnation(name, available[name], rows)
         selected = [row for row in rows if row.source.incarnation == incarnation]
         if partitions is not None:
             selected = [row for row in selected if row.partition in partitions]
@@ -61,14 +62,24 @@ def choose(
     return chosen
 
 
-def _single_incarnation(name: str, found: Sequence[Incarnation]) -> Incarnation:
-    if len(found) > 1:
-        ids = ", ".join(one.topic_id for one in found)
-        raise RefusedError(
-            f"Topic {name} was deleted and created again; this point contains {len(found)} incarnations ({ids}). "
-            "Restore from a point that contains one of them."
-        )
-    return found[0]
+def other_incarnations(rows: Collection[Row], chosen: Collection[ChosenTopic]) -> list[Incarnation]:
+    """The incarnations of the chosen topics' names that the point contains and the restore leaves out. Pure."""
+    taken = {Incarnation(topic.state.topic, topic.state.topic_id) for topic in chosen}
+    names = {incarnation.topic for incarnation in taken}
+    return sorted({row.source.incarnation for row in rows if row.topic in names} - taken)
+
+
+def _chosen_incarnation(name: str, found: Sequence[Incarnation], rows: Collection[Row]) -> Incarnation:
+    if len(found) == 1:
+        return found[0]
+    live = sorted({row.source.incarnation for row in rows if row.topic == name and row.is_live})
+    if len(live) == 1:
+        return live[0]
+    ids = ", ".join(one.topic_id for one in found)
+    raise RefusedError(
+        f"Topic {name} was deleted and created again; this point contains {len(found)} incarnations ({ids}), and "
+        f"{len(live)} of them existed at that time. Restore from a point at which one of them existed."
+    )
 
 
 def _check_partitions(chosen: Sequence[ChosenTopic], partitions: Collection[int] | None) -> None:

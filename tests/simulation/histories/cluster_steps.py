@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tasks.batches.records import Record
 from tasks.broker.admin_values import CommittedOffset
+from tasks.model.partition import Partition
 from tests.simulation.histories.world import NODES, World
 from tests.simulation.kafka.refusals import Refused
 
@@ -177,6 +178,8 @@ class Elect:
         log = led.log
         end = log.end - (log.end - log.log_start) * self.lost_quarters // 4
         world.source.elect_uncleanly(place, end=end)
+        topic = world.source.topics.by_name[place[0]]
+        world.model.truncate(Partition(place[0], topic.topic_id, place[1]), log.end)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.simulation.histories.backup_step import Backup
 from tests.simulation.histories.cluster_steps import (
@@ -50,6 +51,47 @@ def generate(seed: int, length: int) -> list[HistoryStep]:
     steps: list[HistoryStep] = [*begin, *(_produce(source) for _ in range(6))]
     steps += [_step(source) for _ in range(length)]
     return [*steps, Backup(), Validate(-1), Restore(-1)]
+
+
+STORY: tuple[HistoryStep, ...] = (
+    CreateTopic(0, 2, 0),
+    CreateTopic(1, 1, 0),
+    Produce(0, 0, 6, 3, 0),
+    Produce(1, 0, 6, 3, 0),
+    Backup(is_incremental=True),
+    Produce(0, 0, 4, 2, 0),
+    DeleteRecords(0, 0, 3),
+    Backup(is_incremental=True),
+    Restore(-1),
+    DeleteTopic(1),
+    CreateTopic(1, 1, 0),
+    Produce(1, 0, 9, 3, 0),
+    Backup(is_incremental=True),
+    Restore(-1),
+    Elect(1, 0, 2),
+    Produce(1, 0, 9, 3, 0),
+    Backup(is_incremental=True),
+    Restore(-1),
+    *(Produce(topic, 0, 20, 4, 0) for topic in (0, 1)),
+    Backup(Strike("crash-cluster", 6, is_at_data=True), is_incremental=True),
+    Produce(0, 0, 2, 2, 0),
+    Backup(is_incremental=True),
+    *(Restore(number) for number in range(8)),
+    Validate(-1),
+)
+"""Retention that passes a stored offset, a topic that is created again, an unclean election, and a run that dies and is
+finished by the next one; after each a restore."""
+
+
+def generate_chain(seed: int, length: int) -> list[HistoryStep]:
+    """The history of the seed, but most of its backups are incremental."""
+    source = random.Random(f"chain {seed}")
+
+    def chained(step: HistoryStep) -> HistoryStep:
+        is_incremental = isinstance(step, Backup) and source.random() < 0.85
+        return replace(step, is_incremental=True) if isinstance(step, Backup) and is_incremental else step
+
+    return [chained(step) for step in generate(seed, length)]
 
 
 def _step(source: random.Random) -> HistoryStep:

@@ -44,11 +44,40 @@ class Model:
 
     `sent` has the fate of every record that was ever produced, by its value: committed, aborted, or open. `planned` is
     how the partitions that did not fail looked when a point's run had planned.
-    """
+
+    `chain` is what an incremental run continues: what the newest point holds, without what the source lost in unclean
+    elections since. `truncated` are the offsets from which on that is so, of partitions that no run has planned since.
+    `unfinished` is how the source looked since a run died that another one can finish. `rewound` are the partitions
+    that ever lost something."""
 
     sent: dict[bytes, str] = field(default_factory=dict)
+    chain: dict[Partition, Expected] = field(default_factory=dict)
+    truncated: dict[Partition, int] = field(default_factory=dict)
+    unfinished: list[Views] = field(default_factory=list)
+    rewound: set[Partition] = field(default_factory=set)
     points: dict[int, dict[Partition, Expected]] = field(default_factory=dict)
     planned: dict[int, Views] = field(default_factory=dict)
+
+    def truncate(self, source: Partition, end: int) -> None:
+        """The source lost everything from `end` on. A run that is going on can still hold it."""
+        self.rewound.add(source)
+        self.truncated[source] = min(end, self.truncated.get(source, end))
+        if source in self.chain:
+            self.chain[source] = Expected(_below(self.chain[source].required, end), self.chain[source].allowed)
+
+    def begin_run(self, now: Views) -> None:
+        """A run begins: from now on no point gets what the source has lost before. Below its log start, a leader does
+        not know any more where its log differs."""
+        for source, lost in self.truncated.items():
+            if source in self.chain:
+                end = max(lost, now[source].start) if source in now else lost
+                before = self.chain[source]
+                self.chain[source] = Expected(_below(before.required, end), _below(before.allowed, end))
+        self.truncated.clear()
+
+
+def _below(records: Mapping[int, Content], end: int) -> dict[int, Content]:
+    return {offset: one for offset, one in records.items() if offset < end}
 
 
 def content(record: Record) -> Content:

@@ -5,20 +5,26 @@ Each mutant replaces one function of the program while a body runs. `law` is the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tasks.batches.aborted import AbortedBatches, AbortTracker
-from tasks.engine.commit import runs, snapshot_point
+from tasks.engine.capture.range_reader import CaptureRange, TrimPolicy
+from tasks.engine.commit import incremental_point, runs, snapshot_point
 from tasks.engine.positions.rank import rank
 from tasks.engine.replay import replay
+from tasks.engine.source import incremental_plan
+from tasks.engine.source.lineage import CommonLog, Lineages
+from tasks.model.partition import Partition
 from tasks.repository import leases
 from tasks.repository.index import write_index
 from tasks.repository.lines import IndexLine
-from tests.simulation.histories.generate import generate
+from tasks.repository.partition_table import Row
+from tasks.repository.plans import PlannedPartition
+from tests.simulation.histories.generate import STORY, generate
 from tests.simulation.histories.run import first_failure
 
 
@@ -32,6 +38,8 @@ class Mutant:
     step: int
     law: str
     plant: Callable[[pytest.MonkeyPatch], None]
+    is_of_story: bool = False
+    """Found in `STORY`, which has what chains of incremental runs have to survive."""
 
 
 def _drop_an_index_line(patch: pytest.MonkeyPatch) -> None:
@@ -72,6 +80,45 @@ def _leave_a_gap_unsaid(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(snapshot_point, "notes_of", lambda outcomes: ((), ()))
 
 
+def _leave_a_gap_of_a_chain_unsaid(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(incremental_point, "notes_of", lambda outcomes: ((), ()))
+
+
+def _mix_incarnations(patch: pytest.MonkeyPatch) -> None:
+    """A topic that was created again goes on at the offsets of the old one."""
+    ranges = incremental_plan.incremental_ranges
+
+    def mixed(partitions: Any, rows: Mapping[Partition, Row], logs: Any) -> Any:
+        ends = {(source.topic, source.partition): row.next for source, row in rows.items()}
+        planned, failures = ranges(partitions, rows, logs)
+        moved = [
+            part.model_copy(update={"start": min(part.end, max(part.start, ends.get((part.topic, part.partition), 0)))})
+            if part.stored_next is None
+            else part
+            for part in planned
+        ]
+        return tuple(moved), failures
+
+    patch.setattr(incremental_plan, "incremental_ranges", mixed)
+
+
+def _ignore_truncation(patch: pytest.MonkeyPatch) -> None:
+    """Stored offsets are used without asking for their leader epochs, neither in the plan nor in the fetch."""
+
+    def trusting(log: Any, newest: Any, rows: Sequence[Row]) -> Lineages:
+        return Lineages({row.source: CommonLog(row.next, row.epoch) for row in rows if row.epoch is not None}, {})
+
+    patch.setattr(incremental_plan, "confirm_lineages", trusting)
+    patch.setattr("tasks.engine.backup_steps._range_of", _without_epoch)
+
+
+def _without_epoch(planned: PlannedPartition) -> CaptureRange:
+    policy: TrimPolicy = "trimmed" if planned.stored_next is None else "gap"
+    return CaptureRange(
+        source=planned.source, start=planned.start, end=planned.end, bytes=planned.bytes, on_trim=policy
+    )
+
+
 def _ignore_the_lease(patch: pytest.MonkeyPatch) -> None:
     def take(store: Any, key: str, **how: Any) -> leases.Lease:
         current, version = leases._read(store, key)
@@ -87,7 +134,17 @@ MUTANTS = (
         "an aborted batch is kept", 2, 40, "a restore writes only records that the source had", _keep_an_aborted_batch
     ),
     Mutant("a batch is written twice", 0, 29, "an undisturbed restore succeeds", _write_a_batch_twice),
-    Mutant("a gap is not stated", 7, 36, "nothing is lost without a gap that says so", _leave_a_gap_unsaid),
+    Mutant("a gap is not stated", 14, 20, "nothing is lost without a gap that says so", _leave_a_gap_unsaid),
+    Mutant("a gap of a chain is not stated", 0, 7, "nothing is lost", _leave_a_gap_of_a_chain_unsaid, is_of_story=True),
+    Mutant("incarnations are mixed", 0, 13, "a restore writes every record", _mix_incarnations, is_of_story=True),
+    Mutant(
+        "a truncation is ignored",
+        0,
+        17,
+        "a restore writes only records that the source had",
+        _ignore_truncation,
+        is_of_story=True,
+    ),
     Mutant("a lease is ignored", 2, 17, "a second writer is refused while the first one is alive", _ignore_the_lease),
 )
 """When the generator changes, `python -m tests.simulation.histories.mutants` prints the seeds and steps anew."""
@@ -98,7 +155,7 @@ def find(mutant: Mutant, seeds: Iterable[int], length: int) -> tuple[int, int, E
     with pytest.MonkeyPatch.context() as patch:
         mutant.plant(patch)
         for seed in seeds:
-            failure = first_failure(generate(seed, length))
+            failure = first_failure(STORY if mutant.is_of_story else generate(seed, length))
             if failure is not None:
                 return seed, *failure
     return None

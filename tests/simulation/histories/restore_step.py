@@ -10,6 +10,7 @@ from tasks.engine.restore import RestoreResult, restore_locally
 from tasks.engine.target.restore_plan import RestoreRequest
 from tasks.engine.validate import validate_locally
 from tasks.model.errors import KafkaBackupError
+from tasks.model.partition import Incarnation
 from tasks.repository.points import PointReference
 from tasks.repository.restore_point import RestorePoint
 from tests.simulation.histories.laws import check_gaps, check_positions, check_restored, require
@@ -99,18 +100,28 @@ def _chosen(world: World, number: int) -> int | None:
 
 
 def _mapping(world: World, point: RestorePoint) -> dict[str, str]:
-    """New names for the topics that the point has once; of a name with two incarnations it would have to be told."""
-    incarnations: dict[str, set[str]] = {}
-    for source in point.rows:
-        incarnations.setdefault(source.topic, set()).add(source.topic_id)
-    return {name: world.new_name(f"{name}-copy") for name, ids in sorted(incarnations.items()) if len(ids) == 1}
+    """New names for the topics of which the restore can choose one incarnation."""
+    return {name: world.new_name(f"{name}-copy") for name in sorted({one.topic for one in _chosen_ids(point)})}
+
+
+def _chosen_ids(point: RestorePoint) -> set[Incarnation]:
+    """Of each topic the only incarnation, or else the only one that existed at the point."""
+    all_of: dict[str, set[Incarnation]] = {}
+    live_of: dict[str, set[Incarnation]] = {}
+    for source, row in point.rows.items():
+        all_of.setdefault(source.topic, set()).add(source.incarnation)
+        if row.is_live:
+            live_of.setdefault(source.topic, set()).add(source.incarnation)
+    choices = [all_of[name] if len(all_of[name]) == 1 else live_of.get(name, set()) for name in all_of]
+    return {one for found in choices if len(found) == 1 for one in found}
 
 
 def _check(world: World, point: RestorePoint, mapping: Mapping[str, str]) -> None:
     compacted = {topic.topic_id for topic in point.topics.topics if topic.is_compacted}
     offsets: dict[tuple[str, int], list[int]] = {}
+    chosen = _chosen_ids(point)
     for source, expected in world.model.points[point.seq].items():
-        if source.topic not in mapping:
+        if source.topic not in mapping or source.incarnation not in chosen:
             continue
         where = f"{point.name} {source}"
         log = world.target.log((mapping[source.topic], source.partition))
@@ -127,7 +138,7 @@ def _check_positions(
 ) -> None:
     if point.groups is None:
         return
-    ids = {source.topic: source.topic_id for source in point.rows if source.topic in mapping}
+    ids = {one.topic: one.topic_id for one in _chosen_ids(point)}
     committed = {
         (group.group, one.topic, one.partition): one.offset
         for group in point.groups.groups

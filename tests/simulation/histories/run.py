@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from tasks.engine.capture import segment
-from tests.simulation.histories.generate import HistoryStep, generate
+from tests.simulation.histories.generate import HistoryStep, generate, generate_chain
 from tests.simulation.histories.world import World
 
 MOST_TRIES = 200
@@ -38,9 +38,10 @@ def run(steps: Sequence[HistoryStep], *, version: str = "4.3.1") -> World:
     return world
 
 
-def run_seed(seed: int, length: int, *, version: str = "4.3.1") -> None:
-    """Carry out the history of a seed. Raises `HistoryFailed` with the shortest history that fails in the same way."""
-    steps = generate(seed, length)
+def run_seed(seed: int, length: int, *, version: str = "4.3.1", is_chain: bool = False) -> None:
+    """Carry out the history of a seed; most of the backups of a chain are incremental. Raises `HistoryFailed` with the
+    shortest history that fails in the same way."""
+    steps = generate_chain(seed, length) if is_chain else generate(seed, length)
     failure = failure_of(steps, version)
     if failure is None:
         return

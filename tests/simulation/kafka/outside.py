@@ -20,6 +20,7 @@ OFFERED: Mapping[str, VersionRange] = {
     "Fetch": VersionRange(4, 17),
     "ListOffsets": VersionRange(1, 10),
     "Metadata": VersionRange(0, 13),
+    "OffsetForLeaderEpoch": VersionRange(2, 4),
     "OffsetCommit": VersionRange(2, 9),
     "OffsetFetch": VersionRange(1, 9),
     "FindCoordinator": VersionRange(0, 6),
@@ -31,6 +32,7 @@ OFFERED: Mapping[str, VersionRange] = {
     "DescribeAcls": VersionRange(1, 3),
     "DescribeConfigs": VersionRange(1, 4),
     "DescribeLogDirs": VersionRange(1, 4),
+    "DescribeProducers": VersionRange(0, 0),
     "IncrementalAlterConfigs": VersionRange(0, 1),
 }
 """As Kafka 4.3 offers them."""

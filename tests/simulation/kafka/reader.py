@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tasks.broker.log_values import Fetched, OffsetAnswers, Which
+from tasks.broker.log_values import EpochAnswers, EpochEnd, Fetched, OffsetAnswers, OpenTransaction, Which
 from tasks.broker.translation import Action, Permission
 from tasks.model.errors import (
     AccessError,
@@ -39,6 +39,42 @@ class SimulatedLogReader:
     def list_offsets(self, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
         """See `LogReader.list_offsets`."""
         return list_offsets(self.client, "reader.list_offsets", partitions, which)
+
+    def ends_of_epochs(self, epochs: Mapping[Partition, int]) -> EpochAnswers:
+        """See `LogReader.ends_of_epochs`."""
+
+        def end(partition: Partition, attempt: int) -> EpochEnd | None:
+            log = self.client.leader_of(partition).log
+            found = log.epochs.end_offset(epochs[partition], log.end)
+            return EpochEnd(*found) if found is not None else None
+
+        def attempt(partition: Partition) -> Action:
+            where = f"topic {partition.topic}, partition {partition.partition}"
+            return Action("look up a leader epoch of", where, (Permission("Describe", "Topic", partition.topic),))
+
+        answers = EpochAnswers()
+        for partition, answer in self.client.call_each("reader.ends_of_epochs", list(epochs), end, attempt).items():
+            if isinstance(answer, KafkaBackupError):
+                answers.failures[partition] = answer
+            else:
+                answers.ends[partition] = answer
+        return answers
+
+    def open_transactions(self, partitions: Collection[Partition]) -> dict[Partition, OpenTransaction]:
+        """See `LogReader.open_transactions`."""
+
+        def oldest(partition: Partition, attempt: int) -> OpenTransaction | None:
+            log = self.client.leader_of(partition).log
+            first, producer = min(((at, one) for one, at in log.transactions.open.items()), default=(-1, -1))
+            stamps = [one.header.max_timestamp for one in log.batches() if one.header.producer_id == producer]
+            return OpenTransaction(producer, first, stamps[-1]) if stamps else None
+
+        def attempt(partition: Partition) -> Action:
+            where = f"topic {partition.topic}, partition {partition.partition}"
+            return Action("describe the producers of", where, (Permission("Read", "Topic", partition.topic),))
+
+        found = self.client.call_each("reader.open_transactions", list(partitions), oldest, attempt)
+        return {one: answer for one, answer in found.items() if isinstance(answer, OpenTransaction)}
 
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:
         """See `LogReader.partition_bytes`: by the topic's name, whichever incarnation there is."""

@@ -15,6 +15,7 @@ from tasks.broker.admin_values import CommittedOffset, TopicPartition
 from tasks.broker.ports import ClusterAdmin
 from tasks.cli.exit_codes import exit_code_of
 from tasks.engine.capture.capture_result import CaptureResult
+from tasks.engine.incremental import incremental_locally
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.restore import RestoreResult, restore_locally
 from tasks.engine.restore_steps import Preview, preview_restore
@@ -190,6 +191,11 @@ class SmallWorld:
     ) -> tuple[RestorePoint, list[CaptureResult]]:
         """One snapshot, and what it captured."""
         return snapshot_locally(self.context(self.source, user=user), self.request(*topics, **options), workers=1)
+
+    def back_up_changes(self, *topics: str, user: str = ANONYMOUS, **options: object) -> RestorePoint:
+        """One incremental run, with group positions unless `options` say otherwise."""
+        context = self.context(self.source, user=user)
+        return incremental_locally(context, self.request(*topics, **options), workers=1)[0]
 
     def restore_request(self, mapping: Mapping[str, str] = MAPPING, **options: object) -> RestoreRequest:
         """A restore of the mapped topics; `options` are `RestoreOptions`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.engine.backup_steps import capture_bins, commit_run
 from tasks.engine.commit.completeness import describe_new_point
-from tasks.engine.snapshot import capture_bins, commit_snapshot, snapshot_locally
+from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupError, NotFoundError, PreconditionError
 from tasks.repository.partition_table import Row
@@ -94,7 +95,7 @@ def test_a_topic_that_is_seen_and_may_not_be_read_makes_the_verdict_denied(world
     plan = plan_snapshot(context, world.request())
     captured = capture_bins(context, plan, workers=1)
 
-    new = describe_new_point(plan, commit_snapshot(context.repository, plan, captured), captured)
+    new = describe_new_point(plan, commit_run(context.repository, plan, captured), captured)
 
     assert ("denied", "partial", ["closed"]) == (
         new.verdict,
@@ -140,7 +141,7 @@ def test_a_run_that_another_overtook_is_refused_and_voided(world: SmallWorld) ->
     world.back_up()
 
     with pytest.raises(PreconditionError, match="another run captured up to 20, past this plan's end at 10"):
-        commit_snapshot(context.repository, slow, captured)
+        commit_run(context.repository, slow, captured)
     newest = world.point().entry
     assert 20 == newest.totals.records
     assert world.repository.state(SET).closed_runs[slow.run] > newest.seq
@@ -155,7 +156,7 @@ def test_a_run_that_lacks_a_topic_which_another_added_is_refused(world: SmallWor
     world.back_up()
 
     with pytest.raises(PreconditionError, match="added-0: another run captured it, and this run's plan does not"):
-        commit_snapshot(context.repository, plan, captured)
+        commit_run(context.repository, plan, captured)
     assert 20 == world.point().entry.totals.records
 
 

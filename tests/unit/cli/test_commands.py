@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ from typer.testing import CliRunner
 
 from tasks.cli.main import PLANNED_COMMANDS, app
 from tasks.repository.entries import PointEntry
-from tasks.repository.names import restore_key
+from tasks.repository.leases import acquire, kept, read_lease
+from tasks.repository.names import capture_lease_key, restore_key
 from tasks.repository.repository import Repository
 from tasks.store.local.local_store import LocalStore
 from tests.support.made_backup import SET, back_up, make_repository
@@ -140,3 +142,32 @@ def test_planned_commands_are_not_in_the_help() -> None:
 
     assert set() == offered & set(PLANNED_COMMANDS)
     assert {"backup", "list", "describe", "validate", "validate-restore", "restore", "finalize"} <= offered
+
+
+def test_unlock_says_whose_lease_it_is_and_breaks_it_only_with_yes(made: Made) -> None:
+    store, key = made.repository.store, capture_lease_key(SET)
+    lease = acquire(store, key, ttl_ms=300)
+    lease.enter_run("20260101T000000000Z-aaaaaaaa", begun_after=1)
+    about = ("unlock", "--backup-id", SET)
+
+    shown = made.document(*about)
+    still = read_lease(store, key)
+    text = made.run(*about, "--yes")
+
+    assert (lease.record.owner, False) == (shown["locked_by"]["owner"], shown["is_broken"])
+    assert still is not None
+    assert not still.is_released
+    assert lease.record.owner in text
+    assert "finishes run 20260101T000000000Z-aaaaaaaa first" in text
+    broken = read_lease(store, key)
+    assert broken is not None
+    assert (True, "20260101T000000000Z-aaaaaaaa", 1) == (broken.is_released, broken.run, broken.begun_after)
+    assert "is not locked" in made.run(*about, "--yes")
+
+
+def test_unlock_does_not_break_the_lease_of_a_writer_that_is_alive(made: Made) -> None:
+    lease = acquire(made.repository.store, capture_lease_key(SET), ttl_ms=1000)
+
+    with kept(lease, threading.Event()):
+        made.run("unlock", "--backup-id", SET, "--yes", code=11)
+        made.run("unlock", "--backup-id", f"{SET}", code=0)

@@ -24,6 +24,7 @@ COMMANDS = {
     "validate-restore": ("restore", "run_restore", ("--config", "x.yaml")),
     "restore": ("restore", "run_restore", ("--config", "x.yaml")),
     "check": ("check", "run_check", ("--config", "x.yaml")),
+    "unlock": ("unlock", "run_unlock", ("--storage", "memory://x")),
     "finalize": ("finalize", "run_finalize", ("r1", "--config", "x.yaml")),
 }
 """For each command its module, the function that runs it, and arguments."""

@@ -14,7 +14,6 @@ from tasks.store.registry import recommended_backends
 from tests.unit.config.test_files import BACKUP
 
 SECTIONS = {
-    "offset_storage": dict.fromkeys(["backend", "db_path", "s3_key", "sync_interval_secs"], "x"),
     "metrics": {
         "enabled": "true", "port": "9", "bind_address": "x", "path": "/m", "keep_alive_seconds": "1",
         "max_partition_labels": "1",
@@ -49,7 +48,7 @@ def test_a_key_with_a_value_is_refused_in_one_sentence(tmp_path: Path, section: 
     assert f"{section}' is not available yet: " in problem
 
 
-@pytest.mark.parametrize("section", ["offset_storage", "metrics", "encryption", "retention"])
+@pytest.mark.parametrize("section", ["metrics", "encryption", "retention"])
 def test_a_misspelled_key_in_such_a_section_is_unknown(tmp_path: Path, section: str) -> None:
     first, value = next(iter(SECTIONS[section].items()))
     problems = _load(tmp_path, section, f"{first}x: {value}")
@@ -69,9 +68,27 @@ def test_a_section_that_disables_its_feature_is_accepted(tmp_path: Path, section
     assert () == _load(tmp_path, section, body)
 
 
-def test_an_offset_storage_without_keys_is_refused_too(tmp_path: Path) -> None:
-    [problem] = _load(tmp_path, "offset_storage", "")
-    assert "'offset_storage' is not available yet" in problem
+@pytest.mark.parametrize("body", ["", "{}"])
+def test_an_offset_storage_without_keys_makes_a_backup_incremental_too(tmp_path: Path, body: str) -> None:
+    path = tmp_path / "backup.yaml"
+    path.write_text(f"{BACKUP}offset_storage: {body}\n")
+
+    loaded = load_backup(path, {})
+
+    assert (True, ()) == (loaded.file.offset_storage is not None, loaded.notes)
+
+
+def test_the_keys_of_an_offset_database_are_noted_and_misspelled_ones_are_unknown(tmp_path: Path) -> None:
+    keys = ("backend", "db_path", "s3_key", "sync_interval_secs")
+    path = tmp_path / "backup.yaml"
+    path.write_text(BACKUP + "offset_storage:\n" + "".join(f"  {key}: x\n" for key in keys))
+
+    notes = load_backup(path, {}).notes
+    path.write_text(BACKUP + "offset_storage:\n  db_pth: x\n")
+    with pytest.raises(ConfigError, match="unknown key 'db_pth' in 'offset_storage'; did you mean 'db_path'"):
+        load_backup(path, {})
+
+    assert [True] * 4 == ["the stored offsets are those of the newest restore point" in note for note in notes]
 
 
 @pytest.mark.parametrize("planned", PLANNED_BACKENDS, ids=lambda planned: planned.name)

@@ -13,6 +13,7 @@ GIVEN_AT_START = {"restore/on-demand": {"target": "disaster-recovery"}}
 def test_the_file_deploys_every_flow() -> None:
     expected = [
         "snapshot-backup/nightly",
+        "incremental-backup/hourly",
         "validate/daily",
         "validate-restore/daily",
         "restore/on-demand",
@@ -20,7 +21,14 @@ def test_the_file_deploys_every_flow() -> None:
     ]
 
     assert expected == list(ENTRIES)
-    assert ["check", "restore", "snapshot-backup", "validate", "validate-restore"] == deployed_flows()
+    assert [
+        "check",
+        "incremental-backup",
+        "restore",
+        "snapshot-backup",
+        "validate",
+        "validate-restore",
+    ] == deployed_flows()
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -11,13 +11,20 @@ import pytest
 from prefect import Flow
 from prefect.exceptions import ParameterTypeError
 
-from flows.backup import snapshot_backup
+from flows.backup import incremental_backup, snapshot_backup
 from flows.check import check
 from flows.restore import restore, validate_restore
 from flows.validate import validate
 from tasks.engine.options import BackupOptions, Options, RestoreOptions
 
-FLOWS: tuple[Flow[..., Any], ...] = (snapshot_backup, validate, validate_restore, restore, check)
+FLOWS: tuple[Flow[..., Any], ...] = (
+    snapshot_backup,
+    incremental_backup,
+    validate,
+    validate_restore,
+    restore,
+    check,
+)
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)

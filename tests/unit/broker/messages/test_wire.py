@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from kafka.protocol.admin import DescribeLogDirsRequest, DescribeLogDirsResponse
 from kafka.protocol.consumer import ListOffsetsRequest, ListOffsetsResponse
+from kafka.protocol.consumer.offsets import OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse
 from kafka.protocol.metadata import ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse
 from kafka.protocol.producer import (
     InitProducerIdRequest,
@@ -136,6 +137,30 @@ def test_fetch_requests_committed_records_of_one_partition_by_id_if_the_version_
     assert [] == sent.forgotten_topics_data
     no_epoch = _sent(fetch_request(PARTITION, 0, None, version=version, max_bytes=1, max_wait_ms=1), version)
     assert -1 == no_epoch.topics[0].partitions[0].last_fetched_epoch
+
+
+@pytest.mark.parametrize("version", range(2, 5))
+def test_offset_for_leader_epoch(version: int) -> None:
+    topic_class = OffsetForLeaderEpochRequest.OffsetForLeaderTopic
+    part = topic_class.OffsetForLeaderPartition(partition=3, current_leader_epoch=-1, leader_epoch=7)
+    topics = [topic_class(topic="orders-ü", partitions=[part])]
+    sent = _sent(OffsetForLeaderEpochRequest(replica_id=-1, topics=topics), version)
+    assert ("orders-ü", 3, 7) == (
+        sent.topics[0].topic,
+        sent.topics[0].partitions[0].partition,
+        sent.topics[0].partitions[0].leader_epoch,
+    )
+
+    answer = OffsetForLeaderEpochResponse.OffsetForLeaderTopicResult
+    answered = answer.EpochEndOffset(error_code=ErrorCode.NONE, partition=3, leader_epoch=6, end_offset=1 << 40)
+    topic = answer(topic="orders-ü", partitions=[answered])
+    [read] = _received(OffsetForLeaderEpochResponse(throttle_time_ms=0, topics=[topic]), version).topics
+    assert ("orders-ü", 3, 6, 1 << 40) == (
+        read.topic,
+        read.partitions[0].partition,
+        read.partitions[0].leader_epoch,
+        read.partitions[0].end_offset,
+    )
 
 
 @pytest.mark.parametrize("version", range(2, 8))

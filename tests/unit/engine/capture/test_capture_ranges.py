@@ -10,9 +10,9 @@ from typing import cast
 from tasks.batches.records import Record, encode_batch
 from tasks.broker.log_values import Fetched
 from tasks.broker.ports import ClusterAccess
+from tasks.engine.backup_steps import capture_bin
 from tasks.engine.commit.tiling import tile
 from tasks.engine.run_context import ClusterContext
-from tasks.engine.snapshot import capture_bin
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.fragments import read_fragments
 from tasks.repository.plans import Plan, PlannedPartition

@@ -9,7 +9,7 @@ from tasks.broker.messages.fetch_request import FETCH_VERSIONS
 from tasks.broker.messages.produce_request import PRODUCE_VERSION
 from tasks.broker.messages.request_names import REQUEST_NAMES
 from tasks.broker.probe_values import BrokerDescription, VersionRange
-from tasks.broker.raw import log_dirs
+from tasks.broker.raw import epochs, log_dirs, producers
 from tasks.broker.raw.required_versions import INIT_PRODUCER_ID_VERSIONS, LIST_OFFSETS_VERSIONS, METADATA_VERSIONS
 from tasks.engine.checks.jobs import BackupJob, CheckJob, RestoreJob
 from tasks.engine.checks.requests import NeededRequest, needed_requests, request_items
@@ -53,6 +53,8 @@ def test_the_versions_are_those_that_the_raw_side_sends() -> None:
     assert METADATA_VERSIONS == _versions("Metadata")
     assert LIST_OFFSETS_VERSIONS == _versions("ListOffsets")
     assert log_dirs._VERSIONS == _versions("DescribeLogDirs")
+    assert epochs._VERSIONS == _versions("OffsetForLeaderEpoch")
+    assert (producers._VERSION, producers._VERSION) == _versions("DescribeProducers")
     assert INIT_PRODUCER_ID_VERSIONS == _versions("InitProducerId")
 
 

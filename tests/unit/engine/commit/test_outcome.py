@@ -136,8 +136,8 @@ def test_a_transaction_that_is_still_open_is_noted_with_the_offsets_that_it_hold
 
     notes = [
         (note.topic, note.partition, note.first, note.next)
-        for note in stalled_by_open_transaction([part], {SOURCE: row})
+        for note in stalled_by_open_transaction([part], {SOURCE: row}, now_ms=0)
     ]
 
     assert notes == ([("orders", 0, *planned)] if is_noted else [])
-    assert [] == list(stalled_by_open_transaction([part], {}))
+    assert [] == list(stalled_by_open_transaction([part], {}, now_ms=0))

@@ -72,3 +72,12 @@ def test_the_sentence_counts_topics_and_records() -> None:
     assert "1 topic of fc@1 is gone" == _counts(gone=1, records=12).text("fc")
     others = _counts(created_again=2, not_selected=1, ended_earlier=2)
     assert "2 topics of fc@1 were created again, 1 is not selected, 2 end earlier" == others.text("fc")
+
+
+def test_only_the_incarnation_that_a_restore_takes_is_compared() -> None:
+    ended, live = _row("a", 90, topic_id="old").model_copy(update={"is_live": False}), _row("a", 1, topic_id="new")
+    found = _found([_row("a", 90, topic_id="old")], [ended, live])
+    assert found is not None
+    assert (("a",), ()) == (found.created_again, found.ended_earlier)
+    assert _found([ended, live], [ended, live]) is None
+    assert _found([ended], [ended]) is None, "a topic that was deleted keeps its rows"

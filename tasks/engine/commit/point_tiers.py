@@ -1,0 +1,104 @@
+"""The references of an incremental point: those of the newest point, and the objects of this run.
+
+Small index objects are merged in tiers, and deltas of the partition table are merged into a new base. So a point has
+few references, however many points its set has, and a commit writes in proportion to what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tasks.model.partition import Partition
+from tasks.repository.index import IndexRef, read_index, write_index
+from tasks.repository.lines import IndexLine
+from tasks.repository.partition_table import Row, TableRef, write_table
+from tasks.repository.plans import Plan
+from tasks.repository.restore_point import RestorePoint
+from tasks.store.protocol import ObjectStore
+
+RefT = TypeVar("RefT", IndexRef, TableRef)
+
+TIER_OBJECTS = 8
+"""So many index objects of one tier are merged into one. Each tier has this factor more lines than the one before."""
+
+MOST_DELTAS = 16
+"""Deltas of a partition table. With one more, all rows are written as a new base."""
+
+
+@dataclass(frozen=True, slots=True)
+class _IndexPart:
+    """An index object that the newest point names, or lines that are not stored yet."""
+
+    lines: int
+    ref: IndexRef | None = None
+    new: tuple[IndexLine, ...] = ()
+
+    @property
+    def tier(self) -> int:
+        """The number of times that the lines can be divided by the factor between tiers."""
+        tier, lines = 0, self.lines
+        while lines >= TIER_OBJECTS:
+            tier, lines = tier + 1, lines // TIER_OBJECTS
+        return tier
+
+
+def extend_index(
+    store: ObjectStore,
+    plan: Plan,
+    newest: RestorePoint,
+    new_lines: Sequence[IndexLine],
+    rows: Mapping[Partition, Row],
+) -> tuple[IndexRef, ...]:
+    """The index references of the new point. `rows` are its rows: lines before their bases are left out of merged
+    objects. Lines that newer ones replace stay, because a lost lineage can have its only copy there."""
+    parts = [_IndexPart(ref.lines, ref=ref) for ref in _inherited(newest.entry.index, newest.seq)]
+    if new_lines:
+        parts.append(_IndexPart(len(new_lines), new=tuple(new_lines)))
+    while (full := _full_tier(parts)) is not None:
+        merged = tuple(line for part in full for line in _lines_of(store, part) if _can_count(line, rows))
+        parts = [part for part in parts if part not in full]
+        if merged:
+            parts.append(_IndexPart(len(merged), new=merged))
+    return tuple(part.ref or write_index(store, plan.set, plan.run, part.new) for part in parts)
+
+
+def extend_table(
+    store: ObjectStore,
+    plan: Plan,
+    newest: RestorePoint,
+    changed: Mapping[Partition, Row],
+    rows: Mapping[Partition, Row],
+) -> tuple[TableRef, ...]:
+    """The table references of the new point: a base and its deltas. `changed` are the rows of this run, `rows` all."""
+    inherited = _inherited(newest.entry.table, newest.seq)
+    if not changed:
+        return inherited
+    if len(inherited) > MOST_DELTAS:
+        return (write_table(store, plan.set, plan.run, {**rows, **changed}.values()),)
+    return (*inherited, write_table(store, plan.set, plan.run, changed.values()))
+
+
+def _inherited(refs: Sequence[RefT], seq: int) -> tuple[RefT, ...]:
+    return tuple(ref if ref.seq is not None else ref.model_copy(update={"seq": seq}) for ref in refs)
+
+
+def _full_tier(parts: Sequence[_IndexPart]) -> list[_IndexPart] | None:
+    """The parts of the lowest tier that has enough of them."""
+    for tier in sorted({part.tier for part in parts}):
+        found = [part for part in parts if part.tier == tier]
+        if len(found) >= TIER_OBJECTS:
+            return found
+    return None
+
+
+def _lines_of(store: ObjectStore, part: _IndexPart) -> Sequence[IndexLine]:
+    if part.ref is None:
+        return part.new
+    assert part.ref.seq is not None
+    return list(read_index(store, part.ref, entry_seq=part.ref.seq))
+
+
+def _can_count(line: IndexLine, rows: Mapping[Partition, Row]) -> bool:
+    row = rows.get(line.source)
+    return row is not None and (line.seq is None or row.base_seq is None or line.seq >= row.base_seq)

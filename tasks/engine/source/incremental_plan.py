@@ -1,0 +1,228 @@
+"""Makes the plan of an incremental run: from the stored offsets of the newest point, a range for each partition that
+changed.
+
+A stored offset is used only if the topic id is the same and the stored leader epoch is confirmed. Otherwise the
+partition is read again from its log start."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.broker.log_values import OffsetAnswers
+from tasks.broker.ports import LogReader
+from tasks.engine.bins import Bins, bins_to_capture
+from tasks.engine.run_context import ClusterContext
+from tasks.engine.source.lineage import CommonLog, Lineages, confirm_lineages
+from tasks.engine.source.open_transactions import with_open_transactions
+from tasks.engine.source.snapshot_plan import (
+    ClusterState,
+    SnapshotRequest,
+    check_cluster,
+    make_plan,
+    read_cluster_state,
+)
+from tasks.engine.source.undescribable_topics import keep_hidden_topics
+from tasks.model.partition import Incarnation, Partition
+from tasks.repository.partition_table import Row
+from tasks.repository.plans import EndedPartition, EndReason, Plan, PlanFailure, PlannedPartition
+from tasks.repository.restore_point import RestorePoint
+from tasks.repository.state_objects import TopicState
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogsNow:
+    """The logs as they are now: log starts, stable ends, high watermarks, and lineages."""
+
+    earliest: OffsetAnswers
+    stable: OffsetAnswers
+    high: OffsetAnswers
+    lineages: Lineages
+
+
+def draft_incremental(
+    context: ClusterContext, request: SnapshotRequest, newest: RestorePoint, *, is_dry_run: bool = False
+) -> Plan:
+    """Make the plan of a run that continues the newest point, without storing it.
+
+    Raises as `plan_snapshot`.
+    """
+    with context.admin() as admin:
+        cluster = read_cluster_state(admin, request, newest)
+    check_cluster(request.set_name, newest, cluster.cluster_id)
+    partitions = [
+        Partition(topic.name, topic.topic_id, part.partition) for topic in cluster.topics for part in topic.partitions
+    ]
+    with context.reader() as log:
+        logs = _read_logs(log, newest, partitions)
+        planned, failures = incremental_ranges(partitions, newest.rows, logs)
+        planned = with_open_transactions(log, planned)
+        planned = _sized(planned, logs, log.partition_bytes([part.source for part in planned if part.start < part.end]))
+    hidden_failures, hidden_states = keep_hidden_topics(newest, cluster.hidden)
+    ended = ended_partitions(newest.rows, partitions, cluster.visible, cluster.hidden)
+    return make_plan(
+        context,
+        request,
+        cluster,
+        newest,
+        kind="incremental",
+        planned=planned,
+        bins=_bins(planned, request),
+        failures=(*failures, *hidden_failures),
+        last_states=[*hidden_states, *_ended_states(newest, cluster)],
+        ended=ended,
+        warnings=tuple(
+            late_tombstones(
+                cluster.topics_state.topics,
+                {source.incarnation for source in newest.rows},
+                elapsed_ms=context.repository.now_ms() - newest.entry.planned_ms,
+            )
+        ),
+        is_dry_run=is_dry_run,
+    )
+
+
+def incremental_ranges(
+    partitions: Sequence[Partition], rows: Mapping[Partition, Row], logs: LogsNow
+) -> tuple[tuple[PlannedPartition, ...], tuple[PlanFailure, ...]]:
+    """The range of each partition whose row changes, or a failure with the reason. `rows` are those of the newest
+    point. A partition that is in neither has nothing new, and its row stays as it is. Pure."""
+    planned, failures = [], []
+    for source in partitions:
+        answers = (logs.earliest.failures, logs.stable.failures, logs.high.failures, logs.lineages.failures)
+        reason = next((failed[source] for failed in answers if source in failed), None)
+        if reason is not None:
+            failures.append(
+                PlanFailure(
+                    topic=source.topic, topic_id=source.topic_id, partition=source.partition, reason=str(reason)
+                )
+            )
+            continue
+        part = _planned(source, rows.get(source), logs)
+        if part is not None:
+            planned.append(part)
+    return tuple(planned), tuple(failures)
+
+
+def ended_partitions(
+    rows: Mapping[Partition, Row],
+    partitions: Collection[Partition],
+    visible: Mapping[str, str],
+    hidden: Collection[str],
+) -> tuple[EndedPartition, ...]:
+    """The live rows that the run does not read any more, with the reason. `visible` has the ids of all topics by name,
+    `hidden` the topics that exist and cannot be described: their rows do not end. Pure."""
+    present = {source.incarnation for source in partitions}
+    ended = []
+    for source, row in sorted(rows.items()):
+        if row.is_live and source.incarnation not in present and source.topic not in hidden:
+            reason: EndReason = "deleted"
+            if source.topic in visible:
+                reason = "not selected" if visible[source.topic] == source.topic_id else "created again"
+            ended.append(
+                EndedPartition(topic=source.topic, topic_id=source.topic_id, partition=source.partition, reason=reason)
+            )
+    return tuple(ended)
+
+
+def late_tombstones(
+    topics: Sequence[TopicState], continued: Collection[Incarnation], *, elapsed_ms: int
+) -> Iterator[str]:
+    """A warning for each compacted topic whose tombstones can be gone before this run could read them. `continued` are
+    the incarnations in the newest point, which was planned `elapsed_ms` ago. Pure."""
+    for topic in topics:
+        kept_ms = topic.delete_retention_ms
+        if topic.is_compacted and (topic.topic, topic.topic_id) in continued and elapsed_ms > kept_ms:
+            kept, elapsed = f"{kept_ms / HOUR_MS:.3g} hours", f"{elapsed_ms / HOUR_MS:.3g} hours"
+            yield (
+                f"Topic {topic.topic} is compacted and keeps tombstones for {kept}, but the last run was {elapsed} "
+                "ago. A key that was deleted meanwhile can come back in a restore. Make a new base (a snapshot, or "
+                "full_every), and run more often."
+            )
+
+
+def _read_logs(log: LogReader, newest: RestorePoint, partitions: Sequence[Partition]) -> LogsNow:
+    """The lineages are confirmed last, so that an election before that is noticed here. One after it is noticed by the
+    capture, or by the next run."""
+    earliest = log.list_offsets(partitions, "earliest")
+    stable = log.list_offsets(partitions, "last_stable")
+    high = log.list_offsets(partitions, "latest")
+    known = [newest.rows[source] for source in partitions if source in newest.rows]
+    return LogsNow(earliest=earliest, stable=stable, high=high, lineages=confirm_lineages(log, newest, known))
+
+
+def _planned(source: Partition, row: Row | None, logs: LogsNow) -> PlannedPartition | None:
+    """None if there is nothing to read and the row stays as it is."""
+    log_start, stable, high = (one.offsets[source] for one in (logs.earliest, logs.stable, logs.high))
+    part = _range(source, row, logs.lineages.common.get(source), log_start, stable, high)
+    part = part.model_copy(update={"leader_epoch": logs.high.leader_epochs.get(source)})
+    if row is None or part.start != part.end or part.start != row.next:
+        return part
+    changes_row = high > part.end or row.failure is not None or not row.is_live
+    return part if changes_row else None
+
+
+def _range(
+    source: Partition, row: Row | None, common: CommonLog | None, log_start: int, stable: int, high: int
+) -> PlannedPartition:
+    part = PlannedPartition(
+        topic=source.topic,
+        topic_id=source.topic_id,
+        partition=source.partition,
+        start=log_start,
+        end=max(log_start, stable),
+        high_watermark=high,
+        stored_next=row.next if row else None,
+    )
+    if row is None:
+        return part
+    if common is not None and common.end >= row.next:
+        start = {"start": row.next, "start_epoch": common.epoch, "start_kind": "stored"}
+    elif common is not None and common.end > row.first:
+        start = {"start": common.end, "start_epoch": common.epoch, "start_kind": "truncated"}
+    elif common is not None:
+        start = {"start": min(row.first, log_start), "start_kind": "truncated"}
+    elif row.first == row.next:
+        start = {"start": min(row.next, log_start), "start_kind": "stored"}
+    else:
+        start = {"start": min(row.next, log_start), "start_kind": "unconfirmed"}
+    begun = part.model_copy(update=start)
+    return begun.model_copy(update={"end": max(begun.start, log_start, stable)})
+
+
+def _sized(
+    planned: Sequence[PlannedPartition], logs: LogsNow, sizes_bytes: Mapping[Partition, int] | None
+) -> tuple[PlannedPartition, ...]:
+    """The ranges with an estimate of their bytes: the partition's size in proportion to its offsets. Brokers report
+    only the size of the whole partition. Without a size the number of offsets balances the bins."""
+    sized = []
+    for part in planned:
+        offsets = part.end - part.start
+        whole = max(1, logs.high.offsets[part.source] - logs.earliest.offsets[part.source], offsets)
+        size = sizes_bytes.get(part.source, 0) * offsets // whole if sizes_bytes is not None else offsets
+        sized.append(part.model_copy(update={"bytes": size}))
+    return tuple(sized)
+
+
+def _bins(planned: Sequence[PlannedPartition], request: SnapshotRequest) -> Bins:
+    """Partitions without anything to read are in no bin."""
+    busy = [index for index, part in enumerate(planned) if part.start < part.end]
+    parts = [planned[index] for index in busy]
+    bins = bins_to_capture(parts, request.most_bins, request.options.max_concurrent_partitions)
+    return tuple(tuple(busy[index] for index in bin_) for bin_ in bins)
+
+
+def _ended_states(newest: RestorePoint, cluster: ClusterState) -> Sequence[TopicState]:
+    """The last states of incarnations that the point contains and the run does not read, so that they can be
+    restored."""
+    present = {(topic.name, topic.topic_id) for topic in cluster.topics}
+    kept = {source.incarnation for source in newest.rows}
+    return [
+        state
+        for state in newest.topics.topics
+        if (state.topic, state.topic_id) in kept
+        and (state.topic, state.topic_id) not in present
+        and state.topic not in cluster.hidden
+    ]
