@@ -26,7 +26,7 @@ class LocalRepository(Block):
     _description = "A folder with Kafka backups."
     _documentation_url = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
 
-    path: str = Field("", title="Folder", description="Absolute path of the folder, without ~.")
+    path: str = Field("", title="Folder", description="Path of the folder. In a block it is absolute and without ~.")
     prefix: str = Field(
         "", title="Prefix", description="The repository is this folder inside it; empty: the folder itself."
     )

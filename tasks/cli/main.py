@@ -156,9 +156,9 @@ def restore(
 
 
 @app.command()
-def check(config: ConfigFile, as_json: Json = False, verbose: Verbose = False) -> None:
+def check(config: ConfigFile, as_json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Check that the cluster and the store have all that the file's backup or restore needs. Nothing is changed."""
-    with open_session(is_json=as_json, is_verbose=verbose) as session:
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.check import run_check
 
         _run(run_check, session, config)

@@ -36,6 +36,8 @@ class Problem(NamedTuple):
 
 _CURES: Mapping[str, str] = {
     "found character '\\t' that cannot start any token": "a line begins with a tab; indent it with spaces",
+    "expected alphabetic or numeric character, but found ']'": "a pattern that begins with * needs quotes: '*'",
+    "expected alphabetic or numeric character, but found '.'": "a pattern that begins with * needs quotes: '*.x'",
     "but found another document": "a second document begins with '---'; write one document per file",
 }
 """Sentences that say what to do, instead of messages of PyYAML that do not."""

@@ -72,8 +72,15 @@ def _scratch_store(folder: Path) -> Iterator[LocalStore]:
 
 
 def _nearest_folder(folder: Path) -> Path:
-    """The folder, or the nearest path above it that exists. Raises `NotFoundError` if this path is not a folder."""
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    if not nearest.is_dir():
+    """The folder, or the nearest path above it that exists. Raises `NotFoundError` if this path is not a folder, and
+    `AccessError` if this user is not allowed to look for it."""
+    try:
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+        is_folder = nearest.is_dir()
+    except PermissionError as error:
+        raise AccessError(
+            f"Cannot look into {error.filename}: {error.strerror}. Grant access to this folder."
+        ) from None
+    if not is_folder:
         raise NotFoundError(f"{nearest} is not a folder. Correct the path of the store.")
     return nearest

@@ -15,12 +15,12 @@ from tasks.engine.target.restore_plan import RestoreSource, TargetView
 from tasks.engine.target.selection import other_incarnations
 from tasks.engine.target.shrunk_point import shrunk_point_finding
 from tasks.engine.target.target_findings import target_findings
+from tasks.engine.target.target_records import record_findings
 from tasks.model.errors import InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.repository.data_objects import DataObjects
 from tasks.repository.lines import IndexLine
 from tasks.repository.repository import Repository
-from tasks.repository.restores import RestorePlan
 
 _LARGEST_REQUEST_BYTES = 100 << 20
 """The default of `socket.request.max.bytes`. A broker accepts a larger batch only if its configuration was changed."""
@@ -42,7 +42,7 @@ def preflight(
         *_incarnations(source),
         *_missing_data(source, options),
         *_shrunk_point(context.repository, source),
-        *_targets_with_records(context, plan, view, options),
+        *record_findings(context, plan, view, options),
         *group_permission_findings(source, admin, options),
         *_damaged_objects(context.repository, source),
         *_oversized_batches(source),
@@ -50,43 +50,6 @@ def preflight(
     ]
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(dict.fromkeys(findings), key=lambda finding: order[finding.level])
-
-
-def _targets_with_records(
-    context: ClusterContext, plan: RestorePlan, view: TargetView, options: RestoreOptions
-) -> Iterator[Finding]:
-    """Errors for existing target partitions that contain records. Nothing could separate them from restored records."""
-    existing = [
-        Partition(name, topic.topic_id, part.partition)
-        for name, topic in view.topics.items()
-        for part in topic.partitions
-    ]
-    if options.purge_topics:  # a purge empties the restored partitions only, so the others have to be empty already
-        planned = {(copy.target_topic, copy.target_partition) for copy in plan.partitions}
-        existing = [partition for partition in existing if (partition.topic, partition.partition) not in planned]
-    if not existing:
-        return
-    with context.reader() as log:
-        earliest = log.list_offsets(existing, "earliest")
-        latest = log.list_offsets(existing, "latest")
-    for partition in existing:
-        failure = earliest.failures.get(partition) or latest.failures.get(partition)
-        if failure is not None:
-            yield error_finding(str(partition), failure)
-        elif latest.offsets[partition] != earliest.offsets[partition]:
-            count = latest.offsets[partition] - earliest.offsets[partition]
-            yield Finding(
-                "error",
-                str(partition),
-                f"it is not empty ({count} offsets)"
-                + (
-                    ", and purge_topics does not empty partitions that are not restored. "
-                    if options.purge_topics
-                    else ". "
-                )
-                + "Restore into another topic with topic_mapping"
-                + ("." if options.purge_topics else ", or set purge_topics to delete its records."),
-            )
 
 
 def _incarnations(source: RestoreSource) -> Iterator[Finding]:

@@ -163,7 +163,7 @@ def _settings_findings(source: RestoreSource, plan: RestorePlan, view: TargetVie
                 "warning",
                 topic.target,
                 f"{', '.join(topic.deferred)} would delete restored records and will be deferred. "
-                f"Apply with `kafka-backup finalize {plan.restore}`.",
+                "Apply them after the restore with `kafka-backup finalize`.",
             )
 
 

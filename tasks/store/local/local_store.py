@@ -76,7 +76,9 @@ class LocalStore:
             if create and not self._root.exists():
                 make_folder(self._root)
             if not self._root.is_dir():
-                raise NotFoundError(f"There is no folder {self._root}. Correct the path, or mount its disk.")
+                raise NotFoundError(
+                    f"There is no folder {self._root}. Correct the path, mount its disk, or make a first backup."
+                )
             self._device = self._root.stat().st_dev
 
     @property

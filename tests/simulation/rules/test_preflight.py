@@ -56,6 +56,14 @@ def test_purge_topics_allows_a_target_with_records(world: SmallWorld) -> None:
     assert [] == said(world.preview(purge_topics=True).findings, "error")
 
 
+def test_a_purge_is_named_with_what_it_deletes_and_whether_it_is_the_original(world: SmallWorld) -> None:
+    world.topic("copy", records=3, cluster=world.target)
+    deleted = "copy: purge_topics deletes all records of the restored partitions (3 offsets)."
+    assert [deleted] == [
+        f"{one.subject}: {one.message}" for one in world.preview(purge_topics=True).findings if "purge" in one.message
+    ]
+
+
 def test_partitions_that_are_not_restored_must_be_empty_even_when_the_others_are_purged(world: SmallWorld) -> None:
     world.topic("copy", partitions=2, cluster=world.target)
 

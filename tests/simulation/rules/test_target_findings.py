@@ -199,7 +199,7 @@ def test_settings_that_would_delete_restored_records_are_warned_of_with_the_comm
     preview = _old_records().preview()
     message = (
         "retention.ms would delete restored records and will be deferred. "
-        f"Apply with `kafka-backup finalize {preview.plan.restore}`."
+        "Apply them after the restore with `kafka-backup finalize`."
     )
     assert [("copy", message)] == said(preview.findings, "warning")
 
