@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 
@@ -58,6 +59,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr("tempfile.mkdtemp", fail)
         with pytest.raises(expected, match=str(tmp_path)), open_trial(settings, stop=STOP):
             pass
+
+
+def test_a_folder_that_this_user_cannot_enter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", denied)
+    settings = LocalSettings(path=str(tmp_path / "private" / "backups"))
+    with (
+        pytest.raises(AccessError, match="private/backups: Permission denied"),
+        open_trial(settings, stop=STOP),
+    ):
+        pass
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
