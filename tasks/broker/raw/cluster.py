@@ -285,6 +285,9 @@ class Cluster:
                 continue
             self._keep_bootstrap(opened)
             return opened
+        if failure is not None and not self.options.contact.has_answered:
+            advice = "Check bootstrap_servers; `kafka-backup check` tries each address."
+            raise BrokerUnavailableError(f"{failure} {advice}", code=failure.code)
         raise failure or BrokerUnavailableError("No broker can be reached.")
 
     def _keep_bootstrap(self, opened: Connection) -> None:

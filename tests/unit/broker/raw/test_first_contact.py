@@ -56,7 +56,8 @@ def test_a_closed_port_is_given_up_after_the_connect_timeout() -> None:
 
     with pytest.raises(BrokerUnavailableError) as failed:
         check(connection)
-    assert f"Cannot connect to 127.0.0.1:{port}: connection refused." == str(failed.value)
+    advice = "Check bootstrap_servers; `kafka-backup check` tries each address."
+    assert f"Cannot connect to 127.0.0.1:{port}: connection refused. {advice}" == str(failed.value)
     assert not connection.contact.has_answered
 
 
