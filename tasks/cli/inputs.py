@@ -54,6 +54,8 @@ def with_state(session: Session, repository: Repository, state: str | None, *, c
     """
     if state is None:
         return repository
+    if not state:
+        raise ConfigError("--state is empty: give a folder or a URL, or leave the option out.")
     settings = settings_from_url(state) if "://" in state else _folder_settings(state)
     store = store_of(
         settings, create=create, stop=session.stop, on_waiting=session.report_wait, on_note=session.log_note

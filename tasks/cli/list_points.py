@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tasks.cli.exit_codes import OK, exit_code_of
 from tasks.cli.inputs import open_repository, with_state
 from tasks.cli.session import Session
+from tasks.engine.target.finalize import unwritten_positions
 from tasks.model.errors import DamagedError, KafkaBackupError, UnsupportedError
 from tasks.reports.figures import size_text, table_text
 from tasks.repository.points import format_time
@@ -18,6 +19,10 @@ from tasks.repository.set_state import PointSummary
 
 _POINT_HEAD = ("POINT", "TIME", "KIND", "STATUS", "TOPICS", "PARTITIONS", "RECORDS", "LOG", "STORED")
 _RESTORE_HEAD = ("RESTORE", "TIME", "POINT", "PARTITIONS", "STATE", "TO FINALIZE")
+
+
+_WRITTEN = ("verified", "deferred", "finalized")
+"""States of restores that are past the group positions, or that ended there."""
 
 
 class RestoreProgress(NamedTuple):
@@ -114,9 +119,13 @@ def _list_restores(session: Session, repository: Repository) -> int:
             unreadable[restore] = error
     rows = [_restore_row(plan, progress) for plan, progress in found]
     session.print(table_text(_RESTORE_HEAD, rows) if rows else "There are no restores.")
-    for reason in unreadable.values():
-        session.warn(str(reason))
-    session.print_json(_restores_document(found, unreadable))
+    unwritten = {
+        plan.restore: unwritten_positions(repository, plan.restore) if progress.state in _WRITTEN else None
+        for plan, progress in found
+    }
+    for reason in (*filter(None, unwritten.values()), *map(str, unreadable.values())):
+        session.warn(reason)
+    session.print_json(_restores_document(found, unreadable, unwritten))
     return max(map(exit_code_of, unreadable.values()), default=OK)
 
 
@@ -146,7 +155,9 @@ def _restore_row(plan: RestorePlan, progress: RestoreProgress) -> tuple[object, 
 
 
 def _restores_document(
-    found: Sequence[tuple[RestorePlan, RestoreProgress]], unreadable: dict[str, KafkaBackupError]
+    found: Sequence[tuple[RestorePlan, RestoreProgress]],
+    unreadable: Mapping[str, KafkaBackupError],
+    unwritten: Mapping[str, str | None],
 ) -> dict[str, object]:
     return {
         "unreadable": {restore: str(error) for restore, error in unreadable.items()},
@@ -157,6 +168,7 @@ def _restores_document(
                 "point": f"{plan.set}@{plan.point}",
                 "state": progress.state,
                 "to_finalize": list(progress.to_finalize),
+                "unwritten_positions": unwritten[plan.restore],
             }
             for plan, progress in found
         ],

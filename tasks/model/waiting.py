@@ -104,6 +104,15 @@ class Contact:
             raise
         self._end(subject, None)
 
+    def retrying(self, subject: str, reason: str) -> None:
+        """An attempt failed and is repeated soon: the wait begins, or goes on with this reason. End it with `over`."""
+        self._begin(subject, reason)
+        self._end(subject, reason)
+
+    def over(self, subject: str) -> None:
+        """End the wait for the subject, if there is one."""
+        self._end(subject, None)
+
     def report(self, subject: str, reason: str) -> None:
         """Report at once that a wait for the subject begins: for a wait whose length a server has stated."""
         if self._on_waiting is not None:

@@ -286,7 +286,7 @@ class Connection:
         return self._socket
 
     def _timeout_ms(self) -> int:
-        return self._options.request_timeout_ms if self._ticket.is_established else self._options.setup_timeout_ms()
+        return self._options.setup_timeout_ms()
 
     def _set_up(self) -> None:
         sock = connect(*self.address, timeout_s=self._options.setup_timeout_ms() / 1000)

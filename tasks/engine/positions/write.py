@@ -9,7 +9,10 @@ from dataclasses import replace
 from tasks.broker.admin_values import CommittedOffset, TopicPartition
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.positions.translate import TranslatedPosition
-from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupError
+from tasks.model.errors import AccessError, BrokerUnavailableError, InterruptedRunError, KafkaBackupError
+
+Failures = Mapping[TopicPartition, KafkaBackupError | None]
+"""For each position of a group None, or the error of the write."""
 
 
 def write_positions(admin: ClusterAdmin, positions: Sequence[TranslatedPosition]) -> list[TranslatedPosition]:
@@ -17,22 +20,37 @@ def write_positions(admin: ClusterAdmin, positions: Sequence[TranslatedPosition]
     ordered by group.
 
     A position has a `failure` if it could not be written or read back, or was read back with another offset or other
-    metadata. May be called again. Raises `InterruptedRunError` soon after the stop event of `admin` is set.
+    metadata. If the cluster does not answer for one group until the deadline, the groups after it are not tried,
+    because each would wait as long. May be called again. Raises `InterruptedRunError` soon after the stop event of
+    `admin` is set.
     """
     by_group: dict[str, list[TranslatedPosition]] = defaultdict(list)
-    for position in positions:
+    for position in sorted(positions, key=lambda position: position.group):
         by_group[position.group].append(position)
-    groups = sorted(by_group)
-    failures = {group: _commit(admin, group, by_group[group]) for group in groups}
-    answers = admin.committed_offsets(groups)
+    failures = _commit_all(admin, by_group)
+    answers = admin.committed_offsets(list(by_group))
     return [
-        _with_failure(position, failures[group], answers[group]) for group in groups for position in by_group[group]
+        _with_failure(position, failures[group], answers[group]) for group, own in by_group.items() for position in own
     ]
 
 
-def _commit(
-    admin: ClusterAdmin, group: str, positions: Sequence[TranslatedPosition]
-) -> Mapping[TopicPartition, KafkaBackupError | None]:
+def _commit_all(admin: ClusterAdmin, by_group: Mapping[str, Sequence[TranslatedPosition]]) -> dict[str, Failures]:
+    failures: dict[str, Failures] = {}
+    silent: KafkaBackupError | None = None
+    for group, positions in by_group.items():
+        failures[group] = _commit(admin, group, positions) if silent is None else _not_tried(positions, silent)
+        silent = silent or next(
+            (error for error in failures[group].values() if isinstance(error, BrokerUnavailableError)), None
+        )
+    return failures
+
+
+def _not_tried(positions: Sequence[TranslatedPosition], error: KafkaBackupError) -> Failures:
+    failure = BrokerUnavailableError(f"not tried, because an earlier group failed: {error}")
+    return {(one.target_topic, one.target_partition): failure for one in positions}
+
+
+def _commit(admin: ClusterAdmin, group: str, positions: Sequence[TranslatedPosition]) -> Failures:
     offsets = [
         CommittedOffset(
             topic=position.target_topic,

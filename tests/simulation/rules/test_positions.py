@@ -263,3 +263,17 @@ def test_a_stop_while_positions_are_written_ends_the_restore(world: SmallWorld) 
     world.target_faults.before("admin.commit_offsets", stopped)
     with refused(InterruptedRunError, "Stopped", code=130):
         world.restore(**WITH_POSITIONS)
+
+
+def test_a_cluster_that_stops_to_answer_is_waited_for_once_and_not_for_each_group(world: SmallWorld) -> None:
+    for group in ("a", "b", "c"):
+        world.commit(group, {("orders", 0): 7})
+    world.back_up()
+    world.target_faults.give_up("admin.commit_offsets", skip=1, times=9)
+    result = world.restore(**WITH_POSITIONS)
+    first, second, third = result.positions
+    assert None is first.failure
+    assert second.failure is not None
+    assert str(third.failure).startswith("not tried, because an earlier group failed: ")
+    calls = [one for one in world.target_faults.steps if one.call == "admin.commit_offsets" and not one.has_happened]
+    assert 2 == len(calls)

@@ -171,3 +171,8 @@ def test_unlock_does_not_break_the_lease_of_a_writer_that_is_alive(made: Made) -
     with kept(lease, threading.Event()):
         made.run("unlock", "--backup-id", SET, "--yes", code=11)
         made.run("unlock", "--backup-id", f"{SET}", code=0)
+
+
+def test_an_empty_state_is_refused_and_makes_nothing(made: Made) -> None:
+    message = made.document("list", "--restores", "--state", "", code=2)["error"]["message"]
+    assert "--state is empty: give a folder or a URL, or leave the option out." == message

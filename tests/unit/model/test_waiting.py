@@ -38,6 +38,23 @@ def test_a_wait_is_reported_after_five_seconds_and_every_fifteen_then() -> None:
     assert "waiting for b:9092 since 5 s: connection refused" == str(reports[0])
 
 
+def test_requests_that_are_repeated_are_one_wait_although_other_requests_succeed() -> None:
+    clock = Clock()
+    contact = Contact(clock=clock)
+    reports = []
+    for second in range(8):
+        clock.now = 100.0 + second
+        contact.retrying("the cluster to list the groups", "the broker closed the connection")
+        with contact.attempt("b:9092"):
+            pass
+        reports += contact.due_reports()
+    contact.over("the cluster to list the groups")
+    clock.now += 60
+
+    wait = "waiting for the cluster to list the groups since 5 s: the broker closed the connection"
+    assert [wait] == [str(report) for report in [*reports, *contact.due_reports()]]
+
+
 def test_a_blocked_first_attempt_is_reported_too() -> None:
     clock = Clock()
     contact = Contact(clock=clock)
