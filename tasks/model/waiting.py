@@ -72,6 +72,8 @@ class Contact:
         self._waits: dict[str, _Wait] = {}
         self._is_monitored = False
         self._has_answered = False
+        self.last_address: str | None = None
+        """The address to which a connection was opened last."""
 
     @property
     def has_answered(self) -> bool:

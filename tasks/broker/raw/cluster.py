@@ -277,18 +277,27 @@ class Cluster:
                 return self.connection(node_id)
             except BrokerUnavailableError as error:
                 failure = error
-        for address in _rotated(self._bootstrap, self._rotation - 1):
+        for address in self._bootstrap_order():
             try:
                 opened = Connection(address, self.options, stop=self.stop)
             except BrokerUnavailableError as error:
                 failure = error
                 continue
+            self.options.contact.last_address = str(address)
             self._keep_bootstrap(opened)
             return opened
         if failure is not None and not self.options.contact.has_answered:
             advice = "Check bootstrap_servers; `kafka-backup check` tries each address."
             raise BrokerUnavailableError(f"{failure} {advice}", code=failure.code)
         raise failure or BrokerUnavailableError("No broker can be reached.")
+
+    def _bootstrap_order(self) -> list[BrokerAddress]:
+        """The first time it begins with the address that answered another thread of this process last, so that not
+        every thread waits for an address that does not work."""
+        rotated = _rotated(self._bootstrap, self._rotation - 1)
+        if self._rotation > 1:
+            return rotated
+        return sorted(rotated, key=lambda address: str(address) != self.options.contact.last_address)
 
     def _keep_bootstrap(self, opened: Connection) -> None:
         old = self._connections.pop(_BOOTSTRAP_NODE_ID, None)

@@ -257,3 +257,16 @@ def test_a_producer_id_that_is_not_ready_yet_is_waited_for_like_everything_of_a_
         Cluster(options(broker.address, connect_timeout_ms=700, retry_deadline_ms=HOUR_MS)) as cluster,
     ):
         assert 9 == init_producer_id(cluster).producer_id
+
+
+def test_only_the_first_thread_tries_the_addresses_that_do_not_work() -> None:
+    [closed] = free_ports(1)
+    with ScriptedBroker() as broker:
+        ScriptedMetadata({}, broker)
+        connection = options(f"127.0.0.1:{closed}", broker.address)
+        with Cluster(connection) as first:
+            first.any_connection()
+        assert broker.address == connection.contact.last_address
+        with Cluster(connection) as second:
+            assert broker.address == str(second._bootstrap_order()[0])
+            second.any_connection()
