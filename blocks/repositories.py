@@ -1,5 +1,5 @@
 """The blocks of repositories. The fields of a block are the keys of `storage` in the YAML files for the same
-backend."""
+backend. Their titles and help texts in Prefect's forms are here."""
 
 from __future__ import annotations
 

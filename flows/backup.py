@@ -21,7 +21,8 @@ from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.flow_support.backup_report import report_backup, report_backup_plan, report_captured_bin
 from tasks.flow_support.backup_work import open_backup
 from tasks.flow_support.fan_out import THREADS, fan_out
-from tasks.flow_support.states import run_name, skipped
+from tasks.flow_support.run_names import run_name
+from tasks.flow_support.states import skipped
 from tasks.model.errors import LockedError
 
 

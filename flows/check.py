@@ -22,7 +22,7 @@ from tasks.check import check_cluster, check_job, check_store
 from tasks.flow_support.check_report import report_check
 from tasks.flow_support.check_work import JobKind, open_check
 from tasks.flow_support.fan_out import THREADS
-from tasks.flow_support.states import run_name
+from tasks.flow_support.run_names import run_name
 
 CheckedCluster = Annotated[
     str, form_field("Cluster", "Name of the KafkaCluster block of the cluster to back up, or to restore into.")

@@ -20,7 +20,7 @@ from flows.parameters import (
 from tasks.flow_support.fan_out import THREADS, fan_out
 from tasks.flow_support.restore_report import report_preview, report_replayed_bin, report_restore, report_restore_plan
 from tasks.flow_support.restore_work import open_preview, open_restore, require_consent
-from tasks.flow_support.states import run_name
+from tasks.flow_support.run_names import run_name
 from tasks.restore import finish_topics, plan_restore, prepare_topics, replay_bin, verify_targets
 
 Consent = Annotated[

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from flows.parameters import PointParam, RepositoryName, form_field
 from tasks.engine.validate import WORKERS
 from tasks.flow_support.fan_out import THREADS, fan_out
-from tasks.flow_support.states import run_name
+from tasks.flow_support.run_names import run_name
 from tasks.flow_support.validation_report import report_checked_bin, report_validation, report_validation_plan
 from tasks.flow_support.validation_work import open_validation
 from tasks.validate import check_bin, conclude_validation, inspect_point

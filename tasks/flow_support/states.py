@@ -48,14 +48,6 @@ def with_state_name(name: str, sentence: str, value: T) -> T:
     return cast(T, Completed(name=name, message=sentence, data=value))  # Prefect unpacks the state that a task returns
 
 
-def run_name() -> str:
-    """The name of the current flow run: the point or set, the target of a restore, and the time for which it was
-    scheduled."""
-    given, due = flow_run.parameters, flow_run.scheduled_start_time
-    where = f" to {given['target']}" if "target" in given else ""
-    return f"{given['backup_id']}{where} {due:%Y-%m-%dT%H:%MZ}"
-
-
 def _emit(event: str, sentence: str) -> None:
     """Emit an event of the current flow run. Automations can react to it by its name."""
     resource = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": str(flow_run.name)}
