@@ -125,8 +125,8 @@ def _check_same_cluster(context: ClusterContext, plan: Plan) -> None:
         cluster_id = admin.cluster_id()
     if cluster_id != plan.cluster_id:
         raise ConfigError(
-            f"The unfinished run {plan.run} of the backup set {plan.set!r} reads cluster {plan.cluster_id}; this is "
-            f"cluster {cluster_id}. Name another set with backup_id."
+            f"The unfinished run {plan.run} of the backup set {plan.set!r} was reading cluster {plan.cluster_id}; "
+            f"this is cluster {cluster_id}. Correct the address of the cluster, or name another set with backup_id."
         )
 
 

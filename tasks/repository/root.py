@@ -44,8 +44,9 @@ def read_root(store: ObjectStore) -> Root:
 def open_or_create_root(store: ObjectStore, *, now_ms: int, tool: str) -> Root:
     """The repository's root. It is created if the prefix contains no repository.
 
-    Raises `ConfigError` for a store that ignores write conditions or shows writes late, because two writers would
-    overwrite each other. Otherwise raises what `read_root` raises, except `NotFoundError`.
+    Raises `ConfigError` for a store that ignores or refuses write conditions, or shows writes late, because two writers
+    could overwrite each other. Otherwise raises what `read_root` raises, except `NotFoundError`, and the errors of the
+    store.
     """
     try:
         return read_root(store)

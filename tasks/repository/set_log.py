@@ -1,5 +1,5 @@
-"""The log of a set. It is read until an entry does not exist. Entries are appended by put-if-absent under the next
-number."""
+"""The log of a set. Readers go on until the next number has no entry. An entry is appended by put-if-absent under the
+next number."""
 
 from __future__ import annotations
 

@@ -65,4 +65,4 @@ def decompress_frame(stored: bytes | memoryview, *, log_bytes: int) -> bytes:
         return decompress_zstd(stored, log_bytes)
     if magic == LZ4_MAGIC:
         return decompress_lz4(stored, log_bytes)
-    raise DamagedError(f"its frame begins with {magic:08x}, which is neither zstd nor lz4")
+    raise DamagedError(f"its frame begins with the bytes {bytes(stored[:4]).hex()}, which is neither zstd nor lz4")

@@ -151,7 +151,7 @@ class Connection:
 
     @property
     def in_flight(self) -> int:
-        """The number of requests that were sent and whose answers are not received yet."""
+        """The number of requests whose answers are not received yet, also those that are prepared and not sent yet."""
         return len(self._pending)
 
     @property
@@ -397,8 +397,8 @@ class Connection:
         return self._lost(f"Receiving from broker {self.address} failed: {error}.", error)
 
     def _lost(self, message: str, error: OSError | None = None) -> KafkaBackupError:
-        """Close a lost connection and return the error to raise. Before the first answer that shows a usable
-        connection, the error can be permanent."""
+        """Close a lost connection and return the error to raise. Until the first request after the setup is answered,
+        this can be a permanent error."""
         failed = self._close_with(message)
         if self._is_established:
             return failed

@@ -1,4 +1,5 @@
-"""Fetch: record batches of one partition at a time, by topic id, exactly as the leader serves them."""
+"""Fetch: record batches of one partition at a time, exactly as the leader serves them. The request names the topic by
+its id; for brokers without this, by its name, and the id is checked after each answer."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ _POSITIONS_TOPIC = "__consumer_offsets"
 
 
 def backup_permission_items(admin: ClusterAdmin, job: BackupJob) -> list[CheckItem]:
-    """The rows about the topics that a backup selects and about the ACLs that it needs. Raises
-    `InterruptedRunError`."""
+    """The rows about the topics that a backup selects, and about its permissions on topics, groups and the cluster.
+    Raises `InterruptedRunError`."""
     positions = rows(
         f"Topic {_POSITIONS_TOPIC}", "Describe", lambda: topic_items(admin, [_POSITIONS_TOPIC], ("Describe",))
     )

@@ -25,10 +25,11 @@ _LOWEST_FREE_BYTES = 1 << 30
 
 
 def trial_items(store: ObjectStore, location: str, now_ms: Callable[[], int]) -> list[CheckItem]:
-    """The rows about rights, conditions and the clock, by trial on an object with a random key, which is deleted again.
+    """The rows about rights, conditions and the clock, by trial on objects with random keys, which are deleted again.
+    Only the row about listing if the store does not answer.
 
-    Nothing is written unless a deletion was allowed before, because the object would stay. `location` is the subject of
-    the rows. Raises `InterruptedRunError`.
+    Nothing is written unless a deletion was allowed before, because otherwise the objects would stay. `location` is the
+    subject of the rows. Raises `InterruptedRunError`.
     """
     key = f"{PROBE_PREFIX}{secrets.token_hex(8)}-check"
     listed = _tried(location, LIST, lambda: _discard(store.list(key)))

@@ -306,5 +306,5 @@ def check_cluster(set_name: str, newest: RestorePoint | None, cluster_id: str) -
     if newest is not None and newest.entry.cluster_id != cluster_id:
         raise ConfigError(
             f"The backup set {set_name!r} belongs to cluster {newest.entry.cluster_id}; this is cluster {cluster_id}. "
-            "Name another set with backup_id."
+            "Correct the address of the cluster, or name another set with backup_id."
         )

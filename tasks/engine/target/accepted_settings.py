@@ -72,7 +72,7 @@ class _Trial:
 
     @property
     def last_changes(self) -> dict[str, str]:
-        """`own_changes`, and the settings that replace staging settings in the end."""
+        """`own_changes`, and the topic's own values of all staged settings, because these are set again in the end."""
         replaced = {name: self.topic.settings[name] for name in self.topic.staging if name in self.topic.settings}
         return {**self.own_changes, **replaced}
 

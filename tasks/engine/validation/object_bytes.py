@@ -62,7 +62,8 @@ def check_bytes(key: str, stored: bytes, named: Sequence[NamedLine], *, reposito
 
 
 def _segments(key: str, stored: bytes, repository_id: str) -> tuple[list[_Segment], str | None]:
-    """(the segments that the object's trailer describes, what is wrong with the trailer or the seek table, or None)."""
+    """(segments, damage). The segments are those of the object's trailer, none if the trailer or the seek table is
+    damaged. The damage is that damage, or that the trailer names another origin; None if there is none."""
     try:
         end = read_trailer(stored, len(stored))
     except DamagedError as error:

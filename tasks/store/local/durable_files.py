@@ -114,8 +114,8 @@ def link_new(temporary: Path, final: Path) -> bool:
 def rename_new(temporary: Path, final: Path) -> bool:
     """Same as `link_new`, but without hard links. If it returns True, the temporary name does not exist any more.
 
-    Raises `OSError` with a number of `NO_RENAME_NOREPLACE` if such a rename is not possible. A network file system can
-    repeat its own successful request and return an error. Then the temporary name is missing, which shows that this
+    Raises `OSError` with an `errno` in `NO_RENAME_NOREPLACE` if such a rename is not possible. A network file system
+    can repeat its own successful request and return an error. Then the temporary name is missing, which shows that this
     call created the final one.
     """
     try:

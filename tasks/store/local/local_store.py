@@ -110,7 +110,9 @@ class LocalStore:
             try:
                 return self.put_if_absent(key, body, sha256="")
             except ObjectExistsError:  # because `put_if_absent` does not take the lock
-                raise ObjectChangedError(f"{key} was just created in {self.location}", key=key) from None
+                raise ObjectChangedError(
+                    f"{key} was created by another writer at the same time in {self.location}", key=key
+                ) from None
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         with self._translated(key), self._opened(key) as (file, status):

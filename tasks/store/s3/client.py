@@ -34,11 +34,12 @@ Client = Any
 
 
 def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_s: float) -> Client:
-    """A client for the settings. Sends no request. Several threads can use it at the same time. Raises `AccessError` if
-    a profile's credentials cannot be obtained.
+    """A client for the settings. Sends no request to the store. Without `access_key`, boto3 looks for credentials here,
+    and can wait for the machine's metadata service. Several threads can use the client at the same time. Raises
+    `AccessError` if credentials of the environment, a profile or a role are incomplete or cannot be obtained.
 
     Raises `ConfigError` for an invalid name, region, profile or endpoint, for an http endpoint from the environment
-    without `allow_http`, and for a variable `AWS_…` of the environment that contains a control character.
+    without `allow_http`, and for a control character in a variable `AWS_…` or in the credentials of a profile.
     """
     _keep_secrets_out_of_logs()
     _check_environment(os.environ)

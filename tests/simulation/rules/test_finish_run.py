@@ -161,7 +161,7 @@ def test_a_run_of_another_cluster_is_left_alone(world: SmallWorld) -> None:
     world.source = kafka(world.clock, seed=9)
     world.topic()
 
-    with refused(ConfigError, "this is cluster .*Name another set", code=2):
+    with refused(ConfigError, "this is cluster .*name another set", code=2):
         _next_run(world)
 
     assert [] == list(world.repository.log(SET).entries())
