@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
 from tests.support.kafka import free_ports
 from tests.support.kafka_jars import SHORT_LIVED_JVM, KafkaStartError, java_command
 from tests.support.kafka_properties import QUICK, properties_file
@@ -43,6 +46,7 @@ def kafka_with_zookeeper(overrides: Mapping[str, str]) -> Iterator[str]:
         servers.callback(shutil.rmtree, folder, ignore_errors=True)
         servers.enter_context(_server(folder, [*zookeeper, str(zookeeper_port), str(folder / "zk")], zookeeper_port))
         servers.enter_context(_server(folder, ["kafka.Kafka", str(folder / "server.properties")], broker_port))
+        _await_controller(f"127.0.0.1:{broker_port}")
         yield f"127.0.0.1:{broker_port}"
 
 
@@ -56,6 +60,21 @@ def _server(folder: Path, arguments: Sequence[str], port: int) -> Iterator[None]
         yield
     finally:
         end_server(process, signal.SIGKILL)
+
+
+def _await_controller(bootstrap: str) -> None:
+    """A broker accepts connections before it is registered, and loses requests to create topics until then."""
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while True:
+        try:
+            found = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=5)
+            if found.brokers and found.controller_id >= 0:
+                return
+        except KafkaException:
+            pass
+        if time.monotonic() > deadline:
+            raise KafkaStartError(f"Kafka {VERSION} has no controller.")
+        time.sleep(0.1)
 
 
 def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
