@@ -1,0 +1,39 @@
+"""A backup and a restore of more topics and partitions than one request to a controller can have, on a real Kafka."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import Producer
+
+from tasks.broker.admin_values import NewTopicSpec
+from tasks.broker.kafka_access import KafkaAdmin
+from tasks.engine.options import BackupOptions
+from tests.conftest import KAFKA_VERSION
+from tests.support.kafka import KafkaCluster
+from tests.support.round_trip import Backups
+
+pytestmark = [pytest.mark.kafka, pytest.mark.soak]
+
+
+@pytest.mark.parametrize(("topics", "partitions"), [(1_100, 1), (11, 1_000)])
+def test_many_topics_are_backed_up_restored_and_verified(topics: int, partitions: int) -> None:
+    """On a broker of its own: each partition maps two files, of which a process can have about 65,000."""
+    names = [f"topic-{number:04}" for number in range(topics)]
+    specs = [NewTopicSpec(name=name, partitions=partitions, replication_factor=1, configs={}) for name in names]
+    with KafkaCluster(KAFKA_VERSION, heap_mb=1_536) as cluster:
+        with KafkaAdmin(cluster.connection) as admin:
+            assert dict.fromkeys(names) == admin.create_topics(specs)
+        producer = Producer({"bootstrap.servers": cluster.bootstrap, "log_level": 0})
+        for name in names:
+            for partition in range(partitions):
+                producer.produce(name, b"value", str(partition).encode(), partition)
+                producer.poll(0)
+        assert 0 == producer.flush(120)
+        backups = Backups(bootstrap_servers=cluster.bootstrap_servers)
+
+        point = backups.back_up(names, options=BackupOptions())
+        result = backups.restore({name: f"{name}-restored" for name in names})
+
+    assert ("complete", topics * partitions) == (point.status, point.totals.records)
+    assert [] == result.mismatches
+    assert topics * partitions == len(result.plan.partitions)
