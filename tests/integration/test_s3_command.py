@@ -383,5 +383,5 @@ def test_a_line_break_in_a_credential_of_the_file_is_refused_with_its_line_and_n
         section = {**storage(minio, bucket), "session_token": "t", name: "marker\n"}
         said = shell.sentence(section, 2)
         assert said.startswith("file.yaml:1: ")
-        assert f"'storage.{name}': ends with a line break: remove it." in said
+        assert f"'storage.{name}' ends with a line break: remove it." in said
         assert "marker" not in said

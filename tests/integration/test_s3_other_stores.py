@@ -136,7 +136,7 @@ def test_a_policy_that_wants_encryption_is_named_and_sse_sends_the_header(
 
     seen.clear()
     said = _refusal(_settings(minio, behind, proxy, sse="aws:kms", sse_kms_key_id="key-1"), ConfigError)
-    assert "remove sse" in said  # because this MinIO has no keys
+    assert "Remove sse" in said  # because this MinIO has no keys
     head = seen[0].lower()
     assert b"x-amz-server-side-encryption: aws:kms" in head
     assert b"x-amz-server-side-encryption-aws-kms-key-id: key-1" in head
