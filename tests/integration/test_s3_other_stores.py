@@ -231,6 +231,6 @@ def test_credentials_of_the_environment_with_a_line_break_are_refused_without_be
     monkeypatch.setenv(name, f"marker{end}")
     settings = _dead_end(f"http://127.0.0.1:{closed}", access_key=None, secret_key=None)
 
-    with pytest.raises(ConfigError, match="in the environment or the profile ends with a line break") as refused:
+    with pytest.raises(ConfigError, match=f"The environment variable {name} ends with a line break") as refused:
         S3Store(settings)
     assert "marker" not in str(refused.value)
