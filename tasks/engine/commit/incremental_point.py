@@ -12,18 +12,11 @@ from functools import cache
 
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.incremental_outcome import decide_incremental, truncated_notes
-from tasks.engine.commit.outcome import Outcome, notes_of, stalled_by_open_transaction, status_of
-from tasks.engine.commit.point_parts import (
-    NOTHING_ADOPTED,
-    captured_lines,
-    failure_notes,
-    first_reason,
-    has_missing_positions,
-    shrinkage,
-)
+from tasks.engine.commit.outcome import Outcome
+from tasks.engine.commit.point_parts import NOTHING_ADOPTED, CapturedRun, shrinkage
 from tasks.engine.commit.point_tiers import extend_index, extend_table
 from tasks.engine.commit.runs import check_open
-from tasks.model.errors import AccessError, KafkaBackupError, PreconditionError
+from tasks.model.errors import PreconditionError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PartitionNote, PointEntry, Totals
 from tasks.repository.frame_reader import FrameReader
@@ -52,66 +45,45 @@ class IncrementalPoint:
         adopted: Mapping[Partition, Sequence[IndexLine]] = NOTHING_ADOPTED,
     ) -> None:
         self._repository = repository
-        self._plan = plan
-        self._lines = captured_lines(repository, plan, captured, adopted)
-        failures = [failure for result in captured for failure in result.failures]
-        self._failures = {failure.source: failure.reason for failure in failures}
-        self._is_denied = any(failure.is_denied for failure in failures)
+        self._run = CapturedRun.read(repository, plan, captured, adopted)
         self._point_at = cache(repository.log(plan.set).point)
 
     @property
     def set_name(self) -> str:
         """See `PointProducer.set_name`."""
-        return self._plan.set
+        return self._run.plan.set
 
     def build(self, state: SetState) -> PointEntry:
         """See `PointProducer.build`."""
-        plan = self._plan
+        plan = self._run.plan
         check_open(self._repository.log(plan.set), state, plan.run, begun_after=plan.begun_after)
         if state.newest_point is None:
             raise PreconditionError(f"The set {plan.set} has no point that this incremental run could continue.")
         newest = self._point_at(state.newest_point)
         check_incremental(plan, newest.rows)
-        outcomes = decide_incremental(plan, self._lines, self._failures, newest.rows, now_ms=plan.planned_ms)
+        outcomes = decide_incremental(plan, self._run.lines, self._run.failures, newest.rows, now_ms=plan.planned_ms)
         failed = {outcome.row.source for outcome in outcomes if outcome.row.failure is not None}
         live = {source for source, row in newest.rows.items() if row.is_live}
         if failed and live <= failed and len(failed) == len(outcomes):
-            kind = AccessError if self._is_denied else KafkaBackupError
-            raise kind(f"Nothing was captured: {first_reason(plan, self._failures)}")
+            raise self._run.nothing_captured()
         return self._entry(state, newest, outcomes)
 
     def _entry(self, state: SetState, newest: RestorePoint, outcomes: Sequence[Outcome]) -> PointEntry:
-        plan, repository = self._plan, self._repository
+        plan, repository = self._run.plan, self._repository
         changed = {outcome.row.source: outcome.row for outcome in outcomes}
         new_lines = [line for outcome in outcomes for line in outcome.lines]
-        # A row that is written here has the base of this entry, whose number nobody has written yet.
+        # A row without a base is new: its base is this entry, whose number is not known before the commit.
         rows = dict(newest.rows) | {
             source: row if row.base_seq is not None else row.model_copy(update={"base_seq": state.seq + 1})
             for source, row in changed.items()
         }
-        stalled = tuple(stalled_by_open_transaction(plan.partitions, newest.rows, now_ms=plan.planned_ms))
-        failures = (*failure_notes(plan, self._failures), *stalled)
-        gaps, trimmed = notes_of(outcomes)
         totals = self._totals(state, newest, new_lines, rows)
-        has_failures = bool(failures) or has_missing_positions(repository, plan)
         return PointEntry(
-            **repository.next_entry(plan.set, state),
-            newest_point=state.seq + 1,
-            run=plan.run,
+            **self._run.entry_members(self._repository, state, newest, outcomes),
             point_kind="incremental",
-            status=status_of(has_failures=has_failures, has_gaps=bool(gaps)),
-            cluster_id=plan.cluster_id,
-            cluster_label=plan.cluster_label,
-            planned_ms=plan.planned_ms,
             index=extend_index(repository.store, plan, newest, new_lines, rows),
             table=extend_table(repository.store, plan, newest, changed, rows),
-            topics=plan.topics,
-            groups=plan.groups,
-            groups_failure=plan.groups_failure,
             totals=totals,
-            failures=failures,
-            gaps=gaps,
-            trimmed=trimmed,
             truncated=truncated_notes(plan, outcomes),
             ended=tuple(_ended_notes(plan)),
             warnings=plan.warnings,

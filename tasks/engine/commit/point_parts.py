@@ -5,9 +5,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 from tasks.engine.capture.capture_result import CaptureResult
+from tasks.engine.commit.outcome import Outcome, notes_of, stalled_by_open_transaction, status_of
 from tasks.engine.commit.shrinkage import find_shrinkage
+from tasks.model.errors import AccessError, KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PartitionNote, Totals
 from tasks.repository.fragments import read_fragments
@@ -16,52 +20,83 @@ from tasks.repository.partition_table import Row
 from tasks.repository.plans import Plan
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
+from tasks.repository.set_state import SetState
 from tasks.repository.shrinkage import Shrinkage
 from tasks.repository.state_objects import GroupsState, read_state
 
 NOTHING_ADOPTED: Mapping[Partition, Sequence[IndexLine]] = {}
 
 
-def captured_lines(
-    repository: Repository,
-    plan: Plan,
-    captured: Sequence[CaptureResult],
-    adopted: Mapping[Partition, Sequence[IndexLine]],
-) -> dict[Partition, list[IndexLine]]:
-    """The index lines that the given attempts have stored, by partition, in capture order. The `adopted` ones of an
-    earlier process come first."""
-    lines: dict[Partition, list[IndexLine]] = defaultdict(list)
-    for source, own in adopted.items():
-        lines[source] += own
-    for fragment in read_fragments(
-        repository.store,
-        repository_id=repository.root.repository_id,
-        set_name=plan.set,
-        run=plan.run,
-        writers=[(result.writer, result.fragments) for result in captured],
-    ):
-        for line in fragment.lines:
-            lines[line.source].append(line)
-    return lines
+@dataclass(frozen=True, slots=True)
+class CapturedRun:
+    """A run and what is captured of it: the index lines of each partition in capture order, and the reason for each
+    partition that failed. `is_denied`: a permission is missing."""
 
+    plan: Plan
+    lines: Mapping[Partition, list[IndexLine]]
+    failures: Mapping[Partition, str]
+    is_denied: bool
 
-def has_missing_positions(repository: Repository, plan: Plan) -> bool:
-    """Whether positions were configured and could not be read, of one group or of all. Then the point is partial."""
-    if plan.groups_failure is not None or plan.groups is None:
-        return plan.groups_failure is not None
-    return any(group.failure for group in read_state(repository.store, plan.groups, GroupsState).groups)
+    @classmethod
+    def read(
+        cls,
+        repository: Repository,
+        plan: Plan,
+        captured: Sequence[CaptureResult],
+        adopted: Mapping[Partition, Sequence[IndexLine]] = NOTHING_ADOPTED,
+    ) -> Self:
+        """Read the fragments of the given attempts. The `adopted` lines of an earlier process come first. Raises
+        `DamagedError` if a fragment is missing or damaged."""
+        lines: dict[Partition, list[IndexLine]] = defaultdict(list)
+        for source, own in adopted.items():
+            lines[source] += own
+        for fragment in read_fragments(
+            repository.store,
+            repository_id=repository.root.repository_id,
+            set_name=plan.set,
+            run=plan.run,
+            writers=[(result.writer, result.fragments) for result in captured],
+        ):
+            for line in fragment.lines:
+                lines[line.source].append(line)
+        failures = [failure for result in captured for failure in result.failures]
+        return cls(
+            plan=plan,
+            lines=lines,
+            failures={failure.source: failure.reason for failure in failures},
+            is_denied=any(failure.is_denied for failure in failures),
+        )
 
+    def nothing_captured(self) -> KafkaBackupError:
+        """The error of a run without a result, with the first reason."""
+        reasons = [*self.failures.values(), *(failure.reason for failure in self.plan.failures)]
+        kind = AccessError if self.is_denied else KafkaBackupError
+        return kind(f"Nothing was captured: {reasons[0] if reasons else 'the plan has no partitions.'}")
 
-def failure_notes(plan: Plan, failures: Mapping[Partition, str]) -> tuple[PartitionNote, ...]:
-    """Notes on the partitions that could not be planned or captured."""
-    reasons: Iterable[tuple[Partition, str]] = [
-        *((failure.source, failure.reason) for failure in plan.failures),
-        *sorted(failures.items()),
-    ]
-    return tuple(
-        PartitionNote(topic=source.topic, topic_id=source.topic_id, partition=source.partition, reason=reason)
-        for source, reason in reasons
-    )
+    def entry_members(
+        self, repository: Repository, state: SetState, newest: RestorePoint | None, outcomes: Sequence[Outcome]
+    ) -> dict[str, Any]:
+        """The members that the entries of all kinds of points have, except the ones about rows and lines."""
+        plan = self.plan
+        gaps, trimmed = notes_of(outcomes)
+        stalled = stalled_by_open_transaction(plan.partitions, newest.rows if newest else {}, now_ms=plan.planned_ms)
+        failures = (*_failure_notes(plan, self.failures), *stalled)
+        has_failures = bool(failures) or _has_missing_positions(repository, plan)
+        return {
+            **repository.next_entry(plan.set, state),
+            "newest_point": state.seq + 1,
+            "run": plan.run,
+            "status": status_of(has_failures=has_failures, has_gaps=bool(gaps)),
+            "cluster_id": plan.cluster_id,
+            "cluster_label": plan.cluster_label,
+            "planned_ms": plan.planned_ms,
+            "topics": plan.topics,
+            "groups": plan.groups,
+            "groups_failure": plan.groups_failure,
+            "failures": failures,
+            "gaps": gaps,
+            "trimmed": trimmed,
+        }
 
 
 def shrinkage(plan: Plan, newest: RestorePoint | None, rows: Iterable[Row], totals: Totals) -> Shrinkage | None:
@@ -79,7 +114,20 @@ def shrinkage(plan: Plan, newest: RestorePoint | None, rows: Iterable[Row], tota
     )
 
 
-def first_reason(plan: Plan, failures: Mapping[Partition, str]) -> str:
-    """Why nothing was captured."""
-    reasons = [*failures.values(), *(failure.reason for failure in plan.failures)]
-    return reasons[0] if reasons else "the plan has no partitions."
+def _has_missing_positions(repository: Repository, plan: Plan) -> bool:
+    """Whether positions were configured and could not be read, of one group or of all. Then the point is partial."""
+    if plan.groups_failure is not None or plan.groups is None:
+        return plan.groups_failure is not None
+    return any(group.failure for group in read_state(repository.store, plan.groups, GroupsState).groups)
+
+
+def _failure_notes(plan: Plan, failures: Mapping[Partition, str]) -> tuple[PartitionNote, ...]:
+    """Notes on the partitions that could not be planned or captured."""
+    reasons: Iterable[tuple[Partition, str]] = [
+        *((failure.source, failure.reason) for failure in plan.failures),
+        *sorted(failures.items()),
+    ]
+    return tuple(
+        PartitionNote(topic=source.topic, topic_id=source.topic_id, partition=source.partition, reason=reason)
+        for source, reason in reasons
+    )

@@ -6,17 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from tasks.engine.capture.capture_result import CaptureResult
-from tasks.engine.commit.outcome import Outcome, decide, notes_of, stalled_by_open_transaction, status_of
-from tasks.engine.commit.point_parts import (
-    NOTHING_ADOPTED,
-    captured_lines,
-    failure_notes,
-    first_reason,
-    has_missing_positions,
-    shrinkage,
-)
+from tasks.engine.commit.outcome import Outcome, decide
+from tasks.engine.commit.point_parts import NOTHING_ADOPTED, CapturedRun, shrinkage
 from tasks.engine.commit.runs import check_open
-from tasks.model.errors import AccessError, KafkaBackupError, PreconditionError
+from tasks.model.errors import PreconditionError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PointEntry, Totals
 from tasks.repository.frame_reader import FrameReader
@@ -45,62 +38,41 @@ class SnapshotPoint:
         adopted: Mapping[Partition, Sequence[IndexLine]] = NOTHING_ADOPTED,
     ) -> None:
         self._repository = repository
-        self._plan = plan
-        self._lines = captured_lines(repository, plan, captured, adopted)
-        failures = [failure for result in captured for failure in result.failures]
-        self._failures = {failure.source: failure.reason for failure in failures}
-        self._is_denied = any(failure.is_denied for failure in failures)
+        self._run = CapturedRun.read(repository, plan, captured, adopted)
         self._point_at = cache(repository.log(plan.set).point)
 
     @property
     def set_name(self) -> str:
         """See `PointProducer.set_name`."""
-        return self._plan.set
+        return self._run.plan.set
 
     def build(self, state: SetState) -> PointEntry:
         """See `PointProducer.build`."""
-        plan = self._plan
+        plan = self._run.plan
         check_open(self._repository.log(plan.set), state, plan.run, begun_after=plan.begun_after)
         newest = self._point(state.newest_point)
         rows = newest.rows if newest else {}
         based_on = self._point(plan.based_on)
         check_snapshot(plan, rows, based_on.rows if based_on else {})
-        outcomes = decide(plan, self._lines, self._failures, rows, now_ms=plan.planned_ms)
+        outcomes = decide(plan, self._run.lines, self._run.failures, rows, now_ms=plan.planned_ms)
         if not any(outcome.lines or outcome.row.failure is None for outcome in outcomes):
-            kind = AccessError if self._is_denied else KafkaBackupError
-            raise kind(f"Nothing was captured: {first_reason(plan, self._failures)}")
+            raise self._run.nothing_captured()
         return self._entry(state, newest, outcomes)
 
     def _point(self, seq: int | None) -> RestorePoint | None:
         return None if seq is None else self._point_at(seq)
 
     def _entry(self, state: SetState, newest: RestorePoint | None, outcomes: Sequence[Outcome]) -> PointEntry:
-        plan, store = self._plan, self._repository.store
+        plan, store = self._run.plan, self._repository.store
         new_lines = [line for outcome in outcomes if not outcome.is_kept for line in outcome.lines]
         repeated = _repeated_lines(newest, outcomes)
-        gaps, trimmed = notes_of(outcomes)
-        stalled = stalled_by_open_transaction(plan.partitions, newest.rows if newest else {}, now_ms=plan.planned_ms)
-        failures = (*failure_notes(plan, self._failures), *stalled)
         totals = _totals(self._repository, outcomes, [*new_lines, *repeated])
-        has_failures = bool(failures) or has_missing_positions(self._repository, plan)
         return PointEntry(
-            **self._repository.next_entry(plan.set, state),
-            newest_point=state.seq + 1,
-            run=plan.run,
+            **self._run.entry_members(self._repository, state, newest, outcomes),
             point_kind="snapshot",
-            status=status_of(has_failures=has_failures, has_gaps=bool(gaps)),
-            cluster_id=plan.cluster_id,
-            cluster_label=plan.cluster_label,
-            planned_ms=plan.planned_ms,
             index=_write_indexes(self._repository, plan, new_lines, repeated),
             table=(write_table(store, plan.set, plan.run, [outcome.row for outcome in outcomes]),),
-            topics=plan.topics,
-            groups=plan.groups,
-            groups_failure=plan.groups_failure,
             totals=totals,
-            failures=failures,
-            gaps=gaps,
-            trimmed=trimmed,
             shrunk=shrinkage(plan, newest, [outcome.row for outcome in outcomes], totals),
         )
 
