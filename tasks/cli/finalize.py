@@ -10,6 +10,7 @@ from tasks.cli.session import Session
 from tasks.config.adapters import cluster_access
 from tasks.config.load import load_restore
 from tasks.engine.target.finalize import finalize_restore, unwritten_positions
+from tasks.repository.restores import StepDone, read_part, read_restore_plan
 
 
 def run_finalize(session: Session, restore: str, config: Path, *, state: str | None = None) -> int:
@@ -25,7 +26,10 @@ def run_finalize(session: Session, restore: str, config: Path, *, state: str | N
         session.print(f"{topic.target}: {names} applied. Kafka can now delete old records.")
     if not changed:
         session.print(f"Restore {restore} has nothing to finalize.")
-    unwritten = unwritten_positions(repository, restore)
+    records = repository.restore_state
+    unwritten = unwritten_positions(
+        read_restore_plan(records, restore), read_part(records, restore, "groups", StepDone)
+    )
     lacks_positions = unwritten is not None
     if unwritten is not None:
         session.warn(unwritten)

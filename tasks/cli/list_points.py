@@ -32,6 +32,14 @@ class RestoreProgress(NamedTuple):
     to_finalize: tuple[str, ...] = ()
 
 
+class _Listed(NamedTuple):
+    """A restore, its progress, and a sentence about positions that it did not write, or None."""
+
+    plan: RestorePlan
+    progress: RestoreProgress
+    unwritten: str | None
+
+
 def run_list(
     session: Session, config: Path | None, storage: str | None, *, restores: bool, state: str | None = None
 ) -> int:
@@ -109,38 +117,36 @@ def _point_row(name: str, point: PointSummary) -> tuple[object, ...]:
 def _list_restores(session: Session, repository: Repository) -> int:
     """List the restores that can be read, and print the errors of the others. Returns the largest exit code of these
     errors, or `OK`."""
-    found: list[tuple[RestorePlan, RestoreProgress]] = []
+    found: list[_Listed] = []
     unreadable: dict[str, KafkaBackupError] = {}
     for restore in restore_ids(repository.restore_state):
         try:
             plan = read_restore_plan(repository.restore_state, restore)
-            found.append((plan, _progress(repository, plan)))
+            found.append(_listed(repository, plan))
         except (DamagedError, UnsupportedError) as error:
             unreadable[restore] = error
-    rows = [_restore_row(plan, progress) for plan, progress in found]
+    rows = [_restore_row(one.plan, one.progress) for one in found]
     session.print(table_text(_RESTORE_HEAD, rows) if rows else "There are no restores.")
-    unwritten = {
-        plan.restore: unwritten_positions(repository, plan.restore) if progress.state in _WRITTEN else None
-        for plan, progress in found
-    }
-    for reason in (*filter(None, unwritten.values()), *map(str, unreadable.values())):
+    for reason in (*filter(None, (one.unwritten for one in found)), *map(str, unreadable.values())):
         session.warn(reason)
-    session.print_json(_restores_document(found, unreadable, unwritten))
+    session.print_json(_restores_document(found, unreadable))
     return max(map(exit_code_of, unreadable.values()), default=OK)
 
 
-def _progress(repository: Repository, plan: RestorePlan) -> RestoreProgress:
+def _listed(repository: Repository, plan: RestorePlan) -> _Listed:
     def read(step: Step) -> StepDone | None:
         return read_part(repository.restore_state, plan.restore, step, StepDone)
 
-    return restore_progress(
+    groups = read("groups")
+    progress = restore_progress(
         plan,
         has_targets=read_part(repository.restore_state, plan.restore, "targets", Targets) is not None,
         is_replayed=read("replayed") is not None,
         verified=read("verified"),
-        has_groups=read("groups") is not None,
+        has_groups=groups is not None,
         is_finalized=read("finalized") is not None,
     )
+    return _Listed(plan, progress, unwritten_positions(plan, groups) if progress.state in _WRITTEN else None)
 
 
 def _restore_row(plan: RestorePlan, progress: RestoreProgress) -> tuple[object, ...]:
@@ -154,22 +160,18 @@ def _restore_row(plan: RestorePlan, progress: RestoreProgress) -> tuple[object, 
     )
 
 
-def _restores_document(
-    found: Sequence[tuple[RestorePlan, RestoreProgress]],
-    unreadable: Mapping[str, KafkaBackupError],
-    unwritten: Mapping[str, str | None],
-) -> dict[str, object]:
+def _restores_document(found: Sequence[_Listed], unreadable: Mapping[str, KafkaBackupError]) -> dict[str, object]:
     return {
         "unreadable": {restore: str(error) for restore, error in unreadable.items()},
         "restores": [
             {
-                "restore": plan.restore,
-                "time_ms": plan.created_ms,
-                "point": f"{plan.set}@{plan.point}",
-                "state": progress.state,
-                "to_finalize": list(progress.to_finalize),
-                "unwritten_positions": unwritten[plan.restore],
+                "restore": one.plan.restore,
+                "time_ms": one.plan.created_ms,
+                "point": f"{one.plan.set}@{one.plan.point}",
+                "state": one.progress.state,
+                "to_finalize": list(one.progress.to_finalize),
+                "unwritten_positions": one.unwritten,
             }
-            for plan, progress in found
+            for one in found
         ],
     }

@@ -75,12 +75,12 @@ def finalize_restore(repository: Repository, restore: str, admin: ClusterAdmin) 
     return to_change
 
 
-def unwritten_positions(repository: Repository, restore: str) -> str | None:
-    """A sentence if the restore was configured to write group positions and did not write all of them; else None."""
-    plan = read_restore_plan(repository.restore_state, restore)
+def unwritten_positions(plan: RestorePlan, done: StepDone | None) -> str | None:
+    """A sentence if the restore was configured to write group positions and did not write all of them; else None.
+    `done` is its step `groups`, None if it did not record this step. Pure."""
     if not plan.options.get("reset_consumer_offsets"):
         return None
-    done = read_part(repository.restore_state, restore, "groups", StepDone)
+    restore = plan.restore
     if done is None:
         return f"Restore {restore} ended before it wrote the group positions. Set them before consumers start."
     recorded = done.report.get("positions")

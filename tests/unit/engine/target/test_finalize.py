@@ -7,12 +7,26 @@ import pytest
 from tasks.engine.target.finalize import unwritten_positions
 from tasks.engine.target.unfinished_restores import UnfinishedRestores
 from tasks.repository.names import restore_key
-from tasks.repository.restores import RestorePlan, StepDone, TopicCopy, record_step, write_part
+from tasks.repository.repository import Repository
+from tasks.repository.restores import (
+    RestorePlan,
+    StepDone,
+    TopicCopy,
+    read_part,
+    read_restore_plan,
+    record_step,
+    write_part,
+)
 from tasks.store.memory.memory_store import MemoryStore
 from tests.support.made_backup import make_repository
 
 STAGING = {"retention.ms": "-1", "cleanup.policy": "delete"}
 ORIGINAL = {"retention.ms": "3600000", "cleanup.policy": "compact,delete"}
+
+
+def _unwritten(repository: Repository) -> str | None:
+    plan = read_restore_plan(repository.store, "1")
+    return unwritten_positions(plan, read_part(repository.store, "1", "groups", StepDone))
 
 
 def _plan(restore: str, *, deferred: tuple[str, ...] = (), **options: object) -> RestorePlan:
@@ -85,9 +99,9 @@ def test_positions_that_were_configured_and_not_written_are_reported(is_configur
     repository = make_repository(MemoryStore())
     write_part(repository.store, "1", "plan", _plan("1", reset_consumer_offsets=is_configured))
 
-    assert is_configured == ("ended before it wrote" in (unwritten_positions(repository, "1") or ""))
+    assert is_configured == ("ended before it wrote" in (_unwritten(repository) or ""))
     record_step(repository.store, _groups_step(None, None))
-    assert None is unwritten_positions(repository, "1")
+    assert None is _unwritten(repository)
 
 
 @pytest.mark.parametrize("is_configured", [True, False])
@@ -100,4 +114,4 @@ def test_positions_that_failed_are_reported_with_their_number_and_the_first(is_c
         "Restore 1 did not write 2 of 3 group positions. Set them before consumers start. "
         'First: group "two\\nlines": the brokers did not answer'
     )
-    assert (expected if is_configured else None) == unwritten_positions(repository, "1")
+    assert (expected if is_configured else None) == _unwritten(repository)
