@@ -13,7 +13,7 @@ import pytest
 
 from tasks.batches.aborted import AbortedBatches, AbortTracker
 from tasks.engine.capture.range_reader import CaptureRange, TrimPolicy
-from tasks.engine.commit import incremental_point, runs, snapshot_point
+from tasks.engine.commit import point_parts, runs
 from tasks.engine.positions.rank import rank
 from tasks.engine.replay import replay
 from tasks.engine.source import incremental_plan
@@ -77,11 +77,11 @@ def _write_a_batch_twice(patch: pytest.MonkeyPatch) -> None:
 
 def _leave_a_gap_unsaid(patch: pytest.MonkeyPatch) -> None:
     """The entry of the point says nothing of its gaps and trimmed ranges."""
-    patch.setattr(snapshot_point, "notes_of", lambda outcomes: ((), ()))
+    patch.setattr(point_parts, "notes_of", lambda outcomes: ((), ()))
 
 
 def _leave_a_gap_of_a_chain_unsaid(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(incremental_point, "notes_of", lambda outcomes: ((), ()))
+    patch.setattr(point_parts, "notes_of", lambda outcomes: ((), ()))
 
 
 def _mix_incarnations(patch: pytest.MonkeyPatch) -> None:
