@@ -149,14 +149,14 @@ def test_a_backup_ends_at_the_first_signal_and_one_that_s3_does_not_answer_at_th
             f"  path_style: true, allow_http: true, access_key: {ROOT_CREDENTIALS.access_key},"
             f" secret_key: {ROOT_CREDENTIALS.secret_key}}}\n"
         )
-        proxy.arm(Answer(503, "SlowDown"), method="PUT", skip=20)
+        proxy.arm(Answer(503, "SlowDown"), method="PUT", folder="data/")
         assert "stopped" in _interrupted(tmp_path, proxy, times=1).lower()
         proxy.struck.clear()
-        proxy.arm(Answer(503, "SlowDown"), method="PUT", skip=10, times=1000)
+        proxy.arm(Answer(503, "SlowDown"), method="PUT", folder="data/", times=1000)
         assert "stopped" in _interrupted(tmp_path, proxy, times=1).lower()
         proxy.calm()
         proxy.struck.clear()
-        proxy.arm("stall", method="PUT", skip=10, times=1000)
+        proxy.arm("stall", method="PUT", folder="data/", times=1000)
         assert "kafka-backup: Interrupted.\n" == _interrupted(tmp_path, proxy, times=2)
     entries = make_repository(S3Store(minio.settings(bucket))).log("set").entries()
     assert [] == [entry for entry in entries if isinstance(entry, PointEntry)]

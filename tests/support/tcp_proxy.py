@@ -58,8 +58,12 @@ Fault = Name | Answer
 class _Armed:
     fault: Fault
     method: Method | None
+    folder: str
     skip: int
     times: int
+
+    def fits(self, request: Request) -> bool:
+        return self.method in (None, request.method) and f"/{self.folder}" in request.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,11 @@ class Request:
     head: bytes
     body_bytes: int
     is_expecting: bool
+
+    @property
+    def path(self) -> str:
+        """The path of its first line."""
+        return self.head.split(b" ", 2)[1].decode()
 
     def has(self, header: str) -> bool:
         """Whether it has this header."""
@@ -95,10 +104,12 @@ class TcpProxy:
         """The URL for clients."""
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
-    def arm(self, fault: Fault, *, method: Method | None = None, skip: int = 0, times: int = 1) -> None:
-        """Inject the fault into `times` requests (of the method), after `skip` more requests."""
+    def arm(
+        self, fault: Fault, *, method: Method | None = None, folder: str = "", skip: int = 0, times: int = 1
+    ) -> None:
+        """Inject the fault into `times` requests (of the method, below the folder), after `skip` more of them."""
         with self._lock:
-            self._armed.append(_Armed(fault, method, skip, times))
+            self._armed.append(_Armed(fault, method, folder, skip, times))
 
     def refuse_when(self, is_refused: Callable[[Request], bool], answer: Answer) -> None:
         """Answer every such request so; the server does not get it."""
@@ -161,7 +172,7 @@ class TcpProxy:
 
     def _from_armed(self, request: Request) -> Fault | None:
         for armed in self._armed:
-            if armed.times and armed.method in (None, request.method):
+            if armed.times and armed.fits(request):
                 if armed.skip:
                     armed.skip -= 1
                     continue
