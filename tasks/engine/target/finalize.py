@@ -58,7 +58,7 @@ def finalize_restore(repository: Repository, restore: str, admin: ClusterAdmin) 
         raise RefusedError(
             f"The restore {restore} found mismatches, so its topics keep their staging settings. Restore them again."
         )
-    has_settings = read_part(repository.store, restore, "settings", StepDone) is not None
+    has_settings = read_part(repository.restore_state, restore, "settings", StepDone) is not None
     unfinished = [] if has_settings else _unfinished_topics(plan.topics, admin)
     to_change = [topic for topic in plan.topics if topic.deferred or topic in unfinished]
     _check_topics(to_change, targets, admin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -16,7 +17,7 @@ from tasks.repository.points import PointReference
 from tasks.repository.restores import restore_ids
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import Body, ObjectInfo
-from tests.simulation.rules.small_world import DAY_MS, SET, SmallWorld
+from tests.simulation.rules.small_world import DAY_MS, MAPPING, SET, SmallWorld
 
 OLD_RECORDS = {"retention.ms": str(DAY_MS)}
 
@@ -55,10 +56,12 @@ def world(request: pytest.FixtureRequest) -> SmallWorld:
     return made
 
 
-def _restore(world: SmallWorld, state: MemoryStore) -> tuple[ClusterContext, RestoreResult]:
+def _restore(
+    world: SmallWorld, state: MemoryStore, mapping: Mapping[str, str] = MAPPING
+) -> tuple[ClusterContext, RestoreResult]:
     context = world.context(world.target)
     context = replace(context, repository=replace(context.repository, restore_store=state))
-    return context, restore_locally(context, PointReference(SET), world.restore_request(), workers=1)
+    return context, restore_locally(context, PointReference(SET), world.restore_request(mapping), workers=1)
 
 
 def test_the_restore_says_before_anything_is_made_that_its_state_needs_a_place(world: SmallWorld) -> None:
@@ -88,6 +91,21 @@ def test_it_is_finalized_from_there_though_the_log_of_the_set_cannot_be_written(
     with context.admin() as admin:
         assert ["copy"] == [topic.target for topic in finalize_restore(context.repository, result.plan.restore, admin)]
         assert [] == finalize_restore(context.repository, result.plan.restore, admin)
+
+
+def test_finalize_leaves_a_setting_that_somebody_changed_after_the_restore() -> None:
+    world = SmallWorld()
+    world.topic(configs=OLD_RECORDS)
+    world.send(age_ms=3 * DAY_MS)
+    world.topic("plain", configs={"flush.messages": "5"})
+    world.back_up()
+    world.topic("plain-copy", records=0, cluster=world.target)
+    context, result = _restore(world, MemoryStore("state"), {"orders": "copy", "plain": "plain-copy"})
+    with context.admin() as admin:
+        admin.alter_topic_configs("plain-copy", {"flush.messages": "7"}, ())
+
+        assert ["copy"] == [topic.target for topic in finalize_restore(context.repository, result.plan.restore, admin)]
+    assert {"flush.messages": "7"} == world.own_settings("plain-copy")
 
 
 def test_the_point_is_validated_and_previewed_without_a_pin(world: SmallWorld) -> None:
