@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -46,20 +47,27 @@ class FinishedRun:
     records: int
 
 
-def capture_bins(context: ClusterContext, plan: Plan, *, workers: int) -> list[CaptureResult]:
-    """Capture all bins of a plan with `workers` threads. Raises what `capture_ranges` raises."""
-    return run_all(lambda number: capture_bin(context, plan, number), range(len(plan.bins)), workers, context.stop)
+def capture_bins(
+    context: ClusterContext, plan: Plan, *, workers: int, ending: threading.Event | None = None
+) -> list[CaptureResult]:
+    """Capture all bins of a plan with `workers` threads. For `ending` see `capture_ranges`. Raises what
+    `capture_ranges` raises."""
+    numbers = range(len(plan.bins))
+    return run_all(lambda number: capture_bin(context, plan, number, ending=ending), numbers, workers, context.stop)
 
 
-def capture_bin(context: ClusterContext, plan: Plan, number: int) -> CaptureResult:
-    """Capture the partitions of one bin of a plan. May be called again, in any process. Raises what `capture_ranges`
-    raises."""
+def capture_bin(
+    context: ClusterContext, plan: Plan, number: int, *, ending: threading.Event | None = None
+) -> CaptureResult:
+    """Capture the partitions of one bin of a plan. May be called again, in any process. For `ending` see
+    `capture_ranges`. Raises what `capture_ranges` raises."""
     return capture_ranges(
         context,
         [_range_of(plan.partitions[index]) for index in plan.bins[number]],
         ObjectSettings.of_plan(plan),
         fetch_bytes=plan.fetch_bytes,
         is_compacted=_compaction_at_plan_time(context.repository, plan),
+        ending=ending,
     )
 
 

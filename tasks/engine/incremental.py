@@ -6,18 +6,16 @@ process; a flow runs each of them as a task.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from tasks.engine.backup_steps import FinishedRun, capture_bins, commit_run, finisher
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.runs import run_lease
-from tasks.engine.options import duration_ms
 from tasks.engine.run_context import ClusterContext
-from tasks.engine.source.incremental_plan import draft_incremental
+from tasks.engine.source.incremental_plan import draft_incremental, is_base_due
 from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
 from tasks.repository.plans import Plan, write_plan
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.set_state import PointSummary
 
 
 def incremental_locally(
@@ -60,11 +58,3 @@ def draft_backup(context: ClusterContext, request: SnapshotRequest, *, is_dry_ru
     ):
         return draft_snapshot(context, request, is_dry_run=is_dry_run)
     return draft_incremental(context, request, log.point(state.newest_point), is_dry_run=is_dry_run)
-
-
-def is_base_due(points: Iterable[PointSummary], full_every: str | None, now_ms: int) -> bool:
-    """Whether the newest snapshot of a set is at least `full_every` old. False without `full_every`. Pure."""
-    if full_every is None:
-        return False
-    bases = [point.time_ms for point in points if point.point_kind == "snapshot"]
-    return not bases or now_ms - max(bases) >= duration_ms(full_every)

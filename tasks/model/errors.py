@@ -17,6 +17,7 @@ KafkaBackupError                 something failed (exit 1)
 │   ├── StoreUnavailableError    wait and retry: nothing was changed           (retryable)
 │   └── OutcomeUnknownError      the response was lost: read the key back      (retryable)
 ├── CommitError                  the run's point cannot be committed
+│   ├── NothingCapturedError     every partition failed; the message has the first reason
 │   ├── RunClosedError           the log already contains a point or a void of the run
 │   └── PreconditionError        a later entry makes the plan of the run invalid: void it, plan a new one
 └── BrokerError                  Kafka reported an error or could not be reached
@@ -138,6 +139,10 @@ class OutcomeUnknownError(StoreError):
 class CommitError(KafkaBackupError):
     """The point of a run cannot be committed, because of other entries in the set's log, or because planned offsets are
     neither captured nor recorded as missing."""
+
+
+class NothingCapturedError(CommitError):
+    """Every partition of the run failed, so there is no point. A later run can succeed."""
 
 
 class RunClosedError(CommitError):

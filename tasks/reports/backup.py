@@ -112,7 +112,7 @@ def backup_headline(taken: NewPoint) -> str:
     missing = f", {notes:,} gaps and failures" if notes else ""
     contents = f"{totals.partitions:,} partitions, {totals.records:,} records"
     news = ""
-    if point.point_kind == "incremental":
+    if point.point_kind != "snapshot":
         news = f", {taken.read_records:,} records new" if taken.has_news else ", nothing new"
     shrunk = f"; {point.shrunk.counts.text(point.set)}" if point.shrunk else ""
     return f"{point.set}@{point.seq} {_STATUS[point.status]}: {contents}{news}{missing}{shrunk}"

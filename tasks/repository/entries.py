@@ -18,7 +18,7 @@ Status = Literal["complete", "gaps", "partial"]
 """complete: the point contains every planned offset · gaps: some planned offsets are lost · partial: some partitions
 failed or are stalled by an open transaction, or some group positions are missing."""
 
-PointKind = Literal["snapshot", "incremental"]
+PointKind = Literal["snapshot", "incremental", "continuous"]
 """The kind of the run that made a point: it read everything from the log start, or from the offsets of the newest
 point."""
 

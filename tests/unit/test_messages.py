@@ -23,6 +23,7 @@ from tasks.batches.header import iter_headers
 from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.cli.exit_codes import exit_code_of
 from tasks.cli.session import Session
+from tasks.engine.commit.point_parts import CapturedRun
 from tasks.engine.commit.runs import check_open, void_run
 from tasks.engine.commit.snapshot_point import SnapshotPoint
 from tasks.engine.commit.tiling import tile
@@ -136,6 +137,12 @@ def _overtaken_run() -> None:
     SnapshotPoint(repository, plan, captured).build(repository.log(SET).state())
 
 
+def _all_failed() -> None:
+    plan = plan_logs(make_repository(MemoryStore("backups")), [plain_log("orders", 0, batches=1)])
+    reasons = {part.source: "topic orders, partition 0: no leader" for part in plan.partitions}
+    raise CapturedRun(plan=plan, lines={}, failures=reasons, is_denied=False).nothing_captured()
+
+
 def _uncaptured() -> None:
     tile(PlannedPartition(topic="orders", topic_id="A" * 22, partition=0, start=0, end=20), ())
 
@@ -225,6 +232,11 @@ EXAMPLES: Sequence[Example] = (
         _uncaptured,
         "orders-0: the planned offsets from 0 on, before 20, are neither captured nor stated as a gap or a failure; "
         "nothing was committed.",
+    ),
+    Example(
+        errors.NothingCapturedError,
+        _all_failed,
+        "Nothing was captured: topic orders, partition 0: no leader",
     ),
     Example(
         errors.RunClosedError,

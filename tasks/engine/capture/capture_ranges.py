@@ -3,6 +3,7 @@ fragments."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -32,19 +33,24 @@ def capture_ranges(
     *,
     fetch_bytes: int,
     is_compacted: IsCompacted,
+    ending: threading.Event | None = None,
 ) -> CaptureResult:
-    """Capture the ranges one after the other. May be called again: each attempt writes under a new writer id.
+    """Capture the ranges one after the other. May be called again: each attempt writes under a new writer id. If
+    `ending` is set, the capture ends after the fetch answer that it is storing, and what it has read stays captured.
 
     A partition whose capture fails is reported in the result, and the others are still captured. Raises
     `InterruptedRunError` when `stop` is set, and the store's error if the repository fails. After an error no log entry
     ever names anything that this attempt wrote.
     """
+    ending = ending or threading.Event()
     sink = ObjectSink(context.repository.store, settings, context.repository.now_ms)
     captured: list[CapturedRange] = []
     failures: list[CaptureFailure] = []
     with context.reader() as log:
         for range_ in ranges:
-            capture = _RangeCapture(range_, sink, context)
+            if ending.is_set():
+                break
+            capture = _RangeCapture(range_, sink, context, ending)
             try:
                 capture.run(_events(log, range_, context, fetch_bytes, is_compacted))
             except (BrokerError, AccessError) as error:
@@ -52,7 +58,11 @@ def capture_ranges(
             captured.append(capture.result())
     sink.flush()
     return CaptureResult(
-        writer=sink.writer_id, fragments=sink.fragments, ranges=tuple(captured), failures=tuple(failures)
+        writer=sink.writer_id,
+        fragments=sink.fragments,
+        ranges=tuple(captured),
+        failures=tuple(failures),
+        is_cut_short=ending.is_set(),
     )
 
 
@@ -79,8 +89,11 @@ def _failure(source: Partition, error: KafkaBackupError) -> CaptureFailure:
 class _RangeCapture:
     """The capture of one range. It writes several segments if an object becomes full or offsets are lost."""
 
-    def __init__(self, range_: CaptureRange, sink: ObjectSink, context: ClusterContext) -> None:
+    def __init__(
+        self, range_: CaptureRange, sink: ObjectSink, context: ClusterContext, ending: threading.Event
+    ) -> None:
         self._range = range_
+        self._ending = ending
         self._sink = sink
         self._context = context
         self._began = time.monotonic()
@@ -127,6 +140,8 @@ class _RangeCapture:
         for event in events:
             if self._context.stop.is_set():
                 raise InterruptedRunError("The backup was stopped. There is no new restore point.")
+            if self._ending.is_set():
+                return None
             match event:
                 case Batches():
                     segment.start_answer(event.fetched.aborted)

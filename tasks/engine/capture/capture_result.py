@@ -34,9 +34,10 @@ class CaptureFailure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureResult:
     """The result of one attempt to capture some ranges. `writer` is its writer id. The attempt wrote the fragments 0 …
-    `fragments`-1."""
+    `fragments`-1. `is_cut_short`: it was told to end, so ranges can end early or be absent."""
 
     writer: str
     fragments: int
     ranges: tuple[CapturedRange, ...]
     failures: tuple[CaptureFailure, ...]
+    is_cut_short: bool = False

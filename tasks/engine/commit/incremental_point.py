@@ -1,4 +1,5 @@
-"""The point of an incremental run: the newest point, with the rows and lines that the run adds to it.
+"""The point of an incremental run or of a continuous cycle: the newest point, with the rows and lines that the run
+adds to it.
 
 A point names the index and table objects of the points before it. What a commit writes grows with the partitions that
 changed; `point_tiers` joins small objects.
@@ -34,7 +35,7 @@ class IncrementalPoint:
     """The `PointProducer` of an incremental run.
 
     `build` also raises `CommitError` if a planned offset is neither captured, nor in a gap, nor of a failed partition,
-    and `KafkaBackupError` if every live partition failed (`AccessError` if a permission is missing).
+    and `NothingCapturedError` if every live partition failed (`AccessError` if a permission is missing).
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class IncrementalPoint:
         totals = self._totals(state, newest, new_lines, rows)
         return PointEntry(
             **self._run.entry_members(self._repository, state, newest, outcomes),
-            point_kind="incremental",
+            point_kind=plan.kind,
             index=extend_index(repository.store, plan, newest, new_lines, rows),
             table=extend_table(repository.store, plan, newest, changed, rows),
             totals=totals,

@@ -11,7 +11,8 @@ from typing import Any, Self
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.outcome import Outcome, notes_of, stalled_by_open_transaction, status_of
 from tasks.engine.commit.shrinkage import find_shrinkage
-from tasks.model.errors import AccessError, KafkaBackupError
+from tasks.engine.commit.tiling import cut_short
+from tasks.model.errors import AccessError, KafkaBackupError, NothingCapturedError
 from tasks.model.partition import Partition
 from tasks.repository.entries import PartitionNote, Totals
 from tasks.repository.fragments import read_fragments
@@ -30,7 +31,8 @@ NOTHING_ADOPTED: Mapping[Partition, Sequence[IndexLine]] = {}
 @dataclass(frozen=True, slots=True)
 class CapturedRun:
     """A run and what is captured of it: the index lines of each partition in capture order, and the reason for each
-    partition that failed. `is_denied`: a permission is missing."""
+    partition that failed. `is_denied`: a permission is missing. If the capture was cut short, the ranges of the plan
+    end where it ended."""
 
     plan: Plan
     lines: Mapping[Partition, list[IndexLine]]
@@ -60,6 +62,8 @@ class CapturedRun:
             for line in fragment.lines:
                 lines[line.source].append(line)
         failures = [failure for result in captured for failure in result.failures]
+        if any(result.is_cut_short for result in captured):
+            plan = plan.model_copy(update={"partitions": cut_short(plan.partitions, lines), "bins": ()})
         return cls(
             plan=plan,
             lines=lines,
@@ -70,7 +74,7 @@ class CapturedRun:
     def nothing_captured(self) -> KafkaBackupError:
         """The error of a run without a result, with the first reason."""
         reasons = [*self.failures.values(), *(failure.reason for failure in self.plan.failures)]
-        kind = AccessError if self.is_denied else KafkaBackupError
+        kind = AccessError if self.is_denied else NothingCapturedError
         return kind(f"Nothing was captured: {reasons[0] if reasons else 'the plan has no partitions.'}")
 
     def entry_members(

@@ -1,18 +1,22 @@
-"""The life of a run: take the set's lease, void the earlier run if it died, begin the new run."""
+"""The life of a run: take the set's lease, finish or void the earlier run if it died, begin the new run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 
 from tasks.engine.run_context import RunContext
-from tasks.model.errors import RunClosedError
+from tasks.model.errors import LockedError, RunClosedError
 from tasks.repository.entries import AnyEntry, PointEntry, VoidEntry
 from tasks.repository.leases import Lease, acquire, kept
 from tasks.repository.names import capture_lease_key
 from tasks.repository.repository import Repository
 from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState
+
+TAKEOVER_WAIT_S = 2.0
+"""The pause before a continuous backup asks again for a lease that another writer renews."""
 
 
 @contextmanager
@@ -31,20 +35,59 @@ def run_lease(
     `waiting` is called with the owner of the lease if this run has to wait to see whether the owner is alive. Raises
     `LockedError` if another writer holds the lease, or takes it while the body runs; then `context.stop` is set.
     """
-    repository, stop = context.repository, context.stop
-    log, key = repository.log(set_name), capture_lease_key(set_name)
-    lease = acquire(repository.store, key, stop=stop, clock=context.clock, waiting=waiting)
-    with kept(lease, stop):
-        state = log.state()
-        earlier = earlier_open_run(log, lease, state)
-        if earlier is not None and finish is not None:
-            finish(earlier, lease.record.begun_after)
-            state = log.state()
-        if earlier is not None:
-            reason = "its writer ended without a point"
-            void_run(repository, set_name, earlier, reason, begun_after=lease.record.begun_after)
-        begin_run(lease, run, state)
+    repository, key = context.repository, capture_lease_key(set_name)
+    lease = acquire(repository.store, key, stop=context.stop, clock=context.clock, waiting=waiting)
+    with kept(lease, context.stop):
+        begin_run(lease, run, close_earlier_run(repository, set_name, lease, finish))
         yield
+
+
+@contextmanager
+def lease_of_cycles(
+    context: RunContext,
+    set_name: str,
+    *,
+    ending: Event,
+    waiting: Callable[[str], None] = lambda owner: None,
+) -> Iterator[Lease]:
+    """Hold the set's lease while the body runs one cycle after another. If another writer holds it, wait until that
+    writer ends. `waiting` is called once with its owner.
+
+    Raises `InterruptedRunError` if `ending` is set during the wait, and `LockedError` if another writer takes the lease
+    while the body runs; then `context.stop` is set.
+    """
+    key, told = capture_lease_key(set_name), set[str]()
+
+    def tell(owner: str) -> None:
+        if owner not in told:
+            told.add(owner)
+            waiting(owner)
+
+    while True:
+        try:
+            lease = acquire(context.repository.store, key, stop=ending, clock=context.clock, waiting=tell)
+            break
+        except LockedError:
+            ending.wait(TAKEOVER_WAIT_S)
+    with kept(lease, context.stop):
+        yield lease
+
+
+def close_earlier_run(
+    repository: Repository, set_name: str, lease: Lease, finish: Callable[[str, int | None], None] | None
+) -> SetState:
+    """Finish the run in the lease if its writer died, as `run_lease` describes, or void it. Returns the state of the
+    set after that."""
+    log = repository.log(set_name)
+    state = log.state()
+    earlier = earlier_open_run(log, lease, state)
+    if earlier is None:
+        return state
+    begun_after = lease.record.begun_after
+    if finish is not None:
+        finish(earlier, begun_after)
+    void_run(repository, set_name, earlier, "its writer ended without a point", begun_after=begun_after)
+    return log.state()
 
 
 def earlier_open_run(log: SetLog, lease: Lease, state: SetState) -> str | None:

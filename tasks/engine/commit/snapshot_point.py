@@ -27,7 +27,7 @@ class SnapshotPoint:
     missing or damaged.
 
     `build` also raises `CommitError` if a planned offset is neither captured, nor in a gap, nor of a failed partition,
-    and `KafkaBackupError` if nothing was captured (`AccessError` if a permission is missing).
+    and `NothingCapturedError` if nothing was captured (`AccessError` if a permission is missing).
     """
 
     def __init__(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.model.errors import CommitError
+from tasks.model.partition import Partition
 from tasks.model.ranges import Piece, disjoint_pieces
 from tasks.repository.lines import IndexLine
 from tasks.repository.plans import PlannedPartition
@@ -55,6 +56,19 @@ def tile(planned: PlannedPartition, lines: Sequence[IndexLine]) -> Cover:
             "are neither captured nor stated as a gap or a failure; nothing was committed."
         )
     return cover
+
+
+def cut_short(
+    partitions: Sequence[PlannedPartition], lines: Mapping[Partition, Sequence[IndexLine]]
+) -> tuple[PlannedPartition, ...]:
+    """The planned ranges of a run that was told to end, as far as they were captured. A partition of which nothing was
+    captured is left out: its row stays as it is, and the next run reads it."""
+    kept = []
+    for planned in partitions:
+        cover = contiguous(planned, lines.get(planned.source, ()))
+        if cover.lines or planned.start >= planned.end:
+            kept.append(planned.model_copy(update={"end": min(planned.end, max(cover.next, cover.first))}))
+    return tuple(kept)
 
 
 def _longest_cover(planned: PlannedPartition, separate: Sequence[IndexLine]) -> Cover:

@@ -6,12 +6,13 @@ partition is read again from its log start."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.broker.log_values import OffsetAnswers
 from tasks.broker.ports import LogReader
 from tasks.engine.bins import Bins, bins_to_capture
+from tasks.engine.options import duration_ms
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.lineage import CommonLog, Lineages, confirm_lineages
 from tasks.engine.source.open_transactions import with_open_transactions
@@ -24,9 +25,11 @@ from tasks.engine.source.snapshot_plan import (
 )
 from tasks.engine.source.undescribable_topics import keep_hidden_topics
 from tasks.model.partition import Incarnation, Partition
+from tasks.repository.entries import PointKind
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import EndedPartition, EndReason, Plan, PlanFailure, PlannedPartition
 from tasks.repository.restore_point import RestorePoint
+from tasks.repository.set_state import PointSummary
 from tasks.repository.state_objects import TopicState
 
 HOUR_MS = 3_600_000
@@ -42,6 +45,29 @@ class LogsNow:
     lineages: Lineages
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a run that continues the newest point would read, and the state of the cluster. `failures` are the
+    partitions whose range is not known."""
+
+    newest: RestorePoint
+    cluster: ClusterState
+    planned: tuple[PlannedPartition, ...]
+    failures: tuple[PlanFailure, ...]
+    ended: tuple[EndedPartition, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether a point would contain the same records as the newest point, and no partition more or less. Moved
+        group positions and changed topic settings alone are no news."""
+        rows = self.newest.rows
+        changed = (
+            part.start < part.end or part.source not in rows or rows[part.source].failure for part in self.planned
+        )
+        failed = (one.source in rows and not rows[one.source].failure for one in self.failures)
+        return not (any(changed) or any(failed) or self.ended)
+
+
 def draft_incremental(
     context: ClusterContext, request: SnapshotRequest, newest: RestorePoint, *, is_dry_run: bool = False
 ) -> Plan:
@@ -49,6 +75,11 @@ def draft_incremental(
 
     Raises as `plan_snapshot`.
     """
+    return draft_of_news(context, request, read_news(context, request, newest), is_dry_run=is_dry_run)
+
+
+def read_news(context: ClusterContext, request: SnapshotRequest, newest: RestorePoint) -> News:
+    """Compare the cluster with the newest point. Stores nothing. Raises as `plan_snapshot`."""
     with context.admin() as admin:
         cluster = read_cluster_state(admin, request, newest)
     check_cluster(request.set_name, newest, cluster.cluster_id)
@@ -60,19 +91,38 @@ def draft_incremental(
         planned, failures = incremental_ranges(partitions, newest.rows, logs)
         planned = with_open_transactions(log, planned)
         planned = _sized(planned, logs, log.partition_bytes([part.source for part in planned if part.start < part.end]))
+    return News(
+        newest=newest,
+        cluster=cluster,
+        planned=planned,
+        failures=failures,
+        ended=ended_partitions(newest.rows, partitions, cluster.visible, cluster.hidden),
+    )
+
+
+def draft_of_news(
+    context: ClusterContext,
+    request: SnapshotRequest,
+    news: News,
+    *,
+    kind: PointKind = "incremental",
+    is_dry_run: bool = False,
+) -> Plan:
+    """Make the plan of a run that reads the news, without storing it. The state objects that it names are stored,
+    except in a dry run. Raises what the store raises."""
+    newest, cluster = news.newest, news.cluster
     hidden_failures, hidden_states = keep_hidden_topics(newest, cluster.hidden)
-    ended = ended_partitions(newest.rows, partitions, cluster.visible, cluster.hidden)
     return make_plan(
         context,
         request,
         cluster,
         newest,
-        kind="incremental",
-        planned=planned,
-        bins=_bins(planned, request),
-        failures=(*failures, *hidden_failures),
+        kind=kind,
+        planned=news.planned,
+        bins=_bins(news.planned, request),
+        failures=(*news.failures, *hidden_failures),
         last_states=[*hidden_states, *_ended_states(newest, cluster)],
-        ended=ended,
+        ended=news.ended,
         warnings=tuple(
             late_tombstones(
                 cluster.topics_state.topics,
@@ -82,6 +132,14 @@ def draft_incremental(
         ),
         is_dry_run=is_dry_run,
     )
+
+
+def is_base_due(points: Iterable[PointSummary], full_every: str | None, now_ms: int) -> bool:
+    """Whether the newest snapshot of a set is at least `full_every` old. False without `full_every`. Pure."""
+    if full_every is None:
+        return False
+    bases = [point.time_ms for point in points if point.point_kind == "snapshot"]
+    return not bases or now_ms - max(bases) >= duration_ms(full_every)
 
 
 def incremental_ranges(

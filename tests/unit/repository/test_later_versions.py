@@ -22,7 +22,7 @@ def made() -> MadeBackup:
     return make_backup(many_logs()[:2])
 
 
-@pytest.mark.parametrize("change", [{"point_kind": "continuous"}, {"status": "verified"}], ids=str)
+@pytest.mark.parametrize("change", [{"point_kind": "rebuilt"}, {"status": "verified"}], ids=str)
 def test_a_point_of_an_unknown_kind_or_status_is_unsupported(made: MadeBackup, change: dict[str, str]) -> None:
     [(name, value)] = change.items()
     store = with_edited(made.store, log_key(SET, 1), **change)
@@ -53,8 +53,8 @@ def test_a_fragment_with_an_unknown_timestamp_type_is_unsupported(made: MadeBack
 def test_a_plan_of_an_unknown_kind_is_unsupported(made: MadeBackup) -> None:
     """A process of this version would otherwise commit another kind of run as a snapshot."""
     run = made.point.run
-    store = with_edited(made.store, plan_key(SET, run), kind="continuous")
-    with pytest.raises(UnsupportedError, match="has the unknown kind 'continuous'"):
+    store = with_edited(made.store, plan_key(SET, run), kind="rebuilt")
+    with pytest.raises(UnsupportedError, match="has the unknown kind 'rebuilt'"):
         read_plan(store, SET, run)
 
 
