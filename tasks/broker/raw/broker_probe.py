@@ -51,20 +51,20 @@ def describe_brokers(options: ConnectionOptions, stop: threading.Event) -> list[
 
 
 def count_connections(options: ConnectionOptions, wanted: int) -> int:
-    """How many of `wanted` connections to one bootstrap address stay open at the same time. They are closed again.
+    """How many of `wanted` connections to the first bootstrap address that answers stay open at the same time. They are
+    closed again.
 
     Each connection authenticates and sends a request, as the connections of a run do. Raises the error of the first
     connection if that one fails.
     """
     with ExitStack() as stack:
-        opened: list[Connection] = []
-        for number in range(wanted):
+        first = stack.enter_context(closing(bootstrap_connection(options)))
+        first.call(_metadata_request(first))
+        for number in range(1, wanted):
             try:
-                opened.append(stack.enter_context(closing(bootstrap_connection(options))))
-                opened[-1].call(_metadata_request(opened[-1]))
+                another = stack.enter_context(closing(Connection(first.address, options)))
+                another.call(_metadata_request(another))
             except KafkaBackupError:
-                if not number:
-                    raise
                 return number
     return wanted
 

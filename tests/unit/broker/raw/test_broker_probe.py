@@ -96,6 +96,16 @@ def test_connections_that_a_broker_refuses_are_not_counted() -> None:
         assert 3 == count_connections(options(broker.address), 5)
 
 
+def test_connections_that_one_broker_refuses_are_not_opened_to_another() -> None:
+    with ScriptedBroker() as limited, ScriptedBroker() as other:
+        ScriptedMetadata({}, limited, other)
+        accept = versions()
+        limited.answers[ApiKey.API_VERSIONS] = lambda one: accept(one) if limited.connections <= 3 else None
+
+        assert 3 == count_connections(options(limited.address, other.address), 5)
+        assert 0 == other.connections
+
+
 def test_a_first_connection_that_fails_is_an_error() -> None:
     with pytest.raises(BrokerUnavailableError):
         count_connections(options(_closed_address()), 5)
