@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -17,7 +16,7 @@ from tasks.repository.points import PointReference
 from tasks.repository.restores import restore_ids
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import Body, ObjectInfo
-from tests.simulation.rules.small_world import DAY_MS, MAPPING, SET, SmallWorld
+from tests.simulation.rules.small_world import DAY_MS, SET, SmallWorld
 
 OLD_RECORDS = {"retention.ms": str(DAY_MS)}
 
@@ -56,12 +55,10 @@ def world(request: pytest.FixtureRequest) -> SmallWorld:
     return made
 
 
-def _restore(
-    world: SmallWorld, state: MemoryStore, mapping: Mapping[str, str] = MAPPING
-) -> tuple[ClusterContext, RestoreResult]:
+def _restore(world: SmallWorld, state: MemoryStore) -> tuple[ClusterContext, RestoreResult]:
     context = world.context(world.target)
     context = replace(context, repository=replace(context.repository, restore_store=state))
-    return context, restore_locally(context, PointReference(SET), world.restore_request(mapping), workers=1)
+    return context, restore_locally(context, PointReference(SET), world.restore_request(), workers=1)
 
 
 def test_the_restore_says_before_anything_is_made_that_its_state_needs_a_place(world: SmallWorld) -> None:
@@ -93,19 +90,19 @@ def test_it_is_finalized_from_there_though_the_log_of_the_set_cannot_be_written(
         assert [] == finalize_restore(context.repository, result.plan.restore, admin)
 
 
-def test_finalize_leaves_a_setting_that_somebody_changed_after_the_restore() -> None:
+def test_a_setting_that_an_operator_changed_after_the_restore_is_kept_by_finalize() -> None:
     world = SmallWorld()
-    world.topic(configs=OLD_RECORDS)
+    world.topic(configs={**OLD_RECORDS, "flush.ms": "7"})
     world.send(age_ms=3 * DAY_MS)
-    world.topic("plain", configs={"flush.messages": "5"})
     world.back_up()
-    world.topic("plain-copy", records=0, cluster=world.target)
-    context, result = _restore(world, MemoryStore("state"), {"orders": "copy", "plain": "plain-copy"})
-    with context.admin() as admin:
-        admin.alter_topic_configs("plain-copy", {"flush.messages": "7"}, ())
+    world.topic("copy", records=0, cluster=world.target, configs={"flush.ms": "9"})
+    context, result = _restore(world, MemoryStore("state"))
+    world.target.topics.by_name["copy"].settings.own = {"retention.ms": "-1", "flush.ms": "3"}
 
-        assert ["copy"] == [topic.target for topic in finalize_restore(context.repository, result.plan.restore, admin)]
-    assert {"flush.messages": "7"} == world.own_settings("plain-copy")
+    with context.admin() as admin:
+        finalize_restore(context.repository, result.plan.restore, admin)
+
+    assert {**OLD_RECORDS, "flush.ms": "3"} == world.own_settings("copy")
 
 
 def test_the_point_is_validated_and_previewed_without_a_pin(world: SmallWorld) -> None:
