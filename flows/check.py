@@ -43,7 +43,8 @@ def check(
     backup_options: BackupOptionsParam = DEFAULT_BACKUP_OPTIONS,
     restore_options: RestoreOptionsParam = DEFAULT_RESTORE_OPTIONS,
 ) -> State[Any]:
-    """Check that the cluster and the repository are as a backup or a restore needs them, and change nothing.
+    """Check that the cluster and the repository are as a backup or a restore needs them. The objects that the check
+    writes to the store are deleted again.
 
     If something is missing, the run ends as `Failed`; if something could not be checked, as `Partial`. Its artifacts
     have a row for each item, with what to do.

@@ -1,4 +1,5 @@
-"""The tasks of a check. Each takes one engine step and returns its rows. None changes anything."""
+"""The tasks of a check. Each runs one step of the engine and returns its rows. None changes a topic, a group or an
+object of the repository."""
 
 from __future__ import annotations
 

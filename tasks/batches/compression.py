@@ -76,7 +76,7 @@ def compress(codec: str, payload: bytes) -> bytes:
 
 def _known(codec: str, table: dict[str, Callable[[bytes], bytes]]) -> Callable[[bytes], bytes]:
     if codec not in table:
-        raise UnsupportedBatchError(f"The codec {codec!r} is unknown; there are none, {', '.join(table)}.")
+        raise UnsupportedBatchError(f"The codec {codec!r} is unknown. Known codecs: none, {', '.join(table)}.")
     return table[codec]
 
 
@@ -135,7 +135,7 @@ def _zstd_decompress(payload: bytes) -> bytes:
         frame = _per_thread.zstd.decompressobj()
         parts.append(frame.decompress(rest))
         if not frame.eof:
-            raise EOFError("a frame is cut")
+            raise EOFError("the end of a frame is missing")
         rest = frame.unused_data
     return b"".join(parts)
 

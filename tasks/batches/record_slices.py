@@ -45,7 +45,7 @@ def read_slices(batch: bytes) -> list[RecordSlice]:
     many records as its header counts.
     """
     if len(batch) < HEADER_BYTES or len(batch) < (header := read_header(batch, 0)).size_bytes:
-        raise UnsupportedBatchError(f"A record batch is cut after {len(batch)} bytes.")
+        raise UnsupportedBatchError(f"The end of a record batch is missing: it has only {len(batch)} bytes.")
     payload = decompress(header.codec, batch[HEADER_BYTES : header.size_bytes])
     try:
         slices = _parse(header, payload)
@@ -94,7 +94,7 @@ def record_parts(timestamp_delta: int, offset_delta: int, body: bytes) -> tuple[
 def codec_number(codec: str) -> int:
     """The codec's number in the attributes. Raises `UnsupportedBatchError` for an unknown name."""
     if codec not in CODECS:
-        raise UnsupportedBatchError(f"The codec {codec!r} is unknown; there are {', '.join(CODECS)}.")
+        raise UnsupportedBatchError(f"The codec {codec!r} is unknown. Known codecs: {', '.join(CODECS)}.")
     return CODECS.index(codec)
 
 

@@ -37,8 +37,8 @@ class EpochEnd(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EpochAnswers:
-    """Every requested partition is in exactly one of the two. An end is None if the leader does not know the epoch, nor
-    an older one."""
+    """Every requested partition is in exactly one of the two. An end is None if the leader knows
+    neither the epoch nor an older one."""
 
     ends: dict[Partition, EpochEnd | None] = field(default_factory=dict)
     failures: dict[Partition, KafkaBackupError] = field(default_factory=dict)

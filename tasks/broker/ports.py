@@ -189,9 +189,10 @@ class ClusterAdmin(Protocol):
         ...
 
     def topic_defaults(self) -> dict[str, str]:
-        """The brokers' values of topic settings, by topic setting: `retention.ms`, `retention.bytes`, `cleanup.policy`
-        and the settings that decide which batches brokers accept. A topic without its own value has this one. A setting
-        that the brokers do not have is absent. Empty if this user is not allowed to read the brokers' settings."""
+        """The brokers' defaults for topics, by the name of the topic setting: `retention.ms`, `retention.bytes`,
+        `cleanup.policy` and the settings that decide which batches brokers accept. A default is in force for each topic
+        without a value of its own. A setting that the brokers do not have is absent. Empty if this user is not allowed
+        to read the brokers' settings."""
         ...
 
     def create_topics(

@@ -64,7 +64,8 @@ def restore_progress(
     `planned`: only the plan is recorded. `begun`: the target topics exist and can contain a part of the records.
     `replayed`: all records are written and not verified. `mismatched`: a target differs from the backup; the topics
     keep their staging settings. `verified`: the restore ended before its topics had their final settings.
-    `deferred`: only the settings that would delete records are missing. `finalized`: all is done.
+    `deferred`: the restore is past the group positions, and the settings that would delete records wait for `finalize`.
+    `finalized`: all is done.
     """
     if is_finalized:
         return RestoreProgress("finalized")

@@ -157,7 +157,8 @@ def restore(
 
 @app.command()
 def check(config: ConfigFile, as_json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
-    """Check that the cluster and the store have all that the file's backup or restore needs. Nothing is changed."""
+    """Check that the cluster and the store have all that the file's backup or restore needs. The objects that the check
+    writes to the store are deleted again."""
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.check import run_check
 

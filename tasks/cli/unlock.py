@@ -14,7 +14,7 @@ from tasks.repository.points import PointReference
 
 
 def run_unlock(session: Session, config: Path | None, storage: str | None, backup_id: str | None, *, yes: bool) -> int:
-    """Say who holds the lease of a set, and with `yes` break it. Returns the exit code.
+    """Print who holds the lease of a set, and with `yes` break it. Returns the exit code.
 
     Raises `LockedError` if the owner renews the lease while this command watches it: then the owner is alive.
     """

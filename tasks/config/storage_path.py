@@ -1,4 +1,5 @@
-"""Makes the folder in a file absolute: `~` is the home folder, and a relative path begins at the folder of the file."""
+"""Makes `storage.path` of a configuration file absolute. `~` is the home folder. A relative path is relative to the
+folder that contains the file."""
 
 from __future__ import annotations
 

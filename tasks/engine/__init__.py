@@ -1,9 +1,9 @@
 """The engine: the steps of a backup, a restore and a validation, without Prefect.
 
-Here are the use cases, one file each (`snapshot`, `restore` with `restore_steps`, `validate`, `check`), their stages,
-one folder each (`source`, `capture`, `commit`, `target`, `replay`, `positions`, `validation`, `checks`), and the
-modules that the stages share (`options`, `bins`, `workers`, `progress`, `run_context`, `started_restore`,
-`topic_selection`).
+Here are the use cases, one file each (`snapshot`, `incremental`, `restore`, `validate`, `check`; `backup_steps` and
+`restore_steps` contain their steps), the stages, one folder each (`source`, `capture`, `commit`, `target`, `replay`,
+`positions`, `validation`, `checks`), and the modules that they share (`options`, `bins`, `workers`, `progress`,
+`run_context`, `started_restore`, `topic_selection`, `pattern_notes`).
 
 Promises: decisions are pure functions over values; everything that writes to a cluster first makes a plan that can be
 shown and refused; every blocking call ends soon after the run's stop event is set.

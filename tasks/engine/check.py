@@ -128,4 +128,10 @@ def _set_items(context: CheckContext, admin: ClusterAdmin, job: BackupJob) -> It
         yield ok(f"set {job.set_name}", "cluster", f"its points are of this cluster, {own}")
     else:
         text = f"the set belongs to cluster {other}; this is cluster {own}"
-        yield missing(f"set {job.set_name}", "cluster", text, "Name another set with backup_id.", ConfigError)
+        yield missing(
+            f"set {job.set_name}",
+            "cluster",
+            text,
+            "Correct the address of the cluster, or choose another set with backup_id.",
+            ConfigError,
+        )

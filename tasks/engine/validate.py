@@ -73,8 +73,8 @@ def validate_locally(context: RunContext, reference: PointReference, *, level: L
     """Validate a point while it is pinned. All damage is reported, not only the first.
 
     If there is no finding, both levels promise the following. The set's log is an unbroken chain from entry 1, and the
-    head and all checkpoints that can be read agree with it. Index, partition table and states are the bytes that the
-    entry names. An index line covers every offset of every partition. The totals are right (the total of records only
+    head and all checkpoints that can be read agree with it. Index, partition table and states have the digests that the
+    entry states. An index line covers every offset of every partition. The totals are right (the total of records only
     at `full`). The settings of every live topic are stored.
 
     `quick` also promises that each data object exists with the right size, and with the checksum that the store stated

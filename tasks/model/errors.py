@@ -116,8 +116,8 @@ class StoreFullError(StoreError):
 class StoreUnavailableError(StoreError):
     """The request was not carried out. The same request can succeed later.
 
-    `is_answer`: the store itself said so, so it can be reached. `is_conflict`: another request changes the object, or
-    the condition of the write failed; the object itself shows which.
+    `is_answer`: the error is a response of the store, so the store can be reached. `is_conflict`: another request
+    changes the object, or the condition of the write failed; the object itself shows which.
     """
 
     retryable = True

@@ -62,7 +62,7 @@ def iter_stored(store: ObjectStore, ref: StoredRef) -> Iterator[bytes]:
                 return
     except zstandard.ZstdError as error:
         raise DamagedError(f"{ref.key} is damaged: {error}", key=ref.key) from None
-    raise DamagedError(f"{ref.key} is damaged: its zstd frame is cut", key=ref.key)
+    raise DamagedError(f"{ref.key} is damaged: the end of its zstd frame is missing", key=ref.key)
 
 
 def decompress_object(stored: bytes, *, key: str) -> bytes:

@@ -77,7 +77,7 @@ class DataObjects:
         except ObjectNotFoundError:
             raise DamagedError("the object is missing") from None
         except DamagedError:
-            raise DamagedError("the object is cut") from None
+            raise DamagedError("the end of the object is missing") from None
 
     def _checked(self, key: str, sha256: str | None) -> bytes:
         for _ in range(READS_BEFORE_DAMAGE):

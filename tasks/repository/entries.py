@@ -41,7 +41,8 @@ class Entry(Document):
 
 
 def _is_empty(value: tuple[object, ...]) -> bool:
-    """Members that earlier versions do not have are written only if they say something."""
+    """Whether a member is left out of the stored document. A member that earlier versions do not know is written only
+    if it is not empty."""
     return not value
 
 

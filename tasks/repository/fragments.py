@@ -46,7 +46,7 @@ def read_fragment(store: ObjectStore, key: str) -> Fragment:
 
 
 def fragment_keys(store: ObjectStore, set_name: str, run: str) -> Iterator[tuple[str, str]]:
-    """(writer id, key) of every fragment that the store lists of a run, of whichever writer."""
+    """(writer id, key) of every fragment of a run, by a listing of the store. All writers are included."""
     for info in store.list(f"fragments/{set_name}/{run}/"):
         yield info.key.rpartition("/")[2].rpartition("-")[0], info.key
 

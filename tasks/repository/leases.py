@@ -83,7 +83,9 @@ class Lease:
         """Continue from the stored record if it is this owner's: the response to an earlier beat can have been lost."""
         current, version = _read(self.store, self.key)
         if current is None or version is None or current.owner != self.record.owner:
-            raise LockedError(f"The lease {self.key} was taken over by another writer.") from None
+            raise LockedError(
+                f"Another writer took over the lease {self.key}. Wait until the other run ends, and run this again."
+            ) from None
         self.record, self.version = current, version
 
 
@@ -139,7 +141,10 @@ def kept(lease: Lease, stop: threading.Event) -> Iterator[Lease]:
         yield lease
     except InterruptedRunError:
         if lost.is_set():
-            raise LockedError(f"The lease {lease.key} was taken over by another writer; this run ended.") from None
+            raise LockedError(
+                f"Another writer took over the lease {lease.key}, so this run ended. "
+                "Wait until the other run ends, and run this again."
+            ) from None
         raise
     finally:
         done.set()

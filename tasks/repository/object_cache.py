@@ -24,7 +24,7 @@ class _Slot:
 class ObjectCache:
     """A cache of whole objects. Safe to use from several threads.
 
-    Threads that want the same object wait for one download. Different objects are downloaded at the same time. The
+    Threads that need the same object wait for one download. Different objects are downloaded at the same time. The
     least recently used objects are dropped. The memory bound is 64 MiB for each living thread that has used the cache;
     the object that was added last, and objects that a caller still holds, can exceed it.
     """

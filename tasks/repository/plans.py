@@ -23,7 +23,8 @@ EndReason = Literal["deleted", "created again", "not selected"]
 
 
 def _is_default(value: object) -> bool:
-    """The members of incremental runs are written only if they say something: plans can be large."""
+    """Whether a member is left out of the stored document. The members of incremental runs are written only if they
+    differ from their default, because plans can be large."""
     return value in (None, "log_start", ())
 
 

@@ -47,7 +47,7 @@ def object_suffix(compression: str) -> str:
     """The end of the names of data objects: `.log.zst` (zstd and none) or `.log.lz4`. Raises `ConfigError` for another
     name."""
     if compression not in _SUFFIXES:
-        raise ConfigError(f"The compression {compression!r} is unknown; there are {', '.join(_SUFFIXES)}.")
+        raise ConfigError(f"The compression {compression!r} is unknown. Use one of {', '.join(_SUFFIXES)}.")
     return _SUFFIXES[compression]
 
 
@@ -59,7 +59,7 @@ def decompress_frame(stored: bytes | memoryview, *, log_bytes: int) -> bytes:
     threads.
     """
     if len(stored) < _MAGIC.size:
-        raise DamagedError("its frame is cut")
+        raise DamagedError("the end of its frame is missing")
     (magic,) = _MAGIC.unpack_from(stored)
     if magic == ZSTD_MAGIC:
         return decompress_zstd(stored, log_bytes)

@@ -64,7 +64,7 @@ def read_trailer(tail: bytes, object_bytes: int) -> Trailer | TailTooShort:
         return TailTooShort(needed_bytes)
     *frames, own = decode_seek_table(tail[-table_bytes:], object_bytes)
     if own.log_bytes != 0:
-        raise DamagedError("its seek table states log bytes for the trailer")
+        raise DamagedError("the log size of the trailer in its seek table is not 0")
     document = decode_trailer(tail[-needed_bytes:-table_bytes])
     if sum(segment.frames for segment in document.segments) != len(frames):
         raise DamagedError(f"its segments have another number of frames than its seek table, which has {len(frames)}")

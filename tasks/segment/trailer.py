@@ -84,7 +84,7 @@ def decode_trailer(stored: bytes) -> TrailerDocument:
     """The document in the stored bytes of a trailer. Raises `DamagedError`, whose message does not name the object, if
     they are damaged, and `UnsupportedError` for a newer major version."""
     if len(stored) < SKIPPABLE_HEADER.size + SEAL_BYTES:
-        raise DamagedError("its trailer is cut")
+        raise DamagedError("the end of its trailer is missing")
     magic, content_bytes = SKIPPABLE_HEADER.unpack_from(stored)
     content = stored[SKIPPABLE_HEADER.size :]
     if magic != _TRAILER_MAGIC or content_bytes != len(content):

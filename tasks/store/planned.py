@@ -1,5 +1,5 @@
-"""Backends that later versions will have. Errors say that their keys and URLs are not available yet, instead of
-unknown."""
+"""Backends that later versions will have. The errors for their keys and URLs are "not available yet", and not
+"unknown"."""
 
 from __future__ import annotations
 

@@ -96,8 +96,9 @@ def removed_on_failure(settings: StorageSettings) -> AbstractContextManager[None
 def open_store(settings: StorageSettings, *, create: bool = False, on_note: OnNote | None = None) -> ObjectStore:
     """Open the store. With `create` a missing folder is made. The store does not retry: see `RetryingStore`.
 
-    Raises `NotFoundError` if the folder is missing, `ConfigError` if the settings cannot be used, and `AccessError` or
-    `StoreError` if the folder cannot be made or read. A missing bucket is found only by the first request. The adapter
+    Raises `NotFoundError` if the folder is missing, `ConfigError` if the settings cannot be used, `AccessError` if the
+    folder cannot be made or read or the credentials cannot be obtained, and `StoreError` for any other failure to make
+    or read the folder. A missing bucket is found only by the first request. The adapter
     and its SDK are imported here, so that users of other backends do not wait for the import.
     """
     match settings:

@@ -50,7 +50,7 @@ def at_once(commands: Sequence[Sequence[str]], *, log: Path) -> Cost:
 
 
 def _started(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    """It prints the figures. Python's compiled modules are kept, as they are where nobody forbids it."""
+    """Starts the command, which prints the figures. Python keeps its compiled modules, as it does by default."""
     usual = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
     launch = [sys.executable, "-S", "-c", _LAUNCH, *command]
     with log.open("ab") as out:

@@ -234,7 +234,7 @@ def _await_alone_in_sync(admin: Admin, topic: str, leader: int) -> None:
     while admin.describe_topics([topic])[0].partitions[0].isr != (leader,):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{topic} still counts its dead replica as in sync")
-        time.sleep(0.1)  # the controller tells nobody when it shrinks the in-sync replicas
+        time.sleep(0.1)  # Kafka has no event for a change of the in-sync replicas
 
 
 def test_a_broker_that_dies_leaves_an_administrator_who_knew_it_with_the_others(

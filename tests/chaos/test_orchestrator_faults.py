@@ -42,7 +42,8 @@ SLOWLY = 1_000_000
 """Bytes a second: the first objects come at once, the others take some 20 s."""
 
 STOP_LIMIT_S = 10.0
-"""Less than the 11 s for which a throttling broker leaves a request unanswered: nobody may wait for that."""
+"""Less than the 11 s for which a throttling broker leaves a request unanswered, because a stop is not allowed to wait
+for that answer."""
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_a_cancelled_restore_stops_in_seconds_and_its_topic_keeps_what_was_writt
 def test_a_killed_run_is_reported_by_its_worker_and_the_next_finishes_it_first(
     installation: Installation, kafka: KafkaCluster, backup_set: Set
 ) -> None:
-    """Takes as long as a lease that nobody gave back lives, which is 20 s."""
+    """Takes 20 s: the time to live of a lease that was not released."""
     with fetch_quota(kafka.connection, SLOWLY):
         run = backup_set.start()
         installation.kill_processes_of(run)

@@ -51,7 +51,7 @@ def _take(installation: Installation, backup: UUID) -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 720})
         page.goto(f"{installation.server.ui_url}/runs/flow-run/{backup}")
         page.get_by_text("Task runs").first.wait_for()
-        page.wait_for_timeout(4_000)  # the graph draws itself, and says to nobody when it has
+        page.wait_for_timeout(4_000)  # the page has no sign that its graph is drawn
         _save(page, "flow-run.png")
         [summary] = [one for one in installation.artifacts(backup) if one.type == "markdown"]
         page.goto(f"{installation.server.ui_url}/artifacts/artifact/{summary.id}")

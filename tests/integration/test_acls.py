@@ -193,7 +193,7 @@ def test_writing_positions_needs_one_permission_per_group(case: Case) -> None:
     assert ["70", "written"] == written.stdout.split()[-2:]
 
 
-def test_where_nobody_says_what_the_brokers_keep_settings_that_might_delete_wait(case: Case) -> None:
+def test_if_the_brokers_retention_cannot_be_read_settings_that_can_delete_records_are_deferred(case: Case) -> None:
     case.back_up(_backup_acls(case.topic))
 
     waiting = case.restore(_restore_acls(case.target))

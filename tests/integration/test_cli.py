@@ -135,7 +135,7 @@ def test_a_wiped_topic_is_stated_by_the_backup_by_list_and_before_a_restore(shel
     assert f"first-backup-orders@2: {sentence}" in shell.run("list", "--config", "backup.yaml").stdout
     [_, shrunk] = [point["shrunk"] for point in document["sets"]["first-backup-orders"]["points"]]
     assert (1, 1, 100, 1) == tuple(shrunk[name] for name in ("point", "created_again", "records_before", "records"))
-    warning = "warning: first-backup-orders@2: the set had more in it before: "
+    warning = "warning: first-backup-orders@2: an older point of the set contains more: "
     cure = 'To restore the older state, set backup_id: "first-backup-orders@1".'
     assert f"{warning}{sentence}. {cure}\n" in previewed.stderr
 

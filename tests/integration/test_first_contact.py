@@ -111,7 +111,7 @@ def test_a_proxy_that_lacks_a_necessary_request_is_refused_with_its_name(
     said = _backup(tmp_path, contact.options("PROXIED"), code=2)
 
     assert f"of the request {name}, but broker 127.0.0.1:" in said
-    assert "Use Kafka 2.8 or newer; if a proxy is in front of it, let the proxy pass this request." in said
+    assert "Use Kafka 2.8 or newer; if a proxy is in front of it, configure the proxy to pass this request." in said
 
 
 def test_a_proxy_that_lacks_optional_requests_is_treated_like_a_missing_permission(

@@ -245,7 +245,9 @@ def test_that_policy_ends_at_its_prefix(minio: MinIO) -> None:
 
 @pytest.mark.parametrize("command", ["list", f"validate --backup-id {SET}", "backup", "backup --dry-run"])
 def test_a_missing_bucket_ends_with_10(shell: Shell, minio: MinIO, command: str) -> None:
-    expected = f"There is no bucket s3://no-such-bucket at {minio.endpoint}: create it, or correct bucket and endpoint."
+    expected = (
+        f"There is no bucket s3://no-such-bucket at {minio.endpoint}: create it, or correct `bucket` and `endpoint`."
+    )
     assert expected == shell.sentence(storage(minio, "no-such-bucket"), 10, command)
 
 
@@ -268,7 +270,7 @@ def test_another_region_is_named(shell: Shell, tmp_path: Path) -> None:
 def test_a_name_or_region_that_cannot_be_is_refused(shell: Shell, minio: MinIO) -> None:
     for changes in ({"bucket": "Not a bucket"}, {"region": "no region"}):
         assert "There cannot be a bucket" in shell.sentence({**storage(minio, "orders"), **changes}, 2)
-    assert "'ab' is not a valid name for a bucket: correct bucket." == shell.sentence(storage(minio, "ab"), 2)
+    assert "'ab' is not a valid name for a bucket: correct `bucket`." == shell.sentence(storage(minio, "ab"), 2)
 
 
 def test_an_endpoint_whose_host_does_not_exist_is_refused(shell: Shell, minio: MinIO, bucket: str) -> None:

@@ -173,7 +173,7 @@ def _be_guard(mark: str) -> None:
     """Wait for the end of the process that started this one; then end its marked processes and remove its folders."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    folders = sys.stdin.buffer.read().splitlines()  # returns when nobody holds the pipe's other end any more
+    folders = sys.stdin.buffer.read().splitlines()  # returns when every process has closed the other end of the pipe
     try:
         end_marked(mark)
     finally:

@@ -65,7 +65,7 @@ def add_partitions(bootstrap: str, topic: str, total: int) -> None:
     [done] = admin.create_partitions([NewPartitions(topic, total)]).values()
     done.result(30)
     while not _has_leaders(admin, topic, total):
-        time.sleep(0.05)  # brokers tell nobody when they learn of a partition
+        time.sleep(0.05)  # Kafka has no event for this: each broker learns of a partition at another time
 
 
 def _has_leaders(admin: AdminClient, topic: str, partitions: int) -> bool:

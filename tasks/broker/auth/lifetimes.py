@@ -86,13 +86,13 @@ def _contents(data: memoryview) -> memoryview:
 
 
 def _element(data: memoryview) -> tuple[int, memoryview, memoryview]:
-    """(tag, contents, everything after the element). Raises `ValueError` for cut bytes."""
+    """(tag, contents, everything after the element). Raises `ValueError` if the end of the element is missing."""
     if len(data) < 2:
-        raise ValueError("the certificate is cut")
+        raise ValueError("the end of the certificate is missing")
     tag, length, at = data[0], data[1], 2
     if length & 0x80:  # the long form: the low bits are the number of bytes of the length
         at += length & 0x7F
         length = int.from_bytes(data[2:at], "big")
     if len(data) < at + length:
-        raise ValueError("the certificate is cut")
+        raise ValueError("the end of the certificate is missing")
     return tag, data[at : at + length], data[at + length :]

@@ -88,7 +88,7 @@ def _group(reader: _Reader, api_key: int, api_version: int) -> DescribedGroup:
 
 
 def _skip_consumer(reader: _Reader, api_version: int) -> None:
-    """A member of a consumer group."""
+    """Skip one member of a consumer group."""
     reader.strings(3)  # member, instance, rack
     reader.skip(4)  # member epoch
     reader.strings(2)  # client id and host
@@ -107,7 +107,7 @@ def _skip_consumer(reader: _Reader, api_version: int) -> None:
 
 
 def _skip_topology(reader: _Reader) -> None:
-    """The topology of a Streams group. It can be null: its first byte is negative then."""
+    """Skip the topology of a Streams group. If it is null, its first byte is negative and nothing follows."""
     if reader.number(1) < 0:
         return
     reader.skip(4)  # epoch
@@ -126,7 +126,7 @@ def _skip_topology(reader: _Reader) -> None:
 
 
 def _skip_stream(reader: _Reader) -> None:
-    """A member of a Streams group."""
+    """Skip one member of a Streams group."""
     reader.string()
     reader.skip(4)  # member epoch
     reader.strings(4)  # instance, rack, client id and host

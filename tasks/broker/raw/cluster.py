@@ -46,7 +46,8 @@ class Leader(NamedTuple):
 
 class Cluster:
     """Metadata and connections for one thread. Opens a connection when it is first needed. Topics are identified by
-    topic id: a re-created topic is another topic. Raises `ConfigError` for an invalid bootstrap address."""
+    topic id: a re-created topic is another topic. Raises `ConfigError` for an invalid bootstrap address. Every method
+    that connects or sends a request raises `InterruptedRunError` soon after `stop` is set."""
 
     def __init__(self, options: ConnectionOptions, *, stop: threading.Event | None = None) -> None:
         self.options = options

@@ -114,8 +114,9 @@ class Connection:
     `stop` ends this wait with `InterruptedRunError`.
 
     If the broker limits the session, the connection has to authenticate again near the end of the session's lifetime.
-    It does so in the next `send` without requests in flight. A caller with several requests in flight has to stop
-    sending while `is_draining`.
+    It does so in the next `send` without requests in flight, which then raises `AccessError` or `ConfigError` if the
+    broker does not accept the credentials any more. A caller with several requests in flight has to stop sending while
+    `is_draining`.
     """
 
     def __init__(

@@ -57,12 +57,12 @@ def version_error(
     wanted = f"version {lowest}" if lowest == highest else f"a version from {lowest} to {highest}"
     if found is not None and found[0] > highest:
         return UnsupportedError(
-            f"Broker {where} knows versions {found[0]} to {found[1]} of the request {name}, but this program needs "
+            f"Broker {where} supports versions {found[0]} to {found[1]} of the request {name}, but this program needs "
             f"{wanted}. Use a newer version of this program."
         )
-    has = f"knows versions {found[0]} to {found[1]} of it" if found else "does not know it"
+    has = f"supports versions {found[0]} to {found[1]} of it" if found else "does not support it"
     oldest = _FIRST_KAFKA.get((api_key, lowest), _OLDEST_KAFKA)
     return UnsupportedError(
         f"This program needs {wanted} of the request {name}, but broker {where} {has}. "
-        f"Use Kafka {oldest} or newer; if a proxy is in front of it, let the proxy pass this request."
+        f"Use Kafka {oldest} or newer; if a proxy is in front of it, configure the proxy to pass this request."
     )

@@ -103,8 +103,8 @@ class _RangeCapture:
         self._answer: _Answer | None = None
 
     def run(self, events: Iterator[Event]) -> None:
-        """Read the range to its end. Raises what the reader, the segment and the store raise; everything that was read
-        before stays captured."""
+        """Read the range to its end. Raises the errors of the reader, the segment and the store, and
+        `InterruptedRunError` when the run is stopped. The batches that were added before the error stay captured."""
         if self._range.bytes >= BIG_PARTITION_BYTES:
             self._sink.flush()
         start: SegmentStart | None = SegmentStart(first=self._range.start)

@@ -1,7 +1,7 @@
 """The rows about operations that ACLs allow, on topics, groups and the cluster, as the brokers report them.
 
 Brokers report nothing about topics that this user is not allowed to describe, and nothing about topics that do not
-exist. For some operations the answer to a harmless request says it, because brokers check the permission first.
+exist. For some operations the answer to a harmless request shows it, because brokers check the permission first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupErro
 
 def topic_items(admin: ClusterAdmin, names: Sequence[str], operations: Sequence[str]) -> Iterator[CheckItem]:
     """The rows about operations on topics. Topics that do not exist count as allowed, unless the user is not allowed to
-    know that."""
+    describe them."""
     action = Action("use", ", ".join(names))
     yield from acl_items(
         "Topic", names, operations, lambda: admin.require_on_topics(dict.fromkeys(names, operations), action)
@@ -24,7 +24,7 @@ def topic_items(admin: ClusterAdmin, names: Sequence[str], operations: Sequence[
 
 
 def group_items(admin: ClusterAdmin, names: Sequence[str], operations: Sequence[str]) -> Iterator[CheckItem]:
-    """The rows about operations on groups, which need not exist."""
+    """The rows about operations on groups, also on groups that do not exist."""
     action = Action("use", "groups")
     yield from acl_items(
         "Group", names, operations, lambda: admin.require_on_groups(dict.fromkeys(names, operations), action)

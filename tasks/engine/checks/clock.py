@@ -17,7 +17,7 @@ _PRECISION_MS = 1_000
 
 def store_clock_item(location: str, *, before_ms: int, modified_ms: int, after_ms: int) -> CheckItem:
     """The row of a store's clock. This machine's clock was at `before_ms` before an object was written and at
-    `after_ms` after that; the store says that it was written at `modified_ms`."""
+    `after_ms` after that. `modified_ms` is the time of that write by the store's clock."""
     at_least = max(before_ms - modified_ms - _PRECISION_MS, modified_ms - after_ms, 0)
     if at_least <= _TOLERATED_MS:
         return optional(ok(location, "clock", f"differs from this machine's by {_seconds(at_least)} or less"))

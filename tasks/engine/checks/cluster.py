@@ -20,7 +20,7 @@ RENEWAL_TIME_MS = 14 * 86_400_000
 """A certificate that ends earlier is reported."""
 
 REACHED = "reached"
-"""The name of the row that says whether the cluster can be used at all."""
+"""The name of the row that states whether the cluster can be used at all."""
 
 
 def cluster_items(probe: ClusterProbe, job: CheckJob, now_ms: int) -> list[CheckItem]:
@@ -59,12 +59,12 @@ def cluster_items(probe: ClusterProbe, job: CheckJob, now_ms: int) -> list[Check
 
 
 def is_reached(items: Sequence[CheckItem]) -> bool:
-    """Whether the rows of `cluster_items` say that the cluster can be used."""
+    """Whether the cluster can be used, by the rows of `cluster_items`."""
     return any(item.name == REACHED and item.status == "ok" for item in items)
 
 
 def reached_item(location: str, found: Sequence[BrokerDescription]) -> CheckItem:
-    """The row that says whether a bootstrap address answers and accepts the credentials."""
+    """The row that states whether a bootstrap address answers and accepts the credentials."""
     servers = [one for one in found if one.node_id is None]
     usable = [one for one in servers if one.failure is None]
     if usable:
@@ -104,7 +104,9 @@ def session_items(found: Sequence[BrokerDescription]) -> Iterator[CheckItem]:
     lifetimes = [(one.session_lifetime_ms, broker_name(one)) for one in found if one.session_lifetime_ms is not None]
     if lifetimes:
         shortest_ms, name = min(lifetimes)
-        text = f"the broker wants a new authentication every {shortest_ms / 1000:,.0f} s; connections renew it in time"
+        text = (
+            f"the broker requires a new authentication every {shortest_ms / 1000:,.0f} s; connections renew it in time"
+        )
         yield ok(name, "SASL session", text)
 
 

@@ -55,7 +55,8 @@ def optional(item: CheckItem) -> CheckItem:
 
 
 def error_item(subject: str, name: str, error: KafkaBackupError) -> CheckItem:
-    """The row of a check that raised an error. A retryable error says nothing about the thing itself: `unknown`."""
+    """The row of a check that raised an error. After a retryable error the row is `unknown`, because the check got no
+    answer."""
     if error.retryable:
         return unknown(subject, name, str(error), "Check that it runs and can be reached from this machine.")
     return missing(subject, name, str(error), _advice(error), type(error))

@@ -59,8 +59,8 @@ def _creation_items(admin: ClusterAdmin, absent: Sequence[str]) -> Iterator[Chec
 
 
 def _new_topic_items(admin: ClusterAdmin, probe: ClusterProbe, new: Sequence[str]) -> Iterator[CheckItem]:
-    """The rows about topics that do not exist: brokers check a permission before they look for the topic, and none of
-    these requests changes anything."""
+    """The rows about topics that do not exist. They can be determined because brokers check a permission before they
+    look for the topic. None of these requests changes anything."""
     if not new:
         return
     yield from _tried_items("AlterConfigs", {name: alteration_error(admin, name) for name in new})
@@ -71,7 +71,9 @@ def _new_topic_items(admin: ClusterAdmin, probe: ClusterProbe, new: Sequence[str
 
 
 def _tried_items(operation: str, answers: Mapping[str, KafkaBackupError | None]) -> Iterator[CheckItem]:
-    """Only missing permissions and passing failures are rows here. The preflight of the restore reports the others."""
+    """The rows about an operation that was tried on each topic: missing permissions, passing failures, and one row for
+    all allowed topics. A topic with any other error counts as allowed, because brokers check the permission first; the
+    preflight of the restore reports that error."""
     allowed = []
     for name, error in answers.items():
         if isinstance(error, AccessError):

@@ -59,9 +59,9 @@ def condition_items(location: str, result: ProbeResult) -> Iterator[CheckItem]:
 
 
 def free_space_item(location: str, free_bytes: int | None, job: CheckJob) -> CheckItem:
-    """The row about free space. `free_bytes` is None if the store does not tell. Pure."""
+    """The row about free space. `free_bytes` is None if the store does not report it. Pure."""
     if free_bytes is None:
-        return optional(unknown(location, "free space", "this kind of store does not tell its free space"))
+        return optional(unknown(location, "free space", "this kind of store does not report its free space"))
     text = f"{free_bytes / (1 << 30):,.1f} GiB"
     if free_bytes >= _LOWEST_FREE_BYTES:
         return ok(location, "free space", text)
@@ -122,7 +122,7 @@ def _tried(location: str, name: str, attempt: Callable[[], None]) -> CheckItem:
 
 
 def _read_missing(store: ObjectStore, key: str) -> None:
-    """A store that says that there is no such object would have returned it."""
+    """Read an object that was not written. If the store answers that it is missing, reading is allowed."""
     try:
         store.get(key)
     except ObjectNotFoundError:

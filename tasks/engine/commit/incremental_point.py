@@ -121,10 +121,10 @@ def check_incremental(plan: Plan, now: Mapping[Partition, Row]) -> None:
     for planned in plan.partitions:
         row = now.get(planned.source)
         if (row.next if row else None) != planned.stored_next:
-            has = f"up to {row.next}" if row else "nothing"
+            has = f"ends at offset {row.next}" if row else "does not contain it"
             raise PreconditionError(
-                f"{planned.source}: another run changed the set: its newest point contains {has}, "
-                f"this run began at {planned.stored_next}. Run the backup again."
+                f"{planned.source}: another run changed the set: the newest point now {has}, but this run's plan "
+                f"continues at offset {planned.stored_next}. Run the backup again."
             )
 
 

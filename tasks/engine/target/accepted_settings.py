@@ -1,5 +1,5 @@
-"""Finds the settings that the target accepts: its brokers check every planned change, and staging gives way where the
-restore can do without it. Changes nothing on the cluster.
+"""Finds the settings that the target accepts. Its brokers check every planned change. A staging setting that they
+refuse is replaced or left out if the restore does not need it. Changes nothing on the cluster.
 """
 
 from __future__ import annotations
@@ -41,9 +41,11 @@ class AcceptedRestore:
 
 
 def accepted_restore(draft: DraftRestore, admin: ClusterAdmin) -> AcceptedRestore:
-    """Let the brokers check (`validate_only`) the creation of all new topics with one request, and the changes of all
-    existing topics with another. Only topics that they refuse are checked again, with fewer settings, and topics whose
-    own settings were hidden by staging settings once with their own."""
+    """Let the brokers check (`validate_only`) the creation of all new topics and the changes of all existing topics.
+
+    A topic that they refuse is checked again with fewer settings. If a staging setting hid a topic's own setting in the
+    first check, the topic is checked once more with its own settings.
+    """
     trials = [_Trial(topic, draft.needs[topic.target]) for topic in draft.plan.topics]
     _settle(trials, admin, lambda trial: trial.proposal)
     hidden = [trial for trial in trials if not trial.is_refused and trial.hides_own_settings]
@@ -56,7 +58,7 @@ def accepted_restore(draft: DraftRestore, admin: ClusterAdmin) -> AcceptedRestor
 
 @dataclass(slots=True)
 class _Trial:
-    """The settings of one topic while the target's opinion of them is found out."""
+    """The settings of one topic while the brokers check which of them they accept."""
 
     topic: TopicCopy
     needs: StagingNeeds
@@ -210,7 +212,8 @@ def _with_one_staged(trial: _Trial, *, name: str) -> dict[str, str]:
 def _check(
     trials: Sequence[_Trial], admin: ClusterAdmin, proposal: Callable[[_Trial], Mapping[str, str]]
 ) -> list[KafkaBackupError | None]:
-    """The brokers' answers: all new topics in one request, all existing ones in another."""
+    """The brokers' error for each trial, None for an accepted one. Nothing is changed. One call checks all new topics,
+    and a second one all existing topics."""
     specs = [creation_spec(trial.topic, proposal(trial)) for trial in trials if not trial.topic.exists]
     changes = {trial.topic.target: ConfigChange(to_set=proposal(trial)) for trial in trials if trial.topic.exists}
     answers: dict[str, KafkaBackupError | None] = {}

@@ -54,7 +54,7 @@ def preflight(
 
 def _incarnations(source: RestoreSource) -> Iterator[Finding]:
     """Warnings for chosen topics that the point contains in other incarnations too, or that did not exist at the point,
-    and what the run of the point has to say about a restore."""
+    and the findings about the run that made the point."""
     rows = list(source.point.rows.values())
     for topic in source.chosen:
         ids = [one.topic_id for one in other_incarnations(rows, [topic])]
@@ -98,7 +98,7 @@ def _missing(partition: Partition, message: str) -> Finding:
 
 
 def _damaged_objects(repository: Repository, source: RestoreSource) -> Iterator[Finding]:
-    """Errors for data objects of the restore that are missing or have another size than the index says."""
+    """Errors for data objects of the restore that are missing or have another size than the index states."""
     objects = DataObjects(repository.store)
     named = {line.object: (line.stored_bytes, own) for own, part in source.lines.items() for line in part}
     for key, (stored_bytes, partition) in sorted((key, found) for key, found in named.items() if key):

@@ -68,7 +68,9 @@ def _stage(plan: RestorePlan, ids: Mapping[str, str], admin: ClusterAdmin, done:
     existing = [topic for topic in plan.topics if topic.exists]
     for topic in existing:
         if ids[topic.target] != topic.target_id:
-            raise RefusedError(f"{topic.target} was deleted and created again since this restore was planned.")
+            raise RefusedError(
+                f"{topic.target} was deleted and created again since this restore was planned. Start a new restore."
+            )
     answers = admin.alter_topics({topic.target: ConfigChange(to_set=topic.staging) for topic in existing})
     done.staged += [topic for topic in existing if topic.staging and answers[topic.target] is None]
     _raise_first(answers)
@@ -82,7 +84,8 @@ def _raise_first(answers: Mapping[str, KafkaBackupError | None]) -> None:
 
 @contextmanager
 def _undone_after_errors(context: ClusterContext, admin: ClusterAdmin, done: _Done) -> Iterator[None]:
-    """Undo what was done if the body fails. The error that ended it stays the error; it is told what remains."""
+    """Undo what was done if the body fails. The error is raised again, and its message then names what could not be
+    undone. After `InterruptedRunError` nothing is undone, because that needs requests that would be interrupted too."""
     try:
         yield
     except InterruptedRunError:
@@ -169,5 +172,8 @@ def _bases(plan: RestorePlan, ids: Mapping[str, str], writer: LogWriter, admin: 
         raise failure
     for part in partitions:
         if earliest.offsets[part] != latest.offsets[part]:
-            raise RefusedError(f"{part}: it is not empty.")
+            raise RefusedError(
+                f"{part}: it is not empty. Restore into another topic, or stop its producers and set "
+                "purge_topics: true."
+            )
     return latest.offsets

@@ -83,7 +83,7 @@ class TargetView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftRestore:
-    """A plan that the target has not agreed to yet, and for each target topic what its staging depends on."""
+    """A plan whose settings the brokers have not checked yet, and for each target topic what its staging depends on."""
 
     plan: RestorePlan
     needs: Mapping[str, StagingNeeds]
@@ -286,8 +286,8 @@ def _original(unfinished: UnfinishedRestores, target: str, view: TargetView) -> 
 
 
 def _left_by_others(view: TargetView, target: str, original: Mapping[str, str]) -> dict[str, str]:
-    """The settings that an unfinished restore staged. They count as staged by this restore too, so that it gives the
-    topic its original ones."""
+    """The present values of the settings that an unfinished restore staged. This restore treats them as its own staging
+    settings, so in the end it sets their original values again."""
     return {name: value for name, value in _own(view, target).items() if original.get(name) != value}
 
 
@@ -334,4 +334,6 @@ def _other_points(repository: Repository, point: RestorePoint, selection: TopicS
 def _check_mapping(options: RestoreOptions, names: Sequence[str]) -> None:
     unknown = sorted(set(options.topic_mapping) - set(names))
     if unknown:
-        raise RefusedError(f"topic_mapping names {', '.join(unknown)}, which this restore does not include.")
+        raise RefusedError(
+            f"topic_mapping names {', '.join(unknown)}, which this restore does not include. Correct topic_mapping."
+        )

@@ -52,7 +52,10 @@ def choose(
             selected = [row for row in selected if row.partition in partitions]
         state = states.get(incarnation)
         if state is None:
-            raise RefusedError(f"Topic {incarnation}: the point has its records but not its settings.")
+            raise RefusedError(
+                f"The point contains the records of topic {incarnation} but not its settings. "
+                "Restore from another point."
+            )
         if selected:
             chosen.append(
                 ChosenTopic(state, tuple(sorted(selected, key=lambda row: row.partition)), mapping.get(name, name))
@@ -96,5 +99,5 @@ def _check_targets(chosen: Sequence[ChosenTopic]) -> None:
         if len(names) > 1:
             raise RefusedError(
                 f"topic_mapping sends {' and '.join(sorted(names))} to one topic, {target}; "
-                "this version restores each topic into a different topic."
+                "this version restores each topic into a different topic. Map them to different topics."
             )

@@ -1,4 +1,4 @@
-"""Finds out whether a set had a point with more in it before the point that is restored. Pure."""
+"""Finds out whether an older point of the set contains more than the point that is restored. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ def shrunk_point_finding(set_name: str, seq: int, points: Mapping[int, PointSumm
     """A warning if the point `seq` contains less than an older point of the set; it names the older point. `points` are
     the live points of the set.
 
-    The loss can have happened at an earlier point: the points after it have as little as it, and differ from the point
-    before them in nothing. None if the set has recovered since, and for a loss that retention explains.
+    The loss can have happened at an earlier point. The points after it do not differ from the point before them, so
+    only the earlier point states the loss. None if the set has recovered since, and for a loss that retention
+    explains.
     """
     chosen = points.get(seq)
     if chosen is None:
@@ -33,7 +34,9 @@ def shrunk_point_finding(set_name: str, seq: int, points: Mapping[int, PointSumm
         if fullest is not None
         else f"{set_name}@{losses[0].point} is no longer in the set."
     )
-    return Finding("warning", f"{set_name}@{seq}", f"the set had more in it before: {losses[0].text(set_name)}. {cure}")
+    return Finding(
+        "warning", f"{set_name}@{seq}", f"an older point of the set contains more: {losses[0].text(set_name)}. {cure}"
+    )
 
 
 def _has_less(chosen: PointSummary, older: PointSummary | None) -> bool:

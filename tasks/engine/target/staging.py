@@ -49,7 +49,7 @@ REMOVED_IN_4: Mapping[str, str] = dict.fromkeys(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFacts:
-    """What the index lines say about the records that a topic receives.
+    """The facts of the index lines about the records that a topic receives.
 
     `sent_batch_bytes` is the size that a sent batch can have at most, unless small batches are joined.
     `oldest_batch_ms` is the smallest maximum timestamp of a batch, which Kafka's retention uses. `oldest_ms` is the
@@ -273,8 +273,8 @@ def deferred_changes(settings: Mapping[str, str], deferred: Sequence[str]) -> tu
 
 @dataclass(frozen=True, slots=True)
 class Unstaged:
-    """What happens if a setting cannot be staged: `is_loss` if records would certainly be refused, changed or deleted,
-    and the sentence that says it."""
+    """The effect if a setting cannot be staged, as a sentence. `is_loss`: records would certainly be refused, changed
+    or deleted."""
 
     is_loss: bool
     effect: str

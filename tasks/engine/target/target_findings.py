@@ -83,7 +83,11 @@ def _topic_findings(topic: TopicCopy, view: TargetView, options: RestoreOptions)
         )
     present = {entry.name: entry.value or "" for entry in view.settings[topic.target]}
     if topic.is_purged and "delete" not in present.get("cleanup.policy", "delete"):
-        yield Finding("error", topic.target, "its cleanup.policy is only compact, and Kafka cannot purge such a topic.")
+        yield Finding(
+            "error",
+            topic.target,
+            "its cleanup.policy is only compact, and Kafka cannot purge such a topic. Restore into another topic.",
+        )
 
 
 def _replica_findings(
@@ -135,8 +139,8 @@ def _least_in_sync(topic: TopicCopy, view: TargetView) -> int | None:
 
 
 def _refuses_few_replicas(view: TargetView) -> bool:
-    """Whether the brokers want `min.insync.replicas` of a partition that has fewer replicas. Later ones want all of its
-    replicas then."""
+    """Whether the brokers require `min.insync.replicas` in-sync replicas also of a partition with fewer replicas. Later
+    Kafka versions require all replicas of such a partition instead."""
     return view.known_settings is not None and BEFORE not in view.known_settings and DIFFERENCE in view.known_settings
 
 

@@ -125,7 +125,7 @@ class LocalStore:
                 data = file.read(length)
                 if len(data) == length:
                     return data
-        raise DamagedError(f"{key} is cut: it ends before byte {start + length}", key=key)
+        raise DamagedError(f"{key} is incomplete: it ends before byte {start + length}", key=key)
 
     def head(self, key: str) -> ObjectInfo:
         check_key(key)

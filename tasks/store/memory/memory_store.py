@@ -67,7 +67,7 @@ class MemoryStore:
     def get_range(self, key: str, start: int, length: int) -> bytes:
         data, _ = self.get(key)
         if start + length > len(data):
-            raise DamagedError(f"{key} is cut: it ends before byte {start + length}", key=key)
+            raise DamagedError(f"{key} is incomplete: it ends before byte {start + length}", key=key)
         return data[start : start + length]
 
     def head(self, key: str) -> ObjectInfo:

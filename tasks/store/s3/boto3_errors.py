@@ -61,7 +61,7 @@ def boto3_error(error: Exception, request: Request, *, has_answered: bool) -> Ka
         return StoreUnavailableError(f"{request.bucket} cannot be reached: {_reason(error)}", key=request.key)
     if isinstance(error, _CONNECTION_BROKEN):
         return temporary_error(f"{request.target}: {_reason(error)}", request)
-    return StoreError(f"{request.target}: {type(error).__name__}", key=request.key)
+    return StoreError(f"{request.target}: boto3 failed with {type(error).__name__}", key=request.key)
 
 
 def setup_error(error: Exception, settings: S3Settings) -> KafkaBackupError | None:
@@ -73,7 +73,7 @@ def setup_error(error: Exception, settings: S3Settings) -> KafkaBackupError | No
     if isinstance(error, _INVALID_NAMES):
         region = f" in region {settings.region!r}" if settings.region else ""
         return ConfigError(
-            f"There cannot be a bucket {settings.bucket!r}{region}: correct bucket, region and endpoint."
+            f"There cannot be a bucket {settings.bucket!r}{region}: correct `bucket`, `region` and `endpoint`."
         )
     return None
 
@@ -101,7 +101,7 @@ def _tls_error(error: foreign.SSLError, request: Request) -> KafkaBackupError | 
         return ConfigError("The file of AWS_CA_BUNDLE cannot be read, or contains no certificate: correct it.")
     if cause is not None and cause.reason in _NO_TLS:
         return ConfigError(
-            f"{request.bucket} does not speak TLS: correct the endpoint, or use http and allow_http: true."
+            f"{request.bucket} does not speak TLS: correct `endpoint`, or use http and `allow_http: true`."
         )
     return None
 
@@ -111,7 +111,7 @@ def _endpoint_error(error: Exception, request: Request) -> ConfigError | None:
     time."""
     unresolved = _cause(error, socket.gaierror)
     if unresolved is not None and unresolved.errno in _NO_SUCH_HOST:
-        return ConfigError(f"{request.bucket}: the endpoint's host does not exist: correct endpoint and region.")
+        return ConfigError(f"{request.bucket}: the endpoint's host does not exist: correct `endpoint` and `region`.")
     if isinstance(error, ResponseParserError):
         return not_s3(request)
     if type(error) is foreign.HTTPClientError and type(_cause(error, ValueError)) in (ValueError, UnicodeEncodeError):

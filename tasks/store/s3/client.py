@@ -111,7 +111,7 @@ def _add_content_md5(params: dict[str, Any], **_: object) -> None:
 
 def _follow_no_region_redirect(params: dict[str, Any], **_: object) -> None:
     """Make a wrong region an error. By default botocore sends each request again to the right region. This costs one
-    more request each time, and nobody notices the wrong setting."""
+    more request each time, and hides the wrong setting from the user."""
     params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 

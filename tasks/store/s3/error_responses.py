@@ -99,9 +99,9 @@ def response_error(response: Any, request: Request, *, has_answered: bool) -> Ka
     if code in _OTHER_REGION_OR_ENDPOINT or status in (301, 302, 307, 308):
         return ConfigError(_other_region_or_endpoint(response, request))
     if code == "InvalidBucketName":
-        return ConfigError(f"{request.settings.bucket!r} is not a valid name for a bucket: correct bucket.")
+        return ConfigError(f"{request.settings.bucket!r} is not a valid name for a bucket: correct `bucket`.")
     if code == "NoSuchBucket":
-        return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct bucket and endpoint.")
+        return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct `bucket` and `endpoint`.")
     # boto3 uses the status as the code when the response has no error code of S3. Responses to HEAD never have one.
     # Any other such response was cut, or another program sent it: its 404 does not mean that there is no object.
     if code.isdigit() and status in (400, 404, 405) and request.operation != "HeadObject":
@@ -145,7 +145,7 @@ def _error_by_status(code: str, status: int, message: str, request: Request) -> 
     if status == 404:
         return ObjectNotFoundError(f"{request.key} is not in {request.bucket}", key=request.key)
     if status == 416:
-        return DamagedError(f"{request.target} is cut: it ends before the requested bytes", key=request.key)
+        return DamagedError(f"{request.target} is incomplete: it ends before the requested bytes", key=request.key)
     reason = f"{request.target}: the store answers {code or status}"
     if code in _FULL or status == 507:
         return StoreFullError(f"{reason}: no space is left there. Free space, or use another place", key=request.key)
@@ -183,7 +183,7 @@ def _bucket_not_found(code: str, request: Request, *, has_answered: bool) -> Kaf
     if has_answered:
         return temporary_error(reason, request)
     return ConfigError(
-        f"{reason}, as if the bucket were an object: remove the bucket's name from the endpoint, or correct path_style."
+        f"{reason}, as if the bucket were an object: remove the bucket's name from `endpoint`, or correct `path_style`."
     )
 
 
@@ -194,7 +194,7 @@ def _other_region_or_endpoint(response: Any, request: Request) -> str:
     if region and region != configured:
         instead = f", not {configured}" if configured else ""
         return f"{request.bucket} is in region {region}{instead}: set region: {region}."
-    return f"{request.bucket} cannot be reached at this endpoint: correct region, endpoint and access key."
+    return f"{request.bucket} cannot be reached at this endpoint: correct `region`, `endpoint` and `access_key`."
 
 
 def _printable(text: str) -> str:

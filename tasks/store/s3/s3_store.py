@@ -59,8 +59,12 @@ class S3Store:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
-        """Sends no request, so a missing bucket is found only by the first request. Raises `ConfigError` if no request
-        can be made with the settings."""
+        """Sends no request to S3, so a missing bucket is found only by the first request. Without `access_key` in the
+        settings, boto3 obtains the credentials here, which can need requests to the machine's metadata service.
+
+        Raises `ConfigError` if no request can be made with the settings, and `AccessError` if the credentials are
+        incomplete or cannot be obtained (see `open_client`).
+        """
         self._settings = settings
         self._prefix = f"{settings.prefix}/" if settings.prefix else ""
         self._timeouts = (connect_timeout_s, read_timeout_s)
@@ -302,4 +306,4 @@ def _checksum(response: dict[str, Any]) -> Checksum | None:
 
 
 def _cut_error(key: str, end: int) -> DamagedError:
-    return DamagedError(f"{key} is cut: it ends before byte {end}", key=key)
+    return DamagedError(f"{key} is incomplete: it ends before byte {end}", key=key)

@@ -188,7 +188,7 @@ class SimulatedAdmin:
         return answers
 
     def _hidden(self, names: Collection[str], verb: str, operation: str) -> dict[str, KafkaBackupError | None]:
-        """The errors of the topics on which this user may not do this, which are looked at before a change."""
+        """The errors of the topics on which this user is not allowed to do this. They are found before a change."""
 
         def refused(name: str) -> KafkaBackupError | None:
             needs = Permission(operation, "Topic", name)

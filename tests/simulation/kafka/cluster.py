@@ -35,7 +35,7 @@ from tests.simulation.kafka.topics import LedPartition, Topic, Topics, assigned,
 from tests.simulation.kafka.wire import Wire
 
 Policy = Callable[[Mapping[str, str]], str | None]
-"""Why a client may not set these settings of a topic, in the words of the cluster's `AlterConfigPolicy`; or None."""
+"""The reason for which the cluster's `AlterConfigPolicy` refuses these settings of a topic. None if it accepts them."""
 
 _INTERNAL_SETTINGS = {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
 

@@ -73,7 +73,7 @@ def describe_groups(client: Client, group_ids: Sequence[str]) -> list[GroupDescr
 
 
 def committed_offsets(client: Client, group_ids: Sequence[str]) -> dict[str, list[CommittedOffset] | KafkaBackupError]:
-    """All positions of each group, those on topics that the user may not see left out, as Kafka does.
+    """All positions of each group, without those on topics that the user is not allowed to describe, as in Kafka.
 
     Pending commits are waited for as the real port does, and are then unsettled.
     """

@@ -37,7 +37,7 @@ def require_on_cluster(client: Client, attempt: Action) -> None:
 
 
 def require_on_topics(client: Client, operations: Mapping[str, Sequence[str]], attempt: Action) -> None:
-    """A topic that does not exist is passed over, unless the user may not even know that."""
+    """A topic that does not exist is ignored, unless the user is not allowed to describe it."""
 
     def is_known(name: str) -> bool:
         return name in client.kafka.topics.by_name or not client.may("Describe", "Topic", name)
@@ -46,7 +46,7 @@ def require_on_topics(client: Client, operations: Mapping[str, Sequence[str]], a
 
 
 def require_on_groups(client: Client, operations: Mapping[str, Sequence[str]], attempt: Action) -> None:
-    """A group need not exist. Who may not describe it may do nothing with it."""
+    """Groups that do not exist are checked too. A user that is not allowed to describe a group has no rights on it."""
     _require(client, "Group", operations, attempt)
 
 

@@ -77,7 +77,7 @@ def test_a_success_or_a_permanent_error_ends_the_wait(end: BaseException) -> Non
     assert [] == contact.due_reports()
 
 
-def test_a_subject_that_nobody_tries_any_more_is_not_reported() -> None:
+def test_a_subject_that_is_no_longer_tried_is_not_reported() -> None:
     clock = Clock()
     contact = Contact(clock=clock)
     fail(contact, BrokerUnavailableError("refused."))

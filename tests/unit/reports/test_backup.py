@@ -42,7 +42,7 @@ def test_partitions_that_failed_come_first_with_what_the_point_keeps_of_them() -
 
 def test_positions_that_the_point_lacks_are_named_before_its_recipe() -> None:
     made = make_backup([plain_log("orders", 0, batches=1)])
-    sentence = "group billing is not in this point: it may not be read"
+    sentence = "group billing is not in this point: reading it is not allowed"
 
     summary = backup_summary(_taken(made, sentence), 1.0, "the recipe")
 

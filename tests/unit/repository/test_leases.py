@@ -58,7 +58,7 @@ def test_a_dead_owners_lease_is_taken_after_its_time_to_live_and_the_wait_is_tol
     acquire(store, KEY, ttl_ms=TTL_MS, clock=clock, waiting=told.append)
     assert [dead.record.owner] == told
     assert clock.now_s >= TTL_MS / 1000
-    with pytest.raises(LockedError, match="taken over"):
+    with pytest.raises(LockedError, match="Another writer took over the lease"):
         dead.renew()
 
 
@@ -140,7 +140,7 @@ def test_a_lost_lease_stops_the_work_and_says_so() -> None:
             assert stop.wait(10)
             raise InterruptedRunError("stopped")
 
-    with pytest.raises(LockedError, match="taken over"):
+    with pytest.raises(LockedError, match="Another writer took over the lease"):
         work()
 
 
@@ -228,7 +228,7 @@ def test_work_of_another_process_stops_when_another_owner_took_the_lease() -> No
     assert _after(store, lambda lease: acquire(store, KEY, ttl_ms=500, clock=Clock(step_s=1.0)))
 
 
-def test_work_of_another_process_stops_when_nobody_renews_the_lease_any_more() -> None:
+def test_work_of_another_process_stops_when_the_lease_is_no_longer_renewed() -> None:
     assert _after(MemoryStore(), lambda lease: None)
 
 

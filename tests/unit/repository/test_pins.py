@@ -44,7 +44,7 @@ def test_a_pin_that_cannot_be_removed_expires_by_itself() -> None:
 
 
 class _ReadOnlyStore(MemoryStore):
-    """A store that this identity may not write to."""
+    """A store that this identity is not allowed to write to."""
 
     def put(self, key: str, body: Body) -> ObjectInfo:
         raise AccessError("PutObject is denied")

@@ -139,7 +139,7 @@ def test_names_end_by_the_program_that_opens_them() -> None:
 
 
 def test_an_unknown_compression_and_an_unknown_level_are_named() -> None:
-    with pytest.raises(ConfigError, match="'gzip' is unknown; there are zstd, lz4, none"):
+    with pytest.raises(ConfigError, match=r"'gzip' is unknown\. Use one of zstd, lz4, none"):
         object_suffix("gzip")
     with pytest.raises(ConfigError, match="'gzip'"):
         frame_maker("gzip", 3)

@@ -41,7 +41,7 @@ def test_a_text_without_a_certificate_and_a_cut_certificate_are_errors() -> None
     with pytest.raises(ValueError, match="no certificate in PEM form"):
         certificate_end_ms("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n")
     cut = ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(_pem())[:60])
-    with pytest.raises(ValueError, match="cut"):
+    with pytest.raises(ValueError, match="the end of the certificate is missing"):
         certificate_end_ms(cut)
 
 

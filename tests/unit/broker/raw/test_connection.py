@@ -51,10 +51,10 @@ def test_versions_are_negotiated_and_the_highest_that_both_know_is_picked() -> N
                 ApiKey.FETCH,
                 12,
                 17,
-                r"12 to 17 of the request Fetch, but broker \S+ knows versions 4 to 11 of it\. Use Kafka 2\.8 or newer",
+                r"12 to 17 of the request Fetch, but broker \S+ supports versions 4 to 11 of it\. Use Kafka 2\.8 or",
             ),
             (ApiKey.LIST_OFFSETS, 0, 6, r"versions 7 to 9 of the request ListOffsets.*newer version of this program"),
-            (ApiKey.DESCRIBE_ACLS, 0, 1, r"0 to 1 of the request DescribeAcls, but broker \S+ does not know it"),
+            (ApiKey.DESCRIBE_ACLS, 0, 1, r"0 to 1 of the request DescribeAcls, but broker \S+ does not support it"),
         ):
             with pytest.raises(UnsupportedError, match=expected):
                 connection.pick(key, lowest, highest)

@@ -35,8 +35,8 @@ def test_an_old_version_of_a_necessary_request_is_named(api_key: ApiKey, newest:
         with pytest.raises(UnsupportedError) as refused:
             check(broker, is_writing=True)
     assert (
-        f"This program needs {wanted} of the request {name}, but broker {address} knows versions 0 to {newest} of it. "
-        "Use Kafka 2.8 or newer; if a proxy is in front of it, let the proxy pass this request."
+        f"This program needs {wanted} of the request {name}, but broker {address} supports versions 0 to {newest} "
+        "of it. Use Kafka 2.8 or newer; if a proxy is in front of it, configure the proxy to pass this request."
     ) == str(refused.value)
 
 
@@ -44,7 +44,7 @@ def test_a_request_that_the_broker_does_not_know_is_named() -> None:
     supported = {key: value for key, value in SUPPORTED.items() if key != ApiKey.INIT_PRODUCER_ID}
     with ScriptedBroker({ApiKey.API_VERSIONS: versions(only=supported)}) as broker:
         check(broker, is_writing=False)
-        with pytest.raises(UnsupportedError, match=f"InitProducerId, but broker {broker.address} does not know it"):
+        with pytest.raises(UnsupportedError, match=f"InitProducerId, but broker {broker.address} does not support it"):
             check(broker, is_writing=True)
 
 

@@ -40,7 +40,7 @@ OLDER = 'To restore the older state, set backup_id: "fc@1".'
 
 
 def test_the_shrunk_point_names_the_point_before_it() -> None:
-    assert f"the set had more in it before: 1 topic of fc@1 is gone; 300 → 1 records. {OLDER}" == _message(
+    assert f"an older point of the set contains more: 1 topic of fc@1 is gone; 300 → 1 records. {OLDER}" == _message(
         2, FULL, WIPED
     )
 

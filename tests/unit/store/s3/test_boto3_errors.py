@@ -65,9 +65,9 @@ def _name_server_unreachable() -> foreign.EndpointConnectionError:
             AccessError,
             "Cannot verify the certificate of s3://backups at https://minio.example.com: self-signed certificate",
         ),
-        (_tls("WRONG_VERSION_NUMBER"), ConfigError, "does not speak TLS: correct the endpoint, or use http and allow"),
+        (_tls("WRONG_VERSION_NUMBER"), ConfigError, "does not speak TLS: correct `endpoint`, or use http and `allow"),
         (_tls("NO_CERTIFICATE_OR_CRL_FOUND"), ConfigError, "The file of AWS_CA_BUNDLE cannot be read"),
-        (_no_such_host(), ConfigError, "the endpoint's host does not exist: correct endpoint and region."),
+        (_no_such_host(), ConfigError, "the endpoint's host does not exist: correct `endpoint` and `region`."),
         (
             ResponseParserError("geheim"),
             ConfigError,

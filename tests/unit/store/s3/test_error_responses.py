@@ -107,7 +107,7 @@ def test_the_region_of_the_bucket_is_named_when_the_response_has_it() -> None:
     named = _error(READ, 400, "AuthorizationHeaderMalformed", Region="eu-central-1")
     assert "s3://backups is in region eu-central-1, not us-west-2: set region: eu-central-1." == str(named)
     unnamed = _error(READ, 301, "PermanentRedirect")
-    assert "correct region, endpoint and access key" in str(unnamed)
+    assert "correct `region`, `endpoint` and `access_key`" in str(unnamed)
     assert isinstance(unnamed, ConfigError)
 
 
@@ -165,7 +165,7 @@ def test_a_listing_that_is_taken_for_an_object_names_the_endpoint() -> None:
     assert ConfigError is type(error)
     assert str(error) == (
         "s3://backups answers NoSuchKey to ListObjectsV2, as if the bucket were an object: remove the bucket's name "
-        "from the endpoint, or correct path_style."
+        "from `endpoint`, or correct `path_style`."
     )
     assert StoreUnavailableError is type(_error(listing, 404, "NoSuchKey"))
 
