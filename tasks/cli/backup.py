@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from tasks.broker.kafka_access import KafkaAccess
+from tasks.cli.continuous import run_continuous
 from tasks.cli.exit_codes import ACCESS, INCOMPLETE, OK
 from tasks.cli.inputs import log_notes
 from tasks.cli.progress_bars import ProgressBar
@@ -46,17 +48,23 @@ _CODES: Mapping[Completeness, int] = {"complete": OK, "incomplete": INCOMPLETE, 
 
 
 def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
-    """Make one snapshot or incremental backup with the configuration in the file. With `dry_run` only print its plan.
-    Returns the exit code."""
+    """Make one snapshot or incremental backup with the configuration in the file, or back up continuously. With
+    `dry_run` only print the plan. Returns the exit code."""
     loaded = load_backup(config)
     log_notes(session, loaded.notes)
     request, cluster = _request(loaded.file), cluster_access(loaded.file.source, session.report_wait)
-    is_incremental = loaded.file.offset_storage is not None
+    file = loaded.file
+    if file.backup.continuous and not dry_run:
+        stop = threading.Event()
+        repository = _open_or_create(session, file.storage, cluster, request, stop)
+        context = ClusterContext(repository=repository, cluster=cluster, stop=stop)
+        return run_continuous(session, context, request, cycle_ms=file.backup.cycle_ms)
+    is_incremental = file.offset_storage is not None or file.backup.continuous
     if dry_run:
-        repository = _repository_for_dry_run(session, loaded.file.storage)
+        repository = _repository_for_dry_run(session, file.storage)
         context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
         return _dry_run(session, context, request, is_incremental=is_incremental)
-    repository = _open_or_create(session, loaded.file.storage, cluster, request)
+    repository = _open_or_create(session, file.storage, cluster, request, session.stop)
     context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
     return _back_up(session, context, request, config, is_incremental=is_incremental)
 
@@ -78,7 +86,7 @@ def _request(file: BackupFile) -> SnapshotRequest:
 
 
 def _open_or_create(
-    session: Session, storage: StorageSection, cluster: KafkaAccess, request: SnapshotRequest
+    session: Session, storage: StorageSection, cluster: KafkaAccess, request: SnapshotRequest, stop: threading.Event
 ) -> Repository:
     """Open the repository. If there is none, it is created after the backup could be planned, so that nothing is left
     if the run cannot begin. The first run of a set is a snapshot, also with `offset_storage`.
@@ -87,16 +95,16 @@ def _open_or_create(
     """
 
     def plan_without_repository() -> None:
-        cluster.check_reachable(session.stop, is_writing=False)
+        cluster.check_reachable(stop, is_writing=False)
         empty = Repository.open_or_create(MemoryStore(), now_ms)
-        context = ClusterContext(repository=empty, cluster=cluster, stop=session.stop)
+        context = ClusterContext(repository=empty, cluster=cluster, stop=stop)
         draft_snapshot(context, request, is_dry_run=True)
 
     repository, is_created = opened_or_created(
         storage,
         now_ms,
         before_creation=plan_without_repository,
-        stop=session.stop,
+        stop=stop,
         on_waiting=session.report_wait,
         on_note=session.log_note,
     )

@@ -76,6 +76,11 @@ class Session:
         if self.is_json:
             _print(json.dumps(document, indent=2), sys.stdout)
 
+    def print_json_line(self, document: object) -> None:
+        """Print one of many results as one line of JSON; nothing without `--json`. Raises as `print_json`."""
+        if self.is_json:
+            _print(json.dumps(document), sys.stdout)
+
 
 @contextmanager
 def open_session(*, is_json: bool, is_verbose: bool, is_quiet: bool = False) -> Iterator[Session]:

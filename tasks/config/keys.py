@@ -15,8 +15,6 @@ NOTED: Mapping[str, str] = {
     "backup.include_offset_headers": "stored batches keep their offsets; nothing is added to records",
     "backup.sync_interval_secs": "every object is durable before the next step",
     "backup.poll_interval_ms": "a backup does not poll; it ends at its planned offsets",
-    "backup.segment_max_interval_ms": "a backup commits once, at its end",
-    "backup.checkpoint_interval_secs": "a backup commits once, at its end",
     **dict.fromkeys(
         [f"offset_storage.{key}" for key in ("backend", "db_path", "s3_key", "sync_interval_secs")],
         "the stored offsets are those of the newest restore point",
@@ -40,7 +38,6 @@ NOT_YET: Mapping[str, str] = {
     "retention": "this version does not remove restore points",
     "drill": "this version has no restore drills",
     "schema_registry": "this version does not back up schema registries",
-    "backup.continuous": "this version makes snapshots",
     "backup.index_timestamps": "this version does not scan record timestamps",
     "backup.max_bytes_per_second": "this version has no rate limits",
     "restore.time_window_start": "this version restores whole restore points",

@@ -109,7 +109,11 @@ def _checked(tree: Tree, kind: type[FileT], keys_of_other_files: Mapping[str, st
 
 def _notes_on_values(file: BackupFile) -> Iterator[tuple[Place, str]]:
     """The notes on values that are accepted, but possibly have another effect than the user expects."""
-    if not file.backup.stop_at_current_offsets:
+    for name in ("segment_max_interval_ms", "checkpoint_interval_secs"):
+        if not file.backup.continuous and getattr(file.backup, name) is not None:
+            reason = "a backup that is not continuous commits once, at its end"
+            yield ("backup", name), f"'backup.{name}' has no meaning here: {reason}."
+    if not file.backup.stop_at_current_offsets and not file.backup.continuous:
         reason = "a backup that is not continuous is one snapshot, which stops at the current offsets"
         sentence = f"'backup.stop_at_current_offsets' has no meaning here: {reason}."
         yield ("backup", "stop_at_current_offsets"), sentence

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tasks.broker.auth.security import UNPROTECTED, Security
-from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
+from tasks.engine.options import CYCLE_MS, BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.topic_selection import compile_pattern
 from tasks.model.addresses import parse_address
 from tasks.model.errors import ConfigError
@@ -118,12 +118,31 @@ class ClusterSection(Section):
 class BackupSection(BackupOptions):
     """The section `backup`: the engine's options, and keys that only files have."""
 
+    continuous: bool = Field(
+        False, description="Goes on until it is told to end, and makes a restore point in each cycle that has news."
+    )
+    segment_max_interval_ms: int | None = Field(
+        None, ge=1_000, description="With `continuous`: time between the begins of two cycles, in ms."
+    )
+    checkpoint_interval_secs: int | None = Field(
+        None,
+        ge=1,
+        description="The same in seconds. It counts only without `segment_max_interval_ms`. Without both: 30 seconds.",
+    )
     stop_at_current_offsets: bool = Field(
-        True, description="Accepted. A backup of this version always stops at the offsets that it found at its start."
+        True,
+        description="Accepted. Without `continuous` a backup always stops at the offsets that it found at its start.",
     )
     start_offset: Annotated[str, BeforeValidator(_check_start_offset)] = Field(
         "earliest", description="Only `earliest`: a backup reads from the start of the log."
     )
+
+    @property
+    def cycle_ms(self) -> int:
+        """The time between the begins of two cycles of a continuous backup."""
+        if self.segment_max_interval_ms is not None:
+            return self.segment_max_interval_ms
+        return CYCLE_MS if self.checkpoint_interval_secs is None else self.checkpoint_interval_secs * 1000
 
 
 class RestoreSection(RestoreOptions):

@@ -25,9 +25,6 @@ from tasks.repository.names import new_run_id
 from tasks.repository.plans import Plan, write_plan
 from tasks.repository.restore_point import RestorePoint
 
-CYCLE_MS = 30_000
-"""The usual time from the begin of one cycle to the begin of the next."""
-
 HEARTBEAT_MS = 15 * 60_000
 """At this age of the newest point, a cycle makes a point although nothing is new."""
 
@@ -43,6 +40,11 @@ class Cycle:
     plan: Plan
     point: RestorePoint
     captured: list[CaptureResult]
+
+    @property
+    def records(self) -> int:
+        """The records that it read."""
+        return sum(one.records for bin_ in self.captured for one in bin_.ranges)
 
 
 def _ignore(_value: object) -> None:

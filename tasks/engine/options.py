@@ -20,6 +20,9 @@ SMALL_FETCH_BYTES = 1 << 20
 
 LARGEST_FETCH_BYTES = 64 << 20
 
+CYCLE_MS = 30_000
+"""The usual time from the begin of one cycle of a continuous backup to the begin of the next."""
+
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 

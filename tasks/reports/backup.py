@@ -58,6 +58,12 @@ def finished_run_text(run: FinishedRun) -> str:
     )
 
 
+def cycle_text(point: PointEntry, records: int) -> str:
+    """The point of a cycle of a continuous backup, in one line. `records` were read by the cycle."""
+    news = f"{records:,} records new" if records else "nothing new"
+    return f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.point_kind}, {point.status}, {news}"
+
+
 def full_run_text(plan: Plan) -> str:
     """Why an incremental backup reads everything. Empty if it does not."""
     if plan.kind != "snapshot":

@@ -99,6 +99,8 @@ def test_the_repository_can_be_read_from_either_file(tmp_path: Path) -> None:
         ("backup", "include_internal_topics: true\n  internal_topics: [__consumer_offsets]"),
         ("backup", "source_cluster_id: prod"),
         ("backup", "continuous: false"),
+        ("backup", "continuous: true\n  segment_max_interval_ms: 5000"),
+        ("backup", "continuous: true\n  checkpoint_interval_secs: 5"),
         ("restore", "source_partitions: [0, 2]"),
         ("restore", "dry_run: true"),
         ("restore", "produce_acks: all"),
@@ -129,7 +131,7 @@ def test_a_key_with_a_meaning_is_accepted_without_a_note(tmp_path: Path, section
         ("backup", "include_offset_headers: true"),
         ("backup", "sync_interval_secs: 5"),
         ("backup", "poll_interval_ms: 5"),
-        ("backup", "segment_max_interval_ms: 5"),
+        ("backup", "segment_max_interval_ms: 5000"),
         ("backup", "checkpoint_interval_secs: 5"),
         ("restore", "produce_batch_size: 5"),
         ("restore", "checkpoint_state: /tmp/x"),
@@ -163,9 +165,24 @@ def test_stop_at_current_offsets_false_gets_a_note_because_every_backup_is_a_sna
 
 
 @pytest.mark.parametrize(
+    ("lines", "cycle_ms"),
+    [
+        ("", 30_000),
+        ("\n  checkpoint_interval_secs: 5", 5_000),
+        ("\n  checkpoint_interval_secs: 5\n  segment_max_interval_ms: 7000", 7_000),
+    ],
+)
+def test_the_time_of_a_cycle_is_the_segment_interval_else_the_checkpoint_interval_else_thirty_seconds(
+    tmp_path: Path, lines: str, cycle_ms: int
+) -> None:
+    text = _with(BACKUP, "backup", f"continuous: true{lines}")
+
+    assert cycle_ms == load_backup(_file(tmp_path, text), {}).file.backup.cycle_ms
+
+
+@pytest.mark.parametrize(
     ("section", "line"),
     [
-        ("backup", "continuous: true"),
         ("backup", "index_timestamps: true"),
         ("backup", "max_bytes_per_second: 5"),
         ("metrics", "enabled: true"),

@@ -196,7 +196,7 @@ def test_a_variable_in_a_text_field_is_text_even_if_it_looks_like_a_number(tmp_p
 
 
 def test_a_variable_can_disable_a_feature(tmp_path: Path) -> None:
-    text = f"{BACKUP}  continuous: ${{CONTINUOUS:-false}}\nmetrics: {{enabled: '${{METRICS}}', port: 9}}\n"
+    text = f"{BACKUP}  index_timestamps: ${{SCAN:-false}}\nmetrics: {{enabled: '${{METRICS}}', port: 9}}\n"
     assert () == load_backup(_write(tmp_path, text), {"METRICS": "false"}).notes
     with pytest.raises(ConfigError, match="'metrics' is not available yet"):
         load_backup(_write(tmp_path, text), {"METRICS": "true"})
@@ -314,6 +314,7 @@ def test_keys_that_name_the_repository_are_always_checked(tmp_path: Path, old: s
         ("[" * 5000, "not valid YAML"),
         ("a: 1\n---\nb: 2\n", ":2: not valid YAML"),
     ],
+    ids=["empty", "control character", "nesting", "two documents"],
 )
 def test_a_file_that_is_not_yaml_is_refused_in_one_sentence(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
