@@ -27,6 +27,7 @@ from tasks.engine.target.restore_plan import RestoreRequest
 from tasks.model.errors import ConfigError
 from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text, table_text
+from tasks.reports.restore import left_out_text, positions_by_group, preview_lines, preview_verdict
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
 
@@ -99,6 +100,40 @@ def print_result(
     session.print_json(_result_document(result, seconds))
 
 
+def print_preview(session: Session, preview: Preview) -> None:
+    """Print what a restore would write, what speaks against it, and that nothing was changed."""
+    plan = preview.plan
+    rows = [
+        (
+            f"{copy.topic}-{copy.partition}",
+            f"{copy.target_topic}-{copy.target_partition}",
+            copy.records,
+            size_text(copy.log_bytes),
+        )
+        for copy in plan.partitions
+    ]
+    session.print(f"{table_text(('FROM', 'TO', 'RECORDS', 'LOG'), rows)}\n")
+    for line in preview_lines(plan, positions_by_group(preview.positions)):
+        session.print(line)
+    for one in preview.left_out:
+        session.print(f"position left out: group {left_out_text(one)}")
+    for finding in preview.findings:
+        _log_finding(session, finding)
+    session.print(f"{preview_verdict(preview.findings)} Nothing was changed.")
+    session.print_json(
+        {
+            "plan": plan.to_json(),
+            "findings": _finding_documents(preview.findings),
+            "is_refused": has_errors(preview.findings),
+            "topics_to_create": [topic.target for topic in plan.topics if not topic.exists],
+            "existing_topics": [topic.target for topic in plan.topics if topic.exists],
+            "positions": [asdict(position) for position in preview.positions],
+            "positions_left_out": [asdict(position) for position in preview.left_out],
+            "would_write_positions": bool(preview.positions and plan.options.get("reset_consumer_offsets")),
+        }
+    )
+
+
 def _confirm_purge(session: Session) -> None:
     """Ask before records are deleted, because the option in a file is not enough. Raises `ConfigError` unless the
     answer is yes, and if stdin is not a terminal."""
@@ -113,25 +148,8 @@ def _preview(session: Session, context: ClusterContext, backup_id: str, request:
     point = find_point(session, context.repository, backup_id)
     with context.admin() as admin:
         preview = preview_restore(context, admin, point, request)
-    _print_preview(session, preview)
-    session.print("Nothing was changed.")
-    session.print_json({"plan": preview.plan.to_json(), "findings": _finding_documents(preview.findings)})
+    print_preview(session, preview)
     return exit_code_of(refusal_of(preview.findings)) if has_errors(preview.findings) else OK
-
-
-def _print_preview(session: Session, preview: Preview) -> None:
-    rows = [
-        (
-            f"{copy.topic}-{copy.partition}",
-            f"{copy.target_topic}-{copy.target_partition}",
-            copy.records,
-            size_text(copy.log_bytes),
-        )
-        for copy in preview.plan.partitions
-    ]
-    session.print(table_text(("FROM", "TO", "RECORDS", "LOG"), rows))
-    for finding in preview.findings:
-        _log_finding(session, finding)
 
 
 def _log_finding(session: Session, finding: Finding) -> None:
@@ -194,9 +212,7 @@ def _finding_documents(findings: Iterable[Finding]) -> list[dict[str, object]]:
 
 def _print_positions(session: Session, result: RestoreResult) -> None:
     for one in result.left_out:
-        session.print(
-            f"position left out: group {one.group!r}, {one.topic}-{one.partition} at {one.offset}: {one.reason}"
-        )
+        session.print(f"position left out: group {left_out_text(one)}")
     if not result.positions:
         return
     rows = [

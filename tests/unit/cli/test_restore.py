@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cli.restore import code_of, print_result
+from tasks.cli.restore import code_of, print_preview, print_result
 from tasks.cli.session import Session
 from tasks.engine.positions.translate import LeftOutPosition, TranslatedPosition
 from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore import RestoreResult
 from tasks.model.partition import Partition
 from tasks.repository.restores import RestorePlan
+from tests.simulation.rules.small_world import WITH_POSITIONS, SmallWorld
 
 PLAN = RestorePlan(
     repository_id="repository",
@@ -80,6 +81,32 @@ def test_every_mismatch_and_every_failed_position_is_printed(capsys: pytest.Capt
     assert "UNKNOWN_MEMBER_ID" in out
 
 
+def test_a_preview_shows_topics_positions_and_a_verdict_and_json_has_each_position(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = SmallWorld()
+    world.topic(records=20)
+    world.commit("billing", {("orders", 0): 7})
+    world.back_up()
+    preview = world.preview(**WITH_POSITIONS)
+
+    print_preview(Session(False, False), preview)
+    shown = capsys.readouterr().out
+    print_preview(Session(True, False), preview)
+    document = json.loads(capsys.readouterr().out)
+
+    assert "topics to create: copy (1 partition)\ntopics that exist: none\n" in shown
+    assert "group positions to write: billing (1 position)\n" in shown
+    assert shown.endswith("Nothing was changed.\n")
+    assert (["copy"], [], False, True) == tuple(
+        document[key] for key in ("topics_to_create", "existing_topics", "is_refused", "would_write_positions")
+    )
+    assert [("billing", "orders", 7, "copy", 0)] == [
+        (one["group"], one["source_topic"], one["source_offset"], one["target_topic"], one["target_partition"])
+        for one in document["positions"]
+    ]
+
+
 def test_clamped_and_left_out_positions_are_printed_with_their_reason(capsys: pytest.CaptureFixture[str]) -> None:
     [position] = _result().positions
     note = "700 is beyond the end of the backup at 650, so the position is the end"
@@ -89,7 +116,7 @@ def test_clamped_and_left_out_positions_are_printed_with_their_reason(capsys: py
     print_result(Session(False, False), result, 1.0, Path("r.yaml"))
     out = capsys.readouterr().out
     assert f"written; {note}" in out
-    assert "position left out: group 'billing', a-7 at 5: the backup does not have it" in out
+    assert "position left out: group billing: a-7 at 5: the backup does not have it" in out
 
     print_result(Session(True, False), result, 1.0, Path("r.yaml"))
     document = json.loads(capsys.readouterr().out)
