@@ -24,6 +24,7 @@ from tasks.engine.restore_steps import Preview, preview_restore
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.restore_plan import RestoreRequest
+from tasks.model.counting import counted
 from tasks.model.errors import ConfigError
 from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text, table_text
@@ -48,7 +49,7 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     if is_preview:
         return _preview(session, context, loaded.file.backup_id, request)
     if request.options.purge_topics and not yes:
-        _confirm_purge(session)
+        confirm_purge(session, _previewed(session, context, loaded.file.backup_id, request))
     return _restore(session, context, loaded.file.backup_id, request, config, state)
 
 
@@ -134,20 +135,33 @@ def print_preview(session: Session, preview: Preview) -> None:
     )
 
 
-def _confirm_purge(session: Session) -> None:
-    """Ask before records are deleted, because the option in a file is not enough. Raises `ConfigError` unless the
-    answer is yes, and if stdin is not a terminal."""
+def confirm_purge(session: Session, preview: Preview) -> None:
+    """Ask before records are deleted, because the option in a file is not enough. The question names the topics and
+    how much they contain. A restore that is refused, or that purges nothing, needs no answer.
+
+    Raises `ConfigError` unless the answer is yes, and if stdin is not a terminal.
+    """
+    topics = [topic.target for topic in preview.plan.topics if topic.is_purged]
+    if not topics or has_errors(preview.findings):
+        return
+    offsets = {finding.subject: finding.purged_offsets for finding in preview.findings if finding.purged_offsets}
+    named = ", ".join(f"{topic} ({counted(offsets.get(topic, 0), 'offset')})" for topic in topics)
+    sentence = f"purge_topics deletes all records of the restored partitions of {named}."
     if not sys.stdin.isatty():
-        raise ConfigError("purge_topics deletes all records of the target topics. Confirm this with --yes.")
-    session.warn("purge_topics deletes all records of the target topics. Type 'yes' to continue:")
+        raise ConfigError(f"{sentence} Confirm this with --yes. Nothing was changed.")
+    session.warn(f"{sentence} Type 'yes' to continue:")
     if sys.stdin.readline().strip() != "yes":
         raise ConfigError("The purge was not confirmed. Nothing was changed.")
 
 
-def _preview(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest) -> int:
+def _previewed(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest) -> Preview:
     point = find_point(session, context.repository, backup_id)
     with context.admin() as admin:
-        preview = preview_restore(context, admin, point, request)
+        return preview_restore(context, admin, point, request)
+
+
+def _preview(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest) -> int:
+    preview = _previewed(session, context, backup_id, request)
     print_preview(session, preview)
     return exit_code_of(refusal_of(preview.findings)) if has_errors(preview.findings) else OK
 
@@ -205,6 +219,7 @@ def _finding_documents(findings: Iterable[Finding]) -> list[dict[str, object]]:
             "message": finding.message,
             "is_denied": finding.is_denied,
             "is_lack": finding.is_missing_data,
+            "purged_offsets": finding.purged_offsets,
         }
         for finding in findings
     ]

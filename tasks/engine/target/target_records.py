@@ -63,4 +63,5 @@ def _purged(plan: RestorePlan, purged: Mapping[str, int]) -> Iterator[Finding]:
                 "warning",
                 topic,
                 f"purge_topics deletes all records of the restored partitions ({count} offsets).{original}",
+                purged_offsets=count,
             )
