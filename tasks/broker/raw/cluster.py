@@ -76,11 +76,13 @@ class Cluster:
         """The node ids of the brokers in the newest metadata, in ascending order. Raises `BrokerUnavailableError` if no
         broker answers before the deadline."""
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
-        while not self._addresses:
-            try:
-                self._refresh_metadata([])
-            except BrokerUnavailableError as error:
-                deadline.pause(error)
+        with self.options.contact.operation("the cluster to list its brokers") as waiting:
+            while not self._addresses:
+                try:
+                    self._refresh_metadata([])
+                except BrokerUnavailableError as error:
+                    waiting.failed(error)
+                    deadline.pause(error)
         return sorted(self._addresses)
 
     def check_reachable(self, *, is_writing: bool) -> None:
@@ -91,14 +93,16 @@ class Cluster:
         topics without ids, `AccessError` for wrong credentials, and `InterruptedRunError`.
         """
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
-        while True:
-            try:
-                connection = self._any_advertised(deadline)
-                check_versions(connection.pick, is_writing=is_writing)
-                self._check_topic_ids(connection)
-                return
-            except BrokerUnavailableError as error:
-                deadline.pause(error)
+        with self.options.contact.operation("the cluster to answer") as waiting:
+            while True:
+                try:
+                    connection = self._any_advertised(deadline)
+                    check_versions(connection.pick, is_writing=is_writing)
+                    self._check_topic_ids(connection)
+                    return
+                except BrokerUnavailableError as error:
+                    waiting.failed(error)
+                    deadline.pause(error)
 
     def _check_topic_ids(self, connection: Connection) -> None:
         """Raises `UnsupportedError` if the topic of group positions has no id. Almost every cluster has this topic; a
@@ -151,18 +155,21 @@ class Cluster:
         require_topic_ids(partition.incarnation for partition in partitions)
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
         new_topic_deadline = RetryDeadline(NEW_TOPIC_GRACE_MS, self.stop)
-        while True:
-            topics = {partition.incarnation for partition in partitions if partition not in self._leaders}
-            if not topics:
-                return {}
-            try:
-                failures = self._refresh_metadata(topics)
-            except BrokerUnavailableError as error:
-                failures = dict.fromkeys(topics, error)
-            is_retryable = any(error.retryable for error in failures.values())
-            is_gone = any(isinstance(error, TopicGoneError) for error in failures.values())
-            if not (is_retryable and deadline.wait()) and not (is_gone and new_topic_deadline.wait()):
-                return failures
+        with self.options.contact.operation("the cluster to look up the leaders of partitions") as waiting:
+            while True:
+                topics = {partition.incarnation for partition in partitions if partition not in self._leaders}
+                if not topics:
+                    return {}
+                try:
+                    failures = self._refresh_metadata(topics)
+                except BrokerUnavailableError as error:
+                    failures = dict.fromkeys(topics, error)
+                retryable = [error for error in failures.values() if error.retryable]
+                is_gone = any(isinstance(error, TopicGoneError) for error in failures.values())
+                if retryable:
+                    waiting.failed(retryable[0])
+                if not (retryable and deadline.wait()) and not (is_gone and new_topic_deadline.wait()):
+                    return failures
 
     def known_leader(self, partition: Partition) -> Leader | None:
         """The leader that `look_up` found. None if the partition had no leader, or if `forget` was called after
