@@ -267,7 +267,7 @@ class Connection:
             raise self._close_with(f"Broker {self.address} sent the answer to another request.")
         self._throttled_ms = getattr(response, "throttle_time_ms", 0) or 0
         self._is_established = self._is_established or expected.api_key not in _SETUP_REQUESTS
-        self._options.gate.note_answer()
+        self._options.gate.note_answer(str(self.address))
         return response
 
     def close(self) -> None:
@@ -293,8 +293,10 @@ class Connection:
             self._socket = self._secured(sock)
             self.versions = self._request_versions()
         except BrokerUnavailableError as error:
-            if self._options.gate.refuse(self._ticket):
-                raise BrokerUnavailableError(f"{error} {refusal_message(str(self.address))}") from None
+            is_silent = isinstance(error.__context__, TimeoutError)
+            if self._options.gate.refuse(self._ticket, is_silent=is_silent):
+                advice = refusal_message(str(self.address), is_silent=is_silent)
+                raise BrokerUnavailableError(f"{error} {advice}") from None
             raise
         if self._options.security.has_sasl:
             self._authenticate()
