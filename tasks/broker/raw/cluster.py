@@ -21,6 +21,7 @@ from tasks.model.errors import (
     ConfigError,
     KafkaBackupError,
     TopicGoneError,
+    UnsupportedError,
 )
 from tasks.model.partition import Incarnation, Partition, require_topic_ids
 
@@ -97,12 +98,23 @@ class Cluster:
             while True:
                 try:
                     connection = self._any_advertised(deadline)
-                    check_versions(connection.pick, is_writing=is_writing)
+                    self._check_versions(connection, is_writing=is_writing)
                     self._check_topic_ids(connection)
                     return
                 except BrokerUnavailableError as error:
                     waiting.failed(error)
                     deadline.pause(error)
+
+    def _check_versions(self, connection: Connection, *, is_writing: bool) -> None:
+        """Raises what `check_versions` raises. If the port is a controller's listener, a bootstrap server named it, and
+        the error says so."""
+        try:
+            check_versions(connection.pick, is_writing=is_writing)
+        except UnsupportedError:
+            raise
+        except ConfigError as error:
+            nodes = [node_id for node_id, address in self._addresses.items() if address == connection.address]
+            raise advertised_error(nodes[0], connection.address, error) if nodes else error from None
 
     def _check_topic_ids(self, connection: Connection) -> None:
         """Raises `UnsupportedError` if the topic of group positions has no id. Almost every cluster has this topic; a
@@ -275,28 +287,37 @@ class Cluster:
             if connection.is_open and not connection.in_flight:
                 return connection
         failure: BrokerUnavailableError | None = None
+        failed: list[str] = []
         self._rotation += 1
         for node_id in _rotated(list(self._addresses), self._rotation):
             known = self._connections.get(node_id)
             if known is not None and known.in_flight:
                 continue
             try:
-                return self.connection(node_id)
+                return self._instead_of(failed, self.connection(node_id))
             except BrokerUnavailableError as error:
                 failure = error
+                failed.append(str(self._addresses[node_id]))
         for address in self._bootstrap_order():
             try:
                 opened = Connection(address, self.options, stop=self.stop)
             except BrokerUnavailableError as error:
                 failure = error
+                failed.append(str(address))
                 continue
             self.options.contact.last_address = str(address)
             self._keep_bootstrap(opened)
-            return opened
+            return self._instead_of(failed, opened)
         if failure is not None and not self.options.contact.has_answered:
             advice = "Check bootstrap_servers; `kafka-backup check` tries each address."
             raise BrokerUnavailableError(f"{failure} {advice}", code=failure.code)
         raise failure or BrokerUnavailableError("No broker can be reached.")
+
+    def _instead_of(self, failed: Iterable[str], opened: Connection) -> Connection:
+        """The connection. The waits for the addresses that failed before it end, because nothing waits for them."""
+        for address in failed:
+            self.options.contact.over(address)
+        return opened
 
     def _bootstrap_order(self) -> list[BrokerAddress]:
         """The first time it begins with the address that answered another thread of this process last, so that not
