@@ -8,6 +8,7 @@ from fnmatch import translate
 
 from tasks.engine.options import TopicSelection
 from tasks.model.errors import ConfigError
+from tasks.model.suggestions import did_you_mean
 
 _TOPIC_CHARACTERS = re.compile(r"[A-Za-z0-9._*?-]")
 """The characters of topic names (org.apache.kafka.common.internals.Topic), and those of globs."""
@@ -31,7 +32,8 @@ def select_topics(
         compile_pattern(pattern)
     missing = [name for name in selection.include if is_literal(name) and name not in available]
     if missing:
-        raise ConfigError(f"There is no topic {', '.join(missing)}: correct topics.include.")
+        near = did_you_mean(missing[0], available)
+        raise ConfigError(f"There is no topic {', '.join(missing)}: correct topics.include.{near}")
     chosen = [
         name
         for name, is_internal in sorted(available.items())

@@ -204,7 +204,7 @@ def test_positions_are_written_only_if_the_file_says_so_and_the_group_has_no_mem
     with group_member(kafka.bootstrap, group, shell.topic):
         error = shell.document("restore", "--config", "restore.yaml", "--yes", code=3)["error"]
     assert "RefusedError" == error["type"]
-    assert f"{group}: the group has 1 active members" in error["message"]
+    assert f"{group}: the group has 1 active member" in error["message"]
 
     written, [(name, offset, failure)] = _positions(shell.document("restore", "--config", "restore.yaml", "--yes"))
     # The log of a purged topic goes on at its old end: the hundred records begin at 100.
