@@ -75,9 +75,12 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _check_characters(pattern: str) -> None:
-    foreign = sorted({character for character in pattern if not _TOPIC_CHARACTERS.fullmatch(character)})
+    foreign = sorted(set(filter(_is_foreign, pattern)))
     if not foreign:
         return
+    bare = pattern.strip()
+    if bare != pattern and bare and not any(map(_is_foreign, bare)):
+        raise ConfigError(f"{pattern!r} begins or ends with a space, which no topic name does: write {bare!r}.")
     shown = " ".join(repr(character) for character in foreign)
     if set(foreign) <= {",", " "}:
         raise ConfigError(
@@ -87,6 +90,10 @@ def _check_characters(pattern: str) -> None:
     raise ConfigError(
         f"{pattern!r} contains {shown}, which no topic name does. A regular expression begins with ~: {expression!r}."
     )
+
+
+def _is_foreign(character: str) -> bool:
+    return not _TOPIC_CHARACTERS.fullmatch(character)
 
 
 def _hint(selection: TopicSelection) -> str:
