@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -236,7 +237,7 @@ def test_a_set_whose_lease_another_writer_holds_is_refused(shell: Shell) -> None
     with kept(lease, threading.Event()):
         refused = shell.run("backup", "--config", "backup.yaml", code=11)
 
-    assert "is held by writer" in refused.stderr
+    assert f"is held by writer {lease.record.owner}, process {os.getpid()} on " in refused.stderr
 
 
 @pytest.mark.kafka
