@@ -21,6 +21,7 @@ from tasks.flow_support.restore_work import PlannedRestore, ReplayedBin, Restore
 from tasks.flow_support.retries import one_shot_task, repeatable_task
 from tasks.flow_support.task_context import TaskContext, task_context
 from tasks.flow_support.wiring import cluster_access, repository
+from tasks.reports.restore import positions_by_group
 from tasks.repository.names import restore_lease_key
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
@@ -40,7 +41,7 @@ def plan_restore(
     context = TaskContext(cache, cache.run_context(opened)).on(cluster_access(work.flow_run, work.target))
     with context.admin() as admin:
         preview = restore_steps.preview_restore(context, admin, point, request)
-    planned = PlannedRestore(preview.plan, tuple(preview.findings))
+    planned = PlannedRestore(preview.plan, tuple(preview.findings), positions_by_group(preview.positions))
     if not is_preview and not planned.is_refused:
         cache.cached("started", lambda: restore_steps.begin_restore(opened, preview))
     return planned

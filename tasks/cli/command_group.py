@@ -16,13 +16,16 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """The base of all errors of a command line. Typer has no public name for it."""
 
 
+_COMMON_OPTIONS = frozenset({"-q", "--quiet", "-v", "--verbose", "--json"})
+
+
 class CommandGroup(TyperGroup):
     """Parses the command line and runs the command that it names."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **more: Any) -> Any:
         """Run a command and end the process with its exit code. With `--json`, an error of the command line becomes a
         JSON document. `open_session` reports all errors of the command itself."""
-        given = list(sys.argv[1:] if args is None else args)
+        given = options_last(sys.argv[1:] if args is None else args)
         if "--json" not in given:
             return super().main(given, *rest, **more)
         try:
@@ -31,6 +34,15 @@ class CommandGroup(TyperGroup):
             with open_session(is_json=True, is_verbose=False):
                 raise ConfigError(_sentence(error)) from None
         raise SystemExit(code)
+
+
+def options_last(args: Sequence[str]) -> list[str]:
+    """The arguments with the options that all commands have behind the command, because they can be written in front
+    of it too: `-q backup --config FILE`. Pure."""
+    count = next((index for index, argument in enumerate(args) if argument not in _COMMON_OPTIONS), len(args))
+    if count < len(args) and args[count].startswith("-"):
+        return list(args)
+    return [*args[count : count + 1], *args[:count], *args[count + 1 :]] if count < len(args) else []
 
 
 def _sentence(error: BaseException) -> str:

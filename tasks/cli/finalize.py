@@ -10,15 +10,24 @@ from tasks.cli.session import Session
 from tasks.config.adapters import cluster_access
 from tasks.config.load import load_restore
 from tasks.engine.target.finalize import finalize_restore, unwritten_positions
-from tasks.repository.restores import StepDone, read_part, read_restore_plan
+from tasks.model.counting import counted
+from tasks.model.errors import ConfigError
+from tasks.repository.repository import Repository
+from tasks.repository.restores import StepDone, read_part, read_restore_plan, restore_parts
+
+_MOST_LISTED = 5
 
 
-def run_finalize(session: Session, restore: str, config: Path, *, state: str | None = None) -> int:
+def run_finalize(session: Session, restore: str | None, config: Path, *, state: str | None = None) -> int:
     """Apply the settings that a restore deferred. Returns the exit code: `INCOMPLETE` if positions of the restore are
-    not written. May be called again. `state`: see `with_state`."""
+    not written. May be called again. `state`: see `with_state`.
+
+    Raises `ConfigError` that lists the newest restores if `restore` is None."""
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
     repository = with_state(session, open_storage(session, loaded.file.storage), state)
+    if restore is None:
+        raise ConfigError(f"Name the restore to finalize. {_newest_restores(repository)}")
     with cluster_access(loaded.file.target, session.report_wait).admin(session.stop) as admin:
         changed = finalize_restore(repository, restore, admin)
     for topic in changed:
@@ -41,3 +50,15 @@ def run_finalize(session: Session, restore: str, config: Path, *, state: str | N
         }
     )
     return INCOMPLETE if lacks_positions else OK
+
+
+def _newest_restores(repository: Repository) -> str:
+    """A sentence with the newest restores that are not finalized, newest first."""
+    parts = restore_parts(repository.restore_state)
+    waiting = [restore for restore, names in parts.items() if "finalized" not in names]
+    if not waiting:
+        return "There is none that is not finalized."
+    named = ", ".join(waiting[: -_MOST_LISTED - 1 : -1])
+    older = len(waiting) - _MOST_LISTED
+    more = f" and {counted(older, 'older one')}" if older > 0 else ""
+    return f"Not finalized, newest first: {named}{more}. `kafka-backup list --restores` shows what they did."

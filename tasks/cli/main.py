@@ -55,7 +55,7 @@ def before_command(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """The options before the name of a command."""
+    """The options before the name of a command. `CommandGroup` accepts `-q`, `-v` and `--json` there too."""
 
 
 @app.command()
@@ -143,6 +143,7 @@ def validate_restore(config: ConfigFile, as_json: Json = False, quiet: Quiet = F
 def restore(
     config: ConfigFile,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm purge_topics.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `validate-restore`.")] = False,
     state: StatePlace = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -152,7 +153,9 @@ def restore(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.restore import run_restore
 
-        _run(run_restore, session, config, only_preview=False, yes=yes, state=state)
+        if dry_run:
+            session.log("note: `restore --dry-run` is the same as `kafka-backup validate-restore`.")
+        _run(run_restore, session, config, only_preview=dry_run, yes=yes, state=state)
 
 
 @app.command()
@@ -167,8 +170,10 @@ def check(config: ConfigFile, as_json: Json = False, quiet: Quiet = False, verbo
 
 @app.command()
 def finalize(
-    restore_id: Annotated[str, typer.Argument(metavar="RESTORE", help="As `list --restores` prints it.")],
     config: ConfigFile,
+    restore_id: Annotated[
+        str | None, typer.Argument(metavar="RESTORE", help="As `list --restores` prints it.", show_default=False)
+    ] = None,
     state: StatePlace = None,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -24,9 +24,11 @@ from tasks.engine.restore_steps import Preview, preview_restore
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.restore_plan import RestoreRequest
+from tasks.model.counting import counted
 from tasks.model.errors import ConfigError
 from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text, table_text
+from tasks.reports.restore import left_out_text, positions_by_group, preview_lines, preview_verdict
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
 
@@ -47,7 +49,7 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     if is_preview:
         return _preview(session, context, loaded.file.backup_id, request)
     if request.options.purge_topics and not yes:
-        _confirm_purge(session)
+        confirm_purge(session, _previewed(session, context, loaded.file.backup_id, request))
     return _restore(session, context, loaded.file.backup_id, request, config, state)
 
 
@@ -99,27 +101,9 @@ def print_result(
     session.print_json(_result_document(result, seconds))
 
 
-def _confirm_purge(session: Session) -> None:
-    """Ask before records are deleted, because the option in a file is not enough. Raises `ConfigError` unless the
-    answer is yes, and if stdin is not a terminal."""
-    if not sys.stdin.isatty():
-        raise ConfigError("purge_topics deletes all records of the target topics. Confirm this with --yes.")
-    session.warn("purge_topics deletes all records of the target topics. Type 'yes' to continue:")
-    if sys.stdin.readline().strip() != "yes":
-        raise ConfigError("The purge was not confirmed. Nothing was changed.")
-
-
-def _preview(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest) -> int:
-    point = find_point(session, context.repository, backup_id)
-    with context.admin() as admin:
-        preview = preview_restore(context, admin, point, request)
-    _print_preview(session, preview)
-    session.print("Nothing was changed.")
-    session.print_json({"plan": preview.plan.to_json(), "findings": _finding_documents(preview.findings)})
-    return exit_code_of(refusal_of(preview.findings)) if has_errors(preview.findings) else OK
-
-
-def _print_preview(session: Session, preview: Preview) -> None:
+def print_preview(session: Session, preview: Preview) -> None:
+    """Print what a restore would write, what speaks against it, and that nothing was changed."""
+    plan = preview.plan
     rows = [
         (
             f"{copy.topic}-{copy.partition}",
@@ -127,11 +111,59 @@ def _print_preview(session: Session, preview: Preview) -> None:
             copy.records,
             size_text(copy.log_bytes),
         )
-        for copy in preview.plan.partitions
+        for copy in plan.partitions
     ]
-    session.print(table_text(("FROM", "TO", "RECORDS", "LOG"), rows))
+    session.print(f"{table_text(('FROM', 'TO', 'RECORDS', 'LOG'), rows)}\n")
+    for line in preview_lines(plan, positions_by_group(preview.positions)):
+        session.print(line)
+    for one in preview.left_out:
+        session.print(f"position left out: group {left_out_text(one)}")
     for finding in preview.findings:
         _log_finding(session, finding)
+    session.print(f"{preview_verdict(preview.findings)} Nothing was changed.")
+    session.print_json(
+        {
+            "plan": plan.to_json(),
+            "findings": _finding_documents(preview.findings),
+            "is_refused": has_errors(preview.findings),
+            "topics_to_create": [topic.target for topic in plan.topics if not topic.exists],
+            "existing_topics": [topic.target for topic in plan.topics if topic.exists],
+            "positions": [asdict(position) for position in preview.positions],
+            "positions_left_out": [asdict(position) for position in preview.left_out],
+            "would_write_positions": bool(preview.positions and plan.options.get("reset_consumer_offsets")),
+        }
+    )
+
+
+def confirm_purge(session: Session, preview: Preview) -> None:
+    """Ask before records are deleted, because the option in a file is not enough. The question names the topics and
+    how much they contain. A restore that is refused, or that purges nothing, needs no answer.
+
+    Raises `ConfigError` unless the answer is yes, and if stdin is not a terminal.
+    """
+    topics = [topic.target for topic in preview.plan.topics if topic.is_purged]
+    if not topics or has_errors(preview.findings):
+        return
+    offsets = {finding.subject: finding.purged_offsets for finding in preview.findings if finding.purged_offsets}
+    named = ", ".join(f"{topic} ({counted(offsets.get(topic, 0), 'offset')})" for topic in topics)
+    sentence = f"purge_topics deletes all records of the restored partitions of {named}."
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{sentence} Confirm this with --yes. Nothing was changed.")
+    session.warn(f"{sentence} Type 'yes' to continue:")
+    if sys.stdin.readline().strip() != "yes":
+        raise ConfigError("The purge was not confirmed. Nothing was changed.")
+
+
+def _previewed(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest) -> Preview:
+    point = find_point(session, context.repository, backup_id)
+    with context.admin() as admin:
+        return preview_restore(context, admin, point, request)
+
+
+def _preview(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest) -> int:
+    preview = _previewed(session, context, backup_id, request)
+    print_preview(session, preview)
+    return exit_code_of(refusal_of(preview.findings)) if has_errors(preview.findings) else OK
 
 
 def _log_finding(session: Session, finding: Finding) -> None:
@@ -187,6 +219,7 @@ def _finding_documents(findings: Iterable[Finding]) -> list[dict[str, object]]:
             "message": finding.message,
             "is_denied": finding.is_denied,
             "is_lack": finding.is_missing_data,
+            "purged_offsets": finding.purged_offsets,
         }
         for finding in findings
     ]
@@ -194,9 +227,7 @@ def _finding_documents(findings: Iterable[Finding]) -> list[dict[str, object]]:
 
 def _print_positions(session: Session, result: RestoreResult) -> None:
     for one in result.left_out:
-        session.print(
-            f"position left out: group {one.group!r}, {one.topic}-{one.partition} at {one.offset}: {one.reason}"
-        )
+        session.print(f"position left out: group {left_out_text(one)}")
     if not result.positions:
         return
     rows = [

@@ -40,10 +40,12 @@ def run_unlock(session: Session, config: Path | None, storage: str | None, backu
 
 
 def _owner_text(set_name: str, record: LeaseRecord) -> str:
-    return f"{set_name} is locked by writer {record.owner} for run {record.run or 'none'}."
+    return f"{set_name} is locked by writer {record.writer} for run {record.run or 'none'}."
 
 
 def _done(session: Session, set_name: str, record: LeaseRecord | None, *, is_broken: bool) -> int:
-    owner = {"owner": record.owner, "run": record.run} if record is not None else None
+    owner = None
+    if record is not None:
+        owner = {"owner": record.owner, "run": record.run, "host": record.host, "process": record.process}
     session.print_json({"set": set_name, "locked_by": owner, "is_broken": is_broken})
     return OK

@@ -42,7 +42,7 @@ def _split_servers(value: object) -> object:
     """Split a text with commas into a list of servers, because other programs write several servers as one text."""
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
-        return value
+        return tuple(items) if isinstance(items, list) else items
     return tuple(part.strip() for item in items for part in item.split(",") if part.strip() or "," not in item)
 
 

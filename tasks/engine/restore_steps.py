@@ -14,9 +14,11 @@ from tasks.broker.ports import ClusterAdmin
 from tasks.engine.pattern_notes import pattern_notes
 from tasks.engine.positions.translate import (
     LeftOutPosition,
+    PlannedPosition,
     TranslatedPosition,
     left_out_positions,
-    selected_groups,
+    planned_positions,
+    restored_groups,
     translate,
 )
 from tasks.engine.positions.write import write_positions
@@ -59,11 +61,17 @@ from tasks.store.protocol import ObjectStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """The plan of a restore, and the findings of its preflight. Nothing was changed."""
+    """The plan of a restore, and the findings of its preflight. Nothing was changed.
+
+    `positions` are the group positions that the restore will translate, and write if its options say so. `left_out` are
+    positions that have no place in the restored topics.
+    """
 
     plan: RestorePlan
     findings: Sequence[Finding]
     source: RestoreSource
+    positions: Sequence[PlannedPosition] = ()
+    left_out: Sequence[LeftOutPosition] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +138,14 @@ def preview_restore(
         *preflight(context, admin, accepted, source, view, request.options),
         *(Finding("note", "topics", note) for note in notes),
     ]
-    return Preview(plan=accepted.plan, findings=findings, source=source)
+    groups = restored_groups(point.groups, request.options)
+    return Preview(
+        plan=accepted.plan,
+        findings=findings,
+        source=source,
+        positions=planned_positions(accepted.plan, groups),
+        left_out=left_out_positions(accepted.plan, groups),
+    )
 
 
 def begin_restore(repository: Repository, preview: Preview) -> StartedRestore:
@@ -227,11 +242,9 @@ def _started(repository: Repository, plan: RestorePlan, point: RestorePoint) -> 
 def _positions(
     admin: ClusterAdmin, started: StartedRestore, targets: Targets
 ) -> tuple[list[TranslatedPosition], list[LeftOutPosition]]:
-    options, groups = started.options, started.groups
-    if options.consumer_group_strategy == "skip" or groups is None:
-        return [], []
-    selected = selected_groups(groups, options.consumer_groups)
-    positions, left_out = translate(started, targets, selected), left_out_positions(started, selected)
+    options = started.options
+    groups = restored_groups(started.groups, options)
+    positions, left_out = translate(started, targets, groups), left_out_positions(started.plan, groups)
     return (write_positions(admin, positions) if options.reset_consumer_offsets else positions), left_out
 
 

@@ -8,6 +8,7 @@ from fnmatch import translate
 
 from tasks.engine.options import TopicSelection
 from tasks.model.errors import ConfigError
+from tasks.model.suggestions import did_you_mean
 
 _TOPIC_CHARACTERS = re.compile(r"[A-Za-z0-9._*?-]")
 """The characters of topic names (org.apache.kafka.common.internals.Topic), and those of globs."""
@@ -31,7 +32,8 @@ def select_topics(
         compile_pattern(pattern)
     missing = [name for name in selection.include if is_literal(name) and name not in available]
     if missing:
-        raise ConfigError(f"There is no topic {', '.join(missing)}: correct topics.include.")
+        near = did_you_mean(missing[0], available)
+        raise ConfigError(f"There is no topic {', '.join(missing)}: correct topics.include.{near}")
     chosen = [
         name
         for name, is_internal in sorted(available.items())
@@ -73,9 +75,12 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _check_characters(pattern: str) -> None:
-    foreign = sorted({character for character in pattern if not _TOPIC_CHARACTERS.fullmatch(character)})
+    foreign = sorted(set(filter(_is_foreign, pattern)))
     if not foreign:
         return
+    bare = pattern.strip()
+    if bare != pattern and bare and not any(map(_is_foreign, bare)):
+        raise ConfigError(f"{pattern!r} begins or ends with a space, which no topic name does: write {bare!r}.")
     shown = " ".join(repr(character) for character in foreign)
     if set(foreign) <= {",", " "}:
         raise ConfigError(
@@ -85,6 +90,10 @@ def _check_characters(pattern: str) -> None:
     raise ConfigError(
         f"{pattern!r} contains {shown}, which no topic name does. A regular expression begins with ~: {expression!r}."
     )
+
+
+def _is_foreign(character: str) -> bool:
+    return not _TOPIC_CHARACTERS.fullmatch(character)
 
 
 def _hint(selection: TopicSelection) -> str:

@@ -34,7 +34,11 @@ def report_preview(work: RestoreWork, planned: PlannedRestore) -> State[Any]:
     publish(
         work.flow_run,
         table(f"{key}-partitions", rows, f"The partitions that a restore of {name} would write"),
-        markdown(key, preview_summary(planned.plan, planned.findings), f"Preview of a restore of {name}"),
+        markdown(
+            key,
+            preview_summary(planned.plan, planned.findings, planned.positions_of),
+            f"Preview of a restore of {name}",
+        ),
     )
     headline = preview_headline(planned.plan, planned.findings)
     return failed(headline) if planned.is_refused else completed(headline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -35,10 +35,12 @@ class RestoreWork:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRestore:
-    """The plan of a restore, and the findings of its preflight. If one of them is an error, the restore is refused."""
+    """The plan of a restore, the findings of its preflight, and the numbers of group positions by group. If a finding
+    is an error, the restore is refused."""
 
     plan: RestorePlan
     findings: tuple[Finding, ...]
+    positions_of: Mapping[str, int]
 
     @property
     def is_refused(self) -> bool:

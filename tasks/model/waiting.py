@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from tasks.model.errors import KafkaBackupError
 
@@ -49,8 +49,8 @@ OnWaiting = Callable[[WaitReport], None]
 
 @dataclass(slots=True)
 class _Wait:
+    subject: str
     began: float
-    next_report: float
     last_active: float
     reason: str
     attempts: int = 0
@@ -62,14 +62,21 @@ class Contact:
 
     A wait begins with the first attempt to reach a subject. It ends with the first attempt that succeeds or fails with
     a permanent error. `on_waiting` gets the first report after 5 s of waiting, and another one every 15 s. Attempts of
-    several threads for the same subject are one wait. `clock` returns seconds and never goes back.
+    several threads for the same subject are one wait. `operation` is the wait of one caller alone, which no success of
+    another one ends. Of several waits with the same subject, the longest is reported. `clock` returns seconds and never
+    goes back.
     """
 
     def __init__(self, on_waiting: OnWaiting | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._on_waiting = on_waiting
         self._clock = clock
         self._lock = threading.Lock()
-        self._waits: dict[str, _Wait] = {}
+        self._waits: dict[object, _Wait] = {}
+        """By the subject, or by the `OperationWait` if the wait belongs to one operation."""
+
+        self._reported: dict[str, float] = {}
+        """When the wait for a subject was reported last."""
+
         self._is_monitored = False
         self._has_answered = False
         self.last_address: str | None = None
@@ -106,14 +113,25 @@ class Contact:
             raise
         self._end(subject, None)
 
-    def retrying(self, subject: str, reason: str) -> None:
-        """An attempt failed and is repeated soon: the wait begins, or goes on with this reason. End it with `over`."""
-        self._begin(subject, reason)
-        self._end(subject, reason)
+    def operation(self, subject: str) -> OperationWait:
+        """The wait of an operation that begins now and is possibly repeated: see `OperationWait`."""
+        return OperationWait(self, subject)
 
-    def over(self, subject: str) -> None:
-        """End the wait for the subject, if there is one."""
+    def over(self, subject: str | OperationWait) -> None:
+        """End the wait for the subject, or of the operation, if there is one."""
         self._end(subject, None)
+
+    def note_failure(self, operation: OperationWait, subject: str, began: float, reason: str, *, is_new: bool) -> None:
+        """Begin the wait of an operation, or give it this reason. Only `OperationWait` calls it."""
+        if is_new:
+            self._begin(subject, reason, key=operation, began=began)
+        with self._lock:
+            if operation in self._waits:
+                self._waits[operation].reason = reason
+
+    def now(self) -> float:
+        """The time of this object's clock, in seconds."""
+        return self._clock()
 
     def report(self, subject: str, reason: str) -> None:
         """Report at once that a wait for the subject begins: for a wait whose length a server has stated."""
@@ -126,19 +144,29 @@ class Contact:
         now = self._clock()
         with self._lock:
             self._waits = {
-                subject: wait
-                for subject, wait in self._waits.items()
+                key: wait
+                for key, wait in self._waits.items()
                 if wait.attempts > 0 or now - wait.last_active < _FORGOTTEN_S
             }
-            due = [(subject, wait) for subject, wait in self._waits.items() if now >= wait.next_report]
-            for _, wait in due:
-                wait.next_report = now + _REPORT_INTERVAL_S
-            return [WaitReport(subject, now - wait.began, wait.reason) for subject, wait in due]
+            longest: dict[str, _Wait] = {}
+            for wait in sorted(self._waits.values(), key=lambda wait: wait.began):
+                longest.setdefault(wait.subject, wait)
+            self._reported = {subject: at for subject, at in self._reported.items() if subject in longest}
+            due = [wait for wait in longest.values() if self._is_due(wait, now)]
+            self._reported.update({wait.subject: now for wait in due})
+            return [WaitReport(wait.subject, now - wait.began, wait.reason) for wait in due]
 
-    def _begin(self, subject: str, reason: str) -> None:
+    def _is_due(self, wait: _Wait, now: float) -> bool:
+        reported = self._reported.get(wait.subject)
+        return now - wait.began >= _FIRST_REPORT_S and (reported is None or now - reported >= _REPORT_INTERVAL_S)
+
+    def _begin(self, subject: str, reason: str, *, key: object = None, began: float | None = None) -> None:
+        """Begin an attempt, and with it the wait if there is none with this key. `began`: when the wait began, by
+        default now."""
         now = self._clock()
         with self._lock:
-            wait = self._waits.setdefault(subject, _Wait(now, now + _FIRST_REPORT_S, now, reason))
+            began = now if began is None else began
+            wait = self._waits.setdefault(key or subject, _Wait(subject, began, now, reason))
             wait.attempts += 1
             wait.last_active = now
             starts_monitor = self._on_waiting is not None and not self._is_monitored
@@ -146,14 +174,14 @@ class Contact:
         if starts_monitor:
             threading.Thread(target=self._monitor, name="wait-reports", daemon=True).start()
 
-    def _end(self, subject: str, reason: str | None) -> None:
+    def _end(self, key: object, reason: str | None) -> None:
         """End an attempt. If `reason` is None, the wait ends too; otherwise it becomes the reason of the wait."""
         with self._lock:
-            wait = self._waits.get(subject)
+            wait = self._waits.get(key)
             if wait is None:  # another thread's attempt ended the wait
                 return
             if reason is None:
-                del self._waits[subject]
+                del self._waits[key]
                 return
             wait.attempts -= 1
             wait.last_active = self._clock()
@@ -173,3 +201,39 @@ class Contact:
                 if not self._waits:
                     self._is_monitored = False
                     return
+
+
+class OperationWait:
+    """The wait of one operation, which its caller repeats after failures. For one thread.
+
+    Until `failed` is called, nothing is reported. From then on the wait lasts until `over` or the end of the `with`
+    block, and its duration counts from the beginning of the operation.
+    """
+
+    __slots__ = ("_began", "_contact", "_is_waiting", "_subject")
+
+    def __init__(self, contact: Contact, subject: str) -> None:
+        self._contact = contact
+        self._subject = subject
+        self._began = contact.now()
+        self._is_waiting = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.over()
+
+    def failed(self, reason: object) -> None:
+        """Note that an attempt failed, or is late, for this reason, and that the operation goes on."""
+        self._contact.note_failure(
+            self, self._subject, self._began, f"{reason}".rstrip("."), is_new=not self._is_waiting
+        )
+        self._is_waiting = True
+
+    def over(self) -> None:
+        """End the wait: the operation succeeded or was given up. The next one begins now."""
+        if self._is_waiting:
+            self._contact.over(self)
+            self._is_waiting = False
+        self._began = self._contact.now()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
-from tasks.engine.positions.translate import LeftOutPosition, TranslatedPosition
+from tasks.engine.positions.translate import LeftOutPosition, PlannedPosition, TranslatedPosition
 from tasks.engine.restore import RestoreResult
 from tasks.engine.target.findings import Finding, has_errors
+from tasks.model.counting import counted
 from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text
 from tasks.reports.partitions import MOST_NOTES, Row, listed, shortened
@@ -54,16 +56,49 @@ def restored_rows(result: RestoreResult, targets: Targets, seconds_of: Mapping[i
 
 def preview_headline(plan: RestorePlan, findings: Sequence[Finding]) -> str:
     """Whether the restore would be refused, in one line."""
-    what = f"{plan.set}@{plan.point} into {len(plan.topics):,} topics, {len(plan.partitions):,} partitions"
+    what = f"{plan.set}@{plan.point} into {counted(len(plan.topics), 'topic')}, "
+    what += counted(len(plan.partitions), "partition")
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
-        return f"{what}: REFUSED, {len(errors):,} reasons; the first: {errors[0].subject}: {errors[0].message}"
+        reasons = counted(len(errors), "reason")
+        return f"{what}: REFUSED, {reasons}; the first: {errors[0].subject}: {errors[0].message}"
     warnings = sum(1 for finding in findings if finding.level == "warning")
-    return f"{what}: it would not be refused" + (f"; {warnings:,} warnings" if warnings else "")
+    return f"{what}: it would not be refused" + (f"; {counted(warnings, 'warning')}" if warnings else "")
 
 
-def preview_summary(plan: RestorePlan, findings: Sequence[Finding]) -> str:
-    """The plan and its findings in markdown."""
+def preview_verdict(findings: Sequence[Finding]) -> str:
+    """One sentence: whether a finding prevents the restore, and how many findings there are."""
+    numbers = Counter(finding.level for finding in findings)
+    counts = ", ".join(counted(numbers[level], level) for level in ("error", "warning", "note") if numbers[level])
+    if not counts:
+        return "There are no findings: nothing prevents the restore."
+    return f"The restore would be refused: {counts}." if has_errors(findings) else f"Nothing prevents it: {counts}."
+
+
+def preview_lines(plan: RestorePlan, positions_of: Mapping[str, int]) -> list[str]:
+    """A line about the topics that would be created, one about those that exist, and one about group positions.
+    `positions_of` are the numbers of positions by group."""
+    new = [f"{topic.target} ({counted(topic.partitions, 'partition')})" for topic in plan.topics if not topic.exists]
+    existing = [
+        f"{topic.target} (purged: its records are deleted)" if topic.is_purged else topic.target
+        for topic in plan.topics
+        if topic.exists
+    ]
+    return [
+        f"topics to create: {_named(new)}",
+        f"topics that exist: {_named(existing)}",
+        f"group positions {_use_of_positions(plan)}: "
+        + _named([f"{quoted(group)} ({counted(count, 'position')})" for group, count in sorted(positions_of.items())]),
+    ]
+
+
+def positions_by_group(positions: Iterable[PlannedPosition]) -> dict[str, int]:
+    """The number of positions of each group."""
+    return dict(Counter(position.group for position in positions))
+
+
+def preview_summary(plan: RestorePlan, findings: Sequence[Finding], positions_of: Mapping[str, int]) -> str:
+    """The plan and its findings in markdown. `positions_of`: see `preview_lines`."""
     verdict = "would be refused" if has_errors(findings) else "would not be refused"
     return "\n".join(
         (
@@ -71,7 +106,11 @@ def preview_summary(plan: RestorePlan, findings: Sequence[Finding]) -> str:
             "",
             *_figures(plan),
             "",
+            *(f"- {_cell(line)}" for line in preview_lines(plan, positions_of)),
+            "",
             *listed("Findings", [str(finding) for finding in findings]),
+            preview_verdict(findings),
+            "",
             "Nothing was changed.",
         )
     )
@@ -107,9 +146,29 @@ def restore_summary(result: RestoreResult, seconds: float, places: Places) -> st
             *listed("Mismatches", [f"{one.target}: {one.message}" for one in result.mismatches]),
             *listed("Findings of the preflight", notes),
             *_positions(result.positions, are_written=result.positions_written),
-            *listed("Positions left out", [_left_out(one) for one in result.left_out]),
+            *listed("Positions left out", [left_out_text(one) for one in result.left_out]),
             *_to_finalize(result, places),
         )
+    )
+
+
+def left_out_text(position: LeftOutPosition) -> str:
+    """A position that has no place in the restored topics, and the reason."""
+    place = f"{position.topic}-{position.partition}"
+    return f"{quoted(position.group)}: {place} at {position.offset}: {position.reason}"
+
+
+def _named(names: Sequence[str]) -> str:
+    """The names in one line: at most `MOST_NOTES`, and the number of the others."""
+    more = [f"and {len(names) - MOST_NOTES:,} more"] if len(names) > MOST_NOTES else []
+    return ", ".join([*names[:MOST_NOTES], *more]) or "none"
+
+
+def _use_of_positions(plan: RestorePlan) -> str:
+    if plan.options.get("consumer_group_strategy") == "skip":
+        return "(left out by consumer_group_strategy: skip)"
+    return (
+        "to write" if plan.options.get("reset_consumer_offsets") else "to translate, reset_consumer_offsets writes them"
     )
 
 
@@ -147,11 +206,6 @@ def _positions(positions: Sequence[TranslatedPosition], *, are_written: bool) ->
 def _position_state(position: TranslatedPosition, done: str) -> str:
     state = position.failure or done
     return f"{state}; {position.note}" if position.note else state
-
-
-def _left_out(position: LeftOutPosition) -> str:
-    place = f"{position.topic}-{position.partition}"
-    return f"{quoted(position.group)}: {place} at {position.offset}: {position.reason}"
 
 
 def _position(position: TranslatedPosition) -> str:

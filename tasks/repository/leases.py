@@ -3,6 +3,8 @@ preconditions of a commit do."""
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +19,7 @@ from tasks.model.errors import (
     ObjectChangedError,
     ObjectNotFoundError,
 )
+from tasks.model.quoting import quoted
 from tasks.repository.document import FORMAT_MAJOR, Document, open_sealed
 from tasks.repository.names import new_id
 from tasks.repository.sealed_objects import swap_sealed
@@ -30,7 +33,8 @@ class LeaseRecord(Document):
     """A lease as it is stored. `beat` counts the renewals, so that two writes are never equal. `run` is the run that
     the owner began. It stays in the record after the release, so that the next owner finds a run that did not end.
     `begun_after` is the seq of the log's newest entry before the run was entered here: the run was closed later, or not
-    at all.
+    at all. `host` and `process` are where the owner runs, so that an operator finds it; None if an earlier version
+    wrote the lease.
     """
 
     format: int = FORMAT_MAJOR
@@ -40,6 +44,14 @@ class LeaseRecord(Document):
     run: str | None = None
     begun_after: int | None = None
     is_released: bool = False
+    host: str | None = None
+    process: int | None = None
+
+    @property
+    def writer(self) -> str:
+        """The owner for messages: `d46ebbe6efa40ff7, process 42 on backup-1`."""
+        place = f", process {self.process} on {quoted(self.host)}" if self.host and self.process else ""
+        return f"{self.owner}{place}"
 
 
 @dataclass
@@ -101,8 +113,9 @@ def acquire(
     """Take the lease if it is free, released, damaged, or unchanged for its time to live on this process's clock.
 
     Raises `LockedError` as soon as the owner renews it, or if another writer takes it first, `InterruptedRunError` if
-    `stop` is set during the wait, and `UnsupportedError` if a later version wrote it. `waiting` is called with the
-    owner when the wait begins. The run of the old record is kept: read it before `enter_run` replaces it.
+    `stop` is set during the wait, and `UnsupportedError` if a later version wrote it. `waiting` is called with
+    `LeaseRecord.writer` when the wait begins. The run of the old record is kept: read it before `enter_run` replaces
+    it.
     """
     seen: LeaseRecord | None = None
     since = clock()
@@ -111,11 +124,11 @@ def acquire(
         if current is None or current.is_released or (seen == current and clock() - since >= current.ttl_ms / 1000):
             return _take(store, key, current, version, ttl_ms)
         if seen is None:
-            waiting(current.owner)
+            waiting(current.writer)
             seen, since = current, clock()
         elif seen != current:
             raise LockedError(
-                f"{key} is held by writer {current.owner}, which renews it. Wait until it ends, and run this again."
+                f"{key} is held by writer {current.writer}, which renews it. Wait until it ends, and run this again."
             )
         if (stop or threading.Event()).wait(min(1.0, current.ttl_ms / 4000)):
             raise InterruptedRunError(f"Stopped while waiting for the lease {key}.")
@@ -208,7 +221,9 @@ def _release(lease: Lease) -> None:
 
 def _take(store: ObjectStore, key: str, old: LeaseRecord | None, version: str | None, ttl_ms: int) -> Lease:
     kept = {"run": old.run, "begun_after": old.begun_after} if old else {}
-    record = LeaseRecord.model_validate({"owner": new_id(), "beat": 0, "ttl_ms": ttl_ms, **kept})
+    record = LeaseRecord.model_validate(
+        {"owner": new_id(), "beat": 0, "ttl_ms": ttl_ms, "host": socket.gethostname(), "process": os.getpid(), **kept}
+    )
     try:
         info = swap_sealed(store, key, record, expected=version)
     except ObjectChangedError:

@@ -20,10 +20,14 @@ def is_component(name: str) -> bool:
     return re.fullmatch(_COMPONENT, name) is not None
 
 
+def is_key(text: str) -> bool:
+    """Whether a text consists of components (`is_component`) with single slashes between them."""
+    return _KEY.fullmatch(text) is not None
+
+
 def check_key(key: str) -> str:
-    """Return the key. Raises `ConfigError` unless it consists of components (`is_component`) with single slashes
-    between them."""
-    if not _KEY.fullmatch(key):
+    """Return the key. Raises `ConfigError` unless it is a key (`is_key`)."""
+    if not is_key(key):
         raise ConfigError(f"{key!r} is not an object key: use only letters, digits and ._- between single slashes.")
     return key
 

@@ -14,9 +14,10 @@ from urllib.parse import SplitResult
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from tasks.model.control_characters import control_character_problem
+from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import checked_by
 from tasks.model.waiting import CONNECT_TIMEOUT_MS
-from tasks.store.keys import check_key
+from tasks.store.keys import is_key
 
 
 def _without_outer_slashes(text: str) -> str:
@@ -24,8 +25,11 @@ def _without_outer_slashes(text: str) -> str:
 
 
 def _check_key_or_empty(text: str) -> None:
-    if text:
-        check_key(text)
+    if text and not is_key(text):
+        raise ConfigError(
+            f"{text!r} is not a prefix. A prefix names folders inside the store, for example backups/production: write "
+            "letters, digits and ._- with single slashes between them, and no name that begins with a dot"
+        )
 
 
 Prefix = Annotated[str, AfterValidator(_without_outer_slashes), checked_by(_check_key_or_empty)]

@@ -91,6 +91,7 @@ def test_an_advertised_address_that_does_not_work_is_reported_while_waiting_and_
 def test_an_advertised_address_of_the_controller_is_named_at_once(contact: Contact, tmp_path: Path) -> None:
     said = _backup(tmp_path, contact.options("CONTROLLED"), code=2)
 
+    assert f"Broker 1 advertises the address {contact.kafka.controller}, which does not work" in said
     assert f"{contact.kafka.controller} is a controller's listener." in said
     assert "waiting" not in said
 

@@ -163,7 +163,7 @@ def test_a_group_in_use_is_refused_with_what_to_do_and_nothing_is_changed(positi
 
     with (
         group_member(positions.kafka.bootstrap, group, f"{positions.stem}-tx", protocol=protocol),
-        pytest.raises(RefusedError, match=f"{group}: the group has 1 active members: stop its consumers first"),
+        pytest.raises(RefusedError, match=f"{group}: the group has 1 active member: stop its consumers first"),
     ):
         positions.backups.restore(
             {source: f"{source}-refused"}, consumer_group_strategy="header-based", reset_consumer_offsets=True

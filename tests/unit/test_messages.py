@@ -85,7 +85,7 @@ def _held_lease() -> None:
     try:
         acquire(store, key, waiting=lambda owner: lease.renew())
     except KafkaBackupError as error:
-        raise type(error)(str(error).replace(lease.record.owner, "d46ebbe6efa40ff7")) from None
+        raise type(error)(str(error).replace(lease.record.writer, "d46ebbe6efa40ff7, process 42 on backup-1")) from None
 
 
 def _stopped_wait() -> None:
@@ -181,7 +181,7 @@ EXAMPLES: Sequence[Example] = (
     Example(
         errors.LockedError,
         _held_lease,
-        "leases/orders.json is held by writer d46ebbe6efa40ff7, which renews it. "
+        "leases/orders.json is held by writer d46ebbe6efa40ff7, process 42 on backup-1, which renews it. "
         "Wait until it ends, and run this again.",
     ),
     Example(

@@ -107,5 +107,7 @@ class AdminConnection:
         deadline = RetryDeadline(
             lambda: self.deadline_ms, self.stop, first_wait_ms=_FIRST_POLL_MS, longest_wait_ms=_LONGEST_POLL_MS
         )
-        while not condition():
-            deadline.pause(BrokerUnavailableError(message))
+        with self.connection.contact.operation("the brokers to learn of a change") as waiting:
+            while not condition():
+                waiting.failed(message)
+                deadline.pause(BrokerUnavailableError(message))

@@ -125,20 +125,20 @@ def answer_each(
     pending = list(keys)
     deadline = RetryDeadline(deadline_ms, stop, longest_wait_ms=_LONGEST_WAIT_MS)
     attempt = Attempt(cluster)
-    contact, subject = cluster.options.contact, f"the cluster to {action(pending[0])}" if pending else ""
-    while pending:
-        answers.update(_sent(attempt, pending, send, action, split))
-        missing = [key for key in pending if _is_retryable(answers[key])]
-        if len(missing) < len(pending):
-            deadline = RetryDeadline(deadline_ms, stop, longest_wait_ms=_LONGEST_WAIT_MS)
-        pending = missing
-        if not pending:
-            break
-        contact.retrying(subject, f"{answers[pending[0]]}".rstrip("."))
-        if not _wait(deadline, attempt, pending, len(keys), answers, action):
-            break
-        attempt = Attempt(cluster, attempt.number + 1)
-    contact.over(subject)
+    subject = f"the cluster to {action(pending[0])}" if pending else ""
+    with cluster.options.contact.operation(subject) as waiting:
+        while pending:
+            answers.update(_sent(attempt, pending, send, action, split))
+            missing = [key for key in pending if _is_retryable(answers[key])]
+            if len(missing) < len(pending):
+                deadline = RetryDeadline(deadline_ms, stop, longest_wait_ms=_LONGEST_WAIT_MS)
+            pending = missing
+            if not pending:
+                break
+            waiting.failed(answers[pending[0]])
+            if not _wait(deadline, attempt, pending, len(keys), answers, action):
+                break
+            attempt = Attempt(cluster, attempt.number + 1)
     return {key: answers[key] for key in keys}
 
 

@@ -40,12 +40,13 @@ def advertised_error(node_id: int, address: BrokerAddress, error: KafkaBackupErr
     It has the class of `error`: `BrokerUnavailableError`, `AccessError` or `ConfigError`. Its message gives the
     advertised address as the cause, because the bootstrap server accepted the same credentials and certificates.
     """
-    message = (
-        f"Broker {node_id} advertises the address {address}, which does not work from this machine. {error} "
-        "Correct `advertised.listeners` of the broker, or let this machine reach that address (DNS or a hosts entry)."
-    )
-    if isinstance(error, BrokerUnavailableError):
-        return BrokerUnavailableError(message, code=error.code)
+    message = f"Broker {node_id} advertises the address {address}, which does not work from this machine. {error} "
     if isinstance(error, AccessError):
-        return AccessError(message, code=error.code)
-    return ConfigError(message)
+        return AccessError(
+            f"{message}If the address is wrong, correct `advertised.listeners` of the broker.", code=error.code
+        )
+    message += "Correct `advertised.listeners` of the broker"
+    if isinstance(error, BrokerUnavailableError):
+        reach = "or let this machine reach that address (DNS or a hosts entry)"
+        return BrokerUnavailableError(f"{message}, {reach}.", code=error.code)
+    return ConfigError(f"{message}.")

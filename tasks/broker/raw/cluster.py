@@ -21,6 +21,7 @@ from tasks.model.errors import (
     ConfigError,
     KafkaBackupError,
     TopicGoneError,
+    UnsupportedError,
 )
 from tasks.model.partition import Incarnation, Partition, require_topic_ids
 
@@ -77,11 +78,13 @@ class Cluster:
         """The node ids of the brokers in the newest metadata, in ascending order. Raises `BrokerUnavailableError` if no
         broker answers before the deadline."""
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
-        while not self._addresses:
-            try:
-                self._refresh_metadata([])
-            except BrokerUnavailableError as error:
-                deadline.pause(error)
+        with self.options.contact.operation("the cluster to list its brokers") as waiting:
+            while not self._addresses:
+                try:
+                    self._refresh_metadata([])
+                except BrokerUnavailableError as error:
+                    waiting.failed(error)
+                    deadline.pause(error)
         return sorted(self._addresses)
 
     def check_reachable(self, *, is_writing: bool) -> None:
@@ -92,14 +95,27 @@ class Cluster:
         topics without ids, `AccessError` for wrong credentials, and `InterruptedRunError`.
         """
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
-        while True:
-            try:
-                connection = self._any_advertised(deadline)
-                check_versions(connection.pick, is_writing=is_writing)
-                self._check_topic_ids(connection)
-                return
-            except BrokerUnavailableError as error:
-                deadline.pause(error)
+        with self.options.contact.operation("the cluster to answer") as waiting:
+            while True:
+                try:
+                    connection = self._any_advertised(deadline)
+                    self._check_versions(connection, is_writing=is_writing)
+                    self._check_topic_ids(connection)
+                    return
+                except BrokerUnavailableError as error:
+                    waiting.failed(error)
+                    deadline.pause(error)
+
+    def _check_versions(self, connection: Connection, *, is_writing: bool) -> None:
+        """Raises what `check_versions` raises. If the port is a controller's listener, a bootstrap server named it, and
+        the error says so."""
+        try:
+            check_versions(connection.pick, is_writing=is_writing)
+        except UnsupportedError:
+            raise
+        except ConfigError as error:
+            nodes = [node_id for node_id, address in self._addresses.items() if address == connection.address]
+            raise advertised_error(nodes[0], connection.address, error) if nodes else error from None
 
     def _check_topic_ids(self, connection: Connection) -> None:
         """Raises `UnsupportedError` if the topic of group positions has no id. Almost every cluster has this topic; a
@@ -152,18 +168,21 @@ class Cluster:
         require_topic_ids(partition.incarnation for partition in partitions)
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
         new_topic_deadline = RetryDeadline(NEW_TOPIC_GRACE_MS, self.stop)
-        while True:
-            topics = {partition.incarnation for partition in partitions if partition not in self._leaders}
-            if not topics:
-                return {}
-            try:
-                failures = self._refresh_metadata(topics)
-            except BrokerUnavailableError as error:
-                failures = dict.fromkeys(topics, error)
-            is_retryable = any(error.retryable for error in failures.values())
-            is_gone = any(isinstance(error, TopicGoneError) for error in failures.values())
-            if not (is_retryable and deadline.wait()) and not (is_gone and new_topic_deadline.wait()):
-                return failures
+        with self.options.contact.operation("the cluster to look up the leaders of partitions") as waiting:
+            while True:
+                topics = {partition.incarnation for partition in partitions if partition not in self._leaders}
+                if not topics:
+                    return {}
+                try:
+                    failures = self._refresh_metadata(topics)
+                except BrokerUnavailableError as error:
+                    failures = dict.fromkeys(topics, error)
+                retryable = [error for error in failures.values() if error.retryable]
+                is_gone = any(isinstance(error, TopicGoneError) for error in failures.values())
+                if retryable:
+                    waiting.failed(retryable[0])
+                if not (retryable and deadline.wait()) and not (is_gone and new_topic_deadline.wait()):
+                    return failures
 
     def known_leader(self, partition: Partition) -> Leader | None:
         """The leader that `look_up` found. None if the partition had no leader, or if `forget` was called after
@@ -269,28 +288,37 @@ class Cluster:
             if connection.is_open and not connection.in_flight:
                 return connection
         failure: BrokerUnavailableError | None = None
+        failed: list[str] = []
         self._rotation += 1
         for node_id in _rotated(list(self._addresses), self._rotation):
             known = self._connections.get(node_id)
             if known is not None and known.in_flight:
                 continue
             try:
-                return self.connection(node_id)
+                return self._instead_of(failed, self.connection(node_id))
             except BrokerUnavailableError as error:
                 failure = error
+                failed.append(str(self._addresses[node_id]))
         for address in self._bootstrap_order():
             try:
                 opened = Connection(address, self.options, stop=self.stop)
             except BrokerUnavailableError as error:
                 failure = error
+                failed.append(str(address))
                 continue
             self.options.contact.last_address = str(address)
             self._keep_bootstrap(opened)
-            return opened
+            return self._instead_of(failed, opened)
         if failure is not None and not self.options.contact.has_answered:
             advice = "Check bootstrap_servers; `kafka-backup check` tries each address."
             raise BrokerUnavailableError(f"{failure} {advice}", code=failure.code)
         raise failure or BrokerUnavailableError("No broker can be reached.")
+
+    def _instead_of(self, failed: Iterable[str], opened: Connection) -> Connection:
+        """The connection. The waits for the addresses that failed before it end, because nothing waits for them."""
+        for address in failed:
+            self.options.contact.over(address)
+        return opened
 
     def _bootstrap_order(self) -> list[BrokerAddress]:
         """The first time it begins with the address that answered another thread of this process last, so that not

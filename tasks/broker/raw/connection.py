@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -269,7 +268,7 @@ class Connection:
             raise self._close_with(f"Broker {self.address} sent the answer to another request.")
         self._throttled_ms = getattr(response, "throttle_time_ms", 0) or 0
         self._is_established = self._is_established or expected.api_key not in _SETUP_REQUESTS
-        self._options.gate.note_answer()
+        self._options.gate.note_answer(str(self.address))
         return response
 
     def close(self) -> None:
@@ -295,8 +294,10 @@ class Connection:
             self._socket = self._secured(sock)
             self.versions = self._request_versions()
         except BrokerUnavailableError as error:
-            if self._options.gate.refuse(self._ticket):
-                raise BrokerUnavailableError(f"{error} {refusal_message(str(self.address))}") from None
+            is_silent = isinstance(error.__context__, TimeoutError)
+            if self._options.gate.refuse(self._ticket, is_silent=is_silent):
+                advice = refusal_message(str(self.address), is_silent=is_silent)
+                raise BrokerUnavailableError(f"{error} {advice}") from None
             raise
         if self._options.security.has_sasl:
             self._authenticate()
@@ -349,14 +350,14 @@ class Connection:
     def _fill(self, sock: socket.socket, needed: int, deadline: float, stop: threading.Event | None) -> None:
         """Receive until the buffer holds `needed` bytes. More bytes can arrive: the beginning of the next answer.
 
-        The wait is registered as an attempt of `contact` only when the broker is late, to save time for other answers.
+        The wait is one of its own, because answers on other connections do not show that this one will come. It is
+        registered only when the broker is late, to save time for other answers.
         """
         if self._filled >= needed:
             return
         if len(self._buffer) < needed:
             self._buffer += bytes(needed - len(self._buffer))
-        is_late = False
-        with ExitStack() as waiting, memoryview(self._buffer) as view:
+        with self._options.contact.operation(str(self.address)) as waiting, memoryview(self._buffer) as view:
             while self._filled < needed:
                 left_s = max(0.001, deadline - time.monotonic())
                 try:
@@ -365,9 +366,7 @@ class Connection:
                 except TimeoutError as error:
                     self._check_stop(stop)
                     if left_s > _STOP_CHECK_S:
-                        if not is_late:
-                            waiting.enter_context(self._options.contact.attempt(str(self.address)))
-                            is_late = True
+                        waiting.failed("no answer yet")
                         continue
                     raise self._receive_failed(error) from None
                 except OSError as error:

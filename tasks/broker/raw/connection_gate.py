@@ -1,9 +1,11 @@
 """Limits how many threads of this process have connections to one cluster, after a broker refused further connections.
 
 A broker with `max.connections.per.ip` accepts a connection and closes it before its first answer. A crashing broker
-does the same. So this counts as a refusal only while other connections of this process to the same address work. Then
-fewer threads are admitted, and the others wait until a thread has closed all its connections. A thread that has a
-connection never waits for another one, so that threads cannot block one another.
+does the same. So this counts as a refusal only while other connections of this process to the same address work. A
+broker with `max.connections` lets new connections wait without an answer, and a frozen broker does the same. So this
+counts only if another connection to the address was answered just now. After a refusal fewer threads are admitted, and
+the others wait until a thread has closed all its connections. A thread that has a connection never waits for another
+one, so that threads cannot block one another.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ leaders."""
 
 _REGROWTH_S = 10.0
 """For each such time without a refusal one more thread is admitted, because the limit is an estimate."""
+
+_JUST_ANSWERED_S = 5.0
+"""An answer is evidence that a broker works now if it is not older. Brokers answer a fetch without records after 0.5
+s."""
 
 _STOP_CHECK_S = 0.5
 
@@ -48,6 +54,7 @@ class ConnectionGate:
         self._connections: Counter[int] = Counter()
         self._established: Counter[str] = Counter()
         self._reached: set[str] = set()
+        self._answered: dict[str, float] = {}
         self._limit: int | None = None
         self._refused_at = 0.0
         self._active_at = clock()
@@ -92,21 +99,27 @@ class ConnectionGate:
             self._established[ticket.address] += 1
             self._reached.add(ticket.address)
 
-    def note_answer(self) -> None:
-        """Note that a connection of this process got an answer, so that waiting threads continue to wait."""
-        self._active_at = self._clock()
+    def note_answer(self, address: str) -> None:
+        """Note that a connection of this process to the address got an answer, so that waiting threads continue to
+        wait."""
+        self._active_at = self._answered[address] = self._clock()
 
-    def refuse(self, ticket: GateTicket) -> bool:
-        """Note that the broker closed the connection before its first answer. Returns whether a limit of the broker is
-        the probable reason; then fewer threads are admitted from now on."""
+    def refuse(self, ticket: GateTicket, *, is_silent: bool = False) -> bool:
+        """Note that the broker closed the connection before its first answer, or with `is_silent` that it did not
+        answer in time. Returns whether a limit of the broker is the probable reason; then fewer threads are admitted
+        from now on."""
         with self._changed:
             others = self._established[ticket.address]
-            if not others:
+            if not others or (is_silent and not self._has_just_answered(ticket.address)):
                 return False
             estimate = max(1, others // _CONNECTIONS_PER_THREAD)
             self._limit = estimate if self._limit is None else min(self._limit, estimate)
             self._refused_at = self._clock()
             return True
+
+    def _has_just_answered(self, address: str) -> bool:
+        answered = self._answered.get(address)
+        return answered is not None and self._clock() - answered < _JUST_ANSWERED_S
 
     def leave(self, ticket: GateTicket) -> None:
         """Note that the connection is closed. May be called twice."""
@@ -122,10 +135,11 @@ class ConnectionGate:
             self._changed.notify_all()
 
 
-def refusal_message(address: str) -> str:
+def refusal_message(address: str, *, is_silent: bool = False) -> str:
     """The message for a broker that refuses further connections, with the limits to change."""
+    does = "does not answer new connections although it answers others" if is_silent else ""
     return (
-        f"Broker {address} closes new connections although other connections to it work. It probably has a limit "
-        "(max.connections.per.ip, max.connections or a connection creation rate). Raise that limit, or lower "
+        f"Broker {address} {does or 'closes new connections although other connections to it work'}. It probably has a "
+        "limit (max.connections.per.ip, max.connections or a connection creation rate). Raise that limit, or lower "
         "max_concurrent_partitions."
     )

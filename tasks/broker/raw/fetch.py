@@ -82,20 +82,22 @@ class Fetcher:
         assert self._pending is not None, "send a request first"
         pending = self._pending
         deadline = RetryDeadline(self._cluster.options.deadline_ms, self._stop)
-        while True:
-            try:
-                if self._connection is None:
-                    self._send_request(pending)
-                connection, self._connection = self._connection, None
-                assert connection is not None
-                fetched = self._fetched(pending, connection.receive(self._stop))
-                if _version(connection) < FIRST_BY_ID:
-                    self._check_topic_id(pending.partition)
-                return fetched
-            except BrokerUnavailableError as error:
-                self._drop_connection()
-                self._cluster.forget([pending.partition])
-                deadline.pause(error)
+        with self._cluster.options.contact.operation("the cluster to fetch records") as waiting:
+            while True:
+                try:
+                    if self._connection is None:
+                        self._send_request(pending)
+                    connection, self._connection = self._connection, None
+                    assert connection is not None
+                    fetched = self._fetched(pending, connection.receive(self._stop))
+                    if _version(connection) < FIRST_BY_ID:
+                        self._check_topic_id(pending.partition)
+                    return fetched
+                except BrokerUnavailableError as error:
+                    waiting.failed(f"{_where(pending)}: {error}")
+                    self._drop_connection()
+                    self._cluster.forget([pending.partition])
+                    deadline.pause(error)
 
     def abandon(self) -> None:
         """See `PartitionFetcher.abandon`. Closes the connection of the request, because answers arrive in order."""

@@ -36,14 +36,16 @@ def request_leaders(
     """
     deadline = RetryDeadline(cluster.options.deadline_ms, cluster.stop)
     missing = list(dict.fromkeys(partitions))
-    while missing:
-        errors = _request_once(cluster, missing, request, verb, values, failures)
-        missing = [partition for partition in missing if partition in errors]
-        if missing:
-            cluster.forget(missing)
-            if not deadline.wait():
-                failures.update(errors)
-                break
+    with cluster.options.contact.operation(f"the cluster to {verb} partitions") as waiting:
+        while missing:
+            errors = _request_once(cluster, missing, request, verb, values, failures)
+            missing = [partition for partition in missing if partition in errors]
+            if missing:
+                waiting.failed(errors[missing[0]])
+                cluster.forget(missing)
+                if not deadline.wait():
+                    failures.update(errors)
+                    break
     _check_topic_ids(cluster, values, failures)
 
 

@@ -42,17 +42,19 @@ def init_producer_id(cluster: Cluster) -> ProducerIdentity:
         transactional_id=None, transaction_timeout_ms=60_000, producer_id=-1, producer_epoch=-1
     )
     deadline = RetryDeadline(cluster.options.deadline_ms, cluster.stop)
-    while True:
-        try:
-            connection = cluster.any_connection()
-            request.API_VERSION = connection.pick(ApiKey.INIT_PRODUCER_ID, *INIT_PRODUCER_ID_VERSIONS)
-            response = connection.call(request)
-            if response.error_code == ErrorCode.NONE:
-                return ProducerIdentity(response.producer_id, response.producer_epoch)
-            cluster.options.contact.mark_answered()  # the cluster answered, although with an error code
-            raise error_for_code(response.error_code, _INIT_ACTION)
-        except BrokerUnavailableError as error:
-            deadline.pause(error)
+    with cluster.options.contact.operation(f"the cluster to {_INIT_ACTION}") as waiting:
+        while True:
+            try:
+                connection = cluster.any_connection()
+                request.API_VERSION = connection.pick(ApiKey.INIT_PRODUCER_ID, *INIT_PRODUCER_ID_VERSIONS)
+                response = connection.call(request, cluster.stop)
+                if response.error_code == ErrorCode.NONE:
+                    return ProducerIdentity(response.producer_id, response.producer_epoch)
+                cluster.options.contact.mark_answered()  # the cluster answered, although with an error code
+                raise error_for_code(response.error_code, _INIT_ACTION)
+            except BrokerUnavailableError as error:
+                waiting.failed(error)
+                deadline.pause(error)
 
 
 def produce(
@@ -96,15 +98,17 @@ class _Production:
         self._requests: deque[_Request] = deque()
         self._deadline = self._new_deadline()
         self._has_progressed = False
+        self._waiting = cluster.options.contact.operation("the cluster to store records")
 
     def run(self) -> None:
-        while self._queues:
-            if self._stop.is_set():
-                raise InterruptedRunError("Stopped on request.")
-            self._send_all()
-            self._receive_all()
-            self._recover()
-            self._queues = [queue for queue in self._queues if queue.in_flight or not queue.is_done]
+        with self._waiting:
+            while self._queues:
+                if self._stop.is_set():
+                    raise InterruptedRunError("Stopped on request.")
+                self._send_all()
+                self._receive_all()
+                self._recover()
+                self._queues = [queue for queue in self._queues if queue.in_flight or not queue.is_done]
 
     def _send_all(self) -> None:
         """Send requests to every leader, until it has five in flight or no batch is left that can be sent."""
@@ -168,6 +172,7 @@ class _Production:
             self._receive(self._requests[0])
         if self._has_progressed:
             self._deadline, self._has_progressed = self._new_deadline(), False
+            self._waiting.over()
 
     def _receive(self, request: _Request) -> None:
         try:
@@ -227,6 +232,7 @@ class _Production:
         if not failed:
             return
         assert failed[0].error is not None
+        self._waiting.failed(f"{_where(failed[0])}: {failed[0].error}")
         self._deadline.pause(failed[0].error)
         self._cluster.forget([queue.partition for queue in failed])
         for queue in failed:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from tasks.engine.options import RestoreOptions
 from tasks.engine.positions.rank import rank
 from tasks.engine.started_restore import StartedRestore
 from tasks.repository.lines import IndexLine
-from tasks.repository.restores import Targets
+from tasks.repository.restores import RestorePlan, Targets
 from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState
 
 
@@ -32,6 +33,19 @@ class TranslatedPosition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPosition:
+    """A position of a group on a partition of a restore that has not begun. Its target offset is known only when the
+    target partition is prepared."""
+
+    group: str
+    source_topic: str
+    source_partition: int
+    source_offset: int
+    target_topic: str
+    target_partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOutPosition:
     """A position of a group on a restored topic that cannot be translated, and the reason."""
 
@@ -48,6 +62,28 @@ def selected_groups(state: GroupsState, names: Sequence[str] | None) -> list[Gro
     return [group for group in state.groups if names is None or group.group in names]
 
 
+def restored_groups(state: GroupsState | None, options: RestoreOptions) -> list[GroupState]:
+    """The groups whose positions a restore with these options translates. Empty if the point has no positions."""
+    if state is None or options.consumer_group_strategy == "skip":
+        return []
+    return selected_groups(state, options.consumer_groups)
+
+
+def planned_positions(plan: RestorePlan, groups: Sequence[GroupState]) -> list[PlannedPosition]:
+    """The positions of the groups that `translate` will translate. Pure."""
+    return [
+        PlannedPosition(
+            group=group,
+            source_topic=position.topic,
+            source_partition=position.partition,
+            source_offset=position.offset,
+            target_topic=plan.partitions[index].target_topic,
+            target_partition=plan.partitions[index].target_partition,
+        )
+        for group, position, index in _placed(plan, groups)
+    ]
+
+
 def translate(started: StartedRestore, targets: Targets, groups: Sequence[GroupState]) -> list[TranslatedPosition]:
     """Translate each position of the groups on a restored partition. The target offset is that of the first restored
     record at or after the position, or the end of the restored records if there is no such record.
@@ -56,28 +92,32 @@ def translate(started: StartedRestore, targets: Targets, groups: Sequence[GroupS
     `left_out_positions`. Raises `DamagedError` if a frame that has to be decoded is missing or damaged, and the errors
     of the store.
     """
-    pairs = zip(started.plan.partitions, targets.partitions, strict=True)
-    copies = {copy.source: (copy, target) for copy, target in pairs}
-    by_name = {(source.topic, source.partition): source for source in copies}
     found = []
-    for group in groups:
-        for position in group.positions:
-            source = by_name.get((position.topic, position.partition))
-            if source is None or position.topic_id not in (None, source.topic_id):
-                continue
-            copy, target = copies[source]
-            below = min(rank(started.reader, started.lines[source], position.offset), copy.records)
-            translated = _translated(group.group, position, target.topic, target.partition, target.base + below)
-            found.append(replace(translated, note=_clamped(position.offset, started.lines[source])))
+    for group, position, index in _placed(started.plan, groups):
+        copy, target = started.plan.partitions[index], targets.partitions[index]
+        lines = started.lines[copy.source]
+        below = min(rank(started.reader, lines, position.offset), copy.records)
+        translated = _translated(group, position, target.topic, target.partition, target.base + below)
+        found.append(replace(translated, note=_clamped(position.offset, lines)))
     return found
 
 
-def left_out_positions(started: StartedRestore, groups: Sequence[GroupState]) -> list[LeftOutPosition]:
+def _placed(plan: RestorePlan, groups: Sequence[GroupState]) -> Iterator[tuple[str, GroupPosition, int]]:
+    """(group, position, index in the plan's partitions) of each position on a partition of the restore."""
+    by_name = {(copy.topic, copy.partition): index for index, copy in enumerate(plan.partitions)}
+    for group in groups:
+        for position in group.positions:
+            index = by_name.get((position.topic, position.partition))
+            if index is not None and position.topic_id in (None, plan.partitions[index].topic_id):
+                yield group.group, position, index
+
+
+def left_out_positions(plan: RestorePlan, groups: Sequence[GroupState]) -> list[LeftOutPosition]:
     """The positions of the groups on topics of this restore that `translate` leaves out. Positions on partitions that
     the option `source_partitions` leaves out are not included, unless they are on another incarnation. Pure."""
-    ids = {copy.topic: copy.topic_id for copy in started.plan.partitions}
-    restored = {(copy.topic, copy.partition) for copy in started.plan.partitions}
-    chosen = started.options.source_partitions
+    ids = {copy.topic: copy.topic_id for copy in plan.partitions}
+    restored = {(copy.topic, copy.partition) for copy in plan.partitions}
+    chosen = RestoreOptions.model_validate(plan.options).source_partitions
     found = []
     for group in groups:
         for position in group.positions:

@@ -17,6 +17,7 @@ class Finding:
     """One sentence about one subject: a topic, a partition, a group or an object. An `error` forbids the restore.
 
     `is_denied`: a permission is missing. `is_missing_data`: the point itself does not contain all data of the subject.
+    `purged_offsets`: how many offsets of the subject `purge_topics` deletes.
     """
 
     level: FindingLevel
@@ -24,6 +25,7 @@ class Finding:
     message: str
     is_denied: bool = False
     is_missing_data: bool = False
+    purged_offsets: int = 0
 
     def __str__(self) -> str:
         return f"{self.level}: {self.sentence}"

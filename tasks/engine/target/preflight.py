@@ -16,11 +16,14 @@ from tasks.engine.target.selection import other_incarnations
 from tasks.engine.target.shrunk_point import shrunk_point_finding
 from tasks.engine.target.target_findings import target_findings
 from tasks.engine.target.target_records import record_findings
+from tasks.model.counting import counted
 from tasks.model.errors import InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
+from tasks.model.suggestions import did_you_mean, some_of
 from tasks.repository.data_objects import DataObjects
 from tasks.repository.lines import IndexLine
 from tasks.repository.repository import Repository
+from tasks.repository.restores import RestorePlan
 
 _LARGEST_REQUEST_BYTES = 100 << 20
 """The default of `socket.request.max.bytes`. A broker accepts a larger batch only if its configuration was changed."""
@@ -44,7 +47,7 @@ def preflight(
         *_shrunk_point(context.repository, source),
         *record_findings(context, plan, view, options),
         *group_permission_findings(source, admin, options),
-        *_damaged_objects(context.repository, source),
+        *_damaged_objects(context.repository, source, plan),
         *_oversized_batches(source),
         *_group_findings(admin, source, options),
     ]
@@ -97,17 +100,22 @@ def _missing(partition: Partition, message: str) -> Finding:
     return Finding("warning", str(partition), message, is_missing_data=True)
 
 
-def _damaged_objects(repository: Repository, source: RestoreSource) -> Iterator[Finding]:
+def _damaged_objects(repository: Repository, source: RestoreSource, plan: RestorePlan) -> Iterator[Finding]:
     """Errors for data objects of the restore that are missing or have another size than the index states."""
     objects = DataObjects(repository.store)
+    older = [seq for seq in repository.state(plan.set).points if seq < plan.point]
+    cure = f"`kafka-backup validate --backup-id {plan.set}@{plan.point}` names all damage of this point. "
+    cure += "Restore the topics without damage, or bring the object back"
+    cure += f", or choose an older point: {plan.set}@{max(older)}." if older else "."
     named = {line.object: (line.stored_bytes, own) for own, part in source.lines.items() for line in part}
     for key, (stored_bytes, partition) in sorted((key, found) for key, found in named.items() if key):
         info = objects.info(key)
+        place = f"topic {partition.topic}, partition {partition.partition}"
         if info is None:
-            place = f"topic {partition.topic}, partition {partition.partition}"
-            yield Finding("error", key, f"the object is missing ({place}).")
+            yield Finding("error", key, f"the object is missing ({place}). {cure}")
         elif info.size_bytes != stored_bytes:
-            yield Finding("error", key, f"the object has {info.size_bytes} bytes instead of {stored_bytes}.")
+            message = f"the object has {info.size_bytes} bytes instead of {stored_bytes} ({place}). {cure}"
+            yield Finding("error", key, message)
 
 
 def _oversized_batches(source: RestoreSource) -> Iterator[Finding]:
@@ -127,17 +135,24 @@ def _group_findings(admin: ClusterAdmin, source: RestoreSource, options: Restore
     if options.consumer_group_strategy == "skip":
         return
     if source.point.groups is None:
-        reason = source.point.entry.groups_failure or "the backup was made without consumer_group_snapshot"
-        yield Finding("error" if options.reset_consumer_offsets else "note", "groups", f"no positions: {reason}.")
+        failure = source.point.entry.groups_failure
+        reason = failure or "the backup was made without consumer_group_snapshot"
+        cure = "Choose another point, or set consumer_group_strategy to skip and set the positions yourself."
+        if failure is None:
+            cure = f"Set it to true for the next backups. {cure}"
+        level: FindingLevel = "error" if options.reset_consumer_offsets else "note"
+        yield Finding(level, "groups", f"no positions: {reason.rstrip('.')}. {cure}")
         return
     selected = selected_groups(source.point.groups, options.consumer_groups)
     for group in selected:
         if group.failure is not None:
             is_required = options.reset_consumer_offsets and group.group in (options.consumer_groups or ())
-            level: FindingLevel = "error" if is_required else "warning"
+            level = "error" if is_required else "warning"
             yield Finding(level, group.group, f"its positions could not be captured: {group.failure}")
     for name in sorted(set(options.consumer_groups or ()) - {group.group for group in selected}):
-        yield Finding("error", name, "the point has no positions of this group.")
+        known = [group.group for group in source.point.groups.groups]
+        near = did_you_mean(name, known) or f" It has those of {some_of(known)}."
+        yield Finding("error", name, f"the point has no positions of this group. Correct consumer_groups.{near}")
     if not options.reset_consumer_offsets:
         return
     try:
@@ -149,6 +164,5 @@ def _group_findings(admin: ClusterAdmin, source: RestoreSource, options: Restore
         return
     for found in described:
         if found.members:
-            yield Finding(
-                "error", found.group_id, f"the group has {found.members} active members: stop its consumers first."
-            )
+            members = counted(found.members, "active member")
+            yield Finding("error", found.group_id, f"the group has {members}: stop its consumers first.")

@@ -22,6 +22,7 @@ from tasks.engine.target.unfinished_restores import UnfinishedRestores
 from tasks.engine.topic_selection import select_topics
 from tasks.model.errors import AccessError, KafkaBackupError, RefusedError, TopicGoneError
 from tasks.model.partition import Incarnation, Partition, require_topic_ids
+from tasks.model.suggestions import did_you_mean
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tasks.repository.repository import Repository, tool_name
@@ -334,6 +335,8 @@ def _other_points(repository: Repository, point: RestorePoint, selection: TopicS
 def _check_mapping(options: RestoreOptions, names: Sequence[str]) -> None:
     unknown = sorted(set(options.topic_mapping) - set(names))
     if unknown:
+        near = did_you_mean(unknown[0], set(names) - set(options.topic_mapping))
         raise RefusedError(
-            f"topic_mapping names {', '.join(unknown)}, which this restore does not include. Correct topic_mapping."
+            f"topic_mapping names {', '.join(unknown)}, which this restore does not include. Correct topic_mapping or "
+            f"topics.include.{near}"
         )

@@ -88,7 +88,12 @@ def _chosen_incarnation(name: str, found: Sequence[Incarnation], rows: Collectio
 def _check_partitions(chosen: Sequence[ChosenTopic], partitions: Collection[int] | None) -> None:
     missing = sorted(set(partitions or ()) - {row.partition for topic in chosen for row in topic.rows})
     if missing:
-        raise RefusedError(f"source_partitions: no chosen topic has partition {', '.join(map(str, missing))}.")
+        present = sorted({row.partition for topic in chosen for row in topic.rows})
+        has = f"they have partitions {present[0]} to {present[-1]}" if present else "the point has none of them"
+        raise RefusedError(
+            f"source_partitions: no chosen topic has partition {', '.join(map(str, missing))}; {has}. Correct "
+            "source_partitions."
+        )
 
 
 def _check_targets(chosen: Sequence[ChosenTopic]) -> None:

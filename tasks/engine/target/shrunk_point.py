@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tasks.engine.target.findings import Finding
+from tasks.model.counting import counted
 from tasks.repository.set_state import PointSummary
 
 
@@ -20,23 +21,26 @@ def shrunk_point_finding(set_name: str, seq: int, points: Mapping[int, PointSumm
     if chosen is None:
         return None
     losses = [
-        summary.shrunk
+        (number, summary.shrunk)
         for number, summary in sorted(points.items(), reverse=True)
         if number <= seq and summary.shrunk is not None and summary.shrunk.is_notable
         if number == seq or _has_less(chosen, points.get(summary.shrunk.point))
     ]
     if not losses:
         return None
-    older = [points[loss.point] for loss in losses if loss.point in points]
+    older = [points[loss.point] for _, loss in losses if loss.point in points]
     fullest = max(older, key=lambda one: (one.totals.records, one.totals.topics), default=None)
     cure = (
         f'To restore the older state, set backup_id: "{set_name}@{fullest.seq}".'
         if fullest is not None
-        else f"{set_name}@{losses[0].point} is no longer in the set."
+        else f"{set_name}@{losses[0][1].point} is no longer in the set."
     )
-    return Finding(
-        "warning", f"{set_name}@{seq}", f"an older point of the set contains more: {losses[0].text(set_name)}. {cure}"
-    )
+    [number, loss] = losses[0]
+    text = loss.text(set_name)
+    if number != seq:  # the losses are those of an earlier point, so its numbers are not those of this one
+        now = f"{counted(chosen.totals.topics, 'topic')} and {counted(chosen.totals.records, 'record')}"
+        text = f"this point has {now}. {set_name}@{number} had lost the rest: {text}"
+    return Finding("warning", f"{set_name}@{seq}", f"an older point of the set contains more: {text}. {cure}")
 
 
 def _has_less(chosen: PointSummary, older: PointSummary | None) -> bool:

@@ -9,6 +9,7 @@ from tasks.engine.target.accepted_settings import unknown_setting
 from tasks.engine.target.findings import Finding
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
 from tasks.engine.target.staging import BEFORE, DIFFERENCE, applicable_settings, is_unknown, reason_not_applied
+from tasks.model.counting import counted
 from tasks.repository.restores import RestorePlan, TopicCopy
 from tasks.repository.state_objects import TopicState
 
@@ -68,17 +69,22 @@ def _topic_findings(topic: TopicCopy, view: TargetView, options: RestoreOptions)
         )
     if existing is None:
         if not options.create_topics:
-            yield Finding("error", topic.target, "the topic does not exist and create_topics is false.")
+            message = "the topic does not exist and create_topics is false. Create the topic with "
+            message += f"{counted(topic.partitions, 'partition')} or more, or set create_topics to true."
+            yield Finding("error", topic.target, message)
         return
     if len(existing.partitions) < topic.partitions:
         yield Finding(
-            "error", topic.target, f"it has {len(existing.partitions)} partitions, the backup has {topic.partitions}."
+            "error",
+            topic.target,
+            f"it has {counted(len(existing.partitions), 'partition')}, the backup has {topic.partitions}. Add "
+            "partitions to it, or restore into another topic with topic_mapping.",
         )
     elif len(existing.partitions) > topic.partitions:
         yield Finding(
             "warning",
             topic.target,
-            f"it has {len(existing.partitions)} partitions, the backup has {topic.partitions}: "
+            f"it has {counted(len(existing.partitions), 'partition')}, the backup has {topic.partitions}: "
             "producers can write new records of a key to another partition than its restored records.",
         )
     present = {entry.name: entry.value or "" for entry in view.settings[topic.target]}
@@ -100,7 +106,7 @@ def _replica_findings(
             "warning",
             topic.target,
             f"replication factor {topic.replication_factor} instead of {configured}, "
-            f"because {view.nodes} brokers are alive.",
+            f"because {counted(view.nodes, 'broker is', 'brokers are')} alive.",
         )
     least = _least_in_sync(topic, view)
     if least is None:

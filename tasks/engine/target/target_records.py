@@ -8,6 +8,7 @@ from tasks.engine.options import RestoreOptions
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.findings import Finding, error_finding
 from tasks.engine.target.restore_plan import TargetView
+from tasks.model.counting import counted
 from tasks.model.partition import Partition
 from tasks.repository.restores import RestorePlan
 
@@ -50,7 +51,7 @@ def _not_empty(partition: Partition, count: int, options: RestoreOptions) -> Fin
         message += "topic_mapping."
     else:
         message = ". Restore into another topic with topic_mapping, or set purge_topics to delete its records."
-    return Finding("error", str(partition), f"it is not empty ({count} offsets){message}")
+    return Finding("error", str(partition), f"it is not empty ({counted(count, 'offset')}){message}")
 
 
 def _purged(plan: RestorePlan, purged: Mapping[str, int]) -> Iterator[Finding]:
@@ -62,5 +63,6 @@ def _purged(plan: RestorePlan, purged: Mapping[str, int]) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 topic,
-                f"purge_topics deletes all records of the restored partitions ({count} offsets).{original}",
+                f"purge_topics deletes all records of the restored partitions ({counted(count, 'offset')}).{original}",
+                purged_offsets=count,
             )

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tasks.model.errors import (
+    ConfigError,
     DamagedError,
     NotFoundError,
     ObjectChangedError,
@@ -67,12 +68,14 @@ class LocalStore:
 
     def __init__(self, root: Path, *, create: bool, on_note: OnNote | None = None) -> None:
         """Open the folder. With `create`, a missing folder and its parents are made. Raises `NotFoundError` if the
-        folder is missing, and `AccessError` or `StoreError` if it cannot be made or read."""
+        folder is missing, `ConfigError` if the path is that of a file or below one, and `AccessError` or `StoreError`
+        if it cannot be made or read."""
         self._root = root.absolute()
         self._synced: set[Path] = set()
         self._on_note = on_note
         self._has_links = True
         with translated(self.location):
+            _require_no_file(self._root)
             if create and not self._root.exists():
                 make_folder(self._root)
             if not self._root.is_dir():
@@ -322,3 +325,10 @@ def _info(key: str, status: os.stat_result) -> ObjectInfo:
         modified_ms=status.st_mtime_ns // 1_000_000,
         version=f"{status.st_mtime_ns:x}-{status.st_size:x}",
     )
+
+
+def _require_no_file(root: Path) -> None:
+    """Raises `ConfigError` if the folder, or one above it, is a file."""
+    file = next((path for path in (root, *root.parents) if path.is_file()), None)
+    if file is not None:
+        raise ConfigError(f"{file} is a file, and the repository needs a folder: correct the path.")

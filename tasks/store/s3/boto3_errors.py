@@ -128,6 +128,9 @@ def _reason(error: Exception) -> str:
         return "no response before the timeout"
     if isinstance(error, ResponseParserError):
         return "the response cannot be read"
+    if isinstance(cause, ssl.SSLError):
+        what = (cause.reason or "").lower().replace("_", " ")
+        return f"the TLS handshake failed ({what or 'no reason'}); check that the port of the endpoint uses TLS"
     if cause is not None and cause.strerror:
         return cause.strerror.lower()
     return "the connection was cut"

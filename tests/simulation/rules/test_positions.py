@@ -171,11 +171,26 @@ def test_a_position_on_another_incarnation_of_the_topic_is_left_out(world: Small
     translated = translate(started, targets, [group.model_copy(update={"positions": (*group.positions, stranger)})])
 
     assert [7] == [one.target_offset for one in translated]
-    [left_out] = left_out_positions(started, [group.model_copy(update={"positions": (stranger,)})])
+    [left_out] = left_out_positions(started.plan, [group.model_copy(update={"positions": (stranger,)})])
     assert (3, "it belongs to another topic that had this name") == (left_out.offset, left_out.reason)
 
 
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_preview_contains_every_position_that_the_restore_then_writes(world: SmallWorld) -> None:
+    world.topic("other")
+    for group, topic in (("billing", "orders"), ("audit", "orders"), ("stranger", "other")):
+        world.commit(group, {(topic, 0): 7})
+    world.back_up()
+
+    preview = world.preview(**WITH_POSITIONS)
+    written = world.restore(**WITH_POSITIONS).positions
+
+    planned = [(one.group, one.source_offset, one.target_topic, one.target_partition) for one in preview.positions]
+    assert [("audit", 7, "copy", 0), ("billing", 7, "copy", 0)] == sorted(planned)
+    assert sorted(planned) == [(one.group, one.source_offset, one.target_topic, 0) for one in written]
+    assert () == tuple(world.preview().positions)
 
 
 def test_positions_are_only_reported_unless_they_are_to_be_written(world: SmallWorld) -> None:

@@ -143,7 +143,9 @@ def test_a_missing_object_is_named_and_refuses_the_restore(world: SmallWorld) ->
     key = _data_key(world)
     world.store.delete([key])
 
-    with refused(RefusedError, rf"{key}: the object is missing \(topic orders, partition 0\)", code=3):
+    with refused(
+        RefusedError, rf"{key}: the object is missing \(topic orders, partition 0\)\. `kafka-backup validate", code=3
+    ):
         world.restore()
     assert "copy" not in world.target.topics.by_name
 
@@ -174,7 +176,7 @@ def test_a_batch_that_no_broker_takes_refuses_the_restore(world: SmallWorld, mon
 def test_a_group_in_use_is_refused_and_nothing_is_changed(world: SmallWorld, kind: str) -> None:
     world.target.groups.join("billing", group_type=kind)
 
-    with refused(RefusedError, "billing: the group has 1 active members: stop its consumers first", code=3):
+    with refused(RefusedError, "billing: the group has 1 active member: stop its consumers first", code=3):
         world.restore(**WITH_POSITIONS)
     assert ({}, "copy" in world.target.topics.by_name) == (world.target.groups.by_id["billing"].positions, False)
 
@@ -185,8 +187,11 @@ def test_a_group_in_use_is_no_reason_when_positions_are_only_reported(world: Sma
 
 
 def test_a_group_that_the_point_does_not_have_is_refused(world: SmallWorld) -> None:
-    with refused(RefusedError, "nobody: the point has no positions of this group", code=3):
+    has = r"the point has no positions of this group\. Correct consumer_groups\."
+    with refused(RefusedError, rf"nobody: {has} It has those of billing\.$", code=3):
         world.restore(consumer_groups=("billing", "nobody"), **WITH_POSITIONS)
+    with refused(RefusedError, rf"biling: {has} Did you mean billing\?$", code=3):
+        world.restore(consumer_groups=("biling",), **WITH_POSITIONS)
 
 
 def test_a_group_whose_positions_failed_is_a_warning_and_an_error_when_asked_for() -> None:
@@ -208,7 +213,8 @@ def test_a_group_whose_positions_failed_is_a_warning_and_an_error_when_asked_for
 def test_a_backup_without_positions_is_refused_when_they_are_to_be_written(world: SmallWorld) -> None:
     world.back_up(consumer_group_snapshot=False)
 
-    with refused(RefusedError, "the backup was made without consumer_group_snapshot", code=3):
+    cure = "Set it to true for the next backups. Choose another point, or set consumer_group_strategy to skip"
+    with refused(RefusedError, f"the backup was made without consumer_group_snapshot. {cure}", code=3):
         world.restore(**WITH_POSITIONS)
     noted = world.preview(consumer_group_strategy="header-based").findings
     assert ["groups"] == [subject for subject, _ in said(noted, "note")]

@@ -61,7 +61,7 @@ def test_a_mapping_of_a_topic_that_is_not_restored_is_refused(world: SmallWorld)
     request = world.restore_request({"orders": "copy", "payments": "other"})
     narrow = replace(request, topics=TopicSelection(include=("orders",)))
 
-    with refused(RefusedError, "topic_mapping names payments, which this restore does not include", code=3):
+    with refused(RefusedError, "topic_mapping names payments, which this restore does not include. Correct", code=3):
         restore_locally(world.context(world.target), PointReference(SET), narrow, workers=1)
 
 

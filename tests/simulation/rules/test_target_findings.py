@@ -30,7 +30,8 @@ def test_kafkas_own_topics_are_no_targets(world: SmallWorld, name: str) -> None:
 
 
 def test_a_missing_target_is_refused_when_topics_are_not_to_be_created(world: SmallWorld) -> None:
-    with refused(RefusedError, "copy: the topic does not exist and create_topics is false", code=3):
+    cure = "Create the topic with 2 partitions or more, or set create_topics to true."
+    with refused(RefusedError, f"copy: the topic does not exist and create_topics is false. {cure}", code=3):
         world.restore(create_topics=False)
 
     world.topic("copy", partitions=2, records=0, cluster=world.target)
@@ -39,7 +40,7 @@ def test_a_missing_target_is_refused_when_topics_are_not_to_be_created(world: Sm
 
 def test_a_target_with_fewer_partitions_is_refused(world: SmallWorld) -> None:
     world.topic("copy", records=0, cluster=world.target)
-    with refused(RefusedError, "copy: it has 1 partitions, the backup has 2", code=3):
+    with refused(RefusedError, "copy: it has 1 partition, the backup has 2", code=3):
         world.restore()
 
 

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tasks.cli.command_group import options_last
 from tasks.cli.main import PLANNED_COMMANDS, app
 from tasks.cli.session import open_session
+from tasks.repository.restores import StepDone, write_part
 from tasks.store.local.local_store import LocalStore
 from tests.support.made_backup import SET, back_up, make_repository
 from tests.support.made_logs import many_logs
+from tests.unit.cli.test_restore import PLAN
 
 
 def _invoke(*arguments: str, code: int) -> tuple[str, str]:
@@ -50,7 +53,7 @@ def test_the_version_is_that_of_the_installed_package() -> None:
         (("backup",), "Missing option '--config' / '-c'. See `kafka-backup backup --help`."),
         (("nothing",), "No such command 'nothing'. See `kafka-backup --help`."),
         (("list", "more"), "Got unexpected extra argument(s) (more). See `kafka-backup list --help`."),
-        (("finalize", "--config", "x.yaml"), "Missing argument 'RESTORE'. See `kafka-backup finalize --help`."),
+        (("finalize",), "Missing option '--config' / '-c'. See `kafka-backup finalize --help`."),
     ],
 )
 def test_a_wrong_command_line_with_json_ends_as_one_document(arguments: tuple[str, ...], message: str) -> None:
@@ -70,6 +73,45 @@ def test_help_and_commands_keep_their_exit_codes_with_json(tmp_path: Path) -> No
     assert "Usage: " in _invoke("list", "--help", "--json", code=0)[0]
     out, _ = _invoke("list", "--storage", f"file://{tmp_path}/none", "--json", code=10)
     assert "NotFoundError" == json.loads(out)["error"]["type"]
+
+
+def test_common_options_work_before_the_command_as_they_do_after_it(tmp_path: Path) -> None:
+    back_up(make_repository(LocalStore(tmp_path, create=True)), many_logs())
+    validate = ("validate", "--storage", f"file://{tmp_path}", "--backup-id", SET, "--level", "quick")
+
+    out, err = _invoke("-q", "--json", *validate, code=0)
+    assert (f"{SET}@1", "") == (json.loads(out)["point"], err)
+    assert "NotFoundError" == json.loads(_invoke("--json", *validate[:-3], "none", code=10)[0])["error"]["type"]
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        (["-q", "backup", "-c", "x"], ["backup", "-q", "-c", "x"]),
+        (["backup", "-q"], ["backup", "-q"]),
+        (["-v", "--version"], ["-v", "--version"]),
+        (["-q"], []),
+        ([], []),
+    ],
+)
+def test_only_common_options_in_front_of_a_command_are_moved(given: list[str], used: list[str]) -> None:
+    assert used == options_last(given)
+
+
+def test_a_finalize_without_a_restore_lists_those_that_wait_for_it(tmp_path: Path) -> None:
+    repository = make_repository(LocalStore(tmp_path / "repository", create=True))
+    for number in range(7):
+        write_part(repository.store, f"r{number}", "plan", PLAN.model_copy(update={"restore": f"r{number}"}))
+    path = tmp_path / "restore.yaml"
+    path.write_text(
+        "mode: restore\nbackup_id: set\ntarget: {bootstrap_servers: a:1}\n"
+        f"storage: {{backend: filesystem, path: {tmp_path}/repository}}\n"
+    )
+    done = StepDone(restore="r6", step="finalized", time_ms=1, report={})
+    write_part(repository.store, "r6", "finalized", done)
+
+    expected = "Name the restore to finalize. Not finalized, newest first: r5, r4, r3, r2, r1 and 1 older one."
+    assert expected in _invoke("finalize", "--config", str(path), code=2)[1]
 
 
 def test_a_shell_completes_commands_options_and_levels_and_no_planned_command() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import threading
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -158,6 +160,7 @@ def test_unlock_says_whose_lease_it_is_and_breaks_it_only_with_yes(made: Made) -
     assert still is not None
     assert not still.is_released
     assert lease.record.owner in text
+    assert f", process {os.getpid()} on {socket.gethostname()}" in text
     assert "finishes run 20260101T000000000Z-aaaaaaaa first" in text
     broken = read_lease(store, key)
     assert broken is not None

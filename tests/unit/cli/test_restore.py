@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tasks.cli.restore import code_of, print_result
+from tasks.cli.restore import code_of, confirm_purge, print_preview, print_result
 from tasks.cli.session import Session
 from tasks.engine.positions.translate import LeftOutPosition, TranslatedPosition
 from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore import RestoreResult
+from tasks.engine.restore_steps import Preview
+from tasks.engine.target.findings import Finding
+from tasks.model.errors import ConfigError
 from tasks.model.partition import Partition
 from tasks.repository.restores import RestorePlan
+from tests.simulation.rules.small_world import WITH_POSITIONS, SmallWorld
 
 PLAN = RestorePlan(
     repository_id="repository",
@@ -80,6 +86,79 @@ def test_every_mismatch_and_every_failed_position_is_printed(capsys: pytest.Capt
     assert "UNKNOWN_MEMBER_ID" in out
 
 
+def test_a_preview_shows_topics_positions_and_a_verdict_and_json_has_each_position(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = SmallWorld()
+    world.topic(records=20)
+    world.commit("billing", {("orders", 0): 7})
+    world.back_up()
+    preview = world.preview(**WITH_POSITIONS)
+
+    print_preview(Session(False, False), preview)
+    shown = capsys.readouterr().out
+    print_preview(Session(True, False), preview)
+    document = json.loads(capsys.readouterr().out)
+
+    assert "topics to create: copy (1 partition)\ntopics that exist: none\n" in shown
+    assert "group positions to write: billing (1 position)\n" in shown
+    assert shown.endswith("Nothing was changed.\n")
+    assert (["copy"], [], False, True) == tuple(
+        document[key] for key in ("topics_to_create", "existing_topics", "is_refused", "would_write_positions")
+    )
+    assert [("billing", "orders", 7, "copy", 0)] == [
+        (one["group"], one["source_topic"], one["source_offset"], one["target_topic"], one["target_partition"])
+        for one in document["positions"]
+    ]
+
+
+class _Terminal(io.StringIO):
+    """A terminal on which somebody has typed a line."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def purging() -> Preview:
+    """The preview of a restore that would purge a topic with three records."""
+    world = SmallWorld()
+    world.topic()
+    world.back_up()
+    world.topic("copy", records=3, cluster=world.target)
+    return world.preview(purge_topics=True)
+
+
+@pytest.mark.parametrize(("answer", "is_confirmed"), [("yes\n", True), ("y\n", False), ("", False)])
+def test_a_purge_is_confirmed_after_the_target_was_read_and_its_question_says_how_much_is_deleted(
+    purging: Preview,
+    answer: str,
+    is_confirmed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Terminal(answer))
+
+    with nullcontext() if is_confirmed else pytest.raises(ConfigError, match="was not confirmed"):
+        confirm_purge(Session(False, False), purging)
+    assert "deletes all records of the restored partitions of copy (3 offsets). Type 'yes'" in capsys.readouterr().err
+
+
+def test_a_purge_without_a_terminal_is_refused_with_what_it_would_delete(
+    purging: Preview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    with pytest.raises(ConfigError, match=r"copy \(3 offsets\)\. Confirm this with --yes"):
+        confirm_purge(Session(False, False), purging)
+
+
+def test_a_restore_that_is_refused_or_purges_nothing_asks_nothing(purging: Preview) -> None:
+    confirm_purge(Session(False, False), replace(purging, findings=[Finding("error", "copy", "it has no leader")]))
+    topics = [topic.model_copy(update={"is_purged": False}) for topic in purging.plan.topics]
+    unpurged = replace(purging, plan=purging.plan.model_copy(update={"topics": tuple(topics)}))
+    confirm_purge(Session(False, False), unpurged)
+
+
 def test_clamped_and_left_out_positions_are_printed_with_their_reason(capsys: pytest.CaptureFixture[str]) -> None:
     [position] = _result().positions
     note = "700 is beyond the end of the backup at 650, so the position is the end"
@@ -89,7 +168,7 @@ def test_clamped_and_left_out_positions_are_printed_with_their_reason(capsys: py
     print_result(Session(False, False), result, 1.0, Path("r.yaml"))
     out = capsys.readouterr().out
     assert f"written; {note}" in out
-    assert "position left out: group 'billing', a-7 at 5: the backup does not have it" in out
+    assert "position left out: group billing: a-7 at 5: the backup does not have it" in out
 
     print_result(Session(True, False), result, 1.0, Path("r.yaml"))
     document = json.loads(capsys.readouterr().out)

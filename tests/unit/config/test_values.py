@@ -34,19 +34,26 @@ def _backup_problem(folder: Path, old: str, new: str, environment: Mapping[str, 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("compression: zstd", "segment_max_records: yes", "should be a whole number, found true or false."),
-        ("compression: zstd", "segment_max_records: '7'", "should be a whole number, found text."),
-        ("compression: zstd", "segment_max_records: 7.5", "should be a whole number, found a number."),
-        ("compression: zstd", "segment_max_records: .inf", "should be a whole number, found a number."),
-        ("snapshot: true", "snapshot: 1", "should be true or false, found a number."),
-        ("[orders]", "orders", "'source.topics.include': should be a list, found text."),
+        ("compression: zstd", "segment_max_records: yes", "should be a whole number, found true; for example 10."),
+        (
+            "compression: zstd",
+            "segment_max_records: '7'",
+            "a whole number, found text '7'; write it without quotes: 7.",
+        ),
+        ("compression: zstd", "segment_max_records: 7.5", "a whole number, found the number 7.5; for example 10."),
+        ("compression: zstd", "segment_max_records: .inf", "should be a whole number, found the number inf;"),
+        ("snapshot: true", "snapshot: 1", "should be true or false, found the number 1; write it as true, without"),
+        ("compression: zstd", "compression: zstdd", "found text 'zstdd'; did you mean 'zstd'?"),
+        ("compression: zstd", "compression: ${SECRET:-zstdd}", "found text; did you mean 'zstd'?"),
+        ("compression: zstd", "segment_max_records: many", "should be a whole number, found text 'many'; for example"),
+        ("[orders]", "{a: 1}", "'source.topics.include': should be a list, found a mapping; for example [a, b]."),
         ("[orders]", "[20260704]", "should be text, found a number; put it in quotes."),
         ("[orders]", "[['x']]", "'source.topics.include[0]': should be text, found a list."),
         ("[orders]", "['']", "'source.topics.include[0]': should not be empty."),
         ("[kafka:9092]", "['kafka:9092,kafka']", "'source.bootstrap_servers[1]': should be one host:port"),
         ("[kafka:9092]", "[]", "'source.bootstrap_servers': should not be empty."),
         ("[kafka:9092]", "','", "'source.bootstrap_servers': should not be empty."),
-        ("[kafka:9092]", "9092", "'source.bootstrap_servers': should be a list, found a number."),
+        ("[kafka:9092]", "9092", "'source.bootstrap_servers[0]': should be text, found a number; put it in"),
         ("compression: zstd", "fetch_max_bytes: 0", "'backup.fetch_max_bytes': should be at least 1."),
         ("compression: zstd", "fetch_max_bytes: -1", "'backup.fetch_max_bytes': should be at least 1."),
         ("  compression: zstd", "  <<: {compression: zstd}", "merge keys ('<<') are not available: write the keys"),
@@ -57,7 +64,7 @@ def _backup_problem(folder: Path, old: str, new: str, environment: Mapping[str, 
         ("[kafka:9092]", "['kafka:99999']", "'source.bootstrap_servers[0]': should be one host:port, with a port"),
         ("[kafka:9092]", "['kafka']", "'source.bootstrap_servers[0]': should be one host:port, for example kafka."),
         ("[kafka:9092]", "['::1:9092']", "should be one host:port, with an IPv6 address in brackets, for example [2"),
-        ("backups/production", "a//b", "'a//b' is not an object key"),
+        ("backups/production", "a//b", "'a//b' is not a prefix. A prefix names folders inside the store"),
         ("compression: zstd", "compression_level: 20", "'backup.compression_level': should be at most 19."),
         ("compression: zstd", "max_concurrent_partitions: 0", "should be at least 1."),
         ("compression: zstd", "x: &a [*a]", "'backup.x[0]' contains itself through an alias."),
@@ -71,6 +78,26 @@ def test_a_value_of_the_wrong_type_is_refused_and_not_converted(
 ) -> None:
     problem = str(_backup_problem(tmp_path, old, new))
     assert expected in problem
+
+
+@pytest.mark.parametrize("topics", ["orders", "[orders]", "${TOPIC}", "'orders'"])
+def test_a_single_text_is_taken_for_a_list_of_one(tmp_path: Path, topics: str) -> None:
+    file = load_backup(_write(tmp_path, BACKUP.replace("[orders]", topics)), {"TOPIC": "orders"}).file
+    assert ("orders",) == file.source.topics.include
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "expected"),
+    [
+        ("source_partitions: 3", "source_partitions", (3,)),
+        ("consumer_groups: a,b", "consumer_groups", ("a,b",)),
+    ],
+)
+def test_a_single_partition_or_group_is_taken_for_a_list_of_one(
+    tmp_path: Path, line: str, name: str, expected: tuple[object, ...]
+) -> None:
+    file = load_restore(_write(tmp_path, RESTORE.replace("restore:\n", f"restore:\n  {line}\n")), {}).file
+    assert expected == getattr(file.restore, name)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +210,7 @@ def test_a_section_without_keys_has_the_default_values(tmp_path: Path) -> None:
 
 def test_a_topic_list_without_a_value_is_refused_and_does_not_mean_all_topics(tmp_path: Path) -> None:
     problem = str(_backup_problem(tmp_path, "include: [orders]", "include:"))
-    assert problem.endswith(":6: 'source.topics.include': should be a list, found nothing.")
+    assert problem.endswith(":6: 'source.topics.include': should be a list, found nothing; for example [a, b].")
 
 
 @pytest.mark.parametrize("value", ["2026", "0123", "yes", "null", "1e3"])
@@ -296,7 +323,7 @@ def test_a_repository_can_be_read_with_a_file_that_this_version_cannot_restore_f
         ("restore:", "restor:", "unknown key 'restor'"),
         ("prod-backup-20260704", "a@b", "'a@b' is not a point reference"),
         ("path: /backups", "path: '${UNSET}'", "'storage.path': the environment variable UNSET is not set."),
-        ("mode: restore", "mode: drill", "'mode': should be 'backup' or 'restore', found text."),
+        ("mode: restore", "mode: drill", "'mode': should be 'backup' or 'restore', found text 'drill'."),
     ],
 )
 def test_keys_that_name_the_repository_are_always_checked(tmp_path: Path, old: str, new: str, expected: str) -> None:

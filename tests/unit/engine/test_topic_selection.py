@@ -53,6 +53,19 @@ def test_a_literal_name_that_does_not_exist_is_an_error() -> None:
         _selected("orders", "payments", "refunds", "nothing-*")
 
 
+@pytest.mark.parametrize("pattern", [" f", "f ", " f* "])
+def test_a_space_around_a_pattern_is_named_as_such(pattern: str) -> None:
+    with pytest.raises(ConfigError, match="begins or ends with a space, which no topic name does: write 'f"):
+        compile_pattern(pattern)
+
+
+def test_a_name_that_is_misspelt_gets_a_suggestion() -> None:
+    with pytest.raises(
+        ConfigError, match=r"There is no topic order: .*\. Did you mean orders, orders-eu or orders\.dlq\?$"
+    ):
+        _selected("order")
+
+
 @pytest.mark.parametrize("pattern", ["~(", "~[", "~*", "~a{99999999999999999999}", "~" + "(" * 5000])
 def test_an_invalid_regular_expression_is_an_error_with_its_pattern(pattern: str) -> None:
     with pytest.raises(ConfigError, match="is not a regular expression"):

@@ -42,13 +42,13 @@ def test_requests_that_are_repeated_are_one_wait_although_other_requests_succeed
     clock = Clock()
     contact = Contact(clock=clock)
     reports = []
-    for second in range(8):
-        clock.now = 100.0 + second
-        contact.retrying("the cluster to list the groups", "the broker closed the connection")
-        with contact.attempt("b:9092"):
-            pass
-        reports += contact.due_reports()
-    contact.over("the cluster to list the groups")
+    with contact.operation("the cluster to list the groups") as waiting:
+        for second in range(8):
+            clock.now = 100.0 + second
+            waiting.failed("the broker closed the connection.")
+            with contact.attempt("b:9092"), contact.operation("the cluster to list the groups"):
+                pass
+            reports += contact.due_reports()
     clock.now += 60
 
     wait = "waiting for the cluster to list the groups since 5 s: the broker closed the connection"
@@ -119,3 +119,34 @@ def test_reports_arrive_while_an_attempt_is_blocked_and_a_failing_receiver_ends_
         assert reported.wait(30)
         clock.now += 16
         assert again.wait(30)
+
+
+def test_an_operation_waits_since_it_began_also_if_one_attempt_takes_long() -> None:
+    clock = Clock()
+    contact = Contact(clock=clock)
+    with contact.operation("the cluster to fetch records") as waiting:
+        clock.now += 30
+        assert [] == contact.due_reports()
+        waiting.failed("timed out")
+        assert [WaitReport("the cluster to fetch records", 30.0, "timed out")] == contact.due_reports()
+        clock.now += 40
+        assert [WaitReport("the cluster to fetch records", 70.0, "timed out")] == contact.due_reports()
+
+
+def test_of_many_operations_with_one_subject_only_the_longest_wait_is_reported() -> None:
+    """Sixteen workers whose broker is silent are one line, and those that are answered do not hide the others."""
+    clock = Clock()
+    contact = Contact(clock=clock)
+    stuck = contact.operation("b:9092")
+    reports = []
+    stuck.failed("no answer yet")
+    for _ in range(14):
+        with contact.operation("b:9092") as other:
+            other.failed("no answer yet")
+            clock.now += 0.5
+            reports += contact.due_reports()
+    stuck.over()
+
+    assert [WaitReport("b:9092", 5.0, "no answer yet")] == reports
+    clock.now += 60
+    assert [] == contact.due_reports()

@@ -9,8 +9,17 @@ from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore import RestoreResult
 from tasks.engine.target.findings import Finding
 from tasks.reports.recipe import Places
-from tasks.reports.restore import preview_headline, preview_rows, restore_headline, restore_summary, restored_rows
-from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets
+from tasks.reports.restore import (
+    preview_headline,
+    preview_lines,
+    preview_rows,
+    preview_summary,
+    preview_verdict,
+    restore_headline,
+    restore_summary,
+    restored_rows,
+)
+from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets, TopicCopy
 
 PLACES = Places(
     cluster="production",
@@ -61,8 +70,53 @@ def test_a_preview_begins_with_the_targets_that_have_a_finding() -> None:
 
     assert [2, 0, 1] == [row["partition"] for row in rows]
     assert ["error: copy-2: it is not empty", "", ""] == [row["findings"] for row in rows]
-    assert "REFUSED, 1 reasons; the first: copy-2: it is not empty" in preview_headline(PLAN, findings)
-    assert preview_headline(PLAN, findings[1:]).endswith("it would not be refused; 1 warnings")
+    assert "REFUSED, 1 reason; the first: copy-2: it is not empty" in preview_headline(PLAN, findings)
+    assert preview_headline(PLAN, findings[1:]).endswith("it would not be refused; 1 warning")
+
+
+def _topic(target: str, *, exists: bool, is_purged: bool = False) -> TopicCopy:
+    return TopicCopy(
+        topic="orders",
+        topic_id="id",
+        target=target,
+        partitions=3,
+        replication_factor=1,
+        exists=exists,
+        settings={},
+        staging={},
+        original={},
+        is_purged=is_purged,
+    )
+
+
+def test_a_preview_names_the_topics_to_create_those_that_exist_and_the_positions_of_each_group() -> None:
+    topics = (_topic("copy", exists=False), _topic("old", exists=True), _topic("full", exists=True, is_purged=True))
+    plan = PLAN.model_copy(update={"topics": topics, "options": {"reset_consumer_offsets": True}})
+
+    assert [
+        "topics to create: copy (3 partitions)",
+        "topics that exist: old, full (purged: its records are deleted)",
+        'group positions to write: "a b" (1 position), billing (2 positions)',
+    ] == preview_lines(plan, {"billing": 2, "a b": 1})
+    assert '- group positions to write: "a b" (1 position)' in preview_summary(plan, [], {"a b": 1})
+
+
+def test_positions_of_a_preview_are_not_called_written_unless_the_options_say_so() -> None:
+    translated = preview_lines(PLAN.model_copy(update={"options": {"consumer_group_strategy": "manual"}}), {"a": 1})[2]
+    left_out = preview_lines(PLAN.model_copy(update={"options": {"consumer_group_strategy": "skip"}}), {})[2]
+
+    assert "group positions to translate, reset_consumer_offsets writes them: a (1 position)" == translated
+    assert "group positions (left out by consumer_group_strategy: skip): none" == left_out
+
+
+def test_a_preview_says_whether_something_prevents_the_restore() -> None:
+    warning, error = Finding("warning", "copy", "it is old"), Finding("error", "copy", "it is not empty")
+
+    assert [
+        "There are no findings: nothing prevents the restore.",
+        "Nothing prevents it: 1 warning.",
+        "The restore would be refused: 1 error, 2 warnings.",
+    ] == [preview_verdict(found) for found in ([], [warning], [warning, error, warning])]
 
 
 def test_a_restore_that_does_not_verify_begins_with_its_mismatches() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Callable
 
@@ -56,7 +58,8 @@ def test_a_dead_owners_lease_is_taken_after_its_time_to_live_and_the_wait_is_tol
     told: list[str] = []
     clock = Clock(step_s=TTL_MS / 1000 / 3)
     acquire(store, KEY, ttl_ms=TTL_MS, clock=clock, waiting=told.append)
-    assert [dead.record.owner] == told
+    assert [f"{dead.record.owner}, process {os.getpid()} on {socket.gethostname()}"] == told
+    assert dead.record.owner == dead.record.model_copy(update={"host": None, "process": None}).writer
     assert clock.now_s >= TTL_MS / 1000
     with pytest.raises(LockedError, match="Another writer took over the lease"):
         dead.renew()

@@ -55,7 +55,7 @@ def test_any_other_url_is_a_configuration_error_that_shows_the_right_form(url: s
 
 @pytest.mark.parametrize("prefix", ["a//b", "..", ".hidden", "a%20b"])
 def test_a_url_with_an_invalid_prefix_is_a_configuration_error(prefix: str) -> None:
-    with pytest.raises(ConfigError, match=r"The storage URL cannot be used: prefix .* is not an object key") as refused:
+    with pytest.raises(ConfigError, match=r"The storage URL cannot be used: prefix .* is not a prefix") as refused:
         settings_from_url(f"s3://bucket/{prefix}")
     assert 1 == len(str(refused.value).splitlines())
 
@@ -78,7 +78,7 @@ def test_a_missing_folder_is_made_only_with_create(tmp_path: Path) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_prefix_that_is_not_an_object_key_is_refused(backend: str, prefix: str) -> None:
     fields = {"path": "/p"} if "path" in KEYS[backend] else {"bucket": "b"}
-    with pytest.raises(ValueError, match="is not an object key"):
+    with pytest.raises(ValueError, match="is not a prefix"):
         BACKENDS[backend].model_validate({**fields, "prefix": prefix})
 
 

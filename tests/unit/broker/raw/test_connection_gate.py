@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.raw.cluster import Cluster
+from tasks.broker.raw.connection import BrokerAddress, Connection
 from tasks.broker.raw.connection_gate import ConnectionGate, GateTicket
 from tasks.broker.raw.offsets import list_offsets
 from tasks.model.errors import BrokerUnavailableError, InterruptedRunError
@@ -45,6 +47,46 @@ def test_a_closed_connection_is_no_refusal_if_no_other_connection_works() -> Non
 
     assert not gate.refuse(gate.enter("b:1", patience_ms=0))
     assert gate.most_threads() is None
+
+
+def test_silence_is_a_limit_only_if_another_connection_to_the_address_was_answered_just_now() -> None:
+    """A frozen broker answers nothing at all; one at its limit of connections answers the others."""
+    clock = Clock()
+    gate = ConnectionGate(clock)
+    in_thread(lambda: established(gate))
+    gate.note_answer("b:1")
+    clock.now += 20
+    gate.note_answer("other:1")
+    assert not gate.refuse(gate.enter("b:1", patience_ms=0), is_silent=True)
+    assert gate.most_threads() is None
+
+    gate.note_answer("b:1")
+    assert gate.refuse(gate.enter("b:1", patience_ms=0), is_silent=True)
+    assert 1 == gate.most_threads()
+
+
+def test_a_broker_that_freezes_is_not_called_limited_by_a_new_connection() -> None:
+    frozen, end = threading.Event(), threading.Event()
+
+    def versions_until_frozen(received: ReceivedRequest) -> Any:
+        if frozen.is_set():
+            end.wait(60)
+            return None
+        return versions()(received)
+
+    with ScriptedBroker({ApiKey.API_VERSIONS: versions_until_frozen}) as broker:
+        clock = Clock()
+        connection = replace(options(broker.address, request_timeout_ms=100), gate=ConnectionGate(clock))
+        address = BrokerAddress("127.0.0.1", broker.port)
+        connection.contact.mark_answered()
+        first = Connection(address, connection)
+        frozen.set()
+        clock.now = 30.0
+        with pytest.raises(BrokerUnavailableError, match="timed out") as failed:
+            Connection(address, connection)
+        end.set()
+        first.close()
+    assert "limit" not in str(failed.value)
 
 
 def test_a_refusal_limits_the_threads_and_the_limit_grows_again() -> None:

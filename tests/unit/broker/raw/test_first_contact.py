@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tasks.broker.raw.connection import ConnectionOptions
 from tasks.broker.raw.offsets import list_offsets
 from tasks.broker.raw.produce import init_producer_id
 from tasks.model.errors import BrokerUnavailableError, ConfigError, KafkaBackupError
-from tasks.model.waiting import WaitReport
+from tasks.model.waiting import Contact, WaitReport
 from tests.support.kafka import free_ports
 from tests.unit.broker.scripted_broker import ReceivedRequest, ScriptedBroker, options
 from tests.unit.broker.scripts import FIRST, ScriptedMetadata, offsets
@@ -257,6 +258,18 @@ def test_a_producer_id_that_is_not_ready_yet_is_waited_for_like_everything_of_a_
         Cluster(options(broker.address, connect_timeout_ms=700, retry_deadline_ms=HOUR_MS)) as cluster,
     ):
         assert 9 == init_producer_id(cluster).producer_id
+
+
+def test_a_wait_for_an_address_that_does_not_work_ends_when_another_one_answers() -> None:
+    clock = [0.0]
+    [closed] = free_ports(1)
+    with ScriptedBroker() as broker:
+        ScriptedMetadata({FIRST: 1}, broker)
+        connection = replace(options(f"127.0.0.1:{closed}", broker.address), contact=Contact(clock=lambda: clock[0]))
+        with Cluster(connection) as cluster:
+            cluster.any_connection()
+            clock[0] = 10.0
+            assert [] == connection.contact.due_reports()
 
 
 def test_only_the_first_thread_tries_the_addresses_that_do_not_work() -> None:

@@ -67,3 +67,16 @@ def test_a_controllers_listener_is_recognized() -> None:
         with pytest.raises(ConfigError) as refused:
             check(broker, is_writing=False)
     assert f"{address} is a controller's listener. Use the address of a broker's listener." == str(refused.value)
+
+
+def test_a_controllers_listener_that_a_broker_advertises_is_called_advertised() -> None:
+    controller = {ApiKey.API_VERSIONS: (0, 4), ApiKey.FETCH: (0, 17), 52: (0, 2), 62: (0, 4), 63: (0, 1)}
+    with ScriptedBroker() as broker, ScriptedBroker({ApiKey.API_VERSIONS: versions(only=controller)}) as other:
+        ScriptedMetadata({FIRST: 1}, broker).brokers = {1: other}
+        with pytest.raises(ConfigError) as refused:
+            KafkaAccess(options(broker.address)).check_reachable(threading.Event(), is_writing=False)
+        address = other.address
+    assert (
+        f"Broker 1 advertises the address {address}, which does not work from this machine. {address} is a "
+        "controller's listener. Use the address of a broker's listener. Correct `advertised.listeners` of the broker."
+    ) == str(refused.value)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.model.errors import (
+    ConfigError,
     NotFoundError,
     ObjectChangedError,
     ObjectExistsError,
@@ -74,9 +75,10 @@ def test_a_missing_folder_is_named_and_made_only_with_create(tmp_path: Path) -> 
 
 def test_a_file_at_the_path_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    for is_made in (True, False):
-        with pytest.raises(NotFoundError):
-            LocalStore(tmp_path / "file", create=is_made)
+    for folder in (tmp_path / "file", tmp_path / "file/inside"):
+        for is_made in (True, False):
+            with pytest.raises(ConfigError, match=f"^{tmp_path}/file is a file, and the repository needs a folder"):
+                LocalStore(folder, create=is_made)
 
 
 def test_two_stores_of_one_folder_have_the_same_objects_and_versions(tmp_path: Path) -> None:

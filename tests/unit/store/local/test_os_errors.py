@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import pwd
 
 import pytest
 
@@ -26,6 +28,16 @@ def translation(code: int | None, *, may_have_landed: bool = False) -> KafkaBack
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS])
 def test_a_missing_permission_is_an_access_error(code: int) -> None:
     assert type(translation(code)) is AccessError
+
+
+def test_a_missing_permission_says_which_user_needs_which_right_where() -> None:
+    with pytest.raises(AccessError) as denied, translated("file:///backups"):
+        raise PermissionError(errno.EACCES, "reason", "/backups/data/.tmp-1")
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    assert (
+        f"file:///backups: Permission denied. User {user} needs the right to enter and read /backups/data with its "
+        "files; backups also write there"
+    ) == str(denied.value)
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOLCK])

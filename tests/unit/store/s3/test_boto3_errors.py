@@ -111,6 +111,10 @@ def test_without_a_connection_nothing_was_changed(error: Exception, reason: str)
         (foreign.ReadTimeoutError(endpoint_url=URL, error=None), "no response before the timeout"),
         (foreign.ConnectionClosedError(endpoint_url=URL, error=None), "the connection was cut"),
         (
+            _tls("UNEXPECTED_EOF_WHILE_READING"),
+            "the TLS handshake failed (unexpected eof while reading); check that the port of the endpoint uses TLS",
+        ),
+        (
             foreign.HTTPClientError(
                 error=ProtocolError("geheim", ConnectionResetError(104, "Connection reset by peer"))
             ),

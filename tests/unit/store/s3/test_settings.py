@@ -39,7 +39,7 @@ def test_no_text_of_the_settings_shows_a_secret() -> None:
         ({"session_token": SECRET}, "session_token belongs to access_key and secret_key: set them too"),
         ({"endpoint": f"https://user:{SECRET}@host"}, "The endpoint should be a URL without user and password"),
         ({"endpoint": "http://minio:9000"}, "use https, or set allow_http: true"),
-        ({"prefix": "a//b"}, "prefix 'a//b' is not an object key"),
+        ({"prefix": "a//b"}, "prefix 'a//b' is not a prefix"),
         ({"path_style": "yes"}, "path_style Input should be a valid boolean"),
         ({"sse": "rot13"}, "sse Input should be 'AES256', 'aws:kms' or 'aws:kms:dsse'"),
         ({"sse_kms_key_id": "k"}, "sse_kms_key_id belongs to sse: aws:kms or aws:kms:dsse"),
