@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -49,6 +50,6 @@ def repository_name(prefect_api: None, tmp_path: Path) -> str:
 
     repository = make_repository(LocalStore(tmp_path, create=True))
     back_up(repository, many_logs())
-    name = tmp_path.name.lower().replace("_", "-")
+    name = f"repository-{uuid4().hex[:8]}"  # the next test can have a folder of the same name, if this one is removed
     LocalRepository(path=str(tmp_path)).save(name)
     return name
