@@ -13,15 +13,13 @@ from tasks.engine.incremental import plan_incremental
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
-from tasks.flow_support.backup_work import BackupWork, PlannedBackup
-from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
+from tasks.flow_support.backup_work import BackupWork, PlannedBackup, planned_backup
+from tasks.flow_support.bin_tasks import BinTask
 from tasks.flow_support.flow_run_cache import flow_run_cache
-from tasks.flow_support.retries import is_last_attempt, repeatable_task
+from tasks.flow_support.retries import failures_or_retry, repeatable_task
 from tasks.flow_support.states import with_state_name
 from tasks.flow_support.task_context import task_context
 from tasks.flow_support.wiring import cluster_access
-from tasks.model.errors import BrokerUnavailableError
-from tasks.reports.backup import full_run_text, partitions_to_read
 from tasks.repository.names import capture_lease_key
 from tasks.repository.plans import Plan, read_plan
 
@@ -32,9 +30,7 @@ def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions
     request = SnapshotRequest(set_name=work.set_name, run=work.run, topics=topics, options=options, most_bins=MAX_BINS)
     with _cluster_context(work) as context:
         plan = plan_incremental(context, request) if work.is_incremental else plan_snapshot(context, request)
-    bin_tasks = bin_tasks_of([[plan.partitions[index].source for index in bin_] for bin_ in plan.bins])
-    notes = [*([full_run_text(plan)] if work.is_incremental and plan.kind == "snapshot" else []), *plan.notes]
-    return PlannedBackup(bin_tasks, partitions_to_read(plan), sum(part.bytes for part in plan.partitions), tuple(notes))
+    return planned_backup(work, plan)
 
 
 @repeatable_task("capture", run_name="{bin_task.label}")
@@ -46,7 +42,7 @@ def capture_bin(work: BackupWork, bin_task: BinTask) -> CaptureResult:
         sources = [plan.partitions[index].source for index in plan.bins[bin_task.number]]
         flow_run_cache(work.flow_run).counter.restart(*sources)
         captured = backup_steps.capture_bin(context, plan, bin_task.number)
-    return _result_or_retry(captured)
+    return with_state_name("Incomplete", failures_or_retry(captured.failures), captured)
 
 
 @repeatable_task("commit")
@@ -69,12 +65,3 @@ def _cluster_context(work: BackupWork) -> Iterator[ClusterContext]:
 def _plan(work: BackupWork, context: ClusterContext) -> Plan:
     store = context.repository.store
     return flow_run_cache(work.flow_run).cached("plan", lambda: read_plan(store, work.set_name, work.run))
-
-
-def _result_or_retry(captured: CaptureResult) -> CaptureResult:
-    """If a failure can pass, raises an error so that Prefect retries the task. After the last attempt the result is
-    returned with its failures, and the point is made without these partitions."""
-    passing = [failure for failure in captured.failures if failure.is_passing]
-    if passing and not is_last_attempt():
-        raise BrokerUnavailableError(passing[0].reason)
-    return with_state_name("Incomplete", captured.failures[0].reason, captured) if captured.failures else captured

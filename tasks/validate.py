@@ -46,7 +46,7 @@ def check_bin(work: ValidationWork, bin_task: BinTask) -> CheckedBin:
         records=sum(line.records for line in lines),
         log_bytes=sum(line.log_bytes for line in lines),
     )
-    return with_state_name("Damaged", str(checked.findings[0]), result) if checked.findings else result
+    return with_state_name("Damaged", [str(finding) for finding in checked.findings[:1]], result)
 
 
 @repeatable_task("conclude")

@@ -1,4 +1,5 @@
-"""A backup by a flow: the names and ids that its tasks receive, and the lease that the flow holds."""
+"""A backup by a flow: the names and ids that its tasks receive, the tasks, figures and notes that follow from its plan,
+and the lease that the flow holds."""
 
 from __future__ import annotations
 
@@ -11,13 +12,14 @@ from prefect.logging import get_run_logger
 from tasks.engine.backup_steps import FinishedRun, finisher
 from tasks.engine.commit.runs import run_lease
 from tasks.engine.run_context import ClusterContext
-from tasks.flow_support.bin_tasks import BinTask
+from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
 from tasks.flow_support.flow_run_cache import stop_on_failure
 from tasks.flow_support.open_flow import open_flow
 from tasks.flow_support.progress_artifact import progress_artifact
 from tasks.flow_support.wiring import cluster_access, now_ms
-from tasks.reports.backup import finished_run_text
+from tasks.reports.backup import finished_run_text, full_run_text, partitions_to_read
 from tasks.repository.names import check_set_name, new_run_id
+from tasks.repository.plans import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,18 @@ class PlannedBackup:
     partitions: int
     log_bytes: int
     notes: tuple[str, ...] = ()
+
+
+def planned_backup(work: BackupWork, plan: Plan) -> PlannedBackup:
+    """The tasks, figures and notes of a plan. Pure."""
+    bins = [[plan.partitions[index].source for index in bin_] for bin_ in plan.bins]
+    is_full_run = work.is_incremental and plan.kind == "snapshot"
+    return PlannedBackup(
+        bin_tasks_of(bins),
+        partitions_to_read(plan),
+        sum(part.bytes for part in plan.partitions),
+        (full_run_text(plan), *plan.notes) if is_full_run else tuple(plan.notes),
+    )
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""Decides which tasks Prefect retries, and when.
+"""Decides which tasks Prefect retries and when, and whether the failed partitions of a bin are captured again or left
+out of the point.
 
 The engine itself retries requests to brokers and stores, each until a deadline. Prefect retries a task for other
 reasons: a deadline that has passed, or a worker that was lost.
@@ -6,7 +7,7 @@ reasons: a deadline that has passed, or a worker that was lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
@@ -14,7 +15,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 
-from tasks.model.errors import KafkaBackupError
+from tasks.engine.capture.capture_result import CaptureFailure
+from tasks.model.errors import BrokerUnavailableError, KafkaBackupError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,7 +54,19 @@ def should_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> boo
     return error.retryable if isinstance(error, KafkaBackupError) else True
 
 
-def is_last_attempt() -> bool:
+def failures_or_retry(failures: Sequence[CaptureFailure]) -> list[str]:
+    """The reasons of the failures of a bin. The point is made without these partitions.
+
+    Raises `BrokerUnavailableError` if a failure can pass and the current task run is not its last attempt, so that
+    Prefect retries the task.
+    """
+    passing = [failure for failure in failures if failure.is_passing]
+    if passing and not _is_last_attempt():
+        raise BrokerUnavailableError(passing[0].reason)
+    return [failure.reason for failure in failures]
+
+
+def _is_last_attempt() -> bool:
     """Whether the current task run has no retry left. True outside of a task run."""
     context = TaskRunContext.get()
     return context is None or context.task_run.run_count > context.task.retries

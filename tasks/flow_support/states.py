@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from prefect.client.schemas.objects import State
@@ -42,10 +43,12 @@ def report_event(event: str, sentence: str) -> None:
     _emit(event, sentence)
 
 
-def with_state_name(name: str, sentence: str, value: T) -> T:
-    """A task returns this to give its completed state another name, which the UI shows. The task's future still returns
-    `value`."""
-    return cast(T, Completed(name=name, message=sentence, data=value))  # Prefect unpacks the state that a task returns
+def with_state_name(name: str, reasons: Sequence[str], value: T) -> T:
+    """A task returns this. If there are reasons, its completed state is named `name` in the UI and shows the first of
+    them. The task's future returns `value` in both cases."""
+    if not reasons:
+        return value
+    return cast(T, Completed(name=name, message=reasons[0], data=value))  # Prefect unpacks the state
 
 
 def _emit(event: str, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Which failed tasks are retried."""
+"""Which failed tasks are retried, and which failed partitions a backup leaves out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.states import Failed
 
 from tasks.backup import capture_bin, commit_backup, plan_backup
-from tasks.flow_support.retries import should_retry
+from tasks.engine.capture.capture_result import CaptureFailure
+from tasks.flow_support import retries
+from tasks.flow_support.retries import failures_or_retry, should_retry
 from tasks.model.errors import (
     AccessError,
     BrokerUnavailableError,
@@ -21,6 +23,7 @@ from tasks.model.errors import (
     PreconditionError,
     StoreUnavailableError,
 )
+from tasks.model.partition import Partition
 from tasks.restore import finish_topics, prepare_topics, replay_bin, verify_targets
 from tasks.validate import check_bin
 
@@ -49,3 +52,17 @@ def test_a_task_is_retried_after_an_error_that_may_pass_and_after_no_other(error
 def test_a_task_that_writes_to_a_cluster_is_never_retried_and_one_that_only_reads_it_is() -> None:
     assert {0} == {task.retries for task in (prepare_topics, replay_bin, finish_topics)}
     assert {2} == {task.retries for task in (plan_backup, capture_bin, commit_backup, check_bin, verify_targets)}
+
+
+def test_a_bin_is_captured_again_while_a_failure_can_pass_and_an_attempt_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    orders = Partition("orders", "A" * 22, 0)
+    denied = CaptureFailure(source=orders, reason="no permission", is_denied=True)
+    slow = CaptureFailure(source=orders, reason="no answer in time", is_passing=True)
+    monkeypatch.setattr(retries, "_is_last_attempt", lambda: False)
+    with pytest.raises(BrokerUnavailableError, match="no answer in time"):
+        failures_or_retry([denied, slow])
+    assert ["no permission"] == failures_or_retry([denied])
+    monkeypatch.setattr(retries, "_is_last_attempt", lambda: True)
+    assert ["no permission", "no answer in time"] == failures_or_retry([denied, slow])
