@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from tasks.engine import backup_steps
 from tasks.engine.bins import MAX_BINS
@@ -13,14 +12,11 @@ from tasks.engine.incremental import plan_incremental
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
-from tasks.flow_support.backup_work import BackupWork, PlannedBackup, planned_backup
+from tasks.flow_support.backup_work import BackupWork, PlannedBackup, backup_context, planned_backup
 from tasks.flow_support.bin_tasks import BinTask
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.retries import failures_or_retry, repeatable_task
 from tasks.flow_support.states import with_state_name
-from tasks.flow_support.task_context import task_context
-from tasks.flow_support.wiring import cluster_access
-from tasks.repository.names import capture_lease_key
 from tasks.repository.plans import Plan, read_plan
 
 
@@ -28,7 +24,7 @@ from tasks.repository.plans import Plan, read_plan
 def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions) -> PlannedBackup:
     """Decide what to read, and write the plan into the repository. If the run already has a plan, that plan is used."""
     request = SnapshotRequest(set_name=work.set_name, run=work.run, topics=topics, options=options, most_bins=MAX_BINS)
-    with _cluster_context(work) as context:
+    with backup_context(work) as context:
         plan = plan_incremental(context, request) if work.is_incremental else plan_snapshot(context, request)
     return planned_backup(work, plan)
 
@@ -37,7 +33,7 @@ def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions
 def capture_bin(work: BackupWork, bin_task: BinTask) -> CaptureResult:
     """Copy the partitions of one bin into the repository. A failed attempt has no effect, because no log entry names
     anything that it has written."""
-    with _cluster_context(work) as context:
+    with backup_context(work) as context:
         plan = _plan(work, context)
         sources = [plan.partitions[index].source for index in plan.bins[bin_task.number]]
         flow_run_cache(work.flow_run).counter.restart(*sources)
@@ -49,17 +45,10 @@ def capture_bin(work: BackupWork, bin_task: BinTask) -> CaptureResult:
 def commit_backup(work: BackupWork, captured: Sequence[CaptureResult]) -> NewPoint:
     """Commit the restore point of the run, read it back and describe it. If the commit is refused, there is no point.
     May run again: a run has at most one point."""
-    with _cluster_context(work) as context:
+    with backup_context(work) as context:
         plan = _plan(work, context)
         point = backup_steps.commit_run(context.repository, plan, captured)
         return describe_new_point(plan, point, captured)
-
-
-@contextmanager
-def _cluster_context(work: BackupWork) -> Iterator[ClusterContext]:
-    lease = capture_lease_key(work.set_name)
-    with task_context(work.flow_run, work.repository, lease=lease, run=work.run) as context:
-        yield context.on(cluster_access(work.flow_run, work.source))
 
 
 def _plan(work: BackupWork, context: ClusterContext) -> Plan:

@@ -33,19 +33,31 @@ def pytest_configure() -> None:
     interrupt_on(signal.SIGTERM, signal.SIGHUP)
 
 
-_SLOW_SERVERS = ("installation", "prefect_api", "secured", "kafka")
+_SLOW_SERVERS = ("installation", "prefect_api", "secured")
+_SERVER_TESTS = ("integration", "chaos")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In a parallel run (`--dist loadgroup`) all tests of a server that starts slowly are in one worker.
+    """Choose the worker of each test in a parallel run (`--dist loadgroup`); xdist starts the largest groups first.
 
-    Otherwise each worker would start a server of its own. xdist starts the largest groups first.
+    All tests of a server that starts slowly are in one worker, because otherwise each worker would start its own. Of
+    the tests with real servers, those of a file are in one worker, because they share what the file starts. `tryfirst`,
+    because xdist reads the groups in the same hook, and later groups have no effect.
     """
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        servers = [name for name in _SLOW_SERVERS if name in fixtures]
-        if servers:
-            item.add_marker(pytest.mark.xdist_group(servers[0]))
+        if (group := _group_of(item)) is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group_of(item: pytest.Item) -> str | None:
+    fixtures = getattr(item, "fixturenames", ())
+    servers = [name for name in _SLOW_SERVERS if name in fixtures]
+    if servers:
+        return servers[0]
+    if item.path.parent.name in _SERVER_TESTS:
+        return item.path.name
+    return "kafka" if "kafka" in fixtures else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

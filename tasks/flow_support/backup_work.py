@@ -16,9 +16,10 @@ from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
 from tasks.flow_support.flow_run_cache import stop_on_failure
 from tasks.flow_support.open_flow import open_flow
 from tasks.flow_support.progress_artifact import progress_artifact
+from tasks.flow_support.task_context import task_context
 from tasks.flow_support.wiring import cluster_access, now_ms
 from tasks.reports.backup import finished_run_text, full_run_text, partitions_to_read
-from tasks.repository.names import check_set_name, new_run_id
+from tasks.repository.names import capture_lease_key, check_set_name, new_run_id
 from tasks.repository.plans import Plan
 
 
@@ -92,6 +93,14 @@ def open_backup(
             stop_on_failure(flow.cache.stop),
         ):
             yield BackupWork(flow.flow_run, source, flow.repository_name, set_name, run, is_incremental)
+
+
+@contextmanager
+def backup_context(work: BackupWork) -> Iterator[ClusterContext]:
+    """The context of a task of the backup. Raises as `task_context`."""
+    lease = capture_lease_key(work.set_name)
+    with task_context(work.flow_run, work.repository, lease=lease, run=work.run) as context:
+        yield context.on(cluster_access(work.flow_run, work.source))
 
 
 def _report_finished(run: FinishedRun) -> None:

@@ -124,6 +124,31 @@ def test_a_cancelled_run_stops_in_seconds_and_the_next_finishes_it_first(
     backup_set.assert_exact(2)
 
 
+def test_a_cancelled_continuous_run_commits_what_it_has_read_and_the_next_goes_on_there(
+    installation: Installation, kafka: KafkaCluster, backup_set: Set, topic: str
+) -> None:
+    backup_set.backups.back_up([topic])
+    for partition in range(PARTITIONS):
+        values = (os.urandom(8_192) for _ in range(RECORDS))
+        produce(kafka.bootstrap, topic, (OutRecord(None, value) for value in values), partition=partition)
+    with fetch_quota(kafka.connection, SLOWLY):
+        run = installation.start("continuous-backup/always", **backup_set.parameters)
+        _await(installation, lambda: len(list(installation.repository.glob(f"data/{topic}/*"))) > 1)
+        installation.client.set_flow_run_state(run, Cancelling())
+        _await_end_of_processes(installation, run)
+    cancelled = installation.ended(run)
+
+    assert StateType.CANCELLED == cancelled.state_type
+    assert not backup_set.is_locked()
+    again = installation.run("incremental-backup/hourly", **backup_set.parameters)
+    assert StateType.COMPLETED == again.state_type, again.state
+    log = backup_set.backups.repository.log(topic)
+    newest = log.newest_point()
+    assert newest is not None
+    assert ("complete", 2 * PARTITIONS * RECORDS) == (newest.entry.status, newest.entry.totals.records)
+    assert () == backup_set.backups.findings(newest.entry)
+
+
 def test_a_cancelled_restore_stops_in_seconds_and_its_topic_keeps_what_was_written(
     installation: Installation, kafka: KafkaCluster, backup_set: Set, topic: str
 ) -> None:

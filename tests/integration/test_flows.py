@@ -6,7 +6,9 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +21,7 @@ from prefect.states import AwaitingRetry
 
 import flows.backup
 from flows.backup import incremental_backup, snapshot_backup
+from flows.continuous import continuous_backup
 from flows.restore import restore, validate_restore
 from flows.validate import validate
 from tasks.broker.admin.admin import Admin
@@ -366,6 +369,46 @@ def test_an_incremental_run_has_a_task_for_each_partition_with_news_and_alternat
         assert contents(of_test.kafka.bootstrap, topic, number) == contents(
             of_test.kafka.bootstrap, f"{topic}-restored", number
         )
+
+
+def test_a_continuous_run_has_a_task_for_each_cycle_with_news_and_ends_when_its_time_is_over(of_test: Flows) -> None:
+    topic = of_test.fill(of_test.stem, 2)
+    made = partial(_points, of_test)
+
+    def produce_between_cycles() -> None:
+        _await_count(made, 1)
+        produce(of_test.kafka.bootstrap, topic, [OutRecord(b"k", b"new")], partition=1)
+
+    with ThreadPoolExecutor(1) as pool:
+        producing = pool.submit(produce_between_cycles)
+        state: State[Any] = continuous_backup(
+            of_test.stem,
+            CLUSTER,
+            REPOSITORY,
+            topics=of_test.topics,
+            cycle_seconds=1,
+            run_for="10s",
+            return_state=True,
+        )
+        producing.result()
+
+    assert ("Completed", ["snapshot", "continuous"]) == (state.name, made())
+    assert f"The newest point is {of_test.stem}@2" in (state.message or "")
+    points = list(of_test.backups.repository.state(of_test.stem).points.values())
+    assert {f"cycle {point.run}" for point in points} == set(of_test.task_runs(state, 2))
+    assert RECORDS + 1 == points[-1].totals.records
+
+
+def _points(of_test: Flows) -> list[str]:
+    points = of_test.backups.repository.log(of_test.stem).without_memory().state().points.values()
+    return [point.point_kind for point in points]
+
+
+def _await_count(found: Callable[[], Sequence[object]], count: int) -> None:
+    deadline = time.monotonic() + 60
+    while len(found()) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)  # another thread's entry in the log has no event to wait for
 
 
 def test_a_flow_finishes_a_run_that_died(of_test: Flows) -> None:

@@ -25,6 +25,7 @@ EXPECTED = {
     errors.StoreUnavailableError: 1,
     errors.OutcomeUnknownError: 1,
     errors.CommitError: 1,
+    errors.NothingCapturedError: 1,
     errors.RunClosedError: 1,
     errors.PreconditionError: 1,
     errors.BrokerError: 1,

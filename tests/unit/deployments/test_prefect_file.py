@@ -14,6 +14,7 @@ def test_the_file_deploys_every_flow() -> None:
     expected = [
         "snapshot-backup/nightly",
         "incremental-backup/hourly",
+        "continuous-backup/always",
         "validate/daily",
         "validate-restore/daily",
         "restore/on-demand",
@@ -23,6 +24,7 @@ def test_the_file_deploys_every_flow() -> None:
     assert expected == list(ENTRIES)
     assert [
         "check",
+        "continuous-backup",
         "incremental-backup",
         "restore",
         "snapshot-backup",

@@ -13,6 +13,7 @@ from prefect.exceptions import ParameterTypeError
 
 from flows.backup import incremental_backup, snapshot_backup
 from flows.check import check
+from flows.continuous import continuous_backup
 from flows.restore import restore, validate_restore
 from flows.validate import validate
 from tasks.engine.options import BackupOptions, Options, RestoreOptions
@@ -20,6 +21,7 @@ from tasks.engine.options import BackupOptions, Options, RestoreOptions
 FLOWS: tuple[Flow[..., Any], ...] = (
     snapshot_backup,
     incremental_backup,
+    continuous_backup,
     validate,
     validate_restore,
     restore,

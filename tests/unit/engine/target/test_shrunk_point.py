@@ -47,8 +47,8 @@ def test_the_shrunk_point_names_the_point_before_it() -> None:
 
 def test_the_points_after_a_shrunk_point_name_the_older_one_too() -> None:
     assert (
-        "the set had more in it before: this point has 2 topics and 2 records. fc@2 had lost the rest: 1 topic of fc@1 "
-        f"is gone; 300 → 1 records. {OLDER}"
+        "an older point of the set contains more: this point has 2 topics and 2 records. fc@2 had lost the rest: "
+        f"1 topic of fc@1 is gone; 300 → 1 records. {OLDER}"
     ) == _message(3, FULL, WIPED, _point(3, 2))
 
 
