@@ -11,7 +11,7 @@ from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.topic_selection import compile_pattern
 from tasks.model.addresses import parse_address
 from tasks.model.errors import ConfigError
-from tasks.model.setting_fields import checked_by
+from tasks.model.setting_fields import ConnectTimeoutMs, checked_by
 from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.repository.points import PointReference
 from tasks.store.registry import StorageSettings
@@ -86,10 +86,8 @@ class TopicsSection(TopicSelection):
 class ConnectionSection(Section):
     """The section `source.connection` or `target.connection`."""
 
-    connect_timeout_ms: int = Field(
+    connect_timeout_ms: ConnectTimeoutMs = Field(
         CONNECT_TIMEOUT_MS,
-        ge=1_000,
-        le=600_000,
         description="How long to wait for the cluster's first answer, in ms. Later failures are retried longer.",
     )
 

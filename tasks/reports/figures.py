@@ -42,6 +42,11 @@ def table_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def table_cell(text: str) -> str:
+    """The text with escapes for the characters that would end a cell of a markdown table: names can contain them."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
 def point_notes(point: PointEntry) -> Iterator[str]:
     """The notes of the point on single partitions: trimmed ranges, gaps, failures, truncated logs and ended topics."""
     for kind, notes in noted_partitions(point):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tasks.broker.admin_values import POSITIONS_TOPIC
 from tasks.engine.options import RestoreOptions
 from tasks.engine.target.accepted_settings import unknown_setting
 from tasks.engine.target.findings import Finding
@@ -12,7 +13,7 @@ from tasks.engine.target.staging import BEFORE, DIFFERENCE, applicable_settings,
 from tasks.repository.restores import RestorePlan, TopicCopy
 from tasks.repository.state_objects import TopicState
 
-_INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+_INTERNAL_TOPICS = frozenset({POSITIONS_TOPIC, "__transaction_state", "__share_group_state"})
 
 _COMPARED_SETTINGS = (
     "cleanup.policy",
