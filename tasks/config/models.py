@@ -1,4 +1,5 @@
-"""The pydantic models of the YAML files: the cluster, the storage, and the engine's options."""
+"""The pydantic models of the YAML files: the cluster, the storage, and the engine's options. Contains the rules and
+defaults of keys that only files have, such as `bootstrap_servers`, `start_offset` and `produce_acks`."""
 
 from __future__ import annotations
 

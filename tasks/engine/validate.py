@@ -1,4 +1,5 @@
-"""Validates a restore point: checks that everything that it promises exists, and is what was written."""
+"""Validates a restore point: checks that everything that it promises exists, and is what was written. Chooses and pins
+the point, and makes the verdict."""
 
 from __future__ import annotations
 

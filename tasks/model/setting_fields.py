@@ -1,4 +1,5 @@
-"""Field types that the sections of YAML files share, and the text of a failed validation."""
+"""Field types that the sections of YAML files share, the bounds of `connect_timeout_ms`, and the text of a failed
+validation."""
 
 from __future__ import annotations
 

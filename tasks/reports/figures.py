@@ -1,4 +1,5 @@
-"""Sizes, times, offsets and tables as text. Pure."""
+"""Sizes, times, offsets and tables as text, and the lines for the notes of a point: gaps, failures, truncated logs,
+ended topics. Pure."""
 
 from __future__ import annotations
 

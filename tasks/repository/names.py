@@ -1,4 +1,5 @@
-"""The keys of a repository, and the ids in them. Topic names are data and never part of a key."""
+"""The keys of a repository, and the ids in them: makes keys, and reads their parts. Decides which names a backup set
+can have. Topic names are data and never part of a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`repository.json`: the object that makes a storage prefix a repository."""
+"""`repository.json`: the object that makes a storage prefix a repository. Refuses stores that do not keep the promises
+of conditional writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads when certificates and tokens end."""
+"""Reads when the client certificate, the broker's certificate and the OAuth token end."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """The connections of one thread to a cluster: the leaders of partitions, and one connection to each broker that is
-used."""
+used. Decides when metadata is requested again, in which order bootstrap servers are tried, and how long a new topic can
+be unknown."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Fetch: record batches of one partition at a time, exactly as the leader serves them. The request names the topic by
-its id; for brokers without this, by its name, and the id is checked after each answer."""
+its id; for brokers without this, by its name, and the id is checked after each answer. Decides how many bytes are
+requested, and grows them for a large batch."""
 
 from __future__ import annotations
 

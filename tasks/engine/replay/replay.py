@@ -1,4 +1,5 @@
-"""Replays one bin: sends the stored batches in order, with the producer identity of the restore."""
+"""Replays one bin: sends the stored batches in order, with the producer identity of the restore. Decides which records
+of a frame are written, and refuses a target that does not end at its base offset."""
 
 from __future__ import annotations
 

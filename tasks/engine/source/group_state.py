@@ -1,4 +1,5 @@
-"""Reads groups and their positions, in the form in which a point contains them."""
+"""Reads groups and their positions, in the form in which a point contains them. Decides which types of groups are
+covered, and lists groups again if some moved to another broker meanwhile."""
 
 from __future__ import annotations
 

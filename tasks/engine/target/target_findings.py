@@ -1,4 +1,5 @@
-"""Findings about the target topics of a restore: as they are now, and with the settings that they would get."""
+"""Findings about the target topics of a restore, as they are now and with the settings that they would get: names that
+collide, internal topics, replicas, different and unknown settings, retention."""
 
 from __future__ import annotations
 
