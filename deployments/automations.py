@@ -1,4 +1,5 @@
-"""Creates or updates the automation that marks dead runs as crashed: `python -m deployments.automations`.
+"""Creates or updates the automation that marks dead runs as crashed: `python -m deployments.automations`. Contains its
+name, its earlier names, and how long a run can be without a heartbeat.
 
 A worker reports the runs that die on its machine. If the whole machine dies, nothing reports its runs, and the UI would
 show them as running for ever. The automation notices that their heartbeats are missing.

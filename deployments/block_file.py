@@ -1,4 +1,5 @@
-"""Reads a file of block documents (block type → name → fields), such as configs/blocks.yaml.
+"""Reads a file of block documents (block type → name → fields), such as configs/blocks.yaml, and reports unknown types,
+unknown fields and names that Prefect does not allow.
 
 Keys and `${VAR}` are checked as strictly as in backup.yaml. All problems are reported at once, each with its line.
 """

@@ -1,5 +1,5 @@
-"""Reads prefect.yaml for other uses than `prefect deploy`: to serve its deployments, and to find the names of its
-flows."""
+"""Reads prefect.yaml for other uses than `prefect deploy`: to serve its deployments with the environment variables of
+their work pool, and to find the names of its flows."""
 
 from __future__ import annotations
 

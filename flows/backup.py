@@ -1,4 +1,5 @@
-"""The flows that make restore points."""
+"""The flows that make restore points: by a snapshot, or by an incremental run. A run ends as `Skipped` if another
+writer holds the set's lease."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flow that checks, before a backup or a restore, whether it can run."""
+"""The flow that checks, before a backup or a restore, whether it can run, and the texts of its form in Prefect's UI."""
 
 from __future__ import annotations
 

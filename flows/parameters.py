@@ -1,4 +1,4 @@
-"""The parameters that several flows have, with the texts of the form in Prefect's UI."""
+"""The parameters that several flows have, with their defaults and the texts of the form in Prefect's UI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The flow that restores a point, and the flow that only shows what a restore would do."""
+"""The flow that restores a point, the flow that only shows what a restore would do, and the text of the consent to a
+purge in the form of Prefect's UI."""
 
 from __future__ import annotations
 

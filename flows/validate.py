@@ -1,4 +1,4 @@
-"""The flow that validates restore points."""
+"""The flow that validates restore points, and the text of the level in its form in Prefect's UI."""
 
 from __future__ import annotations
 

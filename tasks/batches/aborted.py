@@ -1,5 +1,5 @@
-"""Finds the batches of aborted transactions. A broker names these transactions in each fetch answer; we keep them as
-offset ranges.
+"""Finds the batches of aborted transactions, and recognizes abort markers. A broker names these transactions in each
+fetch answer; we keep them as offset ranges.
 
 Control markers alone are not enough, because the marker of an aborted transaction can be beyond the offsets that were
 read. The algorithm is that of the Java consumer (CompletedFetch.java), which begins with a new list for each answer.

@@ -1,4 +1,4 @@
-"""The four codecs of record payloads, as Kafka's own clients write and read them.
+"""The four codecs of record payloads, with Kafka's default levels, as Kafka's own clients write and read them.
 
 Equal input gives equal output, as long as the versions of the libraries are the same. The levels are Kafka's defaults.
 """

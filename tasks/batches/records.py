@@ -1,4 +1,4 @@
-"""Decodes and encodes the records of a batch: key, value and headers.
+"""Decodes and encodes the records of a batch: key, value and headers. Counts the records in a range of offsets.
 
     key length    varint  -1 means null       header count   varint
     key                                       per header: key length varint, key, value length varint (-1 null), value

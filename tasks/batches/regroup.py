@@ -1,5 +1,6 @@
 """Joins tiny batches that follow one another into larger ones, because a broker processes only a few thousand requests
-a second, also if they are small."""
+a second, also if they are small. Decides which batches are tiny, which of them can be joined, and how many have to
+follow one another."""
 
 from __future__ import annotations
 

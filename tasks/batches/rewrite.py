@@ -1,4 +1,5 @@
-"""Decides which stored batches a restore has to rebuild before it sends them, and rebuilds them."""
+"""Decides which stored batches a restore has to rebuild before it sends them, rebuilds them, and numbers the batches
+that it sends (base sequences)."""
 
 from __future__ import annotations
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
+POSITIONS_TOPIC: Final = "__consumer_offsets"
+"""The internal topic that contains the positions of all groups."""
+
 TopicPartition = tuple[str, int]
 """(topic name, partition number). `model.partition.Partition` also contains the topic id."""
 

@@ -1,4 +1,5 @@
-"""The Kafka ports over the network. The connections are this program's own (`raw`), not those of a Kafka library."""
+"""The Kafka ports over the network: opens readers, writers, the administrative client and the probe. The connections
+are this program's own (`raw`), not those of a Kafka library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The waits between the attempts of this folder: exponential backoff with a bound and jitter, until a deadline.
+"""The waits between the attempts of this folder, and their default lengths: exponential backoff with a bound and
+jitter, until a deadline.
 
 A loop makes an attempt, and after each failed one it calls `pause` or `wait`. After the deadline `pause` raises the
 error of the attempt, and `wait` returns False. The last wait ends at the deadline; then one more attempt is made.

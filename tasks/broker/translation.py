@@ -1,4 +1,5 @@
-"""Turns Kafka's error codes into errors of this program.
+"""Turns Kafka's error codes into errors of this program: the messages, with the action, its object and the permissions
+that are missing.
 
 `error_classes` defines the class for each code. This module adds the message: what failed, on what, and which
 permission is missing.

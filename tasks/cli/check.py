@@ -1,4 +1,5 @@
-"""The command `kafka-backup check`."""
+"""The command `kafka-backup check`: makes the job from a file, prints the rows, and computes the exit code from
+them."""
 
 from __future__ import annotations
 

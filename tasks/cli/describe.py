@@ -1,4 +1,4 @@
-"""The command `kafka-backup describe`."""
+"""The command `kafka-backup describe`: prints one point with its topics, partitions, gaps and groups."""
 
 from __future__ import annotations
 

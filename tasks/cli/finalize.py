@@ -1,4 +1,4 @@
-"""The command `kafka-backup finalize`."""
+"""The command `kafka-backup finalize`: its output and its exit code."""
 
 from __future__ import annotations
 

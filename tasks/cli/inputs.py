@@ -1,4 +1,5 @@
-"""Finds the repository and the restore point that the options and the file of a command name."""
+"""Finds the repository and the restore point that the options and the file of a command name, and the place of
+`--state`. Logs the notes about a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The command `kafka-backup list`."""
+"""The command `kafka-backup list`: the tables of sets, points and restores, and the state of a restore, which it
+computes from the recorded steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The entry point of `kafka-backup`: declares the commands and their options.
+"""The entry point of `kafka-backup`: declares the commands, their options and help texts, and the commands of later
+versions. Sets how often Python collects garbage.
 
 A command's module is imported when the command runs. So `--help` starts fast, and a command that reads a folder does
 not import the SDKs of Kafka or S3.

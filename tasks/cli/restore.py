@@ -1,4 +1,5 @@
-"""The commands `kafka-backup restore` and `kafka-backup validate-restore`."""
+"""The commands `kafka-backup restore` and `kafka-backup validate-restore`: the preview, the question before a purge,
+the printed result, and the exit code."""
 
 from __future__ import annotations
 

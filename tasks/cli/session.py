@@ -1,4 +1,5 @@
-"""One execution of the command: its output, its stop event, and the exit code of every error."""
+"""One execution of the command: its output on stdout and stderr, its stop event, and how an error or a signal ends it
+with a message and an exit code."""
 
 from __future__ import annotations
 

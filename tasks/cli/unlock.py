@@ -1,4 +1,5 @@
-"""`kafka-backup unlock`"""
+"""The command `kafka-backup unlock`: shows the owner of a set's lease, and breaks the lease if its owner does not renew
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `kafka-backup validate`."""
+"""The command `kafka-backup validate`: the level, the printed findings, and the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes connections and stores from the sections of a file."""
+"""Makes connections and stores from the sections of a file: which keys become which options and deadlines."""
 
 from __future__ import annotations
 

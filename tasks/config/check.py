@@ -1,5 +1,5 @@
-"""Validates the sorted keys of a file. Each error becomes a sentence with the key, and with the expected and the found
-type."""
+"""Validates the sorted keys of a file, also values in which variables were replaced. Each error becomes a sentence with
+the key, and with the expected and the found type."""
 
 from __future__ import annotations
 

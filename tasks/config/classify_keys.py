@@ -1,4 +1,5 @@
-"""Sorts the keys of a file: keys of the model are kept for validation; the others get a note or are problems."""
+"""Sorts the keys of a file: keys of the model are kept for validation; the others get a note or are problems. For an
+unknown key the nearest known one is proposed."""
 
 from __future__ import annotations
 

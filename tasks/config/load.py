@@ -1,4 +1,5 @@
-"""Loads the files. All problems of a file are reported at once, one in a line. No key is ignored without a note."""
+"""Loads the files. All problems of a file are reported at once, one in a line. No key is ignored without a note. Notes
+also name values that are accepted, but slow or limited."""
 
 from __future__ import annotations
 

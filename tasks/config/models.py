@@ -1,4 +1,5 @@
-"""The pydantic models of the YAML files: the cluster, the storage, and the engine's options."""
+"""The pydantic models of the YAML files: the cluster, the storage, and the engine's options. Contains the rules and
+defaults of keys that only files have, such as `bootstrap_servers`, `start_offset` and `produce_acks`."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from tasks.engine.options import CYCLE_MS, BackupOptions, RestoreOptions, TopicS
 from tasks.engine.topic_selection import compile_pattern
 from tasks.model.addresses import parse_address
 from tasks.model.errors import ConfigError
-from tasks.model.setting_fields import checked_by
+from tasks.model.setting_fields import ConnectTimeoutMs, checked_by
 from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.repository.points import PointReference
 from tasks.store.registry import StorageSettings
@@ -86,10 +87,8 @@ class TopicsSection(TopicSelection):
 class ConnectionSection(Section):
     """The section `source.connection` or `target.connection`."""
 
-    connect_timeout_ms: int = Field(
+    connect_timeout_ms: ConnectTimeoutMs = Field(
         CONNECT_TIMEOUT_MS,
-        ge=1_000,
-        le=600_000,
         description="How long to wait for the cluster's first answer, in ms. Later failures are retried longer.",
     )
 

@@ -1,4 +1,5 @@
-"""The steps of a run that are the same for every kind of backup: capture the bins of its plan, and commit its point."""
+"""The steps of a run that are the same for every kind of backup: capture the bins of its plan, commit its point, and
+finish a run that died. Decides which producer makes the point, and voids a run that can never commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Bins: the units of parallel work of a plan. A flow shows each bin as a task; the command shows none."""
+"""Bins: the units of parallel work of a plan, how many there are, and how partitions are distributed over them. A flow
+shows each bin as a task; the command shows none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """An incremental backup: hold the set's lease, plan from the newest point's offsets, capture what is new, commit.
+Decides whether a run is a snapshot, because the set has no point or a new base is due (`full_every`).
 
 The first run of a set is a snapshot, and so is a run for which a new base is due. The command runs all steps in one
 process; a flow runs each of them as a task.

@@ -1,4 +1,5 @@
-"""Options of a backup and a restore: values without connection or secret, shared by the YAML files and the flows."""
+"""Options of a backup and a restore: values without connection or secret, with defaults, limits and the texts of forms.
+The YAML files and the flows share them. Parses durations."""
 
 from __future__ import annotations
 

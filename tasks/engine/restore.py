@@ -1,4 +1,5 @@
-"""A restore in one process: preview, prepare, replay, verify, write positions, finish the settings."""
+"""A restore in one process: preview, prepare, replay, verify, write positions, finish the settings. Decides whether its
+result is partial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The steps of a restore. The command runs them in one process; a flow runs each of them as a task.
+"""The steps of a restore, the lease that protects them, and the records of completed steps. The command runs the steps
+in one process; a flow runs each of them as a task.
 
 preview → begin → prepare → replay each bin → check → finish. From `begin` on, a step reads from the repository
 what it needs of the earlier steps, so any process can run it. Completed steps are recorded there.

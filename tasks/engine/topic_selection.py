@@ -1,4 +1,5 @@
-"""Topic selections: literal names, globs with `*` and `?`, and regular expressions after `~`. Pure."""
+"""Topic selections: literal names, globs with `*` and `?`, and regular expressions after `~`. Decides when internal
+topics are selected, and refuses invalid patterns. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Validates a restore point: checks that everything that it promises exists, and is what was written."""
+"""Validates a restore point: checks that everything that it promises exists, and is what was written. Chooses and pins
+the point, and makes the verdict."""
 
 from __future__ import annotations
 
@@ -13,9 +14,7 @@ from tasks.engine.validation.damage import DamageFinding, of_object
 from tasks.engine.validation.fragments import (
     check_lone_fragment,
     check_plan,
-    fragment_beside,
     lone_fragments,
-    run_of,
 )
 from tasks.engine.validation.object_bytes import NamedLine
 from tasks.engine.validation.objects import Checked, Level, check_object, merge, named_lines
@@ -23,7 +22,7 @@ from tasks.engine.validation.set_log import choose_readable, read_whole_log
 from tasks.engine.workers import run_all
 from tasks.model.errors import InterruptedRunError, NotFoundError
 from tasks.repository.entries import PointEntry
-from tasks.repository.names import log_key
+from tasks.repository.names import fragment_beside, log_key, origin_of
 from tasks.repository.pins import pinned
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
@@ -132,7 +131,7 @@ def check_runs(context: RunContext, inspection: Inspection, level: Level) -> Che
     keys = {line.object for line in inspection.contents.lines if line.object is not None}
     beside = {fragment_beside(key) for key in keys}
     checked = []
-    for run in sorted({point.run} | {run_of(key) for key in keys}):
+    for run in sorted({point.run} | {origin_of(key)[1] for key in keys}):
         if context.stop.is_set():
             raise InterruptedRunError("The validation was stopped.")
         lone = lone_fragments(repository.store, point.set, run, beside)

@@ -1,4 +1,4 @@
-"""Runs work in several threads of one process."""
+"""Runs work in several threads of one process. After the first error no further work begins."""
 
 from __future__ import annotations
 

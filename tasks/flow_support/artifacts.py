@@ -1,4 +1,4 @@
-"""The artifacts of a flow run.
+"""The artifacts of a flow run: their keys and forms, and how long their publication is repeated.
 
 No run fails because of an artifact. If the server does not accept one for a while, a warning is logged instead.
 """

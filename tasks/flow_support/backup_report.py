@@ -1,4 +1,5 @@
-"""Reports a backup by a flow: log lines, progress, artifacts, and the state in which the run ends."""
+"""Reports a backup by a flow: log lines, progress, artifacts, the events about a point, and the state in which the run
+ends."""
 
 from __future__ import annotations
 

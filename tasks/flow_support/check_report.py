@@ -1,4 +1,4 @@
-"""What a check by a flow reports: log lines, artifacts, and the state in which it ends."""
+"""Reports a check by a flow: log lines, artifacts, and the state in which it ends."""
 
 from __future__ import annotations
 

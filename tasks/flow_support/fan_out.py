@@ -1,4 +1,5 @@
-"""Runs the bins of a flow run as tasks, a few at the same time, on any task runner."""
+"""Runs the bins of a flow run as tasks, a few at the same time, on any task runner. Contains the task runner of the
+flows, with at most 64 threads."""
 
 from __future__ import annotations
 

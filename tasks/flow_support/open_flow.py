@@ -1,4 +1,5 @@
-"""Opens the blocks, the cluster and the repository of a flow run in the flow's process, before its tasks run."""
+"""Opens the blocks, the cluster and the repository of a flow run in the flow's process, before its tasks run. Excludes
+the objects that exist then from garbage collection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A restore by a flow: the names and ids that its tasks receive, and the lease and pin that the flow holds."""
+"""A restore by a flow: the names and ids that its tasks receive, the lease and pin that the flow holds, and the consent
+that a purge needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The context of a task: the engine's run context, and this process's cache of the flow run."""
+"""The context of a task: the engine's run context, and this process's cache of the flow run. Watches the lease of the
+flow if the task runs in another process."""
 
 from __future__ import annotations
 

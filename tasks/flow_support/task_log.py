@@ -1,4 +1,5 @@
-"""Keeps the log of a flow run short, because a run can have hundreds of tasks."""
+"""Keeps the log of a flow run short, because a run can have hundreds of tasks. Writes reports of waits and notes about
+stores into it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Turns the names of blocks into connections and repositories, with the models and adapters of the YAML files."""
+"""Turns the names of blocks into connections and repositories, with the models and adapters of the YAML files. Makes
+the errors for blocks that are missing, ambiguous or not valid, and the values that recipes show, without secrets."""
 
 from __future__ import annotations
 

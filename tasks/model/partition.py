@@ -1,4 +1,4 @@
-"""The identity of a log: a partition of one incarnation of a topic."""
+"""The identity of a log: a partition of one incarnation of a topic. Refuses topics without ids."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""Field types that the sections of YAML files share, and the text of a failed validation."""
+"""Field types that the sections of YAML files share, the bounds of `connect_timeout_ms`, and the text of a failed
+validation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from tasks.model.errors import ConfigError
@@ -33,6 +34,9 @@ def none_if_empty(value: object) -> object:
     """Empty text counts as absent, because `${VARIABLE:-}` gives empty text when the variable is not set."""
     return None if value == "" else value
 
+
+ConnectTimeoutMs = Annotated[int, Field(ge=1_000, le=600_000)]
+"""How long to wait for the first answer of a cluster or a store, in ms. The blocks have the same bounds."""
 
 OptionalText = Annotated[str | None, BeforeValidator(none_if_empty)]
 """Text that can be absent or empty: see `none_if_empty`."""

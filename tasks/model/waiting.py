@@ -1,4 +1,5 @@
-"""Waits for a cluster or a store: records whether it has answered, and reports long waits with their reasons.
+"""Waits for a cluster or a store: records whether it has answered, decides how long it is waited for until then and
+afterwards, and reports long waits with their reasons.
 
 `Contact.has_answered` selects the deadline: a short one until the first answer, because the address can be wrong, and a
 long one after it, because the cluster or store worked before. A separate thread reports waits, because a blocked call

@@ -1,4 +1,5 @@
-"""The report of a backup by a flow: a table with a row per partition, a headline and a summary. Pure."""
+"""The report of a backup by a flow: a table with a row per partition, a headline and a summary. Also the events about a
+point, and the lines about an adopted run and a new base. Pure."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.engine.checks.items import CheckItem, count_text
-from tasks.reports.figures import table_text
+from tasks.reports.figures import table_cell, table_text
 from tasks.reports.partitions import Row
 
 
@@ -60,7 +60,7 @@ def check_summary(items: Sequence[CheckItem], title: str) -> str:
     if others:
         lines += ["| status | subject | item | found | what to do |", "| --- | --- | --- | --- | --- |"]
         lines += [
-            f"| {status_text(one)} | {' | '.join(map(_cell, (one.subject, one.name, one.found, one.advice)))} |"
+            f"| {status_text(one)} | {' | '.join(map(table_cell, (one.subject, one.name, one.found, one.advice)))} |"
             for one in others
         ]
     return "\n".join([*lines, ""])
@@ -82,7 +82,3 @@ def check_document(items: Sequence[CheckItem]) -> dict[str, object]:
             for one in items
         ]
     }
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

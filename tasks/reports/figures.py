@@ -1,4 +1,5 @@
-"""Sizes, times, offsets and tables as text. Pure."""
+"""Sizes, times, offsets and tables as text, and the lines for the notes of a point: gaps, failures, truncated logs,
+ended topics. Pure."""
 
 from __future__ import annotations
 
@@ -40,6 +41,11 @@ def table_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         for line in [list(head), *cells]
     ]
     return "\n".join(lines)
+
+
+def table_cell(text: str) -> str:
+    """The text with escapes for the characters that would end a cell of a markdown table: names can contain them."""
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def point_notes(point: PointEntry) -> Iterator[str]:

@@ -10,7 +10,7 @@ from tasks.engine.restore import RestoreResult
 from tasks.engine.target.findings import Finding, has_errors
 from tasks.model.counting import counted
 from tasks.model.quoting import quoted
-from tasks.reports.figures import duration_text, size_text
+from tasks.reports.figures import duration_text, size_text, table_cell
 from tasks.reports.partitions import MOST_NOTES, Row, listed, shortened
 from tasks.reports.recipe import Places, restore_file
 from tasks.repository.restores import PartitionCopy, RestorePlan, Targets
@@ -194,8 +194,9 @@ def _positions(positions: Sequence[TranslatedPosition], *, are_written: bool) ->
         return []
     done = "written" if are_written else "translated, not written"
     lines = [
-        f"| {_cell(quoted(one.group))} | {one.source_topic}-{one.source_partition} | {one.source_offset} "
-        f"| {one.target_topic}-{one.target_partition} | {one.target_offset} | {_cell(_position_state(one, done))} |"
+        f"| {table_cell(quoted(one.group))} | {one.source_topic}-{one.source_partition} | {one.source_offset} "
+        f"| {one.target_topic}-{one.target_partition} | {one.target_offset} "
+        f"| {table_cell(_position_state(one, done))} |"
         for one in sorted(positions, key=lambda one: (not one.failure, not one.note))
     ]
     more = [f"| and {len(lines) - MOST_NOTES:,} more | | | | | |"] if len(lines) > MOST_NOTES else []
@@ -210,11 +211,6 @@ def _position_state(position: TranslatedPosition, done: str) -> str:
 
 def _position(position: TranslatedPosition) -> str:
     return f"{quoted(position.group)}: {position.failure}"
-
-
-def _cell(text: str) -> str:
-    """Escapes the characters that would end a cell of the table, because the name of a group can be any text."""
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _to_finalize(result: RestoreResult, places: Places) -> list[str]:

@@ -1,4 +1,5 @@
-"""Compressed objects that an entry names by key and digest: index objects, table objects and state objects."""
+"""Compressed objects and their zstd level. Those that an entry names by key and digest: index objects, table objects
+and state objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Stores data objects, and reads their bytes from a store. No other module does this.
+"""Stores data objects, and reads and verifies their bytes from a store. No other module does this. Contains the usual
+largest size of a data object.
 
 Everything that changes how their bytes are stored belongs here, for example encryption or other caches.
 """

@@ -1,4 +1,5 @@
-"""The base class of all stored JSON documents. Reads and writes their bytes."""
+"""The base class of all stored JSON documents. Reads and writes their bytes, and refuses documents of a newer
+format."""
 
 from __future__ import annotations
 

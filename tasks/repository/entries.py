@@ -1,4 +1,5 @@
-"""Entries of a set's log: each change of the set is one immutable, numbered document."""
+"""Entries of a set's log: each change of the set is one immutable, numbered document. Contains the kinds of points and
+their statuses."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from tasks.model.errors import DamagedError
 from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.lines import IndexLine
-from tasks.repository.names import fragment_key
+from tasks.repository.names import fragment_key, fragment_prefix, fragment_writer
 from tasks.repository.sealed_objects import get_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
 
@@ -47,8 +47,8 @@ def read_fragment(store: ObjectStore, key: str) -> Fragment:
 
 def fragment_keys(store: ObjectStore, set_name: str, run: str) -> Iterator[tuple[str, str]]:
     """(writer id, key) of every fragment of a run, by a listing of the store. All writers are included."""
-    for info in store.list(f"fragments/{set_name}/{run}/"):
-        yield info.key.rpartition("/")[2].rpartition("-")[0], info.key
+    for info in store.list(fragment_prefix(set_name, run)):
+        yield fragment_writer(info.key), info.key
 
 
 def read_fragments(

@@ -1,5 +1,5 @@
-"""Reads the record batches of index lines from data objects. Damage is reported with its topic, partition and
-offsets."""
+"""Reads the record batches of index lines from data objects, counts their records, and decides which objects are
+downloaded whole. Damage is reported with its topic, partition and offsets."""
 
 from __future__ import annotations
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import zstandard
-
 from tasks.model.errors import DamagedError, KafkaBackupError, ObjectNotFoundError, UnsupportedError
-from tasks.repository.compressed_objects import decompress_object
-from tasks.repository.document import FORMAT_MAJOR, Document, open_sealed, seal, sha256_hex
+from tasks.repository.compressed_objects import compress_object, decompress_object
+from tasks.repository.document import FORMAT_MAJOR, Document, open_sealed, seal
 from tasks.repository.names import checkpoint_key, checkpoint_prefix, head_key
 from tasks.repository.sealed_objects import find_sealed, overwrite_sealed
 from tasks.repository.set_state import SetState, fold
@@ -70,9 +68,9 @@ def write_checkpoint(store: ObjectStore, set_name: str, state: SetState) -> None
     """Store a checkpoint if one is due. A failure is ignored, because the log is valid without it."""
     if state.seq == 0 or state.seq % CHECKPOINT_EVERY:
         return
-    data = zstandard.ZstdCompressor(level=6, write_checksum=True).compress(seal(Checkpoint(state=state).to_json()))
+    data, digest = compress_object(seal(Checkpoint(state=state).to_json()))
     try:
-        store.put_if_absent(checkpoint_key(set_name, state.seq), [data], sha256=sha256_hex(data))
+        store.put_if_absent(checkpoint_key(set_name, state.seq), [data], sha256=digest)
     except KafkaBackupError:
         return
 

@@ -1,5 +1,6 @@
 """Leases: one writer at a time, by compare-and-swap. They prevent double work. They do not protect the data; the
-preconditions of a commit do."""
+preconditions of a commit do. Takes, renews and releases leases, decides when an owner counts as dead, and watches the
+lease of another process."""
 
 from __future__ import annotations
 

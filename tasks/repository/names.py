@@ -1,4 +1,5 @@
-"""The keys of a repository, and the ids in them. Topic names are data and never part of a key."""
+"""The keys of a repository, and the ids in them: makes keys, and reads their parts. Decides which names a backup set
+can have. Topic names are data and never part of a key."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 ROOT_KEY = "repository.json"
 SETS = "meta/"
 """The folder with one folder for each set."""
+RESTORES = "restores/"
+"""The folder with one folder for each restore."""
 
 
 def check_set_name(name: str) -> str:
@@ -42,8 +45,28 @@ def data_key(set_name: str, run: str, writer: str, number: int, suffix: str) -> 
     return f"data/{set_name}/{run}/{writer}-{number:05d}{suffix}"
 
 
+def origin_of(data_key: str) -> tuple[str, str]:
+    """(the set, the run) of the writer of a data object."""
+    _, set_name, run, _ = data_key.split("/")
+    return set_name, run
+
+
+def fragment_prefix(set_name: str, run: str) -> str:
+    return f"fragments/{set_name}/{run}/"
+
+
 def fragment_key(set_name: str, run: str, writer: str, number: int) -> str:
-    return f"fragments/{set_name}/{run}/{writer}-{number:05d}.json"
+    return f"{fragment_prefix(set_name, run)}{writer}-{number:05d}.json"
+
+
+def fragment_writer(key: str) -> str:
+    """The id of the writer of a fragment."""
+    return key.rpartition("/")[2].rpartition("-")[0]
+
+
+def fragment_beside(data_key: str) -> str:
+    """The key of the fragment that describes a data object."""
+    return f"fragments/{data_key.removeprefix('data/').rpartition('.log.')[0]}.json"
 
 
 def log_prefix(set_name: str) -> str:
@@ -97,4 +120,10 @@ def pin_key(set_name: str, pin: str) -> str:
 
 def restore_key(restore: str, part: str) -> str:
     """`part` is `plan`, `targets` or a step's name."""
-    return f"restores/{restore}/{part}.json"
+    return f"{RESTORES}{restore}/{part}.json"
+
+
+def restore_part(key: str) -> tuple[str, str]:
+    """(the restore, the part) of a key under `RESTORES`."""
+    restore, _, name = key.removeprefix(RESTORES).partition("/")
+    return restore, name.removesuffix(".json")

@@ -1,4 +1,5 @@
-"""The index lines that count for the rows of a point, parsed when they are first needed."""
+"""The index lines that count for the rows of a point, parsed when they are first needed. Decides which line counts
+where lines overlap, and clips lines to ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Point references: they select a restore point of a set. Pure."""
+"""Point references: they select a restore point of a set by name, seq or time. Formats times. Pure."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError
 from tasks.model.partition import Partition
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
-from tasks.repository.names import restore_key
+from tasks.repository.names import RESTORES, restore_key, restore_part
 from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
 
@@ -145,7 +145,7 @@ def restore_parts(store: ObjectStore) -> dict[str, set[str]]:
     """The restores that have a plan, oldest first, each with the names of its parts. They come from one listing of
     `restores/`, which can miss the newest writes."""
     parts: dict[str, set[str]] = {}
-    for info in store.list("restores/"):
-        _, restore, name = info.key.split("/", 2)
-        parts.setdefault(restore, set()).add(name.removesuffix(".json"))
+    for info in store.list(RESTORES):
+        restore, part = restore_part(info.key)
+        parts.setdefault(restore, set()).add(part)
     return {restore: names for restore, names in parts.items() if "plan" in names}

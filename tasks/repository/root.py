@@ -1,10 +1,11 @@
-"""`repository.json`: the object that makes a storage prefix a repository."""
+"""`repository.json`: the object that makes a storage prefix a repository. Refuses stores that do not keep the promises
+of conditional writes."""
 
 from __future__ import annotations
 
 from tasks.model.errors import ConfigError, DamagedError, NotFoundError, ObjectExistsError
 from tasks.repository.document import FORMAT_MAJOR, Document
-from tasks.repository.names import ROOT_KEY, new_id
+from tasks.repository.names import ROOT_KEY, SETS, new_id
 from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.probe import probe
 from tasks.store.protocol import ObjectStore
@@ -34,8 +35,8 @@ def read_root(store: ObjectStore) -> Root:
     root = find_sealed(store, ROOT_KEY, Root)
     if root is not None:
         return root
-    if next(iter(store.list("meta/")), None) is not None:
-        raise DamagedError(f"{ROOT_KEY} is missing at {store.location}, although meta/ has objects", key=ROOT_KEY)
+    if next(iter(store.list(SETS)), None) is not None:
+        raise DamagedError(f"{ROOT_KEY} is missing at {store.location}, although {SETS} has objects", key=ROOT_KEY)
     raise NotFoundError(
         f"There is no repository at {store.location}. Correct the storage section, or make a first backup."
     )

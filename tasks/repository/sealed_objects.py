@@ -1,4 +1,4 @@
-"""Stores and reads objects that are one sealed document."""
+"""Stores and reads objects that are one sealed document. Decides how often a damaged one is read again."""
 
 from __future__ import annotations
 

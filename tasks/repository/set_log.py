@@ -1,5 +1,5 @@
 """The log of a set. Readers go on until the next number has no entry. An entry is appended by put-if-absent under the
-next number."""
+next number. Finds how a run ended, and compares the log with the head."""
 
 from __future__ import annotations
 

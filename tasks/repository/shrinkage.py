@@ -1,5 +1,5 @@
 """Shrinkage: the topics and records that a point has lost compared to the point before it. Log entries and set states
-contain these documents."""
+contain these documents. Decides which loss is notable, and makes its sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""State objects: the topics with their settings and ACLs, and the consumer groups with their positions."""
+"""State objects: the topics with their settings and ACLs, and the consumer groups with their positions. Decides from
+its settings whether a topic is compacted, and how long it keeps tombstones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Frames: independent pieces of a data object, each with whole record batches of one partition."""
+"""Frames: independent pieces of a data object, each with whole record batches of one partition. Chooses the
+compression, and the ends of the names of data objects."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Zstandard frames of record batches. Every frame has its content size and an XXH64 checksum. Batches that are
-compressed already get less effort."""
+"""Zstandard frames of record batches, and the levels that exist. Every frame has its content size and an XXH64
+checksum. Batches that are compressed already get less effort."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The rule for object keys. It is the same for every store, so that a repository can be copied to another one."""
+"""The rule for object keys, folders and prefixes. It is the same for every store, so that a repository can be copied to
+another one."""
 
 from __future__ import annotations
 

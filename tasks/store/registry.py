@@ -1,4 +1,5 @@
 """The backends of this version: their settings by names in YAML files, by URLs and by block types. Opens their stores.
+Makes the errors for wrong URLs and backends.
 
 To add a backend: a folder with `settings.py` and an adapter, its settings in `StorageSettings`, and a case in
 `open_store`. If it is in `planned.py`, remove it there. If its settings have a `block_type`, `blocks` needs a block

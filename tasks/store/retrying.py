@@ -1,4 +1,5 @@
-"""Repeats failed calls of any store, and finds out whether writes were carried out when their response was lost."""
+"""Repeats failed calls of any store until a deadline, and finds out whether writes were carried out when their response
+was lost. Makes the error for a store that never answered."""
 
 from __future__ import annotations
 

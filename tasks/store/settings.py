@@ -1,4 +1,4 @@
-"""The base class for the settings of the backends.
+"""The base class for the settings of the backends, and their common rules for text fields.
 
 Each backend has one class, which validates the `storage` section of a YAML file, a `--storage` URL and the fields of a
 Prefect block, and makes the location for messages. The classes are in `<backend>/settings.py`; `registry.py` lists

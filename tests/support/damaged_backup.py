@@ -13,14 +13,13 @@ from tasks.engine.run_context import RunContext
 from tasks.engine.validate import validate_locally
 from tasks.engine.validation.contents import read_contents
 from tasks.engine.validation.damage import DamageFinding, of_error
-from tasks.engine.validation.fragments import fragment_beside
 from tasks.engine.validation.objects import Level, named_lines
 from tasks.model.errors import DamagedError
 from tasks.repository import hints
 from tasks.repository.document import seal, unseal
 from tasks.repository.leases import acquire
 from tasks.repository.lines import IndexLine
-from tasks.repository.names import ROOT_KEY, capture_lease_key, pin_key
+from tasks.repository.names import ROOT_KEY, capture_lease_key, fragment_beside, pin_key
 from tasks.repository.pins import Pin
 from tasks.repository.points import PointReference
 from tasks.repository.restores import RestorePlan, write_part

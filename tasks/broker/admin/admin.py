@@ -1,4 +1,6 @@
-"""Administration of a cluster, its topics and their settings.
+"""Administration of a cluster, its topics and their settings: describes, creates, deletes and changes them, deletes
+records, and waits until the brokers show a change. Finds out whether a creation or deletion without an answer was
+executed.
 
 The functions in `groups`, `positions` (of groups), `acls`, `permissions` and `broker_defaults` send their requests
 through an `Admin`.

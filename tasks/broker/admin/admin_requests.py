@@ -1,5 +1,5 @@
-"""Administrative requests about many keys (topics, groups, partitions) at once, with retries of each key until a
-deadline."""
+"""Administrative requests about many keys (topics, groups, partitions) at once: how keys are divided over requests, and
+how long each key is retried, also after a quota is used up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Lists and describes groups of all types. `positions` reads and writes their positions."""
+"""Lists and describes groups of all types, and the operations that are allowed on them. `positions` reads and writes
+their positions."""
 
 from __future__ import annotations
 

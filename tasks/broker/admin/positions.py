@@ -1,4 +1,5 @@
-"""Reads and writes the positions of groups: their committed offsets."""
+"""Reads and writes the positions of groups: their committed offsets. Waits for open transactions that are about to
+replace positions, limits the size of a commit, and names the brokers' limit for metadata that is too large."""
 
 from __future__ import annotations
 

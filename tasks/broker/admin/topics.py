@@ -1,4 +1,5 @@
-"""Compares topics and their settings with what was requested. Pure."""
+"""Compares topics and their settings with what was requested, and decides which different texts are the same value of a
+setting. Pure."""
 
 from __future__ import annotations
 

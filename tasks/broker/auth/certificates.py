@@ -1,4 +1,5 @@
-"""Reads the validity and the names of certificates. Pure."""
+"""Reads the validity and the names of certificates, and makes the sentences about certificates that expired or do not
+name a host. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Recognizes the kinds of files with certificates and keys by their bytes, and names the commands that convert them."""
+"""Recognizes the kinds of files with certificates and keys by their bytes, refuses the wrong kinds, and names the
+commands that convert them. Recognizes encrypted keys."""
 
 from __future__ import annotations
 

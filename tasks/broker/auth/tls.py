@@ -1,4 +1,5 @@
-"""TLS on raw connections: contexts, the client certificate, handshakes, and the errors of a failed handshake."""
+"""TLS on raw connections: contexts, the files of certificates and keys, handshakes, and the errors of a failed
+handshake or of a broker's alert."""
 
 from __future__ import annotations
 

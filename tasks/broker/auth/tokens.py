@@ -1,4 +1,5 @@
-"""OAuth tokens for SASL OAUTHBEARER: from an endpoint with client credentials (RFC 6749), or from a file.
+"""OAuth tokens for SASL OAUTHBEARER: from an endpoint with client credentials (RFC 6749), or from a file. Decides how
+long a token is used, and which answers of an endpoint are retried.
 
 A token from an endpoint is used for 75 % of its lifetime; then the process requests a new one. A token file is read for
 each authentication, so no restart is needed when the file is renewed.

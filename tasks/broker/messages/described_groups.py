@@ -1,4 +1,5 @@
-"""Codecs of ConsumerGroupDescribe (KIP-848) and StreamsGroupDescribe (KIP-1071). kafka-python has none for them.
+"""Codecs of ConsumerGroupDescribe (KIP-848) and StreamsGroupDescribe (KIP-1071), and their versions. kafka-python has
+none for them.
 
     request  := header · [group id string] · with operations i8 · tags
     answer   := correlation id i32 · tags · throttle ms i32 · [group] · tags

@@ -1,4 +1,4 @@
-"""The Fetch request for one partition: committed records only, without a fetch session."""
+"""The Fetch request for one partition, and its versions: committed records only, without a fetch session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The addresses of brokers: those of the configuration, and those that the brokers advertise in their metadata."""
+"""The addresses of brokers: those of the configuration, and those that the brokers advertise in their metadata. Makes
+the errors for advertised addresses that cannot be used."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Connects once to every address of a cluster: to the bootstrap addresses, and to the address that each broker
-advertises.
+advertises. Counts how many connections one address allows.
 
 Nothing is retried here: the first failure of an address is its result.
 """

@@ -1,5 +1,6 @@
 """The connections of one thread to a cluster: the leaders of partitions, and one connection to each broker that is
-used."""
+used. Decides when metadata is requested again, in which order bootstrap servers are tried, and how long a new topic can
+be unknown."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
+from tasks.broker.admin_values import POSITIONS_TOPIC
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.topic_ids import topic_id_text
 from tasks.broker.raw.addresses import advertised_error, bootstrap_addresses, check_advertised
@@ -33,9 +35,6 @@ metadata."""
 
 _BOOTSTRAP_NODE_ID = -1
 """The key of a connection to a bootstrap server, because its node id is not known."""
-
-
-_POSITIONS_TOPIC = "__consumer_offsets"
 
 
 class Leader(NamedTuple):
@@ -120,7 +119,7 @@ class Cluster:
     def _check_topic_ids(self, connection: Connection) -> None:
         """Raises `UnsupportedError` if the topic of group positions has no id. Almost every cluster has this topic; a
         plan checks its own topics."""
-        answer = connection.call(metadata_request_by_name(connection, [_POSITIONS_TOPIC]))
+        answer = connection.call(metadata_request_by_name(connection, [POSITIONS_TOPIC]))
         known = [topic for topic in answer.topics if not topic.error_code]
         require_topic_ids((topic.name, topic_id_text(topic.topic_id)) for topic in known)
 

@@ -1,4 +1,5 @@
-"""One connection to one broker: sends requests, and receives their answers in the same order."""
+"""One connection to one broker: its setup, timeouts and buffers, requests, and their answers in the same order. Also
+the options of all connections to a cluster, with their default deadlines."""
 
 from __future__ import annotations
 

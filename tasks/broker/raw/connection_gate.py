@@ -1,4 +1,5 @@
 """Limits how many threads of this process have connections to one cluster, after a broker refused further connections.
+Makes the message about such a refusal.
 
 A broker with `max.connections.per.ip` accepts a connection and closes it before its first answer. A crashing broker
 does the same. So this counts as a refusal only while other connections of this process to the same address work. A

@@ -1,4 +1,5 @@
-"""Finds out why a new connection failed: a retry can solve it, or `security_protocol` does not fit the port.
+"""Finds out why a new connection failed: a retry can solve it, or `security_protocol` does not fit the port, or the
+port is not one of Kafka. Makes the messages for these cases.
 
 A TLS port closes a plaintext connection exactly as a crashing broker does, and a SASL port closes a connection without
 SASL in the same way. So these functions open one more connection and send bytes that only a TLS port, or only a SASL

@@ -1,5 +1,6 @@
 """Fetch: record batches of one partition at a time, exactly as the leader serves them. The request names the topic by
-its id; for brokers without this, by its name, and the id is checked after each answer."""
+its id; for brokers without this, by its name, and the id is checked after each answer. Decides how many bytes are
+requested, and grows them for a large batch."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ from tasks.model.errors import (
 from tasks.model.partition import Partition
 
 FETCH_BYTES = 4 << 20
-LARGEST_FETCH_BYTES = 110 << 20
+LARGEST_BATCH_BYTES = 110 << 20
 """A batch that is larger than the request's limit is requested again with a larger limit, up to this one."""
 
 _LENGTH_BYTES = 4
@@ -74,7 +75,7 @@ class Fetcher:
             self._drop_connection()
 
     def receive(self) -> Fetched:
-        """See `PartitionFetcher.receive`. Raises `UnsupportedBatchError` for a batch larger than `LARGEST_FETCH_BYTES`.
+        """See `PartitionFetcher.receive`. Raises `UnsupportedBatchError` for a batch larger than `LARGEST_BATCH_BYTES`.
 
         If the answer contains no whole batch, the caller has to `send` the same position again: the next request has a
         larger limit if that can help.
@@ -162,17 +163,17 @@ class Fetcher:
 
     def _adapt_max_bytes(self, pending: _PendingFetch, records: bytes, has_more: bool) -> None:
         """If the answer has no whole batch although the log has one, let the next request for this position have a
-        larger limit. Raises `UnsupportedBatchError` if the batch is larger than `LARGEST_FETCH_BYTES`."""
+        larger limit. Raises `UnsupportedBatchError` if the batch is larger than `LARGEST_BATCH_BYTES`."""
         if len(records) >= LENGTH_END:
             needed = LENGTH_END + int.from_bytes(records[LENGTH_END - _LENGTH_BYTES : LENGTH_END], "big")
-            if len(records) < needed > LARGEST_FETCH_BYTES:
+            if len(records) < needed > LARGEST_BATCH_BYTES:
                 raise UnsupportedBatchError(
                     f"{_where(pending)}: the batch has {needed} bytes, "
-                    f"and at most {LARGEST_FETCH_BYTES} can be fetched."
+                    f"and at most {LARGEST_BATCH_BYTES} can be fetched."
                 )
             self._next_max_bytes = max(self._next_max_bytes, needed)
         elif has_more:
-            self._next_max_bytes = min(2 * self._next_max_bytes, LARGEST_FETCH_BYTES)
+            self._next_max_bytes = min(2 * self._next_max_bytes, LARGEST_BATCH_BYTES)
 
 
 def _version(connection: Connection) -> int:

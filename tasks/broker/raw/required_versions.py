@@ -1,4 +1,5 @@
-"""The requests that every backup or restore needs, their versions, and the error for a broker without one of them."""
+"""The requests that every backup or restore needs, their versions, and the error for a broker without one of them: too
+old, or a controller's listener."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Opens sockets to brokers, with TLS if configured, and sends many buffers over a socket with or without TLS."""
+"""Opens sockets to brokers, with TLS if configured, sends many buffers over a socket with or without TLS, and reads the
+TLS alert of a closed connection."""
 
 from __future__ import annotations
 

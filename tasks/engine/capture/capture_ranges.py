@@ -1,5 +1,5 @@
-"""Captures offset ranges: stores the batches of each range unchanged in data objects, and describes them in
-fragments."""
+"""Captures offset ranges: stores the batches of each range unchanged in data objects, and describes them in fragments.
+Decides which failures end one partition and which end the capture."""
 
 from __future__ import annotations
 

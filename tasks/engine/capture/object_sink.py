@@ -1,4 +1,5 @@
-"""Writes captured segments into data objects, and after each object the fragment with its index lines."""
+"""Writes captured segments into data objects, and after each object the fragment with its index lines. Decides when an
+object is full."""
 
 from __future__ import annotations
 

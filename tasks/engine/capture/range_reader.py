@@ -1,4 +1,5 @@
-"""Reads one range of a partition from its leader, and reports batches, gaps and other events in order."""
+"""Reads one range of a partition from its leader, and reports batches, gaps and other events in order. Decides what a
+moved log start, a truncated log, a deleted topic and empty answers mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Builds one segment: groups batches of a partition into frames of a data object, and makes the index line."""
+"""Builds one segment: groups batches of a partition into frames of a data object, counts their restorable records, and
+makes the index line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The rows about operations that ACLs allow, on topics, groups and the cluster, as the brokers report them.
+"""The rows about operations that ACLs allow, on topics, groups and the cluster, as the brokers report them or as
+harmless requests show them.
 
 Brokers report nothing about topics that this user is not allowed to describe, and nothing about topics that do not
 exist. For some operations the answer to a harmless request shows it, because brokers check the permission first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tasks.broker.admin_values import POSITIONS_TOPIC
 from tasks.broker.ports import ClusterAdmin
 from tasks.broker.translation import SEES_ALL_GROUPS
 from tasks.engine.checks.acls import cluster_items, group_items, hidden_topic_items, topic_items
@@ -12,14 +13,12 @@ from tasks.engine.checks.jobs import BackupJob
 from tasks.engine.source.permissions import BACKUP_OPERATIONS
 from tasks.engine.topic_selection import is_literal, is_selected, select_topics
 
-_POSITIONS_TOPIC = "__consumer_offsets"
-
 
 def backup_permission_items(admin: ClusterAdmin, job: BackupJob) -> list[CheckItem]:
     """The rows about the topics that a backup selects, and about its permissions on topics, groups and the cluster.
     Raises `InterruptedRunError`."""
     positions = rows(
-        f"Topic {_POSITIONS_TOPIC}", "Describe", lambda: topic_items(admin, [_POSITIONS_TOPIC], ("Describe",))
+        f"Topic {POSITIONS_TOPIC}", "Describe", lambda: topic_items(admin, [POSITIONS_TOPIC], ("Describe",))
     )
     return [
         *rows("topics", "selection", lambda: _topic_items(admin, job)),

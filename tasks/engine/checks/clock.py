@@ -1,4 +1,5 @@
-"""The differences between the clocks of this machine, the store and the brokers. Pure."""
+"""The rows about the differences between the clocks of this machine, the store and the brokers: which differences are
+tolerated, and which are refused. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The rows about a cluster: its addresses, the requests that it offers, the lifetimes of credentials, its limits.
+"""The rows about a cluster: its addresses, the requests that it offers, the lifetimes of credentials and when to renew
+them, its limits of connections.
 
 Everything but `cluster_items` is pure.
 """

@@ -1,4 +1,4 @@
-"""Adoption: the index lines of a run that died, as far as they can be used.
+"""Adoption: the index lines of a run that died, as far as they can be used, and whether their objects are stored.
 
 Every attempt writes under its own writer id, and an object's fragment after the object. So the fragments in the store
 state exactly what a dead run has captured. An object is checked before a line that names it is adopted.

@@ -1,4 +1,5 @@
-"""Decides whether a new point contains everything that was configured. The command and the flows use it."""
+"""Decides whether a new point contains everything that was configured, and names the group positions and permissions
+that are missing. The command and the flows use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The outcome of each partition of an incremental run: its row in the new point, and the new lines for it. Pure."""
+"""The outcome of each partition of an incremental run: its row in the new point, and the new lines for it. Also the
+notes on records of earlier points that the cluster lost. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The point of an incremental run or of a continuous cycle: the newest point, with the rows and lines that the run
-adds to it.
+adds to it. Contains the precondition of its commit, and the notes on topics that ended.
 
 A point names the index and table objects of the points before it. What a commit writes grows with the partitions that
 changed; `point_tiers` joins small objects.

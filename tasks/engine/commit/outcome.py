@@ -1,4 +1,5 @@
-"""The outcome of each partition of a snapshot: its row in the new point, and the new lines for it. Pure."""
+"""The outcome of each partition of a snapshot: its row in the new point, and the new lines for it. Also the status of a
+point, and the notes on partitions that an open transaction holds back. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The point of a snapshot: makes its entry from the plan, the captured lines and the newest point."""
+"""The point of a snapshot: makes its entry from the plan, the captured lines and the newest point. Contains the
+precondition of its commit."""
 
 from __future__ import annotations
 

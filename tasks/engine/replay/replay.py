@@ -1,4 +1,5 @@
-"""Replays one bin: sends the stored batches in order, with the producer identity of the restore."""
+"""Replays one bin: sends the stored batches in order, with the producer identity of the restore. Decides which records
+of a frame are written, and refuses a target that does not end at its base offset."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from itertools import groupby
 
 from tasks.batches.header import record_count, stamp
 from tasks.batches.regroup import regroup
-from tasks.batches.rewrite import needs_rebuild, rebuild
+from tasks.batches.rewrite import needs_rebuild, next_sequence, rebuild
 from tasks.broker.log_values import OutgoingBatch
 from tasks.broker.ports import LogWriter
 from tasks.engine.bins import PARTITIONS_AT_ONCE
@@ -101,7 +102,7 @@ def _numbered_frames(reader: FrameReader, lines: Sequence[IndexLine]) -> Iterato
 def _outgoing_batches(started: StartedRestore, targets: Targets, index: int) -> Iterator[OutgoingBatch]:
     copy, target = started.plan.partitions[index], targets.partitions[index]
     lines, regroup_bytes = started.lines[copy.source], started.plan.regroup_bytes
-    sent = 0
+    sent = sequence = 0
     for batch in target_batches(started.reader, lines, regroup_bytes=regroup_bytes):
         records = record_count(batch)
         yield OutgoingBatch(
@@ -109,12 +110,12 @@ def _outgoing_batches(started: StartedRestore, targets: Targets, index: int) -> 
                 batch,
                 producer_id=targets.producer_id,
                 producer_epoch=targets.producer_epoch,
-                base_sequence=sent & 0x7FFFFFFF,
+                base_sequence=sequence,
             ),
             records=records,
             expected_offset=target.base + sent,
         )
-        sent += records
+        sent, sequence = sent + records, next_sequence(sequence, records)
     if sent != copy.records:
         raise DamagedError(
             f"{copy.source}: the backup should contain {copy.records} restorable records and contains {sent}."

@@ -1,4 +1,5 @@
-"""Reads staged settings again during a restore: somebody else, or an operator's program, can set them back."""
+"""Reads staged settings again during a restore, because somebody else, or an operator's program, can set them back.
+Decides when a value counts as changed."""
 
 from __future__ import annotations
 

@@ -1,17 +1,16 @@
-"""Reads groups and their positions, in the form in which a point contains them."""
+"""Reads groups and their positions, in the form in which a point contains them. Decides which types of groups are
+covered, and lists groups again if some moved to another broker meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks.broker.admin_values import CommittedOffset, GroupListing
+from tasks.broker.admin_values import POSITIONS_TOPIC, CommittedOffset, GroupListing
 from tasks.broker.ports import ClusterAdmin
 from tasks.broker.translation import SEES_ALL_GROUPS, Action
 from tasks.model.errors import AccessError, KafkaBackupError
 from tasks.model.quoting import quoted
 from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState, UnsettledPosition
-
-_POSITIONS_TOPIC = "__consumer_offsets"
 
 COVERED_TYPES = ("classic", "consumer", "streams")
 """The types of groups whose positions are committed offsets. Kafka stores the positions of share groups elsewhere."""
@@ -62,7 +61,7 @@ def _stable_listings(admin: ClusterAdmin) -> list[GroupListing]:
 
     admin.await_that(
         is_stable,
-        f"Some partitions of {_POSITIONS_TOPIC} have no leader or change it, so the list of groups is not complete.",
+        f"Some partitions of {POSITIONS_TOPIC} have no leader or change it, so the list of groups is not complete.",
     )
     return found
 
@@ -71,7 +70,7 @@ def _coordinators(admin: ClusterAdmin) -> list[int | None]:
     """The leaders of the partitions of `__consumer_offsets`. Empty if the topic does not exist, or if this user is not
     allowed to describe it."""
     try:
-        topics = admin.describe_topics([_POSITIONS_TOPIC])
+        topics = admin.describe_topics([POSITIONS_TOPIC])
     except AccessError:
         return []
     return [partition.leader for topic in topics for partition in topic.partitions]

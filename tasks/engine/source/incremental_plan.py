@@ -1,5 +1,5 @@
 """Makes the plan of an incremental run: from the stored offsets of the newest point, a range for each partition that
-changed.
+changed. Decides which topics ended, and warns of compacted topics whose tombstones can be gone before they were read.
 
 A stored offset is used only if the topic id is the same and the stored leader epoch is confirmed. Otherwise the
 partition is read again from its log start."""

@@ -1,4 +1,4 @@
-"""Which producers' open transactions hold back the ends of planned ranges."""
+"""Finds the producers whose open transactions hold back the ends of planned ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Checks the permissions on topics that a backup needs, before it begins. docs/SECURITY.md lists the ACLs."""
+"""Checks the permissions on topics that a backup needs, before it begins, and finds the topics that this user is not
+allowed to describe. docs/SECURITY.md lists the ACLs."""
 
 from __future__ import annotations
 

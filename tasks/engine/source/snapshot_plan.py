@@ -1,4 +1,5 @@
-"""Makes and stores the plan of a snapshot, before the first record is read.
+"""Makes and stores the plan of a snapshot, before the first record is read: its ranges, its bins, its state objects.
+Reads the cluster for the plans of every kind of run, and refuses a set that belongs to another cluster.
 
 The order is: topic ids, groups, topics, offsets. The ids are read before the groups, so that a topic that is created
 again later does not get the positions of the old topic.

@@ -1,4 +1,5 @@
-"""Reads topics with their settings, and the ACLs, in the form in which a point contains them."""
+"""Reads topics with their settings, and the ACLs, in the form in which a point contains them. Refuses a topic whose
+settings a broker does not know yet."""
 
 from __future__ import annotations
 

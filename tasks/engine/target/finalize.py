@@ -1,6 +1,5 @@
-"""Gives the target topics of a restore their own settings. `finalize_restore` alone gives
-them the deferred ones, which can delete restored records.
-"""
+"""Gives the target topics of a restore their own settings after the replay. `finalize_restore` alone gives them the
+deferred ones, which can delete restored records. Makes the sentence about positions that were not written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The preflight of a restore: finds every reason against it before anything on the target is changed."""
+"""The preflight of a restore: finds every reason against it before anything on the target is changed. Contains the
+findings about other incarnations, missing data, damaged objects, oversized batches and groups."""
 
 from __future__ import annotations
 

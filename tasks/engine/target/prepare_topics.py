@@ -1,4 +1,5 @@
-"""Prepares the target topics of a restore: creates or stages them, purges them if configured, reads their ids."""
+"""Prepares the target topics of a restore: creates or stages them, purges them if configured, reads their ids and base
+offsets. Undoes its changes after an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The plan of a restore: the point, the partitions, and the target topics with their settings. Changes nothing."""
+"""The plan of a restore: the point, the partitions, and the target topics with their settings and replication factors.
+Decides how large joined batches can be, and which settings an existing topic had before. Changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The selection of a restore: which partitions of the point, and which target topic for each. Pure."""
+"""The selection of a restore: which partitions and which incarnation of each topic, and which target topic for each.
+Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The settings of a target topic during the replay and after it. Pure.
+"""The settings of a target topic during the replay and after it: which are staged, which are deferred, which are never
+copied, and what replaces a setting that the target refuses. Pure.
 
 During the replay Kafka must not reject, recompress or delete old records, so a topic is staged: it gets settings that
 prevent it. Only those are staged that its records need on this target. After the restore the topic gets its own

@@ -1,9 +1,11 @@
-"""Findings about the target topics of a restore: as they are now, and with the settings that they would get."""
+"""Findings about the target topics of a restore, as they are now and with the settings that they would get: names that
+collide, internal topics, replicas, different and unknown settings, retention."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tasks.broker.admin_values import POSITIONS_TOPIC
 from tasks.engine.options import RestoreOptions
 from tasks.engine.target.accepted_settings import unknown_setting
 from tasks.engine.target.findings import Finding
@@ -13,7 +15,7 @@ from tasks.model.counting import counted
 from tasks.repository.restores import RestorePlan, TopicCopy
 from tasks.repository.state_objects import TopicState
 
-_INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+_INTERNAL_TOPICS = frozenset({POSITIONS_TOPIC, "__transaction_state", "__share_group_state"})
 
 _COMPARED_SETTINGS = (
     "cleanup.policy",

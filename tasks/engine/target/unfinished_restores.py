@@ -1,4 +1,4 @@
-"""Unfinished restores: their plans contain the settings that staged topics had before."""
+"""Unfinished restores: finds those that staged a topic, because their plans contain the settings that it had before."""
 
 from __future__ import annotations
 

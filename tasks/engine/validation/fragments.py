@@ -9,19 +9,10 @@ from tasks.engine.validation.damage import DamageFinding, of_error, of_lines, of
 from tasks.model.errors import DamagedError
 from tasks.repository.fragments import Fragment, read_fragment
 from tasks.repository.lines import IndexLine
+from tasks.repository.names import fragment_beside, fragment_prefix, plan_key
 from tasks.repository.plans import read_plan
 from tasks.repository.repository import Repository
 from tasks.store.protocol import ObjectStore
-
-
-def run_of(data_key: str) -> str:
-    """The run that wrote a data object."""
-    return data_key.split("/")[2]
-
-
-def fragment_beside(data_key: str) -> str:
-    """The key of the fragment that describes a data object."""
-    return f"fragments/{data_key.removeprefix('data/').rpartition('.log.')[0]}.json"
 
 
 def check_fragment(repository: Repository, data_key: str, lines: Sequence[IndexLine]) -> list[DamageFinding]:
@@ -44,7 +35,7 @@ def lone_fragments(store: ObjectStore, set_name: str, run: str, beside: set[str]
 
     They are found by listing, so a missing one is not noticed. Fragments of attempts that were repeated are among them.
     """
-    return [info.key for info in store.list(f"fragments/{set_name}/{run}/") if info.key not in beside]
+    return [info.key for info in store.list(fragment_prefix(set_name, run)) if info.key not in beside]
 
 
 def check_lone_fragment(store: ObjectStore, key: str) -> Iterator[DamageFinding]:
@@ -63,7 +54,7 @@ def check_plan(repository: Repository, set_name: str, run: str) -> Iterator[Dama
         yield of_error(error)
         return
     if plan.repository_id != repository.root.repository_id:
-        yield of_object(f"meta/{set_name}/runs/{run}/plan.json", "it belongs to another repository")
+        yield of_object(plan_key(set_name, run), "it belongs to another repository")
 
 
 def _is_told(line: IndexLine, fragment: Fragment) -> bool:

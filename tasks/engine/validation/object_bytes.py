@@ -11,6 +11,7 @@ from tasks.engine.validation.frame import Range, SeenBatches, frame_problem
 from tasks.model.errors import DamagedError
 from tasks.repository.document import sha256_hex
 from tasks.repository.lines import Frame, IndexLine
+from tasks.repository.names import origin_of
 from tasks.segment.frames import FramePlace, decompress_frame
 from tasks.segment.reader import TailTooShort, Trailer, read_trailer
 from tasks.segment.trailer import TrailerSegment
@@ -73,9 +74,8 @@ def _segments(key: str, stored: bytes, repository_id: str) -> tuple[list[_Segmen
 
 
 def _origin_problem(key: str, end: Trailer, repository_id: str) -> str | None:
-    _, set_name, run, _ = key.split("/")
     told = end.document
-    if (told.repository_id, told.set, told.run) == (repository_id, set_name, run):
+    if (told.repository_id, told.set, told.run) == (repository_id, *origin_of(key)):
         return None
     return f"its trailer names another origin: set {told.set}, run {told.run}, repository {told.repository_id}"
 

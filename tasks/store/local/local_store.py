@@ -1,4 +1,5 @@
-"""A folder as an object store. Each object is one file, and its path in the folder is its key.
+"""A folder as an object store. Each object is one file, and its path in the folder is its key. Contains the locks of
+overwrites and deletes.
 
 Atomicity and durability (`durable_files`): an object is written to a temporary file in the same folder and fsynced.
 Then it is hard-linked (put-if-absent: fails if the name exists) or renamed (overwrite), and the folder and its parents

@@ -1,4 +1,4 @@
-"""Settings of the backend `filesystem`: a folder."""
+"""Settings of the backend `filesystem`: a folder. Makes paths absolute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The error of `tasks.model.errors` for each exception of boto3 that is not an error response.
+"""The error of `tasks.model.errors` for each exception of boto3 that is not an error response: credentials, AWS files,
+TLS, endpoints, broken connections.
 
 Without a response, the outcome of a write is unknown, unless the connection was not established.
 """

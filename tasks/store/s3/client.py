@@ -1,4 +1,5 @@
-"""Makes the boto3 client of a store: pooled connections, timeouts, no retries. Imported only when a store is opened."""
+"""Makes the boto3 client of a store: credentials, pooled connections, timeouts, no retries. Refuses control characters
+in credentials, and keeps secrets out of logs. Imported only when a store is opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request to S3, and the error of `tasks.model.errors` for each error response.
+"""A request to S3, and the error of `tasks.model.errors` for each error response, with the permission that is missing.
 
 The error code of the response selects the error. If the response has no body (HEAD), or its code is not listed here,
 the HTTP status selects it:

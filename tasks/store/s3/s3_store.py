@@ -1,4 +1,5 @@
-"""A bucket of S3, or of a store that speaks its protocol, as an object store.
+"""A bucket of S3, or of a store that speaks its protocol, as an object store. Contains the shorter timeouts until the
+first answer.
 
 Each write is one PUT with the object's SHA-256, which the store verifies and keeps. `put_if_absent` and
 `compare_and_swap` add a condition (`If-None-Match: *`, `If-Match`); `put` has none. `version` is the ETag. This store

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import SplitResult
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from tasks.model.errors import ConfigError
-from tasks.model.setting_fields import OptionalSecret, OptionalText, none_if_empty
+from tasks.model.setting_fields import ConnectTimeoutMs, OptionalSecret, OptionalText, none_if_empty
 from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.store.s3.endpoint import check_endpoint
 from tasks.store.settings import Prefix, RequiredText, StoreSettings, without_control_characters
@@ -44,7 +44,7 @@ class S3Settings(StoreSettings):
     allow_http: bool = False
     sse: Annotated[Encryption | None, BeforeValidator(none_if_empty)] = None
     sse_kms_key_id: OptionalText = None
-    connect_timeout_ms: Annotated[int, Field(ge=1_000, le=600_000)] = CONNECT_TIMEOUT_MS
+    connect_timeout_ms: ConnectTimeoutMs = CONNECT_TIMEOUT_MS
 
     _no_control_characters = without_control_characters(
         *("bucket", "prefix", "region", "endpoint", "access_key", "secret_key", "session_token", "sse_kms_key_id")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from tasks.model.errors import ConfigError
@@ -9,13 +12,21 @@ from tasks.repository.names import (
     capture_lease_key,
     check_set_name,
     data_key,
+    fragment_beside,
     fragment_key,
+    fragment_prefix,
+    fragment_writer,
     log_key,
     new_id,
     new_run_id,
+    origin_of,
+    restore_key,
     restore_lease_key,
+    restore_part,
 )
 from tasks.store.keys import check_key
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("name", ["orders", "0", "a.b-c_d", "A" * 200])
@@ -57,3 +68,24 @@ def test_log_keys_sort_by_number() -> None:
 def test_the_lease_of_a_restore_is_never_the_lease_of_a_set() -> None:
     with pytest.raises(ConfigError):
         check_set_name(restore_lease_key("x").removeprefix("leases/").removesuffix(".json"))
+
+
+def test_the_parts_of_a_key_are_read_back_from_it() -> None:
+    run, writer = new_run_id(0), new_id()
+    data, fragment = data_key("a.b", run, writer, 7, ".log.zst"), fragment_key("a.b", run, writer, 7)
+    assert ("a.b", run) == origin_of(data)
+    assert fragment == fragment_beside(data)
+    assert fragment.startswith(fragment_prefix("a.b", run))
+    assert writer == fragment_writer(fragment)
+    assert (run, "targets") == restore_part(restore_key(run, "targets"))
+
+
+def test_no_other_module_spells_a_key() -> None:
+    folders = ("meta/", "data/", "fragments/", "heads/", "leases/", "pins/", "restores/")
+    spelled = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tasks").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(folders)
+    }
+    assert {"tasks/repository/names.py"} == spelled

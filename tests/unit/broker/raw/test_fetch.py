@@ -10,7 +10,7 @@ import pytest
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.raw.cluster import Cluster
-from tasks.broker.raw.fetch import LARGEST_FETCH_BYTES, Fetcher
+from tasks.broker.raw.fetch import LARGEST_BATCH_BYTES, Fetcher
 from tasks.model.errors import (
     AccessError,
     BrokerError,
@@ -96,7 +96,7 @@ def test_a_batch_that_does_not_fit_makes_the_next_request_for_its_position_large
 def test_a_batch_beyond_the_largest_request_is_a_permanent_error() -> None:
     with ScriptedBroker() as broker, Cluster(options(broker.address)) as cluster:
         ScriptedMetadata({FIRST: 1}, broker)
-        cut = (LARGEST_FETCH_BYTES + 1).to_bytes(12, "big")
+        cut = (LARGEST_BATCH_BYTES + 1).to_bytes(12, "big")
         broker.answers[ApiKey.FETCH] = lambda request: fetched(request, records=cut, stable=9, high=9)
         with pytest.raises(UnsupportedBatchError, match=r"orders, partition 0, offset 0: the batch has \d+ bytes"):
             _fetch(_fetcher(cluster))
