@@ -106,7 +106,7 @@ def preview_summary(plan: RestorePlan, findings: Sequence[Finding], positions_of
             "",
             *_figures(plan),
             "",
-            *(f"- {_cell(line)}" for line in preview_lines(plan, positions_of)),
+            *(f"- {table_cell(line)}" for line in preview_lines(plan, positions_of)),
             "",
             *listed("Findings", [str(finding) for finding in findings]),
             preview_verdict(findings),
