@@ -89,10 +89,11 @@ def print_result(
     plan = result.plan
     records = sum(copy.records for copy in plan.partitions)
     log_bytes = sum(copy.log_bytes for copy in plan.partitions)
-    verdict = f"{len(result.mismatches)} MISMATCHES" if result.mismatches else "verified"
+    verdict = counted(len(result.mismatches), "MISMATCH", "MISMATCHES") if result.mismatches else "verified"
     session.print(
         f"restore {plan.restore} of {plan.set}@{plan.point}: {verdict}\n"
-        f"{len(plan.topics)} topics, {len(plan.partitions)} partitions, {records:,} records, "
+        f"{counted(len(plan.topics), 'topic')}, {counted(len(plan.partitions), 'partition')}, "
+        f"{counted(records, 'record')}, "
         f"{size_text(log_bytes)} of log, {duration_text(seconds)}"
     )
     for mismatch in result.mismatches:

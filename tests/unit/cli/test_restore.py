@@ -84,7 +84,7 @@ def test_every_mismatch_and_every_failed_position_is_printed(capsys: pytest.Capt
     print_result(Session(False, False), _result(failure="UNKNOWN_MEMBER_ID", mismatches=1), 1.0, Path("r.yaml"))
 
     out = capsys.readouterr().out
-    assert "restore r1 of orders@7: 1 MISMATCHES" in out
+    assert "restore r1 of orders@7: 1 MISMATCH" in out
     assert "mismatch: b-0: 3 records, not 4" in out
     assert "UNKNOWN_MEMBER_ID" in out
 
