@@ -33,6 +33,7 @@ from tasks.engine.options import BackupOptions
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
+from tasks.model.counting import counted
 from tasks.model.errors import NotFoundError
 from tasks.reports.backup import finished_run_text, full_run_text, notable_events, partitions_to_read
 from tasks.reports.figures import duration_text, point_notes, size_text, table_text
@@ -190,7 +191,7 @@ def _print_plan(session: Session, plan: Plan) -> None:
     session.print(f"{plan.kind} of {plan.set}\n")
     rows = [(part.topic, part.partition, part.start, part.end, size_text(part.bytes)) for part in plan.partitions]
     session.print(table_text(("TOPIC", "PARTITION", "FROM", "TO", "ABOUT"), rows))
-    session.print(f"\n{len(rows)} partitions in {len(plan.bins)} bins. Nothing was written.")
+    session.print(f"\n{counted(len(rows), 'partition')} in {counted(len(plan.bins), 'bin')}. Nothing was written.")
     for failure in plan.failures:
         session.print(f"failure: {failure.topic}-{failure.partition}: {failure.reason}")
     if plan.not_selected:
@@ -215,9 +216,10 @@ def _print_point(
     new = "" if point.point_kind == "snapshot" else f", {news:,} records new" if news else ", nothing new"
     session.print(
         f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.point_kind}, {point.status}{new}\n"
-        f"{totals.topics} topics, {totals.partitions} partitions, {totals.records:,} records; "
-        f"{size_text(totals.log_bytes)} of log in {size_text(totals.stored_bytes)}, {totals.objects} objects, "
-        f"{duration_text(seconds)}"
+        f"{counted(totals.topics, 'topic')}, {counted(totals.partitions, 'partition')}, "
+        f"{counted(totals.records, 'record')}; "
+        f"{size_text(totals.log_bytes)} of log in {size_text(totals.stored_bytes)}, "
+        f"{counted(totals.objects, 'object')}, {duration_text(seconds)}"
     )
     for text in (*point_notes(point), *groups.notes()):
         session.print(text)

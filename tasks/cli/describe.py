@@ -7,6 +7,7 @@ from pathlib import Path
 from tasks.cli.exit_codes import OK
 from tasks.cli.inputs import find_point, open_repository
 from tasks.cli.session import Session
+from tasks.model.counting import counted
 from tasks.model.quoting import quoted
 from tasks.reports.figures import point_notes, size_text, table_text
 from tasks.reports.shrinkage import shrinkage_lines
@@ -41,8 +42,8 @@ def _print_point(session: Session, point: PointEntry, rows: list[Row]) -> None:
     session.print(
         f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.point_kind}, {point.status}\n"
         f"cluster {point.cluster_id}{label}, run {point.run}, {point.tool}\n"
-        f"{totals.records:,} records, {size_text(totals.log_bytes)} of log in {size_text(totals.stored_bytes)}, "
-        f"{totals.objects} objects\n"
+        f"{counted(totals.records, 'record')}, {size_text(totals.log_bytes)} of log in "
+        f"{size_text(totals.stored_bytes)}, {counted(totals.objects, 'object')}\n"
     )
     partitions = [
         (row.topic, row.partition, row.first, row.next, _state_of(row))
@@ -70,7 +71,7 @@ def _print_groups(session: Session, point: PointEntry, groups: GroupsState | Non
     if groups is None:
         session.print(f"groups: {point.groups_failure or 'not included in this backup'}")
         return
-    counts = [f"{quoted(group.group)} ({len(group.positions)} positions)" for group in groups.groups]
+    counts = [f"{quoted(group.group)} ({counted(len(group.positions), 'position')})" for group in groups.groups]
     session.print(f"groups: {', '.join(counts) or 'none'}")
     for group in groups.groups:
         for one in group.unsettled:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,18 +22,22 @@ from tasks.config.models import RestoreFile
 from tasks.engine.bins import BINS_PER_WORKER
 from tasks.engine.options import RestoreOptions
 from tasks.engine.positions.translate import TranslatedPosition
+from tasks.engine.progress import Progress
 from tasks.engine.restore import RestoreResult, restore_locally
 from tasks.engine.restore_steps import Preview, preview_restore
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.restore_plan import RestoreRequest
 from tasks.model.counting import counted
-from tasks.model.errors import ConfigError
+from tasks.model.errors import ConfigError, KafkaBackupError
+from tasks.model.partition import Partition
 from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text, table_text
 from tasks.reports.restore import left_out_text, positions_by_group, preview_lines, preview_verdict
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
+from tasks.repository.repository import Repository
+from tasks.repository.restores import StepDone, read_part
 
 
 def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool, state: str | None = None) -> int:
@@ -84,20 +90,20 @@ def print_result(
     plan = result.plan
     records = sum(copy.records for copy in plan.partitions)
     log_bytes = sum(copy.log_bytes for copy in plan.partitions)
-    verdict = f"{len(result.mismatches)} MISMATCHES" if result.mismatches else "verified"
+    verdict = counted(len(result.mismatches), "MISMATCH", "MISMATCHES") if result.mismatches else "verified"
     session.print(
         f"restore {plan.restore} of {plan.set}@{plan.point}: {verdict}\n"
-        f"{len(plan.topics)} topics, {len(plan.partitions)} partitions, {records:,} records, "
+        f"{counted(len(plan.topics), 'topic')}, {counted(len(plan.partitions), 'partition')}, "
+        f"{counted(records, 'record')}, "
         f"{size_text(log_bytes)} of log, {duration_text(seconds)}"
     )
     for mismatch in result.mismatches:
         session.print(f"mismatch: {mismatch.target}: {mismatch.message}")
     _print_positions(session, result)
     if result.deferred:
-        at_state = f" --state {shlex.quote(state)}" if state else ""
         session.print(
             f"to finalize: {', '.join(result.deferred)} keep a longer retention until you run "
-            f"`kafka-backup finalize {plan.restore} --config {shlex.quote(str(config))}{at_state}`"
+            f"`{_finalize_command(plan.restore, config, state)}`"
         )
     session.print_json(_result_document(result, seconds))
 
@@ -134,6 +140,51 @@ def print_preview(session: Session, preview: Preview) -> None:
             "would_write_positions": bool(preview.positions and plan.options.get("reset_consumer_offsets")),
         }
     )
+
+
+@contextmanager
+def told_what_was_written(
+    repository: Repository, restore: str, config: Path, state: str | None
+) -> Iterator[Callable[[Progress], Progress]]:
+    """If the body fails after records were written, its error also says how many, and how to go on. The body reports
+    its progress through the function that it gets."""
+    lock, written = threading.Lock(), 0
+
+    def counting(report: Progress) -> Progress:
+        def progress(partition: Partition, *, records: int, log_bytes: int) -> None:
+            nonlocal written
+            with lock:
+                written += records
+            report(partition, records=records, log_bytes=log_bytes)
+
+        return progress
+
+    try:
+        yield counting
+    except KafkaBackupError as error:
+        if written:
+            error.args = (f"{str(error).rstrip('.')}. {_written(repository, restore, written, config, state)}",)
+        raise
+
+
+def _written(repository: Repository, restore: str, records: int, config: Path, state: str | None) -> str:
+    """What a failed restore has written, and how to go on."""
+    text = f"Restore {restore} had written {counted(records, 'record')}"
+    try:
+        verified = read_part(repository.restore_state, restore, "verified", StepDone)
+    except KafkaBackupError:
+        verified = None
+    if verified is not None and not verified.report.get("mismatches"):
+        return f"{text}, and they are verified. To go on: `{_finalize_command(restore, config, state)}`."
+    return (
+        f"{text}, which are not verified; its topics keep the settings of the restore. To go on, correct the cause, "
+        "and restore again into other topics with topic_mapping, or into the same ones with purge_topics."
+    )
+
+
+def _finalize_command(restore: str, config: Path, state: str | None) -> str:
+    at_state = f" --state {shlex.quote(state)}" if state else ""
+    return f"kafka-backup finalize {restore} --config {shlex.quote(str(config))}{at_state}"
 
 
 def confirm_purge(session: Session, preview: Preview) -> None:
@@ -185,13 +236,14 @@ def _restore(
                     _log_finding(session, finding)
             bar.start("restoring", sum(copy.log_bytes for copy in preview.plan.partitions))
 
-        result = restore_locally(
-            replace(context, progress=bar),
-            PointReference(point.set_name, seq=point.seq),
-            request,
-            workers=request.options.max_concurrent_partitions,
-            previewed=previewed,
-        )
+        with told_what_was_written(context.repository, request.restore, config, state) as progress_to:
+            result = restore_locally(
+                replace(context, progress=progress_to(bar)),
+                PointReference(point.set_name, seq=point.seq),
+                request,
+                workers=request.options.max_concurrent_partitions,
+                previewed=previewed,
+            )
     print_result(session, result, time.monotonic() - started, config, state)
     return code_of(result)
 

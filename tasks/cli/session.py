@@ -20,7 +20,7 @@ from typing import NoReturn, TextIO
 
 from tasks.cli.exit_codes import INTERRUPTED, exit_code_of
 from tasks.cli.signals import STDERR, end_process, listen_for_signals, write_if_ready
-from tasks.model.errors import InterruptedRunError, KafkaBackupError, StoreUnavailableError
+from tasks.model.errors import DamagedError, InterruptedRunError, KafkaBackupError, StoreUnavailableError
 from tasks.model.waiting import WaitReport
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
@@ -96,7 +96,7 @@ def open_session(*, is_json: bool, is_verbose: bool, is_quiet: bool = False) -> 
             yield session
         except KafkaBackupError as error:
             reported = _as_interruption(session, error)
-            _fail(session, reported, str(reported))
+            _fail(session, reported, _with_next_step(reported))
         except Exception as error:
             _fail(session, error, f"Unexpected {type(error).__name__}. Run the command with -v to see the traceback.")
 
@@ -125,6 +125,17 @@ def _as_interruption(session: Session, error: KafkaBackupError) -> KafkaBackupEr
     interruption = InterruptedRunError(f"Stopped while the repository was not available. {error}")
     interruption.__cause__ = error
     return interruption
+
+
+def _with_next_step(error: KafkaBackupError) -> str:
+    """The message of an error. That of damage also says what to do, because the module that finds it does not know what
+    else the repository contains."""
+    if not isinstance(error, DamagedError):
+        return str(error)
+    return (
+        f"{str(error).rstrip('.')}. `kafka-backup validate` names all damage of a point. Bring the object back from a "
+        "copy of the store, or use an older point: `kafka-backup list` shows them."
+    )
 
 
 def _fail(session: Session, error: BaseException, message: str) -> NoReturn:

@@ -13,6 +13,7 @@ from tasks.cli.session import Session
 from tasks.engine.run_context import RunContext
 from tasks.engine.validate import ValidationResult, validate_locally
 from tasks.engine.validation.objects import Level
+from tasks.model.counting import counted
 from tasks.model.errors import UnsupportedError
 from tasks.reports.figures import duration_text, size_text
 from tasks.repository.points import PointReference
@@ -50,11 +51,14 @@ def _print_result(session: Session, point: str, level: Level, result: Validation
         )
     for finding in result.findings:
         session.print(f"damaged: {finding}")
-    verdict = f"{len(result.findings)} findings" if result.findings else "no damage found"
-    read = f", {size_text(result.checked_bytes)} and {result.checked_records:,} records read" if level == "full" else ""
-    session.print(
-        f"{point}  {level}: {verdict}; {result.checked_objects} objects checked{read}, {duration_text(seconds)}"
+    verdict = counted(len(result.findings), "finding") if result.findings else "no damage found"
+    read = (
+        f", {size_text(result.checked_bytes)} and {counted(result.checked_records, 'record')} read"
+        if level == "full"
+        else ""
     )
+    objects = counted(result.checked_objects, "object")
+    session.print(f"{point}  {level}: {verdict}; {objects} checked{read}, {duration_text(seconds)}")
     session.print_json(
         {
             "point": point,

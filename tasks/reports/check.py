@@ -10,10 +10,12 @@ from tasks.reports.partitions import Row
 
 
 def check_text(items: Sequence[CheckItem]) -> str:
-    """A line for each row, and under it what to do."""
+    """A line for each row, and under it what to do. Advice for several rows in succession is printed once, under the
+    last of them."""
     head = ("STATUS", "SUBJECT", "ITEM", "FOUND")
     lines = table_text(head, [(status_text(one), one.subject, one.name, one.found) for one in items]).splitlines()
-    advice = [f"  → {one.advice}" if one.advice and one.status != "ok" else "" for one in items]
+    wanted = [f"  → {one.advice}" if one.advice and one.status != "ok" else "" for one in items]
+    advice = ["" if one == after else one for one, after in zip(wanted, [*wanted[1:], ""], strict=True)]
     return "\n".join([lines[0], *(part for pair in zip(lines[1:], advice, strict=True) for part in pair if part)])
 
 

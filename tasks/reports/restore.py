@@ -124,7 +124,11 @@ def restore_headline(result: RestoreResult) -> str:
         first = result.mismatches[0]
         return f"{name}: {len(result.mismatches):,} MISMATCHES; the first: {first.target}: {first.message}"
     failed = [one for one in result.positions if one.failure]
-    unwritten = f"; {len(failed):,} positions not written; first: {_position(failed[0])}" if failed else ""
+    unwritten = (
+        f"; {counted(len(failed), 'position')} not written or not confirmed; first: {_position(failed[0])}"
+        if failed
+        else ""
+    )
     to_finalize = f"; to finalize: {', '.join(result.deferred)}" if result.deferred else ""
     records = sum(copy.records for copy in plan.partitions)
     return f"{name}: verified, {len(plan.partitions):,} partitions, {records:,} records{unwritten}{to_finalize}"

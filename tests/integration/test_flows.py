@@ -303,7 +303,7 @@ def test_a_dry_run_and_a_preview_of_what_would_work_say_so(of_test: Flows) -> No
     dry = RestoreOptions.model_validate({**options, "dry_run": True})
     dry_run: State[Any] = restore(topic, CLUSTER, REPOSITORY, options=dry, return_state=True)
 
-    expected = f"{topic}@1 into 1 topics, 2 partitions: it would not be refused"
+    expected = f"{topic}@1 into 1 topic, 2 partitions: it would not be refused"
     assert [expected, expected] == [preview.message, dry_run.message]
     with Admin(of_test.backups.connection) as admin:
         assert [] == admin.describe_topics([f"{topic}-restored"])

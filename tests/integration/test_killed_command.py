@@ -87,7 +87,7 @@ def test_records_of_a_killed_restore_stay_until_a_confirmed_purge_restores_them_
 
     refused = _run("restore", "--config", str(file))
     assert 3 == refused.returncode
-    assert f"{target}-0: it is not empty ({written} offsets)" in refused.stderr
+    assert f"{target}-0: it is not empty ({written:,} offset" in refused.stderr
     assert written == end_offset(kafka.bootstrap, target)
     assert 0 != _run("finalize", killed["restore"], "--config", str(file)).returncode
 

@@ -75,16 +75,16 @@ def _with_failure(
     answer: Sequence[CommittedOffset] | KafkaBackupError,
 ) -> TranslatedPosition:
     error = failures.get((position.target_topic, position.target_partition))
+    failure = _difference(position, answer) if error is None else str(error)
     if error is None and isinstance(answer, KafkaBackupError):
         error = answer
-    failure = _difference(position, answer) if error is None else str(error)
     return replace(position, failure=failure, is_denied=isinstance(error, AccessError))
 
 
 def _difference(position: TranslatedPosition, answer: Sequence[CommittedOffset] | KafkaBackupError) -> str | None:
     """The difference between the position that was written and the one that was read back; None if there is none."""
     if isinstance(answer, KafkaBackupError):
-        return str(answer)
+        return f"written, but not confirmed: {answer}"
     place = (position.target_topic, position.target_partition)
     present = {(one.topic, one.partition): one for one in answer}.get(place)
     if present is None or present.offset != position.target_offset:

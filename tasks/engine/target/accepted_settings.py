@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tasks.broker.admin_values import ConfigChange, NewTopicSpec
@@ -93,6 +93,9 @@ class _Trial:
         self.is_refused = True
         prefix = "its settings cannot be changed: " if self.topic.exists else "cannot be created: "
         finding = error_finding(self.topic.target, error, prefix=prefix)
+        said, _, reason = str(error).partition(f" {self.topic.target}: ")
+        if reason and said.startswith("Cannot "):  # "cannot be created: Cannot create topic t: …" says it twice
+            finding = replace(finding, message=f"{prefix}{reason}")
         if isinstance(error, ConfigError) and _is_about_settings(error) and self.own_changes:
             hint = " With topic_configs: ignore the topic is restored without the settings of the backup."
             finding = Finding("error", finding.subject, finding.message + hint)

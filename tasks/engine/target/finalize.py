@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigChange
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.target.staging import deferred_changes, final_changes
+from tasks.model.counting import counted
 from tasks.model.errors import AccessError, ConfigError, RefusedError, StoreFullError
 from tasks.model.quoting import quoted
 from tasks.repository.entries import NoteEntry
@@ -89,8 +90,8 @@ def unwritten_positions(plan: RestorePlan, done: StepDone | None) -> str | None:
         return None
     first = f"group {quoted(str(failed[0].get('group')))}: {failed[0].get('failure')}"
     return (
-        f"Restore {restore} did not write {len(failed):,} of {len(positions):,} group positions. Set them before "
-        f"consumers start. First: {first}"
+        f"Restore {restore} could not write or confirm {len(failed):,} of {counted(len(positions), 'group position')}. "
+        f"Check them, and set them before consumers start. First: {first}"
     )
 
 

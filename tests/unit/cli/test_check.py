@@ -50,6 +50,13 @@ def test_the_table_has_the_advice_under_each_row_that_is_not_ok() -> None:
     ]
 
 
+def test_the_same_advice_for_rows_in_succession_is_printed_once() -> None:
+    denied = _missing(AccessError)
+    lines = [line.strip().partition("  ")[0] for line in check_text([denied, denied, UNKNOWN, denied]).splitlines()]
+
+    assert ["missing", "missing", "→ Add an ACL.", "unknown", "→ Look.", "missing", "→ Add an ACL."] == lines[1:]
+
+
 def test_the_headline_says_what_stops_the_job() -> None:
     assert "one thing is missing; the first: Topic orders: Read" in check_headline([UNKNOWN, _missing(AccessError)])
     assert "2 things are missing" in check_headline([_missing(AccessError)] * 2)

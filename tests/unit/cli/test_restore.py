@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cli.restore import code_of, confirm_purge, print_preview, print_result
+from tasks.cli.restore import code_of, confirm_purge, print_preview, print_result, told_what_was_written
 from tasks.cli.session import Session
 from tasks.engine.positions.translate import LeftOutPosition, TranslatedPosition
+from tasks.engine.progress import silent
 from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore import RestoreResult
 from tasks.engine.restore_steps import Preview
 from tasks.engine.target.findings import Finding
-from tasks.model.errors import ConfigError
+from tasks.model.errors import BrokerError, ConfigError, KafkaBackupError
 from tasks.model.partition import Partition
-from tasks.repository.restores import RestorePlan
+from tasks.repository.restores import RestorePlan, StepDone, write_part
+from tasks.store.memory.memory_store import MemoryStore
 from tests.simulation.rules.small_world import WITH_POSITIONS, SmallWorld
+from tests.support.made_backup import make_repository
 
 PLAN = RestorePlan(
     repository_id="repository",
@@ -81,7 +84,7 @@ def test_every_mismatch_and_every_failed_position_is_printed(capsys: pytest.Capt
     print_result(Session(False, False), _result(failure="UNKNOWN_MEMBER_ID", mismatches=1), 1.0, Path("r.yaml"))
 
     out = capsys.readouterr().out
-    assert "restore r1 of orders@7: 1 MISMATCHES" in out
+    assert "restore r1 of orders@7: 1 MISMATCH" in out
     assert "mismatch: b-0: 3 records, not 4" in out
     assert "UNKNOWN_MEMBER_ID" in out
 
@@ -110,6 +113,31 @@ def test_a_preview_shows_topics_positions_and_a_verdict_and_json_has_each_positi
         (one["group"], one["source_topic"], one["source_offset"], one["target_topic"], one["target_partition"])
         for one in document["positions"]
     ]
+
+
+def test_a_restore_that_fails_after_it_wrote_says_how_much_and_how_to_go_on() -> None:
+    repository = make_repository(MemoryStore())
+    partition = Partition("b", "id", 0)
+
+    def fail(records: int) -> None:
+        with told_what_was_written(repository, "r1", Path("r.yaml"), None) as progress_to:
+            progress_to(silent)(partition, records=records, log_bytes=1)
+            raise BrokerError("The disk is full.")
+
+    def failed(records: int) -> str:
+        with pytest.raises(KafkaBackupError) as caught:
+            fail(records)
+        return str(caught.value)
+
+    assert "The disk is full." == failed(0)
+    begin = "The disk is full. Restore r1 had written 7 records, "
+    assert failed(7).startswith(f"{begin}which are not verified")
+    assert failed(7).endswith(
+        "restore again into other topics with topic_mapping, or into the same ones with purge_topics."
+    )
+    done = StepDone(restore="r1", step="verified", time_ms=1, report={"mismatches": []})
+    write_part(repository.store, "r1", "verified", done)
+    assert f"{begin}and they are verified. To go on: `kafka-backup finalize r1 --config r.yaml`." == failed(7)
 
 
 class _Terminal(io.StringIO):

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tasks.cli.session import Session, open_session
-from tasks.model.errors import LockedError
+from tasks.model.errors import DamagedError, LockedError
 
 SECRET = "hunter2-marker"
 
@@ -124,3 +124,11 @@ def test_a_log_line_that_cannot_be_written_does_not_fail_a_run() -> None:
         )
 
     assert (0, "done\n") == (done.returncode, done.stdout)
+
+
+def test_damage_comes_with_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 20 == _end(DamagedError("data/x is cut: it ends before byte 7"))
+    assert (
+        "kafka-backup: data/x is cut: it ends before byte 7. `kafka-backup validate` names all damage of a point. "
+        "Bring the object back from a copy of the store, or use an older point: `kafka-backup list` shows them.\n"
+    ) == capsys.readouterr().err

@@ -142,7 +142,7 @@ def test_positions_that_were_not_written_come_first_in_a_table_that_no_group_nam
         '| "a\\|b\\nc" | orders-0 | 4 | copy-0 | 2 | the group is active |',
         "| billing | orders-0 | 4 | copy-0 | 2 | written |",
     ] == lines
-    assert '; 1 positions not written; first: "a|b\\nc"' in restore_headline(result)
+    assert '; 1 position not written or not confirmed; first: "a|b\\nc"' in restore_headline(result)
 
 
 def test_deferred_settings_come_with_the_command_that_applies_them() -> None:

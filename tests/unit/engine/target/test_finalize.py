@@ -111,7 +111,7 @@ def test_positions_that_failed_are_reported_with_their_number_and_the_first(is_c
     record_step(repository.store, _groups_step(None, "the brokers did not answer", "gone"))
 
     expected = (
-        "Restore 1 did not write 2 of 3 group positions. Set them before consumers start. "
+        "Restore 1 could not write or confirm 2 of 3 group positions. Check them, and set them before consumers start. "
         'First: group "two\\nlines": the brokers did not answer'
     )
     assert (expected if is_configured else None) == _unwritten(repository)
