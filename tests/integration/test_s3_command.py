@@ -367,15 +367,6 @@ def test_a_store_that_does_not_answer_is_named_while_it_is_waited_for(shell: She
     assert "There was no answer within 8 s (connect_timeout_ms)" in last
 
 
-def test_a_backup_whose_cluster_does_not_answer_leaves_no_repository(shell: Shell, minio: MinIO) -> None:
-    name = minio.new_bucket()
-    shell.run("backup", storage(minio, name), 1)
-    assert [] == keys(S3Store(minio.settings(name)))
-
-    shell.run("backup", {"backend": "filesystem", "path": "new/repository"}, 1)
-    assert ["file.yaml"] == [path.name for path in shell.folder.iterdir()]
-
-
 def test_a_line_break_in_a_credential_of_the_file_is_refused_with_its_line_and_not_shown(
     shell: Shell, minio: MinIO, bucket: str
 ) -> None:
