@@ -30,6 +30,7 @@ def quick_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.tried("partitions", "1,100 topics, and 11 topics with 1,000 partitions each, in one backup and restore")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("topics", "partitions"), [(1_100, 1), (11, 1_000)])
 def test_many_topics_are_backed_up_restored_and_verified(topics: int, partitions: int, quick_folder: Path) -> None:

@@ -24,6 +24,7 @@ def bootstrap() -> Iterator[str]:
         yield bootstrap
 
 
+@pytest.mark.tried("Kafka", "2.8.2 with ZooKeeper, as source and target")
 def test_kafka_2_8_is_backed_up_restored_and_verified_with_positions(bootstrap: str) -> None:
     producing.create_topic(bootstrap, "orders", partitions=2, configs={"retention.ms": "-1"})
     for codec in ("none", *CODECS):

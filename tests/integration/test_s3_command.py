@@ -330,6 +330,7 @@ def test_http_has_to_be_allowed(shell: Shell, minio: MinIO, bucket: str, is_ambi
     assert expected in shell.sentence(section, 2, **variables)
 
 
+@pytest.mark.tried("S3", "`rclone serve s3`, which ignores write conditions: refused")
 def test_a_store_that_ignores_conditions_is_refused_and_nothing_is_left_in_it() -> None:
     from tasks.config.new_repository import opened_or_created
     from tasks.model.errors import ConfigError
