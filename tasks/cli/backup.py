@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tasks.broker.kafka_access import KafkaAccess
@@ -18,7 +19,7 @@ from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access, store_of
 from tasks.config.load import load_backup
 from tasks.config.models import BackupFile, StorageSection
-from tasks.config.new_repository import opened_or_created
+from tasks.config.new_repository import opened_or_created, require_plannable
 from tasks.engine.backup_steps import FinishedRun
 from tasks.engine.bins import BINS_PER_WORKER
 from tasks.engine.commit.completeness import (
@@ -90,21 +91,14 @@ def _open_or_create(
     session: Session, storage: StorageSection, cluster: KafkaAccess, request: SnapshotRequest, stop: threading.Event
 ) -> Repository:
     """Open the repository. If there is none, it is created after the backup could be planned, so that nothing is left
-    if the run cannot begin. The first run of a set is a snapshot, also with `offset_storage`.
+    if the run cannot begin.
 
     The creation is logged, because a disk that is not mounted or a wrong prefix also looks like a missing repository.
     """
-
-    def plan_without_repository() -> None:
-        cluster.check_reachable(stop, is_writing=False)
-        empty = Repository.open_or_create(MemoryStore(), now_ms)
-        context = ClusterContext(repository=empty, cluster=cluster, stop=stop)
-        draft_snapshot(context, request, is_dry_run=True)
-
     repository, is_created = opened_or_created(
         storage,
         now_ms,
-        before_creation=plan_without_repository,
+        before_creation=partial(require_plannable, cluster, request, now_ms, stop),
         stop=stop,
         on_waiting=session.report_wait,
         on_note=session.log_note,

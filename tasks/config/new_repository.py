@@ -6,11 +6,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from tasks.broker.kafka_access import KafkaAccess
 from tasks.config.adapters import store_of
 from tasks.config.models import StorageSection
+from tasks.engine.run_context import ClusterContext
+from tasks.engine.source.permissions import require_readable
+from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
 from tasks.model.errors import NotFoundError
 from tasks.model.waiting import OnWaiting
 from tasks.repository.repository import Repository
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import OnNote
 from tasks.store.registry import removed_on_failure
 
@@ -38,6 +43,22 @@ def opened_or_created(
     with removed_on_failure(section):
         store = store_of(section, create=True, stop=stop, on_waiting=on_waiting, on_note=on_note)
         return Repository.open_or_create(store, now_ms), True
+
+
+def require_plannable(
+    cluster: KafkaAccess, request: SnapshotRequest, now_ms: Callable[[], int], stop: threading.Event
+) -> None:
+    """Plan the first backup of a repository that does not exist yet, and check that it can read something. Writes
+    nothing. The first run of a set is always a snapshot. It is used as `before_creation`.
+
+    Raises what `check_reachable`, `draft_snapshot` and `require_readable` raise.
+    """
+    cluster.check_reachable(stop, is_writing=False)
+    empty = Repository.open_or_create(MemoryStore(), now_ms)
+    context = ClusterContext(repository=empty, cluster=cluster, stop=stop)
+    plan = draft_snapshot(context, request, is_dry_run=True)
+    with context.admin() as admin:
+        require_readable(admin, {part.topic for part in plan.partitions if part.start < part.end})
 
 
 def _opened(

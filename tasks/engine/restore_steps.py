@@ -8,7 +8,7 @@ what it needs of the earlier steps, so any process can run it. Completed steps a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
 from tasks.broker.ports import ClusterAdmin
@@ -87,7 +87,8 @@ class FinishedRestore:
 
 @contextmanager
 def restore_lease(context: RunContext, reference: PointReference, restore: str) -> Iterator[RestorePoint]:
-    """Hold the restore's lease and a pin on the point while the body runs the steps. Yields the point.
+    """Hold the restore's lease and a pin on the point while the body runs the steps. Yields the point. If the body
+    stores no plan, for example because the preflight refuses the restore, the lease is deleted afterwards.
 
     Raises `NotFoundError` if there is no such point, and `LockedError` if another process holds the lease. If another
     process takes the lease while the body runs, `stop` is set, and the `InterruptedRunError` of the body is raised as
@@ -98,12 +99,23 @@ def restore_lease(context: RunContext, reference: PointReference, restore: str) 
     point = repository.point(reference)
     lease = _acquired(context, restore)
     purpose = f"restore {restore}"
-    with (
-        pinned(repository.store, point.set_name, point.seq, purpose=purpose, now_ms=repository.now_ms),
-        kept(lease, context.stop),
-    ):
-        # The point is read again: it is protected from deletion only if it is still live after the pin was written.
-        yield repository.point(PointReference(point.set_name, seq=point.seq))
+    try:
+        with (
+            pinned(repository.store, point.set_name, point.seq, purpose=purpose, now_ms=repository.now_ms),
+            kept(lease, context.stop),
+        ):
+            # The point is read again: it is protected from deletion only if it is still live after the pin was written.
+            yield repository.point(PointReference(point.set_name, seq=point.seq))
+    finally:
+        _delete_unused_lease(repository.restore_state, restore)
+
+
+def _delete_unused_lease(store: ObjectStore, restore: str) -> None:
+    """Delete the lease of a restore without a plan, because nothing else exists of this restore. Errors are ignored:
+    the lease is released and has no effect."""
+    with suppress(KafkaBackupError):
+        if read_part(store, restore, "plan", RestorePlan) is None:
+            store.delete([restore_lease_key(restore)])
 
 
 def _acquired(context: RunContext, restore: str) -> Lease:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from prefect.logging import get_run_logger
 
 from tasks.engine.backup_steps import FinishedRun, finisher
+from tasks.engine.bins import MAX_BINS
 from tasks.engine.commit.runs import run_lease
+from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.run_context import ClusterContext
+from tasks.engine.source.snapshot_plan import SnapshotRequest
 from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
 from tasks.flow_support.flow_run_cache import stop_on_failure
 from tasks.flow_support.open_flow import open_flow
@@ -60,21 +63,30 @@ def planned_backup(work: BackupWork, plan: Plan) -> PlannedBackup:
 
 @contextmanager
 def open_backup(
-    backup_id: str, source: str, repository_name: str, *, workers: int, is_incremental: bool = False
+    backup_id: str,
+    source: str,
+    repository_name: str,
+    topics: TopicSelection,
+    options: BackupOptions,
+    *,
+    is_incremental: bool = False,
 ) -> Iterator[BackupWork]:
     """A new run of the backup set. Its lease is held while the body plans, captures and commits. A run that died is
-    finished before, with `workers` threads. A missing repository is created. If the body raises, the run's stop event
-    is set.
+    finished before, with as many threads as `options` say. A missing repository is created after the backup could be
+    planned. If the body raises, the run's stop event is set.
 
     Raises `ConfigError` for a wrong name, `LockedError` if another writer holds the lease, and what `open_flow` raises.
     """
-    set_name, run = check_set_name(backup_id), new_run_id(now_ms())
+    request = SnapshotRequest(
+        set_name=check_set_name(backup_id), run=new_run_id(now_ms()), topics=topics, options=options, most_bins=MAX_BINS
+    )
+    set_name, run, workers = request.set_name, request.run, options.max_concurrent_partitions
 
     def log_wait(owner: str) -> None:
         get_run_logger().info("Another writer (%s) holds the set's lease; waiting to see whether it is alive.", owner)
 
     with (
-        open_flow(repository_name, source, create=True) as flow,
+        open_flow(repository_name, source, first_backup=request) as flow,
         progress_artifact(flow.cache.counter, f"Backing up {backup_id}", flow.flow_run),
     ):
         context = flow.cache.run_context(flow.repository)

@@ -89,7 +89,8 @@ def open_continuous(
     """
     set_name = check_set_name(backup_id)
     until = float("inf") if run_for is None else time.monotonic() + duration_ms(run_for) / 1000
-    with open_flow(repository_name, source, create=True) as flow, stop_on_failure(flow.cache.stop):
+    request = _request(set_name, topics, options)
+    with open_flow(repository_name, source, first_backup=request) as flow, stop_on_failure(flow.cache.stop):
         ending, run = _ending(flow.cache), flow.cache.run_context(flow.repository)
         context = ClusterContext(
             repository=run.repository,
@@ -106,7 +107,7 @@ def open_continuous(
                 template=BackupWork(flow.flow_run, source, flow.repository_name, set_name, ""),
                 context=context,
                 lease=lease,
-                request=_request(set_name, topics, options),
+                request=request,
                 ending=ending,
                 cycle_s=cycle_s,
                 until=until,

@@ -4,8 +4,7 @@ the errors for blocks that are missing, ambiguous or not valid, and the values t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from prefect.blocks.core import Block
@@ -52,19 +51,19 @@ def cluster_access(flow_run: str, cluster: str) -> KafkaAccess:
     return cache.cached(("cluster", cluster), opened)
 
 
-def repository(flow_run: str, reference: str, *, create_for: KafkaAccess | None = None) -> Repository:
-    """The repository of a block. It is opened once per process and flow run. If `create_for` is given, a missing one is
-    created after this cluster has answered. Raises what `storage_section` and opening the repository raise."""
+def repository(flow_run: str, reference: str, *, before_creation: Callable[[], None] | None = None) -> Repository:
+    """The repository of a block. It is opened once per process and flow run. With `before_creation` a missing one is
+    created after this was called. Raises what `storage_section`, opening and creating the repository raise."""
     cache = flow_run_cache(flow_run)
 
     def opened() -> Repository:
         section, on_waiting, on_note = storage_section(reference), wait_logger(), note_logger()
-        if create_for is None:
+        if before_creation is None:
             return Repository.open(store_of(section, stop=cache.stop, on_waiting=on_waiting, on_note=on_note), now_ms)
         found, _ = opened_or_created(
             section,
             now_ms,
-            before_creation=partial(create_for.check_reachable, cache.stop, is_writing=False),
+            before_creation=before_creation,
             stop=cache.stop,
             on_waiting=on_waiting,
             on_note=on_note,

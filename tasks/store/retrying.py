@@ -213,7 +213,7 @@ class RetryingStore:
         seconds = self._connect_timeout_ms / 1000
         return StoreUnavailableError(
             f"{str(error).rstrip('.')}. There was no answer within {seconds:g} s (connect_timeout_ms): check that the "
-            "store runs and can be reached from here",
+            "store runs and can be reached from here.",
             key=error.key,
         )
 

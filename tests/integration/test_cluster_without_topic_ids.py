@@ -26,6 +26,7 @@ def bootstrap() -> Iterator[str]:
         yield bootstrap
 
 
+@pytest.mark.tried("Kafka", "3.9.1 with ZooKeeper and `inter.broker.protocol.version` 2.7: refused")
 def test_a_backup_ends_with_the_name_of_the_setting_before_anything_is_stored(bootstrap: str, tmp_path: Path) -> None:
     command = Command(folder=tmp_path)
     command.write_backup(ConnectionOptions(bootstrap_servers=(bootstrap,)), ["orders"])

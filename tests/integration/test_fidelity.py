@@ -188,6 +188,7 @@ def _fill_transactions(bootstrap: str, topic: str) -> None:
         producing.produce_transactions(bootstrap, topic, [transaction(90, is_committed=False)])
 
 
+@pytest.mark.tried("record size", "10 MB")
 @pytest.mark.parametrize("topic", [topic for topic in PARTITIONS if topic not in ("raw", "appended", "open")])
 def test_every_record_comes_back_with_key_value_headers_timestamp_and_in_order(copied: Copied, topic: str) -> None:
     assert (copied.result.mismatches, copied.point.status) == ([], "complete")

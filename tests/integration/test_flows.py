@@ -20,6 +20,7 @@ from prefect.client.schemas.objects import State, StateType, TaskRun
 from prefect.states import AwaitingRetry
 
 import flows.backup
+from blocks import LocalRepository
 from flows.backup import incremental_backup, snapshot_backup
 from flows.continuous import continuous_backup
 from flows.restore import restore, validate_restore
@@ -134,6 +135,16 @@ def test_a_backup_is_a_graph_of_plan_a_task_for_each_partition_and_commit(of_tes
     assert {runs[name].id for name in captures} == _parents(runs["commit"])
     name = of_test.installation.client.read_flow_run(_run(state)).name
     assert re.fullmatch(rf"{topic} 20\d\d-\d\d-\d\dT\d\d:\d\dZ", name)
+
+
+def test_a_first_backup_that_selects_nothing_makes_no_repository(of_test: Flows, tmp_path: Path) -> None:
+    LocalRepository(path=str(tmp_path / "new")).save(name := of_test.stem.lower().replace("_", "-"))
+    nothing = TopicSelection(include=(f"{of_test.stem}-nothing*",))
+
+    state = snapshot_backup(of_test.stem, CLUSTER, name, topics=nothing, return_state=True)
+
+    assert (StateType.FAILED, True) == (state.type, "matches no topic" in (state.message or ""))
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_the_table_of_a_backup_is_what_the_point_holds(of_test: Flows) -> None:

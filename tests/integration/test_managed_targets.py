@@ -240,6 +240,7 @@ def test_a_quota_on_producing_makes_a_restore_slower_and_nothing_else(
 # ── older clusters ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.tried("Kafka", "3.5.2 as target of records from the newest version")
 def test_an_older_cluster_gets_records_that_its_own_limits_would_refuse(
     managed: ManagedKafka, backups: Backups, topic_name: str
 ) -> None:

@@ -47,6 +47,7 @@ def backed_up(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Shell:
     return shell
 
 
+@pytest.mark.tried("file systems", "a read-only mount, with the state of restores elsewhere")
 def test_it_is_read_previewed_and_restored_with_its_state_elsewhere(backed_up: Shell, kafka: KafkaCluster) -> None:
     for command in ("list", "describe", "validate"):
         _run(backed_up, f"{command} --config backup.yaml")

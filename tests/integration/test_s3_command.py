@@ -332,6 +332,7 @@ def test_http_has_to_be_allowed(shell: Shell, minio: MinIO, bucket: str, is_ambi
     assert expected in shell.sentence(section, 2, **variables)
 
 
+@pytest.mark.tried("S3", "`rclone serve s3`, which ignores write conditions: refused")
 def test_a_store_that_ignores_conditions_is_refused_and_nothing_is_left_in_it() -> None:
     from tasks.config.new_repository import opened_or_created
     from tasks.model.errors import ConfigError
@@ -367,15 +368,6 @@ def test_a_store_that_does_not_answer_is_named_while_it_is_waited_for(shell: She
     first, *_, last = said.splitlines()
     assert first.startswith(f"kafka-backup: waiting for s3://{bucket} at {endpoint} since ")
     assert "There was no answer within 8 s (connect_timeout_ms)" in last
-
-
-def test_a_backup_whose_cluster_does_not_answer_leaves_no_repository(shell: Shell, minio: MinIO) -> None:
-    name = minio.new_bucket()
-    shell.run("backup", storage(minio, name), 1)
-    assert [] == keys(S3Store(minio.settings(name)))
-
-    shell.run("backup", {"backend": "filesystem", "path": "new/repository"}, 1)
-    assert ["file.yaml"] == [path.name for path in shell.folder.iterdir()]
 
 
 def test_a_line_break_in_a_credential_of_the_file_is_refused_with_its_line_and_not_shown(

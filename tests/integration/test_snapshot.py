@@ -64,6 +64,7 @@ def test_internal_topics_are_taken_only_when_asked_for(kafka: KafkaCluster, back
     assert (2, 5) == (internal.totals.topics, internal.totals.partitions)
 
 
+@pytest.mark.tried("Kafka", "3.9.1 with KRaft, as source and target")
 def test_a_round_trip_on_kafka_3_9_brings_everything_back(topic_name: str) -> None:
     with KafkaCluster("3.9.1") as old:
         producing.create_topic(old.bootstrap, topic_name, configs={"retention.ms": "86400000"})

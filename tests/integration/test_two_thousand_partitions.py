@@ -40,6 +40,7 @@ def crowd(kafka: KafkaCluster, topic_name: str) -> Iterator[str]:
         admin.delete_topics([topic_name])
 
 
+@pytest.mark.tried("partitions", "2,000 in one flow run")
 def test_two_thousand_small_partitions_are_few_task_runs_and_each_has_its_row(
     installation: Installation, kafka: KafkaCluster, crowd: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""A throwaway Kafka 3.9 with ZooKeeper on 127.0.0.1, as clusters had it before KRaft."""
+"""A throwaway Kafka with ZooKeeper on 127.0.0.1, as clusters had it before KRaft."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _START_TIMEOUT_S = 120.0
 
 
 @contextmanager
-def kafka_with_zookeeper(overrides: Mapping[str, str]) -> Iterator[str]:
-    """`host:port` of one broker with these properties, while the `with` lasts."""
+def kafka_with_zookeeper(overrides: Mapping[str, str], version: str = VERSION) -> Iterator[str]:
+    """`host:port` of one broker of this version with these properties, while the `with` lasts."""
     folder = temporary_folder("zookeeper-")
     zookeeper_port, broker_port = free_ports(2)
     properties = {
@@ -44,25 +44,27 @@ def kafka_with_zookeeper(overrides: Mapping[str, str]) -> Iterator[str]:
     zookeeper = ["-Dzookeeper.admin.enableServer=false", "org.apache.zookeeper.server.ZooKeeperServerMain"]
     with ExitStack() as servers:
         servers.callback(shutil.rmtree, folder, ignore_errors=True)
-        servers.enter_context(_server(folder, [*zookeeper, str(zookeeper_port), str(folder / "zk")], zookeeper_port))
-        servers.enter_context(_server(folder, ["kafka.Kafka", str(folder / "server.properties")], broker_port))
-        _await_controller(f"127.0.0.1:{broker_port}")
+        keeper = [*zookeeper, str(zookeeper_port), str(folder / "zk")]
+        servers.enter_context(_server(version, folder, keeper, zookeeper_port))
+        broker = ["kafka.Kafka", str(folder / "server.properties")]
+        servers.enter_context(_server(version, folder, broker, broker_port))
+        _await_controller(version, f"127.0.0.1:{broker_port}")
         yield f"127.0.0.1:{broker_port}"
 
 
 @contextmanager
-def _server(folder: Path, arguments: Sequence[str], port: int) -> Iterator[None]:
+def _server(version: str, folder: Path, arguments: Sequence[str], port: int) -> Iterator[None]:
     """A JVM that runs until the `with` ends. It has started when its port accepts connections."""
     log = folder / f"{port}.log"
-    process = start_server([*java_command(VERSION), *SHORT_LIVED_JVM, "-Xmx384m", *arguments], log=log, folder=folder)
+    process = start_server([*java_command(version), *SHORT_LIVED_JVM, "-Xmx384m", *arguments], log=log, folder=folder)
     try:
-        _await_port(process, port, log)
+        _await_port(version, process, port, log)
         yield
     finally:
         end_server(process, signal.SIGKILL)
 
 
-def _await_controller(bootstrap: str) -> None:
+def _await_controller(version: str, bootstrap: str) -> None:
     """A broker accepts connections before it is registered, and loses requests to create topics until then."""
     deadline = time.monotonic() + _START_TIMEOUT_S
     while True:
@@ -73,11 +75,11 @@ def _await_controller(bootstrap: str) -> None:
         except KafkaException:
             pass
         if time.monotonic() > deadline:
-            raise KafkaStartError(f"Kafka {VERSION} has no controller.")
+            raise KafkaStartError(f"Kafka {version} has no controller.")
         time.sleep(0.1)
 
 
-def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _await_port(version: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:
@@ -86,5 +88,5 @@ def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-                raise KafkaStartError(f"A server of Kafka {VERSION} did not start:\n{tail}") from None
+                raise KafkaStartError(f"A server of Kafka {version} did not start:\n{tail}") from None
             time.sleep(0.05)

@@ -213,7 +213,7 @@ EXAMPLES: Sequence[Example] = (
     Example(
         errors.StoreFullError,
         _disk_full,
-        "leases/orders.json in file:///mnt/backups: No space left on device. Free space, or use another place",
+        "leases/orders.json in file:///mnt/backups: No space left on device. Free space, or use another place.",
     ),
     Example(
         errors.StoreUnavailableError,

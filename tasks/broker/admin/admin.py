@@ -18,6 +18,7 @@ from tasks.broker.admin.admin_requests import Answers, Attempt, K, by_number, by
 from tasks.broker.admin.coordinators import Coordinators
 from tasks.broker.admin.request_sizes import (
     LARGEST_CHANGE,
+    LARGEST_STEP,
     change_weight,
     creation_weight,
     first_part,
@@ -255,7 +256,8 @@ class Admin(AdminConnection):
         self, specs: Sequence[NewTopicSpec], *, validate_only: bool = False
     ) -> dict[str, KafkaBackupError | None]:
         """Create the topics. With `validate_only` the brokers only check that they can be created. One failed topic
-        does not prevent the others.
+        does not prevent the others. The topics are created step by step: a broker makes a file for each partition and
+        can need minutes for thousands, so the deadline of the wait for leaders counts for each step.
 
         Returns None or the error for each topic; `ConfigError` means a wrong setting, count or name. On return the
         created topics have leaders; `BrokerUnavailableError` is raised if they have none before the deadline. If the
@@ -272,13 +274,22 @@ class Admin(AdminConnection):
         if not validate_only:
             hidden = {name: error for name, error in self._described(list(by_name)).items() if is_forbidden(error)}
             answers.update({name: error for name, error in hidden.items() if isinstance(error, AccessError)})
-        wanted = {name: first_part(spec) for name, spec in by_name.items() if name not in answers}
-        answers.update(self._created(wanted, validate_only=validate_only))
-        if not validate_only:
-            for name in [name for name, spec in by_name.items() if answers[name] is None and spec != wanted[name]]:
-                answers[name] = self._grown(by_name[name])
-            self._await_leaders([name for name, error in answers.items() if error is None])
+        wanted = {name: spec for name, spec in by_name.items() if name not in answers}
+        if validate_only:
+            parts = {name: first_part(spec) for name, spec in wanted.items()}
+            answers.update(self._created(parts, validate_only=True))
+        else:
+            for step in by_weight(lambda name: max(1, wanted[name].partitions), LARGEST_STEP)(list(wanted)):
+                answers.update(self._created_with_leaders({name: wanted[name] for name in step}))
         return {name: answers[name] for name in by_name}
+
+    def _created_with_leaders(self, specs: Mapping[str, NewTopicSpec]) -> Answers[str, None]:
+        parts = {name: first_part(spec) for name, spec in specs.items()}
+        answers = self._created(parts, validate_only=False)
+        for name in [name for name, error in answers.items() if error is None and parts[name] != specs[name]]:
+            answers[name] = self._grown(specs[name])
+        self._await_leaders({name: specs[name].partitions for name, error in answers.items() if error is None})
+        return answers
 
     def _created(self, specs: Mapping[str, NewTopicSpec], *, validate_only: bool) -> Answers[str, None]:
         action = _topic_action("create", "Create")
@@ -321,15 +332,17 @@ class Admin(AdminConnection):
         answer was lost."""
         return any(len(topic.partitions) >= count for topic in self.describe_topics([name]))
 
-    def _await_leaders(self, names: Sequence[str]) -> None:
-        pending = list(names)
+    def _await_leaders(self, partitions: Mapping[str, int]) -> None:
+        """Wait until each topic has at least this number of partitions, and a leader for each that it has."""
+        pending = list(partitions)
 
         def have_leaders() -> bool:
-            ready = {topic.name for topic in self.describe_topics(pending) if topic.has_leaders}
+            found = self.describe_topics(pending)
+            ready = {one.name for one in found if one.has_leaders and len(one.partitions) >= partitions[one.name]}
             pending[:] = [name for name in pending if name not in ready]
             return not pending
 
-        self.await_that(have_leaders, f"The created topics have no leaders yet: {_some(names)}.")
+        self.await_that(have_leaders, f"The created topics have no leaders yet: {_some(list(partitions))}.")
 
     def delete_topics(self, names: Sequence[str]) -> dict[str, KafkaBackupError | None]:
         """Delete the topics with all their records. Returns None or the error for each topic.

@@ -16,6 +16,9 @@ from tasks.broker.admin_values import ConfigChange, NewTopicSpec
 LARGEST_CHANGE: Final = 4_000
 """The most records of the controller's log that one request writes."""
 
+LARGEST_STEP: Final = 1_000
+"""The most partitions that are created before their leaders are waited for, except for a single topic that has more."""
+
 
 def creation_weight(spec: NewTopicSpec) -> int:
     """The number of records in the controller's log for a new topic. If the brokers choose the number of partitions

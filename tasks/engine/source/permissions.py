@@ -26,6 +26,16 @@ def require_visible(admin: ClusterAdmin, selection: TopicSelection, visible: Col
     admin.require_on_topics(dict.fromkeys(hidden, BACKUP_OPERATIONS), Action("back up", ", ".join(hidden)))
 
 
+def require_readable(admin: ClusterAdmin, names: Collection[str]) -> None:
+    """Raises `AccessError` with the missing permissions if the user is allowed to read none of the topics. Otherwise a
+    backup keeps the topics that it can read. Raises nothing for no topics."""
+    try:
+        admin.require_on_topics(dict.fromkeys(names, ("Read",)), Action("back up", ", ".join(sorted(names))))
+    except AccessError as error:
+        if {name for _, _, name in error.missing} >= set(names):
+            raise
+
+
 def denied_topics(admin: ClusterAdmin, names: Iterable[str]) -> dict[str, str]:
     """The topics that this user is not allowed to describe, each with the reason. Kafka does not list them. The other
     topics do not exist any more. Raises the errors of `ClusterAdmin`, except `AccessError`."""

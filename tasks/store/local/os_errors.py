@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tasks.model.errors import (
     AccessError,
+    ConfigError,
     KafkaBackupError,
     OutcomeUnknownError,
     StoreError,
@@ -45,8 +46,10 @@ def _translation(error: OSError, target: str, key: str | None, may_have_landed: 
     reason = f"{target}: {os.strerror(error.errno) if error.errno else error}"
     if error.errno in _ACCESS:
         return AccessError(f"{reason}. {_right_to_grant(error)}")
+    if error.errno == errno.ENOTDIR and key is None:
+        return ConfigError(f"{target}: a part of this path is a file and not a folder. Correct the path.")
     if error.errno in _FULL and not may_have_landed:
-        return StoreFullError(f"{reason}. Free space, or use another place", key=key)
+        return StoreFullError(f"{reason}. Free space, or use another place.", key=key)
     if error.errno not in _TEMPORARY | _FULL:
         return StoreError(reason, key=key)
     if may_have_landed:

@@ -148,7 +148,7 @@ def _error_by_status(code: str, status: int, message: str, request: Request) -> 
         return DamagedError(f"{request.target} is incomplete: it ends before the requested bytes", key=request.key)
     reason = f"{request.target}: the store answers {code or status}"
     if code in _FULL or status == 507:
-        return StoreFullError(f"{reason}: no space is left there. Free space, or use another place", key=request.key)
+        return StoreFullError(f"{reason}: no space is left there. Free space, or use another place.", key=request.key)
     if status in (401, 403):
         return AccessError(_access_denied(message, request))
     if condition_error and status == 409:

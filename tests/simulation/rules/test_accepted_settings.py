@@ -100,10 +100,11 @@ def test_a_setting_of_the_backup_that_a_policy_refuses_is_named_in_its_words_bef
     policy: Policy, own: dict[str, str], words: str
 ) -> None:
     world = _world(policy, own)
+    stored = list(world.store.list(""))
 
     with refused(RefusedError, f"copy: cannot be created: .*{words}.*topic_configs: ignore", code=3):
         world.restore()
-    assert (set(), []) == (set(world.target.topics.by_name), world.restores())
+    assert (set(), stored) == (set(world.target.topics.by_name), list(world.store.list("")))
 
     assert [] == world.restore(topic_configs="ignore").mismatches
 

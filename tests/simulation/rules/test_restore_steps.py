@@ -136,11 +136,25 @@ def test_the_pin_names_the_point_that_is_restored_and_not_a_newer_one(world: Sma
         assert b'"seq":1' in world.store.get(key)[0].replace(b" ", b"")
 
 
-def test_a_restore_that_fails_gives_its_pin_and_its_lease_back(world: SmallWorld) -> None:
-    context, restore = world.context(world.target), new_run_id(1)
-    with pytest.raises(ZeroDivisionError), restore_lease(context, PointReference(SET), restore):
+def test_a_restore_that_fails_before_its_plan_is_stored_leaves_nothing(world: SmallWorld) -> None:
+    context, before = world.context(world.target), list(world.store.list(""))
+    with pytest.raises(ZeroDivisionError), restore_lease(context, PointReference(SET), new_run_id(1)):
         raise ZeroDivisionError
-    assert [] == _keys(world, "pins/")
+    assert before == list(world.store.list(""))
+
+
+def test_a_restore_that_fails_later_gives_its_pin_and_its_lease_back(world: SmallWorld) -> None:
+    context, preview = world.context(world.target), world.preview()
+    restore = preview.plan.restore
+
+    def fail() -> None:
+        with restore_lease(context, PointReference(SET), restore):
+            begin_restore(world.repository, preview)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert ([], True) == (_keys(world, "pins/"), restore_lease_key(restore) in _keys(world, "leases/"))
     acquire(world.store, restore_lease_key(restore), stop=SimulatedStop(world.clock), clock=lambda: 0.0)
 
 

@@ -9,7 +9,6 @@ import pytest
 from pydantic import SecretStr
 
 from blocks import KafkaCluster, LocalRepository, S3Repository
-from tasks.broker.kafka_access import KafkaAccess
 from tasks.flow_support.flow_run_cache import MAX_FOREIGN_RUNS, flow_process, flow_run_cache
 from tasks.flow_support.wiring import (
     cluster_access,
@@ -21,8 +20,6 @@ from tasks.flow_support.wiring import (
 )
 from tasks.model.errors import BrokerUnavailableError, ConfigError, NotFoundError
 from tasks.store.local.settings import LocalSettings
-from tests.unit.broker.scripted_broker import ScriptedBroker, options
-from tests.unit.broker.scripts import FIRST, ScriptedMetadata
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -152,6 +149,10 @@ def test_blocks_that_do_not_exist_are_named() -> None:
         storage_section("kafka-cluster/none")
 
 
+def _unreachable() -> None:
+    raise BrokerUnavailableError("the cluster does not answer")
+
+
 def test_a_flow_run_opens_its_repository_once_and_only_a_backup_makes_one(tmp_path: Path) -> None:
     name, flow_run = _name(), str(uuid4())
     LocalRepository(path=str(tmp_path / "new")).save(name)
@@ -159,13 +160,11 @@ def test_a_flow_run_opens_its_repository_once_and_only_a_backup_makes_one(tmp_pa
 
     with pytest.raises(NotFoundError):
         repository(flow_run, reference)
-    unreachable = KafkaAccess(options("127.0.0.1:1", connect_timeout_ms=1))
     with pytest.raises(BrokerUnavailableError):
-        repository(flow_run, reference, create_for=unreachable)
+        repository(flow_run, reference, before_creation=_unreachable)
     assert not (tmp_path / "new").exists(), "nothing is made for a cluster that does not answer"
-    with flow_process(flow_run), ScriptedBroker() as broker:
-        ScriptedMetadata({FIRST: 1}, broker)
-        opened = repository(flow_run, reference, create_for=KafkaAccess(options(broker.address)))
+    with flow_process(flow_run):
+        opened = repository(flow_run, reference, before_creation=lambda: None)
         LocalRepository(path=str(tmp_path / "other")).save(name, overwrite=True)
         assert opened is repository(flow_run, reference)
 

@@ -251,7 +251,7 @@ def test_a_store_that_never_answered_is_given_up_after_the_connect_timeout(
     with pytest.raises(StoreUnavailableError, match="There was no answer within 20 s") as refused:
         hasty.get("a")
     assert 20.0 == pytest.approx(clock.now_s)
-    assert str(refused.value).endswith("check that the store runs and can be reached from here")
+    assert str(refused.value).endswith("check that the store runs and can be reached from here.")
 
 
 @pytest.mark.parametrize("first", ["an object", "no object", "a listing"])

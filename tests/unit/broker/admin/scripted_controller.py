@@ -37,24 +37,30 @@ TOPIC_ID = "kM2jV_iUQ4y9-0gQx3S7vA"
 
 @dataclass
 class ScriptedTopic:
-    """A topic with its number of partitions and its own settings."""
+    """A topic with its number of partitions and its own settings. The next `leaderless` answers show no leaders."""
 
     partitions: int
     settings: dict[str, str] = field(default_factory=dict)
+    leaderless: int = 0
 
 
 class ScriptedController:
     """The only broker of a cluster. `topics` are those that exist, `weights` the records of each request for changes.
 
     `mutations`: so many partitions can be created or deleted before the quota is used up; each answer that says so
-    gives `refill` more.
+    gives `refill` more. `leaderless`: so many answers show a new topic without leaders. `waiting` has the number of
+    topics without leaders at each creation.
     """
 
-    def __init__(self, *, mutations: int | None = None, refill: int = 5, throttle_time_ms: int = 20) -> None:
+    def __init__(
+        self, *, mutations: int | None = None, refill: int = 5, throttle_time_ms: int = 20, leaderless: int = 0
+    ) -> None:
         self.topics: dict[str, ScriptedTopic] = {}
         self.weights: list[int] = []
         self.requests: list[int] = []
+        self.waiting: list[int] = []
         self.mutations = mutations
+        self._leaderless = leaderless
         self._refill = refill
         self._throttle_time_ms = throttle_time_ms
         supported: dict[int, tuple[int, int]] = {
@@ -104,13 +110,16 @@ class ScriptedController:
         topics = []
         for name in names:
             found = self.topics.get(name)
+            leader = -1 if found and found.leaderless else 1
+            if found and found.leaderless:
+                found.leaderless -= 1
             topics.append(
                 topic_class(
                     error_code=0 if found else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
                     name=name,
                     topic_id=topic_uuid(TOPIC_ID),
                     partitions=[
-                        part(error_code=0, partition_index=number, leader_id=1, replica_nodes=[1], isr_nodes=[1])
+                        part(error_code=0, partition_index=number, leader_id=leader, replica_nodes=[1], isr_nodes=[1])
                         for number in range(found.partitions if found else 0)
                     ],
                 )
@@ -122,6 +131,7 @@ class ScriptedController:
         request = received.decoded(CreateTopicsRequest)
         weight = sum(1 + one.num_partitions + len(one.configs) for one in request.topics)
         is_within = self._is_within(weight)
+        self.waiting.append(sum(topic.leaderless > 0 for topic in self.topics.values()))
         codes = {one.name: self._created(one, is_within, request.validate_only) for one in request.topics}
         result = CreateTopicsResponse.CreatableTopicResult
         message = None if is_within else TOO_LARGE
@@ -139,7 +149,7 @@ class ScriptedController:
             return ErrorCode.THROTTLING_QUOTA_EXCEEDED
         if not validate_only:
             settings = {one.name: one.value for one in topic.configs}
-            self.topics[topic.name] = ScriptedTopic(topic.num_partitions, settings)
+            self.topics[topic.name] = ScriptedTopic(topic.num_partitions, settings, self._leaderless)
         return ErrorCode.NONE
 
     def _grow(self, received: ReceivedRequest) -> Any:

@@ -54,6 +54,16 @@ def test_topics_are_created_changed_and_deleted_within_the_limit_of_a_request(to
     assert len(controller.broker.received) < 40 + 2 * topics * partitions // 1_000, "many topics share a request"
 
 
+def test_thousands_of_partitions_are_created_in_steps_that_each_wait_for_leaders() -> None:
+    controller = ScriptedController(leaderless=2)
+    specs = _specs(5, 600)
+    with admin_of(controller) as admin:
+        assert {None} == set(admin.create_topics(specs).values())
+
+    assert [0] * 5 == controller.waiting
+    assert [0] * 5 == [topic.leaderless for topic in controller.topics.values()]
+
+
 def test_a_topic_that_cannot_get_its_last_partitions_says_so() -> None:
     controller = ScriptedController()
     controller.broker.answers[ApiKey.CREATE_PARTITIONS] = _refused
