@@ -81,9 +81,7 @@ def _back_up(
     is_incremental: bool,
 ) -> State[Any]:
     try:
-        with open_backup(
-            backup_id, source, repository, workers=options.max_concurrent_partitions, is_incremental=is_incremental
-        ) as work:
+        with open_backup(backup_id, source, repository, options, is_incremental=is_incremental) as work:
             planning = plan_backup.submit(work, topics, options)
             planned = report_backup_plan(work, planning.result())
             captured = fan_out(

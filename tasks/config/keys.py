@@ -42,7 +42,6 @@ NOT_YET: Mapping[str, str] = {
     "schema_registry": "this version does not back up schema registries",
     "backup.continuous": "this version makes snapshots",
     "backup.index_timestamps": "this version does not scan record timestamps",
-    "backup.max_bytes_per_second": "this version has no rate limits",
     "restore.time_window_start": "this version restores whole restore points",
     "restore.time_window_end": "this version restores whole restore points",
     "restore.until_offset": "this version restores whole restore points",

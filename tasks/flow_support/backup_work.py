@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 
 from tasks.engine.backup_steps import FinishedRun, finisher
 from tasks.engine.commit.runs import run_lease
+from tasks.engine.options import BackupOptions
 from tasks.engine.run_context import ClusterContext
 from tasks.flow_support.bin_tasks import BinTask
 from tasks.flow_support.flow_run_cache import stop_on_failure
@@ -45,11 +46,11 @@ class PlannedBackup:
 
 @contextmanager
 def open_backup(
-    backup_id: str, source: str, repository_name: str, *, workers: int, is_incremental: bool = False
+    backup_id: str, source: str, repository_name: str, options: BackupOptions, *, is_incremental: bool = False
 ) -> Iterator[BackupWork]:
     """A new run of the backup set. Its lease is held while the body plans, captures and commits. A run that died is
-    finished before, with `workers` threads. A missing repository is created. If the body raises, the run's stop event
-    is set.
+    finished before, within the limits of `options`. A missing repository is created. If the body raises, the run's
+    stop event is set.
 
     Raises `ConfigError` for a wrong name, `LockedError` if another writer holds the lease, and what `open_flow` raises.
     """
@@ -71,7 +72,13 @@ def open_backup(
                 progress=context.progress,
                 cluster=cluster_access(flow.flow_run, source),
             )
-            finisher(on_cluster, set_name, workers=workers, finished=_report_finished)(earlier, begun_after)
+            finisher(
+                on_cluster,
+                set_name,
+                workers=options.max_concurrent_partitions,
+                max_bytes_per_second=options.max_bytes_per_second,
+                finished=_report_finished,
+            )(earlier, begun_after)
 
         with (
             run_lease(context, set_name, run, waiting=log_wait, finish=finish),

@@ -167,7 +167,6 @@ def test_stop_at_current_offsets_false_gets_a_note_because_every_backup_is_a_sna
     [
         ("backup", "continuous: true"),
         ("backup", "index_timestamps: true"),
-        ("backup", "max_bytes_per_second: 5"),
         ("metrics", "enabled: true"),
         ("encryption", "recipients: [age1x]"),
         ("retention", "keep_last: 3"),
