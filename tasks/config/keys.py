@@ -39,7 +39,6 @@ NOT_YET: Mapping[str, str] = {
     "drill": "this version has no restore drills",
     "schema_registry": "this version does not back up schema registries",
     "backup.index_timestamps": "this version does not scan record timestamps",
-    "backup.max_bytes_per_second": "this version has no rate limits",
     "restore.time_window_start": "this version restores whole restore points",
     "restore.time_window_end": "this version restores whole restore points",
     "restore.until_offset": "this version restores whole restore points",

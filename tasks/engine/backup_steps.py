@@ -12,6 +12,7 @@ from tasks.engine.capture.capture_ranges import IsCompacted, capture_ranges
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.capture.object_sink import ObjectSettings
 from tasks.engine.capture.range_reader import CaptureRange
+from tasks.engine.capture.rate_limit import shared_limit
 from tasks.engine.commit.adoption import Adopted, epoch_after, find_adoptable
 from tasks.engine.commit.commit import PointProducer, commit_point
 from tasks.engine.commit.incremental_point import IncrementalPoint
@@ -69,6 +70,7 @@ def capture_bin(
         fetch_bytes=plan.fetch_bytes,
         is_compacted=_compaction_at_plan_time(context.repository, plan),
         ending=ending,
+        limit=shared_limit(plan.cluster_id, plan.max_bytes_per_second),
     )
 
 
@@ -90,8 +92,11 @@ def commit_run(
         raise
 
 
-def finish_run(context: ClusterContext, set_name: str, run: str, *, workers: int) -> FinishedRun | None:
-    """Finish a run that died: adopt what it has stored, capture the rest of its plan, and commit its point.
+def finish_run(
+    context: ClusterContext, set_name: str, run: str, *, workers: int, max_bytes_per_second: int | None = None
+) -> FinishedRun | None:
+    """Finish a run that died: adopt what it has stored, capture the rest of its plan, and commit its point. The limits
+    are those of the caller, because the run can have died of its own.
 
     Returns None if the run cannot have a point: it has no plan, nothing of it was captured, or another run changed the
     set since. The caller voids it then. Raises `ConfigError` if it is a run of another cluster, `InterruptedRunError`
@@ -99,6 +104,7 @@ def finish_run(context: ClusterContext, set_name: str, run: str, *, workers: int
     repository = context.repository
     try:
         plan = read_plan(repository.store, set_name, run)
+        plan = plan.model_copy(update={"max_bytes_per_second": max_bytes_per_second})
     except (DamagedError, UnsupportedError):
         return None  # it died before its plan was stored, or another version wrote it
     _check_same_cluster(context, plan)
@@ -116,12 +122,17 @@ def finish_run(context: ClusterContext, set_name: str, run: str, *, workers: int
 
 
 def finisher(
-    context: ClusterContext, set_name: str, *, workers: int, finished: Callable[[FinishedRun], None]
+    context: ClusterContext,
+    set_name: str,
+    *,
+    workers: int,
+    max_bytes_per_second: int | None,
+    finished: Callable[[FinishedRun], None],
 ) -> Callable[[str, int | None], None]:
     """The `finish` of `run_lease`: finishes the run, and calls `finished` if it has a point then."""
 
     def finish(run: str, begun_after: int | None) -> None:
-        done = finish_run(context, set_name, run, workers=workers)
+        done = finish_run(context, set_name, run, workers=workers, max_bytes_per_second=max_bytes_per_second)
         if done is not None:
             finished(done)
 
@@ -148,6 +159,7 @@ def _capture_rest(context: ClusterContext, plan: Plan, number: int, adopted: Ado
         ObjectSettings.of_plan(plan),
         fetch_bytes=plan.fetch_bytes,
         is_compacted=_compaction_at_plan_time(context.repository, plan),
+        limit=shared_limit(plan.cluster_id, plan.max_bytes_per_second),
     )
 
 

@@ -105,7 +105,8 @@ def plan_cycle(
     The plan is of a snapshot if the set has no point, or if a new base is due. Raises as `plan_snapshot`.
     """
     repository, set_name = context.repository, request.set_name
-    finish = finisher(context, set_name, workers=workers, finished=finished)
+    most = request.options.max_bytes_per_second
+    finish = finisher(context, set_name, workers=workers, max_bytes_per_second=most, finished=finished)
     state = close_earlier_run(repository, set_name, lease, finish)
     request = replace(request, run=new_run_id(repository.now_ms()))
     newest = repository.log(set_name).point(state.newest_point) if state.newest_point is not None else None

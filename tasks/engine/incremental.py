@@ -33,7 +33,13 @@ def incremental_locally(
     `planned` is called with the plan before the first byte is read, `waiting` with the writer that holds the lease if
     this run has to wait, `finished` with the run that died and that this run has finished first. Raises as
     `snapshot_locally`."""
-    finish = finisher(context, request.set_name, workers=workers, finished=finished)
+    finish = finisher(
+        context,
+        request.set_name,
+        workers=workers,
+        max_bytes_per_second=request.options.max_bytes_per_second,
+        finished=finished,
+    )
     with run_lease(context, request.set_name, request.run, waiting=waiting, finish=finish):
         plan = plan_incremental(context, request)
         planned(plan)

@@ -77,6 +77,13 @@ class BackupOptions(Options):
     max_concurrent_partitions: int = Field(
         4, ge=1, le=64, title="Workers", description="Number of partitions that are read at the same time."
     )
+    max_bytes_per_second: int | None = Field(
+        None,
+        ge=1_000,
+        title="Most bytes per second",
+        description="Bytes per second that all workers of a process together read from the brokers, on average. Empty "
+        "means no limit.",
+    )
     compression: Literal["zstd", "lz4", "none"] = Field(
         "zstd", title="Compression", description="Compression of the data objects in the repository."
     )
@@ -129,8 +136,10 @@ class BackupOptions(Options):
 
     @property
     def fetch_bytes(self) -> int:
-        """`fetch_max_bytes`, as far as the memory of a worker allows it."""
-        return min(self.fetch_max_bytes, LARGEST_FETCH_BYTES)
+        """`fetch_max_bytes`, as far as the memory of a worker allows it. With `max_bytes_per_second` at most the
+        bytes of one second, so that the network does not get them at once, but not less than is efficient."""
+        second = max(self.max_bytes_per_second or LARGEST_FETCH_BYTES, SMALL_FETCH_BYTES)
+        return min(self.fetch_max_bytes, second, LARGEST_FETCH_BYTES)
 
     @model_validator(mode="after")
     def _internal_topics_are_asked_for(self) -> BackupOptions:

@@ -30,7 +30,13 @@ def snapshot_locally(
     another writer holds the set's lease, `InterruptedRunError` on `stop`, and what the steps raise. After an error this
     run has no point, and the next run finishes or voids it. Only after `OutcomeUnknownError` it can have one.
     """
-    finish = finisher(context, request.set_name, workers=workers, finished=finished)
+    finish = finisher(
+        context,
+        request.set_name,
+        workers=workers,
+        max_bytes_per_second=request.options.max_bytes_per_second,
+        finished=finished,
+    )
     with run_lease(context, request.set_name, request.run, waiting=waiting, finish=finish):
         plan = plan_snapshot(context, request)
         planned(plan)

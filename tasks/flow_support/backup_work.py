@@ -80,7 +80,7 @@ def open_backup(
     request = SnapshotRequest(
         set_name=check_set_name(backup_id), run=new_run_id(now_ms()), topics=topics, options=options, most_bins=MAX_BINS
     )
-    set_name, run, workers = request.set_name, request.run, options.max_concurrent_partitions
+    set_name, run = request.set_name, request.run
 
     def log_wait(owner: str) -> None:
         get_run_logger().info("Another writer (%s) holds the set's lease; waiting to see whether it is alive.", owner)
@@ -98,7 +98,13 @@ def open_backup(
                 progress=context.progress,
                 cluster=cluster_access(flow.flow_run, source),
             )
-            finisher(on_cluster, set_name, workers=workers, finished=_report_finished)(earlier, begun_after)
+            finisher(
+                on_cluster,
+                set_name,
+                workers=options.max_concurrent_partitions,
+                max_bytes_per_second=options.max_bytes_per_second,
+                finished=_report_finished,
+            )(earlier, begun_after)
 
         with (
             run_lease(context, set_name, run, waiting=log_wait, finish=finish),

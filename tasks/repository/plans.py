@@ -23,7 +23,7 @@ EndReason = Literal["deleted", "created again", "not selected"]
 
 
 def _is_default(value: object) -> bool:
-    """Whether a member is left out of the stored document. The members of incremental runs are written only if they
+    """Whether a member is left out of the stored document. Members that most plans do not need are written only if they
     differ from their default, because plans can be large."""
     return value in (None, "log_start", ())
 
@@ -66,13 +66,14 @@ class Plan(Document):
     """One attempt to make the next point of a set.
 
     The plan of a snapshot contains every partition. The plan of an incremental run contains those whose row changes.
-    `bins` divide the indexes of the partitions to read; a bin is the work of one task. `based_on` is the seq of the
-    newest point when the plan was made. `begun_after` is the seq of the log's newest entry when the run began, None if
-    it is not known: the run was closed later, or not at all. `groups` is None if the run was not configured to keep
-    positions, or if they could not be read; `groups_failure` then contains the reason. `denied` are the reasons for
-    everything that is missing because a permission is missing. `not_selected` are the topics of the newest point that
-    the run does not select. `warnings` are sentences about what a restore of the point has to know, `notes` are
-    sentences about patterns of the topic selection.
+    `max_bytes_per_second` limits what each process of the run reads. `bins` divide the indexes of the partitions to
+    read; a bin is the work of one task. `based_on` is the seq of the newest point when the plan was made. `begun_after`
+    is the seq of the log's newest entry when the run began, None if it is not known: the run was closed later, or not
+    at all. `groups` is None if the run was not configured to keep positions, or if they could not be read;
+    `groups_failure` then contains the reason. `denied` are the reasons for everything that is missing because a
+    permission is missing. `not_selected` are the topics of the newest point that the run does not select. `warnings`
+    are sentences about what a restore of the point has to know, `notes` are sentences about patterns of the topic
+    selection.
     """
 
     format: int = FORMAT_MAJOR
@@ -90,6 +91,7 @@ class Plan(Document):
     object_log_bytes: int
     object_records: int | None = None
     fetch_bytes: int
+    max_bytes_per_second: int | None = Field(None, exclude_if=_is_default)
     partitions: tuple[PlannedPartition, ...]
     bins: tuple[tuple[int, ...], ...]
     failures: tuple[PlanFailure, ...] = ()

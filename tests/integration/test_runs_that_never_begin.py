@@ -275,7 +275,7 @@ KINDS = (
     Kind("no set", 10, "There is no backup set", lambda run: run.document.update(backup_id="nothing"), RESTORE),
     Kind("no point", 10, "set@7 is not a restore point", lambda run: run.document.update(backup_id="set@7"), RESTORE),
     # ── where it is restored to
-    Kind("target with records", 3, "it is not empty (1 offsets)", lambda run: run.map_to(FILLED), RESTORE, BOTH),
+    Kind("target with records", 3, "it is not empty (1 offset)", lambda run: run.map_to(FILLED), RESTORE, BOTH),
     Kind("two topics to one", 3, "to one topic, x", _map_two_to_one, RESTORE),
     Kind(
         "purge without consent", 2, "Confirm this with --yes", lambda run: run.restore_with(purge_topics=True), RESTORE

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from tasks.engine.options import BackupOptions
+from tasks.model.partition import Partition
 from tasks.store.local.local_store import LocalStore
 from tests.conftest import KAFKA_VERSION
 from tests.support import producing
@@ -106,3 +109,26 @@ def test_a_transaction_that_nobody_ends_makes_the_next_point_partial_and_says_wh
     assert re.search(r"\(producer id \d+, which wrote its last record \d+\.\d hours before\)", held.reason)
     assert () == backups.findings(second)
     assert 30 == third.totals.records
+
+
+def test_a_backup_reads_at_the_rate_that_was_set_over_all_workers_within_ten_percent(
+    kafka: KafkaCluster, topic_name: str
+) -> None:
+    """The times are the subject here: the figure is the ratio of the measured rate and the limit."""
+    limit, size, count = 2_000_000, 20_000, 250
+    producing.create_topic(kafka.bootstrap, topic_name, partitions=2)
+    for partition in range(2):
+        values = (OutRecord(None, os.urandom(size)) for _ in range(count))
+        producing.produce(kafka.bootstrap, topic_name, values, partition=partition, records_per_batch=1)
+    backups = Backups(bootstrap_servers=kafka.bootstrap_servers)
+    seen: list[tuple[float, int]] = []
+
+    def progress(partition: Partition, *, records: int, log_bytes: int) -> None:
+        seen.append((time.monotonic(), log_bytes))
+
+    began = time.monotonic()
+    backups.back_up([topic_name], options=BackupOptions(max_bytes_per_second=limit), progress=progress)
+
+    received = sum(log_bytes for _, log_bytes in seen)
+    assert 2 * size * count <= received
+    assert 0.9 < received / (seen[-1][0] - began) / limit < 1.1

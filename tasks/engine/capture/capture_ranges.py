@@ -13,6 +13,7 @@ from tasks.broker.ports import LogReader
 from tasks.engine.capture.capture_result import CapturedRange, CaptureFailure, CaptureResult
 from tasks.engine.capture.object_sink import ObjectSettings, ObjectSink
 from tasks.engine.capture.range_reader import Batches, CaptureRange, Diverged, EmptyTail, Event, RangeReader, Trimmed
+from tasks.engine.capture.rate_limit import RateLimit
 from tasks.engine.capture.segment import Segment, SegmentStart
 from tasks.engine.run_context import ClusterContext
 from tasks.model.errors import AccessError, BrokerError, InterruptedRunError, KafkaBackupError
@@ -34,9 +35,11 @@ def capture_ranges(
     fetch_bytes: int,
     is_compacted: IsCompacted,
     ending: threading.Event | None = None,
+    limit: RateLimit | None = None,
 ) -> CaptureResult:
     """Capture the ranges one after the other. May be called again: each attempt writes under a new writer id. If
     `ending` is set, the capture ends after the fetch answer that it is storing, and what it has read stays captured.
+    Captures with the same `limit` share it.
 
     A partition whose capture fails is reported in the result, and the others are still captured. Raises
     `InterruptedRunError` when `stop` is set, and the store's error if the repository fails. After an error no log entry
@@ -52,7 +55,7 @@ def capture_ranges(
                 break
             capture = _RangeCapture(range_, sink, context, ending)
             try:
-                capture.run(_events(log, range_, context, fetch_bytes, is_compacted))
+                capture.run(_events(log, range_, context, fetch_bytes, is_compacted, limit))
             except (BrokerError, AccessError) as error:
                 failures.append(_failure(range_.source, error))
             captured.append(capture.result())
@@ -67,7 +70,12 @@ def capture_ranges(
 
 
 def _events(
-    log: LogReader, range_: CaptureRange, context: ClusterContext, fetch_bytes: int, is_compacted: IsCompacted
+    log: LogReader,
+    range_: CaptureRange,
+    context: ClusterContext,
+    fetch_bytes: int,
+    is_compacted: IsCompacted,
+    limit: RateLimit | None,
 ) -> Iterator[Event]:
     reader = RangeReader(
         log,
@@ -75,6 +83,7 @@ def _events(
         fetch_bytes=fetch_bytes,
         is_compacted=partial(is_compacted, range_.source),
         stop=context.stop,
+        limit=limit,
         clock=context.clock,
     )
     return iter(reader)

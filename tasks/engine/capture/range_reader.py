@@ -12,6 +12,7 @@ from typing import Literal
 from tasks.batches.header import BatchHeader
 from tasks.broker.log_values import Fetched
 from tasks.broker.ports import LogReader
+from tasks.engine.capture.rate_limit import RateLimit
 from tasks.engine.capture.scan import scan
 from tasks.model.errors import BrokerUnavailableError, OffsetOutOfRangeError, TopicGoneError
 from tasks.model.partition import Partition
@@ -82,8 +83,9 @@ Event = Batches | Trimmed | Diverged | EmptyTail | Gap
 class RangeReader:
     """Reads [start, end) of a partition. Iterate over it once.
 
-    The next fetch request is already sent while the caller processes the batches of the last answer. A moved log start,
-    a truncated log and a deleted topic become events. Raises what `PartitionFetcher.receive` raises for all other
+    The next fetch request is already sent while the caller processes the batches of the last answer. With a `limit` it
+    is sent when the bytes of the last answer are paid for. A moved log start, a truncated log and a deleted topic
+    become events. Raises what `PartitionFetcher.receive` raises for all other
     problems, what `scan` raises, and `BrokerUnavailableError` if no batch arrives for longer than the cluster's
     deadline.
     """
@@ -96,6 +98,7 @@ class RangeReader:
         fetch_bytes: int,
         is_compacted: Callable[[], bool],
         stop: threading.Event,
+        limit: RateLimit | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
@@ -109,6 +112,7 @@ class RangeReader:
         self._has_read = False
         self._is_compacted = is_compacted
         self._stop = stop
+        self._limit = limit
         self._clock = clock
         self._empty = 0
         self._deadline: float | None = None
@@ -130,6 +134,8 @@ class RangeReader:
             yield from self._on_out_of_range()
             self._send()
             return
+        if self._limit is not None:
+            self._limit.spend(len(fetched.records), self._stop)
         if fetched.diverging is not None:
             yield from self._on_divergence(*fetched.diverging)
             self._send()

@@ -142,6 +142,7 @@ def make_plan(
         object_log_bytes=options.segment_max_bytes,
         object_records=options.segment_max_records,
         fetch_bytes=options.fetch_bytes,
+        max_bytes_per_second=options.max_bytes_per_second,
         partitions=planned,
         bins=bins,
         failures=failures,

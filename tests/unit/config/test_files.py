@@ -184,7 +184,6 @@ def test_the_time_of_a_cycle_is_the_segment_interval_else_the_checkpoint_interva
     ("section", "line"),
     [
         ("backup", "index_timestamps: true"),
-        ("backup", "max_bytes_per_second: 5"),
         ("metrics", "enabled: true"),
         ("encryption", "recipients: [age1x]"),
         ("retention", "keep_last: 3"),
