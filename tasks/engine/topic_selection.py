@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import translate
+from functools import lru_cache
 
 from tasks.engine.options import TopicSelection
 from tasks.model.errors import ConfigError
@@ -104,7 +105,14 @@ def _hint(selection: TopicSelection) -> str:
 
 
 def _matches_any(name: str, patterns: Sequence[str]) -> bool:
-    return any(compile_pattern(pattern).fullmatch(name) for pattern in patterns)
+    return name in patterns or any(expression.fullmatch(name) for expression in _expressions(tuple(patterns)))
+
+
+@lru_cache(maxsize=16)
+def _expressions(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    """The compiled patterns, without literal names, which are compared. They are kept, because a selection can have a
+    thousand names and is matched with each topic, and `re` keeps only 512 patterns."""
+    return tuple(compile_pattern(pattern) for pattern in patterns if not is_literal(pattern))
 
 
 def _is_allowed_internal(name: str, include_internal: bool, internal_topics: Sequence[str]) -> bool:

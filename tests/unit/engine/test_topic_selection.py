@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 
+from tasks.engine import topic_selection
 from tasks.engine.options import TopicSelection
 from tasks.engine.topic_selection import compile_pattern, select_topics
 from tasks.model.errors import ConfigError
@@ -96,3 +99,11 @@ def test_several_names_in_one_text_are_an_error_that_says_so() -> None:
 def test_a_selection_of_nothing_names_the_form_of_expressions_if_it_looks_like_one() -> None:
     with pytest.raises(ConfigError, match=r"matches no topic: .* A regular expression begins with ~: '~x\.\*'\."):
         _selected("x.*")
+
+
+def test_each_of_a_thousand_names_is_compiled_once() -> None:
+    names = [f"topic-{number}" for number in range(1_000)]
+    selection = TopicSelection(include=(*names, "~other.*"))
+    with patch.object(topic_selection, "compile_pattern", wraps=topic_selection.compile_pattern) as compiled:
+        assert sorted(names) == select_topics(dict.fromkeys(names, False), selection, include_internal=False)
+    assert compiled.call_count <= len(names) + 2
