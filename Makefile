@@ -29,7 +29,7 @@ demo: install
 
 test: servers
 	$(PYTEST) $(FAST) $(PARALLEL) -m 'not soak'
-	$(PYTEST) $(REST) -m 'not soak'
+	$(PYTEST) $(REST) $(PARALLEL) -m 'not soak'
 
 # In memory where there is such a folder: thousands of fsyncs to a busy disk take longer than the tests.
 test-fast: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)

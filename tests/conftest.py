@@ -36,10 +36,12 @@ def pytest_configure() -> None:
 _SLOW_SERVERS = ("installation", "prefect_api", "secured", "kafka")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In a parallel run (`--dist loadgroup`) all tests of a server that starts slowly are in one worker.
 
-    Otherwise each worker would start a server of its own. xdist starts the largest groups first.
+    Otherwise each worker would start a server of its own. xdist starts the largest groups first. `tryfirst`, because
+    xdist reads the groups in the same hook, and later groups have no effect.
     """
     for item in items:
         fixtures = getattr(item, "fixturenames", ())

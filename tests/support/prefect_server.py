@@ -40,7 +40,8 @@ NEW_DATABASE = ROOT / ".bin" / f"prefect-{prefect.__version__}.db"
 """The database of a server that has just been started for the first time."""
 
 START_TIMEOUT_S = 240.0
-_DRAIN_TIMEOUT_S = 30.0
+_DRAIN_TIMEOUT_S = 120.0
+"""What is not sent until then is lost: Prefect gives no error, and sends it to a server that it starts itself."""
 
 BRISK: Mapping[str, str] = {
     "PREFECT_WORKER_QUERY_SECONDS": "0.5",
