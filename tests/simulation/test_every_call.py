@@ -1,6 +1,6 @@
 """A backup and a restore are struck at each of their calls in turn: of the store, and of the cluster.
 
-`make test-fast` strikes every 13th call, `make test` each of them.
+`make test-fast` strikes every 29th call, `make test` each of them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ CHANGES: dict[str, ClusterStep] = {
     "broker-dies": StopNode(0),
 }
 
-CALLS = [pytest.param(13, id="some"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)]
+CALLS = [pytest.param(29, id="some"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)]
 
 
 def _strike(step: Callable[[Strike], HistoryStep], strike: Callable[[int], Strike], stride: int) -> int:

@@ -24,7 +24,7 @@ POOL = "kafka-backup"
 FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
 RUN_TIMEOUT_S = 150.0
 _PAGE = 200
-_ARRIVAL_TIMEOUT_S = 30.0
+_ARRIVAL_TIMEOUT_S = 120.0
 
 
 class Installation:
@@ -76,7 +76,7 @@ class Installation:
         """The task runs of a flow run, in the order of their start.
 
         With `at_least` it waits until the server has that many and all of them have ended, because task runs are sent
-        as events, which the server can store later than the flow run's end. Raises `AssertionError` after 30 s.
+        as events, which the server can store later than the flow run's end. Raises `AssertionError` after two minutes.
         """
         wanted = FlowRunFilter.model_validate({"id": {"any_": [run]}})
         deadline = time.monotonic() + _ARRIVAL_TIMEOUT_S

@@ -16,6 +16,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from typing import Self
 import httpx
 import prefect
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.context import _temporary_global_settings_context, get_settings_context
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -40,7 +42,8 @@ NEW_DATABASE = ROOT / ".bin" / f"prefect-{prefect.__version__}.db"
 """The database of a server that has just been started for the first time."""
 
 START_TIMEOUT_S = 240.0
-_DRAIN_TIMEOUT_S = 30.0
+_DRAIN_TIMEOUT_S = 120.0
+"""What is not sent until then is lost: Prefect gives no error, and sends it to a server that it starts itself."""
 
 BRISK: Mapping[str, str] = {
     "PREFECT_WORKER_QUERY_SECONDS": "0.5",
@@ -173,7 +176,8 @@ class PrefectServer:
         before and after, because they stay with the server that they found first.
         """
         _drain()
-        with temporary_settings({PREFECT_API_URL: self.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        settings = {PREFECT_API_URL: self.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        with temporary_settings(settings), _in_all_threads():
             try:
                 yield
             finally:
@@ -222,6 +226,19 @@ class PrefectWorker:
         """Send the signal to the worker alone and wait until it is gone, see `end_server`. May be called again."""
         process, self._process = self._process, None
         end_server(process, sign)
+
+
+@contextmanager
+def _in_all_threads() -> Iterator[None]:
+    """Threads that have no settings of their own have those of the main thread, as if they were in the environment.
+
+    Without this, a log line of such a thread starts a temporary server in this process.
+    """
+    if threading.current_thread() is threading.main_thread():
+        with _temporary_global_settings_context(get_settings_context()):
+            yield
+    else:
+        yield
 
 
 def _drain() -> None:
