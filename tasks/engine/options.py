@@ -73,13 +73,6 @@ class BackupOptions(Options):
     max_concurrent_partitions: int = Field(
         4, ge=1, le=64, title="Workers", description="Number of partitions that are read at the same time."
     )
-    max_bytes_per_second: int | None = Field(
-        None,
-        ge=1_000,
-        title="Most bytes per second",
-        description="Bytes per second that all workers of a process together read from the brokers, on average. Empty "
-        "means no limit.",
-    )
     compression: Literal["zstd", "lz4", "none"] = Field(
         "zstd", title="Compression", description="Compression of the data objects in the repository."
     )
@@ -88,6 +81,13 @@ class BackupOptions(Options):
         title="New base",
         description="Age of the last snapshot after which an incremental run reads everything again: 7d, 12h. Empty "
         "means never.",
+    )
+    max_bytes_per_second: int | None = Field(
+        None,
+        ge=1_000,
+        title="Most bytes per second",
+        description="Bytes per second that all workers of a process together read from the brokers, on average. Empty "
+        "means no limit.",
     )
     compression_level: int = Field(
         3,
