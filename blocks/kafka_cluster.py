@@ -84,3 +84,9 @@ class KafkaCluster(Block):
         ge=1_000,
         le=600_000,
     )
+    rack: str | None = Field(
+        None,
+        title="Rack",
+        description="The rack of the machine that runs the flow. Records are read from a replica in this rack, if the "
+        "brokers have broker.rack and the RackAwareReplicaSelector.",
+    )

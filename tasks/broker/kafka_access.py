@@ -134,7 +134,7 @@ class KafkaLogReader:
 
     def fetcher(self, *, max_bytes: int) -> Fetcher:
         """See `LogReader.fetcher`."""
-        return Fetcher(self.cluster, stop=self.cluster.stop, max_bytes=max_bytes)
+        return Fetcher(self.cluster, stop=self.cluster.stop, max_bytes=max_bytes, rack=self.cluster.options.rack)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ def connection_options(section: ClusterSection, on_waiting: OnWaiting | None = N
         bootstrap_servers=section.bootstrap_servers,
         security=section.security,
         connect_timeout_ms=section.connection.connect_timeout_ms,
+        rack=section.rack,
         contact=Contact(on_waiting),
     )
 

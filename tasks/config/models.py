@@ -111,6 +111,12 @@ class ClusterSection(Section):
         Field(description="How long to wait for the first answer of the cluster."),
         BeforeValidator(_empty_section_if_none),
     ] = ConnectionSection()
+    rack: str = Field(
+        "",
+        max_length=255,
+        description="The rack of this program. Records are read from a replica in this rack instead of the leader, if "
+        "the brokers have `broker.rack` and the `RackAwareReplicaSelector`.",
+    )
     topics: TopicsSection = Field(TopicsSection(), description="The topics to back up, or to restore.")
 
 

@@ -98,9 +98,10 @@ def finish_run(
     """Finish a run that died: adopt what it has stored, capture the rest of its plan, and commit its point. The limits
     are those of the caller, because the run can have died of its own.
 
-    Returns None if the run cannot have a point: it has no plan, nothing of it was captured, or another run changed the
-    set since. The caller voids it then. Raises `ConfigError` if it is a run of another cluster, `InterruptedRunError`
-    on `stop`, and what the store raises."""
+    Returns None if the run is not to have a point: it has no plan, it stored no object that can be adopted, or another
+    run changed the set since. The caller voids it then. Without an object to adopt a new plan reads the same records,
+    and the old one would only add a point. Raises `ConfigError` if it is a run of another cluster,
+    `InterruptedRunError` on `stop`, and what the store raises."""
     repository = context.repository
     try:
         plan = read_plan(repository.store, set_name, run)
@@ -109,6 +110,8 @@ def finish_run(
         return None  # it died before its plan was stored, or another version wrote it
     _check_same_cluster(context, plan)
     adopted = find_adoptable(repository, plan)
+    if not adopted.objects:
+        return None
     captured = run_all(
         lambda number: _capture_rest(context, plan, number, adopted), range(len(plan.bins)), workers, context.stop
     )

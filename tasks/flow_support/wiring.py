@@ -96,9 +96,7 @@ def cluster_section(cluster: str) -> ClusterSection:
     """
     name = cluster.removeprefix("kafka-cluster/")
     values = field_values(_load(KafkaCluster, name))
-    servers = values.pop("bootstrap_servers", [])
-    connection = {key: values.pop(key) for key in ConnectionSection.model_fields if key in values}
-    section = {"bootstrap_servers": servers, "security": values, "connection": connection}
+    section = {"bootstrap_servers": [], **_cluster_members(values)}
     return _section(ClusterSection, section, f"kafka-cluster/{name}")
 
 
@@ -130,19 +128,24 @@ def field_values(block: Block) -> dict[str, object]:
 
 
 def _places(cluster: str, reference: str) -> Places:
-    security = _shown_values(_load(KafkaCluster, cluster.removeprefix("kafka-cluster/")))
-    servers = security.pop("bootstrap_servers", [])
-    connection = {key: security.pop(key) for key in ConnectionSection.model_fields if key in security}
+    shown = _cluster_members(_shown_values(_load(KafkaCluster, cluster.removeprefix("kafka-cluster/"))))
     return Places(
         cluster=cluster,
         repository=reference,
         cluster_section={
-            "bootstrap_servers": servers,
-            **({} if security == _UNPROTECTED else {"security": security}),
-            **({"connection": connection} if connection else {}),
+            "bootstrap_servers": [],
+            **{key: member for key, member in shown.items() if member and member != _UNPROTECTED},
         },
         storage_section=storage_section(reference).shown_section(),
     )
+
+
+def _cluster_members(values: Mapping[str, object]) -> dict[str, object]:
+    """The members of a cluster section, from the values of a block."""
+    own = {key: values[key] for key in ("bootstrap_servers", "rack") if key in values}
+    connection = {key: values[key] for key in ConnectionSection.model_fields if key in values}
+    security = {key: member for key, member in values.items() if key not in own and key not in connection}
+    return {**own, "security": security, "connection": connection}
 
 
 def _shown_values(block: Block) -> dict[str, object]:

@@ -18,6 +18,8 @@ from tasks.store.protocol import ObjectStore
 MOST_PARSED_LINES = 10_000
 """The number of parsed lines that are kept. A parsed line takes about 5 KiB, its text a sixth of that."""
 
+_WITHOUT_OBJECT = {"object": None, "sha256": None, "stored_bytes": None, "checksum": None}
+
 
 class PointLines(Mapping[Partition, Sequence[IndexLine]]):
     """The counting lines of each row, in offset order, disjoint, clipped to the row's [first, next).
@@ -93,17 +95,19 @@ def counting_lines(row: Row, lines: Iterable[IndexLine]) -> list[IndexLine]:
 
 def clip_line(line: IndexLine, first: int, end: int) -> IndexLine:
     """The line reduced to [first, end). Frames outside are left out. A frame that is only partly in the range stays
-    whole, and `line.is_cut` is true for it. Pure."""
+    whole, and `line.is_cut` is true for it. A line without frames names no object. Pure."""
     if (first, end) == (line.first, line.next):
         return line
+    frames = tuple(frame for frame in line.frames if _meets(frame, first, end))
     return line.model_copy(
         update={
+            **({} if frames else _WITHOUT_OBJECT),
             "first": first,
             "next": end,
             "gaps": tuple(
                 Gap(max(g.first, first), min(g.next, end), g.reason) for g in line.gaps if _meets(g, first, end)
             ),
-            "frames": tuple(frame for frame in line.frames if _meets(frame, first, end)),
+            "frames": frames,
             "trimmed_from": line.trimmed_from if first == line.first else None,
             "empty_from": line.empty_from if end == line.next else None,
         }

@@ -23,7 +23,7 @@ from tests.support.round_trip import contents, own_settings
 pytestmark = pytest.mark.kafka
 
 COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
-DATA_PATTERN = "repository/data/**/*.log.zst"
+FRAGMENT_PATTERN = "repository/fragments/**/*.json"
 CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 130}
 RECORDS = 2_000
 OWN = {"retention.ms": "3600000"}
@@ -53,7 +53,7 @@ def test_a_killed_backup_leaves_no_point_and_the_next_run_finishes_it_and_makes_
     backup_file: Path, number: signal.Signals
 ) -> None:
     assert CODES[number] == _killed(
-        "backup", backup_file, number, when=lambda: any(backup_file.parent.glob(DATA_PATTERN))
+        "backup", backup_file, number, when=lambda: any(backup_file.parent.glob(FRAGMENT_PATTERN))
     )
     assert [] == _points(backup_file)
 

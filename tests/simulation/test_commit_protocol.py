@@ -159,12 +159,14 @@ def test_a_run_that_dies_at_any_write_leaves_the_old_state_or_the_new_and_the_ne
 
 def _assert_goes_on(world: SmallWorld, scene: Scene) -> None:
     dead = {key.split("/")[3] for key in keys(world.store, f"meta/{SET}/runs/")}
+    with_data = {run for run in dead if keys(world.store, f"fragments/{SET}/{run}/")}
     point = _back_up(world)
     log = world.repository.log(SET)
     state = log.state()
     assert point.seq == state.newest_point
-    closed = [log.closing_of(run, state, begun_after=0) for run in dead]
-    assert {*closed, point.seq} == set(state.points), "a run that died with a plan is finished"
+    closed = {run: log.closing_of(run, state, begun_after=0) for run in dead}
+    assert None not in closed.values()
+    assert {*(closed[run] for run in with_data), point.seq} == set(state.points), "a run that stored data is finished"
     assert_sound(world, scene.new)
 
 

@@ -42,7 +42,8 @@ DEFAULT_VERSION = "4.3.1"
 class KafkaCluster:
     """A cluster that runs while a `with` block does. Nodes are numbered from 1.
 
-    `overrides` are broker properties that replace the launcher's. `listeners` are the ports of further listeners by
+    `overrides` are broker properties that replace the launcher's; `{node}` in them is the node's number.
+    `listeners` are the ports of further listeners by
     name, for a single node only; the overrides set their protocols. `advertised` are the addresses that listeners
     advertise instead of their own, see `server_properties`. `jvm_options` are options of the JVM. A cluster
     that is not `is_short_lived` starts more slowly, and becomes as fast as Kafka can be, see `SHORT_LIVED_JVM`.
@@ -163,10 +164,11 @@ class KafkaCluster:
 
         def format_node(node: KafkaNode) -> None:
             node.folder.mkdir(parents=True, exist_ok=True)
+            own = {name: value.replace("{node}", str(node.node_id)) for name, value in self._overrides.items()}
             properties = server_properties(
                 self.version, node.node_id, voters, node.log_dir, self.listeners, self._advertised
             )
-            node.config.write_text(properties_file(properties | self._overrides))
+            node.config.write_text(properties_file(properties | own))
             if not (node.log_dir / "meta.properties").exists():
                 arguments = ("format", "-t", cluster_uuid, "-c", str(node.config))
                 run_tool(self.version, "kafka.tools.StorageTool", *arguments, jvm_options=self._jvm_options)

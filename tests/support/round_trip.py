@@ -58,6 +58,7 @@ class Backups:
 
     bootstrap_servers: tuple[str, ...]
     security: Security = UNPROTECTED
+    rack: str = ""
     store: ObjectStore = field(default_factory=MemoryStore)
     set_name: str = "set"
     workers: int = 2
@@ -65,7 +66,7 @@ class Backups:
     @property
     def connection(self) -> ConnectionOptions:
         """How the engine reaches the cluster."""
-        return ConnectionOptions(bootstrap_servers=self.bootstrap_servers, security=self.security)
+        return ConnectionOptions(bootstrap_servers=self.bootstrap_servers, security=self.security, rack=self.rack)
 
     @property
     def repository(self) -> Repository:

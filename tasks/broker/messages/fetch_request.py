@@ -19,13 +19,20 @@ _NONE = -1
 
 
 def fetch_request(
-    partition: Partition, position: int, last_epoch: int | None, *, version: int, max_bytes: int, max_wait_ms: int
+    partition: Partition,
+    position: int,
+    last_epoch: int | None,
+    *,
+    version: int,
+    max_bytes: int,
+    max_wait_ms: int,
+    rack: str = "",
 ) -> Any:
     """The request, with its `API_VERSION` set. If the first batch is larger than `max_bytes`, the broker returns it
     whole. `max_wait_ms`: how long the broker waits for a record.
 
     `last_epoch` is the leader epoch of the batch before `position`, so that the leader reports whether its log diverges
-    there; None if it is not known.
+    there; None if it is not known. With a `rack` the leader can answer with a replica of this rack instead of records.
     """
     topic_class = FetchRequest.FetchTopic
     part = topic_class.FetchPartition(
@@ -53,7 +60,7 @@ def fetch_request(
         session_epoch=_NONE,
         topics=[topic],
         forgotten_topics_data=[],
-        rack_id="",
+        rack_id=rack,
     )
     request.API_VERSION = version
     return request

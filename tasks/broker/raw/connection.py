@@ -21,6 +21,7 @@ from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.wire import ApiVersionsRequest, decode_response, encode_request
 from tasks.broker.raw.connection_gate import ConnectionGate, refusal_message
 from tasks.broker.raw.diagnosis import not_kafka_error, permanent_error
+from tasks.broker.raw.near_replicas import NearReplicas
 from tasks.broker.raw.required_versions import version_error
 from tasks.broker.raw.transport import address_text, connect, pending_tls_alert, secure, send_all
 from tasks.model.errors import BrokerUnavailableError, InterruptedRunError, KafkaBackupError
@@ -69,7 +70,8 @@ class ConnectionOptions:
 
     An operation is retried after retryable errors for `retry_deadline_ms`. Until the cluster has answered for the first
     time, it is retried only for `connect_timeout_ms`. All connections with these options, or with a copy made by
-    `replace`, share `contact` and `gate`.
+    `replace`, share `contact`, `gate` and `near_replicas`. `rack` is the client's rack: records are read from a replica
+    there, if the cluster allows it. Empty means from the leaders.
     """
 
     bootstrap_servers: tuple[str, ...]
@@ -78,8 +80,10 @@ class ConnectionOptions:
     request_timeout_ms: int = 30_000
     retry_deadline_ms: int = 120_000
     connect_timeout_ms: int = CONNECT_TIMEOUT_MS
+    rack: str = ""
     contact: Contact = field(default_factory=Contact, repr=False, compare=False)
     gate: ConnectionGate = field(default_factory=ConnectionGate, repr=False, compare=False)
+    near_replicas: NearReplicas = field(default_factory=NearReplicas, repr=False, compare=False)
 
     def deadline_ms(self) -> int:
         """How long an operation is retried, in milliseconds. It becomes longer when the cluster answers for the first

@@ -1,6 +1,10 @@
-"""Fetch: record batches of one partition at a time, exactly as the leader serves them. The request names the topic by
+"""Fetch: record batches of one partition at a time, exactly as the broker serves them. The request names the topic by
 its id; for brokers without this, by its name, and the id is checked after each answer. Decides how many bytes are
-requested, and grows them for a large batch."""
+requested, and grows them for a large batch.
+
+A leader can refer a client with a rack to a follower in this rack (KIP-392). Only records are taken from a follower: on
+everything else, also on an empty answer, the leader is asked, and its answer counts.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,7 @@ from tasks.model.errors import (
     BrokerUnavailableError,
     ConfigError,
     KafkaBackupError,
+    OffsetOutOfRangeError,
     UnsupportedBatchError,
 )
 from tasks.model.partition import Partition
@@ -43,9 +48,16 @@ class _PendingFetch(NamedTuple):
     last_epoch: int | None
 
 
+class _Followed(NamedTuple):
+    """A follower that the leader named, and the partition."""
+
+    partition: Partition
+    node_id: int
+
+
 class Fetcher:
-    """The `PartitionFetcher` of real brokers. `max_wait_ms`: how long a broker waits for the first record. Not
-    thread-safe."""
+    """The `PartitionFetcher` of real brokers. `max_wait_ms`: how long a broker waits for the first record. `rack`: of
+    which rack followers are read; without one, all records come from leaders. Not thread-safe."""
 
     def __init__(
         self,
@@ -54,23 +66,30 @@ class Fetcher:
         stop: threading.Event,
         max_bytes: int = FETCH_BYTES,
         max_wait_ms: int = 500,
+        rack: str = "",
     ) -> None:
         self._cluster = cluster
         self._stop = stop
         self._max_bytes = max_bytes
         self._max_wait_ms = max_wait_ms
         self._next_max_bytes = max_bytes
+        self._rack = rack
         self._pending: _PendingFetch | None = None
         self._connection: Connection | None = None
+        self._followed: _Followed | None = None
+        self._is_leader_only = False  # at the position of `_pending`
 
     def send(self, partition: Partition, position: int, last_epoch: int | None) -> None:
         """See `PartitionFetcher.send`."""
         self.abandon()
         if self._pending is None or (partition, position) != self._pending[:2]:
             self._next_max_bytes = self._max_bytes
+            self._is_leader_only = False
         self._pending = _PendingFetch(partition, position, last_epoch)
+        if self._followed is not None and self._followed.partition != partition:
+            self._followed = None
         try:
-            self._send_request(self._pending)
+            self._send_request(self._pending, self._usable_follower())
         except (BrokerError, AccessError, ConfigError):
             self._drop_connection()
 
@@ -85,20 +104,23 @@ class Fetcher:
         deadline = RetryDeadline(self._cluster.options.deadline_ms, self._stop)
         with self._cluster.options.contact.operation("the cluster to fetch records") as waiting:
             while True:
+                if self._followed is not None:
+                    fetched = self._received_from_follower(pending, self._followed)
+                    if fetched is not None:
+                        return fetched
                 try:
                     if self._connection is None:
-                        self._send_request(pending)
-                    connection, self._connection = self._connection, None
-                    assert connection is not None
-                    fetched = self._fetched(pending, connection.receive(self._stop))
-                    if _version(connection) < FIRST_BY_ID:
-                        self._check_topic_id(pending.partition)
-                    return fetched
+                        self._send_request(pending, None)
+                    fetched = self._received(pending)
                 except BrokerUnavailableError as error:
                     waiting.failed(f"{_where(pending)}: {error}")
                     self._drop_connection()
                     self._cluster.forget([pending.partition])
                     deadline.pause(error)
+                    continue
+                if not self._asks_for_follower() or fetched.preferred_replica < 0 or fetched.records:
+                    return fetched
+                self._followed = _Followed(pending.partition, fetched.preferred_replica)
 
     def abandon(self) -> None:
         """See `PartitionFetcher.abandon`. Closes the connection of the request, because answers arrive in order."""
@@ -110,12 +132,47 @@ class Fetcher:
             self._connection.close()
             self._connection = None
 
-    def _send_request(self, pending: _PendingFetch) -> None:
-        leader = self._cluster.leader(pending.partition)
-        connection = self._cluster.connection(leader.node_id)
+    def _received_from_follower(self, pending: _PendingFetch, followed: _Followed) -> Fetched | None:
+        """The records of the follower that the leader named. None if it sent anything else or failed: then the leader
+        has to be asked, and it must not refer to the follower again. Raises only `InterruptedRunError`."""
+        try:
+            if self._connection is None:
+                self._send_request(pending, followed)
+            fetched = self._received(pending)
+            if fetched.throttle_time_ms or (fetched.records and fetched.diverging is None):
+                return fetched
+        except OffsetOutOfRangeError:
+            pass  # the follower does not have the offset yet, or not any more
+        except (BrokerError, AccessError, ConfigError):
+            self._drop_connection()
+            self._cluster.options.near_replicas.note_failure()
+        self._followed, self._is_leader_only = None, True
+        return None
+
+    def _received(self, pending: _PendingFetch) -> Fetched:
+        """The answer to the request that was sent."""
+        connection, self._connection = self._connection, None
+        assert connection is not None
+        fetched = self._fetched(pending, connection.receive(self._stop))
+        if _version(connection) < FIRST_BY_ID:
+            self._check_topic_id(pending.partition)
+        return fetched
+
+    def _usable_follower(self) -> _Followed | None:
+        """The follower to send the next request to. None: to the leader."""
+        if not self._cluster.options.near_replicas.are_usable:
+            self._followed = None
+        return self._followed
+
+    def _asks_for_follower(self) -> bool:
+        return bool(self._rack) and not self._is_leader_only and self._cluster.options.near_replicas.are_usable
+
+    def _send_request(self, pending: _PendingFetch, followed: _Followed | None) -> None:
+        node_id = followed.node_id if followed else self._cluster.leader(pending.partition).node_id
+        connection = self._cluster.connection(node_id)
         if connection.in_flight:  # otherwise the answer to another fetcher's request would be received first
             connection.close()
-            connection = self._cluster.connection(leader.node_id)
+            connection = self._cluster.connection(node_id)
         request = fetch_request(
             pending.partition,
             pending.position,
@@ -123,6 +180,7 @@ class Fetcher:
             version=_version(connection),
             max_bytes=self._next_max_bytes,
             max_wait_ms=self._max_wait_ms,
+            rack=self._rack if self._asks_for_follower() else "",
         )
         connection.send(request, extra_timeout_ms=self._max_wait_ms)
         self._connection = connection
@@ -146,7 +204,8 @@ class Fetcher:
         [part] = answer.partitions
         if part.error_code:
             raise _fetch_error(part.error_code, pending)
-        has_more = part.last_stable_offset > pending.position and not answer.throttle_time_ms
+        is_referred = part.preferred_replica >= 0
+        has_more = part.last_stable_offset > pending.position and not answer.throttle_time_ms and not is_referred
         self._adapt_max_bytes(pending, part.records, has_more)
         return Fetched(
             partition=pending.partition,

@@ -10,7 +10,7 @@ import pytest
 from tasks.engine.backup_steps import FinishedRun
 from tasks.engine.incremental import incremental_locally
 from tasks.engine.snapshot import snapshot_locally
-from tasks.model.errors import ConfigError
+from tasks.model.errors import BrokerUnavailableError, ConfigError, KafkaBackupError
 from tasks.model.ranges import TOPIC_GONE
 from tasks.repository.entries import PointEntry, VoidEntry
 from tests.simulation.kafka.faults import Step
@@ -28,7 +28,7 @@ def small_objects(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _die(world: SmallWorld, after_fetches: int, *, is_incremental: bool = True) -> None:
-    """A run whose process dies at a fetch. Its lease is never released."""
+    """A run whose process dies at a fetch. Its lease is never released. It finishes an earlier run first."""
     context, request = world.context(world.source), world.request(**MANY)
     seen: Counter[str] = Counter()
 
@@ -98,13 +98,63 @@ def test_of_an_object_that_is_not_as_its_fragment_states_nothing_is_adopted(worl
 def test_a_damaged_fragment_is_not_adopted(world: SmallWorld, damage: Callable[[bytes], bytes]) -> None:
     world.topic(records=300)
     _die(world, after_fetches=50)
-    first = min(info.key for info in world.store.list("fragments/"))
-    world.store.put(first, [damage(world.store.get(first)[0])])
+    second = sorted(info.key for info in world.store.list("fragments/"))[1]
+    world.store.put(second, [damage(world.store.get(second)[0])])
 
     [finished], _ = _next_run(world)
 
-    assert 0 == finished.objects
+    assert 1 == finished.objects
     assert ("complete", 300) == (finished.point.entry.status, finished.point.entry.totals.records)
+
+
+@pytest.mark.usefixtures("small_objects")
+def test_a_run_of_which_nothing_can_be_adopted_is_voided_because_the_next_one_reads_the_same(world: SmallWorld) -> None:
+    world.topic(records=300)
+    _die(world, after_fetches=50)
+    first = min(info.key for info in world.store.list("fragments/"))
+    world.store.put(first, [b"damaged"])
+
+    finished, _ = _next_run(world)
+
+    assert [] == finished
+    assert [VoidEntry, PointEntry] == [type(entry) for entry in world.repository.log(SET).entries()]
+    assert 300 == world.repository.log(SET).newest_point().entry.totals.records  # type: ignore[union-attr]
+    world.assert_valid()
+
+
+@pytest.mark.parametrize("is_incremental", [True, False])
+def test_a_run_that_died_before_it_read_anything_makes_no_empty_point(world: SmallWorld, is_incremental: bool) -> None:
+    world.topic()
+    if is_incremental:
+        world.back_up_changes()
+        world.send()
+    _die(world, after_fetches=1, is_incremental=is_incremental)
+
+    finished, _ = _next_run(world)
+
+    assert [] == finished
+    kinds = [type(entry) for entry in world.repository.log(SET).entries()]
+    assert [*([PointEntry] if is_incremental else []), VoidEntry, PointEntry] == kinds
+
+
+def test_a_run_that_failed_because_no_broker_answered_makes_no_empty_point(world: SmallWorld) -> None:
+    world.topic()
+    world.back_up_changes()
+    world.send()
+    context, request = world.context(world.source), world.request(**MANY)
+
+    def strike(step: Step) -> None:
+        if step.call.startswith("fetcher"):
+            raise BrokerUnavailableError("no broker answers")
+
+    world.source.interceptor = strike
+    with pytest.raises(KafkaBackupError, match="no broker answers"):
+        incremental_locally(context, request, workers=1)
+
+    finished, _ = _next_run(world)
+
+    assert [] == finished
+    assert [PointEntry, VoidEntry, PointEntry] == [type(entry) for entry in world.repository.log(SET).entries()]
 
 
 def test_a_run_that_died_before_it_had_a_plan_is_voided(world: SmallWorld) -> None:
@@ -165,3 +215,52 @@ def test_a_run_of_another_cluster_is_left_alone(world: SmallWorld) -> None:
         _next_run(world)
 
     assert [] == list(world.repository.log(SET).entries())
+
+
+@pytest.mark.usefixtures("small_objects")
+@pytest.mark.parametrize("fetches", [0, 1, 5, 10, 20, 39])
+def test_of_two_dead_writers_the_records_of_two_incarnations_are_never_mixed(world: SmallWorld, fetches: int) -> None:
+    """The topic is created again between the two deaths. The second process dies while it finishes the first run, while
+    it plans its own, or later."""
+    world.topic(records=300)
+    old = world.contents("orders", cluster=world.source)
+    _die(world, after_fetches=50)
+    world.source.delete_topic("orders")
+    world.topic(records=200)
+    _die(world, after_fetches=fetches)
+
+    _next_run(world)
+
+    first, *_ = (entry for entry in world.repository.log(SET).entries() if isinstance(entry, PointEntry))
+    [gap] = first.gaps
+    assert (TOPIC_GONE, 300) == (gap.reason, gap.next)
+    world.assert_valid()
+    world.restore({"orders": "copy"})
+    assert world.contents("orders", cluster=world.source) == world.contents("copy")
+    world.restore({"orders": "old"}, seq=first.seq)
+    assert old[: gap.first] == world.contents("old")
+
+
+@pytest.mark.usefixtures("small_objects")
+@pytest.mark.parametrize("is_chain", [False, True], ids=["snapshot", "incremental"])
+@pytest.mark.parametrize("end", [0, 20, 110])
+@pytest.mark.parametrize("fetches", [1, 10, 25, 45])
+def test_of_two_dead_writers_the_records_of_two_lineages_are_never_mixed(
+    world: SmallWorld, is_chain: bool, end: int, fetches: int
+) -> None:
+    """The log is truncated between the two deaths. An end below the start of the dead run makes the second process read
+    again what an earlier point contains."""
+    world.topic(records=100 if is_chain else 300)
+    if is_chain:
+        world.back_up_changes()
+        world.send(records=200)
+    _die(world, after_fetches=30)
+    world.source.elect_uncleanly(("orders", 0), end=end)
+    world.send(records=250)
+    _die(world, after_fetches=fetches)
+
+    _next_run(world)
+
+    world.assert_valid()
+    world.restore({"orders": "copy"})
+    assert world.contents("orders", cluster=world.source) == world.contents("copy")

@@ -34,7 +34,7 @@ class TestStandard(BlockStandardTestSuite):
 
 
 def test_the_fields_of_a_clusters_block_are_the_keys_of_the_files() -> None:
-    assert {"bootstrap_servers", *Security.model_fields, *ConnectionSection.model_fields} == set(
+    assert {"bootstrap_servers", "rack", *Security.model_fields, *ConnectionSection.model_fields} == set(
         KafkaCluster.model_fields
     )
     assert _secrets(Security) == _secrets(KafkaCluster)

@@ -70,6 +70,7 @@ def options(
     connect_timeout_ms: int = 5_000,
     on_waiting: OnWaiting | None = None,
     security: Security = UNPROTECTED,
+    rack: str = "",
 ) -> ConnectionOptions:
     """Options with short timeouts, so that a broken client fails instead of hanging."""
     return ConnectionOptions(
@@ -79,6 +80,7 @@ def options(
         request_timeout_ms=request_timeout_ms,
         retry_deadline_ms=retry_deadline_ms,
         connect_timeout_ms=connect_timeout_ms,
+        rack=rack,
         contact=Contact(on_waiting),
     )
 

@@ -101,6 +101,7 @@ def fetched(
     high: int = 0,
     throttle_time_ms: int = 0,
     diverging: tuple[int, int] | None = None,
+    preferred: int = -1,
 ) -> Any:
     """An answer to Fetch about the one requested partition. A throttled answer contains no partition."""
     [topic] = received.decoded(FetchRequest).topics
@@ -113,6 +114,7 @@ def fetched(
         log_start_offset=0,
         aborted_transactions=[],
         records=records,
+        preferred_read_replica=preferred,
     )
     if diverging is not None:
         part.diverging_epoch = topic_class.PartitionData.EpochEndOffset(epoch=diverging[0], end_offset=diverging[1])

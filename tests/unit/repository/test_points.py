@@ -163,3 +163,13 @@ def test_a_clipped_line_keeps_what_meets_its_range() -> None:
     assert clipped.is_cut(clipped.frames[0])
     assert (None, None) == (clipped.trimmed_from, clipped.empty_from)
     assert line == clip_line(line, 0, 30)
+
+
+def test_a_line_that_is_clipped_to_offsets_without_frames_names_no_object() -> None:
+    """A cleaner had removed the first batches of the line, and a truncated log left only these offsets of it."""
+    line = _line(0, 30, frames=[_frame(10, 30)], object="data/o", sha256="0" * 64, stored_bytes=1)
+
+    clipped = clip_line(line, 0, 5)
+
+    assert (None, None, None, ()) == (clipped.object, clipped.sha256, clipped.stored_bytes, clipped.frames)
+    assert "data/o" == clip_line(line, 0, 12).object
