@@ -19,7 +19,13 @@ from tasks.engine.commit.runs import begin_run, close_earlier_run, lease_of_cycl
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.incremental_plan import draft_of_news, is_base_due, read_news
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
-from tasks.model.errors import InterruptedRunError, KafkaBackupError, NothingCapturedError, PreconditionError
+from tasks.model.errors import (
+    InterruptedRunError,
+    KafkaBackupError,
+    NothingCapturedError,
+    PreconditionError,
+    RunClosedError,
+)
 from tasks.repository.leases import Lease
 from tasks.repository.names import new_run_id
 from tasks.repository.plans import Plan, write_plan
@@ -168,4 +174,4 @@ def _try_cycle(
 
 def can_pass(error: KafkaBackupError) -> bool:
     """Whether the next cycle can succeed although this one failed."""
-    return error.retryable or isinstance(error, (NothingCapturedError, PreconditionError))
+    return error.retryable or isinstance(error, (NothingCapturedError, PreconditionError, RunClosedError))

@@ -8,10 +8,19 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from tasks.engine import continuous
 from tasks.engine.backup_steps import FinishedRun
 from tasks.engine.commit.runs import lease_of_cycles
-from tasks.engine.continuous import HEARTBEAT_MS, Cycle, CycleReports, back_up_continuously, plan_cycle, run_cycle
-from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, LockedError
+from tasks.engine.continuous import (
+    HEARTBEAT_MS,
+    Cycle,
+    CycleReports,
+    back_up_continuously,
+    can_pass,
+    plan_cycle,
+    run_cycle,
+)
+from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, LockedError, RunClosedError
 from tasks.repository.entries import PointEntry
 from tasks.repository.leases import acquire, read_lease
 from tasks.repository.names import capture_lease_key
@@ -164,31 +173,25 @@ def test_told_to_end_during_a_base_it_makes_no_point_and_the_next_one_adopts_wha
     assert (["snapshot"], world.contents("orders", cluster=world.source)) == (_kinds(world), _restored(world))
 
 
-def test_the_cycle_of_a_process_that_died_is_finished_by_the_next_one(world: SmallWorld) -> None:
+def test_the_cycle_of_a_process_that_died_is_finished_by_the_next_one(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.topic()
     Running(world).run()
     world.send(records=15)
 
-    def crash(step: Step) -> None:
-        if step.call == "fetcher.receive" and step.has_happened:
-            raise Crashed
+    def crash(*_args: object) -> None:
+        raise Crashed
 
-    context = world.context(world.source)
-    world.source.interceptor = crash
-    with pytest.raises(Crashed):
-        back_up_continuously(
-            context,
-            world.request(),
-            cycle_ms=CYCLE_MS,
-            ending=SimulatedStop(world.clock),
-            workers=1,
-            reports=CycleReports(),
-        )
+    with monkeypatch.context() as dying:
+        dying.setattr(continuous, "commit_run", crash)
+        with pytest.raises(Crashed):
+            Running(world).run()
     world.send(records=5)
     later = Running(world)
 
     assert [5] == later.run()
-    assert ["continuous"] == [run.point.entry.point_kind for run in later.finished]
+    assert [("continuous", 15)] == [(run.point.entry.point_kind, run.records) for run in later.finished]
     assert ["snapshot", "continuous", "continuous"] == _kinds(world)
     assert world.contents("orders", cluster=world.source) == _restored(world)
 
@@ -216,7 +219,7 @@ def test_a_cycle_that_fails_is_tried_again_while_the_lease_is_kept(world: SmallW
     assert world.contents("orders", cluster=world.source) == _restored(world)
 
 
-def test_a_cycle_that_another_process_has_finished_has_its_point(world: SmallWorld) -> None:
+def test_a_cycle_that_another_process_has_voided_adds_nothing_and_the_next_one_goes_on(world: SmallWorld) -> None:
     world.topic()
     context, ending = world.context(world.source), threading.Event()
     with lease_of_cycles(context, SET, ending=ending) as lease:
@@ -229,9 +232,11 @@ def test_a_cycle_that_another_process_has_finished_has_its_point(world: SmallWor
         assert second is not None
         lease.release()
         world.back_up_changes()
-        cycle = run_cycle(context, second, ending=ending, workers=1)
+        with pytest.raises(RunClosedError) as closed:
+            run_cycle(context, second, ending=ending, workers=1)
 
-    assert (second.run, 15) == (cycle.point.entry.run, world.point().entry.totals.records)
+    assert can_pass(closed.value)
+    assert 15 == world.point().entry.totals.records
     assert world.contents("orders", cluster=world.source) == _restored(world)
 
 
