@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tasks.engine.backup_steps import FinishedRun
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.completeness import NewPoint, PointRange
+from tasks.engine.commit.outcome import STALLED
 from tasks.model.partition import Partition
 from tasks.reports.figures import duration_text, note_text, noted_partitions, point_notes, size_text
 from tasks.reports.partitions import Row, listed, shortened
@@ -87,6 +88,8 @@ def notable_events(point: PointEntry) -> Iterator[tuple[str, str]]:
     for topic, notes in _by_topic(point.truncated):
         text = f"{name}: {topic}: the cluster lost {_lost_text(notes)} of the earlier points and has other records now."
         yield "kafka-backup.log.truncated", text
+    for topic, notes in _by_topic([note for note in point.failures if note.reason.startswith(STALLED)]):
+        yield "kafka-backup.transaction.stalled", f"{name}: {topic}: {_lost_text(notes)}: {notes[0].reason}."
     for topic, notes in _by_topic(point.ended):
         event = _ENDINGS.get(notes[0].reason)
         if event is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from tasks.broker.raw.fetch import FETCH_BYTES, Fetcher
 from tasks.broker.raw.log_dirs import partition_bytes
 from tasks.broker.raw.offsets import list_offsets
 from tasks.broker.raw.produce import init_producer_id, produce
+from tasks.broker.raw.producers import open_transactions
 from tasks.model.errors import (
     BrokerError,
     BrokerUnavailableError,
@@ -486,3 +488,22 @@ def test_a_cluster_without_running_broker_is_unavailable_after_the_deadline() ->
         answers = list_offsets(cluster, [partition], "latest")
 
     assert isinstance(answers.failures[partition], BrokerUnavailableError)
+
+
+def test_the_oldest_open_transaction_of_a_partition_has_its_producer_its_offset_and_its_age(
+    kafka: KafkaCluster, cluster: Cluster, topic_name: str
+) -> None:
+    held, idle = _topic(kafka, topic_name, 2)
+    producing.produce(kafka.bootstrap, topic_name, [OutRecord(None, b"before")] * 3)
+    stamp = int(time.time() * 1000) - 60_000
+    records = [OutRecord(None, b"held", timestamp=stamp + number) for number in range(2)]
+    with (
+        producing.open_transaction(kafka.bootstrap, topic_name, records),
+        producing.open_transaction(kafka.bootstrap, topic_name, [OutRecord(None, b"later")]),
+    ):
+        found = open_transactions(cluster, [held, idle])
+    assert {held} == found.keys()
+    assert (3, stamp + 1) == (found[held].first, found[held].last_ms)
+    assert found[held].producer_id >= 0
+    while open_transactions(cluster, [held, idle]):
+        pass  # the coordinator writes the markers after it has answered

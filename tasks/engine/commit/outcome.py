@@ -14,7 +14,8 @@ from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import Plan, PlannedPartition
 
-_STALLED = "a transaction that was already open at the last point holds these offsets back"
+STALLED = "a transaction that was already open at the last point holds these offsets back"
+"""The beginning of the reason of a stalled partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def stalled_by_open_transaction(
                 topic=part.topic,
                 topic_id=part.topic_id,
                 partition=part.partition,
-                reason=_STALLED + _producer_text(part, now_ms),
+                reason=STALLED + _producer_text(part, now_ms),
                 first=part.end,
                 next=part.high_watermark,
             )

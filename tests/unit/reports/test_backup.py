@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from tasks.engine.capture.capture_result import CapturedRange, CaptureResult
 from tasks.engine.commit.completeness import MissingPositions, NewPoint, PointRange
-from tasks.reports.backup import backup_headline, backup_summary, partition_rows
+from tasks.engine.commit.outcome import STALLED
+from tasks.reports.backup import backup_headline, backup_summary, notable_events, partition_rows
+from tasks.repository.entries import PartitionNote
 from tasks.repository.restore_point import RestorePoint
 from tests.support.made_backup import MadeBackup, make_backup, make_history
 from tests.support.made_logs import plain_log
+
+HELD = f"{STALLED} (producer id 7, which wrote its last record 5.0 hours before)"
 
 
 def _taken(made: MadeBackup, *lost_groups: str) -> NewPoint:
@@ -50,3 +54,37 @@ def test_positions_that_the_point_lacks_are_named_before_its_recipe() -> None:
     assert backup_headline(_taken(made, sentence)).endswith(", 1 gaps and failures")
     assert f"- {sentence}" in summary
     assert summary.endswith("the recipe")
+
+
+def _note(
+    topic: str, reason: str, first: int | None = None, end: int | None = None, partition: int = 0
+) -> PartitionNote:
+    return PartitionNote(topic=topic, topic_id="id", partition=partition, reason=reason, first=first, next=end)
+
+
+def test_everything_that_somebody_should_know_at_once_is_an_event_of_its_topic() -> None:
+    point = make_backup([plain_log("orders", 0, batches=1)]).point.model_copy(
+        update={
+            "gaps": (_note("a", "deleted before it was backed up", 5, 9), _note("a", "truncated", 0, 1, partition=1)),
+            "truncated": (_note("b", "truncated", 3, 4),),
+            "failures": (
+                _note("c", HELD, 10, 30),
+                _note("d", "the broker did not answer"),
+            ),
+            "ended": (_note("e", "topic deleted"), _note("f", "topic created again"), _note("g", "topic not selected")),
+        }
+    )
+    assert [
+        (
+            "kafka-backup.gap.found",
+            "demo@1: a: 5 offsets (first: partition 0, 5 to 8) are not in the backup: deleted before it was backed up.",
+        ),
+        (
+            "kafka-backup.log.truncated",
+            "demo@1: b: the cluster lost 1 offsets (first: partition 0, 3 to 3) of the earlier points and has other "
+            "records now.",
+        ),
+        ("kafka-backup.transaction.stalled", f"demo@1: c: 20 offsets (first: partition 0, 10 to 29): {HELD}."),
+        ("kafka-backup.topic.deleted", "demo@1: topic deleted: e (id). The point keeps its records."),
+        ("kafka-backup.topic.recreated", "demo@1: topic created again: f (id). The point keeps its records."),
+    ] == list(notable_events(point))
