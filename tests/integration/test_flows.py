@@ -336,7 +336,7 @@ def test_a_restore_purges_topics_only_with_a_second_consent(of_test: Flows) -> N
     assert before == contents(of_test.kafka.bootstrap, topic)
 
 
-def test_retry_in_the_ui_finishes_the_failed_run_and_makes_a_new_one(of_test: Flows) -> None:
+def test_retry_in_the_ui_voids_the_failed_run_and_makes_a_new_one(of_test: Flows) -> None:
     topic, installation = of_test.fill(of_test.stem, 2), of_test.installation
     in_the_way = installation.repository / "data" / topic
     in_the_way.parent.mkdir(parents=True, exist_ok=True)
@@ -350,9 +350,9 @@ def test_retry_in_the_ui_finishes_the_failed_run_and_makes_a_new_one(of_test: Fl
 
     assert (StateType.COMPLETED, 2) == (ended.state_type, ended.run_count), ended.state
     log = of_test.backups.repository.log(topic)
-    assert ["point", "point"] == [entry.kind for entry in log.entries()]
-    for point in (log.point(1).entry, log.point(2).entry):
-        assert (2, RECORDS, ()) == (point.totals.partitions, point.totals.records, of_test.backups.findings(point))
+    assert ["void", "point"] == [entry.kind for entry in log.entries()]
+    point = log.point(2).entry
+    assert (2, RECORDS, ()) == (point.totals.partitions, point.totals.records, of_test.backups.findings(point))
 
 
 def test_an_incremental_run_has_a_task_for_each_partition_with_news_and_alternates_with_the_command(

@@ -197,6 +197,11 @@ def _map_two_to_one(run: Run) -> None:
     run.restore_with(topic_mapping={TOPIC: "x", FILLED: "x"})
 
 
+def _purge(run: Run) -> None:
+    run.map_to(FILLED)
+    run.restore_with(purge_topics=True)
+
+
 def _hold_the_lease(run: Run) -> None:
     store = run.fill_store()
     run.ending.enter_context(kept(acquire(store, capture_lease_key("set"), ttl_ms=1_000), threading.Event()))
@@ -217,7 +222,7 @@ KINDS = (
     Kind(
         "silent store", 1, "There was no answer within 1 s", lambda run: run.store_at(_silent_port(run)), places=BUCKET
     ),
-    Kind("file as folder", 2, "is a file and not a folder", _below_a_file, BACKUP),
+    Kind("file as folder", 2, "is a file, and the repository needs a folder", _below_a_file, BACKUP),
     Kind("read-only folder", 12, "Read-only file system", _read_only, BACKUP),
     Kind("no repository", 10, "make a first backup", lambda run: run.storage.update(prefix="elsewhere"), RESTORE),
     # ── the cluster
@@ -277,13 +282,11 @@ KINDS = (
     # ── where it is restored to
     Kind("target with records", 3, "it is not empty (1 offset)", lambda run: run.map_to(FILLED), RESTORE, BOTH),
     Kind("two topics to one", 3, "to one topic, x", _map_two_to_one, RESTORE),
-    Kind(
-        "purge without consent", 2, "Confirm this with --yes", lambda run: run.restore_with(purge_topics=True), RESTORE
-    ),
+    Kind("purge without consent", 2, "Confirm this with --yes", _purge, RESTORE),
     Kind(
         "no place for the state",
         2,
-        "is a file and not",
+        "is a file, and the repository needs a folder",
         lambda run: run.arguments.extend(["--state", f"{run.file}/x"]),
         RESTORE,
     ),

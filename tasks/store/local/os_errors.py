@@ -45,7 +45,7 @@ def translated(target: str, *, key: str | None = None, may_have_landed: bool = F
 def _translation(error: OSError, target: str, key: str | None, may_have_landed: bool) -> KafkaBackupError:
     reason = f"{target}: {os.strerror(error.errno) if error.errno else error}"
     if error.errno in _ACCESS:
-        return AccessError(f"{reason}. {_right_to_grant(error)}")
+        return AccessError(f"{reason}. {_right_to_grant(error)}.")
     if error.errno == errno.ENOTDIR and key is None:
         return ConfigError(f"{target}: a part of this path is a file and not a folder. Correct the path.")
     if error.errno in _FULL and not may_have_landed:

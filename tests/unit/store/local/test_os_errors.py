@@ -36,7 +36,7 @@ def test_a_missing_permission_says_which_user_needs_which_right_where() -> None:
     user = pwd.getpwuid(os.geteuid()).pw_name
     assert (
         f"file:///backups: Permission denied. User {user} needs the right to enter and read /backups/data with its "
-        "files; backups also write there"
+        "files; backups also write there."
     ) == str(denied.value)
 
 
