@@ -105,8 +105,12 @@ class _KeySorter:
         self._tree.add_problem(place, f"unknown key {key!r}{section}{hint}")
 
 
+_LEAST_SIMILARITY = 0.7
+"""How similar a known key must be to be proposed for an unknown one, from 0 to 1 (`difflib`)."""
+
+
 def _nearest(key: str, names: Mapping[str, str]) -> str | None:
-    found = difflib.get_close_matches(key.lower(), sorted(names), n=1, cutoff=0.7)
+    found = difflib.get_close_matches(key.lower(), sorted(names), n=1, cutoff=_LEAST_SIMILARITY)
     return names[found[0]] if found else None
 
 

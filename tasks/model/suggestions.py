@@ -1,4 +1,5 @@
-"""Names for messages about a name that does not exist: similar ones, or a few of those that exist. Pure."""
+"""Names for messages about a topic, group or set that does not exist: similar ones, or a few of those that exist. For
+keys of files see `config/classify_keys`. Pure."""
 
 from __future__ import annotations
 

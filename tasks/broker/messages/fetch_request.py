@@ -9,6 +9,9 @@ from tasks.broker.messages.topic_ids import ZERO_UUID, topic_uuid
 from tasks.broker.messages.wire import FetchRequest
 from tasks.model.partition import Partition
 
+MIN_BYTES = 1
+"""A broker answers as soon as it has this many bytes."""
+
 FETCH_VERSIONS = (12, 17)
 FIRST_BY_ID = 13
 """The first version that contains the topic id. In earlier versions, a request for a topic that was deleted and created
@@ -53,7 +56,7 @@ def fetch_request(
         cluster_id=None,
         replica_id=_NONE,
         max_wait_ms=max_wait_ms,
-        min_bytes=1,
+        min_bytes=MIN_BYTES,
         max_bytes=max_bytes,
         isolation_level=IsolationLevel.READ_COMMITTED,
         session_id=0,

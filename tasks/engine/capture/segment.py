@@ -1,5 +1,5 @@
-"""Builds one segment: groups batches of a partition into frames of a data object, counts their restorable records, and
-makes the index line."""
+"""Builds one segment: groups batches of a partition into frames of a data object, counts their restorable records,
+decides which frames count as precompressed, and makes the index line."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ FRAME_LOG_BYTES = 4 << 20
 FULL_ENOUGH_BYTES = FRAME_LOG_BYTES // 4 * 3
 """At the end of a fetch answer a frame of at least this size is closed too. It is then one piece of memory, which zstd
 compresses with a tenth less CPU time than two pieces."""
+
+PRECOMPRESSED_SHARE = 0.5
+"""A frame of which more than this share was compressed by producers counts as precompressed."""
 
 
 @dataclass(slots=True)
@@ -136,7 +139,8 @@ class Segment:
         self._open = None
         described = describe_batches(frame.headers)
         self._description.add(described)
-        place = self._writer.add_frame(frame.parts, precompressed=described.compressed_bytes * 2 > frame.log_bytes)
+        is_precompressed = described.compressed_bytes > frame.log_bytes * PRECOMPRESSED_SHARE
+        place = self._writer.add_frame(frame.parts, precompressed=is_precompressed)
         self._frames.append(
             Frame(
                 first=frame.first,

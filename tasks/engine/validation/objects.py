@@ -1,4 +1,5 @@
-"""Validates data objects. Each object is checked independently, so threads and tasks can divide the objects."""
+"""Validates data objects, and decides what the level `quick` and the level `full` check of each. Each object is checked
+independently, so threads and tasks can divide the objects."""
 
 from __future__ import annotations
 
