@@ -19,7 +19,7 @@ from tasks.flow_support.bin_tasks import BinTask
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.restore_work import PlannedRestore, ReplayedBin, RestoreWork, targets_of
 from tasks.flow_support.retries import one_shot_task, repeatable_task
-from tasks.flow_support.task_context import TaskContext, task_context
+from tasks.flow_support.task_context import task_context
 from tasks.flow_support.wiring import cluster_access, repository
 from tasks.reports.restore import positions_by_group
 from tasks.repository.names import restore_lease_key
@@ -38,7 +38,7 @@ def plan_restore(
         restore=work.restore, topics=topics, options=options, most_bins=MAX_BINS, bins_are_tasks=True
     )
     point = opened.point(PointReference(work.set_name, seq=work.seq))
-    context = TaskContext(cache, cache.run_context(opened)).on(cluster_access(work.flow_run, work.target))
+    context = cache.run_context(opened).on(cluster_access(work.flow_run, work.target))
     with context.admin() as admin:
         preview = restore_steps.preview_restore(context, admin, point, request)
     planned = PlannedRestore(preview.plan, tuple(preview.findings), positions_by_group(preview.positions))
@@ -82,7 +82,7 @@ def finish_topics(work: RestoreWork, mismatches: Sequence[Mismatch]) -> Finished
 @contextmanager
 def _cluster_context(work: RestoreWork) -> Iterator[ClusterContext]:
     with task_context(work.flow_run, work.repository, lease=restore_lease_key(work.restore)) as context:
-        yield context.on(cluster_access(work.flow_run, work.target))
+        yield context.run.on(cluster_access(work.flow_run, work.target))
 
 
 def _started(work: RestoreWork, opened: Repository) -> StartedRestore:

@@ -1,5 +1,6 @@
-"""The steps of a run that are the same for every kind of backup: capture the bins of its plan, commit its point, and
-finish a run that died. Decides which producer makes the point, and voids a run that can never commit."""
+"""What is the same for every kind of backup: the whole run in one process, and its steps, which capture the bins of its
+plan, commit its point, and finish a run that died. Decides which producer makes the point, and voids a run that can
+never commit."""
 
 from __future__ import annotations
 
@@ -17,10 +18,11 @@ from tasks.engine.commit.adoption import Adopted, epoch_after, find_adoptable
 from tasks.engine.commit.commit import PointProducer, commit_point
 from tasks.engine.commit.incremental_point import IncrementalPoint
 from tasks.engine.commit.point_parts import NOTHING_ADOPTED
-from tasks.engine.commit.runs import void_run
+from tasks.engine.commit.runs import run_lease, void_run
 from tasks.engine.commit.snapshot_point import SnapshotPoint
 from tasks.engine.commit.tiling import Cover
 from tasks.engine.run_context import ClusterContext
+from tasks.engine.source.snapshot_plan import SnapshotRequest
 from tasks.engine.workers import run_all
 from tasks.model.errors import (
     ConfigError,
@@ -47,6 +49,32 @@ class FinishedRun:
     point: RestorePoint
     objects: int
     records: int
+
+
+def back_up_locally(
+    context: ClusterContext,
+    request: SnapshotRequest,
+    *,
+    make_plan: Callable[[ClusterContext, SnapshotRequest], Plan],
+    workers: int,
+    planned: Callable[[Plan], None] = lambda plan: None,
+    waiting: Callable[[str], None] = lambda owner: None,
+    finished: Callable[[FinishedRun], None] = lambda run: None,
+) -> tuple[RestorePoint, list[CaptureResult]]:
+    """Make one point of the set with `workers` threads of this process. `make_plan` stores the plan and returns it.
+    Returns the point and what was captured.
+
+    `planned` is called with the plan before the first byte is read. `waiting` is called with the owner of the lease if
+    this run has to wait, `finished` with a run that died and that this run has finished first. Raises `LockedError` if
+    another writer holds the set's lease, `InterruptedRunError` on `stop`, and what the steps raise. After an error this
+    run has no point, and the next run finishes or voids it. Only after `OutcomeUnknownError` it can have one.
+    """
+    finish = finisher(context, request, workers=workers, finished=finished)
+    with run_lease(context, request.set_name, request.run, waiting=waiting, finish=finish):
+        plan = make_plan(context, request)
+        planned(plan)
+        captured = capture_bins(context, plan, workers=workers)
+        return commit_run(context.repository, plan, captured), captured
 
 
 def capture_bins(
@@ -125,17 +153,14 @@ def finish_run(
 
 
 def finisher(
-    context: ClusterContext,
-    set_name: str,
-    *,
-    workers: int,
-    max_bytes_per_second: int | None,
-    finished: Callable[[FinishedRun], None],
+    context: ClusterContext, request: SnapshotRequest, *, workers: int, finished: Callable[[FinishedRun], None]
 ) -> Callable[[str, int | None], None]:
-    """The `finish` of `run_lease`: finishes the run, and calls `finished` if it has a point then."""
+    """The `finish` of `run_lease`: finishes a run of the request's set within the request's limits, and calls
+    `finished` if it has a point then."""
 
     def finish(run: str, begun_after: int | None) -> None:
-        done = finish_run(context, set_name, run, workers=workers, max_bytes_per_second=max_bytes_per_second)
+        most = request.options.max_bytes_per_second
+        done = finish_run(context, request.set_name, run, workers=workers, max_bytes_per_second=most)
         if done is not None:
             finished(done)
 

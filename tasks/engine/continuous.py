@@ -111,14 +111,14 @@ def plan_cycle(
     The plan is of a snapshot if the set has no point, or if a new base is due. Raises as `plan_snapshot`.
     """
     repository, set_name = context.repository, request.set_name
-    most = request.options.max_bytes_per_second
-    finish = finisher(context, set_name, workers=workers, max_bytes_per_second=most, finished=finished)
+    finish = finisher(context, request, workers=workers, finished=finished)
     state = close_earlier_run(repository, set_name, lease, finish)
     request = replace(request, run=new_run_id(repository.now_ms()))
-    newest = repository.log(set_name).point(state.newest_point) if state.newest_point is not None else None
-    if newest is None or is_base_due(state.points.values(), request.options.full_every, repository.now_ms()):
+    if is_base_due(state, request.options.full_every, repository.now_ms()):
         begin_run(lease, request.run, state)
         return plan_snapshot(context, request)
+    assert state.newest_point is not None
+    newest = repository.log(set_name).point(state.newest_point)
     news = read_news(context, replace(request, most_bins=workers), newest)
     if news.is_empty and repository.now_ms() - newest.entry.time_ms < HEARTBEAT_MS:
         return None
@@ -128,7 +128,7 @@ def plan_cycle(
 
 def run_cycle(context: ClusterContext, plan: Plan, *, ending: threading.Event, workers: int) -> Cycle:
     """Capture the ranges of the plan and commit the point. May be called again. If `ending` is set, the point ends
-    where the capture ended; a snapshot raises `InterruptedRunError` instead. Raises as `incremental_locally`."""
+    where the capture ended; a snapshot raises `InterruptedRunError` instead. Raises as `back_up_locally`."""
     captured = capture_bins(context, plan, workers=workers, ending=ending)
     if plan.kind == "snapshot" and any(result.is_cut_short for result in captured):
         raise InterruptedRunError(f"The run {plan.run} was told to end. The next run of the set goes on with it.")

@@ -29,6 +29,12 @@ class RunContext:
     progress: Progress = silent
     clock: Callable[[], float] = time.monotonic
 
+    def on(self, cluster: ClusterAccess) -> ClusterContext:
+        """The context of a run that also works on this cluster."""
+        return ClusterContext(
+            repository=self.repository, stop=self.stop, progress=self.progress, clock=self.clock, cluster=cluster
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterContext(RunContext):

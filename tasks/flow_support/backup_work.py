@@ -89,23 +89,9 @@ def open_backup(
         open_flow(repository_name, source, first_backup=request) as flow,
         progress_artifact(flow.cache.counter, f"Backing up {backup_id}", flow.flow_run),
     ):
-        context = flow.cache.run_context(flow.repository)
-
-        def finish(earlier: str, begun_after: int | None) -> None:
-            on_cluster = ClusterContext(
-                repository=context.repository,
-                stop=context.stop,
-                progress=context.progress,
-                cluster=cluster_access(flow.flow_run, source),
-            )
-            finisher(
-                on_cluster,
-                set_name,
-                workers=options.max_concurrent_partitions,
-                max_bytes_per_second=options.max_bytes_per_second,
-                finished=_report_finished,
-            )(earlier, begun_after)
-
+        context = flow.cache.run_context(flow.repository).on(cluster_access(flow.flow_run, source))
+        workers = options.max_concurrent_partitions
+        finish = finisher(context, request, workers=workers, finished=report_finished_run)
         with (
             run_lease(context, set_name, run, waiting=log_wait, finish=finish),
             stop_on_failure(flow.cache.stop),
@@ -118,8 +104,9 @@ def backup_context(work: BackupWork) -> Iterator[ClusterContext]:
     """The context of a task of the backup. Raises as `task_context`."""
     lease = capture_lease_key(work.set_name)
     with task_context(work.flow_run, work.repository, lease=lease, run=work.run) as context:
-        yield context.on(cluster_access(work.flow_run, work.source))
+        yield context.run.on(cluster_access(work.flow_run, work.source))
 
 
-def _report_finished(run: FinishedRun) -> None:
+def report_finished_run(run: FinishedRun) -> None:
+    """Log what was adopted of a run that died."""
     get_run_logger().info("%s", finished_run_text(run))

@@ -6,23 +6,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prefect.logging import get_run_logger
 
-from tasks.engine.backup_steps import FinishedRun
 from tasks.engine.bins import BINS_PER_WORKER
 from tasks.engine.commit.runs import lease_of_cycles
 from tasks.engine.continuous import STOP_GRACE_S, can_pass, plan_cycle, stopped_after_grace
 from tasks.engine.options import BackupOptions, TopicSelection, duration_ms
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.snapshot_plan import SnapshotRequest
-from tasks.flow_support.backup_work import BackupWork
+from tasks.flow_support.backup_work import BackupWork, report_finished_run
 from tasks.flow_support.flow_run_cache import FlowRunCache, flow_run_cache, stop_on_failure
 from tasks.flow_support.open_flow import open_flow
 from tasks.flow_support.wiring import cluster_access
 from tasks.model.errors import KafkaBackupError
-from tasks.reports.backup import finished_run_text, full_run_text
+from tasks.reports.backup import full_run_text
 from tasks.repository.leases import Lease
 from tasks.repository.names import check_set_name
 from tasks.repository.plans import Plan
@@ -47,7 +46,7 @@ class Cycles:
             began = time.monotonic()
             plan = self._plan()
             if plan is not None:
-                yield self._work(plan.run)
+                yield replace(self.template, run=plan.run)
             due = min(began + self.cycle_s, self.until)
             self.ending.wait(max(0.0, due - time.monotonic()))
 
@@ -55,7 +54,7 @@ class Cycles:
         """The plan of the next cycle. None if it has no news, or could not be made for a reason that can pass."""
         workers = self.request.options.max_concurrent_partitions
         try:
-            plan = plan_cycle(self.context, self.lease, self.request, workers=workers, finished=_report_finished)
+            plan = plan_cycle(self.context, self.lease, self.request, workers=workers, finished=report_finished_run)
         except KafkaBackupError as error:
             if not can_pass(error):
                 raise
@@ -64,10 +63,6 @@ class Cycles:
         if plan is not None and plan.kind == "snapshot":
             get_run_logger().info("%s", full_run_text(plan))
         return plan
-
-    def _work(self, run: str) -> BackupWork:
-        work = self.template
-        return BackupWork(work.flow_run, work.source, work.repository, work.set_name, run, is_incremental=True)
 
 
 @contextmanager
@@ -91,20 +86,15 @@ def open_continuous(
     until = float("inf") if run_for is None else time.monotonic() + duration_ms(run_for) / 1000
     request = _request(set_name, topics, options)
     with open_flow(repository_name, source, first_backup=request) as flow, stop_on_failure(flow.cache.stop):
-        ending, run = _ending(flow.cache), flow.cache.run_context(flow.repository)
-        context = ClusterContext(
-            repository=run.repository,
-            stop=run.stop,
-            progress=run.progress,
-            cluster=cluster_access(flow.flow_run, source),
-        )
+        ending = _ending(flow.cache)
+        context = flow.cache.run_context(flow.repository).on(cluster_access(flow.flow_run, source))
         with (
             lease_of_cycles(context, set_name, ending=ending, waiting=_report_wait) as lease,
-            stopped_after_grace(ending, run.stop),
+            stopped_after_grace(ending, context.stop),
             _committed_cycle(flow.cache),
         ):
             yield Cycles(
-                template=BackupWork(flow.flow_run, source, flow.repository_name, set_name, ""),
+                template=BackupWork(flow.flow_run, source, flow.repository_name, set_name, run="", is_incremental=True),
                 context=context,
                 lease=lease,
                 request=request,
@@ -149,7 +139,3 @@ def _request(set_name: str, topics: TopicSelection, options: BackupOptions) -> S
 
 def _report_wait(owner: str) -> None:
     get_run_logger().info("Another writer (%s) has the set's lease. This run takes over when it ends.", owner)
-
-
-def _report_finished(run: FinishedRun) -> None:
-    get_run_logger().info("%s", finished_run_text(run))

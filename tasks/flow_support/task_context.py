@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from tasks.broker.ports import ClusterAccess
-from tasks.engine.run_context import ClusterContext, RunContext
+from tasks.engine.run_context import RunContext
 from tasks.flow_support.flow_run_cache import FlowRunCache, flow_run_cache
 from tasks.flow_support.wiring import repository
 from tasks.repository.leases import watched
@@ -20,11 +19,6 @@ class TaskContext(NamedTuple):
 
     cache: FlowRunCache
     run: RunContext
-
-    def on(self, cluster: ClusterAccess) -> ClusterContext:
-        """The context of a step that also works on a cluster."""
-        run = self.run
-        return ClusterContext(repository=run.repository, stop=run.stop, progress=run.progress, cluster=cluster)
 
 
 @contextmanager

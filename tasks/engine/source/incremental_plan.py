@@ -6,7 +6,7 @@ partition is read again from its log start."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.broker.log_values import OffsetAnswers
@@ -29,7 +29,7 @@ from tasks.repository.entries import PointKind
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import EndedPartition, EndReason, Plan, PlanFailure, PlannedPartition
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.set_state import PointSummary
+from tasks.repository.set_state import SetState
 from tasks.repository.state_objects import TopicState
 
 HOUR_MS = 3_600_000
@@ -134,11 +134,12 @@ def draft_of_news(
     )
 
 
-def is_base_due(points: Iterable[PointSummary], full_every: str | None, now_ms: int) -> bool:
-    """Whether the newest snapshot of a set is at least `full_every` old. False without `full_every`. Pure."""
-    if full_every is None:
-        return False
-    bases = [point.time_ms for point in points if point.point_kind == "snapshot"]
+def is_base_due(state: SetState, full_every: str | None, now_ms: int) -> bool:
+    """Whether the next run of the set reads everything: the set has no point, or its newest snapshot is at least
+    `full_every` old. Pure."""
+    if state.newest_point is None or full_every is None:
+        return state.newest_point is None
+    bases = [point.time_ms for point in state.points.values() if point.point_kind == "snapshot"]
     return not bases or now_ms - max(bases) >= duration_ms(full_every)
 
 
