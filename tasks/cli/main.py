@@ -32,7 +32,7 @@ app = typer.Typer(
 
 PLANNED_COMMANDS = (
     *("offsets", "drill", "prune", "lag", "export", "cat", "state", "hold", "lifecycle", "copy", "standby", "promote"),
-    *("audit", "evidence", "keygen", "consolidate", "rebuild-index", "import"),
+    *("audit", "evidence", "keygen", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
 
@@ -202,6 +202,22 @@ def unlock(
         from tasks.cli.unlock import run_unlock
 
         _run(run_unlock, session, config, storage, backup_id, yes=yes)
+
+
+@app.command()
+def consolidate(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Join small data objects of the newest point into large ones."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.consolidate import run_consolidate
+
+        _run(run_consolidate, session, config, storage, backup_id)
 
 
 def _run(

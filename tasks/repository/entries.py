@@ -19,9 +19,9 @@ Status = Literal["complete", "gaps", "partial"]
 """complete: the point contains every planned offset · gaps: some planned offsets are lost · partial: some partitions
 failed or are stalled by an open transaction, or some group positions are missing."""
 
-PointKind = Literal["snapshot", "incremental", "continuous"]
+PointKind = Literal["snapshot", "incremental", "continuous", "consolidated"]
 """The kind of the run that made a point: it read everything from the log start, or from the offsets of the newest
-point."""
+point, or it read no cluster and joined small data objects of the newest point."""
 
 
 class Entry(Document):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pydantic import Field
+
 from tasks.batches.description import TimestampType
 from tasks.batches.header import Codec
 from tasks.model.ranges import AbortedRange, Gap
@@ -54,7 +56,8 @@ class IndexLine(PartitionDocument):
     `seq` is the number of the entry that first named the line, None while there is no such entry. `trimmed_from`: the
     log start had moved from this offset to `first` before anything was read. `empty_from`: from this offset to `next`
     the leader had no batches, because a cleaner removed them. `epochs` are (leader epoch, base offset of its first
-    batch). `gaps` are inside [first, next). `captured_ms` is the time of the capture in Unix milliseconds.
+    batch). `gaps` are inside [first, next). `captured_ms` is the time of the capture in Unix milliseconds. If a
+    consolidation copied the line from several lines, it is the oldest of their times, and `captured_to_ms` the newest.
     """
 
     first: int
@@ -65,6 +68,7 @@ class IndexLine(PartitionDocument):
     stored_bytes: int | None = None
     checksum: StoreChecksum | None = None
     captured_ms: int
+    captured_to_ms: int | None = Field(None, exclude_if=lambda time_ms: time_ms is None)
     timestamp_type: TimestampType | None = None
     codecs: tuple[Codec, ...] = ()
     largest_batch_bytes: int = 0

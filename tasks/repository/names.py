@@ -109,6 +109,11 @@ def capture_lease_key(set_name: str) -> str:
     return f"leases/{set_name}.json"
 
 
+def consolidation_lease_key(set_name: str) -> str:
+    """The lease that keeps two consolidations of a set apart."""
+    return f"leases/_consolidate-{set_name}.json"
+
+
 def restore_lease_key(restore: str) -> str:
     """A set's name never begins with `_`, so a restore's lease never has the key of a set's lease."""
     return f"leases/_restore-{restore}.json"

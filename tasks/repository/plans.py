@@ -10,6 +10,7 @@ from tasks.model.errors import DamagedError, ObjectExistsError
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
 from tasks.repository.entries import PointKind
+from tasks.repository.lines import IndexLine
 from tasks.repository.names import plan_key
 from tasks.repository.sealed_objects import get_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
@@ -49,6 +50,10 @@ class PlannedPartition(PartitionDocument):
     open_producer: int | None = Field(None, exclude_if=_is_default)
     open_last_ms: int | None = Field(None, exclude_if=_is_default)
 
+    def includes(self, line: IndexLine) -> bool:
+        """Whether a line of this partition is inside the range."""
+        return self.start <= line.first and line.next <= self.end
+
 
 class PlanFailure(PartitionDocument):
     """A partition that could not be planned, with the reason. The run leaves it out."""
@@ -65,15 +70,15 @@ class EndedPartition(PartitionDocument):
 class Plan(Document):
     """One attempt to make the next point of a set.
 
-    The plan of a snapshot contains every partition. The plan of an incremental run contains those whose row changes.
-    `max_bytes_per_second` limits what each process of the run reads. `bins` divide the indexes of the partitions to
-    read; a bin is the work of one task. `based_on` is the seq of the newest point when the plan was made. `begun_after`
-    is the seq of the log's newest entry when the run began, None if it is not known: the run was closed later, or not
-    at all. `groups` is None if the run was not configured to keep positions, or if they could not be read;
-    `groups_failure` then contains the reason. `denied` are the reasons for everything that is missing because a
-    permission is missing. `not_selected` are the topics of the newest point that the run does not select. `warnings`
-    are sentences about what a restore of the point has to know, `notes` are sentences about patterns of the topic
-    selection.
+    The plan of a snapshot contains every partition. The plan of an incremental run contains those whose row changes,
+    and the plan of a consolidation the stored ranges that it copies. `max_bytes_per_second` limits what each process
+    of the run reads. `bins` divide the indexes of the partitions to read; a bin is the work of one task. `based_on`
+    is the seq of the newest point when the plan was made. `begun_after` is the seq of the log's newest entry when the
+    run began, None if it is not known: the run was closed later, or not at all. `groups` is None if the run was not
+    configured to keep positions, or if they could not be read; `groups_failure` then contains the reason. `denied`
+    are the reasons for everything that is missing because a permission is missing. `not_selected` are the topics of
+    the newest point that the run does not select. `warnings` are sentences about what a restore of the point has to
+    know, `notes` are sentences about patterns of the topic selection.
     """
 
     format: int = FORMAT_MAJOR

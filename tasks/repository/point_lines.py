@@ -43,9 +43,14 @@ class PointLines(Mapping[Partition, Sequence[IndexLine]]):
                 self._parsed.move_to_end(source)
                 return self._parsed[source]
         row = self._rows[source]
-        lines = tuple(counting_lines(row, [text.line() for text in self._texts.get(source, ())]))
+        lines = tuple(counting_lines(row, self.stored(source)))
         self._keep(source, lines)
         return lines
+
+    def stored(self, source: Partition) -> list[IndexLine]:
+        """All lines of a row's partition as they are stored, also those that do not count. They are parsed at each
+        call. Raises as a look-up."""
+        return [text.line() for text in self._texts.get(source, ())]
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._rows)

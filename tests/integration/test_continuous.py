@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tasks.engine.consolidation.candidates import LEAST_OBJECTS
 from tasks.repository.leases import acquire
 from tasks.repository.names import capture_lease_key
 from tasks.store.local.local_store import LocalStore
@@ -190,6 +191,26 @@ def test_five_kills_lose_nothing_and_double_nothing(bed: Bed) -> None:
     with bed.running() as running:
         running.wait_until(lambda: len(running.points) >= 1)
         assert 0 == running.end(signal.SIGTERM)
+    bed.assert_whole()
+
+
+def test_a_consolidation_beside_a_running_backup_joins_its_objects_and_loses_nothing(bed: Bed) -> None:
+    with bed.load(), bed.running() as running:
+        running.wait_until(lambda: len(running.points) >= LEAST_OBJECTS)
+        done = json.loads(bed.command("consolidate", "--json"))
+        known = len(running.points)
+        running.wait_until(lambda: len(running.points) >= known + 2)
+        assert 0 == running.end(signal.SIGTERM), running.log
+
+    point = done["point"]
+    assert ("consolidated", []) == (point["point_kind"], done["left_out"])
+    assert point["totals"]["objects"] < done["objects_before"]
+    assert point["totals"]["objects"] < running.points[-1]["totals"]["objects"]
+    bed.command("validate", "--backup-id", f"stream@{point['seq']}")
+    bed.command("validate", "--backup-id", f"stream@{point['seq'] - 1}")
+    with bed.running() as last:
+        last.wait_until(lambda: len(last.points) >= 1)
+        assert 0 == last.end(signal.SIGTERM)
     bed.assert_whole()
 
 

@@ -22,12 +22,14 @@ from prefect.states import AwaitingRetry
 import flows.backup
 from blocks import LocalRepository
 from flows.backup import incremental_backup, snapshot_backup
+from flows.consolidate import consolidate
 from flows.continuous import continuous_backup
 from flows.restore import restore, validate_restore
 from flows.validate import validate
 from tasks.broker.admin.admin import Admin
 from tasks.engine.backup_steps import capture_bins
 from tasks.engine.capture.capture_result import CaptureResult
+from tasks.engine.consolidation.candidates import LEAST_OBJECTS
 from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
 from tasks.repository.leases import acquire
@@ -408,6 +410,23 @@ def test_a_continuous_run_has_a_task_for_each_cycle_with_news_and_ends_when_its_
     points = list(of_test.backups.repository.state(of_test.stem).points.values())
     assert {f"cycle {point.run}" for point in points} == set(of_test.task_runs(state, 2))
     assert RECORDS + 1 == points[-1].totals.records
+
+
+def test_a_consolidation_has_a_task_for_each_group_of_small_objects(of_test: Flows) -> None:
+    topic = of_test.fill(of_test.stem, 2)
+    for _ in range(LEAST_OBJECTS):
+        produce(of_test.kafka.bootstrap, topic, [OutRecord(b"k", b"new")], partition=1)
+        of_test.backups.back_up_changes([topic])
+
+    joined: State[Any] = consolidate(of_test.stem, REPOSITORY, return_state=True)
+    again: State[Any] = consolidate(of_test.stem, REPOSITORY, return_state=True)
+
+    assert ("Completed", "Completed") == (joined.name, again.name)
+    assert "instead of" in (joined.message or "")
+    assert {"plan", f"{topic}-0 and 1 more", "commit"} == set(of_test.task_runs(joined, 3))
+    assert "too few small objects" in (again.message or "")
+    assert "consolidated" == _points(of_test)[-1]
+    assert [] == of_test.backups.restore({topic: f"{topic}-restored"}).mismatches
 
 
 def _points(of_test: Flows) -> list[str]:

@@ -15,7 +15,7 @@ from tasks.engine.capture.object_sink import ObjectSettings, ObjectSink
 from tasks.engine.capture.range_reader import Batches, CaptureRange, Diverged, EmptyTail, Event, RangeReader, Trimmed
 from tasks.engine.capture.rate_limit import RateLimit
 from tasks.engine.capture.segment import Segment, SegmentStart
-from tasks.engine.run_context import ClusterContext
+from tasks.engine.run_context import ClusterContext, RunContext
 from tasks.model.errors import AccessError, BrokerError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
@@ -53,7 +53,7 @@ def capture_ranges(
         for range_ in ranges:
             if ending.is_set():
                 break
-            capture = _RangeCapture(range_, sink, context, ending)
+            capture = RangeCapture(range_, sink, context, ending)
             try:
                 capture.run(_events(log, range_, context, fetch_bytes, is_compacted, limit))
             except (BrokerError, AccessError) as error:
@@ -95,14 +95,15 @@ def _failure(source: Partition, error: KafkaBackupError) -> CaptureFailure:
     )
 
 
-class _RangeCapture:
-    """The capture of one range. It writes several segments if an object becomes full or offsets are lost."""
+class RangeCapture:
+    """The capture of one range from a reader's events. It writes several segments if an object becomes full or offsets
+    are lost. If `ending` is set, it ends after the answer that it is storing."""
 
     def __init__(
-        self, range_: CaptureRange, sink: ObjectSink, context: ClusterContext, ending: threading.Event
+        self, range_: CaptureRange, sink: ObjectSink, context: RunContext, ending: threading.Event | None = None
     ) -> None:
         self._range = range_
-        self._ending = ending
+        self._ending = ending or threading.Event()
         self._sink = sink
         self._context = context
         self._began = time.monotonic()
@@ -148,7 +149,7 @@ class _RangeCapture:
             return segment.next_start()
         for event in events:
             if self._context.stop.is_set():
-                raise InterruptedRunError("The backup was stopped. There is no new restore point.")
+                raise InterruptedRunError("The run was stopped. There is no new restore point.")
             if self._ending.is_set():
                 return None
             match event:

@@ -45,7 +45,7 @@ class RateLimit:
         with self._lock:
             self._bucket, wait_s = self._bucket.charge(received_bytes, self._clock())
         if wait_s and stop.wait(wait_s):
-            raise InterruptedRunError("The backup was stopped. There is no new restore point.")
+            raise InterruptedRunError("The run was stopped. There is no new restore point.")
 
 
 _shared: dict[tuple[str, int], RateLimit] = {}

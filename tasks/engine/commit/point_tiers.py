@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tasks.model.partition import Partition
+from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.index import IndexRef, read_index, write_index
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row, TableRef, write_table
@@ -17,7 +18,7 @@ from tasks.repository.plans import Plan
 from tasks.repository.restore_point import RestorePoint
 from tasks.store.protocol import ObjectStore
 
-RefT = TypeVar("RefT", IndexRef, TableRef)
+RefT = TypeVar("RefT", bound=StoredRef)
 
 TIER_OBJECTS = 8
 """So many index objects of one tier are merged into one. Each tier has this factor more lines than the one before."""
@@ -52,7 +53,7 @@ def extend_index(
 ) -> tuple[IndexRef, ...]:
     """The index references of the new point. `rows` are its rows: lines before their bases are left out of merged
     objects. Lines that newer ones replace stay, because a lost lineage can have its only copy there."""
-    parts = [_IndexPart(ref.lines, ref=ref) for ref in _inherited(newest.entry.index, newest.seq)]
+    parts = [_IndexPart(ref.lines, ref=ref) for ref in inherited(newest.entry.index, newest.seq)]
     if new_lines:
         parts.append(_IndexPart(len(new_lines), new=tuple(new_lines)))
     while (full := _full_tier(parts)) is not None:
@@ -71,15 +72,16 @@ def extend_table(
     rows: Mapping[Partition, Row],
 ) -> tuple[TableRef, ...]:
     """The table references of the new point: a base and its deltas. `changed` are the rows of this run, `rows` all."""
-    inherited = _inherited(newest.entry.table, newest.seq)
+    earlier = inherited(newest.entry.table, newest.seq)
     if not changed:
-        return inherited
-    if len(inherited) > MOST_DELTAS:
+        return earlier
+    if len(earlier) > MOST_DELTAS:
         return (write_table(store, plan.set, plan.run, {**rows, **changed}.values()),)
-    return (*inherited, write_table(store, plan.set, plan.run, changed.values()))
+    return (*earlier, write_table(store, plan.set, plan.run, changed.values()))
 
 
-def _inherited(refs: Sequence[RefT], seq: int) -> tuple[RefT, ...]:
+def inherited(refs: Sequence[RefT], seq: int) -> tuple[RefT, ...]:
+    """References of point `seq` as a later point names them: each with the seq of the entry that first named it."""
     return tuple(ref if ref.seq is not None else ref.model_copy(update={"seq": seq}) for ref in refs)
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "validate": ("validate", "run_validate", ("--storage", "memory://x")),
     "validate-restore": ("restore", "run_restore", ("--config", "x.yaml")),
     "restore": ("restore", "run_restore", ("--config", "x.yaml")),
+    "consolidate": ("consolidate", "run_consolidate", ("--storage", "memory://x")),
     "check": ("check", "run_check", ("--config", "x.yaml")),
     "unlock": ("unlock", "run_unlock", ("--storage", "memory://x")),
     "finalize": ("finalize", "run_finalize", ("r1", "--config", "x.yaml")),

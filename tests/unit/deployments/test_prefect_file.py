@@ -15,6 +15,7 @@ def test_the_file_deploys_every_flow() -> None:
         "snapshot-backup/nightly",
         "incremental-backup/hourly",
         "continuous-backup/always",
+        "consolidate/weekly",
         "validate/daily",
         "validate-restore/daily",
         "restore/on-demand",
@@ -24,6 +25,7 @@ def test_the_file_deploys_every_flow() -> None:
     assert expected == list(ENTRIES)
     assert [
         "check",
+        "consolidate",
         "continuous-backup",
         "incremental-backup",
         "restore",

@@ -13,6 +13,7 @@ from prefect.exceptions import ParameterTypeError
 
 from flows.backup import incremental_backup, snapshot_backup
 from flows.check import check
+from flows.consolidate import consolidate
 from flows.continuous import continuous_backup
 from flows.restore import restore, validate_restore
 from flows.validate import validate
@@ -21,6 +22,7 @@ from tasks.engine.options import BackupOptions, Options, RestoreOptions
 FLOWS: tuple[Flow[..., Any], ...] = (
     snapshot_backup,
     incremental_backup,
+    consolidate,
     continuous_backup,
     validate,
     validate_restore,
@@ -33,7 +35,7 @@ FLOWS: tuple[Flow[..., Any], ...] = (
 def test_every_field_of_the_form_has_a_title_and_a_sentence(flow: Flow[..., Any]) -> None:
     fields = dict(_properties(flow.parameters.model_dump()))
 
-    assert "max_concurrent_partitions" in fields or flow is validate
+    assert "max_concurrent_partitions" in fields or flow in (consolidate, validate), "the fields of options too"
     assert [] == [name for name, shown in fields.items() if not _is_title(shown.get("title"), name)]
     assert [] == [name for name, shown in fields.items() if not _is_sentence(shown.get("description"))]
 
