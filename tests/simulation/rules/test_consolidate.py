@@ -27,8 +27,9 @@ from tasks.repository.lines import IndexLine
 from tasks.repository.names import consolidation_lease_key
 from tasks.repository.plans import Plan, write_plan
 from tasks.repository.restore_point import RestorePoint
-from tests.simulation.rules.small_world import SET, SmallWorld
+from tests.simulation.rules.small_world import HOUR_MS, SET, SmallWorld
 from tests.support.counting_store import CountingStore
+from tests.support.faults import Crashed, FaultyStore
 
 ORDERS = ("orders", 0)
 
@@ -259,6 +260,34 @@ def test_a_stop_ends_it_without_a_point(world: SmallWorld) -> None:
         consolidate_locally(context, SET, workers=1, planned=lambda plan: context.stop.set())
 
     assert point.seq == world.point().seq
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_write_leaves_the_set_as_it_was_or_with_the_new_point(
+    world: SmallWorld, *, is_after: bool
+) -> None:
+    _runs(world)
+    restored = _restored(world)
+    plain = world.store
+    for write in range(1, 100):
+        world.store = faulty = FaultyStore(plain)
+        faulty.crash_at(write, after=is_after)
+        try:
+            _consolidate(world)
+        except Crashed:
+            pass
+        else:
+            break
+        world.store = plain
+        world.assert_valid()
+        assert restored == _restored(world)
+        world.clock.advance(HOUR_MS)  # the lease of the crashed process is not renewed any more
+    world.store = plain
+
+    assert write > 5
+    assert restored == _restored(world)
+    assert "incremental" == _runs(world, 1)[-1].entry.point_kind
+    world.assert_valid()
 
 
 def test_a_copy_that_differs_is_not_used(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
