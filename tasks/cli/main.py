@@ -14,7 +14,19 @@ from typing import Annotated, Concatenate, NoReturn, ParamSpec
 import typer
 
 from tasks.cli.command_group import CommandGroup
-from tasks.cli.options import BackupId, ConfigFile, Json, OptionalConfigFile, Quiet, StatePlace, StorageUrl, Verbose
+from tasks.cli.options import (
+    BackupId,
+    ConfigFile,
+    HoldBy,
+    HoldName,
+    HoldReason,
+    Json,
+    OptionalConfigFile,
+    Quiet,
+    StatePlace,
+    StorageUrl,
+    Verbose,
+)
 from tasks.cli.session import Session, open_session
 from tasks.model.errors import UnsupportedError
 
@@ -31,7 +43,7 @@ app = typer.Typer(
 )
 
 PLANNED_COMMANDS = (
-    *("offsets", "drill", "prune", "lag", "export", "cat", "state", "hold", "lifecycle", "copy", "standby", "promote"),
+    *("offsets", "drill", "lag", "export", "cat", "state", "lifecycle", "copy", "standby", "promote"),
     *("audit", "evidence", "keygen", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
@@ -218,6 +230,99 @@ def consolidate(
         from tasks.cli.consolidate import run_consolidate
 
         _run(run_consolidate, session, config, storage, backup_id)
+
+
+@app.command()
+def prune(
+    config: ConfigFile,
+    execute: Annotated[
+        str | None,
+        typer.Option("--execute", metavar="DIGEST", help="Carry out the plan with this digest.", show_default=False),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Plan and carry out.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show which points the file's policy keeps and what can be deleted. With --yes or --execute, delete it."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.prune import run_prune
+
+        _run(run_prune, session, config, digest=execute, yes=yes)
+
+
+@app.command()
+def unexpire(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Bring a point back that has expired and whose grace is not over."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.prune import run_unexpire
+
+        _run(run_unexpire, session, config, storage, backup_id)
+
+
+_holds = typer.Typer(help="Keep points or a whole set, whatever the policy says.", no_args_is_help=True)
+app.add_typer(_holds, name="hold")
+
+
+@_holds.command(name="add")
+def hold_add(
+    name: HoldName,
+    reason: HoldReason,
+    by: HoldBy,
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Set a hold on a set or on one of its points."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.hold import run_hold_add
+
+        _run(run_hold_add, session, config, storage, backup_id, name, reason, by)
+
+
+@_holds.command(name="release")
+def hold_release(
+    name: HoldName,
+    reason: HoldReason,
+    by: HoldBy,
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """End a hold."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.hold import run_hold_release
+
+        _run(run_hold_release, session, config, storage, backup_id, name, reason, by)
+
+
+@_holds.command(name="list")
+def hold_list(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the holds of a set, or of all sets."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.hold import run_hold_list
+
+        _run(run_hold_list, session, config, storage, backup_id)
 
 
 def _run(

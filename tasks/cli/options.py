@@ -30,6 +30,9 @@ StatePlace = Annotated[
         show_default=False,
     ),
 ]
+HoldName = Annotated[str, typer.Argument(metavar="NAME", help="The name of the hold.", show_default=False)]
+HoldReason = Annotated[str, typer.Option("--reason", help="Why, for the log of the set.", show_default=False)]
+HoldBy = Annotated[str, typer.Option("--by", help="Who asks for it, for the log of the set.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and warnings on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")]

@@ -35,7 +35,9 @@ _KERBEROS_KEYS = tuple(
 NOT_YET: Mapping[str, str] = {
     "metrics": "this version serves no metrics",
     "encryption": "this version does not encrypt",
-    "retention": "this version does not remove restore points",
+    "retention.full_every": "it is a key of 'backup': write backup.full_every",
+    "retention.maximum_age": "this version removes data only with its restore points",
+    "retention.tiers": "this version writes no lifecycle rules",
     "drill": "this version has no restore drills",
     "schema_registry": "this version does not back up schema registries",
     "backup.index_timestamps": "this version does not scan record timestamps",
@@ -58,22 +60,6 @@ NOT_YET: Mapping[str, str] = {
 KEYS_WITHIN: Mapping[str, frozenset[str]] = {
     "metrics": frozenset(["enabled", "port", "bind_address", "path", "keep_alive_seconds", "max_partition_labels"]),
     "encryption": frozenset(["recipients", "identity_file"]),
-    "retention": frozenset(
-        [
-            "keep_last",
-            "keep_hourly",
-            "keep_daily",
-            "keep_weekly",
-            "keep_monthly",
-            "keep_yearly",
-            "keep_within",
-            "minimum_points",
-            "full_every",
-            "minimum_age",
-            "maximum_age",
-            "tiers",
-        ]
-    ),
 }
 """The keys of sections in `NOT_YET`, so that a misspelled key in them is also reported. In other sections of `NOT_YET`
 any key is accepted."""

@@ -12,13 +12,13 @@ from typing import Generic, TypeVar
 from tasks.config.check import check
 from tasks.config.classify_keys import classify_keys
 from tasks.config.keys import NOT_YET
-from tasks.config.models import BackupFile, RepositoryFile, RestoreFile
+from tasks.config.models import BackupFile, PolicyFile, RepositoryFile, RestoreFile
 from tasks.config.storage_path import expand_storage_path
 from tasks.config.yaml_tree import Place, Tree, parse
 from tasks.engine.options import LARGEST_FETCH_BYTES, SMALL_FETCH_BYTES, BackupOptions
 from tasks.model.errors import ConfigError
 
-FileT = TypeVar("FileT", BackupFile, RestoreFile, RepositoryFile)
+FileT = TypeVar("FileT", BackupFile, RestoreFile, RepositoryFile, PolicyFile)
 
 _TOP_KEYS = frozenset(
     [*BackupFile.model_fields, *RestoreFile.model_fields, *(key for key in NOT_YET if "." not in key)]
@@ -61,10 +61,19 @@ def load_repository(path: Path, environment: Mapping[str, str] = os.environ) -> 
     passwords of a cluster, and with a file whose other sections this version refuses. Raises `ConfigError` with one
     line for each problem.
     """
+    return _load_part(path, RepositoryFile, environment)
+
+
+def load_policy(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[PolicyFile]:
+    """Load only the repository, the name of the set and its retention policy. Raises as `load_repository`."""
+    return _load_part(path, PolicyFile, environment)
+
+
+def _load_part(path: Path, kind: type[FileT], environment: Mapping[str, str]) -> Loaded[FileT]:
     tree = read_tree(path, environment)
-    skipped = _TOP_KEYS - set(RepositoryFile.model_fields)
+    skipped = _TOP_KEYS - set(kind.model_fields)
     tree.problems = [problem for problem in tree.problems if not skipped & set(problem.place[:1])]
-    return _checked(tree, RepositoryFile, dict.fromkeys(skipped, ""))
+    return _checked(tree, kind, dict.fromkeys(skipped, ""))
 
 
 def _load(path: Path, kind: type[FileT], mode: str, environment: Mapping[str, str]) -> Loaded[FileT]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tasks.broker.auth.security import UNPROTECTED, Security
-from tasks.engine.options import CYCLE_MS, BackupOptions, RestoreOptions, TopicSelection
+from tasks.engine.options import CYCLE_MS, BackupOptions, RestoreOptions, RetentionPolicy, TopicSelection
 from tasks.engine.topic_selection import compile_pattern
 from tasks.model.addresses import parse_address
 from tasks.model.errors import ConfigError
@@ -165,6 +165,10 @@ class OffsetStorageSection(Section):
     """`offset_storage`: its presence makes the backup incremental. Its keys have no meaning here."""
 
 
+class RetentionSection(RetentionPolicy):
+    """The section `retention`: the engine's policy."""
+
+
 class BackupFile(Section):
     """The file backup.yaml."""
 
@@ -177,6 +181,9 @@ class BackupFile(Section):
     backup: BackupSection = Field(BackupSection(), description="How the backup reads topics and stores them.")
     offset_storage: OffsetStorageSection | None = Field(
         None, description="If it is present, also without keys, a backup reads only what is new since the newest point."
+    )
+    retention: RetentionSection | None = Field(
+        None, description="Which points `kafka-backup prune` keeps. A backup itself removes nothing."
     )
 
 
@@ -198,3 +205,10 @@ class RepositoryFile(Section):
     mode: Literal["backup", "restore"] | None = None
     storage: StorageSection
     backup_id: Reference | None = None
+
+
+class PolicyFile(RepositoryFile):
+    """The keys of backup.yaml that a prune needs."""
+
+    backup_id: Annotated[str, checked_by(_check_set)]
+    retention: RetentionSection

@@ -148,6 +148,55 @@ class BackupOptions(Options):
         return self
 
 
+class RetentionPolicy(Options):
+    """Which restore points are kept, and for how long. A point is kept if one of the rules keeps it. Days, weeks,
+    months and years are those of UTC."""
+
+    keep_last: int | None = Field(
+        None, ge=1, title="Newest points", description="Keeps so many of the newest points that captured something."
+    )
+    keep_hourly: int | None = Field(
+        None, ge=1, title="Hours", description="Keeps the newest point of each of the last so many hours with a point."
+    )
+    keep_daily: int | None = Field(
+        None, ge=1, title="Days", description="Keeps the newest point of each of the last so many days with a point."
+    )
+    keep_weekly: int | None = Field(
+        None, ge=1, title="Weeks", description="Keeps the newest point of each of the last so many weeks with a point."
+    )
+    keep_monthly: int | None = Field(
+        None, ge=1, title="Months", description="Keeps the newest point of each of the last so many months with one."
+    )
+    keep_yearly: int | None = Field(
+        None, ge=1, title="Years", description="Keeps the newest point of each of the last so many years with a point."
+    )
+    keep_within: Duration | None = Field(
+        None,
+        title="Within",
+        description="Keeps all points that are at most this much older than the newest point: 7d, 12h.",
+    )
+    minimum_points: int = Field(
+        1, ge=1, title="Fewest points", description="So many of the newest points stay, whatever the other rules say."
+    )
+    minimum_age: Duration | None = Field(
+        None, title="Lowest age", description="A younger point stays, whatever the other rules say: 30d."
+    )
+    grace: Duration = Field(
+        "24h",
+        title="Grace",
+        description="How long an expired point can be brought back before its data is deleted.",
+    )
+
+    @model_validator(mode="after")
+    def _keeps_something(self) -> RetentionPolicy:
+        if all(getattr(self, name) is None for name in KEEP_RULES):
+            raise ValueError(f"is empty: give at least one of {', '.join(KEEP_RULES)}")
+        return self
+
+
+KEEP_RULES = tuple(name for name in RetentionPolicy.model_fields if name.startswith("keep_"))
+
+
 class RestoreOptions(Options):
     """How a restore writes topics, their settings and group positions. The form in Prefect's UI shows the fields in
     this order: the usual ones first."""

@@ -3,7 +3,7 @@ their statuses."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -108,6 +108,52 @@ class VoidEntry(Entry):
     reason: str
 
 
+class ExpireEntry(Entry):
+    """The policy does not keep these live points any more. They cannot be used, but they still protect their data until
+    a `remove` or an `unexpire` names them. `plan_sha256` is the digest of the plan that named them, `policy` the
+    settings that were in force."""
+
+    kind: Literal["expire"] = "expire"
+    points: tuple[int, ...]
+    policy: dict[str, int | str]
+    plan_sha256: str
+
+
+class UnexpireEntry(Entry):
+    """These expired points are live again."""
+
+    kind: Literal["unexpire"] = "unexpire"
+    points: tuple[int, ...]
+
+
+class RemoveEntry(Entry):
+    """These expired points can never be live again. From here on their data may be deleted, unless another point names
+    it."""
+
+    kind: Literal["remove"] = "remove"
+    points: tuple[int, ...]
+
+
+class HoldEntry(Entry):
+    """These points, or all points of the set if `points` is None, do not expire until the hold is released. `name` is
+    the hold's name, `by` who claims to set it."""
+
+    kind: Literal["hold"] = "hold"
+    name: str
+    points: tuple[int, ...] | None
+    reason: str
+    by: str
+
+
+class ReleaseEntry(Entry):
+    """The hold is over."""
+
+    kind: Literal["release"] = "release"
+    name: str
+    reason: str
+    by: str
+
+
 class NoteEntry(Entry):
     """An entry that changes nothing, for example: a restore was finalized."""
 
@@ -116,13 +162,9 @@ class NoteEntry(Entry):
     text: str
 
 
-AnyEntry = PointEntry | VoidEntry | NoteEntry
+AnyEntry = PointEntry | VoidEntry | ExpireEntry | UnexpireEntry | RemoveEntry | HoldEntry | ReleaseEntry | NoteEntry
 
-_KINDS: dict[str, type[PointEntry] | type[VoidEntry] | type[NoteEntry]] = {
-    "point": PointEntry,
-    "void": VoidEntry,
-    "note": NoteEntry,
-}
+_KINDS: dict[str, type[AnyEntry]] = {kind.model_fields["kind"].default: kind for kind in get_args(AnyEntry)}
 
 
 def encode_entry(entry: AnyEntry) -> tuple[bytes, str]:

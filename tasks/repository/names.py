@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from tasks.model.errors import ConfigError
 
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}")
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 ROOT_KEY = "repository.json"
@@ -69,6 +70,22 @@ def fragment_beside(data_key: str) -> str:
     return f"fragments/{data_key.removeprefix('data/').rpartition('.log.')[0]}.json"
 
 
+def run_prefixes(set_name: str) -> tuple[str, ...]:
+    """The prefixes of everything that the runs of a set write, in the order in which it may be deleted: what names an
+    object before the object."""
+    folders = ("index", "partitions", "state")
+    named = tuple(f"meta/{set_name}/{folder}/" for folder in folders)
+    return (*named, f"data/{set_name}/", f"fragments/{set_name}/", plan_prefix(set_name))
+
+
+def run_of(key: str) -> str:
+    """The run that wrote an object under one of the `run_prefixes`."""
+    parts = key.split("/")
+    name = parts[3] if parts[0] == "meta" else parts[2]
+    found = _RUN_ID.match(name)
+    return found.group() if found else name
+
+
 def log_prefix(set_name: str) -> str:
     return f"meta/{set_name}/log/"
 
@@ -85,8 +102,12 @@ def checkpoint_key(set_name: str, seq: int) -> str:
     return f"{checkpoint_prefix(set_name)}{seq:010d}.json.zst"
 
 
+def plan_prefix(set_name: str) -> str:
+    return f"meta/{set_name}/runs/"
+
+
 def plan_key(set_name: str, run: str) -> str:
-    return f"meta/{set_name}/runs/{run}/plan.json"
+    return f"{plan_prefix(set_name)}{run}/plan.json"
 
 
 def index_key(set_name: str, run: str, sha256: str) -> str:
@@ -114,13 +135,22 @@ def consolidation_lease_key(set_name: str) -> str:
     return f"leases/_consolidate-{set_name}.json"
 
 
+def prune_lease_key(set_name: str) -> str:
+    """The lease that keeps two prunes of a set apart."""
+    return f"leases/_prune-{set_name}.json"
+
+
 def restore_lease_key(restore: str) -> str:
     """A set's name never begins with `_`, so a restore's lease never has the key of a set's lease."""
     return f"leases/_restore-{restore}.json"
 
 
+def pin_prefix(set_name: str) -> str:
+    return f"pins/{set_name}/"
+
+
 def pin_key(set_name: str, pin: str) -> str:
-    return f"pins/{set_name}/{pin}.json"
+    return f"{pin_prefix(set_name)}{pin}.json"
 
 
 def restore_key(restore: str, part: str) -> str:

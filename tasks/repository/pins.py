@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from tasks.model.errors import AccessError, StoreError, StoreFullError
 from tasks.repository.document import FORMAT_MAJOR, Document
-from tasks.repository.names import new_id, pin_key
-from tasks.repository.sealed_objects import overwrite_sealed
+from tasks.repository.names import new_id, pin_key, pin_prefix
+from tasks.repository.sealed_objects import find_sealed, overwrite_sealed
 from tasks.store.protocol import ObjectStore
 
 LIFETIME_MS = 3_600_000
@@ -23,6 +23,13 @@ class Pin(Document):
     seq: int
     purpose: str
     expires_ms: int
+
+
+def live_pins(store: ObjectStore, set_name: str, *, now_ms: int) -> set[int]:
+    """The seqs of the points of a set that are being read. A pin that is damaged raises `DamagedError`, because it is
+    not known what it protects."""
+    found = (find_sealed(store, info.key, Pin) for info in store.list(pin_prefix(set_name)))
+    return {pin.seq for pin in found if pin is not None and pin.expires_ms > now_ms}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.model.errors import DamagedError, ObjectExistsError
+from tasks.model.errors import DamagedError, ObjectExistsError, ObjectNotFoundError
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
 from tasks.repository.entries import PointKind
@@ -118,6 +118,15 @@ def write_plan(store: ObjectStore, plan: Plan) -> Plan:
     except ObjectExistsError:
         return read_plan(store, plan.set, plan.run)
     return plan
+
+
+def find_plan(store: ObjectStore, set_name: str, run: str) -> Plan | None:
+    """The plan of a run, None if it has none. Raises what `read_plan` raises."""
+    try:
+        store.head(plan_key(set_name, run))
+    except ObjectNotFoundError:
+        return None
+    return read_plan(store, set_name, run)
 
 
 def read_plan(store: ObjectStore, set_name: str, run: str) -> Plan:

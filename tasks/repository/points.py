@@ -46,6 +46,11 @@ def choose_point(state: SetState, reference: PointReference) -> int:
     if reference.seq is not None:
         if reference.seq in state.points:
             return reference.seq
+        if reference.seq in state.expired:
+            raise NotFoundError(
+                f"{name}@{reference.seq} has expired. To bring it back: `kafka-backup unexpire --backup-id "
+                f"{name}@{reference.seq}`."
+            )
         raise NotFoundError(f"{name}@{reference.seq} is not a restore point; `kafka-backup list` shows those that are.")
     if reference.time_ms is not None:
         return _at_time(state, reference)

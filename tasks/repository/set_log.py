@@ -3,7 +3,7 @@ next number. Finds how a run ended, and compares the log with the head."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError, ObjectNotFoundError
@@ -48,6 +48,15 @@ class SetLog:
             return None
         entry = decode_entry(data, set_name=self.set_name, seq=seq, repository_id=self.repository_id)
         return entry, sha256_hex(data)
+
+    def stored_ms(self, seq: int) -> int:
+        """When an entry was stored, by the store's clock, in Unix milliseconds. Raises `DamagedError` if it is
+        missing."""
+        key = log_key(self.set_name, seq)
+        try:
+            return self.store.head(key).modified_ms
+        except ObjectNotFoundError:
+            raise DamagedError(f"{key} is missing, although the state names it", key=key) from None
 
     def read_on(self, folded: Fold) -> Iterator[AnyEntry]:
         """The entries after those of `folded`, up to the end of the log. Each is applied to `folded` before it is
@@ -108,6 +117,19 @@ class SetLog:
             if isinstance(entry, PointEntry | VoidEntry) and entry.run == run:
                 return seq
         return None
+
+    def closings_of(self, runs: Collection[str], state: SetState) -> dict[str, int]:
+        """The seq of the point or void that closed each of the runs, up to the end of `state`. A run that is open, or
+        that is not a run of this set, is absent. If the state does not contain one of them, the log before
+        `state.closed_from` is read once. Raises what `read_entry` raises, and `DamagedError` if an entry is
+        missing."""
+        found = {run: state.closed_runs[run] for run in runs if run in state.closed_runs}
+        unknown = set(runs) - found.keys()
+        for seq in range(1, state.closed_from if unknown else 1):
+            entry = self._existing_entry(seq)
+            if isinstance(entry, PointEntry | VoidEntry) and entry.run in unknown:
+                found.setdefault(entry.run, seq)
+        return found
 
     def append(self, build: Build) -> AnyEntry:
         """Append the entry that `build` makes of the newest state, and return it.

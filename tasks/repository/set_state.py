@@ -1,19 +1,31 @@
 """The state of a set: the result of applying all entries of its log in order. Pure.
 
-The size of the state depends on the number of live points, not on the length of the set's history: only the newest
-closed runs are kept. For all others `SetLog.closing_of` reads the log.
+The size of the state depends on the number of live and expired points, not on the length of the set's history: only the
+newest closed runs are kept. For all others `SetLog.closing_of` reads the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import assert_never
 
 from pydantic import Field
 
 from tasks.model.errors import DamagedError
 from tasks.repository.document import Document
-from tasks.repository.entries import AnyEntry, NoteEntry, PointEntry, Status, Totals, VoidEntry
+from tasks.repository.entries import (
+    AnyEntry,
+    ExpireEntry,
+    HoldEntry,
+    NoteEntry,
+    PointEntry,
+    ReleaseEntry,
+    RemoveEntry,
+    Status,
+    Totals,
+    UnexpireEntry,
+    VoidEntry,
+)
 from tasks.repository.names import log_key
 from tasks.repository.shrinkage import ShrinkageCounts
 
@@ -34,9 +46,33 @@ class PointSummary(Document):
     shrunk: ShrinkageCounts | None = None
 
 
+class ExpiredPoint(Document):
+    """A point that has expired and can still be brought back. `expired_by` is the seq of the entry that expired it."""
+
+    point: PointSummary
+    expired_by: int
+
+
+class Hold(Document):
+    """A hold that is in force. `points` are the points that it protects, None for all points of the set. `since_ms` is
+    the time of its entry."""
+
+    name: str
+    points: tuple[int, ...] | None
+    reason: str
+    by: str
+    since_ms: int
+
+    def protects(self, seq: int) -> bool:
+        """Whether the point must not expire."""
+        return self.points is None or seq in self.points
+
+
 class SetState(Document):
     """The state after the entries 1 … `seq`. `tip` is the SHA-256 of the stored bytes of entry `seq`: the `parent` of
     the next entry.
+
+    `points` are the live points, `expired` those that have expired and are not removed yet.
 
     `closed_runs` maps runs to the seq of the entry, point or void, that closed them, in the order of the log. It
     contains every run that was closed by entry `closed_from` or a later one. A run that is not in it is open only if it
@@ -47,8 +83,14 @@ class SetState(Document):
     tip: str | None = None
     newest_point: int | None = None
     points: dict[int, PointSummary] = Field(default_factory=dict)
+    expired: dict[int, ExpiredPoint] = Field(default_factory=dict)
+    holds: dict[str, Hold] = Field(default_factory=dict)
     closed_runs: dict[str, int] = Field(default_factory=dict)
     closed_from: int = 1
+
+    def is_held(self, seq: int) -> bool:
+        """Whether a hold protects the point."""
+        return any(hold.protects(seq) for hold in self.holds.values())
 
 
 class Fold:
@@ -57,6 +99,8 @@ class Fold:
     def __init__(self, start: SetState) -> None:
         self._start = start
         self._points = dict(start.points)
+        self._expired = dict(start.expired)
+        self._holds = dict(start.holds)
         self._closed_runs = dict(start.closed_runs)
         self._closed_from = start.closed_from
         self._newest_point = start.newest_point
@@ -80,6 +124,20 @@ class Fold:
                 self._close(entry.run)
             case VoidEntry():
                 self._close(entry.run)
+            case ExpireEntry():
+                self._expire(entry)
+            case UnexpireEntry():
+                back = {seq: self._expired.pop(seq).point for seq in _known(entry, self._expired)}
+                self._points = dict(sorted({**self._points, **back}.items()))
+            case RemoveEntry():
+                for seq in _known(entry, self._expired):
+                    del self._expired[seq]
+            case HoldEntry():
+                self._holds[entry.name] = Hold(
+                    name=entry.name, points=entry.points, reason=entry.reason, by=entry.by, since_ms=entry.time_ms
+                )
+            case ReleaseEntry():
+                self._holds.pop(entry.name, None)
             case NoteEntry():
                 pass
             case _:
@@ -93,10 +151,20 @@ class Fold:
                 "tip": self.tip,
                 "newest_point": self._newest_point,
                 "points": dict(self._points),
+                "expired": dict(self._expired),
+                "holds": dict(self._holds),
                 "closed_runs": dict(self._closed_runs),
                 "closed_from": self._closed_from,
             }
         )
+
+    def _expire(self, entry: ExpireEntry) -> None:
+        for seq in _known(entry, self._points):
+            if seq == self._newest_point:
+                raise DamagedError(
+                    f"{log_key(entry.set, entry.seq)} expires the newest point", key=log_key(entry.set, entry.seq)
+                )
+            self._expired[seq] = ExpiredPoint(point=self._points.pop(seq), expired_by=entry.seq)
 
     def _close(self, run: str) -> None:
         self._closed_runs.setdefault(run, self.seq)
@@ -120,6 +188,15 @@ def fold(entries: Iterable[tuple[AnyEntry, str]], start: SetState | None = None)
     for entry, tip in entries:
         folded.add(entry, tip)
     return folded.state()
+
+
+def _known(entry: ExpireEntry | UnexpireEntry | RemoveEntry, points: Collection[int]) -> tuple[int, ...]:
+    """The points of the entry. Raises `DamagedError` if one of them is not among these points."""
+    unknown = [seq for seq in entry.points if seq not in points]
+    if unknown:
+        key = log_key(entry.set, entry.seq)
+        raise DamagedError(f"{key} names point {unknown[0]}, which cannot be changed like this", key=key)
+    return entry.points
 
 
 def _summary(entry: PointEntry) -> PointSummary:

@@ -28,6 +28,7 @@ from tasks.config.models import (
     OffsetStorageSection,
     RestoreFile,
     RestoreSection,
+    RetentionSection,
     TopicsSection,
 )
 from tasks.store.planned import PLANNED_BACKENDS
@@ -104,6 +105,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`source.security` and `target.security`", "source|target.security.", Security),
     *((f"`storage` with `backend: {name}`", "storage.", kind) for name, kind in BACKENDS.items()),
     ("`backup`", "backup.", BackupSection),
+    ("`retention`", "retention.", RetentionSection),
     ("`restore`", "restore.", RestoreSection),
 )
 """Heading, dotted prefix and model of every section."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256 as sha256_of
 
 from tasks.model.errors import DamagedError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError, StoreError
@@ -21,11 +21,17 @@ def shared_memory_store(name: str) -> MemoryStore:
         return _shared.setdefault(name, MemoryStore(name))
 
 
-class MemoryStore:
-    """Objects in a dict, protected by one lock. `version` is the number of the write. `close` keeps the objects."""
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
-    def __init__(self, name: str = "unnamed") -> None:
+
+class MemoryStore:
+    """Objects in a dict, protected by one lock. `version` is the number of the write. `now_ms` is the store's clock, in
+    Unix milliseconds. `close` keeps the objects."""
+
+    def __init__(self, name: str = "unnamed", *, now_ms: Callable[[], int] = _now_ms) -> None:
         self._name = name
+        self._now_ms = now_ms
         self._lock = threading.Lock()
         self._objects: dict[str, tuple[bytes, ObjectInfo]] = {}
         self._writes = 0
@@ -100,7 +106,7 @@ class MemoryStore:
         info = ObjectInfo(
             key=key,
             size_bytes=len(data),
-            modified_ms=time.time_ns() // 1_000_000,
+            modified_ms=self._now_ms(),
             version=str(self._writes),
             checksum=Checksum(kind="sha256", value=sha256_of(data).hexdigest()),
         )

@@ -25,6 +25,8 @@ COMMANDS = {
     "restore": ("restore", "run_restore", ("--config", "x.yaml")),
     "consolidate": ("consolidate", "run_consolidate", ("--storage", "memory://x")),
     "check": ("check", "run_check", ("--config", "x.yaml")),
+    "prune": ("prune", "run_prune", ("--config", "x.yaml")),
+    "unexpire": ("prune", "run_unexpire", ("--storage", "memory://x")),
     "unlock": ("unlock", "run_unlock", ("--storage", "memory://x")),
     "finalize": ("finalize", "run_finalize", ("r1", "--config", "x.yaml")),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.config.load import load_backup
+from tasks.config.load import load_backup, load_policy
 from tasks.model.errors import ConfigError
 from tasks.store.planned import PLANNED_BACKENDS, PlannedBackend
 from tasks.store.registry import recommended_backends
@@ -19,13 +19,6 @@ SECTIONS = {
         "max_partition_labels": "1",
     },
     "encryption": {"recipients": "[x]", "identity_file": "x"},
-    "retention": dict.fromkeys(
-        [
-            "keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "keep_within",
-            "minimum_points", "full_every", "minimum_age", "maximum_age", "tiers",
-        ],
-        "1",
-    ),
     "drill": {"anything": "1"},
     "schema_registry": {"url": "x"},
 }  # fmt: skip
@@ -48,7 +41,7 @@ def test_a_key_with_a_value_is_refused_in_one_sentence(tmp_path: Path, section: 
     assert f"{section}' is not available yet: " in problem
 
 
-@pytest.mark.parametrize("section", ["metrics", "encryption", "retention"])
+@pytest.mark.parametrize("section", ["metrics", "encryption"])
 def test_a_misspelled_key_in_such_a_section_is_unknown(tmp_path: Path, section: str) -> None:
     first, value = next(iter(SECTIONS[section].items()))
     problems = _load(tmp_path, section, f"{first}x: {value}")
@@ -59,13 +52,46 @@ def test_a_misspelled_key_in_such_a_section_is_unknown(tmp_path: Path, section: 
     ("section", "body"),
     [
         ("metrics", "enabled: false, port: 8080"),
-        ("retention", "keep_last: null"),
         ("encryption", "recipients: []"),
         ("drill", ""),
     ],
 )
 def test_a_section_that_disables_its_feature_is_accepted(tmp_path: Path, section: str, body: str) -> None:
     assert () == _load(tmp_path, section, body)
+
+
+def test_a_policy_of_the_file_is_read_without_its_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "backup.yaml"
+    path.write_text(f"{BACKUP}retention: {{keep_last: 3, keep_within: 7d, grace: 48h}}\n")
+
+    file = load_policy(path, {}).file
+
+    assert (3, "7d", "48h", 1) == (
+        file.retention.keep_last,
+        file.retention.keep_within,
+        file.retention.grace,
+        file.retention.minimum_points,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("minimum_points: 3", "'retention': is empty: give at least one of keep_last, keep_hourly"),
+        ("keep_last: 0", "'retention.keep_last': should be at least 1"),
+        ("keep_within: 7", "'retention.keep_within': should be text, found a number; put it in quotes"),
+        ("keep_within: soon", "'retention.keep_within': should be a duration"),
+        ("keep_last: 1, keep_lsat: 2", "unknown key 'keep_lsat'"),
+        ("keep_last: 1, full_every: 7d", "write backup.full_every"),
+        ("keep_last: 1, maximum_age: 30d", "'retention.maximum_age' is not available yet"),
+        ("keep_last: 1, tiers: [x]", "'retention.tiers' is not available yet"),
+    ],
+)
+def test_a_policy_that_cannot_be_carried_out_is_refused_in_one_sentence(
+    tmp_path: Path, body: str, problem: str
+) -> None:
+    [found] = _load(tmp_path, "retention", body)
+    assert problem in found
 
 
 @pytest.mark.parametrize("body", ["", "{}"])

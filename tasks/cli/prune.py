@@ -1,0 +1,52 @@
+"""The commands `kafka-backup prune` and `unexpire`: print the plan of a prune, carry it out, and bring expired points
+back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.cli.exit_codes import OK
+from tasks.cli.inputs import log_notes, open_repository, open_storage
+from tasks.cli.session import Session
+from tasks.config.load import load_policy
+from tasks.engine.prune import plan_prune, prune_locally, unexpire
+from tasks.engine.run_context import RunContext
+from tasks.model.errors import ConfigError
+from tasks.reports.figures import table_text
+from tasks.reports.retention import HEADER, plan_document, plan_rows, plan_text, pruned_document, pruned_text
+from tasks.repository.points import PointReference
+
+
+def run_prune(session: Session, config: Path, *, digest: str | None, yes: bool) -> int:
+    """Print the plan of a prune. With `yes` carry it out, with `digest` only if it is still the plan with this digest.
+    Returns the exit code."""
+    loaded = load_policy(config)
+    log_notes(session, loaded.notes)
+    file = loaded.file
+    repository = open_storage(session, file.storage)
+    session.stops_gracefully = True
+    context = RunContext(repository=repository, stop=session.stop)
+    if digest is None and not yes:
+        plan = plan_prune(context, file.backup_id, file.retention)
+        session.print(table_text(HEADER, list(plan_rows(plan, repository.state(file.backup_id)))))
+        session.print(f"\n{plan_text(plan)} Nothing was changed.")
+        session.log(f"next: kafka-backup prune --config {config} --execute {plan.digest}")
+        session.print_json(plan_document(plan))
+        return OK
+    done = prune_locally(context, file.backup_id, file.retention, digest=digest)
+    session.print(pruned_text(done))
+    session.print_json(pruned_document(done))
+    return OK
+
+
+def run_unexpire(session: Session, config: Path | None, storage: str | None, backup_id: str | None) -> int:
+    """Bring an expired point back. Returns the exit code. Raises `ConfigError` unless `backup_id` is `set@17`."""
+    repository, _ = open_repository(session, config, storage)
+    reference = PointReference.parse(backup_id) if backup_id else None
+    if reference is None or reference.seq is None:
+        raise ConfigError("Name the point with its number: --backup-id SET@NUMBER.")
+    repository.state(reference.set_name)
+    unexpire(repository, reference.set_name, reference.seq)
+    session.print(f"{reference.set_name}@{reference.seq} can be used again.")
+    session.print_json({"point": f"{reference.set_name}@{reference.seq}"})
+    return OK

@@ -1,0 +1,184 @@
+"""A prune: points that the policy does not keep expire; after the grace they are removed, and what nothing names any
+more is deleted. Also brings expired points back, and sets and releases holds.
+
+The log decides. A point expires by an entry, and data is deleted only after another entry says that the point can never
+come back. So a crash at any moment leaves either data that the next prune deletes, or points that are whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tasks.engine.commit.runs import void_run
+from tasks.engine.options import RetentionPolicy
+from tasks.engine.retention.prune_plan import PrunePlan, draft_prune
+from tasks.engine.run_context import RunContext
+from tasks.model.errors import InterruptedRunError, NotFoundError, PreconditionError, RefusedError
+from tasks.repository.entries import (
+    AnyEntry,
+    ExpireEntry,
+    HoldEntry,
+    ReleaseEntry,
+    RemoveEntry,
+    UnexpireEntry,
+)
+from tasks.repository.leases import acquire, kept
+from tasks.repository.names import prune_lease_key
+from tasks.repository.repository import Repository
+from tasks.repository.set_state import SetState
+
+BATCH_OBJECTS = 1000
+"""The number of objects that are deleted with one call, as S3 allows it with one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a prune did. `deleted_bytes` are the stored bytes of the deleted objects."""
+
+    plan: PrunePlan
+    deleted_objects: int
+    deleted_bytes: int
+
+
+def plan_prune(context: RunContext, set_name: str, policy: RetentionPolicy) -> PrunePlan:
+    """The plan of a prune of the set, now. Writes nothing. Raises `NotFoundError` if there is no such set, and what
+    `draft_prune` raises."""
+    context.repository.state(set_name)
+    return draft_prune(context.repository, set_name, policy, now_ms=context.repository.now_ms())
+
+
+def prune_locally(context: RunContext, set_name: str, policy: RetentionPolicy, *, digest: str | None = None) -> Pruned:
+    """Plan and carry out a prune, while this process has the set's prune lease. With `digest` only the plan that has
+    it: raises `RefusedError` if the set has changed so that another plan would be carried out.
+
+    May be called again after any error. Raises `LockedError` if another prune of the set is running,
+    `InterruptedRunError` on `stop`, and what `draft_prune` raises.
+    """
+    with _pruning(context, set_name) as store_ms:
+        now_ms = min(context.repository.now_ms(), store_ms)
+        plan = draft_prune(context.repository, set_name, policy, now_ms=now_ms)
+        if digest is not None and plan.digest != digest:
+            raise RefusedError(
+                f"The plan for {set_name} is another one now: the set or the policy has changed. Make a new plan with "
+                "`kafka-backup prune`, and give its digest."
+            )
+        change_points(context.repository, plan)
+        return delete_unnamed(context, plan)
+
+
+@contextmanager
+def _pruning(context: RunContext, set_name: str) -> Iterator[int]:
+    """Hold the prune lease. Yields the store's time, in Unix milliseconds: a machine whose clock is ahead must not take
+    objects for older than they are."""
+    context.repository.state(set_name)
+    key = prune_lease_key(set_name)
+    lease = acquire(context.repository.store, key, stop=context.stop, clock=context.clock)
+    with kept(lease, context.stop):
+        yield context.repository.store.head(key).modified_ms
+
+
+def change_points(repository: Repository, plan: PrunePlan) -> None:
+    """Append the entries of a plan: points expire and are removed, and runs that died are voided. May be called again.
+    Raises `PreconditionError` if a point has come under a hold or was brought back since the plan."""
+    for run in plan.unnamed.dead_runs:
+        void_run(repository, plan.set_name, run, "its writer has written nothing for longer than the grace")
+    log = repository.log(plan.set_name)
+
+    def expire(state: SetState) -> AnyEntry:
+        _require(plan.expire, state.points, state)
+        policy = {name: value for name, value in plan.policy.model_dump(mode="json").items() if value is not None}
+        return ExpireEntry(
+            **repository.next_entry(plan.set_name, state),
+            newest_point=state.newest_point,
+            points=plan.expire,
+            policy=policy,
+            plan_sha256=plan.digest,
+        )
+
+    def remove(state: SetState) -> AnyEntry:
+        _require(plan.remove, state.expired, state)
+        return RemoveEntry(
+            **repository.next_entry(plan.set_name, state), newest_point=state.newest_point, points=plan.remove
+        )
+
+    if plan.expire:
+        log.append(expire)
+    if plan.remove:
+        log.append(remove)
+
+
+def delete_unnamed(context: RunContext, plan: PrunePlan) -> Pruned:
+    """Delete the objects of the plan. May be called again. Raises `InterruptedRunError` on `stop`."""
+    keys = list(plan.unnamed.objects)
+    for first in range(0, len(keys), BATCH_OBJECTS):
+        if context.stop.is_set():
+            raise InterruptedRunError("The prune was stopped. The next one goes on with it.")
+        context.repository.store.delete(keys[first : first + BATCH_OBJECTS])
+    objects = plan.unnamed.objects
+    return Pruned(plan, deleted_objects=len(objects), deleted_bytes=sum(objects.values()))
+
+
+def unexpire(repository: Repository, set_name: str, seq: int) -> None:
+    """Bring an expired point back. Raises `NotFoundError` if it has not expired, or cannot come back any more."""
+
+    def build(state: SetState) -> AnyEntry:
+        if seq not in state.expired:
+            raise NotFoundError(
+                f"{set_name}@{seq} is not an expired point that can be brought back. `kafka-backup prune` shows those."
+            )
+        return UnexpireEntry(**repository.next_entry(set_name, state), newest_point=state.newest_point, points=(seq,))
+
+    repository.log(set_name).append(build)
+
+
+def add_hold(
+    repository: Repository, set_name: str, name: str, points: Sequence[int] | None, *, reason: str, by: str
+) -> None:
+    """Set a hold on points, or on all points of the set. Raises `NotFoundError` for a point that is neither live nor
+    expired, and `RefusedError` if there is another hold of this name."""
+    repository.state(set_name)
+
+    def build(state: SetState) -> AnyEntry:
+        unknown = [seq for seq in points or () if seq not in state.points and seq not in state.expired]
+        if unknown:
+            raise NotFoundError(f"{set_name}@{unknown[0]} is not a restore point.")
+        if name in state.holds:
+            raise RefusedError(f"The set {set_name} has a hold of the name {name!r} already. Use another name.")
+        return HoldEntry(
+            **repository.next_entry(set_name, state),
+            newest_point=state.newest_point,
+            name=name,
+            points=None if points is None else tuple(points),
+            reason=reason,
+            by=by,
+        )
+
+    repository.log(set_name).append(build)
+
+
+def release_hold(repository: Repository, set_name: str, name: str, *, reason: str, by: str) -> None:
+    """End a hold. Raises `NotFoundError` if there is none of this name."""
+    repository.state(set_name)
+
+    def build(state: SetState) -> AnyEntry:
+        if name not in state.holds:
+            raise NotFoundError(f"The set {set_name} has no hold of the name {name!r}.")
+        return ReleaseEntry(
+            **repository.next_entry(set_name, state),
+            newest_point=state.newest_point,
+            name=name,
+            reason=reason,
+            by=by,
+        )
+
+    repository.log(set_name).append(build)
+
+
+def _require(seqs: Sequence[int], known: Collection[int], state: SetState) -> None:
+    for seq in seqs:
+        if state.is_held(seq):
+            raise PreconditionError(f"Point {seq} came under a hold since the plan was made. Make a new plan.")
+        if seq not in known:
+            raise PreconditionError(f"Point {seq} was changed by another program since the plan. Make a new plan.")

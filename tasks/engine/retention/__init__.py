@@ -1,0 +1,11 @@
+"""Retention: decides which points expire, and deletes what nothing names any more.
+
+Here are the decision about points (`keep`), the plan and its digest (`prune_plan`), what the points of a set name
+(`named_objects`), and the search for objects that nothing names (`unnamed_objects`).
+
+Promises: the newest point, a point under a hold and a point that the policy keeps never expire. An object is deleted
+only if no live or expired point, no pinned point and no open run names it, its run was closed at least the grace ago,
+and it is itself older than the grace.
+
+Never: read a data object or a cluster, or decide by the clock of one machine alone.
+"""

@@ -1,0 +1,103 @@
+"""The plan of a prune: which points expire, which are removed, and what that frees. Its digest states exactly what
+goes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from tasks.engine.options import RetentionPolicy, duration_ms
+from tasks.engine.retention.keep import kept_points
+from tasks.engine.retention.named_objects import NamedObjects
+from tasks.engine.retention.unnamed_objects import Unnamed, find_unnamed
+from tasks.repository.document import encode_json, sha256_hex
+from tasks.repository.repository import Repository
+from tasks.repository.set_log import SetLog
+from tasks.repository.set_state import SetState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunePlan:
+    """What a prune does to a set, in this order: the points in `expire` expire; those in `remove`, whose grace is over,
+    can never come back; the objects in `unnamed` are deleted.
+
+    `kept` are the points that stay, each with the reasons, newest first. `grace` are the points that have expired
+    before and can still be brought back, each with the time at which this ends. `frees_bytes` are the stored bytes of
+    the data objects that only expiring and expired points name.
+    """
+
+    set_name: str
+    policy: RetentionPolicy
+    kept: Mapping[int, tuple[str, ...]]
+    expire: tuple[int, ...]
+    remove: tuple[int, ...]
+    grace: Mapping[int, int]
+    unnamed: Unnamed
+    frees_bytes: int
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the points that expire, of those that are removed, and of the policy. A later plan with the
+        same digest takes the same points away. Objects that no point names are not in it, because in a busy set new
+        ones become old enough at any time."""
+        goes = {
+            "set": self.set_name,
+            "policy": self.policy.model_dump(mode="json"),
+            "expire": self.expire,
+            "remove": self.remove,
+        }
+        return sha256_hex(encode_json(goes))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.expire or self.remove or self.unnamed.objects or self.unnamed.dead_runs)
+
+
+def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, *, now_ms: int) -> PrunePlan:
+    """Plan a prune. Reads the log, index objects, plans and listings, and writes nothing. Raises `DamagedError` if it
+    is not known what the points name."""
+    log = repository.log(set_name)
+    state = log.state()  # before the listing of objects: a run that begins later is not closed in this state
+    kept = kept_points(state.points, policy, state.holds.values(), now_ms)
+    kept |= _young_by_store(log, policy, [seq for seq in state.points if seq not in kept], now_ms)
+    expire = tuple(seq for seq in state.points if seq not in kept)
+    ends = _ends_of_grace(log, state, duration_ms(policy.grace))
+    remove = tuple(seq for seq, end_ms in ends.items() if end_ms <= now_ms and not state.is_held(seq))
+    return PrunePlan(
+        set_name=set_name,
+        policy=policy,
+        kept=kept,
+        expire=expire,
+        remove=remove,
+        grace={seq: end_ms for seq, end_ms in ends.items() if seq not in remove},
+        unnamed=find_unnamed(
+            repository, set_name, state, removed=remove, grace_ms=duration_ms(policy.grace), now_ms=now_ms
+        ),
+        frees_bytes=_freed_bytes(repository, log, kept, [*expire, *ends]),
+    )
+
+
+def _ends_of_grace(log: SetLog, state: SetState, grace_ms: int) -> dict[int, int]:
+    """The time at which each expired point can be removed. It is counted by the store's clock, because the clock of the
+    machine that wrote the entry can be wrong."""
+    since = {seq: log.stored_ms(seq) for seq in {one.expired_by for one in state.expired.values()}}
+    return {seq: since[one.expired_by] + grace_ms for seq, one in state.expired.items()}
+
+
+def _young_by_store(
+    log: SetLog, policy: RetentionPolicy, seqs: Collection[int], now_ms: int
+) -> dict[int, tuple[str, ...]]:
+    """The points that are younger than `minimum_age` by the store's clock. The writer's clock can have been behind."""
+    if policy.minimum_age is None:
+        return {}
+    oldest_ms = now_ms - duration_ms(policy.minimum_age)
+    young = [seq for seq in seqs if log.stored_ms(seq) > oldest_ms]
+    return dict.fromkeys(young, (f"younger than {policy.minimum_age} by the store's clock",))
+
+
+def _freed_bytes(repository: Repository, log: SetLog, kept: Collection[int], going: Collection[int]) -> int:
+    names = NamedObjects(repository.store)
+    stays = {key for seq in kept for key in names.data_of(log.point(seq).entry)}
+    goes = {key: size for seq in going for key, size in names.data_of(log.point(seq).entry).items()}
+    return sum(size for key, size in goes.items() if key not in stays)

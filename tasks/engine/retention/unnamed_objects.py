@@ -1,0 +1,115 @@
+"""Finds the objects of a set that nothing names any more, and the runs that died long ago. Reads the log, plans, index
+objects and listings, never data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from tasks.engine.retention.named_objects import NamedObjects
+from tasks.repository.leases import read_lease
+from tasks.repository.names import capture_lease_key, plan_prefix, run_of, run_prefixes
+from tasks.repository.pins import live_pins
+from tasks.repository.plans import find_plan
+from tasks.repository.repository import Repository
+from tasks.repository.set_log import SetLog
+from tasks.repository.set_state import SetState
+
+
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """The result of a search. `objects` are the keys that may be deleted, with their sizes, in the order of the
+    deletion. `dead_runs` are open runs whose writer is gone; they have to be voided before their objects may be
+    deleted. `waiting_bytes` is the size of objects that nothing names and that are not old enough yet."""
+
+    objects: Mapping[str, int]
+    dead_runs: tuple[str, ...]
+    waiting_bytes: int
+
+
+def find_unnamed(
+    repository: Repository,
+    set_name: str,
+    state: SetState,
+    *,
+    removed: Collection[int],
+    grace_ms: int,
+    now_ms: int,
+) -> Unnamed:
+    """Search the objects of a set. `state` is its state, read before. The points in `removed` name nothing any more:
+    the caller has to append their `remove` entry before anything is deleted.
+
+    What is found stays unnamed whatever is written later: a later point names only what the newest point names and what
+    its own run wrote. The newest point is protected here, and so is a run that is not closed in `state`.
+
+    Raises `DamagedError` if the log, an index object or the plan of an open run is damaged, because then it is not
+    known what they name.
+    """
+    log = repository.log(set_name)
+    named = _named(repository, log, state, removed, now_ms)
+    listed: dict[str, tuple[int, int]] = {}
+    for prefix in run_prefixes(set_name):
+        for info in repository.store.list(prefix):
+            if info.key not in named:
+                listed[info.key] = (info.size_bytes, info.modified_ms)
+    closed_ms = _closing_times(log, state, {run_of(key) for key in listed})
+    objects = {
+        key: size
+        for key, (size, modified_ms) in listed.items()
+        if run_of(key) in closed_ms and now_ms - max(modified_ms, closed_ms[run_of(key)]) >= grace_ms
+    }
+    return Unnamed(
+        objects=objects,
+        dead_runs=tuple(_dead_runs(repository, set_name, listed, closed_ms, oldest_ms=now_ms - grace_ms)),
+        waiting_bytes=sum(size for key, (size, _) in listed.items() if key not in objects),
+    )
+
+
+def _named(repository: Repository, log: SetLog, state: SetState, removed: Collection[int], now_ms: int) -> set[str]:
+    """The keys that live, expired and pinned points and the plans of open runs name."""
+    names, store = NamedObjects(repository.store), repository.store
+    seqs = {*state.points, *state.expired} - set(removed) | live_pins(store, log.set_name, now_ms=now_ms)
+    keys: set[str] = set()
+    for run in _planned_open_runs(log, state):
+        plan = find_plan(store, log.set_name, run)
+        if plan is None:
+            continue
+        keys.update(names.of_plan(plan))
+        seqs |= {plan.based_on} if plan.based_on is not None else set()
+    for seq in seqs:
+        keys.update(names.of_point(log.point(seq).entry))
+    return keys
+
+
+def _planned_open_runs(log: SetLog, state: SetState) -> Iterator[str]:
+    """The runs that have a plan and are not closed in this state."""
+    runs = {run_of(info.key) for info in log.store.list(plan_prefix(log.set_name))}
+    yield from sorted(runs - _closing_times(log, state, runs).keys())
+
+
+def _closing_times(log: SetLog, state: SetState, runs: Collection[str]) -> dict[str, int]:
+    """When each of the runs that are closed was closed, by the store's clock. The clock of a writer can be wrong."""
+    seqs = log.closings_of(runs, state)
+    times = {seq: log.stored_ms(seq) for seq in set(seqs.values())}
+    return {run: times[seq] for run, seq in seqs.items()}
+
+
+def _dead_runs(
+    repository: Repository,
+    set_name: str,
+    listed: Mapping[str, tuple[int, int]],
+    closed_ms: Mapping[str, int],
+    *,
+    oldest_ms: int,
+) -> Iterator[str]:
+    """The open runs that have written nothing since `oldest_ms` and that no lease names since then."""
+    newest: dict[str, int] = {}
+    for key, (_, modified_ms) in listed.items():
+        newest[run_of(key)] = max(newest.get(run_of(key), 0), modified_ms)
+    lease_key = capture_lease_key(set_name)
+    lease = read_lease(repository.store, lease_key)
+    if lease is not None and lease.run in newest:
+        newest[lease.run] = max(newest[lease.run], repository.store.head(lease_key).modified_ms)
+    for run, modified_ms in sorted(newest.items()):
+        if run not in closed_ms and modified_ms <= oldest_ms:
+            yield run

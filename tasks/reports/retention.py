@@ -1,0 +1,81 @@
+"""The report of a prune: its plan as a table and as a document, and what was done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks.engine.prune import Pruned
+from tasks.engine.retention.prune_plan import PrunePlan
+from tasks.model.counting import counted
+from tasks.reports.figures import size_text
+from tasks.repository.points import format_time
+from tasks.repository.set_state import PointSummary, SetState
+
+HEADER = ("POINT", "TIME", "KIND", "ACTION", "WHY")
+
+
+def plan_rows(plan: PrunePlan, state: SetState) -> Iterator[tuple[str, str, str, str, str]]:
+    """A row for each point, newest first: what happens to it, and why."""
+    points: Mapping[int, PointSummary] = {**state.points, **{seq: one.point for seq, one in state.expired.items()}}
+    for seq in sorted(points, reverse=True):
+        action, why = _action(plan, seq)
+        point = points[seq]
+        yield f"{plan.set_name}@{seq}", format_time(point.time_ms), point.point_kind, action, why
+
+
+def _action(plan: PrunePlan, seq: int) -> tuple[str, str]:
+    if seq in plan.kept:
+        return "keep", ", ".join(plan.kept[seq])
+    if seq in plan.expire:
+        return "expire", "no rule keeps it"
+    if seq in plan.remove:
+        return "remove", "its grace is over"
+    return "expired", f"can be brought back until {format_time(plan.grace[seq])}"
+
+
+def plan_text(plan: PrunePlan) -> str:
+    """What the plan does, in one sentence."""
+    objects = plan.unnamed.objects
+    return (
+        f"{counted(len(plan.kept), 'point')} stay, {len(plan.expire):,} expire, {len(plan.remove):,} are removed; "
+        f"{counted(len(objects), 'object')} with {size_text(sum(objects.values()))} can be deleted now. "
+        f"The data that only expired points need has {size_text(plan.frees_bytes)}."
+    )
+
+
+def pruned_text(done: Pruned) -> str:
+    """What was done, in one sentence."""
+    plan = done.plan
+    return (
+        f"{plan.set_name}: {counted(len(plan.expire), 'point')} expired, {len(plan.remove):,} removed, "
+        f"{counted(done.deleted_objects, 'object')} with {size_text(done.deleted_bytes)} deleted. "
+        f"{counted(len(plan.kept), 'point')} stay."
+    )
+
+
+def plan_document(plan: PrunePlan) -> dict[str, Any]:
+    """The plan as JSON members. Times are Unix milliseconds."""
+    return {
+        "set": plan.set_name,
+        "digest": plan.digest,
+        "policy": plan.policy.model_dump(mode="json", exclude_none=True),
+        "keep": [{"point": seq, "reasons": list(reasons)} for seq, reasons in plan.kept.items()],
+        "expire": list(plan.expire),
+        "remove": list(plan.remove),
+        "expired": [{"point": seq, "until_ms": until_ms} for seq, until_ms in plan.grace.items()],
+        "dead_runs": list(plan.unnamed.dead_runs),
+        "delete_objects": len(plan.unnamed.objects),
+        "delete_bytes": sum(plan.unnamed.objects.values()),
+        "waiting_bytes": plan.unnamed.waiting_bytes,
+        "frees_bytes": plan.frees_bytes,
+    }
+
+
+def pruned_document(done: Pruned) -> dict[str, Any]:
+    """The plan and what was deleted, as JSON members."""
+    return {
+        "plan": plan_document(done.plan),
+        "deleted_objects": done.deleted_objects,
+        "deleted_bytes": done.deleted_bytes,
+    }

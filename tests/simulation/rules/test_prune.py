@@ -1,0 +1,327 @@
+"""Prune: exactly what the policy does not keep goes, after the grace, and what stays restores as before."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.engine.consolidate import consolidate_locally
+from tasks.engine.consolidation.candidates import LEAST_OBJECTS
+from tasks.engine.options import RetentionPolicy
+from tasks.engine.prune import Pruned, add_hold, plan_prune, prune_locally, release_hold, unexpire
+from tasks.engine.retention.prune_plan import PrunePlan
+from tasks.engine.source.snapshot_plan import plan_snapshot
+from tasks.model.errors import LockedError, NotFoundError, RefusedError
+from tasks.repository.entries import VoidEntry
+from tasks.repository.pins import pinned
+from tasks.store.memory.memory_store import MemoryStore
+from tests.simulation.rules.small_world import DAY_MS, HOUR_MS, SET, SmallWorld
+from tests.support.faults import Crashed, FaultyStore
+
+
+@pytest.fixture
+def world() -> SmallWorld:
+    """A world whose store has the simulated clock too."""
+    made = SmallWorld()
+    made.store = MemoryStore("rules", now_ms=made.clock.now_ms)
+    return made
+
+
+LAST_TWO = RetentionPolicy(keep_last=2)
+
+
+def _snapshots(world: SmallWorld, count: int) -> list[int]:
+    """So many snapshots, a day apart."""
+    if "orders" not in world.source.topics.by_name:
+        world.topic(records=0)
+    seqs = []
+    for _ in range(count):
+        world.send(records=4)
+        seqs.append(world.back_up().seq)
+        world.clock.advance(DAY_MS)
+    return seqs
+
+
+def _changes(world: SmallWorld, count: int) -> list[int]:
+    """So many incremental runs, a day apart."""
+    seqs = []
+    for _ in range(count):
+        world.send(records=4)
+        seqs.append(world.back_up_changes().seq)
+        world.clock.advance(DAY_MS)
+    return seqs
+
+
+def _prune(world: SmallWorld, policy: RetentionPolicy = LAST_TWO, digest: str | None = None) -> Pruned:
+    return prune_locally(world.context(world.source), SET, policy, digest=digest)
+
+
+def _plan(world: SmallWorld, policy: RetentionPolicy = LAST_TWO) -> PrunePlan:
+    return plan_prune(world.context(world.source), SET, policy)
+
+
+def _live(world: SmallWorld) -> list[int]:
+    return list(world.repository.state(SET).points)
+
+
+def _keys(world: SmallWorld, *prefixes: str) -> set[str]:
+    found = prefixes or ("data/", "fragments/", f"meta/{SET}/index/", f"meta/{SET}/partitions/", f"meta/{SET}/runs/")
+    return {info.key for prefix in found for info in world.store.list(prefix)}
+
+
+def _restored(world: SmallWorld, seq: int | None = None) -> list[object]:
+    name = f"copy-{world.clock.now_ms()}"
+    assert [] == list(world.restore({"orders": name}, seq=seq).mismatches)
+    world.clock.advance(1)
+    return list(world.contents(name))
+
+
+def test_a_plan_changes_nothing_and_names_what_stays_and_what_goes(world: SmallWorld) -> None:
+    first, *_, last = seqs = _snapshots(world, 4)
+    before = _keys(world, "")
+
+    plan = _plan(world)
+
+    assert (tuple(seqs[:2]), ()) == (plan.expire, plan.remove)
+    assert {last: ("newest", "last 1"), seqs[2]: ("last 2",)} == plan.kept
+    assert plan.frees_bytes > 0
+    assert before == _keys(world, "")
+    assert first in _live(world)
+
+
+def test_an_expired_point_cannot_be_used_and_its_data_stays_until_the_grace_is_over(world: SmallWorld) -> None:
+    first, *_ = _snapshots(world, 3)
+    data = _keys(world)
+
+    _prune(world)
+    world.clock.advance(DAY_MS - 1000)
+    _prune(world)
+
+    with pytest.raises(NotFoundError):
+        world.point(first)
+    assert data == _keys(world)
+    assert [first] == list(world.repository.state(SET).expired)
+
+
+def test_after_the_grace_only_what_the_kept_points_name_is_left(world: SmallWorld) -> None:
+    seqs = _snapshots(world, 4)
+    kept = {seq: _restored(world, seq) for seq in seqs[2:]}
+
+    _prune(world)
+    world.clock.advance(DAY_MS)
+    done = _prune(world)
+
+    assert done.deleted_objects > 0
+    assert seqs[2:] == _live(world)
+    runs = {world.point(seq).entry.run for seq in seqs[2:]}
+    assert runs == {run for key in _keys(world) for run in key.split("/") if "Z-" in run and "." not in run}
+    assert kept == {seq: _restored(world, seq) for seq in seqs[2:]}
+    world.assert_valid()
+    assert _plan(world).is_empty
+
+
+def test_an_expired_point_can_be_brought_back_until_it_is_removed(world: SmallWorld) -> None:
+    first, *_ = _snapshots(world, 3)
+    restored = _restored(world, first)
+    _prune(world)
+
+    unexpire(world.repository, SET, first)
+
+    assert restored == _restored(world, first)
+    _prune(world)
+    world.clock.advance(DAY_MS)
+    _prune(world)
+    with pytest.raises(NotFoundError, match="not an expired point"):
+        unexpire(world.repository, SET, first)
+
+
+def test_a_chain_keeps_the_data_that_its_newest_points_name(world: SmallWorld) -> None:
+    world.topic()
+    seqs = _changes(world, 5)
+    restored = _restored(world)
+
+    _prune(world)
+    world.clock.advance(DAY_MS)
+    _prune(world)
+
+    assert seqs[3:] == _live(world)
+    assert restored == _restored(world)
+    world.assert_valid()
+
+
+def test_a_base_goes_with_the_last_point_that_names_it(world: SmallWorld) -> None:
+    world.topic()
+    _changes(world, 3)
+    old = _keys(world, "data/")
+    _snapshots(world, 2)
+
+    _prune(world)
+    world.clock.advance(DAY_MS)
+    _prune(world)
+
+    assert not old & _keys(world, "data/")
+    world.assert_valid()
+
+
+def test_nothing_under_a_hold_expires_or_is_removed(world: SmallWorld) -> None:
+    first, second, *_ = _snapshots(world, 4)
+    add_hold(world.repository, SET, "case-7", [first], reason="audit", by="legal")
+    _prune(world)
+    assert first in _live(world)
+    add_hold(world.repository, SET, "case-8", [second], reason="audit", by="legal")
+
+    world.clock.advance(2 * DAY_MS)
+    _prune(world)
+
+    assert [second] == list(world.repository.state(SET).expired)
+    unexpire(world.repository, SET, second)
+    assert _restored(world, second)
+    release_hold(world.repository, SET, "case-7", reason="closed", by="legal")
+    assert (first,) == _plan(world).expire
+    with pytest.raises(RefusedError, match="already"):
+        add_hold(world.repository, SET, "case-8", None, reason="x", by="y")
+
+
+def test_a_hold_on_the_set_keeps_everything(world: SmallWorld) -> None:
+    seqs = _snapshots(world, 3)
+    add_hold(world.repository, SET, "all", None, reason="audit", by="legal")
+
+    _prune(world)
+
+    assert seqs == _live(world)
+
+
+def test_a_pinned_point_keeps_its_data_until_the_reader_is_done(world: SmallWorld) -> None:
+    first, *_ = _snapshots(world, 3)
+    data = _keys(world)
+    with pinned(world.store, SET, first, purpose="restore", now_ms=lambda: world.clock.now_ms() + 9 * DAY_MS):
+        _prune(world)
+        world.clock.advance(DAY_MS)
+        _prune(world)
+        assert data == _keys(world)
+
+    _prune(world)
+
+    assert _keys(world) < data
+
+
+def test_an_open_run_keeps_what_it_has_written_and_what_its_plan_names(world: SmallWorld) -> None:
+    _snapshots(world, 2)
+    context, request = world.context(world.source), world.request()
+    plan = plan_snapshot(context, request)
+
+    _prune(world)
+
+    assert plan.topics.key in _keys(world, f"meta/{SET}/state/")
+    assert f"meta/{SET}/runs/{plan.run}/plan.json" in _keys(world)
+
+
+def test_a_run_that_died_long_ago_is_voided_and_then_deleted(world: SmallWorld) -> None:
+    _snapshots(world, 2)
+    plan = plan_snapshot(world.context(world.source), world.request())
+    key = f"meta/{SET}/runs/{plan.run}/plan.json"
+    world.clock.advance(DAY_MS + HOUR_MS)
+
+    _prune(world)
+    assert isinstance(list(world.repository.log(SET).entries())[-1], VoidEntry)
+    assert key in _keys(world)
+    world.clock.advance(DAY_MS)
+    _prune(world)
+
+    assert key not in _keys(world)
+    world.assert_valid()
+
+
+def test_exactly_the_plan_with_the_digest_is_carried_out(world: SmallWorld) -> None:
+    _snapshots(world, 3)
+    digest = _plan(world).digest
+    _snapshots(world, 1)
+
+    with pytest.raises(RefusedError, match="another one now"):
+        _prune(world, digest=digest)
+    assert 4 == len(_live(world))
+    _prune(world, digest=_plan(world).digest)
+    assert 2 == len(_live(world))
+
+
+def test_a_clock_that_is_ahead_shortens_no_grace(world: SmallWorld) -> None:
+    first, *_ = _snapshots(world, 3)
+    _prune(world)
+    data = _keys(world)
+    context = world.context(world.source)
+    ahead = world.repository.now_ms() + 30 * DAY_MS
+    context = type(context)(
+        repository=type(context.repository)(context.repository.store, context.repository.root, lambda: ahead),
+        cluster=context.cluster,
+        stop=context.stop,
+        clock=context.clock,
+    )
+
+    prune_locally(context, SET, LAST_TWO)
+
+    assert data == _keys(world)
+    assert first in world.repository.state(SET).expired
+
+
+def test_minimum_points_and_minimum_age_win_over_the_rules(world: SmallWorld) -> None:
+    seqs = _snapshots(world, 5)
+
+    assert tuple(seqs[:2]) == _plan(world, RetentionPolicy(keep_last=1, minimum_points=3)).expire
+    assert tuple(seqs[:1]) == _plan(world, RetentionPolicy(keep_last=1, minimum_age="5d")).expire
+
+
+def test_a_consolidated_set_frees_the_small_objects_when_the_older_points_are_gone(world: SmallWorld) -> None:
+    world.topic()
+    _changes(world, LEAST_OBJECTS + 1)
+    small = _keys(world, "data/")
+    assert consolidate_locally(world.context(world.source), SET, workers=1) is not None
+    restored = _restored(world)
+
+    _prune(world, RetentionPolicy(keep_within="1s"))
+    world.clock.advance(DAY_MS)
+    _prune(world, RetentionPolicy(keep_within="1s"))
+
+    assert not small & _keys(world, "data/")
+    assert restored == _restored(world)
+    assert restored[: len(restored)] == list(world.contents("orders", cluster=world.source))
+    world.assert_valid()
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_write_of_a_prune_loses_nothing_that_is_kept(world: SmallWorld, *, is_after: bool) -> None:
+    _snapshots(world, 4)
+    restored = _restored(world)
+    plain = world.store
+    for write in range(1, 100):
+        world.clock.advance(DAY_MS)
+        world.store = faulty = FaultyStore(plain)
+        faulty.crash_at(write, after=is_after)
+        try:
+            _prune(world)
+        except Crashed:
+            world.store = plain
+            world.assert_valid()
+            assert restored == _restored(world)
+            continue
+        break
+    world.store = plain
+    world.clock.advance(2 * DAY_MS)
+    _prune(world)
+    world.clock.advance(2 * DAY_MS)
+    _prune(world)
+
+    assert write > 3
+    assert _plan(world).is_empty
+    assert restored == _restored(world)
+
+
+def test_a_second_prune_is_refused_while_the_first_is_alive(world: SmallWorld) -> None:
+    from tasks.repository.leases import acquire
+    from tasks.repository.names import prune_lease_key
+
+    _snapshots(world, 3)
+    other = acquire(world.store, prune_lease_key(SET))
+    context = world.context(world.source)
+    context.stop.wait = lambda timeout=None: other.renew() or False  # type: ignore[method-assign, func-returns-value]
+
+    with pytest.raises(LockedError):
+        prune_locally(context, SET, LAST_TWO)
