@@ -63,11 +63,11 @@ def incremental_backup(
     topics: TopicsParam = ALL_TOPICS,
     options: BackupOptionsParam = DEFAULT_BACKUP_OPTIONS,
 ) -> State[Any]:
-    """Make one restore point that contains everything new since the newest one, and names what that one contains.
+    """Make one restore point of everything that the newest one contains, and of everything that is new since then.
 
     The flow plans, reads the partitions that have something new, one task for each, and commits. The first run of a set
     reads everything, and so does a run for which a new base is due. A run that died is finished first. If another run
-    holds the backup set, this one ends as `Skipped`. If the point lacks something, it ends as `Partial`.
+    holds the backup set, this one ends as `Skipped`. If something is missing in the point, it ends as `Partial`.
     """
     return _back_up(backup_id, source, repository, topics, options, is_incremental=True)
 

@@ -31,8 +31,8 @@ def plan_backup(work: BackupWork, topics: TopicSelection, options: BackupOptions
 
 @repeatable_task("capture", run_name="{bin_task.label}")
 def capture_bin(work: BackupWork, bin_task: BinTask) -> CaptureResult:
-    """Copy the partitions of one bin into the repository. A failed attempt has no effect, because no log entry names
-    anything that it has written."""
+    """Copy the partitions of one bin into the repository. A failed attempt has no effect on the point, because the
+    commit reads only what finished attempts have written."""
     with backup_context(work) as context:
         plan = _plan(work, context)
         sources = [plan.partitions[index].source for index in plan.bins[bin_task.number]]

@@ -1,6 +1,6 @@
-"""The four codecs of record payloads, with Kafka's default levels, as Kafka's own clients write and read them.
+"""The four codecs of record payloads, as Kafka's own clients write and read them, with Kafka's default levels.
 
-Equal input gives equal output, as long as the versions of the libraries are the same. The levels are Kafka's defaults.
+Equal input gives equal output, as long as the versions of the libraries are the same.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class BatchesDescription(NamedTuple):
 
 
 def describe_batches(headers: Iterable[BatchHeader]) -> BatchesDescription:
-    """The description of batches in offset order. Never raises, also not for unknown codecs."""
+    """The description of batches in offset order. Unknown codecs do not raise an error."""
     epochs: list[tuple[int, int]] = []
     attributes: set[int] = set()
     stamps: list[int] = []

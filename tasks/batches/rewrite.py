@@ -16,8 +16,9 @@ def needs_rebuild(header: BatchHeader) -> bool:
 
     A batch whose offsets have holes is rejected, because Kafka requires as many records as offsets. It is not enough to
     correct the header: a broker does not check the offset deltas of uncompressed records, so it would store a corrupt
-    batch without an error. A batch with LogAppendTime would get the producers' times, because `stamp` clears that bit,
-    and so does a broker. A delete horizon needs no rebuild: the records' times are base + delta with and without it.
+    batch without an error. The records of a batch with LogAppendTime would get the producers' times, because `stamp`,
+    like a broker, clears the attribute LogAppendTime. A delete horizon needs no rebuild: the records' times are base +
+    delta with and without it.
     """
     return header.record_count != header.last_offset_delta + 1 or bool(header.attributes & LOG_APPEND_TIME_BIT)
 

@@ -322,9 +322,9 @@ class ClusterProbe(Protocol):
         ...
 
     def denied_on_new_topics(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """For each topic: which of the operations `Write` and `Read` this user is not allowed to do. The topics can be
-        missing. Writes nothing and creates no topic. Raises `BrokerUnavailableError`, `AccessError` or `ConfigError` if
-        no broker can be used."""
+        """For each topic: which of the operations `Write` and `Read` this user is not allowed to do. The topics need
+        not exist. Writes nothing and creates no topic. Raises `BrokerUnavailableError`, `AccessError` or `ConfigError`
+        if no broker can be used."""
         ...
 
     def count_connections(self, wanted: int) -> int:

@@ -36,13 +36,19 @@ from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
 from tasks.model.counting import counted
 from tasks.model.errors import NotFoundError
-from tasks.reports.backup import finished_run_text, full_run_text, notable_events, partitions_to_read
-from tasks.reports.figures import duration_text, point_notes, size_text, table_text
-from tasks.reports.shrinkage import shrinkage_lines, topics_text
+from tasks.model.quoting import some_of
+from tasks.reports.backup import (
+    finished_run_text,
+    full_run_text,
+    notable_events,
+    partitions_to_read,
+    point_document,
+)
+from tasks.reports.figures import duration_text, point_line, point_notes, size_text, table_text
+from tasks.reports.shrinkage import MOST_TOPICS, shrinkage_lines
 from tasks.repository.entries import PointEntry
 from tasks.repository.names import check_set_name, new_run_id
 from tasks.repository.plans import Plan
-from tasks.repository.points import format_time
 from tasks.repository.repository import Repository
 from tasks.store.memory.memory_store import MemoryStore
 
@@ -54,8 +60,8 @@ def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
     `dry_run` only print the plan. Returns the exit code."""
     loaded = load_backup(config)
     log_notes(session, loaded.notes)
-    request, cluster = _request(loaded.file), cluster_access(loaded.file.source, session.report_wait)
     file = loaded.file
+    request, cluster = _request(file), cluster_access(file.source, session.report_wait)
     if file.backup.continuous and not dry_run:
         stop = threading.Event()
         repository = _open_or_create(session, file.storage, cluster, request, stop)
@@ -144,7 +150,8 @@ def _back_up(
             total = sum(part.bytes for part in plan.partitions)
             if is_incremental and plan.kind == "snapshot":
                 session.log(full_run_text(plan))
-            session.log(f"{plan.set}: {partitions_to_read(plan)} partitions to read, about {size_text(total)}.")
+            count = counted(partitions_to_read(plan), "partition")
+            session.log(f"{plan.set}: {count} to read, about {size_text(total)}.")
             bar.start("backing up", total)
 
         def waiting(owner: str) -> None:
@@ -161,16 +168,12 @@ def _back_up(
         )
     groups = missing_positions(point)
     news = sum(one.records for bin_ in captured for one in bin_.ranges)
-    events = list(notable_events(point.entry))
-    for _, sentence in events:
+    for _, sentence in notable_events(point.entry):
         session.warn(sentence)
     _print_point(session, point.entry, groups, news, time.monotonic() - started, config)
     session.print_json(
         {
-            "point": point.entry.to_json(),
-            "groups": groups._asdict(),
-            "records_read": news,
-            "events": [{"event": event, "message": sentence} for event, sentence in events],
+            **point_document(point.entry, groups, news),
             "adopted": [
                 {"point": run.point.name, "run": run.point.entry.run, "objects": run.objects, "records": run.records}
                 for run in finished
@@ -191,7 +194,7 @@ def _print_plan(session: Session, plan: Plan) -> None:
     if plan.not_selected:
         session.print(
             f"note: {plan.set}@{plan.based_on} contains topics that this file does not select: "
-            f"{topics_text(plan.not_selected)}"
+            f"{some_of(plan.not_selected, most=MOST_TOPICS)}"
         )
     for reason in plan.denied:
         session.print(f"failure: {reason}")
@@ -207,9 +210,8 @@ def _print_point(
     session: Session, point: PointEntry, groups: MissingPositions, news: int, seconds: float, config: Path
 ) -> None:
     totals = point.totals
-    new = "" if point.point_kind == "snapshot" else f", {news:,} records new" if news else ", nothing new"
     session.print(
-        f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.point_kind}, {point.status}{new}\n"
+        f"{point_line(point, None if point.point_kind == 'snapshot' else news)}\n"
         f"{counted(totals.topics, 'topic')}, {counted(totals.partitions, 'partition')}, "
         f"{counted(totals.records, 'record')}; "
         f"{size_text(totals.log_bytes)} of log in {size_text(totals.stored_bytes)}, "

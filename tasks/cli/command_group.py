@@ -37,8 +37,11 @@ class CommandGroup(TyperGroup):
 
 
 def options_last(args: Sequence[str]) -> list[str]:
-    """The arguments with the options that all commands have behind the command, because they can be written in front
-    of it too: `-q backup --config FILE`. Pure."""
+    """Move the options that every command has (`_COMMON_OPTIONS`) from the front of the command to behind it, because
+    only there they are parsed: `-q backup --config FILE` becomes `backup -q --config FILE`.
+
+    If another option is in front of the command, nothing is moved. If there is no command, the result is empty. Pure.
+    """
     count = next((index for index, argument in enumerate(args) if argument not in _COMMON_OPTIONS), len(args))
     if count < len(args) and args[count].startswith("-"):
         return list(args)

@@ -13,8 +13,14 @@ from tasks.engine.continuous import Cycle, CycleReports, back_up_continuously, s
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.snapshot_plan import SnapshotRequest
 from tasks.model.errors import KafkaBackupError
-from tasks.reports.backup import cycle_text, finished_run_text, full_run_text, notable_events
-from tasks.reports.figures import point_notes
+from tasks.reports.backup import (
+    failed_cycle_text,
+    finished_run_text,
+    full_run_text,
+    notable_events,
+    point_document,
+)
+from tasks.reports.figures import point_line, point_notes
 from tasks.repository.plans import Plan
 
 
@@ -66,24 +72,16 @@ class _Output:
         self.session.log(finished_run_text(run))
 
     def failed(self, error: KafkaBackupError) -> None:
-        self.session.warn(f"kafka-backup: this cycle failed and is tried again: {error}")
+        self.session.warn(f"kafka-backup: {failed_cycle_text(error)}")
 
     def committed(self, cycle: Cycle) -> None:
         entry, groups = cycle.point.entry, missing_positions(cycle.point)
-        events = list(notable_events(entry))
-        for _, sentence in events:
+        for _, sentence in notable_events(entry):
             self.session.warn(sentence)
         notes = (*point_notes(entry), *groups.notes())
         for note in notes:
             if note not in self.notes:
                 self.session.warn(note)
         self.notes = notes
-        self.session.print(cycle_text(entry, cycle.records))
-        self.session.print_json_line(
-            {
-                "point": entry.to_json(),
-                "groups": groups._asdict(),
-                "records_read": cycle.records,
-                "events": [{"event": event, "message": sentence} for event, sentence in events],
-            }
-        )
+        self.session.print(point_line(entry, cycle.records))
+        self.session.print_json_line(point_document(entry, groups, cycle.records))

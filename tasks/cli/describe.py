@@ -9,11 +9,10 @@ from tasks.cli.inputs import find_point, open_repository
 from tasks.cli.session import Session
 from tasks.model.counting import counted
 from tasks.model.quoting import quoted
-from tasks.reports.figures import point_notes, size_text, table_text
+from tasks.reports.figures import point_line, point_notes, size_text, table_text
 from tasks.reports.shrinkage import shrinkage_lines
 from tasks.repository.entries import PointEntry
 from tasks.repository.partition_table import Row
-from tasks.repository.points import format_time
 from tasks.repository.state_objects import GroupsState, TopicsState
 
 
@@ -40,7 +39,7 @@ def _print_point(session: Session, point: PointEntry, rows: list[Row]) -> None:
     label = f" ({point.cluster_label})" if point.cluster_label else ""
     totals = point.totals
     session.print(
-        f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.point_kind}, {point.status}\n"
+        f"{point_line(point)}\n"
         f"cluster {point.cluster_id}{label}, run {point.run}, {point.tool}\n"
         f"{counted(totals.records, 'record')}, {size_text(totals.log_bytes)} of log in "
         f"{size_text(totals.stored_bytes)}, {counted(totals.objects, 'object')}\n"

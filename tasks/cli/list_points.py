@@ -23,7 +23,8 @@ _RESTORE_HEAD = ("RESTORE", "TIME", "POINT", "PARTITIONS", "STATE", "TO FINALIZE
 
 
 _WRITTEN = ("verified", "deferred", "finalized")
-"""States of restores that are past the group positions, or that ended there."""
+"""The states of a restore after the step that writes group positions. Only in these states, positions that were not
+written are reported."""
 
 
 class RestoreProgress(NamedTuple):
@@ -65,7 +66,7 @@ def restore_progress(
     `planned`: only the plan is recorded. `begun`: the target topics exist and can contain a part of the records.
     `replayed`: all records are written and not verified. `mismatched`: a target differs from the backup; the topics
     keep their staging settings. `verified`: the restore ended before its topics had their final settings.
-    `deferred`: the restore is past the group positions, and the settings that would delete records wait for `finalize`.
+    `deferred`: the step of the group positions is done, and the settings that would delete records wait for `finalize`.
     `finalized`: all is done.
     """
     if is_finalized:

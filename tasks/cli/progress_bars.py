@@ -12,6 +12,7 @@ from types import TracebackType
 
 from tasks.cli.session import Session
 from tasks.engine.progress import Progress, silent
+from tasks.model.counting import counted
 from tasks.model.partition import Partition
 from tasks.reports.figures import duration_text, size_text
 
@@ -93,7 +94,7 @@ def progress_text(label: str, log_bytes: int, total_bytes: int, records: int, se
     is_estimated = 0 < log_bytes < total_bytes
     of_total = f" of {size_text(total_bytes)} ({100 * log_bytes // total_bytes} %)" if is_estimated else ""
     left = f", about {duration_text((total_bytes - log_bytes) / rate)} left" if is_estimated and rate > 0 else ""
-    return f"{label}: {size_text(log_bytes)}{of_total}, {records:,} records, {size_text(rate)}/s{left}"
+    return f"{label}: {size_text(log_bytes)}{of_total}, {counted(records, 'record')}, {size_text(rate)}/s{left}"
 
 
 def _is_terminal() -> bool:

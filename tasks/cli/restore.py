@@ -109,7 +109,7 @@ def print_result(
 
 
 def print_preview(session: Session, preview: Preview) -> None:
-    """Print what a restore would write, what speaks against it, and that nothing was changed."""
+    """Print what a restore would write, its findings, and that nothing was changed."""
     plan = preview.plan
     rows = [
         (
@@ -143,11 +143,11 @@ def print_preview(session: Session, preview: Preview) -> None:
 
 
 @contextmanager
-def told_what_was_written(
+def count_written_records(
     repository: Repository, restore: str, config: Path, state: str | None
 ) -> Iterator[Callable[[Progress], Progress]]:
-    """If the body fails after records were written, its error also says how many, and how to go on. The body reports
-    its progress through the function that it gets."""
+    """Count the records that the body writes. If it fails after some were written, its error also says how many, and
+    how to go on. The body gets a function that returns a progress which counts them and reports to the given one."""
     lock, written = threading.Lock(), 0
 
     def counting(report: Progress) -> Progress:
@@ -236,7 +236,7 @@ def _restore(
                     _log_finding(session, finding)
             bar.start("restoring", sum(copy.log_bytes for copy in preview.plan.partitions))
 
-        with told_what_was_written(context.repository, request.restore, config, state) as progress_to:
+        with count_written_records(context.repository, request.restore, config, state) as progress_to:
             result = restore_locally(
                 replace(context, progress=progress_to(bar)),
                 PointReference(point.set_name, seq=point.seq),

@@ -124,7 +124,7 @@ def _notes_on_values(file: BackupFile) -> Iterator[tuple[Place, str]]:
             reason = "a backup that is not continuous commits once, at its end"
             yield ("backup", name), f"'backup.{name}' has no meaning here: {reason}."
     if not file.backup.stop_at_current_offsets and not file.backup.continuous:
-        reason = "a backup that is not continuous is one snapshot, which stops at the current offsets"
+        reason = "a backup that is not continuous always stops at the current offsets"
         sentence = f"'backup.stop_at_current_offsets' has no meaning here: {reason}."
         yield ("backup", "stop_at_current_offsets"), sentence
     fetch_bytes, place = file.backup.fetch_max_bytes, ("backup", "fetch_max_bytes")

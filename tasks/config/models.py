@@ -188,7 +188,7 @@ class BackupFile(Section):
 
 
 class RestoreFile(Section):
-    """The file restore.yaml. `backup_id` is a point reference: `set` or `set@17`."""
+    """The file restore.yaml. `backup_id` is a point reference: see `PointReference`."""
 
     mode: Literal["restore"] = Field(description="The kind of the file.")
     backup_id: Reference = Field(

@@ -52,7 +52,8 @@ class Tree:
     value: dict[str, Any] = field(default_factory=dict, repr=False)
     lines: dict[Place, int] = field(default_factory=dict)
     texts: dict[Place, str] = field(default_factory=dict, repr=False)
-    """The text of every scalar with variables after the replacement. `value` contains the YAML value of this text."""
+    """The texts of all scalars that contain variables, after these were replaced. `value` contains the YAML values of
+    these texts."""
 
     problems: list[Problem] = field(default_factory=list)
 
@@ -186,8 +187,8 @@ class _Builder:
         return value
 
     def _check_control_characters(self, text: str, node: yaml.ScalarNode, place: Place) -> None:
-        """Add a problem if the text contains a control character. No value needs one: they come from editors, `echo`
-        and the line ends of environment files."""
+        """Add a problem if the text contains a control character. No setting needs one. They come from editors, from
+        `echo`, and from the line ends of environment files."""
         problem = control_character_problem(text)
         if problem is None:
             return

@@ -126,10 +126,12 @@ def finish_run(
     """Finish a run that died: adopt what it has stored, capture the rest of its plan, and commit its point. The limits
     are those of the caller, because the run can have died of its own.
 
-    Returns None if the run is not to have a point: it has no plan, it stored no object that can be adopted, or another
-    run changed the set since. The caller voids it then. Without an object to adopt a new plan reads the same records,
-    and the old one would only add a point. Raises `ConfigError` if it is a run of another cluster,
-    `InterruptedRunError` on `stop`, and what the store raises."""
+    Returns None if the run gets no point; the caller then voids it. It gets none if it has no plan, if it has stored no
+    object that can be adopted, or if another run has changed the set since. Without such an object nothing would be
+    saved, because a new plan reads the same records.
+
+    Raises `ConfigError` if it is a run of another cluster, `InterruptedRunError` on `stop`, and what the store raises.
+    """
     repository = context.repository
     try:
         plan = read_plan(repository.store, set_name, run)
@@ -168,7 +170,7 @@ def finisher(
 
 
 def _check_same_cluster(context: ClusterContext, plan: Plan) -> None:
-    """On another cluster every topic of the plan would look deleted."""
+    """Raises `ConfigError` if this is another cluster, because every topic of the plan would look deleted there."""
     with context.admin() as admin:
         cluster_id = admin.cluster_id()
     if cluster_id != plan.cluster_id:

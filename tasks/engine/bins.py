@@ -32,7 +32,7 @@ def bins_to_capture(planned: Sequence[PlannedPartition], most_bins: int, workers
     """The bins of a plan for a backup, as indexes of its partitions. Pure.
 
     Each partition with something to read has a bin of its own, and all others share one, because they take no time. If
-    those are more than `most_bins`, all partitions are distributed over as many bins as `shared_bins` returns.
+    that makes more than `most_bins` bins, all partitions are distributed over as many bins as `shared_bins` returns.
     """
     bins = one_bin_each([part.start < part.end for part in planned])
     if len(bins) <= most_bins:

@@ -29,10 +29,9 @@ from tasks.store.protocol import ObjectStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """What a check opens. Everything is opened by the check itself, so that a failure to open is a row.
-
-    `open_trial` gives a store for trials of which nothing stays, `free_bytes` its free space or None.
-    """
+    """The functions that open what a check needs. The check calls them itself, so that a failure to open something is a
+    row. `open_trial` opens a store for trials whose objects are deleted again. `free_bytes` returns the free space of
+    the store, None if it is not known. `location` is the store, for messages."""
 
     location: str
     open_cluster: Callable[[], ClusterAccess]

@@ -1,9 +1,9 @@
 """A continuous backup: one process holds the set's lease and makes one point after another.
 
 Each cycle is an incremental run: it compares the cluster with the newest point, and reads and commits what is new. If
-nothing is new, there is a point only every `HEARTBEAT_MS`, so that no news is a statement too. A cycle whose process
-died is finished by the next process, as every run is. The command runs all cycles in one process; a flow runs each of
-them as a task.
+nothing is new, there is a point only every `HEARTBEAT_MS`: its time shows that the backup still runs. A cycle whose
+process died is finished by the next process, as every run is. The command runs all cycles in one process; a flow runs
+each of them as a task.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ HEARTBEAT_MS = 15 * 60_000
 """At this age of the newest point, a cycle makes a point although nothing is new."""
 
 STOP_GRACE_S = 6.0
-"""The seconds in which the open cycle commits what it has read after it was told to end. Then it is interrupted, and
-the next process finishes it."""
+"""When the backup is ended, the open cycle has this many seconds to commit what it has read. Then it is interrupted,
+and the next process finishes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Cycle:
 
     @property
     def records(self) -> int:
-        """The records that it read."""
+        """The number of records that it read."""
         return sum(one.records for bin_ in self.captured for one in bin_.ranges)
 
 
@@ -105,8 +105,8 @@ def plan_cycle(
     workers: int,
     finished: Callable[[FinishedRun], None],
 ) -> Plan | None:
-    """Finish the run in the lease if it is open. Then store the plan of the next cycle and return it. None if nothing
-    is new and no heartbeat is due.
+    """Finish or void the run in the lease if it is open. Then store the plan of the next cycle and return it. None if
+    nothing is new and no heartbeat is due.
 
     The plan is of a snapshot if the set has no point, or if a new base is due. Raises as `plan_snapshot`.
     """
@@ -131,7 +131,7 @@ def run_cycle(context: ClusterContext, plan: Plan, *, ending: threading.Event, w
     where the capture ended; a snapshot raises `InterruptedRunError` instead. Raises as `back_up_locally`."""
     captured = capture_bins(context, plan, workers=workers, ending=ending)
     if plan.kind == "snapshot" and any(result.is_cut_short for result in captured):
-        raise InterruptedRunError(f"The run {plan.run} was told to end. The next run of the set goes on with it.")
+        raise InterruptedRunError(f"The run {plan.run} was ended early. The next run of the set goes on with it.")
     return Cycle(plan=plan, point=commit_run(context.repository, plan, captured), captured=captured)
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 
 def _check_topic(name: str) -> str:
-    """Kafka's own rule (org.apache.kafka.common.internals.Topic)."""
+    """Return the name. Raises `ValueError` if Kafka does not allow it (org.apache.kafka.common.internals.Topic)."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) or name in (".", ".."):
         raise ValueError("should be a topic's name: letters, digits, '.', '_' and '-', at most 249 characters")
     return name
@@ -136,8 +136,9 @@ class BackupOptions(Options):
 
     @property
     def fetch_bytes(self) -> int:
-        """`fetch_max_bytes`, as far as the memory of a worker allows it. With `max_bytes_per_second` at most the
-        bytes of one second, so that the network does not get them at once, but not less than is efficient."""
+        """The bytes of a fetch request: `fetch_max_bytes`, but at most `LARGEST_FETCH_BYTES`, because each worker holds
+        an answer in memory. With `max_bytes_per_second` also at most the bytes of one second, so that they are not sent
+        all at once, but not less than `SMALL_FETCH_BYTES`, which would be slow."""
         second = max(self.max_bytes_per_second or LARGEST_FETCH_BYTES, SMALL_FETCH_BYTES)
         return min(self.fetch_max_bytes, second, LARGEST_FETCH_BYTES)
 
@@ -272,7 +273,7 @@ class RestoreOptions(Options):
     @field_validator("reset_consumer_offsets")
     @classmethod
     def _has_positions(cls, value: bool, info: ValidationInfo) -> bool:
-        """Raises with `skip`, because then no position would be written."""
+        """Raises `ValueError` with the strategy `skip`, because then no position would be written."""
         if value and info.data.get("consumer_group_strategy") == "skip":
             raise ValueError("needs a consumer_group_strategy other than 'skip'")
         return value

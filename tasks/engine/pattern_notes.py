@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from tasks.engine.options import TopicSelection
 from tasks.engine.topic_selection import compile_pattern, is_literal
 from tasks.model.errors import ConfigError
+from tasks.model.quoting import some_of
 
 _MOST_NAMES = 5
 
@@ -35,7 +36,8 @@ def _notes_on_includes(patterns: Sequence[str], names: Sequence[str]) -> Iterato
 
 
 def _notes_on_excludes(patterns: Sequence[str], names: Collection[str]) -> Iterator[str]:
-    """Excluded topics are not known here. But a topic that was selected, and that the expression would exclude, is."""
+    """A note for each excluded pattern that looks like a regular expression, if topics were selected that this regular
+    expression would exclude. The excluded topics themselves are not known here."""
     for pattern in filter(_looks_like_an_expression, patterns):
         try:
             expression = compile_pattern(f"~{pattern}")
@@ -54,7 +56,4 @@ def _looks_like_an_expression(pattern: str) -> bool:
 
 
 def _listed(names: Sequence[str]) -> str:
-    if not names:
-        return "no topic"
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
+    return some_of(names, most=_MOST_NAMES) if names else "no topic"

@@ -110,8 +110,8 @@ def _matches_any(name: str, patterns: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=16)
 def _expressions(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    """The compiled patterns, without literal names, which are compared. They are kept, because a selection can have a
-    thousand names and is matched with each topic, and `re` keeps only 512 patterns."""
+    """The compiled patterns, without literal names, which are compared as texts. They are cached, because a selection
+    can have a thousand patterns and is matched with each topic, and `re` caches only 512."""
     return tuple(compile_pattern(pattern) for pattern in patterns if not is_literal(pattern))
 
 

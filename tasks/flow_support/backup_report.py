@@ -17,6 +17,7 @@ from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.start_report import report_start
 from tasks.flow_support.states import completed, partial, report_event
 from tasks.flow_support.wiring import places
+from tasks.model.counting import counted
 from tasks.reports.backup import backup_headline, backup_summary, notable_events, partition_rows
 from tasks.reports.recipe import restore_recipe
 
@@ -26,7 +27,8 @@ def report_backup_plan(work: BackupWork, planned: PlannedBackup) -> PlannedBacku
     `planned`."""
     for note in planned.notes:
         get_run_logger().info("note: %s", note)
-    report_start(work.flow_run, planned.log_bytes, f"{work.set_name}: {planned.partitions:,} partitions to read")
+    partitions = counted(planned.partitions, "partition")
+    report_start(work.flow_run, planned.log_bytes, f"{work.set_name}: {partitions} to read")
     return planned
 
 

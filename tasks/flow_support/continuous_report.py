@@ -13,22 +13,24 @@ from tasks.flow_support.backup_work import BackupWork
 from tasks.flow_support.continuous_work import Cycles
 from tasks.flow_support.states import completed, report_event
 from tasks.model.errors import KafkaBackupError
-from tasks.reports.backup import cycle_text, notable_events
+from tasks.reports.backup import failed_cycle_text, notable_events
+from tasks.reports.figures import point_line
 
 
 def report_cycle(work: BackupWork, taken: NewPoint | BaseException) -> None:
     """Log the point of a cycle and emit its events. If the cycle failed and the next one can succeed, log the reason;
     raises every other error of a cycle."""
     if isinstance(taken, KafkaBackupError) and can_pass(taken):
-        get_run_logger().warning("%s: this cycle failed and is tried again: %s", work.set_name, taken)
+        get_run_logger().warning("%s: %s", work.set_name, failed_cycle_text(taken))
     elif isinstance(taken, BaseException):
         raise taken
     else:
-        get_run_logger().info("%s", cycle_text(taken.point, taken.read_records))
+        line = point_line(taken.point, taken.read_records)
+        get_run_logger().info("%s", line)
         for event, sentence in notable_events(taken.point):
             report_event(event, sentence)
         if taken.verdict != "complete":
-            report_event("kafka-backup.point.partial", cycle_text(taken.point, taken.read_records))
+            report_event("kafka-backup.point.partial", line)
 
 
 def report_end(cycles: Cycles) -> State[Any]:

@@ -21,7 +21,7 @@ from tasks.flow_support.flow_run_cache import FlowRunCache, flow_run_cache, stop
 from tasks.flow_support.open_flow import open_flow
 from tasks.flow_support.wiring import cluster_access
 from tasks.model.errors import KafkaBackupError
-from tasks.reports.backup import full_run_text
+from tasks.reports.backup import failed_cycle_text, full_run_text
 from tasks.repository.leases import Lease
 from tasks.repository.names import check_set_name
 from tasks.repository.plans import Plan
@@ -58,7 +58,7 @@ class Cycles:
         except KafkaBackupError as error:
             if not can_pass(error):
                 raise
-            get_run_logger().warning("this cycle failed and is tried again: %s", error)
+            get_run_logger().warning("%s: %s", self.request.set_name, failed_cycle_text(error))
             return None
         if plan is not None and plan.kind == "snapshot":
             get_run_logger().info("%s", full_run_text(plan))

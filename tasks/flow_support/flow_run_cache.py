@@ -22,8 +22,7 @@ from tasks.repository.repository import Repository
 T = TypeVar("T")
 
 MAX_FOREIGN_RUNS = 4
-"""The largest number of other processes' flow runs that are kept, because a worker process of a task runner works for
-many."""
+"""A worker process of a task runner executes tasks of many flow runs. It keeps the values of at most this many."""
 
 
 @dataclass
@@ -87,7 +86,7 @@ def stop_on_failure(stop: threading.Event) -> Iterator[None]:
 def flow_run_cache(flow_run: str) -> FlowRunCache:
     """The values of a flow run. They are created if this process has none.
 
-    Only the newest `MAX_FOREIGN_RUNS` flow runs of other processes are kept.
+    If their flow runs in another process, only the newest `MAX_FOREIGN_RUNS` are kept.
     """
     with _lock:
         if flow_run not in _runs:

@@ -14,6 +14,7 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.logging import get_logger
 
 from tasks.flow_support.artifacts import single_try_client
+from tasks.model.counting import counted
 from tasks.model.partition import Partition
 from tasks.reports.figures import size_text
 
@@ -74,7 +75,7 @@ class ProgressCounter:
     def text(self) -> str:
         """The figures in one line."""
         records, log_bytes = self.figures()
-        return f"{size_text(log_bytes)} of about {size_text(self.total_bytes)}, {records:,} records"
+        return f"{size_text(log_bytes)} of about {size_text(self.total_bytes)}, {counted(records, 'record')}"
 
 
 @contextmanager

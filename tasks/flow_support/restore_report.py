@@ -16,6 +16,7 @@ from tasks.flow_support.restore_work import PlannedRestore, ReplayedBin, Restore
 from tasks.flow_support.start_report import report_start
 from tasks.flow_support.states import completed, failed, partial
 from tasks.flow_support.wiring import places
+from tasks.model.counting import counted
 from tasks.reports.restore import (
     preview_headline,
     preview_rows,
@@ -50,7 +51,7 @@ def report_restore_plan(work: RestoreWork, planned: PlannedRestore) -> None:
     report_start(
         work.flow_run,
         sum(copy.log_bytes for copy in copies),
-        f"{work.set_name}@{work.seq}, restore {work.restore}: {len(copies):,} partitions to write",
+        f"{work.set_name}@{work.seq}, restore {work.restore}: {counted(len(copies), 'partition')} to write",
     )
 
 

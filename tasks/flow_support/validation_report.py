@@ -13,12 +13,14 @@ from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.start_report import report_start
 from tasks.flow_support.states import completed, failed
 from tasks.flow_support.validation_work import CheckedBin, PlannedValidation, ValidationWork, bins, inspection
+from tasks.model.counting import counted
 from tasks.reports.validation import checked_rows, validation_headline, validation_summary
 
 
 def report_validation_plan(work: ValidationWork, planned: PlannedValidation) -> PlannedValidation:
     """Log how much there is to check, and set the total of the progress. Returns `planned`."""
-    report_start(work.flow_run, planned.log_bytes, f"{work.set_name}@{work.seq}: {planned.objects:,} objects to check")
+    objects = counted(planned.objects, "object")
+    report_start(work.flow_run, planned.log_bytes, f"{work.set_name}@{work.seq}: {objects} to check")
     return planned
 
 

@@ -74,10 +74,8 @@ def repository(flow_run: str, reference: str, *, before_creation: Callable[[], N
 
 
 def repository_reference(name: str) -> str:
-    """The `type/name` of a repository's block. `name` is that, or the name alone.
-
-    Raises `ConfigError` for a name alone that no block has, or that blocks of several types have.
-    """
+    """The `type/name` of a repository's block. `name` is already in this form, or is the name alone. Raises
+    `ConfigError` if no block has this name alone, or if blocks of several types have it."""
     if "/" in name:
         return name
     found = [f"{slug}/{name}" for slug, kind in REPOSITORY_BLOCKS.items() if find_block(kind, name) is not None]

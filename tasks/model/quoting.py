@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def quoted(name: str) -> str:
     """The name for messages. It stays unchanged, unless it is empty or contains a space, a quote, a backslash or an
@@ -10,6 +12,13 @@ def quoted(name: str) -> str:
     if name and name.isprintable() and not set(name) & {" ", '"', "\\"}:
         return name
     return '"' + "".join(map(_escaped, name)) + '"'
+
+
+def some_of(names: Sequence[str], *, most: int = 5) -> str:
+    """At most `most` of the names in their order, and the number of the others: `a, b, c, d, e and 12 more`. `none` if
+    there are none."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(map(quoted, names[:most])) + more if names else "none"
 
 
 def _escaped(character: str) -> str:

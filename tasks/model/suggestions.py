@@ -1,5 +1,5 @@
-"""Names for messages about a topic, group or set that does not exist: similar ones, or a few of those that exist. For
-keys of files see `config/classify_keys`. Pure."""
+"""Names for messages about a topic, group or set that does not exist: similar ones that exist. For keys of files see
+`config/classify_keys`. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from tasks.model.quoting import quoted
 
-_MOST = 5
 _LEAST_SIMILARITY = 0.6
 
 
@@ -19,11 +18,3 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     found = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=_LEAST_SIMILARITY)
     near = [quoted(by_lower[one]) for one in found]
     return f" Did you mean {' or '.join(filter(None, (', '.join(near[:-1]), near[-1])))}?" if near else ""
-
-
-def some_of(names: Iterable[str]) -> str:
-    """At most five of the names in order, and the number of the others: `a, b, c, d, e and 12 more`. `none` if there
-    are none."""
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _MOST:,} more" if len(ordered) > _MOST else ""
-    return ", ".join(map(quoted, ordered[:_MOST])) + more if ordered else "none"

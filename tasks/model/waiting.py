@@ -73,7 +73,8 @@ class Contact:
         self._clock = clock
         self._lock = threading.Lock()
         self._waits: dict[object, _Wait] = {}
-        """By the subject, or by the `OperationWait` if the wait belongs to one operation."""
+        """The waits that are not over. The key is the subject, or the `OperationWait` if the wait belongs to one
+        operation."""
 
         self._reported: dict[str, float] = {}
         """When the wait for a subject was reported last."""
@@ -233,7 +234,8 @@ class OperationWait:
         self._is_waiting = True
 
     def over(self) -> None:
-        """End the wait: the operation succeeded or was given up. The next one begins now."""
+        """End the wait, because the operation succeeded or was given up. If `failed` is called again, another wait has
+        begun now."""
         if self._is_waiting:
             self._contact.over(self)
             self._is_waiting = False

@@ -1,5 +1,6 @@
-"""The report of a backup by a flow: a table with a row per partition, a headline and a summary. Also the events about a
-point, and the lines about an adopted run and a new base. Pure."""
+"""The report of a backup by a flow: a table with a row per partition, a headline and a summary. Also for the command: a
+point as a JSON document, the events about a point, and the lines about an adopted run, a new base and a failed cycle.
+Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.engine.backup_steps import FinishedRun
 from tasks.engine.capture.capture_result import CaptureResult
-from tasks.engine.commit.completeness import NewPoint, PointRange
-from tasks.engine.commit.outcome import STALLED
+from tasks.engine.commit.completeness import MissingPositions, NewPoint, PointRange
+from tasks.engine.commit.incremental_point import TOPIC_CREATED_AGAIN, TOPIC_DELETED
+from tasks.model.counting import counted
+from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.reports.figures import duration_text, note_text, noted_partitions, point_notes, size_text
 from tasks.reports.partitions import Row, listed, shortened
@@ -55,15 +58,25 @@ def finished_run_text(run: FinishedRun) -> str:
     """What was adopted of a run that died, in one line."""
     entry = run.point.entry
     return (
-        f"{entry.set}@{entry.seq} is the point of run {entry.run}, whose process died: {run.objects:,} of its objects "
-        f"with {run.records:,} records were adopted, and the rest was read now."
+        f"{entry.set}@{entry.seq} is the point of run {entry.run}, whose process died. It contains "
+        f"{counted(run.objects, 'object')} with {counted(run.records, 'record')} that this process had stored; the "
+        "rest was read now."
     )
 
 
-def cycle_text(point: PointEntry, records: int) -> str:
-    """The point of a cycle of a continuous backup, in one line. `records` were read by the cycle."""
-    news = f"{records:,} records new" if records else "nothing new"
-    return f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.point_kind}, {point.status}, {news}"
+def failed_cycle_text(error: KafkaBackupError) -> str:
+    """The report of a cycle of a continuous backup that failed, when the next cycle can succeed."""
+    return f"this cycle failed and is tried again: {error}"
+
+
+def point_document(point: PointEntry, groups: MissingPositions, read_records: int) -> dict[str, object]:
+    """A new point for `--json`. `read_records` were read by its run."""
+    return {
+        "point": point.to_json(),
+        "groups": groups._asdict(),
+        "records_read": read_records,
+        "events": [{"event": event, "message": sentence} for event, sentence in notable_events(point)],
+    }
 
 
 def full_run_text(plan: Plan) -> str:
@@ -88,7 +101,7 @@ def notable_events(point: PointEntry) -> Iterator[tuple[str, str]]:
     for topic, notes in _by_topic(point.truncated):
         text = f"{name}: {topic}: the cluster lost {_lost_text(notes)} of the earlier points and has other records now."
         yield "kafka-backup.log.truncated", text
-    for topic, notes in _by_topic([note for note in point.failures if note.reason.startswith(STALLED)]):
+    for topic, notes in _by_topic(point.stalled):
         yield "kafka-backup.transaction.stalled", f"{name}: {topic}: {_lost_text(notes)}: {notes[0].reason}."
     for topic, notes in _by_topic(point.ended):
         event = _ENDINGS.get(notes[0].reason)
@@ -97,8 +110,8 @@ def notable_events(point: PointEntry) -> Iterator[tuple[str, str]]:
 
 
 _ENDINGS = {
-    "topic created again": "kafka-backup.topic.recreated",
-    "topic deleted": "kafka-backup.topic.deleted",
+    TOPIC_CREATED_AGAIN: "kafka-backup.topic.recreated",
+    TOPIC_DELETED: "kafka-backup.topic.deleted",
 }
 
 
@@ -112,18 +125,18 @@ def _by_topic(notes: Sequence[PartitionNote]) -> Iterator[tuple[str, Sequence[Pa
 def _lost_text(notes: Sequence[PartitionNote]) -> str:
     count = sum((note.next or 0) - (note.first or 0) for note in notes)
     first = notes[0]
-    return f"{count:,} offsets (first: partition {first.partition}, {first.first} to {(first.next or 0) - 1})"
+    return f"{counted(count, 'offset')} (first: partition {first.partition}, {first.first} to {(first.next or 0) - 1})"
 
 
 def backup_headline(taken: NewPoint) -> str:
     """The point and what it contains, in one line."""
     point, totals = taken.point, taken.point.totals
     notes = len([*point.gaps, *point.failures, *taken.groups.failures])
-    missing = f", {notes:,} gaps and failures" if notes else ""
-    contents = f"{totals.partitions:,} partitions, {totals.records:,} records"
+    missing = f", {counted(notes, 'gap or failure', 'gaps and failures')}" if notes else ""
+    contents = f"{counted(totals.partitions, 'partition')}, {counted(totals.records, 'record')}"
     news = ""
     if point.point_kind != "snapshot":
-        news = f", {taken.read_records:,} records new" if taken.has_news else ", nothing new"
+        news = f", {counted(taken.read_records, 'record')} new" if taken.has_news else ", nothing new"
     shrunk = f"; {point.shrunk.counts.text(point.set)}" if point.shrunk else ""
     return f"{point.set}@{point.seq} {_STATUS[point.status]}: {contents}{news}{missing}{shrunk}"
 

@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from tasks.engine.checks.items import CheckItem, count_text
-from tasks.reports.figures import table_cell, table_text
+from tasks.reports.figures import table_cell
 from tasks.reports.partitions import Row
+
+LINE_CHARACTERS = 100
+"""The width of the table as text."""
+
+_MOST_CHARACTERS = (18, 26, 18)
+"""The largest widths of the columns for the status, the subject and the item."""
 
 
 def check_text(items: Sequence[CheckItem]) -> str:
-    """A line for each row, and under it what to do. Advice for several rows in succession is printed once, under the
-    last of them."""
+    """A table with a row for each item, and under it what to do. Advice for several rows in succession is printed once,
+    under the last of them. Texts are wrapped to `LINE_CHARACTERS`. Names are not, so that they can be copied: after a
+    long one the text begins in the next line."""
     head = ("STATUS", "SUBJECT", "ITEM", "FOUND")
-    lines = table_text(head, [(status_text(one), one.subject, one.name, one.found) for one in items]).splitlines()
-    wanted = [f"  → {one.advice}" if one.advice and one.status != "ok" else "" for one in items]
-    advice = ["" if one == after else one for one, after in zip(wanted, [*wanted[1:], ""], strict=True)]
-    return "\n".join([lines[0], *(part for pair in zip(lines[1:], advice, strict=True) for part in pair if part)])
+    cells = [head, *((status_text(one), one.subject, one.name, one.found) for one in items)]
+    widths = [min(most, max(len(row[at]) for row in cells)) for at, most in enumerate(_MOST_CHARACTERS)]
+    wanted = [one.advice if one.status != "ok" else "" for one in items]
+    advice = ["", *("" if one == after else one for one, after in zip(wanted, [*wanted[1:], ""], strict=True))]
+    lines: list[str] = []
+    for row, text in zip(cells, advice, strict=True):
+        lines += _row_lines(row, widths)
+        lines += _wrapped(text, first="  → ", other="    ") if text else []
+    return "\n".join(lines)
+
+
+def _row_lines(row: tuple[str, str, str, str], widths: Sequence[int]) -> list[str]:
+    *names, text = row
+    column = " " * sum(width + 2 for width in widths)
+    start = "".join(f"{name.ljust(width)}  " for name, width in zip(names, widths, strict=True))
+    if len(start) > len(column):
+        return [start.rstrip(), *_wrapped(text, first=column, other=column)]
+    return _wrapped(text, first=start, other=column)
+
+
+def _wrapped(text: str, *, first: str, other: str) -> list[str]:
+    wrapper = textwrap.TextWrapper(
+        LINE_CHARACTERS,
+        initial_indent=first,
+        subsequent_indent=other,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapper.wrap(text) or [first.rstrip()]
 
 
 def check_headline(items: Sequence[CheckItem]) -> str:

@@ -1,10 +1,13 @@
-"""Sizes, times, offsets and tables as text, and the lines for the notes of a point: gaps, failures, truncated logs,
-ended topics. Pure."""
+"""Sizes, times, offsets and tables as text, and the lines about a point: its first line, and its notes on gaps,
+failures, truncated logs and ended topics. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from tasks.model.counting import counted
+from tasks.repository.points import format_time
 
 if TYPE_CHECKING:
     from tasks.repository.entries import PartitionNote, PointEntry
@@ -48,6 +51,18 @@ def table_cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def point_line(point: PointEntry, read_records: int | None = None) -> str:
+    """The first line about a point: `orders@3  2026-11-22T10:00:00.000Z  incremental, complete, 12 records new`.
+    `read_records` were read by its run; with None the line does not say how many are new."""
+    line = f"{point.set}@{point.seq}  {format_time(point.time_ms)}  {point.point_kind}, {point.status}"
+    return line if read_records is None else f"{line}, {news_text(read_records)}"
+
+
+def news_text(read_records: int) -> str:
+    """`12 records new`, or `nothing new`."""
+    return f"{counted(read_records, 'record')} new" if read_records else "nothing new"
+
+
 def point_notes(point: PointEntry) -> Iterator[str]:
     """The notes of the point on single partitions: trimmed ranges, gaps, failures, truncated logs and ended topics."""
     for kind, notes in noted_partitions(point):
@@ -58,7 +73,7 @@ def point_notes(point: PointEntry) -> Iterator[str]:
 
 
 def noted_partitions(point: PointEntry) -> Iterator[tuple[str, Sequence[PartitionNote]]]:
-    """The kinds of notes on single partitions, with their notes."""
+    """(kind, notes) for each kind of note on single partitions."""
     yield from (
         ("trimmed", point.trimmed),
         ("gap", point.gaps),

@@ -122,7 +122,8 @@ def restore_headline(result: RestoreResult) -> str:
     name = f"restore {plan.restore} of {plan.set}@{plan.point}"
     if result.mismatches:
         first = result.mismatches[0]
-        return f"{name}: {len(result.mismatches):,} MISMATCHES; the first: {first.target}: {first.message}"
+        count = counted(len(result.mismatches), "MISMATCH", "MISMATCHES")
+        return f"{name}: {count}; the first: {first.target}: {first.message}"
     failed = [one for one in result.positions if one.failure]
     unwritten = (
         f"; {counted(len(failed), 'position')} not written or not confirmed; first: {_position(failed[0])}"
@@ -130,15 +131,16 @@ def restore_headline(result: RestoreResult) -> str:
         else ""
     )
     to_finalize = f"; to finalize: {', '.join(result.deferred)}" if result.deferred else ""
-    records = sum(copy.records for copy in plan.partitions)
-    return f"{name}: verified, {len(plan.partitions):,} partitions, {records:,} records{unwritten}{to_finalize}"
+    partitions = counted(len(plan.partitions), "partition")
+    records = counted(sum(copy.records for copy in plan.partitions), "record")
+    return f"{name}: verified, {partitions}, {records}{unwritten}{to_finalize}"
 
 
 def restore_summary(result: RestoreResult, seconds: float, places: Places) -> str:
     """The result of a restore in markdown, with the settings that still have to be finalized. `seconds` is its
     duration."""
     plan = result.plan
-    verdict = f"{len(result.mismatches):,} mismatches" if result.mismatches else "verified"
+    verdict = counted(len(result.mismatches), "mismatch", "mismatches") if result.mismatches else "verified"
     notes = [str(finding) for finding in result.findings]
     return "\n".join(
         (

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tasks.model.quoting import some_of
+
 if TYPE_CHECKING:
     from tasks.repository.entries import PointEntry
 
-_MOST_NAMES = 20
+MOST_TOPICS = 20
+"""A line names at most this many topics."""
 
 
 def shrinkage_lines(point: PointEntry) -> Iterator[str]:
@@ -25,10 +28,4 @@ def shrinkage_lines(point: PointEntry) -> Iterator[str]:
         ("ends earlier", shrunk.ended_earlier),
     ):
         if names:
-            yield f"{kind}: {topics_text(names)}"
-
-
-def topics_text(names: tuple[str, ...]) -> str:
-    """The names in one line: at most 20, and then the number of the others."""
-    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
+            yield f"{kind}: {some_of(names, most=MOST_TOPICS)}"

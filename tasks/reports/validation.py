@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from tasks.engine.validate import ValidationResult
 from tasks.engine.validation.contents import PointContents
 from tasks.engine.validation.objects import Level
+from tasks.model.counting import counted
 from tasks.reports.figures import duration_text, size_text
 from tasks.reports.partitions import Row, listed, shortened
 from tasks.repository.points import format_time
@@ -43,16 +44,16 @@ def validation_headline(result: ValidationResult, level: Level) -> str:
     """The verdict and the figures behind it, in one line."""
     name = f"{result.point.set}@{result.point.seq}"
     if result.findings:
-        return f"{name} is DAMAGED, {len(result.findings):,} findings; the first: {result.findings[0]}"
-    read = f" and {result.checked_records:,} records read" if level == "full" else ""
-    return f"{name}: no damage found; {result.checked_objects:,} objects checked{read} ({level})"
+        return f"{name} is DAMAGED, {counted(len(result.findings), 'finding')}; the first: {result.findings[0]}"
+    read = f" and {counted(result.checked_records, 'record')} read" if level == "full" else ""
+    return f"{name}: no damage found; {counted(result.checked_objects, 'object')} checked{read} ({level})"
 
 
 def validation_summary(result: ValidationResult, level: Level, seconds: float) -> str:
     """The verdict in markdown, with the number of findings and the first of them (`MOST_NOTES`). `seconds` is the
     duration."""
     point = result.point
-    verdict = f"{len(result.findings):,} findings" if result.findings else "no damage found"
+    verdict = counted(len(result.findings), "finding") if result.findings else "no damage found"
     unpinned = (
         "The program has no write permission for the repository, so the point was not pinned during the validation."
     )

@@ -1,5 +1,5 @@
-"""Compressed objects and their zstd level. Those that an entry names by key and digest: index objects, table objects
-and state objects."""
+"""Reads and writes compressed objects, and decides their zstd level. These are the objects that an entry names by key
+and digest: index objects, table objects and state objects."""
 
 from __future__ import annotations
 

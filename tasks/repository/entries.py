@@ -20,8 +20,9 @@ Status = Literal["complete", "gaps", "partial"]
 failed or are stalled by an open transaction, or some group positions are missing."""
 
 PointKind = Literal["snapshot", "incremental", "continuous", "consolidated"]
-"""The kind of the run that made a point: it read everything from the log start, or from the offsets of the newest
-point, or it read no cluster and joined small data objects of the newest point."""
+"""The kind of the run that made a point. snapshot: everything was read from the log start · incremental: only what is
+new since the newest point was read · continuous: the same, in a cycle of a continuous backup · consolidated: no cluster
+was read; small data objects of the newest point were joined."""
 
 
 class Entry(Document):
@@ -48,8 +49,9 @@ def _is_empty(value: tuple[object, ...]) -> bool:
 
 
 class PartitionNote(PartitionDocument):
-    """A failed or stalled partition, a gap or a trimmed range, with the reason. `first` and `next` are None if no
-    offsets are known."""
+    """A failed, stalled or ended partition, a gap, a trimmed or a truncated range, with the reason. A failed or ended
+    partition has no offsets: `first` and `next` are None. Those of a stalled partition are the range that it holds
+    back."""
 
     reason: str
     first: int | None = None
@@ -98,6 +100,11 @@ class PointEntry(Entry):
     ended: tuple[PartitionNote, ...] = Field((), exclude_if=_is_empty)
     warnings: tuple[str, ...] = Field((), exclude_if=_is_empty)
     shrunk: Shrinkage | None = None
+
+    @property
+    def stalled(self) -> tuple[PartitionNote, ...]:
+        """The notes on stalled partitions. They are those of `failures` that have offsets."""
+        return tuple(note for note in self.failures if note.first is not None)
 
 
 class VoidEntry(Entry):

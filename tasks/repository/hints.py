@@ -14,7 +14,7 @@ from tasks.repository.set_state import SetState, fold
 from tasks.store.protocol import ObjectStore
 
 CHECKPOINT_EVERY = 100
-"""Entries between two checkpoints."""
+"""The number of log entries between two checkpoints."""
 
 
 class Head(Document):

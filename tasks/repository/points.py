@@ -51,7 +51,7 @@ def choose_point(state: SetState, reference: PointReference) -> int:
                 f"{name}@{reference.seq} has expired. To bring it back: `kafka-backup unexpire --backup-id "
                 f"{name}@{reference.seq}`."
             )
-        raise NotFoundError(f"{name}@{reference.seq} is not a restore point; `kafka-backup list` shows those that are.")
+        raise NotFoundError(f"{name}@{reference.seq} is not a restore point; `kafka-backup list` shows the points.")
     if reference.time_ms is not None:
         return _at_time(state, reference)
     if state.newest_point is None or state.newest_point not in state.points:
@@ -72,7 +72,7 @@ def _at_time(state: SetState, reference: PointReference) -> int:
         return candidates[0]
     asked = f"{name}@{format_time(reference.time_ms or 0)}"
     if not candidates:
-        raise NotFoundError(f"{asked} is not a restore point; `kafka-backup list` shows those that are.")
+        raise NotFoundError(f"{asked} is not a restore point; `kafka-backup list` shows the points.")
     names = ", ".join(f"{name}@{seq}" for seq in sorted(candidates))
     raise NotFoundError(f"{asked} selects {len(candidates)} points, {names}: name one of them.")
 

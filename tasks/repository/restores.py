@@ -131,7 +131,7 @@ def read_restore_plan(store: ObjectStore, restore: str) -> RestorePlan:
     plan = read_part(store, restore, "plan", RestorePlan)
     if plan is None:
         raise NotFoundError(
-            f"There is no restore {restore!r} at {store.location}; `kafka-backup list --restores` shows those that are."
+            f"There is no restore {restore!r} at {store.location}; `kafka-backup list --restores` shows the others."
         )
     return plan
 

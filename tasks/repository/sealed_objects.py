@@ -9,7 +9,8 @@ from tasks.repository.document import Document, DocumentT, open_sealed, seal, sh
 from tasks.store.protocol import ObjectInfo, ObjectStore
 
 READS_BEFORE_DAMAGE: Final = 2
-"""How often an object is read before it counts as damaged: a byte can change on the way, on plain http unnoticed."""
+"""The number of times that an object is read before it counts as damaged, because a byte can change during the
+transfer, which plain http does not notice."""
 
 
 def put_sealed(store: ObjectStore, key: str, document: Document) -> None:

@@ -34,7 +34,7 @@ KEPT_CLOSED_RUNS = 1000
 
 
 class PointSummary(Document):
-    """A live point, as `list` shows it."""
+    """The members of a live point's entry that are kept in the state, for example for `list`."""
 
     seq: int
     run: str

@@ -97,7 +97,8 @@ class UnsettledPosition(Document):
 class GroupState(Document):
     """A group and its positions. If they could not be read, `failure` contains the reason.
 
-    `unsettled` names those of the positions that are the last ones before an open transaction.
+    `unsettled` are the partitions whose positions an open transaction was about to replace. `positions` contains the
+    positions before that.
     """
 
     group: str

@@ -84,8 +84,8 @@ def storing_compressor() -> zstandard.ZstdCompressor:
 def run_compressor(
     compressor: zstandard.ZstdCompressor, parts: Sequence[bytes | memoryview], log_bytes: int
 ) -> Iterator[bytes]:
-    """One frame of `parts`, as buffers. A single part takes a call that needs no additional buffer and is a tenth
-    cheaper."""
+    """One frame of `parts`, as buffers. A single part is compressed by a call that needs no additional buffer and takes
+    a tenth less time."""
     if len(parts) == 1:
         # The library allocates memory for the worst case. A copy of the result gives the unused part back.
         packed = compressor.compress(parts[0])

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
+from tasks.model.counting import counted
 from tasks.model.errors import (
     KafkaBackupError,
     ObjectChangedError,
@@ -110,7 +111,7 @@ class RetryingStore:
 
     def delete(self, keys: Iterable[str]) -> None:
         all_keys = tuple(keys)
-        self._call(f"delete {len(all_keys)} objects", lambda: self._inner.delete(all_keys))
+        self._call(f"delete {counted(len(all_keys), 'object')}", lambda: self._inner.delete(all_keys))
 
     def close(self) -> None:
         self._inner.close()

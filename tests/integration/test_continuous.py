@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -25,7 +24,8 @@ from tasks.repository.names import capture_lease_key
 from tasks.store.local.local_store import LocalStore
 from tests.support.command import COMMAND
 from tests.support.kafka import KafkaCluster
-from tests.support.producing import OutRecord, create_topic, produce
+from tests.support.load import steady_load
+from tests.support.producing import create_topic
 from tests.support.round_trip import contents
 
 pytestmark = pytest.mark.kafka
@@ -83,25 +83,9 @@ class Bed:
             finally:
                 process.kill()
 
-    @contextmanager
-    def load(self) -> Iterator[list[int]]:
+    def load(self) -> AbstractContextManager[list[int]]:
         """Produce to every partition until the end of the body. The list has the number of records so far."""
-        done, sent = threading.Event(), [0]
-
-        def send() -> None:
-            while not done.wait(0.02):
-                for partition in range(PARTITIONS):
-                    records = [OutRecord(b"%d" % (sent[0] + number), os.urandom(500)) for number in range(20)]
-                    produce(self.kafka.bootstrap, self.topic, records, partition=partition)
-                    sent[0] += 20
-
-        thread = threading.Thread(target=send)
-        thread.start()
-        try:
-            yield sent
-        finally:
-            done.set()
-            thread.join()
+        return steady_load(self.kafka.bootstrap, self.topic, partitions=PARTITIONS)
 
     def command(self, *arguments: str) -> str:
         """Run another command on the same repository. Returns its stdout."""

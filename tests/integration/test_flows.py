@@ -372,7 +372,7 @@ def test_an_incremental_run_has_a_task_for_each_partition_with_news_and_alternat
         for state, kind in zip((first, with_news, idle), ("snapshot", "incremental", "incremental"), strict=True)
     ]
     assert {"plan", f"{topic}-2", "commit"} == set(of_test.task_runs(with_news, 3))
-    assert "1 records new" in (with_news.message or "")
+    assert "1 record new" in (with_news.message or "")
     assert {"plan", "commit"} == set(of_test.task_runs(idle, 2))
     assert "nothing new" in (idle.message or "")
     points = of_test.backups.repository.state(of_test.stem).points.values()

@@ -177,7 +177,7 @@ def test_names_that_kafkas_metrics_cannot_tell_apart_are_named(
     assert [f"warning: {name}" for name in targets.values()] == [
         text[: len(f"warning: {topic_name}.b")]
         for text in _warnings(list(result.findings))
-        if "tell them apart" in text
+        if "metrics in Kafka have the same name" in text
     ]
 
 

@@ -6,17 +6,15 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tasks.store.local.local_store import LocalStore
 from tests.support.kafka import KafkaCluster
-from tests.support.producing import OutRecord, create_topic, produce
+from tests.support.load import steady_load
+from tests.support.producing import create_topic
 from tests.support.round_trip import Backups, contents
 
 pytestmark = pytest.mark.kafka
@@ -43,7 +41,7 @@ def test_a_backup_that_is_killed_at_random_moments_under_load_loses_nothing_and_
     create_topic(kafka.bootstrap, topic_name, partitions=PARTITIONS)
     file = _backup_file(kafka, topic_name, tmp_path)
 
-    with _load(kafka, topic_name):
+    with steady_load(kafka.bootstrap, topic_name, partitions=PARTITIONS):
         longest_s = LEASE_MS / 1000 + _run_to_its_end(file)
         while kills:
             kills -= _is_killed(file, after_s=moments.uniform(0, longest_s))
@@ -62,31 +60,6 @@ def test_a_backup_that_is_killed_at_random_moments_under_load_loses_nothing_and_
     produced = [contents(kafka.bootstrap, topic_name, number) for number in range(PARTITIONS)]
     assert sum(map(len, produced)) == points[-1].totals.records
     assert produced == [contents(kafka.bootstrap, f"{topic_name}-restored", number) for number in range(PARTITIONS)]
-
-
-@contextmanager
-def _load(kafka: KafkaCluster, topic: str) -> Iterator[None]:
-    """Records for all partitions in turn, until the end of the `with`."""
-    ended, failures = threading.Event(), list[Exception]()
-
-    def work() -> None:
-        turn = 0
-        try:
-            while not ended.wait(0.05):
-                values = [OutRecord(b"%d" % turn, os.urandom(1_000)) for _ in range(10)]
-                produce(kafka.bootstrap, topic, values, partition=turn % PARTITIONS, records_per_batch=5)
-                turn += 1
-        except Exception as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-    assert [] == failures
 
 
 def _backup_file(kafka: KafkaCluster, topic: str, folder: Path) -> Path:

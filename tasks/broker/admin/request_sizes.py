@@ -17,7 +17,8 @@ LARGEST_CHANGE: Final = 4_000
 """The most records of the controller's log that one request writes."""
 
 LARGEST_STEP: Final = 1_000
-"""The most partitions that are created before their leaders are waited for, except for a single topic that has more."""
+"""Topics are created in steps. A step has at most this many partitions, or a single topic with more, and ends when all
+partitions of the step have leaders."""
 
 
 def creation_weight(spec: NewTopicSpec) -> int:
@@ -32,14 +33,14 @@ def change_weight(change: ConfigChange) -> int:
 
 
 def first_part(spec: NewTopicSpec) -> NewTopicSpec:
-    """The topic with at most as many partitions as one request can create."""
+    """The topic as one request can create it: with all its partitions, or with as many as fit into the request."""
     most = LARGEST_CHANGE - 1 - len(spec.configs)
     return spec if spec.partitions <= most else replace(spec, partitions=most)
 
 
 def partition_counts(spec: NewTopicSpec) -> Iterator[int]:
-    """The total number of partitions after each request that adds some, beginning from `first_part`. Empty if
-    `first_part` has all."""
+    """The requests that add the partitions which `first_part` does not have: the total number of partitions after each.
+    Empty if `first_part` has all."""
     count = first_part(spec).partitions
     while count < spec.partitions:
         count = min(count + LARGEST_CHANGE, spec.partitions)

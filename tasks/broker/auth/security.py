@@ -1,5 +1,5 @@
-"""The settings for encryption and authentication of connections, their defaults, and which of them are required, or
-unused, with which others. Fields have the names of the keys in YAML files."""
+"""The settings for encryption and authentication of connections, with their defaults. Checks that no setting is missing
+that another one requires, and that none is set without effect. Fields have the names of the keys in YAML files."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ _HOST_MISMATCH = frozenset({62, 64})
 _FILE_KEYS: tuple[FileKey, ...] = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
 _LOOK_TIMEOUT_S = 5.0
 _RENEWAL_S = 0.5
-"""After this time, a certificate and a key that do not fit are read once more, because their files are renewed one
-after the other."""
+"""A certificate and a key that do not belong together are read once more after this time, because their files are
+renewed one after the other."""
 
 
 def trusting_context(ca_location: str | None) -> ssl.SSLContext:

@@ -90,8 +90,8 @@ class Cluster:
         """Connect to a bootstrap server, and then to a broker at the address that it advertises.
 
         Raises `BrokerUnavailableError` after the deadline, `ConfigError` if the address or the protocol is wrong,
-        `UnsupportedError` if the broker lacks a request that reading (or with `is_writing` also writing) needs or has
-        topics without ids, `AccessError` for wrong credentials, and `InterruptedRunError`.
+        `AccessError` for wrong credentials, and `InterruptedRunError`. Raises `UnsupportedError` if the broker has
+        topics without ids, or lacks a request that reading needs, or with `is_writing` one that writing needs.
         """
         deadline = RetryDeadline(self.options.deadline_ms, self.stop)
         with self.options.contact.operation("the cluster to answer") as waiting:
@@ -314,14 +314,16 @@ class Cluster:
         raise failure or BrokerUnavailableError("No broker can be reached.")
 
     def _instead_of(self, failed: Iterable[str], opened: Connection) -> Connection:
-        """The connection. The waits for the addresses that failed before it end, because nothing waits for them."""
+        """Return the connection. Ends the waits for the addresses that failed before: nothing waits for them any
+        more."""
         for address in failed:
             self.options.contact.over(address)
         return opened
 
     def _bootstrap_order(self) -> list[BrokerAddress]:
-        """The first time it begins with the address that answered another thread of this process last, so that not
-        every thread waits for an address that does not work."""
+        """The bootstrap addresses in the order in which they are tried. The first order begins with the address that
+        answered another thread of this process last, so that not every thread waits for an address that does not
+        work."""
         rotated = _rotated(self._bootstrap, self._rotation - 1)
         if self._rotation > 1:
             return rotated

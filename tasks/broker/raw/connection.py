@@ -355,8 +355,8 @@ class Connection:
     def _fill(self, sock: socket.socket, needed: int, deadline: float, stop: threading.Event | None) -> None:
         """Receive until the buffer holds `needed` bytes. More bytes can arrive: the beginning of the next answer.
 
-        The wait is one of its own, because answers on other connections do not show that this one will come. It is
-        registered only when the broker is late, to save time for other answers.
+        The wait is reported apart from those of other connections to the broker, because their answers do not show that
+        this one will come. It is recorded only if the broker is late, so that other answers cost no time.
         """
         if self._filled >= needed:
             return

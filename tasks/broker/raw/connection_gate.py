@@ -76,11 +76,11 @@ class ConnectionGate:
         return limit is not None and not self._connections[thread] and len(+self._connections) >= limit
 
     def enter(self, address: str, *, patience_ms: int, stop: threading.Event | None = None) -> GateTicket:
-        """Count one more connection of this thread, and wait before that if too many other threads have connections.
-        The caller has to `leave` with the ticket.
+        """Count a new connection of this thread. If too many other threads have connections, wait before that. Returns
+        a ticket, which the caller has to give to `leave` when the connection is closed.
 
-        Raises `BrokerUnavailableError` if this waits while no connection of the process gets an answer for
-        `patience_ms`, and `InterruptedRunError` soon after `stop` is set.
+        Raises `BrokerUnavailableError` if this waits and no connection of the process gets an answer for `patience_ms`,
+        and `InterruptedRunError` soon after `stop` is set.
         """
         thread, began = threading.get_ident(), self._clock()
         with self._changed:

@@ -2,8 +2,8 @@
 its id; for brokers without this, by its name, and the id is checked after each answer. Decides how many bytes are
 requested, and grows them for a large batch.
 
-A leader can refer a client with a rack to a follower in this rack (KIP-392). Only records are taken from a follower: on
-everything else, also on an empty answer, the leader is asked, and its answer counts.
+A leader can refer a client with a rack to a follower in this rack (KIP-392). A follower's answer is used only if it
+contains records. After any other answer of a follower, the leader is asked, and its answer counts.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class _Followed(NamedTuple):
 
 
 class Fetcher:
-    """The `PartitionFetcher` of real brokers. `max_wait_ms`: how long a broker waits for the first record. `rack`: of
-    which rack followers are read; without one, all records come from leaders. Not thread-safe."""
+    """The `PartitionFetcher` of real brokers. `max_wait_ms`: how long a broker waits for the first record. `rack`:
+    records are read from followers in this rack; without one, from leaders only. Not thread-safe."""
 
     def __init__(
         self,

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 
 LEADERS_ONLY_S = 60.0
-"""How long all records are read from leaders after a follower failed. A leader refers its clients to a follower that
-died until it notices that."""
+"""How long all records are read from leaders after a follower failed. Until a leader notices that a follower died, it
+still refers clients to it."""
 
 
 class NearReplicas:
-    """The connections of a process to a cluster share one. Thread-safe. `clock` returns seconds and never goes back."""
+    """All connections of a process to one cluster share one instance. Thread-safe. `clock` returns seconds and never
+    goes back."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -19,7 +20,7 @@ class NearReplicas:
 
     @property
     def are_usable(self) -> bool:
-        """Whether followers are read now."""
+        """Whether records can be read from followers now: none has failed in the last `LEADERS_ONLY_S`."""
         return self._clock() >= self._usable_from_s
 
     def note_failure(self) -> None:

@@ -42,8 +42,8 @@ def capture_ranges(
     Captures with the same `limit` share it.
 
     A partition whose capture fails is reported in the result, and the others are still captured. Raises
-    `InterruptedRunError` when `stop` is set, and the store's error if the repository fails. After an error no log entry
-    ever names anything that this attempt wrote.
+    `InterruptedRunError` when `stop` is set, and the store's error if the repository fails. After an error the objects
+    that this attempt has stored stay: if the run dies, the run that finishes it can adopt them.
     """
     ending = ending or threading.Event()
     sink = ObjectSink(context.repository.store, settings, context.repository.now_ms)
@@ -56,8 +56,10 @@ def capture_ranges(
             capture = RangeCapture(range_, sink, context, ending)
             try:
                 capture.run(_events(log, range_, context, fetch_bytes, is_compacted, limit))
-            except (BrokerError, AccessError) as error:
+            except BrokerError as error:
                 failures.append(_failure(range_.source, error))
+            except _DeniedReadError as error:
+                failures.append(_failure(range_.source, error.reason))
             captured.append(capture.result())
     sink.flush()
     return CaptureResult(
@@ -86,7 +88,18 @@ def _events(
         limit=limit,
         clock=context.clock,
     )
-    return iter(reader)
+    try:
+        yield from reader
+    except AccessError as error:
+        raise _DeniedReadError(error) from error
+
+
+class _DeniedReadError(Exception):
+    """The brokers' `AccessError`, which ends one partition. The store's `AccessError` ends the capture."""
+
+    def __init__(self, reason: AccessError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 def _failure(source: Partition, error: KafkaBackupError) -> CaptureFailure:

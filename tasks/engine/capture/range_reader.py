@@ -84,10 +84,9 @@ class RangeReader:
     """Reads [start, end) of a partition. Iterate over it once.
 
     The next fetch request is already sent while the caller processes the batches of the last answer. With a `limit` it
-    is sent when the bytes of the last answer are paid for. A moved log start, a truncated log and a deleted topic
-    become events. Raises what `PartitionFetcher.receive` raises for all other
-    problems, what `scan` raises, and `BrokerUnavailableError` if no batch arrives for longer than the cluster's
-    deadline.
+    is sent as soon as the limit allows the bytes of the last answer. A moved log start, a truncated log and a deleted
+    topic become events. Raises what `PartitionFetcher.receive` raises for all other problems, what `scan` raises, and
+    `BrokerUnavailableError` if no batch arrives for longer than the cluster's deadline.
     """
 
     def __init__(
@@ -178,7 +177,8 @@ class RangeReader:
         self._wait(f"the leader serves up to offset {last_stable_offset}, the plan ends at {self._end}")
 
     def _wait(self, reason: str) -> None:
-        """Raises `BrokerUnavailableError` if no batch has arrived for longer than the cluster's deadline."""
+        """Note that the next fetch is a wait for this reason. Raises `BrokerUnavailableError` if the wait has lasted
+        longer than the cluster's deadline."""
         now = self._clock()
         if self._deadline is None:
             self._deadline = now + self._log.retry_deadline_ms / 1000
@@ -217,8 +217,9 @@ class RangeReader:
         self._end = min(self._end, max(latest, self._position))
 
     def _common_end(self, epoch: int | None, end: int, earliest: int) -> tuple[int, int | None]:
-        """(an offset up to which the logs can be equal, the epoch of the batch before it). The next fetch asks again
-        with this epoch. If the log differs before the first known epoch, everything is read again."""
+        """(the offset up to which both logs can be equal, the epoch of the batch before it). The next fetch sends this
+        epoch, so the leader reports if the logs differ even earlier. If they differ before the first known epoch,
+        everything is read again."""
         if epoch is None:
             return end, None
         if self._start_epoch is not None and epoch < self._start_epoch:

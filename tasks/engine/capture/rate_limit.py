@@ -10,23 +10,23 @@ from dataclasses import dataclass, replace
 from tasks.model.errors import InterruptedRunError
 
 MOST_CREDIT_S = 1.0
-"""Time in which less than the limit was read can be made up for, but at most this much of it. So the time that a broker
-needs for its answers does not lower the rate, and a pause does not cause a burst."""
+"""Bytes that the limit allowed and that were not read can be read later without a wait, but at most those of this time.
+So the time that a broker needs for its answers does not lower the rate, and a pause does not cause a burst."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A token bucket. Everything that was received until now is paid for at `paid_s`, on a clock that never goes
-    back."""
+    """A token bucket. `free_s` is the time at which the limit allows all bytes that were received until now, on a clock
+    that never goes back."""
 
     bytes_per_second: int
-    paid_s: float
+    free_s: float
 
     def charge(self, received_bytes: int, now_s: float) -> tuple[Bucket, float]:
-        """(the bucket after these bytes, how many seconds their receiver has to wait). Pure. Of several receivers each
-        waits until its own bytes are paid for, so they go on one after the other."""
-        paid_s = max(self.paid_s, now_s - MOST_CREDIT_S) + received_bytes / self.bytes_per_second
-        return replace(self, paid_s=paid_s), max(0.0, paid_s - now_s)
+        """Add these bytes. Returns the new bucket, and the seconds that their receiver has to wait. A receiver waits
+        until the limit allows its bytes and all bytes that were received before them. Pure."""
+        free_s = max(self.free_s, now_s - MOST_CREDIT_S) + received_bytes / self.bytes_per_second
+        return replace(self, free_s=free_s), max(0.0, free_s - now_s)
 
 
 class RateLimit:

@@ -78,7 +78,7 @@ class Segment:
 
     @property
     def records(self) -> int:
-        """Restorable records so far."""
+        """The number of restorable records so far."""
         return self._records
 
     def start_answer(self, aborted: Iterable[tuple[int, int]]) -> None:

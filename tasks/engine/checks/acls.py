@@ -95,7 +95,8 @@ _SETTINGS_TRIALS: Mapping[str, Callable[[ClusterAdmin, str], KafkaBackupError | 
 
 
 def _error_of(attempt: Callable[[], object]) -> KafkaBackupError | None:
-    """The error of an attempt. That the topic does not exist is none: the permission is checked before that."""
+    """The error of an attempt. None if only the topic does not exist, because brokers check the permission before
+    that."""
     try:
         attempt()
     except InterruptedRunError:

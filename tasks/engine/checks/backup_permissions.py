@@ -12,6 +12,7 @@ from tasks.engine.checks.items import CheckItem, ok, optional, rows
 from tasks.engine.checks.jobs import BackupJob
 from tasks.engine.source.permissions import BACKUP_OPERATIONS
 from tasks.engine.topic_selection import is_literal, is_selected, select_topics
+from tasks.model.counting import counted
 
 
 def backup_permission_items(admin: ClusterAdmin, job: BackupJob) -> list[CheckItem]:
@@ -41,7 +42,7 @@ def _topic_items(admin: ClusterAdmin, job: BackupJob) -> Iterator[CheckItem]:
             include_internal=job.options.include_internal_topics,
             internal_topics=job.options.internal_topics,
         )
-        yield ok("topics", "selection", f"{len(chosen):,} topics are selected")
+        yield ok("topics", "selection", f"{counted(len(chosen), 'topic is', 'topics are')} selected")
     yield from topic_items(admin, chosen, BACKUP_OPERATIONS)
 
 

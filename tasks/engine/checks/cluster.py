@@ -15,10 +15,11 @@ from tasks.engine.checks.clock import broker_clock_item
 from tasks.engine.checks.items import CheckItem, error_item, missing, ok, optional, rows, unknown
 from tasks.engine.checks.jobs import CheckJob
 from tasks.engine.checks.requests import broker_name, request_items
+from tasks.model.counting import counted
 from tasks.model.errors import AccessError, BrokerUnavailableError, KafkaBackupError
 
 RENEWAL_TIME_MS = 14 * 86_400_000
-"""A certificate that ends earlier is reported."""
+"""A credential that ends within this time is reported."""
 
 REACHED = "reached"
 """The name of the row that states whether the cluster can be used at all."""
@@ -149,7 +150,7 @@ def _lifetime_item(subject: str, name: str, ends_ms: int, now_ms: int) -> CheckI
     days = (ends_ms - now_ms) // 86_400_000
     if ends_ms <= now_ms:
         return missing(subject, name, f"ended at {_time(ends_ms)}", "Renew it.", AccessError)
-    text = f"ends at {_time(ends_ms)}, in {days:,} days"
+    text = f"ends at {_time(ends_ms)}, in {counted(days, 'day')}"
     if ends_ms - now_ms > RENEWAL_TIME_MS:
         return ok(subject, name, text)
     return optional(missing(subject, name, text, "Renew it before that.", AccessError))

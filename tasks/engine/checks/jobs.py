@@ -19,7 +19,7 @@ class BackupJob:
 
     @property
     def workers(self) -> int:
-        """Partitions that are read side by side."""
+        """The number of partitions that are read side by side."""
         return self.options.max_concurrent_partitions
 
 
@@ -32,7 +32,7 @@ class RestoreJob:
 
     @property
     def workers(self) -> int:
-        """Partitions that are written side by side."""
+        """The number of partitions that are written side by side."""
         return self.request.options.max_concurrent_partitions
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from tasks.broker.probe_values import BrokerDescription, VersionRange
 from tasks.engine.checks.items import CheckItem, missing, ok, optional
 from tasks.engine.checks.jobs import BackupJob, CheckJob
+from tasks.model.counting import counted
 from tasks.model.errors import UnsupportedError
 
 
@@ -69,7 +70,12 @@ _PURGE: Final = NeededRequest("DeleteRecords", 0, 2)
 
 
 def needed_requests(job: CheckJob) -> tuple[NeededRequest, ...]:
-    """The requests that the job sends with its options."""
+    """The requests that the job sends with its options, also those without which it works too.
+
+    Left out are requests that the check itself needs (ApiVersions, SASL, DescribeCluster), and requests that only some
+    groups (ConsumerGroupDescribe, StreamsGroupDescribe), topics with very many partitions (CreatePartitions) or failed
+    restores (DeleteTopics) need.
+    """
     if isinstance(job, BackupJob):
         return (*BACKUP_REQUESTS, *(BACKUP_GROUP_REQUESTS if job.options.consumer_group_snapshot else ()))
     options = job.request.options
@@ -91,7 +97,7 @@ def request_items(brokers: Sequence[BrokerDescription], job: CheckJob) -> Iterat
         else:
             offered.append(f"{request.name} {_common_versions(request.name, brokers)}")
     if offered:
-        yield ok(f"{len(brokers)} brokers", "requests", f"offered: {', '.join(offered)}")
+        yield ok(counted(len(brokers), "broker"), "requests", f"offered: {', '.join(offered)}")
 
 
 def broker_name(broker: BrokerDescription) -> str:

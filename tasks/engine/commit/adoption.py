@@ -33,12 +33,12 @@ class Adopted(NamedTuple):
 
     @property
     def records(self) -> int:
-        """Restorable records of the adopted lines."""
+        """The number of restorable records of the adopted lines."""
         return sum(line.records for cover in self.covers.values() for line in cover.lines)
 
     @property
     def objects(self) -> int:
-        """Data objects that the adopted lines name."""
+        """The number of data objects that the adopted lines name."""
         return len({line.object for cover in self.covers.values() for line in cover.lines if line.object})
 
 

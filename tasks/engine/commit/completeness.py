@@ -9,13 +9,11 @@ from typing import Literal, NamedTuple
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
-from tasks.model.quoting import quoted
+from tasks.model.quoting import quoted, some_of
 from tasks.repository.entries import PointEntry
 from tasks.repository.plans import Plan
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import GroupState
-
-_MOST_PLACES = 5
 
 Completeness = Literal["complete", "incomplete", "denied"]
 """complete: nothing that was planned is missing · incomplete: there are gaps, failed or stalled partitions, or missing
@@ -102,11 +100,10 @@ def missing_positions(point: RestorePoint) -> MissingPositions:
 
 
 def _unsettled(group: GroupState) -> str:
-    places = [f"{one.topic}-{one.partition}" for one in group.unsettled[:_MOST_PLACES]]
-    more = f" and {len(group.unsettled) - _MOST_PLACES} more" if len(group.unsettled) > _MOST_PLACES else ""
+    places = some_of([f"{one.topic}-{one.partition}" for one in group.unsettled])
     return (
-        f"group {quoted(group.group)}: an open transaction is about to replace its positions on {', '.join(places)}"
-        f"{more}; this point contains the last ones that were committed"
+        f"group {quoted(group.group)}: an open transaction is about to replace its positions on {places}; this point "
+        "contains the last ones that were committed"
     )
 
 

@@ -24,11 +24,20 @@ from tasks.repository.frame_reader import FrameReader
 from tasks.repository.index import read_index
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
-from tasks.repository.plans import Plan
+from tasks.repository.plans import EndReason, Plan
 from tasks.repository.point_lines import counting_lines
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.set_state import SetState
+
+TOPIC_DELETED = "topic deleted"
+TOPIC_CREATED_AGAIN = "topic created again"
+_END_NOTES: Mapping[EndReason, str] = {
+    "deleted": TOPIC_DELETED,
+    "created again": TOPIC_CREATED_AGAIN,
+    "not selected": "topic not selected",
+}
+"""The reasons of ended partitions as a point states them. `FORMAT.md` lists them, and events are decided by them."""
 
 
 class IncrementalPoint:
@@ -163,5 +172,5 @@ def _all_lines(
 def _ended_notes(plan: Plan) -> Iterator[PartitionNote]:
     for ended in plan.ended:
         yield PartitionNote(
-            topic=ended.topic, topic_id=ended.topic_id, partition=ended.partition, reason=f"topic {ended.reason}"
+            topic=ended.topic, topic_id=ended.topic_id, partition=ended.partition, reason=_END_NOTES[ended.reason]
         )

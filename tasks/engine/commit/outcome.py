@@ -14,9 +14,6 @@ from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import Plan, PlannedPartition
 
-STALLED = "a transaction that was already open at the last point holds these offsets back"
-"""The beginning of the reason of a stalled partition."""
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -90,7 +87,8 @@ def stalled_by_open_transaction(
                 topic=part.topic,
                 topic_id=part.topic_id,
                 partition=part.partition,
-                reason=STALLED + _producer_text(part, now_ms),
+                reason="a transaction that was already open at the last point holds these offsets back"
+                + _producer_text(part, now_ms),
                 first=part.end,
                 next=part.high_watermark,
             )
@@ -141,7 +139,7 @@ def keep_earlier(earlier: Row, reason: str, now_ms: int) -> Outcome:
 
 
 def new_row(planned: PlannedPartition, cover: Cover, *, is_live: bool = True) -> Row:
-    """The row of a partition that a run has read whole."""
+    """The row of a partition with the offsets of this cover."""
     return Row(
         topic=planned.topic,
         topic_id=planned.topic_id,

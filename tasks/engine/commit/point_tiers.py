@@ -21,10 +21,11 @@ from tasks.store.protocol import ObjectStore
 RefT = TypeVar("RefT", bound=StoredRef)
 
 TIER_OBJECTS = 8
-"""So many index objects of one tier are merged into one. Each tier has this factor more lines than the one before."""
+"""The number of index objects of one tier that are merged into one. An index object of the next tier has this many
+times as many lines."""
 
 MOST_DELTAS = 16
-"""Deltas of a partition table. With one more, all rows are written as a new base."""
+"""The largest number of deltas of a partition table. Instead of another delta, all rows are written as a new base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class _IndexPart:
 
     @property
     def tier(self) -> int:
-        """The number of times that the lines can be divided by the factor between tiers."""
+        """The number of times that the number of lines can be divided by `TIER_OBJECTS`."""
         tier, lines = 0, self.lines
         while lines >= TIER_OBJECTS:
             tier, lines = tier + 1, lines // TIER_OBJECTS
@@ -51,8 +52,9 @@ def extend_index(
     new_lines: Sequence[IndexLine],
     rows: Mapping[Partition, Row],
 ) -> tuple[IndexRef, ...]:
-    """The index references of the new point. `rows` are its rows: lines before their bases are left out of merged
-    objects. Lines that newer ones replace stay, because a lost lineage can have its only copy there."""
+    """The index references of the new point. `rows` are its rows. When objects are merged, lines with a seq below the
+    base of their row are left out. Lines that newer lines replace are kept, because they can be the only copy of
+    records that the cluster has lost."""
     parts = [_IndexPart(ref.lines, ref=ref) for ref in inherited(newest.entry.index, newest.seq)]
     if new_lines:
         parts.append(_IndexPart(len(new_lines), new=tuple(new_lines)))

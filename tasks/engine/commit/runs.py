@@ -33,7 +33,8 @@ def run_lease(
     `finish`, it is voided.
 
     `waiting` is called with the owner of the lease if this run has to wait to see whether the owner is alive. Raises
-    `LockedError` if another writer holds the lease, or takes it while the body runs; then `context.stop` is set.
+    `LockedError` if another writer holds the lease, or takes it while the body runs; in the second case `context.stop`
+    is set. Raises `InterruptedRunError` if `context.stop` is set during the wait.
     """
     repository, key = context.repository, capture_lease_key(set_name)
     lease = acquire(repository.store, key, stop=context.stop, clock=context.clock, waiting=waiting)
@@ -56,16 +57,16 @@ def lease_of_cycles(
     Raises `InterruptedRunError` if `ending` is set during the wait, and `LockedError` if another writer takes the lease
     while the body runs; then `context.stop` is set.
     """
-    key, told = capture_lease_key(set_name), set[str]()
+    key, reported = capture_lease_key(set_name), set[str]()
 
-    def tell(owner: str) -> None:
-        if owner not in told:
-            told.add(owner)
+    def report_once(owner: str) -> None:
+        if owner not in reported:
+            reported.add(owner)
             waiting(owner)
 
     while True:
         try:
-            lease = acquire(context.repository.store, key, stop=ending, clock=context.clock, waiting=tell)
+            lease = acquire(context.repository.store, key, stop=ending, clock=context.clock, waiting=report_once)
             break
         except LockedError:
             ending.wait(TAKEOVER_WAIT_S)

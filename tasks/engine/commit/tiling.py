@@ -39,8 +39,9 @@ def disjoint(lines: Sequence[IndexLine]) -> list[IndexLine]:
 
 
 def contiguous(planned: PlannedPartition, lines: Sequence[IndexLine]) -> Cover:
-    """The longest cover that begins at the planned start, at the log start to which a trim moved it, or below the start
-    at the offset to which a truncated log made the run go back."""
+    """The longest cover from the start of the range on. It begins at the planned start, with two exceptions: at a later
+    offset if a trim moved the log start, and at an earlier one if the log was truncated and the run read offsets below
+    the planned start again."""
     return _longest_cover(planned, disjoint(lines))
 
 
@@ -92,8 +93,8 @@ def _is_bare_trim(line: IndexLine) -> bool:
 
 
 def _divided(pieces: Sequence[Piece], trims: Sequence[tuple[int, int]]) -> Iterator[Piece]:
-    """The pieces, divided at each (offset, index) of a trim that was captured after the piece's line. Both sequences
-    are in offset order; a smaller index means a later capture."""
+    """The pieces in offset order. A piece is divided at the offset of each trim inside it that was captured later than
+    the piece's line. `trims` are (offset, index) in offset order; a smaller index means a later capture."""
     at = 0
     for piece in pieces:
         first = piece.first

@@ -22,8 +22,8 @@ from tasks.repository.lines import Frame, IndexLine
 from tasks.repository.restores import TargetPartition, Targets
 
 BARRIER_LOG_BYTES = 4 << 20
-"""The distance of barriers. Regrouping starts again at the first frame that has another multiple of this many log bytes
-before it, so that a repeated replay from a barrier builds the same batches."""
+"""The distance of barriers: regrouping starts again whenever the log bytes of the frames before have passed another
+multiple of this number. So a repeated replay from a barrier builds the same batches."""
 
 
 def replay_bin(context: ClusterContext, started: StartedRestore, targets: Targets, number: int) -> None:

@@ -5,7 +5,7 @@ captured logs with the leaders' logs (`lineage`), the open transactions (`open_t
 settings and the ACLs (`topic_state`), the groups with their positions (`group_state`), the topics that the user can no
 longer describe (`undescribable_topics`), and the permissions that a backup needs (`permissions`).
 
-Promises: groups are read first and offsets last, so that the records below a position are in the backup. If a
+Promises: offsets are read after the groups, so that the records below a position are in the backup. If a
 partition, the groups, or a topic of the newest point cannot be read, the plan contains the reason. A dry run stores
 nothing.
 

@@ -213,7 +213,7 @@ def _read_logs(log: LogReader, newest: RestorePoint, partitions: Sequence[Partit
 
 
 def _planned(source: Partition, row: Row | None, logs: LogsNow) -> PlannedPartition | None:
-    """What the run reads of a partition, and where. None if there is nothing to read and the row stays as it is."""
+    """The range of a partition that the run reads. None if there is nothing to read and the row stays as it is."""
     log_start, stable, high = (one.offsets[source] for one in (logs.earliest, logs.stable, logs.high))
     part = _range(source, row, logs.lineages.common.get(source), log_start, stable, high)
     part = part.model_copy(update={"leader_epoch": logs.high.leader_epochs.get(source)})
@@ -254,9 +254,9 @@ def _range(
 def _sized(
     planned: Sequence[PlannedPartition], logs: LogsNow, sizes_bytes: Mapping[Partition, int] | None
 ) -> tuple[PlannedPartition, ...]:
-    """The ranges with an estimate of their bytes: the range's share of the partition's offsets, times the partition's
-    size. Brokers report only that size. If no size is known, the bytes are the number of offsets, which balances the
-    bins too. A partition without a size among others with one gets 0."""
+    """The ranges with estimates of their bytes. Brokers report only the size of a whole partition, so a range gets the
+    share of it that its offsets have in the partition's offsets. A partition whose size no broker reports gets 0. If no
+    size at all is known, the bytes are the number of offsets, which balances the bins too."""
     sized = []
     for part in planned:
         offsets = part.end - part.start

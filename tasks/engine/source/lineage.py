@@ -1,7 +1,8 @@
-"""Lineage: up to which offset the log that was captured and the leader's log are equal.
+"""Lineage: finds the offset up to which the log that was captured and the leader's log are equal.
 
 Two logs of a partition that both have a record of a leader epoch are equal up to the smaller of the epoch's two ends.
-This is how Kafka's followers find out where to truncate (KIP-101, KIP-279)."""
+This is how Kafka's followers find out where to truncate (KIP-101, KIP-279).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class CommonLog(NamedTuple):
 
 
 class Lineages(NamedTuple):
-    """A partition is in `common`, in `failures`, or in neither if it is not known up to where its logs are equal."""
+    """A partition is in `common`, or in `failures`, or in neither: then the offset up to which its logs are equal is
+    not known."""
 
     common: Mapping[Partition, CommonLog]
     failures: Mapping[Partition, KafkaBackupError]
@@ -36,8 +38,8 @@ def confirm_lineages(log: LogReader, newest: RestorePoint, rows: Sequence[Row]) 
     """Ask the leaders about the stored leader epochs of these rows of the newest point.
 
     One round of requests answers for all partitions whose log was not truncated. For the others the epochs in their
-    index lines are read, and the leaders are asked about older epochs. Partitions of compacted topics are not followed
-    so far: their lines do not show where an epoch began.
+    index lines are read, and the leaders are asked about older epochs. This is not done for compacted topics, because
+    their lines do not show where an epoch began.
     """
     by_source = {row.source: row for row in rows}
     wanted = {row.source: row.epoch for row in rows if row.epoch is not None}

@@ -9,8 +9,8 @@ from tasks.repository.plans import PlannedPartition
 
 
 def with_open_transactions(log: LogReader, planned: Sequence[PlannedPartition]) -> tuple[PlannedPartition, ...]:
-    """The ranges, with the producer of the oldest open transaction where one holds the end back and the leader reports
-    it. Asks only about partitions whose records go on beyond the planned end."""
+    """The ranges. A range whose end is held back by an open transaction gets its producer, if the leader reports it.
+    The leaders are asked only about partitions that have records beyond the planned end."""
     held = [part.source for part in planned if part.high_watermark is not None and part.high_watermark > part.end]
     found = log.open_transactions(held) if held else {}
     return tuple(

@@ -27,8 +27,8 @@ def require_visible(admin: ClusterAdmin, selection: TopicSelection, visible: Col
 
 
 def require_readable(admin: ClusterAdmin, names: Collection[str]) -> None:
-    """Raises `AccessError` with the missing permissions if the user is allowed to read none of the topics. Otherwise a
-    backup keeps the topics that it can read. Raises nothing for no topics."""
+    """Raises `AccessError` with the missing permissions if there are topics and the user is not allowed to read any of
+    them. If the user is allowed to read some, the backup contains these."""
     try:
         admin.require_on_topics(dict.fromkeys(names, ("Read",)), Action("back up", ", ".join(sorted(names))))
     except AccessError as error:

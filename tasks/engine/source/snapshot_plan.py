@@ -49,7 +49,8 @@ class SnapshotRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterState:
-    """The state of the cluster without its records and offsets. The groups were read before everything else."""
+    """The state of the cluster without its records and offsets. The groups were read before the topics, and after the
+    topic ids."""
 
     cluster_id: str
     topics: list[TopicDescription]
@@ -124,7 +125,7 @@ def make_plan(
     is_dry_run: bool,
 ) -> Plan:
     """The plan of a run of any kind. Stores the state objects that it names, unless it is a dry run. `last_states` are
-    topics that the cluster does not describe and the new point has to describe."""
+    earlier states of topics that the cluster does not describe any more and that the new point contains."""
     repository, options = context.repository, request.options
     groups_ref, topics_ref = _write_states(repository, request, cluster, last_states, newest, is_dry_run=is_dry_run)
     return Plan(

@@ -1,6 +1,6 @@
-"""Finds the settings that the target accepts. Its brokers check every planned change. A staging setting that they
-refuse is replaced or left out if the restore does not need it. Changes nothing on the cluster.
-"""
+"""Finds the settings that the target accepts. Its brokers check every planned change. If they refuse a staging setting,
+it is replaced by another one, or left out if the restore does not need it; otherwise the restore is refused. Changes
+nothing on the cluster."""
 
 from __future__ import annotations
 

@@ -96,8 +96,8 @@ def unwritten_positions(plan: RestorePlan, done: StepDone | None) -> str | None:
 
 
 def record_finalized(repository: Repository, plan: RestorePlan) -> None:
-    """Record in the restore and in the set's log that the restore has no deferred settings left. A log that cannot be
-    written to is left as it is if the restore keeps its state elsewhere, which is then the only record."""
+    """Record in the restore and in the set's log that the restore has no deferred settings left. If the restore keeps
+    its state outside the repository, a log that cannot be written to is not an error."""
     names = [topic.target for topic in plan.topics]
     record_step(
         repository.restore_state,
@@ -138,8 +138,9 @@ def _change(admin: ClusterAdmin, changes: Mapping[str, ConfigChange]) -> None:
 
 
 def _unfinished_topics(topics: Sequence[TopicCopy], admin: ClusterAdmin) -> list[TopicCopy]:
-    """The topics that `finish_settings` did not reach: they still have all their staging settings. A topic without
-    staging settings is one of them if it existed before, because its settings could have been due."""
+    """The topics that `finish_settings` possibly did not reach, because the restore died before. They still have all
+    their staging settings. An existing topic without staging settings shows no difference, so it is always one of
+    them."""
     described = {topic.name for topic in admin.describe_topics([topic.target for topic in topics])}
     configs = admin.topic_configs(sorted(described))
     own_settings = {

@@ -1,4 +1,4 @@
-"""The permissions that a restore needs. Checked before it changes anything. docs/SECURITY.md has the ACLs."""
+"""Checks the permissions that a restore needs on topics and groups. docs/SECURITY.md lists the ACLs."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ from tasks.engine.target.target_records import record_findings
 from tasks.model.counting import counted
 from tasks.model.errors import InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
-from tasks.model.suggestions import did_you_mean, some_of
+from tasks.model.quoting import some_of
+from tasks.model.suggestions import did_you_mean
 from tasks.repository.data_objects import DataObjects
 from tasks.repository.lines import IndexLine
 from tasks.repository.repository import Repository
@@ -152,7 +153,7 @@ def _group_findings(admin: ClusterAdmin, source: RestoreSource, options: Restore
             yield Finding(level, group.group, f"its positions could not be captured: {group.failure}")
     for name in sorted(set(options.consumer_groups or ()) - {group.group for group in selected}):
         known = [group.group for group in source.point.groups.groups]
-        near = did_you_mean(name, known) or f" It has those of {some_of(known)}."
+        near = did_you_mean(name, known) or f" It has those of {some_of(sorted(known))}."
         yield Finding("error", name, f"the point has no positions of this group. Correct consumer_groups.{near}")
     if not options.reset_consumer_offsets:
         return

@@ -1,5 +1,6 @@
 """Prepares the target topics of a restore: creates or stages them, purges them if configured, reads their ids and base
-offsets. Undoes its changes after an error."""
+offsets. After an error it undoes what it has changed, except a purge, which cannot be undone. After a stop it undoes
+nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def prepare_targets(context: ClusterContext, admin: ClusterAdmin, plan: RestoreP
     Raises `RefusedError` if an existing topic is not the planned one or is not empty, and `AccessError` if a permission
     is missing that could not be checked before the topic existed. After an error of the cluster the topics that were
     created are deleted again, if they are empty, and those that were staged get their own settings back; the error
-    names what could not be undone.
+    names what could not be undone. Records that were purged stay deleted. Raises `InterruptedRunError` after a stop;
+    then nothing is undone.
     """
     done = _Done()
     with _undone_after_errors(context, admin, done):
@@ -99,7 +101,8 @@ def _undone_after_errors(context: ClusterContext, admin: ClusterAdmin, done: _Do
 
 
 def _delete_created(context: ClusterContext, admin: ClusterAdmin, done: _Done) -> list[str]:
-    """Delete the created topics that are the same ones and have no records. Returns sentences about the others."""
+    """Delete the created topics that still have the same ids and contain no records. Returns sentences about the
+    others."""
     if not done.created:
         return []
     try:

@@ -16,8 +16,9 @@ Lines = Mapping[Partition, Sequence[IndexLine]]
 def bins_for_tasks(copies: Sequence[PartitionCopy], lines: Lines, most_bins: int, workers: int) -> Bins:
     """The bins of a restore whose bins are shown as tasks, as indexes of `copies`. Pure.
 
-    Each partition that holds something has a bin of its own, and all empty ones share another. If those are more than
-    `most_bins`, partitions share bins as in `bins_for_workers`, but no more bins than are worth a task.
+    Each partition with data has a bin of its own, and all empty ones share another bin. If that makes more than
+    `most_bins` bins, partitions share bins as in `bins_for_workers`, and there are as many bins as `shared_bins`
+    returns.
     """
     bins = one_bin_each([copy.log_bytes > 0 for copy in copies])
     if len(bins) <= most_bins:
@@ -29,9 +30,9 @@ def bins_for_tasks(copies: Sequence[PartitionCopy], lines: Lines, most_bins: int
 def bins_for_workers(copies: Sequence[PartitionCopy], lines: Lines, most_bins: int) -> Bins:
     """The bins of a restore that shows no tasks. Pure.
 
-    Partitions that share a packed object go into one bin, so that a worker fetches it once. As many partitions as a
-    worker replays at the same time share a bin, because their batches then share requests: that is the cost of small
-    batches.
+    Partitions that share a packed object go into one bin, so that a worker fetches it once. A bin has as many
+    partitions as a worker replays at the same time (`PARTITIONS_AT_ONCE`), because their batches then share requests,
+    and small batches cost as much as their requests.
     """
     groups = _sharing_an_object(copies, lines)
     sizes = [sum(copies[index].log_bytes for index in group) for group in groups]
@@ -43,7 +44,8 @@ def bins_for_workers(copies: Sequence[PartitionCopy], lines: Lines, most_bins: i
 
 
 def _sharing_an_object(copies: Sequence[PartitionCopy], lines: Lines) -> list[list[int]]:
-    """Partitions whose only line is a small part of the same data object; every other partition alone."""
+    """Groups of indexes. Partitions whose only line is less than half of the same data object are one group; every
+    other partition is a group of its own."""
     groups: dict[object, list[int]] = defaultdict(list)
     for index, copy in enumerate(copies):
         own = lines[copy.source]

@@ -41,9 +41,9 @@ def choose(
     """Returns the topics `names` with the selected partitions (None: all) and their targets.
 
     Of a topic that was deleted and created again, the incarnation that existed at the point is chosen. Raises
-    `RefusedError` if the point contains several incarnations of a name and none of them existed then, or the records of
-    a topic without its settings, if two topics would be written to one target, and if a selected partition is in none
-    of the topics."""
+    `RefusedError` if the point contains several incarnations of a name and not exactly one of them existed then, if it
+    contains the records of a topic without its settings, if two topics would be written to one target, and if none of
+    the topics has a selected partition."""
     available = incarnations(rows)
     chosen = []
     for name in names:
@@ -80,9 +80,11 @@ def _chosen_incarnation(name: str, found: Sequence[Incarnation], rows: Collectio
     if len(live) == 1:
         return live[0]
     ids = ", ".join(one.topic_id for one in found)
+    existed = f"{len(live)} of them" if live else "none of them"
     raise RefusedError(
-        f"Topic {name} was deleted and created again; this point contains {len(found)} incarnations ({ids}), and "
-        f"{len(live)} of them existed at that time. Restore from a point at which one of them existed."
+        f"Topic {name} was deleted and created again, and this point contains {len(found)} incarnations of it ({ids}). "
+        f"When the point was made, {existed} existed, so it is not clear which one to restore. "
+        "Restore from a point at which exactly one of them existed."
     )
 
 

@@ -13,9 +13,9 @@ def shrunk_point_finding(set_name: str, seq: int, points: Mapping[int, PointSumm
     """A warning if the point `seq` contains less than an older point of the set; it names the older point. `points` are
     the live points of the set.
 
-    The loss can have happened at an earlier point. The points after it do not differ from the point before them, so
-    only the earlier point states the loss. None if the set has recovered since, and for a loss that retention
-    explains.
+    A point states only what it has lost compared to the point before it. So the losses that all points up to `seq`
+    state are considered. None if no loss is notable, or if the point `seq` has at least as many topics and records as
+    the points before the losses.
     """
     chosen = points.get(seq)
     if chosen is None:

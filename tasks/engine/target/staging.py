@@ -87,8 +87,8 @@ def record_facts(partitions: Sequence[Sequence[IndexLine]]) -> RecordFacts:
 
 
 def _is_rebuilt(line: IndexLine) -> bool:
-    """Whether a batch of the line can be written anew, and then have another size: with holes, with the broker's times,
-    or only in part."""
+    """Whether a batch of the line can be rebuilt, so that its size changes: a batch with holes, with the broker's
+    times, or of which only a part is in the line."""
     has_other_times = line.timestamp_type not in (None, "CreateTime")
     return has_other_times or any(not frame.is_dense or line.is_cut(frame) for frame in line.frames)
 
@@ -113,8 +113,8 @@ class StagingNeeds:
 
 
 def needed_staging(needs: StagingNeeds) -> dict[str, str]:
-    """The staging settings of a topic: those without which the target could refuse, change or delete its records, or
-    could do so because it is not known which value is in force. Without records nothing is staged."""
+    """The staging settings of a topic: those that replace a value with which the target could refuse, change or delete
+    the topic's records. A value that is not known counts as such a value. Without records nothing is staged."""
     if not needs.facts.has_records:
         return {}
     return dict(
@@ -164,7 +164,8 @@ def _timestamp_limits(needs: StagingNeeds) -> Iterator[tuple[str, str]]:
 
 
 def _has(limit: str, known: frozenset[str] | None) -> bool:
-    """Whether the target has this limit of timestamps. Where no topic shows any of them, that of Kafka 4 is assumed."""
+    """Whether the target has this limit of timestamps. If the names of its settings are not known, or contain none of
+    the three limits, it is assumed to have those of Kafka 4."""
     if known is None or not known & {BEFORE, AFTER, DIFFERENCE}:
         return limit != DIFFERENCE
     return limit in known
@@ -238,8 +239,8 @@ def deferred_settings(needs: StagingNeeds, staging: Collection[str]) -> tuple[st
 
 
 def _short_retention(facts: RecordFacts, values: Mapping[str, int], now_ms: int, *, growth: int = 1) -> Iterator[str]:
-    """The names of those retention values that delete a record at `now_ms`, or of a log that is `growth` times as large
-    as the source's."""
+    """The names of the retention settings whose values are too short: at `now_ms` Kafka would delete a record because
+    of its age, or because of the size of the log if it becomes `growth` times as large as the source's."""
     if not facts.has_records:
         return
     age_ms, size_bytes = values.get("retention.ms", -1), values.get("retention.bytes", -1)
@@ -282,8 +283,8 @@ class Unstaged:
 
 
 def without_staging(name: str, needs: StagingNeeds) -> Unstaged:
-    """What happens without a staging setting that the records need. Unknown is the unsafe case, where waiting for the
-    failure would leave a restore half done."""
+    """The effect on the topic if a staging setting that its records need is not set. A value that is not known counts
+    as the unsafe case, because otherwise a restore could fail when a part of the records is written."""
     match name:
         case "retention.ms" | "retention.bytes":
             value = int(needs.during.get(name, _UNKNOWN_RETENTION))
@@ -328,8 +329,8 @@ def _refuses_times(name: str, needs: StagingNeeds) -> bool:
 
 
 def alternatives(name: str, value: str, needs: StagingNeeds) -> list[dict[str, str]]:
-    """What to stage instead of a setting that the target refuses, the best first. A retention just as long as the
-    records need; a limit for the largest batch without reserve; the cleaner stopped by another setting."""
+    """The settings to stage instead of a setting that the target refuses, the best first: a retention that is only as
+    long as the records need, a limit that only the largest batch needs, or a lag that stops the cleaner."""
     match name:
         case "retention.ms":
             age_ms = needs.now_ms - (needs.facts.oldest_batch_ms or 0)

@@ -56,8 +56,8 @@ def _colliding_names(plan: RestorePlan, view: TargetView) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 topic.target,
-                f"its name differs from {', '.join(others)} only in '.' and '_', so that Kafka's metrics cannot tell "
-                "them apart. Map one of them to another name with topic_mapping.",
+                f"its name differs from {', '.join(others)} only in '.' and '_', so their metrics in Kafka "
+                "have the same name. Map one of them to another name with topic_mapping.",
             )
 
 

@@ -1,4 +1,5 @@
-"""Unfinished restores: finds those that staged a topic, because their plans contain the settings that it had before."""
+"""Unfinished restores: reads all of them, and finds those that staged a topic. Their plans contain the settings that
+the topic had before."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.engine.validation.damage import DamageFinding, of_error, of_lines, of_object, of_range
+from tasks.model.counting import counted
 from tasks.model.errors import DamagedError
 from tasks.model.partition import Incarnation, Partition
 from tasks.repository.entries import PointEntry
@@ -49,7 +50,9 @@ class _Reader:
             self._note(ref.key, error)
             return []
         if len(lines) != ref.lines:
-            self.findings.append(of_object(ref.key, f"it has {len(lines)} lines, but its log entry states {ref.lines}"))
+            self.findings.append(
+                of_object(ref.key, f"it has {counted(len(lines), 'line')}, but its log entry states {ref.lines}")
+            )
         return lines
 
     def table(self, ref: TableRef) -> dict[Partition, Row]:

@@ -26,8 +26,8 @@ def check_fragment(repository: Repository, data_key: str, lines: Sequence[IndexL
         return of_lines(key, lines, _without_key(str(error), key))
     if fragment.repository_id != repository.root.repository_id:
         return of_lines(key, lines, "it belongs to another repository")
-    strangers = [line for line in lines if not _is_told(line, fragment)]
-    return of_lines(key, strangers, "its lines differ from those of the index")
+    absent = [line for line in lines if not _contains(line, fragment)]
+    return of_lines(key, absent, "its lines differ from those of the index")
 
 
 def lone_fragments(store: ObjectStore, set_name: str, run: str, beside: set[str]) -> list[str]:
@@ -57,7 +57,7 @@ def check_plan(repository: Repository, set_name: str, run: str) -> Iterator[Dama
         yield of_object(plan_key(set_name, run), "it belongs to another repository")
 
 
-def _is_told(line: IndexLine, fragment: Fragment) -> bool:
+def _contains(line: IndexLine, fragment: Fragment) -> bool:
     """Whether the fragment contains the line, or the line from which it was clipped."""
     return any(
         (one.source, one.object, one.sha256, one.stored_bytes)

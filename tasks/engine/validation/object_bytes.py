@@ -36,7 +36,7 @@ class ObjectCheck:
 class _Segment(NamedTuple):
     """A segment as the object's trailer describes it, with the places of its frames."""
 
-    told: TrailerSegment
+    stated: TrailerSegment
     places: tuple[FramePlace, ...]
 
 
@@ -63,8 +63,8 @@ def check_bytes(key: str, stored: bytes, named: Sequence[NamedLine], *, reposito
 
 
 def _segments(key: str, stored: bytes, repository_id: str) -> tuple[list[_Segment], str | None]:
-    """(segments, damage). The segments are those of the object's trailer, none if the trailer or the seek table is
-    damaged. The damage is that damage, or that the trailer names another origin; None if there is none."""
+    """(segments, damage). The segments are those of the object's trailer; none if the trailer or the seek table is
+    damaged. `damage` states this damage, or that the trailer names another origin. None if there is no damage."""
     try:
         end = read_trailer(stored, len(stored))
     except DamagedError as error:
@@ -74,10 +74,10 @@ def _segments(key: str, stored: bytes, repository_id: str) -> tuple[list[_Segmen
 
 
 def _origin_problem(key: str, end: Trailer, repository_id: str) -> str | None:
-    told = end.document
-    if (told.repository_id, told.set, told.run) == (repository_id, *origin_of(key)):
+    stated = end.document
+    if (stated.repository_id, stated.set, stated.run) == (repository_id, *origin_of(key)):
         return None
-    return f"its trailer names another origin: set {told.set}, run {told.run}, repository {told.repository_id}"
+    return f"its trailer names another origin: set {stated.set}, run {stated.run}, repository {stated.repository_id}"
 
 
 def _check_line(key: str, stored: bytes, named: NamedLine, segments: Sequence[_Segment] | None) -> _LineCheck:
@@ -85,7 +85,7 @@ def _check_line(key: str, stored: bytes, named: NamedLine, segments: Sequence[_S
     the object is damaged; then the line is not compared."""
     line, counting = named
     segment = _segment_of(line, segments or ())
-    captured = (segment.told.first, segment.told.next) if segment else None
+    captured = (segment.stated.first, segment.stated.next) if segment else None
     seen = SeenBatches()
     problems = [
         (frame, problem)
@@ -102,9 +102,9 @@ def _segment_of(line: IndexLine, segments: Sequence[_Segment]) -> _Segment | Non
     """The segment that the line describes, or from which it was clipped. None if the trailer has no such segment."""
     named = {_place(frame) for frame in line.frames}
     for segment in segments:
-        told = segment.told
-        is_same = (told.topic, told.topic_id, told.partition) == line.source
-        if is_same and told.first <= line.first and line.next <= told.next and named <= set(segment.places):
+        stated = segment.stated
+        is_same = (stated.topic, stated.topic_id, stated.partition) == line.source
+        if is_same and stated.first <= line.first and line.next <= stated.next and named <= set(segment.places):
             return segment
     return None
 
@@ -133,14 +133,14 @@ def _line_problem(line: IndexLine, segment: _Segment | None, seen: SeenBatches) 
     codecs and larger batches than its batches have."""
     if segment is None:
         return "its trailer has no such segment"
-    told, places = segment
+    stated, places = segment
     batches = seen.description
-    if (line.captured_ms, line.epochs, line.aborted) != (told.captured_ms, told.epochs, told.aborted):
+    if (line.captured_ms, line.epochs, line.aborted) != (stated.captured_ms, stated.epochs, stated.aborted):
         return "its trailer and its index line differ in capture time, epochs or aborted ranges"
-    if (line.first, line.next) != (told.first, told.next):
+    if (line.first, line.next) != (stated.first, stated.next):
         is_stated = set(batches.codecs) <= set(line.codecs) and batches.largest_batch_bytes <= line.largest_batch_bytes
         return None if is_stated else "its codecs or its largest batch are not those of its index line"
-    if line.gaps != told.gaps or tuple(_place(frame) for frame in line.frames) != places:
+    if line.gaps != stated.gaps or tuple(_place(frame) for frame in line.frames) != places:
         return "its trailer and its index line differ in gaps or frames"
     actual = (batches.codecs, batches.timestamp_type, batches.largest_batch_bytes, tuple(batches.epochs))
     if actual != (line.codecs, line.timestamp_type, line.largest_batch_bytes, line.epochs):

@@ -66,7 +66,8 @@ def boto3_error(error: Exception, request: Request, *, has_answered: bool) -> Ka
 
 
 def setup_error(error: Exception, settings: S3Settings) -> KafkaBackupError | None:
-    """The error for an exception that boto3 raised before it sent a request; None for any other exception."""
+    """The error for missing credentials, wrong files of the AWS tools, or an invalid bucket, region or endpoint. boto3
+    raises these before it sends a request to the store. None for any other exception."""
     if isinstance(error, _NO_CREDENTIALS):
         return AccessError(_no_credentials(error))
     if isinstance(error, _WRONG_AWS_FILES):

@@ -22,7 +22,8 @@ from tasks.store.s3.endpoint import check_endpoint
 from tasks.store.s3.settings import S3Settings
 
 POOL_CONNECTIONS = 64
-"""The largest number of workers of a run. A pool contains only connections that were opened."""
+"""The largest number of connections in the pool: one for each worker of the largest run. Connections are opened when
+they are needed."""
 
 CONNECT_TIMEOUT_S = 20.0
 """The longest time to connect. It is also the longest pause while a body is sent."""

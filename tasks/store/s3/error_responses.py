@@ -176,9 +176,9 @@ def _access_denied(message: str, request: Request) -> str:
 
 
 def _bucket_not_found(code: str, request: Request, *, has_answered: bool) -> KafkaBackupError:
-    """The error for a 404 to a request about a bucket if its code is not `NoSuchBucket`. For a missing bucket, S3 sends
-    this code. Another code means that the endpoint probably contains the bucket's name already: then S3 uses the bucket
-    of the request as a key."""
+    """The error for the response 404 to a request about a bucket, with another code than `NoSuchBucket`. S3 sends
+    `NoSuchBucket` for a missing bucket. With another code, the endpoint probably contains the bucket's name already:
+    then S3 treats the bucket in the request as a key."""
     reason = f"{request.bucket} answers {_printable(code) or 404} to {request.operation}"
     if has_answered:
         return temporary_error(reason, request)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from tasks.engine.backup_steps import capture_bins
+from tasks.engine.capture import capture_ranges
 from tasks.engine.snapshot import snapshot_locally
-from tasks.model.errors import InterruptedRunError, NotFoundError
+from tasks.engine.source.snapshot_plan import plan_snapshot
+from tasks.model.errors import AccessError, InterruptedRunError, NotFoundError
 from tasks.model.ranges import TOPIC_GONE, TRIMMED, TRUNCATED
 from tasks.repository.entries import PartitionNote
 from tasks.repository.restore_point import RestorePoint
 from tests.simulation.rules.small_world import SmallWorld, kafka, refused
+from tests.support.faults import FaultyStore
 
 TWO = 2
 """Two answers were received, and the third, up to offset 15, is under way."""
@@ -269,6 +274,21 @@ def test_a_partition_that_may_not_be_read_any_more_is_denied_and_what_was_read_i
 
     assert [(True, False)] == [(one.is_denied, one.is_passing) for result in captured for one in result.failures]
     assert 15 == point.entry.totals.records
+
+
+@pytest.mark.parametrize("big_bytes", [0, 1 << 30], ids=["object between ranges", "last object"])
+def test_a_store_that_denies_a_write_ends_the_capture_instead_of_one_partition(
+    world: SmallWorld, big_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture_ranges, "BIG_PARTITION_BYTES", big_bytes)
+    world.topic("other")
+    world.store = store = FaultyStore(world.store)
+    context = world.context(world.source)
+    plan = plan_snapshot(context, replace(world.request(), most_bins=1))
+    store.refuse("put_if_absent", AccessError("Not allowed to write."))
+
+    with refused(AccessError, "Not allowed to write", code=12):
+        capture_bins(context, plan, workers=1)
 
 
 def test_a_capture_that_is_stopped_leaves_no_point(world: SmallWorld) -> None:

@@ -9,6 +9,7 @@ from tasks.engine.commit.completeness import describe_new_point
 from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import AccessError, InterruptedRunError, KafkaBackupError, NotFoundError, PreconditionError
+from tasks.reports.backup import notable_events
 from tasks.repository.partition_table import Row
 from tasks.repository.restore_point import RestorePoint
 from tests.simulation.rules.small_world import SET, SmallWorld, kafka, refused
@@ -120,6 +121,9 @@ def test_a_transaction_that_nobody_ends_makes_the_next_point_partial_and_says_wh
     [held] = second.entry.failures
     assert (10, 35, 10) == (held.first, held.next, second.entry.totals.records)
     assert "a transaction that was already open at the last point" in held.reason
+    assert [[], ["kafka-backup.transaction.stalled"], []] == [
+        [event for event, _ in notable_events(point.entry)] for point in (first, second, third)
+    ]
     assert 30 == third.entry.totals.records
 
 

@@ -251,7 +251,7 @@ def _named(names: dict[str, str], *existing: str) -> list[tuple[str, str]]:
         (subject, message)
         for level in ("warning", "error")
         for subject, message in said(world.preview(names).findings, level)
-        if "tell them apart" in message
+        if "metrics in Kafka have the same name" in message
     ]
 
 

@@ -57,6 +57,21 @@ def test_the_same_advice_for_rows_in_succession_is_printed_once() -> None:
     assert ["missing", "missing", "→ Add an ACL.", "unknown", "→ Look.", "missing", "→ Add an ACL."] == lines[1:]
 
 
+def test_long_texts_are_wrapped_into_their_column_and_names_stay_whole() -> None:
+    name = "Topic " + "a-long.name-" * 6
+    denied = missing(name, "Read", "not allowed, because " * 5, "Add an ACL for this user. " * 6, AccessError)
+
+    lines = check_text([OK, denied]).splitlines()
+
+    assert [] == [line for line in lines if len(line) > 100]
+    assert f"missing  {name}  Read" == lines[2]
+    column = lines[0].index("FOUND")
+    assert {column} == {len(line) - len(line.lstrip()) for line in lines[3:5]}
+    assert "not allowed, because not allowed," in lines[3]
+    assert lines[5].startswith("  → Add an ACL")
+    assert lines[6].startswith("    ")
+
+
 def test_the_headline_says_what_stops_the_job() -> None:
     assert "one thing is missing; the first: Topic orders: Read" in check_headline([UNKNOWN, _missing(AccessError)])
     assert "2 things are missing" in check_headline([_missing(AccessError)] * 2)

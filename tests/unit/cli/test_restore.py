@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cli.restore import code_of, confirm_purge, print_preview, print_result, told_what_was_written
+from tasks.cli.restore import code_of, confirm_purge, count_written_records, print_preview, print_result
 from tasks.cli.session import Session
 from tasks.engine.positions.translate import LeftOutPosition, TranslatedPosition
 from tasks.engine.progress import silent
@@ -120,7 +120,7 @@ def test_a_restore_that_fails_after_it_wrote_says_how_much_and_how_to_go_on() ->
     partition = Partition("b", "id", 0)
 
     def fail(records: int) -> None:
-        with told_what_was_written(repository, "r1", Path("r.yaml"), None) as progress_to:
+        with count_written_records(repository, "r1", Path("r.yaml"), None) as progress_to:
             progress_to(silent)(partition, records=records, log_bytes=1)
             raise BrokerError("The disk is full.")
 

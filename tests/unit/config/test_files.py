@@ -161,7 +161,7 @@ def test_stop_at_current_offsets_false_gets_a_note_because_every_backup_is_a_sna
     text = BACKUP.replace("current_offsets: true", "current_offsets: false")
 
     [note] = load_backup(_file(tmp_path, text), {}).notes
-    assert "one snapshot, which stops at the current offsets" in note
+    assert "always stops at the current offsets" in note
 
 
 @pytest.mark.parametrize(

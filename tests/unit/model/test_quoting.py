@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.model.quoting import quoted
+from tasks.model.quoting import quoted, some_of
 
 
 @pytest.mark.parametrize("name", ["billing", "é-日本", "a/b", "..", "%2e", "a|b", "it's"])
@@ -27,3 +27,10 @@ def test_a_visible_name_stays(name: str) -> None:
 )
 def test_any_other_name_is_in_quotes_with_escapes(name: str, shown: str) -> None:
     assert shown == quoted(name)
+
+
+def test_a_few_names_are_listed_in_their_order_with_the_number_of_the_others() -> None:
+    assert "b, a" == some_of(["b", "a"])
+    assert '"a b", b, c, d, e and 2 more' == some_of(["a b", *"bcdefg"])
+    assert "a, b and 1,000 more" == some_of(["a", "b", *["c"] * 1000], most=2)
+    assert "none" == some_of([])

@@ -128,8 +128,8 @@ def test_a_restore_that_does_not_verify_begins_with_its_mismatches() -> None:
         (row["partition"], row["first"], row["next"], row["seconds"]) for row in rows
     ]
     assert ["2 records lack", "", ""] == [row["mismatch"] for row in rows]
-    assert "1 MISMATCHES; the first: copy-1: 2 records lack" in restore_headline(result)
-    assert "1 mismatches" in restore_summary(result, 2.0, PLACES).splitlines()[0]
+    assert "1 MISMATCH; the first: copy-1: 2 records lack" in restore_headline(result)
+    assert "1 mismatch" in restore_summary(result, 2.0, PLACES).splitlines()[0]
 
 
 def test_positions_that_were_not_written_come_first_in_a_table_that_no_group_name_can_break() -> None:

@@ -47,7 +47,7 @@ def test_the_rate_is_exact_over_time_whatever_the_brokers_need_for_their_answers
 
 def test_a_pause_gives_credit_for_one_second_and_not_for_more() -> None:
     bucket, wait_s = Bucket(RATE, 0.0).charge(1_500, 3_600.0)
-    assert (3_600.5, 0.5) == (bucket.paid_s, wait_s)
+    assert (3_600.5, 0.5) == (bucket.free_s, wait_s)
 
 
 def test_receivers_at_the_same_time_go_on_one_after_the_other() -> None:
