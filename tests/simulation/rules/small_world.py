@@ -57,6 +57,7 @@ def kafka(
     nodes: int = 1,
     settings: Mapping[str, str] | None = None,
     has_authorizer: bool = False,
+    omitted_answers: float = 0.0,
 ) -> SimulatedKafka:
     """A cluster whose every segment has one batch, so that every fetch answer has one batch too."""
     return SimulatedKafka(
@@ -66,6 +67,7 @@ def kafka(
         segment_batches=1,
         positions_partitions=1,
         has_authorizer=has_authorizer,
+        omitted_answers=omitted_answers,
         seed=seed,
         clock=clock,
     )
