@@ -100,9 +100,9 @@ def test_a_partition_without_a_neighbour_is_read_as_before(world: SmallWorld) ->
 
 
 def _varied_world(omitted_answers: float) -> SmallWorld:
-    """Partitions with one answer, many, none and large ones, and with transactions."""
+    """Partitions with one answer, with none, and with several answers of up to three batches, also transactional."""
     world = SmallWorld()
-    world.source = kafka(world.clock, seed=5, nodes=2, omitted_answers=omitted_answers)
+    world.source = kafka(world.clock, seed=5, nodes=2, omitted_answers=omitted_answers, segment_batches=3)
     world.topic("empty", partitions=3, records=0)
     world.topic("many", partitions=3, records=40)
     world.topic("one", partitions=6, records=5)
