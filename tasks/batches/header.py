@@ -40,6 +40,7 @@ _BEFORE_CRC_RANGE = Struct(">qiibI")
 _IN_CRC_RANGE = Struct(">hiqqqhii")
 _ANY_MAGIC = Struct(">qi4xb")
 """Offset, length and magic are at the same places in all message formats."""
+_LENGTH_AT = 8
 _CRC_START = 21
 _COUNT_AT = 57
 _MAGIC_AT = 16
@@ -118,6 +119,14 @@ class BatchHeader(NamedTuple):
 def read_header(data: bytes | memoryview, position: int) -> BatchHeader:
     """The header at `position`. Nothing is checked. `data` must have at least `HEADER_BYTES` from there on."""
     return BatchHeader._make(_HEADER.unpack_from(data, position))
+
+
+def first_batch_bytes(data: bytes) -> int | None:
+    """The size of the first batch, which can be larger than `data` if the batch is cut. None if its length is cut
+    too. The length is at the same place in all message formats."""
+    if len(data) < LENGTH_END:
+        return None
+    return LENGTH_END + int.from_bytes(data[_LENGTH_AT:LENGTH_END], "big")
 
 
 def check_codec(header: BatchHeader) -> None:

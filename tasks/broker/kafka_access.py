@@ -15,6 +15,8 @@ from tasks.broker.auth.lifetimes import credential_lifetimes
 from tasks.broker.log_values import (
     Acknowledged,
     EpochAnswers,
+    Fetched,
+    FetchPosition,
     OffsetAnswers,
     OpenTransaction,
     OutgoingBatch,
@@ -32,6 +34,7 @@ from tasks.broker.raw.new_topic_rights import denied_on_new_topics
 from tasks.broker.raw.offsets import list_offsets
 from tasks.broker.raw.produce import init_producer_id, produce
 from tasks.broker.raw.producers import open_transactions
+from tasks.broker.raw.shared_fetch import first_answers
 from tasks.broker.translation import Action
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
@@ -131,6 +134,10 @@ class KafkaLogReader:
     def partition_bytes(self, partitions: Collection[Partition]) -> dict[Partition, int] | None:
         """See `LogReader.partition_bytes`."""
         return partition_bytes(self.cluster, partitions)
+
+    def first_answers(self, positions: Sequence[FetchPosition]) -> dict[Partition, Fetched]:
+        """See `LogReader.first_answers`."""
+        return first_answers(self.cluster, positions)
 
     def fetcher(self, *, max_bytes: int) -> Fetcher:
         """See `LogReader.fetcher`."""

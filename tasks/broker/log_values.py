@@ -53,6 +53,19 @@ class OpenTransaction(NamedTuple):
     last_ms: int
 
 
+class FetchPosition(NamedTuple):
+    """Where to fetch a partition, and at most how many bytes of it.
+
+    `last_epoch` is the leader epoch of the batch before `position`, so that the leader reports whether its log diverges
+    there; None if it is not known.
+    """
+
+    partition: Partition
+    position: int
+    last_epoch: int | None
+    max_bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """One answer to a fetch of one partition.

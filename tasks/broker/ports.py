@@ -26,6 +26,7 @@ from tasks.broker.log_values import (
     Acknowledged,
     EpochAnswers,
     Fetched,
+    FetchPosition,
     OffsetAnswers,
     OpenTransaction,
     OutgoingBatch,
@@ -107,6 +108,20 @@ class LogReader(Protocol):
         """An estimate: the bytes of each partition's largest replica. A partition that no broker reports is absent.
 
         None if no size is known. An error of a broker or a missing permission also gives None and is not raised.
+        """
+        ...
+
+    def first_answers(self, positions: Sequence[FetchPosition]) -> dict[Partition, Fetched]:
+        """Fetch many partitions with few requests: one for each leader. Each partition at most once.
+
+        This only saves requests. A partition is absent if it has no whole batch in the answers, for any reason: an
+        error, a topic that is gone, a diverging log, a limit, a broker that throttles or cannot be reached. Fetch it
+        with a `fetcher` then, which raises the error or retries. A partition that is present has at least one whole
+        batch, and `Fetched` is the same as that of a `fetcher`. It can be used at any later time: the log can have
+        changed meanwhile, as it can after every answer.
+
+        All answers together contain at most the sum of the positions' `max_bytes`, or for each leader one batch that is
+        larger. Waits neither for records nor for a new leader. Raises only `InterruptedRunError`.
         """
         ...
 

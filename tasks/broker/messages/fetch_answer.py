@@ -16,7 +16,9 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from tasks.broker.log_values import Fetched
 from tasks.model.errors import DamagedError
+from tasks.model.partition import Partition
 
 _ID_BYTES = 16
 _FIRST_WITH_ID = 13
@@ -29,8 +31,10 @@ _DIVERGING_TAG = 0
 
 
 class FetchedPartition(NamedTuple):
-    """One partition of an answer. The fields after `error_code` are those of `log_values.Fetched`."""
+    """One partition of an answer. `topic_id` are the 16 bytes of the id, empty up to version 12. The fields after
+    `error_code` are those of `log_values.Fetched`."""
 
+    topic_id: bytes
     partition: int
     error_code: int
     high_watermark: int
@@ -40,6 +44,21 @@ class FetchedPartition(NamedTuple):
     records: bytes
     diverging: tuple[int, int] | None
     preferred_replica: int
+
+    def as_fetched(self, partition: Partition, position: int, throttle_time_ms: int) -> Fetched:
+        """The answer to the request for this position. Ignores the error code."""
+        return Fetched(
+            partition=partition,
+            position=position,
+            records=self.records,
+            aborted=self.aborted,
+            high_watermark=self.high_watermark,
+            last_stable_offset=self.last_stable_offset,
+            log_start_offset=self.log_start_offset,
+            throttle_time_ms=throttle_time_ms,
+            diverging=self.diverging,
+            preferred_replica=self.preferred_replica,
+        )
 
 
 class FetchAnswer(NamedTuple):
@@ -62,11 +81,8 @@ def decode_fetch_answer(data: memoryview, version: int) -> tuple[int, FetchAnswe
         throttle_time_ms, error_code, _session = cursor.take(_HEAD)
         partitions = []
         for _ in range(cursor.length()):
-            if version < _FIRST_WITH_ID:
-                cursor.blob()
-            else:
-                cursor.skip(_ID_BYTES)
-            partitions += [_partition(cursor) for _ in range(cursor.length())]
+            topic_id = _topic_id(cursor, version)
+            partitions += [_partition(cursor, topic_id) for _ in range(cursor.length())]
             cursor.tags()
         cursor.tags()
     except (struct.error, IndexError):
@@ -74,7 +90,14 @@ def decode_fetch_answer(data: memoryview, version: int) -> tuple[int, FetchAnswe
     return correlation_id, FetchAnswer(error_code, throttle_time_ms, partitions)
 
 
-def _partition(cursor: _Cursor) -> FetchedPartition:
+def _topic_id(cursor: _Cursor, version: int) -> bytes:
+    if version < _FIRST_WITH_ID:
+        cursor.blob()
+        return b""
+    return cursor.take_bytes(_ID_BYTES)
+
+
+def _partition(cursor: _Cursor, topic_id: bytes) -> FetchedPartition:
     index, error_code, high_watermark, last_stable, log_start = cursor.take(_PARTITION)
     aborted = []
     for _ in range(cursor.length()):
@@ -85,6 +108,7 @@ def _partition(cursor: _Cursor) -> FetchedPartition:
     records = cursor.blob()
     diverging = cursor.tags().get(_DIVERGING_TAG)
     return FetchedPartition(
+        topic_id,
         index,
         error_code,
         high_watermark,
@@ -113,14 +137,16 @@ class _Cursor:
         at, self._at = self._at, self._at + kind.size
         return kind.unpack_from(self._data, at)
 
-    def skip(self, size: int) -> None:
-        self._at += size
+    def take_bytes(self, size: int) -> bytes:
+        """The next bytes as a copy."""
+        at, self._at = self._at, self._at + size
         if self._at > len(self._data):
             raise IndexError
+        return bytes(self._data[at : self._at])
 
     def blob(self) -> bytes:
         """The next bytes as a copy; null is empty."""
-        return self._copy(self.length())
+        return self.take_bytes(self.length())
 
     def length(self) -> int:
         """The length of an array or of bytes; null is 0."""
@@ -130,13 +156,8 @@ class _Cursor:
         found = {}
         for _ in range(self._varint()):
             tag = self._varint()
-            found[tag] = self._copy(self._varint())
+            found[tag] = self.take_bytes(self._varint())
         return found
-
-    def _copy(self, size: int) -> bytes:
-        at = self._at
-        self.skip(size)
-        return bytes(self._data[at : self._at])
 
     def _varint(self) -> int:
         value = shift = 0

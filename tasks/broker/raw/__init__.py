@@ -3,8 +3,9 @@
 `connection` sends requests to one broker and receives its answers, over the sockets of `transport`. `connection_gate`
 limits the threads that connect, and `diagnosis` finds out why a new connection failed. `cluster` keeps leaders and
 connections; `addresses` and `required_versions` check what it connects to. Each request has its module: `metadata`,
-`offsets`, `epochs`, `producers`, `log_dirs`, `fetch`, `produce` (with `partition_queue` and `produce_recovery`).
-`leader_requests` sends one request to each leader. `broker_probe` and `new_topic_rights` implement the probe.
+`offsets`, `epochs`, `producers`, `log_dirs`, `fetch` (for many partitions `shared_fetch`), `produce` (with
+`partition_queue` and `produce_recovery`). `leader_requests` sends one request to each leader. `broker_probe` and
+`new_topic_rights` implement the probe.
 
 Promises: batches are fetched and produced byte for byte. Each produced batch is stored exactly once and in order, also
 after lost answers, new leaders and restarted brokers. A failed connection is closed and never used again. A permanent

@@ -183,9 +183,17 @@ class Cluster:
                 if not (retryable and deadline.wait()) and not (is_gone and new_topic_deadline.wait()):
                     return failures
 
+    def look_up_once(self, partitions: Collection[Partition]) -> None:
+        """Look up the leaders that are not known, with one request and without a retry. The errors of single topics are
+        left to a later `look_up`. Raises `BrokerUnavailableError`, `AccessError`, `ConfigError` or
+        `InterruptedRunError`."""
+        topics = {partition.incarnation for partition in partitions if partition not in self._leaders}
+        if topics:
+            self._refresh_metadata(topics)
+
     def known_leader(self, partition: Partition) -> Leader | None:
-        """The leader that `look_up` found. None if the partition had no leader, or if `forget` was called after
-        that."""
+        """The leader that `look_up` or `look_up_once` found. None if the partition had no leader, or if `forget` was
+        called after that."""
         return self._leaders.get(partition)
 
     def leader(self, partition: Partition) -> Leader:
@@ -221,6 +229,15 @@ class Cluster:
         self._connections[node_id] = opened
         self.options.contact.mark_answered()
         return opened
+
+    def idle_connection(self, node_id: int) -> Connection:
+        """The connection to a broker, without requests in flight: otherwise the answer to an earlier request, which
+        nobody receives, would come first. Raises the same errors as `connection`."""
+        known = self.connection(node_id)
+        if not known.in_flight:
+            return known
+        known.close()
+        return self.connection(node_id)
 
     def _adopt_bootstrap(self, node_id: int) -> Connection | None:
         """The bootstrap connection, if its address is the one that this broker advertises. It is used again because

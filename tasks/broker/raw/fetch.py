@@ -11,9 +11,9 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
-from tasks.batches.header import LENGTH_END
+from tasks.batches.header import first_batch_bytes
 from tasks.broker.error_codes import ErrorCode
-from tasks.broker.log_values import Fetched
+from tasks.broker.log_values import Fetched, FetchPosition
 from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.fetch_answer import FetchAnswer
 from tasks.broker.messages.fetch_request import FETCH_VERSIONS, FIRST_BY_ID, fetch_request
@@ -36,7 +36,6 @@ FETCH_BYTES = 4 << 20
 LARGEST_BATCH_BYTES = 110 << 20
 """A batch that is larger than the request's limit is requested again with a larger limit, up to this one."""
 
-_LENGTH_BYTES = 4
 _UNKNOWN_TOPIC_CODES = frozenset(
     {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.INCONSISTENT_TOPIC_ID}
 )
@@ -169,16 +168,10 @@ class Fetcher:
 
     def _send_request(self, pending: _PendingFetch, followed: _Followed | None) -> None:
         node_id = followed.node_id if followed else self._cluster.leader(pending.partition).node_id
-        connection = self._cluster.connection(node_id)
-        if connection.in_flight:  # otherwise the answer to another fetcher's request would be received first
-            connection.close()
-            connection = self._cluster.connection(node_id)
+        connection = self._cluster.idle_connection(node_id)
         request = fetch_request(
-            pending.partition,
-            pending.position,
-            pending.last_epoch,
+            [FetchPosition(*pending, max_bytes=self._next_max_bytes)],
             version=_version(connection),
-            max_bytes=self._next_max_bytes,
             max_wait_ms=self._max_wait_ms,
             rack=self._rack if self._asks_for_follower() else "",
         )
@@ -207,24 +200,13 @@ class Fetcher:
         is_referred = part.preferred_replica >= 0
         has_more = part.last_stable_offset > pending.position and not answer.throttle_time_ms and not is_referred
         self._adapt_max_bytes(pending, part.records, has_more)
-        return Fetched(
-            partition=pending.partition,
-            position=pending.position,
-            records=part.records,
-            aborted=part.aborted,
-            high_watermark=part.high_watermark,
-            last_stable_offset=part.last_stable_offset,
-            log_start_offset=part.log_start_offset,
-            throttle_time_ms=answer.throttle_time_ms,
-            diverging=part.diverging,
-            preferred_replica=part.preferred_replica,
-        )
+        return part.as_fetched(pending.partition, pending.position, answer.throttle_time_ms)
 
     def _adapt_max_bytes(self, pending: _PendingFetch, records: bytes, has_more: bool) -> None:
         """If the answer has no whole batch although the log has one, let the next request for this position have a
         larger limit. Raises `UnsupportedBatchError` if the batch is larger than `LARGEST_BATCH_BYTES`."""
-        if len(records) >= LENGTH_END:
-            needed = LENGTH_END + int.from_bytes(records[LENGTH_END - _LENGTH_BYTES : LENGTH_END], "big")
+        needed = first_batch_bytes(records)
+        if needed is not None:
             if len(records) < needed > LARGEST_BATCH_BYTES:
                 raise UnsupportedBatchError(
                     f"{_where(pending)}: the batch has {needed} bytes, "

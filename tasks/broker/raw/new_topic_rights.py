@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from tasks.broker.error_codes import ErrorCode
+from tasks.broker.log_values import FetchPosition
 from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.fetch_request import FIRST_BY_ID, fetch_request
 from tasks.broker.messages.produce_request import PRODUCE_VERSION, encode_produce
@@ -52,5 +53,6 @@ def _unwritable(connection: Connection, partitions: Sequence[Partition]) -> set[
 
 def _is_unreadable(connection: Connection, partition: Partition) -> bool:
     version = connection.pick(ApiKey.FETCH, _BY_NAME, _BY_NAME)
-    answer = connection.call(fetch_request(partition, 0, None, version=version, max_bytes=1, max_wait_ms=0))
+    position = FetchPosition(partition, 0, None, max_bytes=1)
+    answer = connection.call(fetch_request([position], version=version, max_wait_ms=0))
     return any(one.error_code == ErrorCode.TOPIC_AUTHORIZATION_FAILED for one in answer.partitions)

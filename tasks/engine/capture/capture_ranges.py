@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from tasks.batches.header import BatchHeader
+from tasks.broker.log_values import Fetched
 from tasks.broker.ports import LogReader
 from tasks.engine.capture.capture_result import CapturedRange, CaptureFailure, CaptureResult
+from tasks.engine.capture.first_answers import FirstAnswers
 from tasks.engine.capture.object_sink import ObjectSettings, ObjectSink
 from tasks.engine.capture.range_reader import Batches, CaptureRange, Diverged, EmptyTail, Event, RangeReader, Trimmed
 from tasks.engine.capture.rate_limit import RateLimit
@@ -50,12 +52,13 @@ def capture_ranges(
     captured: list[CapturedRange] = []
     failures: list[CaptureFailure] = []
     with context.reader() as log:
+        first_answers = FirstAnswers(log, ranges, fetch_bytes=fetch_bytes)
         for range_ in ranges:
             if ending.is_set():
                 break
             capture = RangeCapture(range_, sink, context, ending)
             try:
-                capture.run(_events(log, range_, context, fetch_bytes, is_compacted, limit))
+                capture.run(_events(log, range_, first_answers.take(range_), context, fetch_bytes, is_compacted, limit))
             except BrokerError as error:
                 failures.append(_failure(range_.source, error))
             except _DeniedReadError as error:
@@ -74,6 +77,7 @@ def capture_ranges(
 def _events(
     log: LogReader,
     range_: CaptureRange,
+    first: Fetched | None,
     context: ClusterContext,
     fetch_bytes: int,
     is_compacted: IsCompacted,
@@ -85,6 +89,7 @@ def _events(
         fetch_bytes=fetch_bytes,
         is_compacted=partial(is_compacted, range_.source),
         stop=context.stop,
+        first=first,
         limit=limit,
         clock=context.clock,
     )

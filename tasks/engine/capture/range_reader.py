@@ -84,9 +84,11 @@ class RangeReader:
     """Reads [start, end) of a partition. Iterate over it once.
 
     The next fetch request is already sent while the caller processes the batches of the last answer. With a `limit` it
-    is sent as soon as the limit allows the bytes of the last answer. A moved log start, a truncated log and a deleted
-    topic become events. Raises what `PartitionFetcher.receive` raises for all other problems, what `scan` raises, and
-    `BrokerUnavailableError` if no batch arrives for longer than the cluster's deadline.
+    is sent as soon as the limit allows the bytes of the last answer. `first` is the answer to the first request, if that
+    was shared with other ranges (`LogReader.first_answers`); then the reader does not send it. A moved log start, a
+    truncated log and a deleted topic become events. Raises what `PartitionFetcher.receive` raises for all other
+    problems, what `scan` raises, and `BrokerUnavailableError` if no batch arrives for longer than the cluster's
+    deadline.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class RangeReader:
         fetch_bytes: int,
         is_compacted: Callable[[], bool],
         stop: threading.Event,
+        first: Fetched | None = None,
         limit: RateLimit | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -109,6 +112,7 @@ class RangeReader:
         self._epochs: list[tuple[int, int]] = []
         self._continues = self._trim_is_gap = range_.on_trim == "gap"
         self._has_read = False
+        self._first = first
         self._is_compacted = is_compacted
         self._stop = stop
         self._limit = limit
@@ -118,7 +122,8 @@ class RangeReader:
 
     def __iter__(self) -> Iterator[Event]:
         try:
-            self._send()
+            if self._first is None:
+                self._send()
             while self._position < self._end:
                 yield from self._next_answer()
         except TopicGoneError:
@@ -128,7 +133,7 @@ class RangeReader:
 
     def _next_answer(self) -> Iterator[Event]:
         try:
-            fetched = self._fetcher.receive()
+            fetched = self._receive()
         except OffsetOutOfRangeError:
             yield from self._on_out_of_range()
             self._send()
@@ -140,6 +145,11 @@ class RangeReader:
             self._send()
         else:
             yield from self._on_answer(fetched)
+
+    def _receive(self) -> Fetched:
+        """The answer to the last request. The shared answer counts as the one to the first request."""
+        first, self._first = self._first, None
+        return self._fetcher.receive() if first is None else first
 
     def _send(self) -> None:
         if self._position < self._end:

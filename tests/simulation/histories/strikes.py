@@ -22,7 +22,7 @@ cluster, are lost · the cluster changes · another writer runs a whole backup m
 heartbeat (second-writer), or alive (rival)."""
 
 
-DATA_CALLS = ("fetcher.receive", "batch.land")
+DATA_CALLS = ("reader.first_answers", "fetcher.receive", "batch.land")
 
 
 @dataclass(frozen=True)

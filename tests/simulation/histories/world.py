@@ -17,6 +17,8 @@ from tests.simulation.kafka.producers import TransactionalProducer
 
 SET = "set"
 NODES = 3
+OMITTED_ANSWERS = 0.3
+"""So that ranges are read with and without a shared answer in every history."""
 
 
 @dataclass
@@ -33,7 +35,13 @@ class World:
 
     def __post_init__(self) -> None:
         self.source = SimulatedKafka(
-            version=self.version, nodes=NODES, segment_batches=2, positions_partitions=1, seed=1, clock=self.clock
+            version=self.version,
+            nodes=NODES,
+            segment_batches=2,
+            positions_partitions=1,
+            omitted_answers=OMITTED_ANSWERS,
+            seed=1,
+            clock=self.clock,
         )
         self.target = SimulatedKafka(nodes=NODES, positions_partitions=1, seed=2, clock=self.clock)
         self.producer = self.source.producer()

@@ -45,7 +45,8 @@ class SimulatedKafka:
 
     `version`: the Kafka whose defaults and cleaner it has. `settings`: values of the brokers' configuration, by the
     names of topic settings. `segment_batches`: segments roll after so many batches (0: by the topic's settings alone).
-    `seed`: of topic ids and the cluster id. Safe to use from several threads.
+    `seed`: of topic ids, the cluster id, and the answers that are left out. `omitted_answers`: the share of partitions
+    that are absent from shared answers (`LogReader.first_answers`) without a reason. Safe to use from several threads.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class SimulatedKafka:
         segment_batches: int = 0,
         positions_partitions: int = 50,
         has_authorizer: bool = False,
+        omitted_answers: float = 0.0,
         seed: int = 0,
         clock: SimulatedClock | None = None,
     ) -> None:
@@ -75,6 +77,8 @@ class SimulatedKafka:
         self.outside = Outside()
         self.fetch_quota = FetchQuota()
         self.wire = Wire(self.append, self.clock)
+        self._omitted_answers = omitted_answers
+        self._omissions = random.Random(seed)
         self._segment_batches = segment_batches
         self._positions_partitions = positions_partitions
         self._next_producer_id = 0
@@ -256,6 +260,10 @@ class SimulatedKafka:
         """The replicas have caught up."""
         with self.lock:
             self.log(place).held_at = None
+
+    def omits_answer(self) -> bool:
+        """Whether the next partition of a shared answer is left out."""
+        return self._omissions.random() < self._omitted_answers
 
     def limit_fetching(self, bytes_per_second: int | None) -> None:
         """Set or remove a quota on what readers fetch."""

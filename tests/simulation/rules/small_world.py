@@ -57,15 +57,19 @@ def kafka(
     nodes: int = 1,
     settings: Mapping[str, str] | None = None,
     has_authorizer: bool = False,
+    omitted_answers: float = 0.0,
+    segment_batches: int = 1,
 ) -> SimulatedKafka:
-    """A cluster whose every segment has one batch, so that every fetch answer has one batch too."""
+    """A cluster whose every segment has one batch, so that every fetch answer has one batch too, or another number of
+    them at most."""
     return SimulatedKafka(
         version=version,
         nodes=nodes,
         settings=settings,
-        segment_batches=1,
+        segment_batches=segment_batches,
         positions_partitions=1,
         has_authorizer=has_authorizer,
+        omitted_answers=omitted_answers,
         seed=seed,
         clock=clock,
     )

@@ -80,7 +80,7 @@ def test_a_run_without_news_names_the_objects_of_the_point_before_it_and_fetches
     second = world.back_up_changes()
 
     assert ((), ()) == (plan.partitions, plan.bins)
-    assert 0 == calls["fetcher.send"]
+    assert 0 == calls["reader.first_answers"] + calls["fetcher.send"]
     assert [ref.key for ref in first.entry.table] == [ref.key for ref in second.entry.table]
     assert [ref.key for ref in first.entry.index] == [ref.key for ref in second.entry.index]
     assert (first.entry.totals, "complete") == (second.entry.totals, second.entry.status)
@@ -352,6 +352,8 @@ def test_the_requests_of_a_run_grow_with_what_changed(runs: int, monkeypatch: py
     early, early_calls = run()
     counted = [run() for _ in range(runs)]
 
-    assert (10, 1) == (early_calls["fetcher.send"], early_calls["reader.ends_of_epochs"])
+    assert (4, 0, 1) == tuple(
+        early_calls[call] for call in ("reader.first_answers", "fetcher.send", "reader.ends_of_epochs")
+    ), "one request for the news of each bin"
     assert all(calls == early_calls for _, calls in counted)
     assert max(requests for requests, _ in counted) <= early + 2 * MOST_DELTAS + TIER_OBJECTS

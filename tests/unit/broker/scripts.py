@@ -103,11 +103,36 @@ def fetched(
     diverging: tuple[int, int] | None = None,
     preferred: int = -1,
 ) -> Any:
-    """An answer to Fetch about the one requested partition. A throttled answer contains no partition."""
-    [topic] = received.decoded(FetchRequest).topics
-    topic_class = FetchResponse.FetchableTopicResponse
-    part = topic_class.PartitionData(
-        partition_index=topic.partitions[0].partition,
+    """An answer to Fetch, the same about each requested partition. A throttled answer contains no partition."""
+
+    def answer(partition: tuple[str, int]) -> Any:
+        return fetched_part(
+            partition[1],
+            records=records,
+            error_code=error_code,
+            stable=stable,
+            high=high,
+            diverging=diverging,
+            preferred=preferred,
+        )
+
+    return fetched_each(received, answer, throttle_time_ms=throttle_time_ms)
+
+
+def fetched_part(
+    number: int,
+    *,
+    records: bytes = b"",
+    error_code: int = ErrorCode.NONE,
+    stable: int = 0,
+    high: int = 0,
+    diverging: tuple[int, int] | None = None,
+    preferred: int = -1,
+) -> Any:
+    """What an answer to Fetch says about a partition."""
+    part_class = FetchResponse.FetchableTopicResponse.PartitionData
+    part = part_class(
+        partition_index=number,
         error_code=error_code,
         high_watermark=high,
         last_stable_offset=stable,
@@ -117,10 +142,25 @@ def fetched(
         preferred_read_replica=preferred,
     )
     if diverging is not None:
-        part.diverging_epoch = topic_class.PartitionData.EpochEndOffset(epoch=diverging[0], end_offset=diverging[1])
-    answered = topic_class(topic=topic.topic, topic_id=topic.topic_id, partitions=[part])
+        part.diverging_epoch = part_class.EpochEndOffset(epoch=diverging[0], end_offset=diverging[1])
+    return part
+
+
+def fetched_each(
+    received: ReceivedRequest, answer: Callable[[tuple[str, int]], Any], *, throttle_time_ms: int = 0
+) -> Any:
+    """An answer to Fetch. `answer` returns what it says about a (topic id, partition number), or None to leave it out.
+    Topics are in the reverse order of the request, because no order is promised."""
+    topics = []
+    for topic in reversed(received.decoded(FetchRequest).topics):
+        parts = [answer((topic_id_text(topic.topic_id), one.partition)) for one in topic.partitions]
+        topics.append(
+            FetchResponse.FetchableTopicResponse(
+                topic=topic.topic, topic_id=topic.topic_id, partitions=[one for one in parts if one is not None]
+            )
+        )
     return FetchResponse(
-        throttle_time_ms=throttle_time_ms, error_code=0, session_id=0, responses=[] if throttle_time_ms else [answered]
+        throttle_time_ms=throttle_time_ms, error_code=0, session_id=0, responses=[] if throttle_time_ms else topics
     )
 
 

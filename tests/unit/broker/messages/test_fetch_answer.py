@@ -8,11 +8,12 @@ import pytest
 from kafka.protocol.consumer import FetchResponse
 
 from tasks.broker.messages.fetch_answer import FetchAnswer, FetchedPartition, decode_fetch_answer
-from tasks.broker.messages.fetch_request import FETCH_VERSIONS
+from tasks.broker.messages.fetch_request import FETCH_VERSIONS, FIRST_BY_ID
 from tasks.broker.messages.topic_ids import topic_uuid
 from tasks.model.errors import DamagedError
 
 TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAKg"
+OTHER_ID = "kM2jV_iUQ4y9-0gQx3S7vA"
 VERSIONS = range(FETCH_VERSIONS[0], FETCH_VERSIONS[1] + 1)
 
 
@@ -53,7 +54,7 @@ def _topics(records: bytes | None = b"batch") -> list[Any]:
     )
     return [
         topic_class(topic="orders-ü", topic_id=topic_uuid(TOPIC_ID), partitions=[plain, full]),
-        topic_class(topic="b", topic_id=topic_uuid(TOPIC_ID), partitions=[plain]),
+        topic_class(topic="b", topic_id=topic_uuid(OTHER_ID), partitions=[plain]),
     ]
 
 
@@ -66,9 +67,10 @@ def test_every_field_is_read_past_the_tags_between_them(version: int, size: int)
         correlation_id, answer = decode_fetch_answer(view, version)
     data[:] = bytes(len(data))  # the decoded answer must not refer to the buffer
 
-    plain = FetchedPartition(0, 1, -1, -1, -1, (), b"", None, -1)
-    full = FetchedPartition(3, 0, 1 << 40, 9, 1, ((4, 2), (1 << 50, 7)), records[:size], (6, 7), 2)
-    assert (99, FetchAnswer(5, 8, [plain, full, plain])) == (correlation_id, answer)
+    first, second = (topic_uuid(one).bytes if version >= FIRST_BY_ID else b"" for one in (TOPIC_ID, OTHER_ID))
+    plain = FetchedPartition(first, 0, 1, -1, -1, -1, (), b"", None, -1)
+    full = FetchedPartition(first, 3, 0, 1 << 40, 9, 1, ((4, 2), (1 << 50, 7)), records[:size], (6, 7), 2)
+    assert (99, FetchAnswer(5, 8, [plain, full, plain._replace(topic_id=second)])) == (correlation_id, answer)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -29,6 +29,7 @@ from kafka.protocol.sasl import (
 )
 
 from tasks.broker.error_codes import ErrorCode
+from tasks.broker.log_values import FetchPosition
 from tasks.broker.messages import wire
 from tasks.broker.messages.api_keys import ApiKey
 from tasks.broker.messages.fetch_request import FETCH_VERSIONS, FIRST_BY_ID, fetch_request
@@ -110,7 +111,7 @@ def test_metadata(version: int) -> None:
 
 @pytest.mark.parametrize("version", range(FETCH_VERSIONS[0], FETCH_VERSIONS[1] + 1))
 def test_fetch_requests_committed_records_of_one_partition_by_id_if_the_version_has_ids(version: int) -> None:
-    request = fetch_request(PARTITION, 1 << 40, 5, version=version, max_bytes=111, max_wait_ms=222)
+    request = fetch_request([FetchPosition(PARTITION, 1 << 40, 5, 111)], version=version, max_wait_ms=222)
     sent = _sent(request, version)
 
     assert (222, 1, 111, 1, 0, -1) == (
@@ -135,8 +136,35 @@ def test_fetch_requests_committed_records_of_one_partition_by_id_if_the_version_
         part.partition_max_bytes,
     )
     assert [] == sent.forgotten_topics_data
-    no_epoch = _sent(fetch_request(PARTITION, 0, None, version=version, max_bytes=1, max_wait_ms=1), version)
+    unknown = FetchPosition(PARTITION, 0, None, 1)
+    no_epoch = _sent(fetch_request([unknown], version=version, max_wait_ms=1), version)
     assert -1 == no_epoch.topics[0].partitions[0].last_fetched_epoch
+
+
+@pytest.mark.parametrize("version", range(FIRST_BY_ID, FETCH_VERSIONS[1] + 1))
+def test_fetch_requests_many_partitions_by_topic_in_the_given_order(version: int) -> None:
+    other = Partition("b", "AAAAAAAAAAAAAAAAAAAAKg", 0)
+    positions = [
+        FetchPosition(PARTITION, 10, 5, 1_000),
+        FetchPosition(other, 20, None, 2_000),
+        FetchPosition(PARTITION._replace(partition=1), 30, 6, 3_000),
+    ]
+    sent = _sent(fetch_request(positions, version=version, max_wait_ms=0), version)
+
+    assert (0, 6_000) == (sent.max_wait_ms, sent.max_bytes)
+    assert [
+        (TOPIC_ID, [(3, 10, 5, 1_000), (1, 30, 6, 3_000)]),
+        (other.topic_id, [(0, 20, -1, 2_000)]),
+    ] == [
+        (
+            topic_id_text(topic.topic_id),
+            [
+                (one.partition, one.fetch_offset, one.last_fetched_epoch, one.partition_max_bytes)
+                for one in topic.partitions
+            ],
+        )
+        for topic in sent.topics
+    ]
 
 
 @pytest.mark.parametrize("version", range(2, 5))
