@@ -59,7 +59,7 @@ def test_a_backup_of_an_unchanged_cluster_takes_the_same_requests_every_time(bet
 
     last, last_calls = world.counts(4)
 
-    assert {"get": 18, "put_if_absent": 12, "put": 1} == second == last
+    assert {"get": 16, "put_if_absent": 12, "put": 1} == second == last
     fetches = {"fetcher.send": 1000, "fetcher.receive": 1000}
     others = second_calls - Counter(fetches)
     assert second_calls == last_calls
