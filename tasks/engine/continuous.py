@@ -119,10 +119,12 @@ def plan_cycle(
         return plan_snapshot(context, request)
     assert state.newest_point is not None
     newest = repository.log(set_name).point(state.newest_point)
-    news = read_news(context, replace(request, most_bins=workers), newest)
+    news = read_news(context, request, newest)
     if news.is_empty and repository.now_ms() - newest.entry.time_ms < HEARTBEAT_MS:
         return None
     begin_run(lease, request.run, state)
+    # Every bin makes an object in every cycle, however little there is to read.
+    request = replace(request, most_bins=workers)
     return write_plan(repository.store, draft_of_news(context, request, news, kind="continuous"))
 
 

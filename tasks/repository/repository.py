@@ -39,6 +39,7 @@ class Repository:
     now_ms: Callable[[], int]
     restore_store: ObjectStore | None = None
     _known_states: dict[str, SetState] = field(default_factory=dict, compare=False, repr=False)
+    _known_points: dict[str, RestorePoint] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def restore_state(self) -> ObjectStore:
@@ -59,7 +60,9 @@ class Repository:
 
     def log(self, set_name: str) -> SetLog:
         """The log of a set, also if it has no entry. Raises `ConfigError` for a name that a set cannot have."""
-        return SetLog(self.store, self.root.repository_id, check_set_name(set_name), self._known_states)
+        return SetLog(
+            self.store, self.root.repository_id, check_set_name(set_name), self._known_states, self._known_points
+        )
 
     def set_names(self) -> list[str]:
         """The names of all sets that have a log, in order. Takes one listing of folders and one request for each set,

@@ -23,21 +23,24 @@ Build = Callable[[SetState], AnyEntry]
 class SetLog:
     """The log of one set of one repository.
 
-    `known` holds the newest state of each set that this process has read. Entries never change, so the next call reads
-    only the entries that follow. Several logs and threads can share it.
+    `known` holds the newest state of each set that this process has read, and `known_points` the point that it opened
+    last. Entries never change, so the next call reads only the entries that follow, and the plan and the commit of a
+    run read the newest point's table once. Several logs and threads can share both.
     """
 
     store: ObjectStore
     repository_id: str
     set_name: str
     known: dict[str, SetState] = field(default_factory=dict, compare=False, repr=False)
+    known_points: dict[str, RestorePoint] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_set_name(self.set_name)
 
     def without_memory(self) -> SetLog:
-        """The same log, without the states that this process knows: for checks that trust only the store."""
-        return replace(self, known={})
+        """The same log, without the states and points that this process knows: for checks that trust only the
+        store."""
+        return replace(self, known={}, known_points={})
 
     def read_entry(self, seq: int) -> tuple[AnyEntry, str] | None:
         """(entry, SHA-256 of its stored bytes), or None if the entry does not exist. Raises what `decode_entry`
@@ -92,10 +95,14 @@ class SetLog:
     def point(self, seq: int) -> RestorePoint:
         """The point with this seq. Raises `NotFoundError` if the entry is missing or is not a point, and what
         `read_entry` raises."""
+        known = self.known_points.get(self.set_name)
+        if known is not None and known.seq == seq:
+            return known
         found = self.read_entry(seq)
         if found is None or not isinstance(found[0], PointEntry):
             raise NotFoundError(f"{self.set_name}@{seq} is not a restore point.")
-        return RestorePoint(self.store, found[0])
+        point = self.known_points[self.set_name] = RestorePoint(self.store, found[0])
+        return point
 
     def newest_point(self) -> RestorePoint | None:
         """The newest point now. None if the set has no point. Raises what `state` and `point` raise."""

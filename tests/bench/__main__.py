@@ -1,4 +1,7 @@
-"""The benchmark: `make bench`. `BENCH_RECORDS` scales it (default 3,000,000 records, about 1.4 GB)."""
+"""The benchmark: `make bench`. `BENCH_RECORDS` scales it (default 3,000,000 records, about 1.4 GB).
+
+`python -m tests.bench PART…` measures only some parts, see `PARTS`.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,13 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
+from tests.bench.continuous import continuous
 from tests.bench.flows import overhead
+from tests.bench.incremental import incremental
 from tests.bench.measure import Cost, at_once, peak, ratio, run, side_by_side
 from tests.bench.report import Row, table
 from tests.support.kafka import KafkaCluster
@@ -30,13 +36,17 @@ COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
 
 
 class Bench:
-    """One run: a Kafka, a folder, and the rows measured so far."""
+    """One run: a Kafka, a folder, and the rows measured so far, with lines of details."""
+
+    python = PYTHON
+    executable = COMMAND
 
     def __init__(self, kafka: KafkaCluster, folder: Path) -> None:
         self.kafka = kafka
         self.folder = folder
         self.log = folder / "output.log"
         self.rows: list[Row] = []
+        self.details: list[str] = []
         self._numbers = itertools.count(1)
 
     def client(self, what: str, *arguments: object) -> Cost:
@@ -154,15 +164,11 @@ def main() -> None:
     try:
         with KafkaCluster(overrides=overrides, heap_mb=1024, is_short_lived=False) as kafka:
             bench = Bench(kafka, folder)
-            _raw(bench)
-            _to_s3(bench)
-            _zstd(bench)
-            _large_records(bench)
-            _small_partitions(bench)
-            bench.rows += overhead(bench, RECORDS, PARTITIONS)
-            _start_up(bench)
+            for part in sys.argv[1:] or PARTS:
+                PARTS[part](bench)
             print(f"{date.today()}, {os.cpu_count()} cores, Python {platform.python_version()}, {RECORDS:,} records\n")
             print(table(bench.rows))
+            print("", *bench.details, sep="\n")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -190,6 +196,8 @@ def _raw(bench: Bench) -> None:
         Row(f"backup, raw topic of {size_bytes >> 20} MiB: MiB of memory, 1 worker", peak(alone), 200),
     ]
     _restore(bench, "raw", "none", 0.4)
+    _to_s3(bench)
+    bench.delete("raw")
 
 
 def _to_s3(bench: Bench) -> None:
@@ -200,7 +208,6 @@ def _to_s3(bench: Bench) -> None:
         Row("backup to S3 (MinIO beside it): wall / to a folder", ratio(on_s3, local, "wall_s"), 1 / 0.7),
         Row("backup to S3: MiB of memory, 4 workers", peak(on_s3), 350),
     ]
-    bench.delete("raw")
 
 
 def _zstd(bench: Bench) -> None:
@@ -267,6 +274,31 @@ def _small_partitions(bench: Bench) -> None:
 
 def _start_up(bench: Bench) -> None:
     bench.rows.append(Row("`kafka-backup --help`: CPU seconds", bench.command("--help").cpu_s, 0.5))
+
+
+def _flows(bench: Bench) -> None:
+    bench.rows += overhead(bench, RECORDS, PARTITIONS)
+
+
+def _incremental(bench: Bench) -> None:
+    bench.rows += incremental(bench)
+
+
+def _continuous(bench: Bench) -> None:
+    bench.rows += continuous(bench)
+
+
+PARTS: Mapping[str, Callable[[Bench], None]] = {
+    "raw": _raw,
+    "zstd": _zstd,
+    "large-records": _large_records,
+    "small-partitions": _small_partitions,
+    "incremental": _incremental,
+    "continuous": _continuous,
+    "flows": _flows,
+    "start-up": _start_up,
+}
+"""The parts of the benchmark by their names, in order."""
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 `python -m tests.bench.clients load BOOTSTRAP TOPIC PARTITIONS RECORDS CODEC`
 `python -m tests.bench.clients load-large BOOTSTRAP TOPIC PARTITIONS RECORDS SIZE_BYTES`
 `python -m tests.bench.clients replay BOOTSTRAP SOURCE TARGET PARTITIONS CODEC`  prints its CPU seconds
+`python -m tests.bench.clients stream BOOTSTRAP TOPIC PARTITIONS BYTES_PER_SECOND SECONDS FILE`  a producer with a rate
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tasks.broker.raw.cluster import Cluster
@@ -29,6 +31,13 @@ from tasks.model.partition import Partition
 Text = str | bytes | None
 
 REPLAY_CHUNK = 200_000
+
+STREAMED_ORDERS = 20_000
+"""So many different records are sent again and again by `stream`: 10 MB, more than a frame has, so that a compressor
+does not find them again."""
+
+STREAM_BATCH_BYTES = 16_000
+"""A producer's batch with Kafka's default settings (`batch.size`)."""
 
 
 def count(bootstrap: str, topic: str, partitions: int) -> int:
@@ -71,6 +80,35 @@ def load(bootstrap: str, topic: str, partitions: int, records: int, codec: str) 
     producer.flush()
 
 
+def stream(bootstrap: str, topic: str, partitions: int, bytes_per_second: int, seconds: float, file: Path) -> None:
+    """Produce at this rate, to one partition after the other, as much to each as a batch has: Kafka's own producer does
+    the same with records without keys.
+
+    Writes to the file: the number of records, the bytes per second that were reached, and a line for the last record of
+    each batch with partition, offset and timestamp.
+    """
+    producer, orders = _producer(bootstrap, "none"), list(_orders(STREAMED_ORDERS))
+    lines: list[str] = []
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        assert error is None, error
+        lines.append(f"{message.partition()} {message.offset()} {message.timestamp()[1]}")
+
+    sent, records, batch, began = 0, 0, 0, time.monotonic()
+    while sent < bytes_per_second * seconds:
+        end = sent + STREAM_BATCH_BYTES
+        while sent < end:
+            value = orders[records % STREAMED_ORDERS]
+            sent, records = sent + len(value), records + 1
+            _send(producer, topic, batch % partitions, None, value, 0, delivered if sent >= end else None)
+        batch += 1
+        producer.poll(0)
+        time.sleep(max(0.0, began + sent / bytes_per_second - time.monotonic()))
+    producer.flush()
+    reached = round(sent / (time.monotonic() - began))
+    file.write_text("\n".join([str(records), str(reached), *lines]))
+
+
 def load_large(bootstrap: str, topic: str, partitions: int, records: int, size_bytes: int) -> None:
     """Fill a topic with incompressible records."""
     producer = Producer({"bootstrap.servers": bootstrap, "message.max.bytes": 2 * size_bytes, "log_level": 0})
@@ -102,10 +140,19 @@ def _replay(bootstrap: str, target: str, messages: list[Message], codec: str) ->
     return time.process_time() - started
 
 
-def _send(producer: Producer, topic: str, partition: int, key: Text, value: Text, timestamp: int) -> None:
+def _send(
+    producer: Producer,
+    topic: str,
+    partition: int,
+    key: Text,
+    value: Text,
+    timestamp: int,
+    delivered: Callable[[KafkaError | None, Message], None] | None = None,
+) -> None:
+    """A `timestamp` of 0 is the current time."""
     while True:
         try:
-            producer.produce(topic, value=value, key=key, partition=partition, timestamp=timestamp)
+            producer.produce(topic, value, key, partition, delivered, timestamp=timestamp)
             return
         except BufferError:
             producer.poll(0.05)
@@ -177,6 +224,8 @@ def main(arguments: list[str]) -> None:
         load(bootstrap, rest[0], int(rest[1]), int(rest[2]), rest[3])
     elif what == "load-large":
         load_large(bootstrap, rest[0], int(rest[1]), int(rest[2]), int(rest[3]))
+    elif what == "stream":
+        stream(bootstrap, rest[0], int(rest[1]), int(rest[2]), float(rest[3]), Path(rest[4]))
     else:
         print(replay(bootstrap, rest[0], rest[1], int(rest[2]), rest[3]))
 

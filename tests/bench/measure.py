@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -10,14 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-_TOUCH = "import mmap\nwith mmap.mmap(-1, 1 << 30) as memory:\n for at in range(0, 1 << 30, 4096): memory[at] = 1"
-
+_TOUCH = """
+import mmap, sys
+size = int(sys.argv[1]) << 30
+with mmap.mmap(-1, size) as memory:
+    for at in range(0, size, 4096):
+        memory[at] = 1
+"""
 
 _LAUNCH = """
 import os, sys, time
 since = time.monotonic()
 to_the_log = [(os.POSIX_SPAWN_DUP2, 2, 1)]
 child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=to_the_log)
+print(child, flush=True)
 _, status, usage = os.wait4(child, 0)
 figures = time.monotonic() - since, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 print(os.waitstatus_to_exitcode(status), *figures)
@@ -37,39 +44,60 @@ class Cost:
 
 def run(command: Sequence[str], *, log: Path, environment: Mapping[str, str] = os.environ) -> Cost:
     """Run to the end; raises when it fails. Its output goes to `log`."""
-    _warm_memory()
-    return _ended(command, _started(command, log, environment), log)
+    return start(command, log=log, environment=environment).cost()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A command that runs. `pid` is its process."""
+
+    command: Sequence[str]
+    pid: int
+    launcher: subprocess.Popen[str]
+    log: Path
+
+    def end(self, number: signal.Signals) -> Cost:
+        """Send the signal, and wait as `cost` does."""
+        os.kill(self.pid, number)
+        return self.cost()
+
+    def cost(self) -> Cost:
+        """Wait for the end. Raises when it fails."""
+        figures, _ = self.launcher.communicate()
+        code, *cost = figures.split() or ["nothing"]
+        if code != "0":
+            raise RuntimeError(f"{self.command!r} ended with {code}; see {self.log}")
+        wall_s, cpu_s, peak_mib = map(float, cost)
+        return Cost(wall_s, cpu_s, peak_mib)
+
+
+def start(command: Sequence[str], *, log: Path, environment: Mapping[str, str] = os.environ) -> Running:
+    """Start the command. Its output goes to `log`."""
+    warm_memory()
+    return _started(command, log, environment)
 
 
 def at_once(commands: Sequence[Sequence[str]], *, log: Path) -> Cost:
     """Run all at the same time; the cost of the one that took longest. Raises when one fails."""
-    _warm_memory()
+    warm_memory()
     started = [_started(command, log, os.environ) for command in commands]
-    ended = [_ended(command, one, log) for command, one in zip(commands, started, strict=True)]
-    return max(ended, key=lambda cost: cost.wall_s)
+    return max((one.cost() for one in started), key=lambda cost: cost.wall_s)
 
 
-def _started(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    """Starts the command, which prints the figures. Python keeps its compiled modules, as it does by default."""
+def _started(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Running:
+    """Python keeps its compiled modules, as it does by default."""
     usual = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
     launch = [sys.executable, "-S", "-c", _LAUNCH, *command]
     with log.open("ab") as out:
-        return subprocess.Popen(launch, stdout=subprocess.PIPE, stderr=out, env=usual, text=True)
+        launcher = subprocess.Popen(launch, stdout=subprocess.PIPE, stderr=out, env=usual, text=True)
+    assert launcher.stdout is not None
+    return Running(command, int(launcher.stdout.readline()), launcher, log)
 
 
-def _ended(command: Sequence[str], process: subprocess.Popen[str], log: Path) -> Cost:
-    figures, _ = process.communicate()
-    code, *cost = figures.split() or ["nothing"]
-    if code != "0":
-        raise RuntimeError(f"{command!r} ended with {code}; see {log}")
-    wall_s, cpu_s, peak_mib = map(float, cost)
-    return Cost(wall_s, cpu_s, peak_mib)
-
-
-def _warm_memory() -> None:
-    """Have the host give this machine a GiB of pages, and leave them free. A virtual machine pays for the first touch
-    of a page (2.7 s per GB written here, 0.2 s after that), whichever program happens to do it."""
-    subprocess.run([sys.executable, "-S", "-c", _TOUCH], check=True)
+def warm_memory(gib: int = 1) -> None:
+    """Have the host give this machine so many GiB of pages, and leave them free. A virtual machine pays for the first
+    touch of a page (2.7 s per GB written here, 0.2 s after that), whichever program happens to do it."""
+    subprocess.run([sys.executable, "-S", "-c", _TOUCH, str(gib)], check=True)
 
 
 def side_by_side(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -59,16 +59,17 @@ class Running:
 
 @dataclass
 class Bed:
-    """A topic and the file of its continuous backup."""
+    """A topic and the file of its continuous backup. `program` is the command that runs it."""
 
     kafka: KafkaCluster
     topic: str
     file: Path
+    program: Sequence[str] = (COMMAND,)
 
     @contextmanager
     def running(self) -> Iterator[Running]:
         """Run the backup. It is killed at the end if it still runs."""
-        command = [COMMAND, "backup", "--config", str(self.file), "--json"]
+        command = [*self.program, "backup", "--config", str(self.file), "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             running = Running(process, [], [])
             assert process.stdout is not None

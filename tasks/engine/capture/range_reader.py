@@ -84,9 +84,9 @@ class RangeReader:
     """Reads [start, end) of a partition. Iterate over it once.
 
     The next fetch request is already sent while the caller processes the batches of the last answer. With a `limit` it
-    is sent as soon as the limit allows the bytes of the last answer. `first` is the answer to the first request, if that
-    was shared with other ranges (`LogReader.first_answers`); then the reader does not send it. A moved log start, a
-    truncated log and a deleted topic become events. Raises what `PartitionFetcher.receive` raises for all other
+    is sent as soon as the limit allows the bytes of the last answer. `first` is the answer to the first request, if
+    that was shared with other ranges (`LogReader.first_answers`); then the reader does not send it. A moved log start,
+    a truncated log and a deleted topic become events. Raises what `PartitionFetcher.receive` raises for all other
     problems, what `scan` raises, and `BrokerUnavailableError` if no batch arrives for longer than the cluster's
     deadline.
     """

@@ -73,11 +73,16 @@ def extend_table(
     changed: Mapping[Partition, Row],
     rows: Mapping[Partition, Row],
 ) -> tuple[TableRef, ...]:
-    """The table references of the new point: a base and its deltas. `changed` are the rows of this run, `rows` all."""
+    """The table references of the new point: a base and its deltas. `changed` are the rows of this run, `rows` all.
+
+    All rows are written as a new base if there are too many deltas, or if the deltas would have as many rows as there
+    are. So a reader reads at most twice the rows, and the bytes that are written still grow with the changed rows.
+    """
     earlier = inherited(newest.entry.table, newest.seq)
     if not changed:
         return earlier
-    if len(earlier) > MOST_DELTAS:
+    delta_rows = sum(ref.rows for ref in earlier[1:]) + len(changed)
+    if len(earlier) > MOST_DELTAS or delta_rows >= len(rows):
         return (write_table(store, plan.set, plan.run, {**rows, **changed}.values()),)
     return (*earlier, write_table(store, plan.set, plan.run, changed.values()))
 

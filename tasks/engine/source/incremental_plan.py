@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasks.broker.log_values import OffsetAnswers
 from tasks.broker.ports import LogReader
@@ -27,7 +28,7 @@ from tasks.engine.source.undescribable_topics import keep_hidden_topics
 from tasks.model.partition import Incarnation, Partition
 from tasks.repository.entries import PointKind
 from tasks.repository.partition_table import Row
-from tasks.repository.plans import EndedPartition, EndReason, Plan, PlanFailure, PlannedPartition
+from tasks.repository.plans import EndedPartition, EndReason, Plan, PlanFailure, PlannedPartition, StartKind
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.set_state import SetState
 from tasks.repository.state_objects import TopicState
@@ -213,42 +214,47 @@ def _read_logs(log: LogReader, newest: RestorePoint, partitions: Sequence[Partit
 
 
 def _planned(source: Partition, row: Row | None, logs: LogsNow) -> PlannedPartition | None:
-    """The range of a partition that the run reads. None if there is nothing to read and the row stays as it is."""
+    """The range of a partition that the run reads. None if there is nothing to read and the row stays as it is. That is
+    so for most partitions of a large cluster, so a model is made only for the others."""
     log_start, stable, high = (one.offsets[source] for one in (logs.earliest, logs.stable, logs.high))
-    part = _range(source, row, logs.lineages.common.get(source), log_start, stable, high)
-    part = part.model_copy(update={"leader_epoch": logs.high.leader_epochs.get(source)})
-    if row is None or part.start != part.end or part.start != row.next:
-        return part
-    changes_row = high > part.end or row.failure is not None or not row.is_live
-    return part if changes_row else None
-
-
-def _range(
-    source: Partition, row: Row | None, common: CommonLog | None, log_start: int, stable: int, high: int
-) -> PlannedPartition:
-    part = PlannedPartition(
+    begin = _begin_of(row, logs.lineages.common.get(source), log_start)
+    end = max(begin.start, log_start, stable)
+    if row is not None and begin.start == end == row.next:
+        changes_row = high > end or row.failure is not None or not row.is_live
+        if not changes_row:
+            return None
+    return PlannedPartition(
         topic=source.topic,
         topic_id=source.topic_id,
         partition=source.partition,
-        start=log_start,
-        end=max(log_start, stable),
+        start=begin.start,
+        end=end,
         high_watermark=high,
+        leader_epoch=logs.high.leader_epochs.get(source),
         stored_next=row.next if row else None,
+        start_epoch=begin.epoch,
+        start_kind=begin.kind,
     )
+
+
+class _Begin(NamedTuple):
+    """Where a run begins to read a partition, the leader epoch of the batch before, and why there."""
+
+    start: int
+    epoch: int | None
+    kind: StartKind
+
+
+def _begin_of(row: Row | None, common: CommonLog | None, log_start: int) -> _Begin:
     if row is None:
-        return part
+        return _Begin(log_start, None, "log_start")
     if common is not None and common.end >= row.next:
-        start = {"start": row.next, "start_epoch": common.epoch, "start_kind": "stored"}
-    elif common is not None and common.end > row.first:
-        start = {"start": common.end, "start_epoch": common.epoch, "start_kind": "truncated"}
-    elif common is not None:
-        start = {"start": min(row.first, log_start), "start_kind": "truncated"}
-    elif row.first == row.next:
-        start = {"start": min(row.next, log_start), "start_kind": "stored"}
-    else:
-        start = {"start": min(row.next, log_start), "start_kind": "unconfirmed"}
-    begun = part.model_copy(update=start)
-    return begun.model_copy(update={"end": max(begun.start, log_start, stable)})
+        return _Begin(row.next, common.epoch, "stored")
+    if common is not None and common.end > row.first:
+        return _Begin(common.end, common.epoch, "truncated")
+    if common is not None:
+        return _Begin(min(row.first, log_start), None, "truncated")
+    return _Begin(min(row.next, log_start), None, "stored" if row.first == row.next else "unconfirmed")
 
 
 def _sized(

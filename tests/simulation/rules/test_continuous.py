@@ -95,6 +95,15 @@ def test_each_cycle_with_news_makes_a_point_and_one_without_makes_none(world: Sm
     world.assert_valid()
 
 
+def test_a_cycle_over_many_partitions_makes_one_object_for_each_worker(world: SmallWorld) -> None:
+    world.topic(partitions=20)
+    running = Running(world)
+
+    running.run(lambda: [world.send(("orders", partition), 1) for partition in range(20)])
+
+    assert [None, 1] == [None if cycle.plan.kind == "snapshot" else len(cycle.plan.bins) for cycle in running.cycles]
+
+
 def test_cycles_begin_at_their_interval(world: SmallWorld) -> None:
     world.topic()
     began = world.clock.now_ms()

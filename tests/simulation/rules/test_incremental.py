@@ -327,7 +327,7 @@ def test_a_long_chain_has_few_references_and_stays_valid(world: SmallWorld) -> N
 @pytest.mark.parametrize("runs", [10, pytest.param(60, marks=pytest.mark.exhaustive)])
 def test_the_requests_of_a_run_grow_with_what_changed(runs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 1,000 partitions ten have news: so many requests, whether the set has 2 points or 60,
-    and at most a merge of index objects and the deltas of the table, which the plan and the commit read."""
+    and at most a merge of index objects and the deltas of the table, which are read once."""
     monkeypatch.setattr(Lease, "renew", lambda lease: None)  # a slow run would renew its lease
     world = SmallWorld()
     for number in range(10):
@@ -356,4 +356,27 @@ def test_the_requests_of_a_run_grow_with_what_changed(runs: int, monkeypatch: py
         early_calls[call] for call in ("reader.first_answers", "fetcher.send", "reader.ends_of_epochs")
     ), "one request for the news of each bin"
     assert all(calls == early_calls for _, calls in counted)
-    assert max(requests for requests, _ in counted) <= early + 2 * MOST_DELTAS + TIER_OBJECTS
+    assert max(requests for requests, _ in counted) <= early + MOST_DELTAS + TIER_OBJECTS
+
+
+def test_if_every_partition_changes_a_point_has_one_table(world: SmallWorld) -> None:
+    """A delta with all rows would be a base that is read together with the old one."""
+    world.topic(partitions=3)
+    world.back_up_changes()
+    for _ in range(3):
+        for partition in range(3):
+            world.send(("orders", partition), 1)
+        point = world.back_up_changes()
+
+        assert [3] == [ref.rows for ref in point.entry.table]
+
+
+def test_deltas_have_fewer_rows_than_the_base(world: SmallWorld) -> None:
+    world.topic(partitions=3)
+    world.back_up_changes()
+    rows = []
+    for _ in range(4):
+        world.send(("orders", 1), 1)
+        rows.append([ref.rows for ref in world.back_up_changes().entry.table])
+
+    assert [[3, 1], [3, 1, 1], [3], [3, 1]] == rows
