@@ -1,4 +1,4 @@
-"""The Prefect flows: `snapshot_backup`, `incremental_backup`, `continuous_backup`, `consolidate`,
+"""The Prefect flows: `snapshot_backup`, `incremental_backup`, `continuous_backup`, `consolidate`, `retention`,
 `validate`, `validate_restore`, `restore` and `check`.
 
 A flow contains the order of its tasks and nothing else. The tasks are in `tasks/*.py`. Everything that a flow opens,

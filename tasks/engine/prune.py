@@ -34,12 +34,19 @@ BATCH_OBJECTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class Deleted:
+    """The number of objects that were deleted, and their stored bytes."""
+
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pruned:
-    """What a prune did. `deleted_bytes` are the stored bytes of the deleted objects."""
+    """What a prune did."""
 
     plan: PrunePlan
-    deleted_objects: int
-    deleted_bytes: int
+    deleted: Deleted
 
 
 def plan_prune(context: RunContext, set_name: str, policy: RetentionPolicy) -> PrunePlan:
@@ -56,8 +63,7 @@ def prune_locally(context: RunContext, set_name: str, policy: RetentionPolicy, *
     May be called again after any error. Raises `LockedError` if another prune of the set is running,
     `InterruptedRunError` on `stop`, and what `draft_prune` raises.
     """
-    with _pruning(context, set_name) as store_ms:
-        now_ms = min(context.repository.now_ms(), store_ms)
+    with pruning(context, set_name) as now_ms:
         plan = draft_prune(context.repository, set_name, policy, now_ms=now_ms)
         if digest is not None and plan.digest != digest:
             raise RefusedError(
@@ -65,18 +71,19 @@ def prune_locally(context: RunContext, set_name: str, policy: RetentionPolicy, *
                 "`kafka-backup prune`, and give its digest."
             )
         change_points(context.repository, plan)
-        return delete_unnamed(context, plan)
+        return Pruned(plan, delete_unnamed(context, plan))
 
 
 @contextmanager
-def _pruning(context: RunContext, set_name: str) -> Iterator[int]:
-    """Hold the prune lease. Yields the store's time, in Unix milliseconds: a machine whose clock is ahead must not take
-    objects for older than they are."""
+def pruning(context: RunContext, set_name: str) -> Iterator[int]:
+    """Hold the prune lease while the body plans and prunes. Yields the time to plan with, in Unix milliseconds: that of
+    this machine or of the store, whichever is earlier, so that a clock that is ahead makes nothing old. Raises
+    `NotFoundError` if there is no such set, and `LockedError` if another prune of it is running."""
     context.repository.state(set_name)
     key = prune_lease_key(set_name)
     lease = acquire(context.repository.store, key, stop=context.stop, clock=context.clock)
     with kept(lease, context.stop):
-        yield context.repository.store.head(key).modified_ms
+        yield min(context.repository.now_ms(), context.repository.store.head(key).modified_ms)
 
 
 def change_points(repository: Repository, plan: PrunePlan) -> None:
@@ -85,39 +92,58 @@ def change_points(repository: Repository, plan: PrunePlan) -> None:
     for run in plan.unnamed.dead_runs:
         void_run(repository, plan.set_name, run, "its writer has written nothing for longer than the grace")
     log = repository.log(plan.set_name)
+    policy = plan.policy.model_dump(mode="json", exclude_none=True)
 
     def expire(state: SetState) -> AnyEntry:
-        _require(plan.expire, state.points, state)
-        policy = {name: value for name, value in plan.policy.model_dump(mode="json").items() if value is not None}
         return ExpireEntry(
             **repository.next_entry(plan.set_name, state),
             newest_point=state.newest_point,
-            points=plan.expire,
+            points=_left_to_expire(plan, state),
             policy=policy,
             plan_sha256=plan.digest,
         )
 
     def remove(state: SetState) -> AnyEntry:
-        _require(plan.remove, state.expired, state)
+        points = _left_to_remove(plan, state)
         return RemoveEntry(
-            **repository.next_entry(plan.set_name, state), newest_point=state.newest_point, points=plan.remove
+            **repository.next_entry(plan.set_name, state), newest_point=state.newest_point, points=points
         )
 
-    if plan.expire:
-        log.append(expire)
-    if plan.remove:
-        log.append(remove)
+    for build, left in ((expire, _left_to_expire), (remove, _left_to_remove)):
+        if left(plan, log.state()):
+            log.append(build)
 
 
-def delete_unnamed(context: RunContext, plan: PrunePlan) -> Pruned:
-    """Delete the objects of the plan. May be called again. Raises `InterruptedRunError` on `stop`."""
-    keys = list(plan.unnamed.objects)
+def _left_to_expire(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
+    """The points that are still live. The others have expired already, by an earlier call."""
+    _require_unchanged(plan.expire, {*state.points, *state.expired}, state)
+    return tuple(seq for seq in plan.expire if seq in state.points)
+
+
+def _left_to_remove(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
+    """The points that are still expired. The others were removed already, by an earlier call."""
+    _require_unchanged(plan.remove, set(plan.remove) - state.points.keys(), state)
+    return tuple(seq for seq in plan.remove if seq in state.expired)
+
+
+def _require_unchanged(seqs: Sequence[int], known: Collection[int], state: SetState) -> None:
+    for seq in seqs:
+        if state.is_held(seq):
+            raise PreconditionError(f"Point {seq} came under a hold since the plan was made. Make a new plan.")
+        if seq not in known:
+            raise PreconditionError(f"Point {seq} was changed by another program since the plan. Make a new plan.")
+
+
+def delete_unnamed(context: RunContext, plan: PrunePlan, *, part: str = "") -> Deleted:
+    """Delete the objects of the plan whose keys begin with `part`. Call it after `change_points`. May be called again.
+    Raises `InterruptedRunError` on `stop`."""
+    sizes = {key: size for key, size in plan.unnamed.objects.items() if key.startswith(part)}
+    keys = list(sizes)
     for first in range(0, len(keys), BATCH_OBJECTS):
         if context.stop.is_set():
             raise InterruptedRunError("The prune was stopped. The next one goes on with it.")
         context.repository.store.delete(keys[first : first + BATCH_OBJECTS])
-    objects = plan.unnamed.objects
-    return Pruned(plan, deleted_objects=len(objects), deleted_bytes=sum(objects.values()))
+    return Deleted(len(sizes), sum(sizes.values()))
 
 
 def unexpire(repository: Repository, set_name: str, seq: int) -> None:
@@ -174,11 +200,3 @@ def release_hold(repository: Repository, set_name: str, name: str, *, reason: st
         )
 
     repository.log(set_name).append(build)
-
-
-def _require(seqs: Sequence[int], known: Collection[int], state: SetState) -> None:
-    for seq in seqs:
-        if state.is_held(seq):
-            raise PreconditionError(f"Point {seq} came under a hold since the plan was made. Make a new plan.")
-        if seq not in known:
-            raise PreconditionError(f"Point {seq} was changed by another program since the plan. Make a new plan.")

@@ -49,7 +49,7 @@ def pruned_text(done: Pruned) -> str:
     plan = done.plan
     return (
         f"{plan.set_name}: {counted(len(plan.expire), 'point')} expired, {len(plan.remove):,} removed, "
-        f"{counted(done.deleted_objects, 'object')} with {size_text(done.deleted_bytes)} deleted. "
+        f"{counted(done.deleted.objects, 'object')} with {size_text(done.deleted.bytes)} deleted. "
         f"{counted(len(plan.kept), 'point')} stay."
     )
 
@@ -76,6 +76,6 @@ def pruned_document(done: Pruned) -> dict[str, Any]:
     """The plan and what was deleted, as JSON members."""
     return {
         "plan": plan_document(done.plan),
-        "deleted_objects": done.deleted_objects,
-        "deleted_bytes": done.deleted_bytes,
+        "deleted_objects": done.deleted.objects,
+        "deleted_bytes": done.deleted.bytes,
     }

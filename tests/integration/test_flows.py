@@ -25,12 +25,13 @@ from flows.backup import incremental_backup, snapshot_backup
 from flows.consolidate import consolidate
 from flows.continuous import continuous_backup
 from flows.restore import restore, validate_restore
+from flows.retention import retention
 from flows.validate import validate
 from tasks.broker.admin.admin import Admin
 from tasks.engine.backup_steps import capture_bins
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.consolidation.candidates import LEAST_OBJECTS
-from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
+from tasks.engine.options import BackupOptions, RestoreOptions, RetentionPolicy, TopicSelection
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
 from tasks.repository.leases import acquire
 from tasks.repository.names import capture_lease_key, new_run_id
@@ -426,6 +427,27 @@ def test_a_consolidation_has_a_task_for_each_group_of_small_objects(of_test: Flo
     assert {"plan", f"{topic}-0 and 1 more", "commit"} == set(of_test.task_runs(joined, 3))
     assert "too few small objects" in (again.message or "")
     assert "consolidated" == _points(of_test)[-1]
+    assert [] == of_test.backups.restore({topic: f"{topic}-restored"}).mismatches
+
+
+def test_retention_asks_for_an_approval_expires_points_and_says_what_it_did(of_test: Flows) -> None:
+    topic = of_test.fill(of_test.stem, 1)
+    for _ in range(4):
+        of_test.backups.back_up([topic])
+    policy = RetentionPolicy(keep_last=1, grace="1h")
+
+    asked: State[Any] = retention(of_test.stem, REPOSITORY, policy, return_state=True)
+    digest = (asked.message or "").split()[-1].rstrip(".")
+    assert 4 == len(_points(of_test))
+    done: State[Any] = retention(of_test.stem, REPOSITORY, policy, approval=digest, return_state=True)
+    again: State[Any] = retention(of_test.stem, REPOSITORY, policy, return_state=True)
+
+    assert ("Failed", "Completed", "Completed") == (asked.name, done.name, again.name)
+    assert "3 of 4 points would expire" in (asked.message or "")
+    assert "3 points expired" in (done.message or "")
+    assert "0 points expired" in (again.message or "")
+    assert 1 == len(_points(of_test))
+    assert {"plan", "expire"} == set(of_test.task_runs(done, 2))
     assert [] == of_test.backups.restore({topic: f"{topic}-restored"}).mismatches
 
 

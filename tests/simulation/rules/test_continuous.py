@@ -99,7 +99,11 @@ def test_a_cycle_over_many_partitions_makes_one_object_for_each_worker(world: Sm
     world.topic(partitions=20)
     running = Running(world)
 
-    running.run(lambda: [world.send(("orders", partition), 1) for partition in range(20)])
+    def send() -> None:
+        for partition in range(20):
+            world.send(("orders", partition), 1)
+
+    running.run(send)
 
     assert [None, 1] == [None if cycle.plan.kind == "snapshot" else len(cycle.plan.bins) for cycle in running.cycles]
 

@@ -110,7 +110,7 @@ def test_after_the_grace_only_what_the_kept_points_name_is_left(world: SmallWorl
     world.clock.advance(DAY_MS)
     done = _prune(world)
 
-    assert done.deleted_objects > 0
+    assert done.deleted.objects > 0
     assert seqs[2:] == _live(world)
     runs = {world.point(seq).entry.run for seq in seqs[2:]}
     assert runs == {run for key in _keys(world) for run in key.split("/") if "Z-" in run and "." not in run}

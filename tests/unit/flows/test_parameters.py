@@ -16,6 +16,7 @@ from flows.check import check
 from flows.consolidate import consolidate
 from flows.continuous import continuous_backup
 from flows.restore import restore, validate_restore
+from flows.retention import retention
 from flows.validate import validate
 from tasks.engine.options import BackupOptions, Options, RestoreOptions
 
@@ -23,6 +24,7 @@ FLOWS: tuple[Flow[..., Any], ...] = (
     snapshot_backup,
     incremental_backup,
     consolidate,
+    retention,
     continuous_backup,
     validate,
     validate_restore,
@@ -35,7 +37,7 @@ FLOWS: tuple[Flow[..., Any], ...] = (
 def test_every_field_of_the_form_has_a_title_and_a_sentence(flow: Flow[..., Any]) -> None:
     fields = dict(_properties(flow.parameters.model_dump()))
 
-    assert "max_concurrent_partitions" in fields or flow in (consolidate, validate), "the fields of options too"
+    assert fields.keys() & {"max_concurrent_partitions", "keep_last"} or flow in (consolidate, validate), "options too"
     assert [] == [name for name, shown in fields.items() if not _is_title(shown.get("title"), name)]
     assert [] == [name for name, shown in fields.items() if not _is_sentence(shown.get("description"))]
 
@@ -62,9 +64,9 @@ def test_the_usual_options_come_first(model: type[Options], first: Sequence[str]
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_only_sets_and_blocks_have_to_be_named_and_everything_else_is_filled_in(flow: Flow[..., Any]) -> None:
     required = set(flow.parameters.required or ())
-    assert required <= {"backup_id", "repository", "source", "target", "cluster"}
+    assert required <= {"backup_id", "repository", "source", "target", "cluster", "policy"}
     assert {"backup_id", "repository"} <= required
-    assert all(flow.parameters.properties[name]["type"] == "string" for name in required)
+    assert all(flow.parameters.properties[name]["type"] == "string" for name in required - {"policy"})
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)

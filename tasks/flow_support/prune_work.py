@@ -1,0 +1,48 @@
+"""A prune by a flow: the names that its tasks receive, the lease that the flow holds, and the plan, which each process
+makes once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tasks.engine.options import RetentionPolicy
+from tasks.engine.prune import pruning
+from tasks.engine.retention.prune_plan import PrunePlan, draft_prune
+from tasks.flow_support.flow_run_cache import flow_run_cache, stop_on_failure
+from tasks.flow_support.open_flow import open_flow
+from tasks.flow_support.wiring import repository
+from tasks.repository.names import check_set_name
+
+
+@dataclass(frozen=True, slots=True)
+class PruneWork:
+    """The prune that a task works for: the flow run, the repository's block, the set, its policy, and the time of the
+    plan in Unix milliseconds."""
+
+    flow_run: str
+    repository: str
+    set_name: str
+    policy: RetentionPolicy
+    now_ms: int
+
+
+@contextmanager
+def open_prune(set_name: str, repository_name: str, policy: RetentionPolicy) -> Iterator[PruneWork]:
+    """A prune of the set. The body has its prune lease. If the body raises, the run's stop event is set. Raises
+    `ConfigError` for a wrong name, and what `pruning` and `open_flow` raise."""
+    check_set_name(set_name)
+    with open_flow(repository_name) as flow:
+        context = flow.cache.run_context(flow.repository)
+        with pruning(context, set_name) as now_ms, stop_on_failure(flow.cache.stop):
+            yield PruneWork(flow.flow_run, flow.repository_name, set_name, policy, now_ms)
+
+
+def prune_plan(work: PruneWork) -> PrunePlan:
+    """The plan. Each process makes it once. After the points were changed it names fewer points, and the same
+    objects."""
+    opened = repository(work.flow_run, work.repository)
+    return flow_run_cache(work.flow_run).cached(
+        "prune plan", lambda: draft_prune(opened, work.set_name, work.policy, now_ms=work.now_ms)
+    )

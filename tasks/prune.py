@@ -1,0 +1,45 @@
+"""The tasks of a prune. Each receives names and numbers, runs one step of the engine, and returns a small value."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tasks.engine.prune import Deleted, change_points, delete_unnamed
+from tasks.flow_support.prune_work import PruneWork, prune_plan
+from tasks.flow_support.retries import repeatable_task
+from tasks.flow_support.task_context import task_context
+from tasks.flow_support.wiring import repository
+from tasks.repository.names import prune_lease_key, run_prefixes
+
+
+class PlannedPrune(NamedTuple):
+    """The plan in figures: its digest, the numbers of points, and the parts of the set in which objects can be deleted,
+    in the order of the deletion."""
+
+    digest: str
+    kept: int
+    expiring: int
+    removed: int
+    parts: tuple[str, ...]
+
+
+@repeatable_task("plan")
+def plan_points(work: PruneWork) -> PlannedPrune:
+    """Decide which points stay, and find the objects that nothing names."""
+    plan = prune_plan(work)
+    prefixes = run_prefixes(work.set_name)
+    parts = tuple(prefix for prefix in prefixes if any(key.startswith(prefix) for key in plan.unnamed.objects))
+    return PlannedPrune(plan.digest, len(plan.kept), len(plan.expire), len(plan.remove), parts)
+
+
+@repeatable_task("expire")
+def expire_points(work: PruneWork) -> None:
+    """Append the entries by which points expire and are removed."""
+    change_points(repository(work.flow_run, work.repository), prune_plan(work))
+
+
+@repeatable_task("delete", run_name="delete {part}")
+def delete_part(work: PruneWork, part: str) -> Deleted:
+    """Delete the objects of one part of the set that nothing names."""
+    with task_context(work.flow_run, work.repository, lease=prune_lease_key(work.set_name)) as context:
+        return delete_unnamed(context.run, prune_plan(work), part=part)
