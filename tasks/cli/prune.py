@@ -3,6 +3,7 @@ back."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from tasks.cli.exit_codes import OK
@@ -30,7 +31,8 @@ def run_prune(session: Session, config: Path, *, digest: str | None, yes: bool) 
         plan = plan_prune(context, file.backup_id, file.retention)
         session.print(table_text(HEADER, list(plan_rows(plan, repository.state(file.backup_id)))))
         session.print(f"\n{plan_text(plan)} Nothing was changed.")
-        session.log(f"next: kafka-backup prune --config {config} --execute {plan.digest}")
+        if not plan.is_empty:
+            session.log(f"next: kafka-backup prune --config {shlex.quote(str(config))} --execute {plan.digest}")
         session.print_json(plan_document(plan))
         return OK
     done = prune_locally(context, file.backup_id, file.retention, digest=digest)

@@ -35,13 +35,17 @@ def _action(plan: PrunePlan, seq: int) -> tuple[str, str]:
 
 
 def plan_text(plan: PrunePlan) -> str:
-    """What the plan does, in one sentence."""
+    """What the plan does, in a few sentences."""
     objects = plan.unnamed.objects
-    return (
-        f"{counted(len(plan.kept), 'point')} stay, {len(plan.expire):,} expire, {len(plan.remove):,} are removed; "
-        f"{counted(len(objects), 'object')} with {size_text(sum(objects.values()))} can be deleted now. "
-        f"The data that only expired points need has {size_text(plan.frees_bytes)}."
-    )
+    if plan.is_empty:
+        text = "There is nothing to do."
+    else:
+        text = (
+            f"Points: {len(plan.kept):,} stay, {len(plan.expire):,} expire, {len(plan.remove):,} are removed. "
+            f"{counted(len(objects), 'object')} with {size_text(sum(objects.values()))} can be deleted now."
+        )
+    frees = f" Data that only expired points need: {size_text(plan.frees_bytes)}." if plan.frees_bytes else ""
+    return text + frees
 
 
 def pruned_text(done: Pruned) -> str:
@@ -49,8 +53,8 @@ def pruned_text(done: Pruned) -> str:
     plan = done.plan
     return (
         f"{plan.set_name}: {counted(len(plan.expire), 'point')} expired, {len(plan.remove):,} removed, "
-        f"{counted(done.deleted.objects, 'object')} with {size_text(done.deleted.bytes)} deleted. "
-        f"{counted(len(plan.kept), 'point')} stay."
+        f"{len(plan.kept):,} kept. {counted(done.deleted.objects, 'object')} with {size_text(done.deleted.bytes)} "
+        "deleted."
     )
 
 
