@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tasks.engine.backup_steps import capture_bins, commit_run
 from tasks.engine.consolidate import consolidate_locally
 from tasks.engine.consolidation.candidates import LEAST_OBJECTS
 from tasks.engine.options import RetentionPolicy
@@ -12,6 +15,8 @@ from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import LockedError, NotFoundError, RefusedError
 from tasks.repository.entries import VoidEntry
+from tasks.repository.leases import acquire
+from tasks.repository.names import capture_lease_key, prune_lease_key
 from tasks.repository.pins import pinned
 from tasks.store.memory.memory_store import MemoryStore
 from tests.simulation.rules.small_world import DAY_MS, HOUR_MS, SET, SmallWorld
@@ -215,6 +220,28 @@ def test_an_open_run_keeps_what_it_has_written_and_what_its_plan_names(world: Sm
     assert f"meta/{SET}/runs/{plan.run}/plan.json" in _keys(world)
 
 
+def test_the_states_that_the_plan_of_an_open_run_names_stay_although_no_point_names_them(world: SmallWorld) -> None:
+    """A plan can name a state object of an earlier run. The run below goes on for longer than the grace."""
+    first, _ = _snapshots(world, 2)
+    lease = acquire(world.store, capture_lease_key(SET))
+    lease.enter_run("open", begun_after=first)
+    context = world.context(world.source)
+    plan = plan_snapshot(context, replace(world.request(), run="open"))
+    assert plan.topics.key == world.point(first).entry.topics.key, "the states are equal, so it names the older one"
+    world.topic("bills")
+    for _ in range(2):
+        other = plan_snapshot(context, world.request())
+        commit_run(world.repository, other, capture_bins(context, other, workers=1))
+        world.clock.advance(1000)
+    for _ in range(3):
+        _prune(world)
+        world.clock.advance(DAY_MS)
+        lease.renew()
+
+    assert first not in world.repository.state(SET).expired
+    assert plan.topics.key in _keys(world, f"meta/{SET}/state/")
+
+
 def test_a_run_that_died_long_ago_is_voided_and_then_deleted(world: SmallWorld) -> None:
     _snapshots(world, 2)
     plan = plan_snapshot(world.context(world.source), world.request())
@@ -315,9 +342,6 @@ def test_a_crash_at_any_write_of_a_prune_loses_nothing_that_is_kept(world: Small
 
 
 def test_a_second_prune_is_refused_while_the_first_is_alive(world: SmallWorld) -> None:
-    from tasks.repository.leases import acquire
-    from tasks.repository.names import prune_lease_key
-
     _snapshots(world, 3)
     other = acquire(world.store, prune_lease_key(SET))
     context = world.context(world.source)
