@@ -24,6 +24,7 @@ import lz4.frame
 import zstandard
 
 BATCH = struct.Struct(">qiibIhiqqqhii")
+KINDS = ("point", "void", "note", "expire", "unexpire", "remove", "hold", "release")
 Document = dict[str, Any]
 Record = tuple[str, int, int, int, bytes | None, bytes | None, tuple[tuple[bytes, bytes | None], ...]]
 """Topic, partition, offset, timestamp, key, value, headers."""
@@ -48,18 +49,21 @@ def opened(stored: bytes, name: str) -> Document:
 
 
 def points(root: Path, set_name: str) -> list[Document]:
-    """The set's points in order; every entry of the log is checked on the way."""
+    """The set's live points in order; every entry of the log is checked on the way."""
     repository_id = opened((root / "repository.json").read_bytes(), "repository.json")["repository_id"]
     found, parent, seq = list[Document](), None, 1
+    expired = set[int]()
     while (path := root / f"meta/{set_name}/log/{seq:010d}.json").exists():
         entry = opened(stored := path.read_bytes(), path.name)
-        require(entry["kind"] in ("point", "void", "note"), f"{path.name}: unknown kind {entry['kind']}")
+        require(entry["kind"] in KINDS, f"{path.name}: unknown kind {entry['kind']}")
         found += [entry] if entry["kind"] == "point" else []
+        expired |= set(entry["points"]) if entry["kind"] == "expire" else set()
+        expired -= set(entry["points"]) if entry["kind"] == "unexpire" else set()
         place = [seq, set_name, repository_id, parent, found[-1]["seq"] if found else None]
         stated = [entry[name] for name in ("seq", "set", "repository_id", "parent", "newest_point")]
         require(place == stated, f"{path.name}: {stated} is not {place}")
         parent, seq = hashlib.sha256(stored).hexdigest(), seq + 1
-    return found
+    return [point for point in found if point["seq"] not in expired]
 
 
 @lru_cache(8)
