@@ -51,14 +51,12 @@ def opened(stored: bytes, name: str) -> Document:
 def points(root: Path, set_name: str) -> list[Document]:
     """The set's live points in order; every entry of the log is checked on the way."""
     repository_id = opened((root / "repository.json").read_bytes(), "repository.json")["repository_id"]
-    found, parent, seq = list[Document](), None, 1
-    expired = set[int]()
+    found, expired, parent, seq = list[Document](), set[int](), None, 1
     while (path := root / f"meta/{set_name}/log/{seq:010d}.json").exists():
         entry = opened(stored := path.read_bytes(), path.name)
         require(entry["kind"] in KINDS, f"{path.name}: unknown kind {entry['kind']}")
         found += [entry] if entry["kind"] == "point" else []
-        expired |= set(entry["points"]) if entry["kind"] == "expire" else set()
-        expired -= set(entry["points"]) if entry["kind"] == "unexpire" else set()
+        expired ^= set(entry["points"]) if entry["kind"] in ("expire", "unexpire") else set()
         place = [seq, set_name, repository_id, parent, found[-1]["seq"] if found else None]
         stated = [entry[name] for name in ("seq", "set", "repository_id", "parent", "newest_point")]
         require(place == stated, f"{path.name}: {stated} is not {place}")
@@ -82,7 +80,7 @@ def contents(root: Path, point: Document, member: str) -> Iterator[tuple[int, by
 
 def rows_of(root: Path, point: Document) -> list[Document]:
     """The partition table: of two rows of one partition the later reference's wins."""
-    rows = dict[tuple[str, int], Document]()
+    rows: dict[tuple[str, int], Document] = {}
     for seq, data in contents(root, point, "table"):
         table = json.loads(data)
         require(table["format"] <= 1, f"table: format {table['format']} is newer than this reader")
@@ -198,5 +196,4 @@ if __name__ == "__main__":
         if len(sys.argv) == 3:
             print(point["seq"], point["run"], point["status"], point["totals"])
         elif point["seq"] == int(sys.argv[3]):
-            for found in records(Path(sys.argv[1]), point):
-                print(*found, sep="\t")
+            print(*("\t".join(map(str, found)) for found in records(Path(sys.argv[1]), point)), sep="\n")
