@@ -7,52 +7,78 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from sys import intern
+from typing import NamedTuple
 
 from tasks.repository.compressed_objects import iter_stored
-from tasks.repository.entries import PointEntry
 from tasks.repository.index import IndexRef
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import fragment_beside, origin_of, plan_key
 from tasks.repository.plans import Plan
-from tasks.store.protocol import ObjectStore
+from tasks.repository.set_log import SetLog
 
 _OBJECT = re.compile(rb'"object":"([^"\\]+)","sha256":"[^"\\]*","stored_bytes":([0-9]+)')
 """The object of an index line, as this program writes it. A key has no character that JSON escapes."""
 
 
+class _PointNames(NamedTuple):
+    """The keys that the entry of a point names: its index objects, and everything else."""
+
+    index_keys: tuple[str, ...]
+    others: tuple[str, ...]
+
+
 @dataclass
 class NamedObjects:
-    """The objects that points name. An index object that several points name is read once. Not thread-safe."""
+    """The objects that the points of a set name. Each entry and each index object is read once, however many points
+    name it: thousands of points of one chain name the same objects. Not thread-safe."""
 
-    store: ObjectStore
-    _of_index: dict[str, dict[str, int]] = field(default_factory=dict)
+    log: SetLog
+    _points: dict[int, _PointNames] = field(default_factory=dict)
+    _refs: dict[str, IndexRef] = field(default_factory=dict)
+    _data: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def of_point(self, point: PointEntry) -> Iterator[str]:
-        """The keys of everything that a point needs: its index, table and states, the data objects of all lines of its
-        index, also of those that do not count, and beside each of them its fragment and the plan of its run. Raises
-        `DamagedError` if an index object is missing or damaged."""
-        yield plan_key(point.set, point.run)
-        for ref in (*point.index, *point.table, point.topics, *([point.groups] if point.groups else [])):
-            yield ref.key
-        for key in self.data_of(point):
-            yield key
-            yield fragment_beside(key)
-            yield plan_key(*origin_of(key))
+    def of_points(self, seqs: Iterable[int]) -> set[str]:
+        """The keys of everything that the points need: their indexes, tables and states, the data objects of all lines
+        of the indexes, also of those that do not count, and beside each of them its fragment and the plan of its run.
+        Raises `DamagedError` if an entry or an index object is missing or damaged."""
+        points = [self._point(seq) for seq in seqs]
+        keys = {key for point in points for key in (*point.index_keys, *point.others)}
+        for key in self._data_of(points):
+            keys |= {key, fragment_beside(key), plan_key(*origin_of(key))}
+        return keys
 
-    def of_plan(self, plan: Plan) -> Iterator[str]:
-        """The keys of the states that the plan of an open run names. They can be of an earlier run."""
-        yield plan.topics.key
-        if plan.groups is not None:
-            yield plan.groups.key
+    def data_of(self, seqs: Iterable[int]) -> dict[str, int]:
+        """The data objects that the lines of the points' indexes name, with their stored bytes. Raises as
+        `of_points`."""
+        return self._data_of([self._point(seq) for seq in seqs])
 
-    def data_of(self, point: PointEntry) -> dict[str, int]:
-        """The data objects that the lines of a point's index name, with their stored bytes."""
-        return {key: size for ref in point.index for key, size in self._data_of_index(ref).items()}
+    def _data_of(self, points: Iterable[_PointNames]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for key in {key for point in points for key in point.index_keys}:
+            if key not in self._data:
+                ref = self._refs[key]
+                self._data[key] = dict(_data_objects(iter_stored(self.log.store, ref), ref))
+            found |= self._data[key]
+        return found
 
-    def _data_of_index(self, ref: IndexRef) -> dict[str, int]:
-        if ref.key not in self._of_index:
-            self._of_index[ref.key] = dict(_data_objects(iter_stored(self.store, ref), ref))
-        return self._of_index[ref.key]
+    def _point(self, seq: int) -> _PointNames:
+        if seq not in self._points:
+            entry = self.log.point(seq).entry
+            self._refs |= {ref.key: ref for ref in entry.index if ref.key not in self._refs}
+            others = (*entry.table, entry.topics, *([entry.groups] if entry.groups else []))
+            self._points[seq] = _PointNames(
+                index_keys=tuple(intern(ref.key) for ref in entry.index),
+                others=(plan_key(entry.set, entry.run), *(intern(ref.key) for ref in others)),
+            )
+        return self._points[seq]
+
+
+def named_by_plan(plan: Plan) -> Iterator[str]:
+    """The keys of the states that the plan of an open run names. They can be of an earlier run."""
+    yield plan.topics.key
+    if plan.groups is not None:
+        yield plan.groups.key
 
 
 def _data_objects(chunks: Iterable[bytes], ref: IndexRef) -> Iterator[tuple[str, int]]:

@@ -58,6 +58,7 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
     """Plan a prune. Reads the log, index objects, plans and listings, and writes nothing. Raises `DamagedError` if it
     is not known what the points name."""
     log = repository.log(set_name)
+    names = NamedObjects(log)
     state = log.state()  # before the listing of objects: a run that begins later is not closed in this state
     kept = kept_points(state.points, policy, state.holds.values(), now_ms)
     kept |= _young_by_store(log, policy, [seq for seq in state.points if seq not in kept], now_ms)
@@ -71,10 +72,8 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
         expire=expire,
         remove=remove,
         grace={seq: end_ms for seq, end_ms in ends.items() if seq not in remove},
-        unnamed=find_unnamed(
-            repository, set_name, state, removed=remove, grace_ms=duration_ms(policy.grace), now_ms=now_ms
-        ),
-        frees_bytes=_freed_bytes(repository, log, kept, [*expire, *ends]),
+        unnamed=find_unnamed(names, state, removed=remove, grace_ms=duration_ms(policy.grace), now_ms=now_ms),
+        frees_bytes=_freed_bytes(names, kept, [*expire, *ends]),
     )
 
 
@@ -96,8 +95,6 @@ def _young_by_store(
     return dict.fromkeys(young, (f"younger than {policy.minimum_age} by the store's clock",))
 
 
-def _freed_bytes(repository: Repository, log: SetLog, kept: Collection[int], going: Collection[int]) -> int:
-    names = NamedObjects(repository.store)
-    stays = {key for seq in kept for key in names.data_of(log.point(seq).entry)}
-    goes = {key: size for seq in going for key, size in names.data_of(log.point(seq).entry).items()}
-    return sum(size for key, size in goes.items() if key not in stays)
+def _freed_bytes(names: NamedObjects, kept: Collection[int], going: Collection[int]) -> int:
+    stays = names.data_of(kept)
+    return sum(size for key, size in names.data_of(going).items() if key not in stays)

@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from tasks.engine.retention.named_objects import NamedObjects
+from tasks.engine.retention.named_objects import NamedObjects, named_by_plan
 from tasks.repository.leases import read_lease
 from tasks.repository.names import capture_lease_key, plan_prefix, run_of, run_prefixes
 from tasks.repository.pins import live_pins
 from tasks.repository.plans import find_plan
-from tasks.repository.repository import Repository
 from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState
 
@@ -28,16 +27,15 @@ class Unnamed:
 
 
 def find_unnamed(
-    repository: Repository,
-    set_name: str,
+    names: NamedObjects,
     state: SetState,
     *,
     removed: Collection[int],
     grace_ms: int,
     now_ms: int,
 ) -> Unnamed:
-    """Search the objects of a set. `state` is its state, read before. The points in `removed` name nothing any more:
-    the caller has to append their `remove` entry before anything is deleted.
+    """Search the objects of a set. `names` is of its log, and `state` is its state, read before. The points in
+    `removed` name nothing any more: the caller has to append their `remove` entry before anything is deleted.
 
     What is found stays unnamed whatever is written later: a later point names only what the newest point names and what
     its own run wrote. The newest point is protected here, and so is a run that is not closed in `state`.
@@ -45,11 +43,11 @@ def find_unnamed(
     Raises `DamagedError` if the log, an index object or the plan of an open run is damaged, because then it is not
     known what they name.
     """
-    log = repository.log(set_name)
-    named = _named(repository, log, state, removed, now_ms)
+    log = names.log
+    named = _named(names, state, removed, now_ms)
     listed: dict[str, tuple[int, int]] = {}
-    for prefix in run_prefixes(set_name):
-        for info in repository.store.list(prefix):
+    for prefix in run_prefixes(log.set_name):
+        for info in log.store.list(prefix):
             if info.key not in named:
                 listed[info.key] = (info.size_bytes, info.modified_ms)
     closed_ms = _closing_times(log, state, {run_of(key) for key in listed})
@@ -60,31 +58,29 @@ def find_unnamed(
     }
     return Unnamed(
         objects=objects,
-        dead_runs=tuple(_dead_runs(repository, set_name, listed, closed_ms, oldest_ms=now_ms - grace_ms)),
+        dead_runs=tuple(_dead_runs(log, listed, closed_ms, oldest_ms=now_ms - grace_ms)),
         waiting_bytes=sum(size for key, (size, _) in listed.items() if key not in objects),
     )
 
 
-def _named(repository: Repository, log: SetLog, state: SetState, removed: Collection[int], now_ms: int) -> set[str]:
+def _named(names: NamedObjects, state: SetState, removed: Collection[int], now_ms: int) -> set[str]:
     """The keys that live, expired and pinned points and the plans of open runs name."""
-    names, store = NamedObjects(repository.store), repository.store
-    seqs = {*state.points, *state.expired} - set(removed) | live_pins(store, log.set_name, now_ms=now_ms)
+    log = names.log
+    seqs = {*state.points, *state.expired} - set(removed) | live_pins(log.store, log.set_name, now_ms=now_ms)
     keys: set[str] = set()
     for run in _planned_open_runs(log, state):
-        plan = find_plan(store, log.set_name, run)
+        plan = find_plan(log.store, log.set_name, run)
         if plan is None:
             continue
-        keys.update(names.of_plan(plan))
+        keys.update(named_by_plan(plan))
         seqs |= {plan.based_on} if plan.based_on is not None else set()
-    for seq in seqs:
-        keys.update(names.of_point(log.point(seq).entry))
-    return keys
+    return keys | names.of_points(seqs)
 
 
 def _planned_open_runs(log: SetLog, state: SetState) -> Iterator[str]:
     """The runs that have a plan and are not closed in this state."""
     runs = {run_of(info.key) for info in log.store.list(plan_prefix(log.set_name))}
-    yield from sorted(runs - _closing_times(log, state, runs).keys())
+    yield from sorted(runs - log.closings_of(runs, state).keys())
 
 
 def _closing_times(log: SetLog, state: SetState, runs: Collection[str]) -> dict[str, int]:
@@ -95,8 +91,7 @@ def _closing_times(log: SetLog, state: SetState, runs: Collection[str]) -> dict[
 
 
 def _dead_runs(
-    repository: Repository,
-    set_name: str,
+    log: SetLog,
     listed: Mapping[str, tuple[int, int]],
     closed_ms: Mapping[str, int],
     *,
@@ -106,10 +101,10 @@ def _dead_runs(
     newest: dict[str, int] = {}
     for key, (_, modified_ms) in listed.items():
         newest[run_of(key)] = max(newest.get(run_of(key), 0), modified_ms)
-    lease_key = capture_lease_key(set_name)
-    lease = read_lease(repository.store, lease_key)
+    lease_key = capture_lease_key(log.set_name)
+    lease = read_lease(log.store, lease_key)
     if lease is not None and lease.run in newest:
-        newest[lease.run] = max(newest[lease.run], repository.store.head(lease_key).modified_ms)
+        newest[lease.run] = max(newest[lease.run], log.store.head(lease_key).modified_ms)
     for run, modified_ms in sorted(newest.items()):
         if run not in closed_ms and modified_ms <= oldest_ms:
             yield run

@@ -20,6 +20,7 @@ from tasks.repository.names import capture_lease_key, prune_lease_key
 from tasks.repository.pins import pinned
 from tasks.store.memory.memory_store import MemoryStore
 from tests.simulation.rules.small_world import DAY_MS, HOUR_MS, SET, SmallWorld
+from tests.support.counting_store import CountingStore
 from tests.support.faults import Crashed, FaultyStore
 
 
@@ -349,3 +350,19 @@ def test_a_second_prune_is_refused_while_the_first_is_alive(world: SmallWorld) -
 
     with pytest.raises(LockedError):
         prune_locally(context, SET, LAST_TWO)
+
+
+def test_a_plan_reads_each_entry_and_each_index_object_once_and_no_data(world: SmallWorld) -> None:
+    """The requests grow with the points and the index objects, and not with what each point names."""
+    world.topic()
+    _changes(world, 40)
+    state = world.repository.state(SET)
+    indexes = {ref.key for seq in state.points for ref in world.point(seq).entry.index}
+    world.store = counting = CountingStore(world.store)
+
+    _plan(world)
+
+    assert 0 == counting.count(prefix="data/") - counting.count("list", "data/")
+    assert len(indexes) == counting.count("get", f"meta/{SET}/index/")
+    assert counting.count("get", f"meta/{SET}/log/") <= 2 * len(state.points) + 4, "the state and the points"
+    assert counting.count("head") <= len(indexes)
