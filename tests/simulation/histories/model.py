@@ -37,6 +37,10 @@ class Expected:
     required: Mapping[int, Content]
     allowed: Mapping[int, Content]
 
+    def below(self, end: int) -> Expected:
+        """The same for a point that ends there."""
+        return Expected(_below(self.required, end), _below(self.allowed, end))
+
 
 @dataclass(slots=True)
 class Model:
