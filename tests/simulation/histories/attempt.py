@@ -1,4 +1,4 @@
-"""One run of a backup as the model follows it: how the cluster looked meanwhile, and what the run's point has to hold."""
+"""One run of a backup as the model follows it: how the cluster looked meanwhile, and what its point has to hold."""
 
 from __future__ import annotations
 
@@ -52,8 +52,11 @@ class Attempt:
         """Whatever happened to it, the set has its old points and perhaps more, which the model then knows. A run that
         did not end can be finished later, by what it has stored and by what there is then."""
         self.look()
-        for seq in sorted(_points(self.world) - self._known):
+        new = sorted(_points(self.world) - self._known)
+        for seq in new:
             self._learn(point_of(self.world, seq))
+        if not new:
+            self.world.model.forget_run(list(self.world.model.chain))
         unfinished = self.world.model.unfinished
         self.world.model.unfinished = [] if self.is_done else [*unfinished, *self.seen]
 
@@ -65,6 +68,8 @@ class Attempt:
         is_own = point.entry.run == self.run_id
         seen = self.seen if is_own else [*model.unfinished, *self.seen]
         is_chained = point.entry.point_kind != "snapshot"
+        if earlier is not None:
+            self._require_no_step_back(point_of(self.world, earlier), point)
         kept = {source for source, row in point.rows.items() if row.failure is not None}
         if is_own and self.is_cut_short and earlier is not None:
             kept |= self._left_out(point_of(self.world, earlier), point)
@@ -77,10 +82,8 @@ class Attempt:
         if is_own and self.is_cut_short:
             expected = {source: one.below(point.rows[source].next) for source, one in expected.items()}
         model.points[point.seq] = expected
-        kept &= model.chain.keys()
-        model.chain = {source: model.chain[source] if source in kept else one for source, one in expected.items()}
-        for source, end in list(model.truncated.items()):  # during this run
-            model.truncate(source, end)
+        model.failed |= {source for source, row in point.rows.items() if row.failure is not None}
+        model.continue_with(expected, kept & model.chain.keys())
         if not (is_own and self.is_cut_short):
             self._require_all_partitions(point, seen)
         if is_chained and is_own and earlier is not None:
@@ -91,6 +94,12 @@ class Attempt:
                 for source, view in self.planned.items()
                 if source in point.rows and source not in kept
             }
+
+    def _require_no_step_back(self, before: RestorePoint, point: RestorePoint) -> None:
+        for source, earlier in before.rows.items():
+            row = point.rows.get(source)
+            is_as_far = row is None or row.next >= earlier.next or source in self.world.model.rewound
+            require(is_as_far, "no point ends before an earlier one", source, earlier.next, row)
 
     def _left_out(self, before: RestorePoint, point: RestorePoint) -> set[Partition]:
         """The partitions to which the run did not come any more before it was told to end. Of the others it takes

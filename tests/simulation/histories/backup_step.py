@@ -70,6 +70,4 @@ class Backup:
 
 def request_of(world: World, set_name: str = SET) -> SnapshotRequest:
     """A backup of everything."""
-    return SnapshotRequest(
-        set_name=set_name, run=world.run_id(), topics=TopicSelection(), options=OPTIONS, most_bins=2
-    )
+    return SnapshotRequest(set_name=set_name, run=world.run_id(), topics=TopicSelection(), options=OPTIONS, most_bins=2)
