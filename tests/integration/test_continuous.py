@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,34 +24,11 @@ from tests.support.command import COMMAND
 from tests.support.kafka import KafkaCluster
 from tests.support.producing import OutRecord, create_topic, produce
 from tests.support.round_trip import contents
+from tests.support.running_backup import RunningBackup, running_backup
 
 pytestmark = pytest.mark.kafka
 
 PARTITIONS = 3
-LINES_S = 60
-"""The longest wait for a line of a process, in seconds."""
-
-
-@dataclass
-class Running:
-    """A continuous backup. `points` are the entries that it has printed, `log` is its stderr."""
-
-    process: subprocess.Popen[str]
-    points: list[dict[str, Any]]
-    log: list[str]
-
-    def wait_until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until it is so. Fails if the process ends before."""
-        deadline = time.monotonic() + LINES_S
-        while not is_so():
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.01)  # no event exists for the output of another process
-
-    def end(self, number: signal.Signals) -> int:
-        """Send the signal and return the exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(LINES_S)
 
 
 @dataclass
@@ -65,22 +40,10 @@ class Bed:
     file: Path
 
     @contextmanager
-    def running(self) -> Iterator[Running]:
+    def running(self) -> Iterator[RunningBackup]:
         """Run the backup. It is killed at the end if it still runs."""
-        command = [COMMAND, "backup", "--config", str(self.file), "--json"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            running = Running(process, [], [])
-            assert process.stdout is not None
-            assert process.stderr is not None
-            for stream, take in (
-                (process.stdout, lambda line: running.points.append(json.loads(line)["point"])),
-                (process.stderr, running.log.append),
-            ):
-                threading.Thread(target=_read, args=(stream, take), daemon=True).start()
-            try:
-                yield running
-            finally:
-                process.kill()
+        with running_backup(self.file) as running:
+            yield running
 
     @contextmanager
     def load(self) -> Iterator[list[int]]:
@@ -135,13 +98,8 @@ class Bed:
             )
 
 
-def _has_points(running: Running) -> bool:
+def _has_points(running: RunningBackup) -> bool:
     return len(running.points) >= 1
-
-
-def _read(stream: Any, take: Callable[[str], object]) -> None:
-    for line in stream:
-        take(line)
 
 
 @pytest.fixture
