@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tasks.broker.admin.admin import Admin
 from tasks.repository.leases import acquire
 from tasks.repository.names import capture_lease_key
 from tasks.store.local.local_store import LocalStore
 from tests.support.command import COMMAND
 from tests.support.kafka import KafkaCluster
-from tests.support.producing import OutRecord, create_topic, produce
+from tests.support.producing import OutRecord, add_partitions, create_topic, open_transaction, produce
 from tests.support.round_trip import contents
 from tests.support.running_backup import RunningBackup, running_backup
 
@@ -80,22 +83,24 @@ class Bed:
         acquire(store, capture_lease_key("stream"), clock=lambda: float(next(seconds))).release()
 
     def assert_whole(self) -> None:
-        """The newest point restores to exactly the records of the topic."""
+        """The newest point restores to exactly the records of the topic and of those whose names begin so."""
         self.command("validate", "--backup-id", "stream")
-        target = f"{self.topic}-restored"
+        with Admin(self.kafka.connection) as admin:
+            found = {topic.name: len(topic.partitions) for topic in admin.describe_topics()}
+        topics = {name: partitions for name, partitions in found.items() if name.startswith(self.topic)}
         restore = self.file.with_name("restore.yaml")
         text = self.file.read_text().partition("\nbackup:")[0].replace("mode: backup", "mode: restore")
-        restore.write_text(
-            text.replace("source:", "target:") + f"\nrestore: {{topic_mapping: {{{self.topic}: {target}}}}}\n"
-        )
+        mapping = json.dumps({name: f"{name}-restored" for name in topics})
+        restore.write_text(text.replace("source:", "target:") + f"\nrestore: {{topic_mapping: {mapping}}}\n")
         done = subprocess.run(
             [COMMAND, "restore", "--config", str(restore)], capture_output=True, text=True, timeout=120, check=False
         )
         assert 0 == done.returncode, done.stderr
-        for partition in range(PARTITIONS):
-            assert contents(self.kafka.bootstrap, self.topic, partition) == contents(
-                self.kafka.bootstrap, target, partition
-            )
+        for name, partitions in topics.items():
+            for partition in range(partitions):
+                assert contents(self.kafka.bootstrap, name, partition) == contents(
+                    self.kafka.bootstrap, f"{name}-restored", partition
+                )
 
 
 def _has_points(running: RunningBackup) -> bool:
@@ -109,7 +114,8 @@ def bed(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Bed:
     file = tmp_path / "backup.yaml"
     file.write_text(
         f"mode: backup\nbackup_id: stream\nsource:\n  bootstrap_servers: ['{kafka.bootstrap}']\n"
-        f"  topics: {{include: [{topic_name}]}}\nstorage: {{backend: filesystem, path: {tmp_path}/repository}}\n"
+        f"  topics: {{include: ['{topic_name}*'], exclude: ['*-restored']}}\n"
+        f"storage: {{backend: filesystem, path: {tmp_path}/repository}}\n"
         "backup: {continuous: true, checkpoint_interval_secs: 1}\n"
     )
     return Bed(kafka, topic_name, file)
@@ -164,3 +170,37 @@ def test_a_second_process_takes_over_when_the_first_ends(bed: Bed) -> None:
         last.wait_until(lambda: len(last.points) >= 1)
         assert 0 == last.end(signal.SIGTERM)
     bed.assert_whole()
+
+
+def test_cycles_pick_up_topics_and_partitions_that_come_and_go_and_transactions_when_they_are_decided(
+    bed: Bed,
+) -> None:
+    bootstrap, other = bed.kafka.bootstrap, f"{bed.topic}-other"
+    records = [OutRecord(b"%d" % number, b"value") for number in range(20)]
+    produce(bootstrap, bed.topic, records)
+
+    def last(running: RunningBackup) -> Mapping[str, Any]:
+        return running.points[-1]["totals"] if running.points else {}
+
+    with bed.running() as running:
+        running.wait_until(lambda: last(running).get("records") == 20)
+        create_topic(bootstrap, other, partitions=1)
+        with open_transaction(bootstrap, other, records, is_committed=True):
+            running.wait_until(lambda: last(running)["topics"] == 2)
+            add_partitions(bootstrap, other, 2)
+            produce(bootstrap, other, records[:7], partition=1)
+            running.wait_until(lambda: last(running)["records"] == 27)
+        running.wait_until(lambda: last(running)["records"] == 47)
+        with Admin(bed.kafka.connection) as admin:
+            admin.delete_topics([other])
+        running.wait_until(lambda: _ended(running, "topic deleted"))
+        create_topic(bootstrap, other, partitions=1)
+        produce(bootstrap, other, records[:3])
+        running.wait_until(lambda: last(running)["records"] == 50)
+        assert 0 == running.end(signal.SIGTERM)
+    assert 3 == last(running)["topics"]
+    bed.assert_whole()
+
+
+def _ended(running: RunningBackup, reason: str) -> bool:
+    return any(note["reason"] == reason for point in running.points for note in point.get("ended", ()))
