@@ -6,9 +6,13 @@ Each fault strikes at a stored object or an acknowledged batch, never at a time.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +20,7 @@ from tasks.broker.admin.admin import Admin
 from tasks.engine.options import BackupOptions
 from tasks.model.partition import Partition
 from tasks.model.ranges import TRUNCATED
+from tasks.store.local.local_store import LocalStore
 from tasks.store.memory.memory_store import MemoryStore
 from tests.conftest import KAFKA_VERSION
 from tests.support import producing
@@ -23,6 +28,7 @@ from tests.support.faults import FaultyStore
 from tests.support.kafka import KafkaCluster
 from tests.support.producing import OutRecord
 from tests.support.round_trip import Backups, contents
+from tests.support.running_backup import running_backup
 
 pytestmark = pytest.mark.kafka
 
@@ -122,6 +128,67 @@ def test_a_backup_survives_its_leader_and_holds_every_record_once(
     for partition in range(PARTITIONS):
         served = backups.fetched_batches(topic_name, partition)
         assert served == backups.stored_batches(point, topic_name, partition)
+
+
+def test_a_continuous_backup_goes_on_through_a_rolling_restart_under_load(
+    cluster: KafkaCluster, topic_name: str, tmp_path: Path
+) -> None:
+    producing.create_topic(
+        cluster.bootstrap, topic_name, partitions=PARTITIONS, replicas=3, configs={"min.insync.replicas": "2"}
+    )
+    file = tmp_path / "backup.yaml"
+    file.write_text(
+        f"mode: backup\nbackup_id: set\nsource:\n  bootstrap_servers: {list(cluster.bootstrap_servers)}\n"
+        f"  topics: {{include: [{topic_name}]}}\nstorage: {{backend: filesystem, path: {tmp_path}/repository}}\n"
+        "backup: {continuous: true, checkpoint_interval_secs: 1}\n"
+    )
+    with _load(cluster, topic_name) as sent, running_backup(file) as running:
+        running.wait_until(lambda: len(running.points) >= 1)
+        for node in cluster.node_ids:
+            _restart(cluster, node)
+            batches, points = sent[0], len(running.points)
+            running.wait_until(partial(_has_moved, sent, batches))
+            running.wait_until(partial(_has_more, running.points, points))
+        assert 0 == running.end(signal.SIGTERM), running.log
+
+    store = LocalStore(tmp_path / "repository", create=False)
+    backups = Backups(bootstrap_servers=cluster.bootstrap_servers, store=store)
+    last = backups.back_up_changes([topic_name], options=BackupOptions())
+    assert ([], [], "complete") == ([*last.gaps], [*last.truncated], last.status)
+    assert not [point for point in running.points if point["gaps"] or point.get("truncated")]
+    assert [] == backups.restore({topic_name: f"{topic_name}-restored"}).mismatches
+    for partition in range(PARTITIONS):
+        source = contents(cluster.bootstrap, topic_name, partition)
+        assert [b"%d" % number for number in range(len(source))] == [key for _, key, _, _ in source]
+        assert source == contents(cluster.bootstrap, f"{topic_name}-restored", partition)
+
+
+def _has_moved(sent: list[int], before: int) -> bool:
+    return sent[0] > before
+
+
+def _has_more(points: Sequence[object], before: int) -> bool:
+    return len(points) > before
+
+
+@contextmanager
+def _load(cluster: KafkaCluster, topic: str) -> Iterator[list[int]]:
+    """Produce small batches to every partition until the end of the body. The list has the number of them so far."""
+    done, sent = threading.Event(), [0]
+
+    def send() -> None:
+        while not done.wait(0.05):
+            for partition in range(PARTITIONS):
+                _produce(cluster, topic, 1, first=sent[0], partition=partition)
+            sent[0] += 1
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        done.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("fault", [_kill, _restart], ids=["killed", "restarted"])

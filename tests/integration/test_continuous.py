@@ -6,9 +6,8 @@ import json
 import random
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tasks.broker.admin.admin import Admin
 from tasks.engine.consolidation.candidates import LEAST_OBJECTS
 from tasks.repository.leases import acquire
 from tasks.repository.names import capture_lease_key
@@ -25,36 +25,13 @@ from tasks.store.local.local_store import LocalStore
 from tests.support.command import COMMAND
 from tests.support.kafka import KafkaCluster
 from tests.support.load import steady_load
-from tests.support.producing import create_topic
+from tests.support.producing import OutRecord, add_partitions, create_topic, open_transaction, produce
 from tests.support.round_trip import contents
+from tests.support.running_backup import RunningBackup, running_backup
 
 pytestmark = pytest.mark.kafka
 
 PARTITIONS = 3
-LINES_S = 60
-"""The longest wait for a line of a process, in seconds."""
-
-
-@dataclass
-class Running:
-    """A continuous backup. `points` are the entries that it has printed, `log` is its stderr."""
-
-    process: subprocess.Popen[str]
-    points: list[dict[str, Any]]
-    log: list[str]
-
-    def wait_until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until it is so. Fails if the process ends before."""
-        deadline = time.monotonic() + LINES_S
-        while not is_so():
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.01)  # no event exists for the output of another process
-
-    def end(self, number: signal.Signals) -> int:
-        """Send the signal and return the exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(LINES_S)
 
 
 @dataclass
@@ -67,22 +44,10 @@ class Bed:
     program: Sequence[str] = (COMMAND,)
 
     @contextmanager
-    def running(self) -> Iterator[Running]:
+    def running(self) -> Iterator[RunningBackup]:
         """Run the backup. It is killed at the end if it still runs."""
-        command = [*self.program, "backup", "--config", str(self.file), "--json"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            running = Running(process, [], [])
-            assert process.stdout is not None
-            assert process.stderr is not None
-            for stream, take in (
-                (process.stdout, lambda line: running.points.append(json.loads(line)["point"])),
-                (process.stderr, running.log.append),
-            ):
-                threading.Thread(target=_read, args=(stream, take), daemon=True).start()
-            try:
-                yield running
-            finally:
-                process.kill()
+        with running_backup(self.file, program=self.program) as running:
+            yield running
 
     def load(self) -> AbstractContextManager[list[int]]:
         """Produce to every partition until the end of the body. The list has the number of records so far."""
@@ -103,31 +68,28 @@ class Bed:
         acquire(store, capture_lease_key("stream"), clock=lambda: float(next(seconds))).release()
 
     def assert_whole(self) -> None:
-        """The newest point restores to exactly the records of the topic."""
+        """The newest point restores to exactly the records of the topic and of those whose names begin so."""
         self.command("validate", "--backup-id", "stream")
-        target = f"{self.topic}-restored"
+        with Admin(self.kafka.connection) as admin:
+            found = {topic.name: len(topic.partitions) for topic in admin.describe_topics()}
+        topics = {name: partitions for name, partitions in found.items() if name.startswith(self.topic)}
         restore = self.file.with_name("restore.yaml")
         text = self.file.read_text().partition("\nbackup:")[0].replace("mode: backup", "mode: restore")
-        restore.write_text(
-            text.replace("source:", "target:") + f"\nrestore: {{topic_mapping: {{{self.topic}: {target}}}}}\n"
-        )
+        mapping = json.dumps({name: f"{name}-restored" for name in topics})
+        restore.write_text(text.replace("source:", "target:") + f"\nrestore: {{topic_mapping: {mapping}}}\n")
         done = subprocess.run(
             [COMMAND, "restore", "--config", str(restore)], capture_output=True, text=True, timeout=120, check=False
         )
         assert 0 == done.returncode, done.stderr
-        for partition in range(PARTITIONS):
-            assert contents(self.kafka.bootstrap, self.topic, partition) == contents(
-                self.kafka.bootstrap, target, partition
-            )
+        for name, partitions in topics.items():
+            for partition in range(partitions):
+                assert contents(self.kafka.bootstrap, name, partition) == contents(
+                    self.kafka.bootstrap, f"{name}-restored", partition
+                )
 
 
-def _has_points(running: Running) -> bool:
+def _has_points(running: RunningBackup) -> bool:
     return len(running.points) >= 1
-
-
-def _read(stream: Any, take: Callable[[str], object]) -> None:
-    for line in stream:
-        take(line)
 
 
 @pytest.fixture
@@ -137,7 +99,8 @@ def bed(kafka: KafkaCluster, topic_name: str, tmp_path: Path) -> Bed:
     file = tmp_path / "backup.yaml"
     file.write_text(
         f"mode: backup\nbackup_id: stream\nsource:\n  bootstrap_servers: ['{kafka.bootstrap}']\n"
-        f"  topics: {{include: [{topic_name}]}}\nstorage: {{backend: filesystem, path: {tmp_path}/repository}}\n"
+        f"  topics: {{include: ['{topic_name}*'], exclude: ['*-restored']}}\n"
+        f"storage: {{backend: filesystem, path: {tmp_path}/repository}}\n"
         "backup: {continuous: true, checkpoint_interval_secs: 1}\n"
     )
     return Bed(kafka, topic_name, file)
@@ -212,3 +175,37 @@ def test_a_second_process_takes_over_when_the_first_ends(bed: Bed) -> None:
         last.wait_until(lambda: len(last.points) >= 1)
         assert 0 == last.end(signal.SIGTERM)
     bed.assert_whole()
+
+
+def test_cycles_pick_up_topics_and_partitions_that_come_and_go_and_transactions_when_they_are_decided(
+    bed: Bed,
+) -> None:
+    bootstrap, other = bed.kafka.bootstrap, f"{bed.topic}-other"
+    records = [OutRecord(b"%d" % number, b"value") for number in range(20)]
+    produce(bootstrap, bed.topic, records)
+
+    def last(running: RunningBackup) -> Mapping[str, Any]:
+        return running.points[-1]["totals"] if running.points else {}
+
+    with bed.running() as running:
+        running.wait_until(lambda: last(running).get("records") == 20)
+        create_topic(bootstrap, other, partitions=1)
+        with open_transaction(bootstrap, other, records, is_committed=True):
+            running.wait_until(lambda: last(running)["topics"] == 2)
+            add_partitions(bootstrap, other, 2)
+            produce(bootstrap, other, records[:7], partition=1)
+            running.wait_until(lambda: last(running)["records"] == 27)
+        running.wait_until(lambda: last(running)["records"] == 47)
+        with Admin(bed.kafka.connection) as admin:
+            admin.delete_topics([other])
+        running.wait_until(lambda: _ended(running, "topic deleted"))
+        create_topic(bootstrap, other, partitions=1)
+        produce(bootstrap, other, records[:3])
+        running.wait_until(lambda: last(running)["records"] == 50)
+        assert 0 == running.end(signal.SIGTERM)
+    assert 3 == last(running)["topics"]
+    bed.assert_whole()
+
+
+def _ended(running: RunningBackup, reason: str) -> bool:
+    return any(note["reason"] == reason for point in running.points for note in point.get("ended", ()))

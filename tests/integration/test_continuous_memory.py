@@ -15,9 +15,10 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from tests.integration.test_continuous import Bed, Running
+from tests.integration.test_continuous import Bed
 from tests.support.kafka import KafkaCluster
 from tests.support.producing import create_topic
+from tests.support.running_backup import RunningBackup
 
 pytestmark = [pytest.mark.kafka, pytest.mark.soak]
 
@@ -68,7 +69,7 @@ def test_memory_does_not_grow_with_the_cycles_of_a_continuous_backup(bed: Bed) -
     assert end - begin < MOST_MIB, [round(size, 1) for size in sizes[::SAMPLES]]
 
 
-def _has(running: Running, points: int) -> bool:
+def _has(running: RunningBackup, points: int) -> bool:
     return len(running.points) >= points
 
 

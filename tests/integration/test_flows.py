@@ -40,7 +40,7 @@ from tests.support.command import Command
 from tests.support.installation import Installation
 from tests.support.kafka import KafkaCluster
 from tests.support.positions import commit_positions
-from tests.support.producing import OutRecord, create_topic, produce
+from tests.support.producing import OutRecord, create_topic, delete_records, open_transaction, produce
 from tests.support.round_trip import Backups, contents, now_ms
 
 pytestmark = pytest.mark.kafka
@@ -224,6 +224,31 @@ def test_a_point_that_contains_less_than_the_one_before_emits_an_event_and_names
     assert [f"{of_test.stem}@2: {sentence}"] == told
     assert f"gone: {lost}" in of_test.artifacts(state)["markdown"]
     assert {kept} == {row["topic"] for row in of_test.rows(state)}
+
+
+def test_what_happened_to_the_topics_of_a_set_emits_events(of_test: Flows) -> None:
+    """A log that was truncated needs several brokers: see `tests/unit/flows/test_backup_events.py`."""
+    stem, bootstrap = of_test.stem, of_test.kafka.bootstrap
+    gap, deleted, again, stalled = (of_test.fill(f"{stem}-{which}", 2) for which in ("a", "b", "c", "d"))
+    with open_transaction(bootstrap, stalled, [OutRecord(b"k", b"open")] * 5):
+        of_test.back_up_changes()
+        produce(bootstrap, gap, [OutRecord(b"k", b"v")] * 10)
+        delete_records(bootstrap, gap, RECORDS + 4)
+        with Admin(of_test.backups.connection) as admin:
+            admin.delete_topics([deleted, again])
+        of_test.fill(again, 2)
+
+        state = of_test.back_up_changes()
+
+    expected = {
+        "kafka-backup.gap.found": f"{gap}: 4 offsets (first: partition 0, {RECORDS} to {RECORDS + 3}) are not in",
+        "kafka-backup.topic.deleted": f"topic deleted: {deleted} (",
+        "kafka-backup.topic.recreated": f"topic created again: {again} (",
+        "kafka-backup.transaction.stalled": f"{stalled}: 5 offsets (first: partition 0, {RECORDS} to {RECORDS + 4})",
+    }
+    for event, sentence in expected.items():
+        [told] = _events(of_test.installation, event, _run(state))
+        assert f"{stem}@2: {sentence}" in told
 
 
 def _events(installation: Installation, name: str, run: UUID) -> list[str]:

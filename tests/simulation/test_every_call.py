@@ -22,6 +22,7 @@ from tests.simulation.histories.cluster_steps import (
     StopNode,
     Transaction,
 )
+from tests.simulation.histories.continuous_step import Continuous
 from tests.simulation.histories.generate import HistoryStep
 from tests.simulation.histories.restore_step import Restore, Validate
 from tests.simulation.histories.run import run
@@ -112,3 +113,31 @@ def test_an_incremental_run_that_is_struck_at_any_call_is_finished_by_the_next_o
 @pytest.mark.parametrize("change", CHANGES)
 def test_an_incremental_run_states_what_the_cluster_loses_at_any_of_its_calls(change: str, stride: int) -> None:
     assert _strike(_incremental, lambda at: Strike("change", at, change=CHANGES[change]), stride) >= 1
+
+
+def _continuous(strike: Strike) -> HistoryStep:
+    """Two cycles with news, and a strike at a call of one of them."""
+    return Continuous((Produce(0, 0, batches=4, records=2, codec=0),), strike)
+
+
+@pytest.mark.parametrize("stride", CALLS)
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "kind", ["crash-store", "crash-cluster", "lose-store", "lose-cluster", "second-writer", "rival", "end"]
+)
+def test_a_continuous_backup_that_is_struck_at_any_call_of_a_cycle_is_followed_by_one_that_loses_nothing(
+    kind: Kind, is_after: bool, stride: int
+) -> None:
+    """The process of `second-writer` goes on as a zombie."""
+    change = Produce(0, 0, batches=2, records=3, codec=0) if kind == "second-writer" else None
+    after = [_continuous(Strike()), Restore(-1), Restore(-2), Validate(-1)]
+    for at in range(1, 1000, stride):
+        if not run([*BEFORE, _continuous(Strike(kind, at, is_after=is_after, change=change)), *after]).struck:
+            assert at > (8 if stride == 1 else 1)
+            return
+
+
+@pytest.mark.parametrize("stride", CALLS)
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_continuous_backup_states_what_the_cluster_loses_at_any_call_of_a_cycle(change: str, stride: int) -> None:
+    assert _strike(_continuous, lambda at: Strike("change", at, change=CHANGES[change]), stride) >= 1

@@ -12,15 +12,17 @@ from itertools import count
 
 import pytest
 
-from tests.simulation.histories.generate import STORY
+from tests.simulation.histories.generate import CYCLES, STORY
 from tests.simulation.histories.mutants import MUTANTS, Mutant, find
-from tests.simulation.histories.run import run, run_seed
+from tests.simulation.histories.run import Kind, run, run_seed
 from tests.simulation.histories.world import SET
 
 LENGTH = 30
 FIRST = range(6)
 REST = range(6, 48)
 CHAINS = range(60)
+STREAMS = range(120)
+KINDS: tuple[Kind, ...] = ("snapshots", "chain", "stream", "stream")
 
 
 @pytest.mark.parametrize("seed", FIRST)
@@ -47,7 +49,24 @@ def test_the_laws_hold_in_the_story_of_a_chain(version: str) -> None:
     "seed", [pytest.param(seed, marks=pytest.mark.exhaustive if seed >= len(FIRST) else ()) for seed in CHAINS]
 )
 def test_the_laws_hold_in_every_history_of_incremental_runs(seed: int) -> None:
-    run_seed(seed, LENGTH, version=("4.3.1", "3.9.1")[seed % 2], is_chain=True)
+    run_seed(seed, LENGTH, version=("4.3.1", "3.9.1")[seed % 2], kind="chain")
+
+
+@pytest.mark.parametrize("version", ["4.3.1", "3.9.1"])
+def test_the_laws_hold_in_the_story_of_continuous_cycles(version: str) -> None:
+    world = run(CYCLES, version=version)
+
+    points = [world.context(world.source).repository.log(SET).point(seq).entry for seq in sorted(world.model.points)]
+    assert {"snapshot", "continuous"} == {entry.point_kind for entry in points}
+    assert any(entry.truncated for entry in points)
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=pytest.mark.exhaustive if seed >= len(FIRST) else ()) for seed in STREAMS]
+)
+def test_the_laws_hold_in_every_history_of_continuous_cycles(seed: int) -> None:
+    """Also that a chain restores to what a snapshot at the same cut restores to."""
+    run_seed(seed, LENGTH, version=("4.3.1", "3.9.1")[seed % 2], kind="stream")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +81,7 @@ def test_the_laws_hold_on_kafka_3_9(seed: int) -> None:
 def test_the_laws_hold_for_as_long_as_one_likes() -> None:
     ends = time.monotonic() + float(os.environ.get("HISTORIES_S", "600"))
     for seed in count(1_000_000):
-        run_seed(seed, LENGTH * (1 + seed % 3), version=("4.3.1", "3.9.1")[seed % 2], is_chain=seed % 4 > 1)
+        run_seed(seed, LENGTH * (1 + seed % 3), version=("4.3.1", "3.9.1")[seed % 2], kind=KINDS[seed % len(KINDS)])
         if time.monotonic() > ends:
             return
 

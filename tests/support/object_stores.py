@@ -12,9 +12,11 @@ import urllib.error
 import urllib.request
 import uuid
 from abc import ABC, abstractmethod
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from hashlib import sha1
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +30,7 @@ from tests.support.kafka import free_ports
 from tests.support.processes import end_server, start_server, temporary_folder
 from tests.support.s3_credentials import S3Credentials
 from tests.support.store_programs import fetch_minio, fetch_rclone
+from tests.support.token_issuer import AUDIENCE, TokenIssuer
 
 START_TIMEOUT_S = 30.0
 ROOT_CREDENTIALS = S3Credentials(access_key="testing", secret_key="testing-secret-key")
@@ -147,12 +150,22 @@ class ObjectStoreServer(ABC):
 
 
 class MinIO(ObjectStoreServer):
-    """MinIO. With an authority it speaks TLS only; with a region it refuses requests that name another one."""
+    """MinIO. With an authority it speaks TLS only; with a region it refuses requests that name another one. With an
+    issuer it gives temporary credentials for a token of it, which end when the token ends."""
+
+    role_arn = "arn:minio:iam:::role/" + urlsafe_b64encode(sha1(AUDIENCE.encode()).digest()).rstrip(b"=").decode()
+    """The role of those who show a token: the owner's rights on all buckets."""
 
     def __init__(
-        self, folder: Path | None = None, *, authority: Authority | None = None, region: str | None = None
+        self,
+        folder: Path | None = None,
+        *,
+        authority: Authority | None = None,
+        region: str | None = None,
+        issuer: TokenIssuer | None = None,
     ) -> None:
         super().__init__(folder)
+        self._issuer = issuer
         self._authority = authority
         self._is_strict = region is not None
         self.region = region or self.region
@@ -190,7 +203,13 @@ class MinIO(ObjectStoreServer):
             "MINIO_BROWSER": "off",
             "MINIO_UPDATE": "off",
         }
-        return {**os.environ, **owner, **({"MINIO_SITE_REGION": self.region} if self._is_strict else {})}
+        if self._is_strict:
+            owner["MINIO_SITE_REGION"] = self.region
+        if self._issuer is not None:
+            owner["MINIO_IDENTITY_OPENID_CONFIG_URL"] = self._issuer.discovery_url
+            owner["MINIO_IDENTITY_OPENID_CLIENT_ID"] = AUDIENCE
+            owner["MINIO_IDENTITY_OPENID_ROLE_POLICY"] = "readwrite"
+        return {**os.environ, **owner}
 
     def _tls(self) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=str(self._authority.ca)) if self._authority else None

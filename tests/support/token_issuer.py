@@ -1,8 +1,8 @@
 """An OAuth token endpoint on 127.0.0.1: it answers the client credentials grant with signed JWTs, and publishes its
 keys.
 
-Brokers verify tokens with the keys at `jwks_url`, clients obtain tokens from `token_url`. Tests can change its
-attributes.
+Brokers verify tokens with the keys at `jwks_url`, clients obtain tokens from `token_url`. MinIO finds the keys through
+`discovery_url`. Tests can change its attributes.
 """
 
 from __future__ import annotations
@@ -48,6 +48,16 @@ class TokenIssuer:
     def jwks_url(self) -> str:
         """The URL of the public key."""
         return f"http://127.0.0.1:{self._server.server_port}/jwks"
+
+    @property
+    def discovery_url(self) -> str:
+        """The URL of the OpenID configuration."""
+        return f"http://127.0.0.1:{self._server.server_port}/.well-known/openid-configuration"
+
+    @property
+    def discovery(self) -> dict[str, object]:
+        """The OpenID configuration."""
+        return {"issuer": ISSUER, "token_endpoint": self.token_url, "jwks_uri": self.jwks_url}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -97,7 +107,7 @@ class TokenIssuer:
 def _handler(issuer: TokenIssuer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._send(200, issuer.jwks)
+            self._send(200, issuer.jwks if self.path == "/jwks" else issuer.discovery)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()

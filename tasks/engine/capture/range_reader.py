@@ -214,9 +214,11 @@ class RangeReader:
     def _on_divergence(self, epoch: int | None, end: int) -> Iterator[Event]:
         """The leader's log has no records of the last epoch that was read: its largest epoch up to that one is `epoch`,
         which ends at `end`. Without an `epoch` its log ends at `end`. Continue where both logs are equal, up to the end
-        of the new log."""
+        of the new log. If that lost the marker of a transaction of which it kept records, the transaction is open
+        again, and its records are not read any more."""
         earliest, latest = self._bounds()
         offset, known_epoch = self._common_end(epoch, end, earliest)
+        offset = min(offset, latest)
         if offset < self._position:
             self._position = offset if self._continues else max(offset, self._start)
             self._epoch = known_epoch

@@ -63,12 +63,15 @@ def cut_short(
     partitions: Sequence[PlannedPartition], lines: Mapping[Partition, Sequence[IndexLine]]
 ) -> tuple[PlannedPartition, ...]:
     """The planned ranges of a run that was told to end, as far as they were captured. A partition of which nothing was
-    captured is left out: its row stays as it is, and the next run reads it."""
+    captured is left out: its row stays as it is, and the next run reads it. So is one that is read again, as long as
+    the point would end before the newest one."""
     kept = []
     for planned in partitions:
         cover = contiguous(planned, lines.get(planned.source, ()))
-        if cover.lines or planned.start >= planned.end:
-            kept.append(planned.model_copy(update={"end": min(planned.end, max(cover.next, cover.first))}))
+        end = min(planned.end, max(cover.next, cover.first))
+        is_set_back = planned.stored_next is not None and end < min(planned.stored_next, planned.end)
+        if (cover.lines or planned.start >= planned.end) and not is_set_back:
+            kept.append(planned.model_copy(update={"end": end}))
     return tuple(kept)
 
 

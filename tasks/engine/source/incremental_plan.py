@@ -62,9 +62,7 @@ class News:
         """Whether a point would contain the same records as the newest point, and no partition more or less. Moved
         group positions and changed topic settings alone are no news."""
         rows = self.newest.rows
-        changed = (
-            part.start < part.end or part.source not in rows or rows[part.source].failure for part in self.planned
-        )
+        changed = (_changes_records(part, rows.get(part.source)) for part in self.planned)
         failed = (one.source in rows and not rows[one.source].failure for one in self.failures)
         return not (any(changed) or any(failed) or self.ended)
 
@@ -203,12 +201,19 @@ def late_tombstones(
             )
 
 
+def _changes_records(part: PlannedPartition, row: Row | None) -> bool:
+    """Whether the partition has new records, has lost records that the row contains, or failed or had ended before."""
+    if row is None or row.failure is not None or not row.is_live:
+        return True
+    return part.start < part.end or part.start < row.next
+
+
 def _read_logs(log: LogReader, newest: RestorePoint, partitions: Sequence[Partition]) -> LogsNow:
     """The lineages are confirmed last, so that an election before that is noticed here. One after it is noticed by the
-    capture, or by the next run."""
+    capture, or by the next run. What is decided at a high watermark is below the stable end that is read after it."""
     earliest = log.list_offsets(partitions, "earliest")
-    stable = log.list_offsets(partitions, "last_stable")
     high = log.list_offsets(partitions, "latest")
+    stable = log.list_offsets(partitions, "last_stable")
     known = [newest.rows[source] for source in partitions if source in newest.rows]
     return LogsNow(earliest=earliest, stable=stable, high=high, lineages=confirm_lineages(log, newest, known))
 
@@ -217,8 +222,9 @@ def _planned(source: Partition, row: Row | None, logs: LogsNow) -> PlannedPartit
     """The range of a partition that the run reads. None if there is nothing to read and the row stays as it is. That is
     so for most partitions of a large cluster, so a model is made only for the others."""
     log_start, stable, high = (one.offsets[source] for one in (logs.earliest, logs.stable, logs.high))
-    begin = _begin_of(row, logs.lineages.common.get(source), log_start)
-    end = max(begin.start, log_start, stable)
+    common = _decided_end(source, row, logs) if row is not None else None
+    begin = _begin_of(row, common, log_start)
+    end, high = max(begin.start, log_start, stable), max(stable, high)
     if row is not None and begin.start == end == row.next:
         changes_row = high > end or row.failure is not None or not row.is_live
         if not changes_row:
@@ -255,6 +261,19 @@ def _begin_of(row: Row | None, common: CommonLog | None, log_start: int) -> _Beg
     if common is not None:
         return _Begin(min(row.first, log_start), None, "truncated")
     return _Begin(min(row.next, log_start), None, "stored" if row.first == row.next else "unconfirmed")
+
+
+def _decided_end(source: Partition, row: Row, logs: LogsNow) -> CommonLog | None:
+    """Up to where the log is as it was captured, and decided. If it lost the marker of a transaction and kept records
+    of it, the transaction is open again. A leader that is new can show a smaller stable end for a moment, because it
+    does not know yet how far its log is replicated."""
+    common = logs.lineages.common.get(source)
+    if common is None:
+        return None
+    end, stable = min(common.end, row.next), max(logs.stable.offsets[source], logs.earliest.offsets[source])
+    is_same_leader = logs.stable.leader_epochs.get(source) == logs.high.leader_epochs.get(source)
+    is_open_again = is_same_leader and stable < end <= logs.high.offsets[source]
+    return CommonLog(stable if is_open_again else end, common.epoch)
 
 
 def _sized(

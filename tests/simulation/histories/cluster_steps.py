@@ -179,7 +179,8 @@ class Elect:
         end = log.end - (log.end - log.log_start) * self.lost_quarters // 4
         world.source.elect_uncleanly(place, end=end)
         topic = world.source.topics.by_name[place[0]]
-        world.model.truncate(Partition(place[0], topic.topic_id, place[1]), log.end)
+        # A transaction that lost its marker is open again, and its records are not committed any more.
+        world.model.truncate(Partition(place[0], topic.topic_id, place[1]), min(log.end, log.last_stable_offset))
 
 
 @dataclass(frozen=True)

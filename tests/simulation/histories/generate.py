@@ -23,16 +23,26 @@ from tests.simulation.histories.cluster_steps import (
     StopNode,
     Transaction,
 )
+from tests.simulation.histories.continuous_step import Continuous
 from tests.simulation.histories.restore_step import Restore, Validate
+from tests.simulation.histories.same_cut_step import SameCut
 from tests.simulation.histories.strikes import Kind, Strike
 
-HistoryStep = ClusterStep | Backup | Validate | Restore
+HistoryStep = ClusterStep | Backup | Continuous | Validate | Restore | SameCut
 
 _BACKUP_STRIKES: tuple[Kind, ...] = (
     *("none",) * 4,
     *("crash-store", "crash-cluster", "lose-store", "lose-cluster"),
     *("change",) * 4,
     *("second-writer", "rival"),
+)
+_CONTINUOUS_STRIKES: tuple[Kind, ...] = (
+    *("none",) * 4,
+    *("crash-store", "crash-cluster", "lose-store", "lose-cluster"),
+    *("change",) * 3,
+    *("second-writer",) * 3,
+    "rival",
+    *("end",) * 3,
 )
 _RESTORE_STRIKES: tuple[Kind, ...] = (
     *("none",) * 3,
@@ -83,6 +93,33 @@ STORY: tuple[HistoryStep, ...] = (
 finished by the next one; after each a restore."""
 
 
+CYCLES: tuple[HistoryStep, ...] = (
+    CreateTopic(0, 2, 0),
+    CreateTopic(1, 1, 0),
+    *(Produce(topic, 0, 6, 3, 0) for topic in (0, 1)),
+    Continuous((Produce(0, 0, 4, 2, 0), Transaction(1, 1, 2, 0))),
+    *(Restore(number) for number in range(3)),
+    *(Produce(topic, 0, 20, 4, 0) for topic in (0, 1)),
+    Continuous(strike=Strike("end", 6, is_at_data=True)),
+    Restore(-1),
+    SameCut(is_continuous=True),
+    Elect(1, 0, 2),
+    Continuous(),
+    Restore(-1),
+    Produce(0, 0, 9, 2, 0),
+    Continuous(strike=Strike("second-writer", 3, is_at_data=True, change=Produce(0, 0, 4, 2, 0), is_repeated=True)),
+    Restore(-1),
+    Produce(0, 0, 20, 4, 0),
+    Continuous(strike=Strike("crash-cluster", 6, is_at_data=True)),
+    Produce(0, 0, 2, 2, 0),
+    SameCut(is_continuous=True),
+    *(Restore(number) for number in range(12)),
+    Validate(-1),
+)
+"""Continuous cycles: one with news after the other, one that is told to end, a log that is truncated and has nothing
+new, a zombie, and a process that dies and is followed by another."""
+
+
 def generate_chain(seed: int, length: int) -> list[HistoryStep]:
     """The history of the seed, but most of its backups are incremental."""
     source = random.Random(f"chain {seed}")
@@ -92,6 +129,26 @@ def generate_chain(seed: int, length: int) -> list[HistoryStep]:
         return replace(step, is_incremental=True) if isinstance(step, Backup) and is_incremental else step
 
     return [chained(step) for step in generate(seed, length)]
+
+
+def generate_stream(seed: int, length: int) -> list[HistoryStep]:
+    """The history of the seed, but most of its backups are continuous, some incremental, and some points are compared
+    with a snapshot at the same cut."""
+    source = random.Random(f"stream {seed}")
+
+    def streamed(step: HistoryStep) -> HistoryStep:
+        if not isinstance(step, Backup):
+            return step
+        kinds: list[Callable[[], HistoryStep]] = [
+            lambda: _continuous(source),
+            lambda: replace(step, is_incremental=True),
+            lambda: SameCut(is_continuous=source.random() < 0.7),
+            lambda: step,
+        ]
+        [kind] = source.choices(kinds, [12, 3, 4, 1])
+        return kind()
+
+    return [streamed(step) for step in generate(seed, length)]
 
 
 def _step(source: random.Random) -> HistoryStep:
@@ -137,6 +194,18 @@ def _produce(source: random.Random) -> Produce:
 
 def _backup(source: random.Random) -> Backup:
     return Backup(_strike(source, _BACKUP_STRIKES))
+
+
+def _continuous(source: random.Random) -> Continuous:
+    strike = _strike(source, _CONTINUOUS_STRIKES)
+    if strike.kind == "second-writer":
+        strike = replace(strike, change=_between(source), is_repeated=source.random() < 0.3)
+    return Continuous(tuple(_between(source) for _ in range(source.randint(0, 3))), strike)
+
+
+def _between(source: random.Random) -> ClusterStep:
+    """A change between two cycles."""
+    return _produce(source) if source.random() < 0.5 else _cluster_step(source)
 
 
 def _strike(source: random.Random, kinds: tuple[Kind, ...]) -> Strike:

@@ -75,3 +75,14 @@ def check_positions(
         require(
             found == below, "a group goes on where it was", f"{group} on {topic}-{partition}", position, found, below
         )
+
+
+def check_same_cut(chain: Sequence[Content], snapshot: Sequence[Content], *, is_compacted: bool, where: str) -> None:
+    """A chain restores to what a snapshot at the same cut restores to. It also has what the cluster has deleted since:
+    older records, or those that a cleaner took."""
+    if is_compacted:
+        shared = set(snapshot)
+        chain = [one for one in chain if one in shared]
+    tail = list(chain[len(chain) - len(snapshot) :])
+    law = "a chain restores to what a snapshot at the same cut restores to"
+    require(len(chain) >= len(snapshot) and tail == list(snapshot), law, where, len(chain), len(snapshot))

@@ -37,6 +37,10 @@ class Expected:
     required: Mapping[int, Content]
     allowed: Mapping[int, Content]
 
+    def below(self, end: int) -> Expected:
+        """The same for a point that ends there."""
+        return Expected(_below(self.required, end), _below(self.allowed, end))
+
 
 @dataclass(slots=True)
 class Model:
@@ -48,15 +52,18 @@ class Model:
     `chain` is what an incremental run continues: what the newest point holds, without what the source lost in unclean
     elections since. `truncated` are the offsets from which on that is so, of partitions that no run has planned since.
     `unfinished` is how the source looked since a run died that another one can finish. `rewound` are the partitions
-    that ever lost something."""
+    that ever lost something, `failed` those that a run ever failed to read."""
 
     sent: dict[bytes, str] = field(default_factory=dict)
     chain: dict[Partition, Expected] = field(default_factory=dict)
     truncated: dict[Partition, int] = field(default_factory=dict)
     unfinished: list[Views] = field(default_factory=list)
     rewound: set[Partition] = field(default_factory=set)
+    failed: set[Partition] = field(default_factory=set)
     points: dict[int, dict[Partition, Expected]] = field(default_factory=dict)
     planned: dict[int, Views] = field(default_factory=dict)
+    _chain_before: dict[Partition, Expected] = field(default_factory=dict)
+    _truncated_before: dict[Partition, int] = field(default_factory=dict)
 
     def truncate(self, source: Partition, end: int) -> None:
         """The source lost everything from `end` on. A run that is going on can still hold it."""
@@ -68,12 +75,30 @@ class Model:
     def begin_run(self, now: Views) -> None:
         """A run begins: from now on no point gets what the source has lost before. Below its log start, a leader does
         not know any more where its log differs."""
+        self._chain_before, self._truncated_before = dict(self.chain), dict(self.truncated)
         for source, lost in self.truncated.items():
             if source in self.chain:
                 end = max(lost, now[source].start) if source in now else lost
-                before = self.chain[source]
-                self.chain[source] = Expected(_below(before.required, end), _below(before.allowed, end))
+                self.chain[source] = self.chain[source].below(end)
         self.truncated.clear()
+
+    def continue_with(self, expected: Mapping[Partition, Expected], kept: Iterable[Partition]) -> None:
+        """The run made a point. The next one continues it; what it kept of the earlier point, as if it had not run."""
+        self.chain = {**expected, **{source: self.chain[source] for source in kept}}
+        self.forget_run(kept)
+        for source in expected.keys() - set(kept):
+            self._chain_before[source] = expected[source]
+            self._truncated_before.pop(source, None)
+        for source, end in list(self.truncated.items()):  # during this run
+            self.truncate(source, end)
+
+    def forget_run(self, sources: Iterable[Partition]) -> None:
+        """The run changed nothing of these partitions."""
+        for source in sources:
+            if source in self._chain_before:
+                self.chain[source] = self._chain_before[source]
+            if source in self._truncated_before:
+                self.truncate(source, self._truncated_before[source])
 
 
 def _below(records: Mapping[int, Content], end: int) -> dict[int, Content]:

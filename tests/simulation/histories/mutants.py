@@ -6,14 +6,16 @@ Each mutant replaces one function of the program while a body runs. `law` is the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from tasks.batches.aborted import AbortedBatches, AbortTracker
+from tasks.engine import continuous
 from tasks.engine.capture.range_reader import CaptureRange, TrimPolicy
-from tasks.engine.commit import point_parts, runs
+from tasks.engine.commit import incremental_outcome, incremental_point, point_parts, runs
+from tasks.engine.commit.tiling import contiguous
 from tasks.engine.positions.rank import rank
 from tasks.engine.replay import replay
 from tasks.engine.source import incremental_plan
@@ -24,7 +26,7 @@ from tasks.repository.index import write_index
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import PlannedPartition
-from tests.simulation.histories.generate import STORY, generate
+from tests.simulation.histories.generate import CYCLES, STORY, HistoryStep, generate
 from tests.simulation.histories.run import first_failure
 
 
@@ -38,8 +40,8 @@ class Mutant:
     step: int
     law: str
     plant: Callable[[pytest.MonkeyPatch], None]
-    is_of_story: bool = False
-    """Found in `STORY`, which has what chains of incremental runs have to survive."""
+    story: Sequence[HistoryStep] | None = None
+    """Found in this history, which has what chains of incremental runs, or cycles, have to survive."""
 
 
 def _drop_an_index_line(patch: pytest.MonkeyPatch) -> None:
@@ -127,6 +129,39 @@ def _ignore_the_lease(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(runs, "acquire", take)
 
 
+def _begin_a_cycle_one_offset_late(patch: pytest.MonkeyPatch) -> None:
+    """And the precondition that would notice it is as wrong as the rest."""
+    draft = incremental_plan.draft_of_news
+
+    def late(*given: Any, **named: Any) -> Any:
+        plan = draft(*given, **named)
+        moved = [part.model_copy(update={"start": min(part.end, part.start + 1)}) for part in plan.partitions]
+        return plan.model_copy(update={"partitions": tuple(moved)})
+
+    patch.setattr(continuous, "draft_of_news", late)
+
+
+def _take_the_end_of_a_cut_cycle_for_the_planned_one(patch: pytest.MonkeyPatch) -> None:
+    """The row of a partition says that everything was read."""
+
+    def whole(planned: Any, lines: Any) -> Any:
+        return replace(contiguous(planned, lines), next=planned.end)
+
+    patch.setattr(point_parts, "cut_short", lambda partitions, lines: partitions)
+    patch.setattr(incremental_outcome, "tile", whole)
+
+
+def _commit_as_a_zombie(patch: pytest.MonkeyPatch) -> None:
+    """A cycle commits although another process has voided it and has made a point since."""
+    patch.setattr(incremental_point, "check_open", lambda *given, **named: None)
+    patch.setattr(incremental_point, "check_incremental", lambda plan, now: None)
+
+
+def _take_a_truncation_for_no_news(patch: pytest.MonkeyPatch) -> None:
+    """As long as there is nothing new behind it."""
+    patch.setattr(incremental_plan, "_changes_records", lambda part, row: row is None or part.start < part.end)
+
+
 MUTANTS = (
     Mutant("an index line is dropped", 0, 13, "what the program wrote validates", _drop_an_index_line),
     Mutant("a position is off by one", 1, 14, "a group goes on where it was", _a_position_off_by_one),
@@ -135,15 +170,33 @@ MUTANTS = (
     ),
     Mutant("a batch is written twice", 0, 29, "an undisturbed restore succeeds", _write_a_batch_twice),
     Mutant("a gap is not stated", 14, 20, "nothing is lost without a gap that says so", _leave_a_gap_unsaid),
-    Mutant("a gap of a chain is not stated", 0, 7, "nothing is lost", _leave_a_gap_of_a_chain_unsaid, is_of_story=True),
-    Mutant("incarnations are mixed", 0, 13, "a restore writes every record", _mix_incarnations, is_of_story=True),
+    Mutant("a gap of a chain is not stated", 0, 7, "nothing is lost", _leave_a_gap_of_a_chain_unsaid, story=STORY),
+    Mutant("incarnations are mixed", 0, 13, "a restore writes every record", _mix_incarnations, story=STORY),
     Mutant(
         "a truncation is ignored",
         0,
         17,
         "a restore writes only records that the source had",
         _ignore_truncation,
-        is_of_story=True,
+        story=STORY,
+    ),
+    Mutant("a cycle begins late", 0, 6, "a restore writes every record", _begin_a_cycle_one_offset_late, story=CYCLES),
+    Mutant(
+        "a cut cycle is taken for whole",
+        0,
+        11,
+        "a restore writes every record",
+        _take_the_end_of_a_cut_cycle_for_the_planned_one,
+        story=CYCLES,
+    ),
+    Mutant("a zombie commits", 0, 17, "no point ends before an earlier one", _commit_as_a_zombie, story=CYCLES),
+    Mutant(
+        "a truncation is no news",
+        0,
+        14,
+        "after a cycle the set is as new",
+        _take_a_truncation_for_no_news,
+        story=CYCLES,
     ),
     Mutant("a lease is ignored", 2, 17, "a second writer is refused while the first one is alive", _ignore_the_lease),
 )
@@ -155,7 +208,7 @@ def find(mutant: Mutant, seeds: Iterable[int], length: int) -> tuple[int, int, E
     with pytest.MonkeyPatch.context() as patch:
         mutant.plant(patch)
         for seed in seeds:
-            failure = first_failure(STORY if mutant.is_of_story else generate(seed, length))
+            failure = first_failure(mutant.story or generate(seed, length))
             if failure is not None:
                 return seed, *failure
     return None

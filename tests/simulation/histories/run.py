@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import pytest
 
 from tasks.engine.capture import segment
-from tests.simulation.histories.generate import HistoryStep, generate, generate_chain
+from tests.simulation.histories.generate import HistoryStep, generate, generate_chain, generate_stream
 from tests.simulation.histories.world import World
 
 MOST_TRIES = 200
 """So many shorter histories are tried before the shortest so far is printed."""
+
+
+Kind = Literal["snapshots", "chain", "stream"]
+_GENERATORS: Mapping[Kind, Callable[[int, int], list[HistoryStep]]] = {
+    "snapshots": generate,
+    "chain": generate_chain,
+    "stream": generate_stream,
+}
 
 
 class HistoryFailed(AssertionError):
@@ -38,10 +47,10 @@ def run(steps: Sequence[HistoryStep], *, version: str = "4.3.1") -> World:
     return world
 
 
-def run_seed(seed: int, length: int, *, version: str = "4.3.1", is_chain: bool = False) -> None:
-    """Carry out the history of a seed; most of the backups of a chain are incremental. Raises `HistoryFailed` with the
-    shortest history that fails in the same way."""
-    steps = generate_chain(seed, length) if is_chain else generate(seed, length)
+def run_seed(seed: int, length: int, *, version: str = "4.3.1", kind: Kind = "snapshots") -> None:
+    """Carry out the history of a seed. Most of the backups of a chain are incremental, and of a stream continuous.
+    Raises `HistoryFailed` with the shortest history that fails in the same way."""
+    steps = _GENERATORS[kind](seed, length)
     failure = failure_of(steps, version)
     if failure is None:
         return

@@ -16,10 +16,12 @@ from tests.simulation.kafka import SimulatedKafka
 from tests.simulation.kafka.faults import AnswerLost, Step
 from tests.support.faults import Crashed
 
-Kind = Literal["none", "crash-store", "crash-cluster", "lose-store", "lose-cluster", "change", "second-writer", "rival"]
+Kind = Literal[
+    "none", "crash-store", "crash-cluster", "lose-store", "lose-cluster", "change", "second-writer", "rival", "end"
+]
 """none · the process dies at a write of the store, or at a call of the cluster · answers of the store, or of the
 cluster, are lost · the cluster changes · another writer runs a whole backup meanwhile and finds the first one without a
-heartbeat (second-writer), or alive (rival)."""
+heartbeat (second-writer), or alive (rival) · a continuous backup is told to end."""
 
 
 DATA_CALLS = ("reader.first_answers", "fetcher.receive", "batch.land")
@@ -28,13 +30,19 @@ DATA_CALLS = ("reader.first_answers", "fetcher.receive", "batch.land")
 @dataclass(frozen=True)
 class Strike:
     """`at` counts calls from 1, of all calls or only of those that move data; a strike beyond the last one does not
-    happen. `is_after`: the call had its effect."""
+    happen. `is_after`: the call had its effect. `is_repeated`: after as many calls more it strikes again, and so on."""
 
     kind: Kind = "none"
     at: int = 1
     is_after: bool = False
     is_at_data: bool = False
     change: ClusterStep | None = None
+    is_repeated: bool = False
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether a backup that is struck so has to succeed."""
+        return self.kind in ("none", "lose-store", "lose-cluster", "rival", "end")
 
     def store(self, world: World) -> ObjectStore:
         """The repository's store as the struck process has it: with retries, as the program opens it."""
@@ -74,7 +82,8 @@ class _Striker:
         if self._strike.kind == "lose-cluster" and step.call == "writer.produce":
             return  # many requests; the answer of each is lost at `batch.land`
         self._calls += 1
-        if self._calls == self._strike.at:
+        is_next = self._strike.is_repeated and self._calls % self._strike.at == 0
+        if self._calls == self._strike.at or is_next:
             self._hit(step)
 
     def _hit(self, step: Step) -> None:
@@ -86,7 +95,7 @@ class _Striker:
             case "lose-cluster":
                 self._world.struck += 1
                 raise AnswerLost(str(step))
-            case "change" | "second-writer" | "rival":
+            case "change" | "second-writer" | "rival" | "end":
                 self._is_striking = True
                 self._world.struck += 1
                 try:

@@ -124,6 +124,7 @@ class StoredLog:
         self.transactions.clear()
         for batch in kept:
             self._note(batch)
+        self.epochs.truncate_before(self.log_start)  # batches below it are kept as long as their segment
 
     def flip_byte(self, offset: int) -> None:
         """Damage the last byte of the batch that holds the offset, as a bad disk does; it is served as it is."""

@@ -172,6 +172,36 @@ def test_told_to_end_it_commits_what_it_has_read_and_the_next_one_goes_on_there(
     world.assert_valid()
 
 
+def test_told_to_end_while_it_reads_a_partition_again_it_leaves_that_as_it_was(world: SmallWorld) -> None:
+    """Otherwise the newest point would end before the one before it, until the next process has read the rest."""
+    world.topic(records=20)
+    context, ending = world.context(world.source), threading.Event()
+    Running(world).run()
+    world.source.elect_uncleanly(("orders", 0), end=5)
+    world.send(records=30)
+    with lease_of_cycles(context, SET, ending=ending) as lease:
+        plan = plan_cycle(context, lease, world.request(), workers=1, finished=lambda run: None)
+        assert plan is not None
+        cycle = run_cycle(
+            replace(context, progress=lambda *_args, **_figures: ending.set()), plan, ending=ending, workers=1
+        )
+
+    assert ((), 20) == (cycle.point.entry.truncated, cycle.point.entry.totals.records)
+    world.assert_valid()
+    assert [30] == Running(world).run()
+    assert world.contents("orders", cluster=world.source) == _restored(world)
+
+
+def test_a_truncation_without_new_records_is_news(world: SmallWorld) -> None:
+    world.topic()
+
+    read = Running(world).run(lambda: world.source.elect_uncleanly(("orders", 0), end=5), _nothing)
+
+    assert [10, 0] == read
+    assert [(5, 10)] == [(note.first, note.next) for note in world.point().entry.truncated]
+    assert world.contents("orders", cluster=world.source) == _restored(world)
+
+
 def test_told_to_end_during_a_base_it_makes_no_point_and_the_next_one_adopts_what_was_read(world: SmallWorld) -> None:
     world.topic(records=20)
     context, ending = world.context(world.source), SimulatedStop(world.clock)

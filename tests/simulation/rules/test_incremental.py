@@ -219,6 +219,25 @@ def test_a_log_that_is_truncated_between_plan_and_capture_is_read_again_below_th
     world.assert_valid()
 
 
+def test_records_of_a_transaction_that_lost_its_marker_leave_the_chain_until_they_are_decided(
+    world: SmallWorld,
+) -> None:
+    """The cluster does not serve them to readers of committed data either."""
+    world.topic()
+    producer = world.source.transactional_producer(timeout_ms=DAY_MS)
+    producer.send(ORDERS, world.records(5))
+    producer.commit()
+    world.back_up_changes()
+    world.source.elect_uncleanly(ORDERS, end=15)
+
+    point = world.back_up_changes()
+
+    assert [(10, 16, TRUNCATED)] == _ranges(point.entry.truncated)
+    assert [(0, 10)] == [(row.first, row.next) for row in _rows(point)]
+    assert world.contents("orders", cluster=world.source) == _restored(world)
+    world.assert_valid()
+
+
 def test_new_partitions_and_new_topics_are_read_whole(world: SmallWorld) -> None:
     world.topic()
     world.back_up_changes()

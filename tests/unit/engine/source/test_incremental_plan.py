@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tasks.broker.log_values import OffsetAnswers
@@ -29,12 +31,20 @@ def _row(first: int = 0, end: int = 10, **more: object) -> Row:
 
 
 def _plan(
-    row: Row | None, *, log_start: int = 0, stable: int = 10, high: int | None = None, common: CommonLog | None = None
+    row: Row | None,
+    *,
+    log_start: int = 0,
+    stable: int = 10,
+    high: int | None = None,
+    common: CommonLog | None = None,
+    is_same_leader: bool = True,
 ) -> PlannedPartition | None:
     logs = LogsNow(
         earliest=OffsetAnswers({SOURCE: log_start}),
-        stable=OffsetAnswers({SOURCE: stable}),
-        high=OffsetAnswers({SOURCE: stable if high is None else high}),
+        stable=OffsetAnswers({SOURCE: stable}, leader_epochs={SOURCE: 3}),
+        high=OffsetAnswers(
+            {SOURCE: stable if high is None else high}, leader_epochs={SOURCE: 3 if is_same_leader else 2}
+        ),
         lineages=Lineages({SOURCE: common} if common else {}, {}),
     )
     planned, failures = incremental_ranges([SOURCE], {SOURCE: row} if row else {}, logs)
@@ -73,6 +83,25 @@ def test_a_truncated_log_is_read_from_where_it_differs(stable: int, end: int) ->
     assert (6, end, 10, 2, "truncated") == _range(_plan(_row(), stable=stable, common=CommonLog(6, 2)))
 
 
+@pytest.mark.parametrize("common", [SAME, CommonLog(9, 3)], ids=["same", "truncated"])
+def test_records_of_a_transaction_that_is_open_again_do_not_stay_in_the_chain(common: CommonLog) -> None:
+    """An unclean election lost its marker, and kept records of it."""
+    planned = _plan(_row(), stable=7, high=common.end, common=common)
+    assert (7, 7, 10, 3, "truncated") == _range(planned)
+
+
+@pytest.mark.parametrize("how", [{"high": 9}, {"high": 10, "is_same_leader": False}])
+def test_a_new_leader_that_does_not_know_yet_what_is_replicated_moves_no_stored_offset(how: dict[str, Any]) -> None:
+    planned = _plan(_row(), stable=7, common=SAME, **how)
+    assert planned is None or (10, 10, 10, 3, "stored") == _range(planned)
+
+
+def test_a_log_start_inside_an_open_transaction_moves_no_stored_offset() -> None:
+    """The stable end is where the first batch begins then, which is below the log start."""
+    planned = _plan(_row(), log_start=10, stable=8, high=12, common=SAME)
+    assert (10, 10, 10, 3, "stored") == _range(planned)
+
+
 def test_a_log_of_which_nothing_is_common_is_read_whole() -> None:
     assert (1, 8, 10, None, "truncated") == _range(_plan(_row(first=5), log_start=1, stable=8, common=CommonLog(4, 1)))
 
@@ -97,7 +126,7 @@ def test_a_partition_that_was_empty_goes_on_without_an_epoch() -> None:
 
 def test_a_stable_end_below_the_stored_offset_is_no_news_while_the_lineage_is_the_same() -> None:
     """A new leader can lag behind with its high watermark."""
-    assert None is _plan(_row(), stable=7, high=10, common=SAME)
+    assert None is _plan(_row(), stable=7, high=7, common=SAME)
 
 
 @pytest.mark.parametrize(
