@@ -20,8 +20,9 @@ BINS_PER_WORKER = 4
 flow with more than `MAX_BINS` partitions makes no fewer."""
 
 BIN_BYTES = 32 << 20
-"""The size of the bins that partitions share in a flow with more than `MAX_BINS` partitions. A smaller bin takes less
-time than the orchestrator needs for a task. It is also the size of a data object."""
+"""The size of the bins that partitions share in a flow with more than `MAX_BINS` partitions, or in a cycle of a
+continuous backup. A smaller bin takes less time than the orchestrator needs for a task. It is also the size of a data
+object."""
 
 PARTITIONS_AT_ONCE = 4
 """The number of partitions of a bin that a restore replays at the same time. They share requests, and each of them

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tasks.engine.backup_steps import FinishedRun, capture_bins, commit_run, finisher
+from tasks.engine.bins import BIN_BYTES
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.runs import begin_run, close_earlier_run, lease_of_cycles
 from tasks.engine.run_context import ClusterContext
@@ -123,9 +124,16 @@ def plan_cycle(
     if news.is_empty and repository.now_ms() - newest.entry.time_ms < HEARTBEAT_MS:
         return None
     begin_run(lease, request.run, state)
-    # Every bin makes an object in every cycle, however little there is to read.
-    request = replace(request, most_bins=workers)
+    total_bytes = sum(part.bytes for part in news.planned)
+    request = replace(request, most_bins=most_bins_of_cycle(total_bytes, request.most_bins, workers))
     return write_plan(repository.store, draft_of_news(context, request, news, kind="continuous"))
+
+
+def most_bins_of_cycle(total_bytes: int, most_bins: int, workers: int) -> int:
+    """The largest number of bins of a cycle: one for each worker, or for each `BIN_BYTES` if that is more. Every bin
+    makes an object in every cycle, however little there is to read, so more bins would make many small objects. Fewer
+    bins would make larger objects, and each worker has one in memory. Pure."""
+    return min(most_bins, max(workers, -(-total_bytes // BIN_BYTES)))
 
 
 def run_cycle(context: ClusterContext, plan: Plan, *, ending: threading.Event, workers: int) -> Cycle:

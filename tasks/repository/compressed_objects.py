@@ -31,8 +31,13 @@ class StoredRef(Document):
 
 def compress_object(data: bytes) -> tuple[bytes, str]:
     """(stored bytes, their SHA-256). The bytes are one zstd frame with a checksum. Equal data gives equal bytes."""
-    stored = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(data)
+    stored = new_compressor().compress(data)
     return stored, sha256_hex(stored)
+
+
+def new_compressor() -> zstandard.ZstdCompressor:
+    """The compressor of these objects, for data that is compressed piece by piece."""
+    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
 
 
 def put_content(store: ObjectStore, key: str, stored: bytes, digest: str) -> None:

@@ -89,7 +89,7 @@ def read_index(store: ObjectStore, ref: IndexRef, *, entry_seq: int) -> Iterator
     Raises `DamagedError` if the object is missing, has another digest or contains a line that is not valid, and
     `UnsupportedError` if a later version wrote a line.
     """
-    for text in _texts(store, ref, entry_seq):
+    for text in iter_texts(store, ref, entry_seq=entry_seq):
         yield text.line()
 
 
@@ -104,7 +104,7 @@ def find_lines(
     """
     by_begin = {_begin_of(source): source for source in wanted}
     begin, source = b"\n", None
-    for text in _texts(store, ref, entry_seq):
+    for text in iter_texts(store, ref, entry_seq=entry_seq):
         if not text.text.startswith(begin):
             match = _BEGIN.match(text.text)
             if match is None:
@@ -118,7 +118,9 @@ def find_lines(
             yield source, text
 
 
-def _texts(store: ObjectStore, ref: IndexRef, entry_seq: int) -> Iterator[LineText]:
+def iter_texts(store: ObjectStore, ref: IndexRef, *, entry_seq: int) -> Iterator[LineText]:
+    """All lines of an index object, not parsed. `entry_seq` is the seq of a reference without one. Raises
+    `DamagedError` if the object is missing or has another digest."""
     seq = ref.seq if ref.seq is not None else entry_seq
     rest = b""
     for chunk in iter_stored(store, ref):

@@ -51,9 +51,10 @@ class Bench:
 
     def client(self, what: str, *arguments: object) -> Cost:
         """One of the librdkafka clients."""
-        return run(self._client(what, *arguments), log=self.log)
+        return run(self.client_command(what, *arguments), log=self.log)
 
-    def _client(self, what: str, *arguments: object) -> list[str]:
+    def client_command(self, what: str, *arguments: object) -> list[str]:
+        """The command of one of the librdkafka clients."""
         return [PYTHON, "-m", "tests.bench.clients", what, self.kafka.bootstrap, *map(str, arguments)]
 
     def command(self, *arguments: str) -> Cost:
@@ -101,7 +102,7 @@ class Bench:
         squeezed = self.folder / "squeezed"
         compress = [*self._zstd(topic, f"-T{os.cpu_count()}"), "-f", "-o", str(squeezed)]
         compress.remove("-c")
-        cost = at_once([compress, self._client("fetch", topic, PARTITIONS)], log=self.log)
+        cost = at_once([compress, self.client_command("fetch", topic, PARTITIONS)], log=self.log)
         squeezed.unlink()
         return cost
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.model.errors import NotFoundError
 from tasks.repository.names import log_key
 from tests.bench.backup_file import SET, BackupFile
-from tests.bench.measure import start, warm_memory
+from tests.bench.measure import Cost, run, start, warm_memory
 from tests.bench.report import Row
 from tests.support.producing import create_topic
 
@@ -38,6 +38,7 @@ CYCLE_S = 30
 """The program's default."""
 
 TOPIC = "stream"
+BESIDE = "stream-beside"
 _WAIT_S = 300.0
 _WARM_UP_S = 15
 """A broker that has just started is too slow for the rate."""
@@ -48,42 +49,69 @@ _WARM_GIB = 4
 
 def continuous(bench: Bench) -> Iterator[Row]:
     """The rows about a continuous backup."""
-    create_topic(bench.kafka.bootstrap, TOPIC, partitions=PARTITIONS)
-    file = BackupFile.write(
-        bench.folder,
-        "continuous",
-        bench.kafka.bootstrap_servers,
-        [TOPIC],
-        backup={"continuous": True, "checkpoint_interval_secs": CYCLE_S},
-    )
-    sent = bench.folder / "sent"
+    for topic in (TOPIC, BESIDE):
+        create_topic(bench.kafka.bootstrap, topic, partitions=PARTITIONS)
     warm_memory(_WARM_GIB)
-    _stream(bench, _WARM_UP_S, sent)
-    first = _read_sent(sent)
-    running = start([bench.executable, *file.command], log=bench.log)
-    _wait_until(lambda: _records(file) == first.records)
-    before = _Objects.now(file)
-    _stream(bench, SECONDS, sent)
-    second = _read_sent(sent)
-    _wait_until(lambda: _records(file) == first.records + second.records)
-    added = _Objects.now(file).since(before)
-    cost = running.end(signal.SIGTERM)
-    snapshots = [bench.backup(TOPIC, 4) for _ in range(3)]
-    points = _read_points(file)
+    measured = _continuous_backup(bench)
+    beside = _snapshots_beside_a_producer(bench)
+    alone = [bench.backup(TOPIC, 4) for _ in range(3)]
+    yield from _rows(measured, beside, alone)
     bench.details.append(
-        f"continuous: {cost.cpu_s:.1f} CPU seconds; snapshots {[round(one.cpu_s, 1) for one in snapshots]}"
+        f"CPU seconds: continuous {measured.cost.cpu_s:.1f}; snapshots of the same bytes beside a producer "
+        f"{_cpu_text(beside)}, without one {_cpu_text(alone)}"
     )
-    what = f"continuous, {BYTES_PER_SECOND // 1_000_000} MB/s into {PARTITIONS:,} partitions for {SECONDS:.0f} s"
-    lags_s = sorted(_lags_s(second.batches, points))
-    yield Row(f"{what}: CPU / a snapshot of the same bytes", cost.cpu_s / median(one.cpu_s for one in snapshots), 1.3)
+    for topic in (TOPIC, BESIDE):
+        bench.delete(topic)
+
+
+def _rows(measured: _Measured, beside: Sequence[Cost], alone: Sequence[Cost]) -> Iterator[Row]:
+    rate = f"{BYTES_PER_SECOND // 1_000_000} MB/s into {PARTITIONS:,} partitions for {SECONDS:.0f} s"
+    cpu_s, lags_s, added = measured.cost.cpu_s, sorted(measured.lags_s), measured.added
+    compared = f"continuous, {rate}: CPU / a snapshot of the same bytes"
+    yield Row(f"{compared} beside a producer of that rate", cpu_s / median(one.cpu_s for one in beside), 1.3)
+    yield Row(f"{compared} without a producer", cpu_s / median(one.cpu_s for one in alone))
     yield Row(f"continuous, {CYCLE_S} s cycles: p99 of the lag, in seconds", _percentile(lags_s, 0.99), CYCLE_S + 5)
-    yield Row("continuous: MB/s that the producer reached", second.bytes_per_second / 1_000_000)
     yield Row("continuous: median of the lag, in seconds", _percentile(lags_s, 0.5))
-    yield Row("continuous: MiB of memory, 4 workers", cost.peak_mib, 200 / 1.048576)
+    yield Row("continuous: MB/s that the producer reached", measured.bytes_per_second / 1_000_000)
+    yield Row("continuous: MiB of memory, 4 workers", measured.cost.peak_mib, 200 / 1.048576)
     yield Row("continuous: all objects per hour", added.per_hour(added.total))
     yield Row("continuous: data objects per hour", added.per_hour(added.data))
     yield Row("continuous: MiB stored for each data object", added.data_bytes / max(added.data, 1) / (1 << 20))
-    bench.delete(TOPIC)
+
+
+def _continuous_backup(bench: Bench) -> _Measured:
+    """Run the command from before the producer begins until a point has every record."""
+    backup = {"continuous": True, "checkpoint_interval_secs": CYCLE_S}
+    file = BackupFile.write(bench.folder, "continuous", bench.kafka.bootstrap_servers, [TOPIC], backup=backup)
+    first = _stream(bench, _WARM_UP_S)
+    running = start([bench.executable, *file.command], log=bench.log)
+    _wait_until(lambda: _records(file) == first.records)
+    before = _Objects.now(file)
+    sent = _stream(bench, SECONDS)
+    _wait_until(lambda: _records(file) == first.records + sent.records)
+    added = _Objects.now(file).since(before)
+    cost = running.end(signal.SIGTERM)
+    return _Measured(cost, list(_lags_s(sent.batches, _read_points(file))), sent.bytes_per_second, added)
+
+
+def _snapshots_beside_a_producer(bench: Bench) -> list[Cost]:
+    """The same work costs more CPU seconds while others use the caches and the other core. The continuous backup has a
+    producer beside it, so these snapshots have one too, which sends to another topic."""
+    producer = start(_stream_command(bench, BESIDE, _WAIT_S), log=bench.log)
+    try:
+        return [bench.backup(TOPIC, 4) for _ in range(3)]
+    finally:
+        producer.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A continuous backup: its cost, the lag of each batch, what its producer reached, and the objects that it made."""
+
+    cost: Cost
+    lags_s: Sequence[float]
+    bytes_per_second: int
+    added: _Objects
 
 
 class _Batch(NamedTuple):
@@ -139,13 +167,23 @@ class _Objects:
         return 3600 * count / self.at_s
 
 
-def _stream(bench: Bench, seconds: float, sent: Path) -> None:
-    bench.client("stream", TOPIC, PARTITIONS, BYTES_PER_SECOND, seconds, sent)
-
-
-def _read_sent(file: Path) -> _Sent:
-    records, bytes_per_second, *lines = file.read_text().splitlines()
+def _stream(bench: Bench, seconds: float) -> _Sent:
+    """Produce, and return what the producer has written down."""
+    run(_stream_command(bench, TOPIC, seconds), log=bench.log)
+    records, bytes_per_second, *lines = _sent_file(bench).read_text().splitlines()
     return _Sent(int(records), int(bytes_per_second), [_Batch(*map(int, line.split())) for line in lines])
+
+
+def _stream_command(bench: Bench, topic: str, seconds: float) -> list[str]:
+    return bench.client_command("stream", topic, PARTITIONS, BYTES_PER_SECOND, seconds, _sent_file(bench))
+
+
+def _sent_file(bench: Bench) -> Path:
+    return bench.folder / "sent"
+
+
+def _cpu_text(costs: Sequence[Cost]) -> str:
+    return ", ".join(f"{one.cpu_s:.1f}" for one in costs)
 
 
 def _records(file: BackupFile) -> int | None:

@@ -61,6 +61,11 @@ class Running:
         os.kill(self.pid, number)
         return self.cost()
 
+    def kill(self) -> None:
+        """End it. What it cost is not known then."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.launcher.communicate()
+
     def cost(self) -> Cost:
         """Wait for the end. Raises when it fails."""
         figures, _ = self.launcher.communicate()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -36,8 +38,9 @@ SAMPLES = 50
 MOST_MIB = 12
 """The growth that is allowed. A process keeps a summary of each point of its set, about 1 KB."""
 
-TOPIC_CYCLES = 8
-"""A topic is created and the oldest one is deleted after so many rounds of records."""
+TOPIC_S = 30.0
+"""After so many seconds a topic is created, and the oldest one is deleted. A point keeps the rows of deleted topics, so
+the memory grows with their number, which has nothing to do with the number of cycles."""
 
 LIVE_TOPICS = 5
 
@@ -94,15 +97,17 @@ def _topics_that_come_and_go(bed: Bed) -> Iterator[None]:
 def _send(bed: Bed, done: threading.Event) -> None:
     producer = Producer({"bootstrap.servers": bed.kafka.bootstrap, "log_level": 0})
     admin = AdminClient({"bootstrap.servers": bed.kafka.bootstrap, "log_level": 0})
-    live, rounds = [f"{bed.topic}-first"], 0
-    while not done.wait(CYCLE_MS / 3000):
+    live, next_topic_s = [f"{bed.topic}-first"], time.monotonic()
+    for number in count():
+        if done.wait(CYCLE_MS / 2000):
+            return
         for topic in live:
             for partition in range(3):
                 producer.produce(topic, os.urandom(500), partition=partition)
         producer.flush()
-        rounds += 1
-        if rounds % TOPIC_CYCLES == 0:
-            live.append(f"{bed.topic}-{rounds}")
+        if time.monotonic() >= next_topic_s:
+            next_topic_s += TOPIC_S
+            live.append(f"{bed.topic}-{number}")
             create_topic(bed.kafka.bootstrap, live[-1], partitions=3)
             if len(live) > LIVE_TOPICS:
                 for deleted in admin.delete_topics([live.pop(0)]).values():

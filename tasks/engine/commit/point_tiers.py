@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from tasks.model.partition import Partition
 from tasks.repository.compressed_objects import StoredRef
-from tasks.repository.index import IndexRef, read_index, write_index
+from tasks.repository.index import IndexRef, write_index
+from tasks.repository.index_merge import merge_indexes
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row, TableRef, write_table
 from tasks.repository.plans import Plan
@@ -24,16 +25,21 @@ TIER_OBJECTS = 8
 """The number of index objects of one tier that are merged into one. An index object of the next tier has this many
 times as many lines."""
 
+LARGEST_TIER = 5
+"""Index objects of this tier are not merged any more. With at most 260,000 lines they have some 20 MB, which a reader
+has in memory."""
+
 MOST_DELTAS = 16
 """The largest number of deltas of a partition table. Instead of another delta, all rows are written as a new base."""
 
 
 @dataclass(frozen=True, slots=True)
 class _IndexPart:
-    """An index object that the newest point names, or lines that are not stored yet."""
+    """Index objects that become one, and lines that are not stored yet. `lines` is the number of all lines, also of
+    those that are left out."""
 
     lines: int
-    ref: IndexRef | None = None
+    refs: tuple[IndexRef, ...] = ()
     new: tuple[IndexLine, ...] = ()
 
     @property
@@ -55,15 +61,13 @@ def extend_index(
     """The index references of the new point. `rows` are its rows. When objects are merged, lines with a seq below the
     base of their row are left out. Lines that newer lines replace are kept, because they can be the only copy of
     records that the cluster has lost."""
-    parts = [_IndexPart(ref.lines, ref=ref) for ref in inherited(newest.entry.index, newest.seq)]
+    parts = [_IndexPart(ref.lines, refs=(ref,)) for ref in inherited(newest.entry.index, newest.seq)]
     if new_lines:
         parts.append(_IndexPart(len(new_lines), new=tuple(new_lines)))
     while (full := _full_tier(parts)) is not None:
-        merged = tuple(line for part in full for line in _lines_of(store, part) if _can_count(line, rows))
-        parts = [part for part in parts if part not in full]
-        if merged:
-            parts.append(_IndexPart(len(merged), new=merged))
-    return tuple(part.ref or write_index(store, plan.set, plan.run, part.new) for part in parts)
+        parts = [*(part for part in parts if part not in full), _joined(full)]
+    stored = [_stored(store, plan, part, rows) for part in parts]
+    return tuple(ref for ref in stored if ref is not None)
 
 
 def extend_table(
@@ -94,20 +98,30 @@ def inherited(refs: Sequence[RefT], seq: int) -> tuple[RefT, ...]:
 
 def _full_tier(parts: Sequence[_IndexPart]) -> list[_IndexPart] | None:
     """The parts of the lowest tier that has enough of them."""
-    for tier in sorted({part.tier for part in parts}):
+    for tier in sorted({part.tier for part in parts if part.tier < LARGEST_TIER}):
         found = [part for part in parts if part.tier == tier]
         if len(found) >= TIER_OBJECTS:
             return found
     return None
 
 
-def _lines_of(store: ObjectStore, part: _IndexPart) -> Sequence[IndexLine]:
-    if part.ref is None:
-        return part.new
-    assert part.ref.seq is not None
-    return list(read_index(store, part.ref, entry_seq=part.ref.seq))
+def _joined(parts: Sequence[_IndexPart]) -> _IndexPart:
+    return _IndexPart(
+        sum(part.lines for part in parts),
+        tuple(ref for part in parts for ref in part.refs),
+        tuple(line for part in parts for line in part.new),
+    )
 
 
-def _can_count(line: IndexLine, rows: Mapping[Partition, Row]) -> bool:
-    row = rows.get(line.source)
-    return row is not None and (line.seq is None or row.base_seq is None or line.seq >= row.base_seq)
+def _stored(store: ObjectStore, plan: Plan, part: _IndexPart, rows: Mapping[Partition, Row]) -> IndexRef | None:
+    """The reference to the one object with the lines of the part. None if no line is left."""
+    if not part.refs:
+        return write_index(store, plan.set, plan.run, part.new)
+    if len(part.refs) == 1 and not part.new:
+        return part.refs[0]
+
+    def can_count(source: Partition, seq: int | None) -> bool:
+        row = rows.get(source)
+        return row is not None and (seq is None or row.base_seq is None or seq >= row.base_seq)
+
+    return merge_indexes(store, plan.set, plan.run, part.refs, part.new, can_count)

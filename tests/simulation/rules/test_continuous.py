@@ -17,6 +17,7 @@ from tasks.engine.continuous import (
     CycleReports,
     back_up_continuously,
     can_pass,
+    most_bins_of_cycle,
     plan_cycle,
     run_cycle,
 )
@@ -106,6 +107,13 @@ def test_a_cycle_over_many_partitions_makes_one_object_for_each_worker(world: Sm
     running.run(send)
 
     assert [None, 1] == [None if cycle.plan.kind == "snapshot" else len(cycle.plan.bins) for cycle in running.cycles]
+
+
+@pytest.mark.parametrize(
+    ("mib", "bins"), [(0, 4), (100, 4), (600, 16), (9000, 16)], ids=["nothing", "little", "much", "very much"]
+)
+def test_a_cycle_has_a_bin_for_each_worker_and_more_only_for_many_bytes(mib: int, bins: int) -> None:
+    assert bins == most_bins_of_cycle(mib << 20, 16, 4)
 
 
 def test_cycles_begin_at_their_interval(world: SmallWorld) -> None:
