@@ -13,6 +13,7 @@ import pytest
 
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin_values import NewTopicSpec
+from tasks.broker.messages.api_keys import ApiKey
 from tasks.engine.options import BackupOptions
 from tasks.model.ranges import TOPIC_GONE, TRIMMED
 from tasks.store.memory.memory_store import MemoryStore
@@ -20,6 +21,7 @@ from tests.conftest import KAFKA_VERSION
 from tests.support import producing
 from tests.support.faults import FaultyStore
 from tests.support.kafka import KafkaCluster, run_tool
+from tests.support.kafka_proxy import KAFKA_FAULTS, KafkaFault, KafkaProxy
 from tests.support.producing import OutRecord
 from tests.support.round_trip import Backups, contents
 
@@ -174,3 +176,24 @@ def _set_fetch_quota(kafka: KafkaCluster, action: str, value: str) -> None:
     entity = ("--entity-type", "clients", "--entity-name", "kafka-backup")
     command = ("--bootstrap-server", kafka.bootstrap, "--alter", *entity, action, value)
     run_tool(KAFKA_VERSION, "kafka.admin.ConfigCommand", *command)
+
+
+@pytest.mark.parametrize("fault", KAFKA_FAULTS)
+@pytest.mark.parametrize("request_kind", [ApiKey.FETCH, ApiKey.LIST_OFFSETS], ids=["fetch", "offsets"])
+def test_a_connection_that_is_cut_or_goes_silent_under_an_incremental_run_costs_nothing(
+    kafka: KafkaCluster, topic_name: str, fault: KafkaFault, request_kind: ApiKey
+) -> None:
+    producing.create_topic(kafka.bootstrap, topic_name)
+    _produce_mb(kafka, topic_name, 2)
+    with KafkaProxy(int(kafka.bootstrap.rpartition(":")[2])) as proxy:
+        backups = Backups(bootstrap_servers=(f"127.0.0.1:{proxy.port}",), request_timeout_ms=2_000, workers=1)
+        backups.back_up_changes([topic_name], options=SMALL_FETCHES)
+        end = _produce_mb(kafka, topic_name, 4)
+        proxy.arm(request_kind, fault, times=2)
+
+        point = backups.back_up_changes([topic_name], options=SMALL_FETCHES)
+
+        assert [(request_kind, fault)] * 2 == proxy.struck
+        assert ("complete", end, ()) == (point.status, point.totals.records, point.gaps)
+        assert backups.fetched_batches(topic_name) == backups.stored_batches(point, topic_name)
+        assert () == backups.findings(point)

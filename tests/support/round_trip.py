@@ -59,6 +59,7 @@ class Backups:
     bootstrap_servers: tuple[str, ...]
     security: Security = UNPROTECTED
     rack: str = ""
+    request_timeout_ms: int = 30_000
     store: ObjectStore = field(default_factory=MemoryStore)
     set_name: str = "set"
     workers: int = 2
@@ -66,7 +67,12 @@ class Backups:
     @property
     def connection(self) -> ConnectionOptions:
         """How the engine reaches the cluster."""
-        return ConnectionOptions(bootstrap_servers=self.bootstrap_servers, security=self.security, rack=self.rack)
+        return ConnectionOptions(
+            bootstrap_servers=self.bootstrap_servers,
+            security=self.security,
+            rack=self.rack,
+            request_timeout_ms=self.request_timeout_ms,
+        )
 
     @property
     def repository(self) -> Repository:
