@@ -17,6 +17,7 @@ from tasks.engine.backup_steps import FinishedRun, capture_bins, commit_run, fin
 from tasks.engine.bins import BIN_BYTES
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.runs import begin_run, close_earlier_run, lease_of_cycles
+from tasks.engine.freed_memory import give_back_freed_memory
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.incremental_plan import draft_of_news, is_base_due, read_news
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
@@ -111,6 +112,7 @@ def plan_cycle(
 
     The plan is of a snapshot if the set has no point, or if a new base is due. Raises as `plan_snapshot`.
     """
+    give_back_freed_memory()
     repository, set_name = context.repository, request.set_name
     finish = finisher(context, request, workers=workers, finished=finished)
     state = close_earlier_run(repository, set_name, lease, finish)

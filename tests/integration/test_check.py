@@ -204,10 +204,9 @@ def _folder(case: Case) -> dict[str, object]:
 
 
 def _policy(bucket: str, without: str | None = None) -> dict[str, Any]:
-    """The policy that README prints, for this bucket and the prefix `team`."""
-    documents = [*(README.parent / "docs").glob("*.md"), README]
-    pattern = r"```json\n(\{\n  \"Version\".*?\n)```"
-    [text] = [found for path in documents for found in re.findall(pattern, path.read_text(encoding="utf-8"), re.DOTALL)]
+    """The policy of a backup that docs/S3.md prints, for this bucket and the prefix `team`."""
+    document = (README.parent / "docs" / "S3.md").read_text(encoding="utf-8")
+    [text] = re.findall(r"```json\n(\{\n  \"Version\".*?\n)```", document, re.DOTALL)
     policy: dict[str, Any] = json.loads(text.replace("my-kafka-backups", bucket).replace("backups/production", "team"))
     for statement in policy["Statement"]:
         statement["Action"] = [action for action in statement["Action"] if action != without]
