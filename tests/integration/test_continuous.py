@@ -125,12 +125,13 @@ def test_cycles_under_load_make_points_and_sigterm_commits_the_last_one(bed: Bed
     bed.assert_whole()
 
 
-def test_five_kills_lose_nothing_and_double_nothing(bed: Bed) -> None:
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.soak)])
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(bed: Bed, kills: int) -> None:
     seed = random.randrange(1 << 32)
     print("seed", seed)
     chance = random.Random(seed)
     with bed.load():
-        for _ in range(5):
+        for _ in range(kills):
             with bed.running() as running:
                 running.wait_until(partial(_has_points, running))
                 time.sleep(chance.uniform(0, 1.5))  # the moment of the kill
