@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.cli.exit_codes import OK
 from tasks.cli.inputs import open_repository
 from tasks.cli.session import Session
-from tasks.engine.prune import add_hold, release_hold
+from tasks.engine.holds import add_hold, release_hold
 from tasks.model.errors import ConfigError
 from tasks.reports.figures import table_text
 from tasks.repository.points import PointReference, format_time

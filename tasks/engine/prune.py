@@ -1,5 +1,5 @@
 """A prune: points that the policy does not keep expire; after the grace they are removed, and what nothing names any
-more is deleted. Also brings expired points back, and sets and releases holds.
+more is deleted. Also brings expired points back.
 
 The log decides. A point expires by an entry, and data is deleted only after another entry says that the point can never
 come back. So a crash at any moment leaves either data that the next prune deletes, or points that are whole.
@@ -19,8 +19,6 @@ from tasks.model.errors import InterruptedRunError, NotFoundError, PreconditionE
 from tasks.repository.entries import (
     AnyEntry,
     ExpireEntry,
-    HoldEntry,
-    ReleaseEntry,
     RemoveEntry,
     UnexpireEntry,
 )
@@ -96,8 +94,7 @@ def change_points(repository: Repository, plan: PrunePlan) -> None:
 
     def expire(state: SetState) -> AnyEntry:
         return ExpireEntry(
-            **repository.next_entry(plan.set_name, state),
-            newest_point=state.newest_point,
+            **repository.next_change(plan.set_name, state),
             points=_left_to_expire(plan, state),
             policy=policy,
             plan_sha256=plan.digest,
@@ -105,9 +102,7 @@ def change_points(repository: Repository, plan: PrunePlan) -> None:
 
     def remove(state: SetState) -> AnyEntry:
         points = _left_to_remove(plan, state)
-        return RemoveEntry(
-            **repository.next_entry(plan.set_name, state), newest_point=state.newest_point, points=points
-        )
+        return RemoveEntry(**repository.next_change(plan.set_name, state), points=points)
 
     for build, left in ((expire, _left_to_expire), (remove, _left_to_remove)):
         if left(plan, log.state()):
@@ -154,49 +149,6 @@ def unexpire(repository: Repository, set_name: str, seq: int) -> None:
             raise NotFoundError(
                 f"{set_name}@{seq} is not an expired point that can be brought back. `kafka-backup prune` shows those."
             )
-        return UnexpireEntry(**repository.next_entry(set_name, state), newest_point=state.newest_point, points=(seq,))
-
-    repository.log(set_name).append(build)
-
-
-def add_hold(
-    repository: Repository, set_name: str, name: str, points: Sequence[int] | None, *, reason: str, by: str
-) -> None:
-    """Set a hold on points, or on all points of the set. Raises `NotFoundError` for a point that is neither live nor
-    expired, and `RefusedError` if there is another hold of this name."""
-    repository.state(set_name)
-
-    def build(state: SetState) -> AnyEntry:
-        unknown = [seq for seq in points or () if seq not in state.points and seq not in state.expired]
-        if unknown:
-            raise NotFoundError(f"{set_name}@{unknown[0]} is not a restore point.")
-        if name in state.holds:
-            raise RefusedError(f"The set {set_name} has a hold of the name {name!r} already. Use another name.")
-        return HoldEntry(
-            **repository.next_entry(set_name, state),
-            newest_point=state.newest_point,
-            name=name,
-            points=None if points is None else tuple(points),
-            reason=reason,
-            by=by,
-        )
-
-    repository.log(set_name).append(build)
-
-
-def release_hold(repository: Repository, set_name: str, name: str, *, reason: str, by: str) -> None:
-    """End a hold. Raises `NotFoundError` if there is none of this name."""
-    repository.state(set_name)
-
-    def build(state: SetState) -> AnyEntry:
-        if name not in state.holds:
-            raise NotFoundError(f"The set {set_name} has no hold of the name {name!r}.")
-        return ReleaseEntry(
-            **repository.next_entry(set_name, state),
-            newest_point=state.newest_point,
-            name=name,
-            reason=reason,
-            by=by,
-        )
+        return UnexpireEntry(**repository.next_change(set_name, state), points=(seq,))
 
     repository.log(set_name).append(build)

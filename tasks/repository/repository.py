@@ -90,6 +90,10 @@ class Repository:
             "tool": tool_name(),
         }
 
+    def next_change(self, set_name: str, state: SetState) -> dict[str, Any]:
+        """The members that every entry following `state` has, except those of a point: the newest point stays."""
+        return {**self.next_entry(set_name, state), "newest_point": state.newest_point}
+
     def point(self, reference: PointReference) -> RestorePoint:
         """The live point that a reference selects. Raises what `state` and `choose_point` raise."""
         seq = choose_point(self.state(reference.set_name), reference)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from tasks.engine.consolidate import consolidate_locally
 from tasks.engine.consolidation.candidates import LEAST_OBJECTS
+from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy
-from tasks.engine.prune import add_hold, prune_locally, release_hold, unexpire
+from tasks.engine.prune import prune_locally, unexpire
 from tasks.store.memory.memory_store import MemoryStore
 from tests.golden.expected import expected_record
 from tests.simulation.rules.small_world import DAY_MS, SET, SmallWorld

@@ -20,6 +20,7 @@ from tests.support.made_backup import SET, back_up, keys, make_repository
 from tests.support.made_logs import plain_log
 from tests.support.object_stores import MinIO
 from tests.support.positions import commit_positions
+from tests.support.printed_policy import printed_policy
 from tests.support.producing import OutRecord, create_topic, produce
 from tests.support.secured_kafka import SASL_PLAINTEXT, SHORT, Acl, SecuredKafka
 
@@ -203,17 +204,6 @@ def _folder(case: Case) -> dict[str, object]:
 # ── object stores ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _policy(bucket: str, without: str | None = None) -> dict[str, Any]:
-    """The policy of a backup that docs/S3.md prints, for this bucket and the prefix `team`."""
-    document = (README.parent / "docs" / "S3.md").read_text(encoding="utf-8")
-    [text] = re.findall(r"```json\n(\{\n  \"Version\".*?\n)```", document, re.DOTALL)
-    policy: dict[str, Any] = json.loads(text.replace("my-kafka-backups", bucket).replace("backups/production", "team"))
-    for statement in policy["Statement"]:
-        statement["Action"] = [action for action in statement["Action"] if action != without]
-    policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
-    return policy
-
-
 def _check_on_s3(case: Case, minio: MinIO, bucket: str, policy: Mapping[str, Any], code: int) -> list[dict[str, Any]]:
     own = minio.temporary_credentials(policy)
     storage = {
@@ -243,7 +233,7 @@ def _check_on_s3(case: Case, minio: MinIO, bucket: str, policy: Mapping[str, Any
 def test_the_policy_of_the_readme_is_ok_and_nothing_stays_in_the_bucket(case: Case, minio: MinIO) -> None:
     bucket = minio.new_bucket()
 
-    rows = _check_on_s3(case, minio, bucket, _policy(bucket), 0)
+    rows = _check_on_s3(case, minio, bucket, printed_policy("S3.md", bucket), 0)
 
     assert ([], []) == (_needed(rows, "missing"), _needed(rows, "unknown"))
     assert [] == keys(S3Store(minio.settings(bucket)))
@@ -264,7 +254,7 @@ def test_each_missing_right_on_a_bucket_is_a_row_and_nothing_stays(
 ) -> None:
     bucket = minio.new_bucket()
 
-    rows = _check_on_s3(case, minio, bucket, _policy(bucket, without=action), code)
+    rows = _check_on_s3(case, minio, bucket, printed_policy("S3.md", bucket, without=action), code)
 
     found = [row for row in rows if row["name"] == item]
     assert ["missing"] == [row["status"] for row in found]
@@ -279,7 +269,7 @@ def test_a_repository_is_unchanged_by_a_check(case: Case, minio: MinIO) -> None:
     back_up(make_repository(store), [plain_log("orders", batches=3)])
     before = [(info.key, info.version) for info in store.list("")]
 
-    rows = _check_on_s3(case, minio, bucket, _policy(bucket), 2)
+    rows = _check_on_s3(case, minio, bucket, printed_policy("S3.md", bucket), 2)
 
     assert [(f"set {SET}", "cluster")] == _needed(rows, "missing"), "the made points are of another cluster"
     assert before == [(info.key, info.version) for info in store.list("")]

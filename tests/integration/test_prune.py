@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -21,11 +20,11 @@ from tests.support.command import COMMAND
 from tests.support.made_backup import SET, back_up, keys, make_repository
 from tests.support.made_logs import plain_log
 from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
+from tests.support.printed_policy import printed_policy
 from tests.support.s3_credentials import S3Credentials
 
 pytestmark = pytest.mark.minio
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "OPERATIONS.md"
 POINTS = 6
 KEPT = 2
 
@@ -145,7 +144,7 @@ def test_kills_at_random_moments_leave_whole_points_and_no_rest(bed: Bed, kills:
 
 def test_a_pruner_needs_no_right_to_read_data(minio: MinIO, tmp_path: Path) -> None:
     bed = _on_minio(minio, tmp_path)
-    bed.write(**_credentials(minio.temporary_credentials(_pruner_policy(bed.storage["bucket"]))))
+    bed.write(**_credentials(minio.temporary_credentials(printed_policy("OPERATIONS.md", bed.storage["bucket"]))))
 
     bed.command("validate", "--backup-id", SET, code=12)
     deadline = time.monotonic() + 60
@@ -155,13 +154,6 @@ def test_a_pruner_needs_no_right_to_read_data(minio: MinIO, tmp_path: Path) -> N
         time.sleep(0.3)  # the grace passes on the clock of the store
     bed.write()
     bed.prune_until_done()
-
-
-def _pruner_policy(bucket: str) -> dict[str, Any]:
-    """The policy of a pruner that docs/OPERATIONS.md prints, for this bucket and prefix."""
-    [text] = re.findall(r"```json\n(\{\n  \"Version\".*?\n)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    policy: dict[str, Any] = json.loads(text.replace("my-kafka-backups", bucket).replace("backups/production", "team"))
-    return policy
 
 
 def _credentials(own: S3Credentials) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from tests.support.instance_role import InstanceRole
 from tests.support.made_backup import SET, back_up, keys, make_repository
 from tests.support.made_logs import plain_log
 from tests.support.object_stores import ROOT_CREDENTIALS, MinIO, ObjectStoreServer, Rclone
+from tests.support.printed_policy import printed_policy
 
 pytestmark = pytest.mark.minio
 
@@ -127,7 +127,7 @@ def test_credentials_of_a_block_serve(minio: MinIO, bucket: str) -> None:
 
 
 def test_temporary_credentials_of_the_file_serve(shell: Shell, minio: MinIO, bucket: str) -> None:
-    own = minio.temporary_credentials(_policy(bucket))
+    own = minio.temporary_credentials(printed_policy("S3.md", bucket))
     section = storage(
         minio, bucket, access_key=own.access_key, secret_key=own.secret_key, session_token=own.session_token
     )
@@ -169,7 +169,7 @@ def test_a_profile_serves(shell: Shell, minio: MinIO, bucket: str) -> None:
 
 
 def test_the_role_of_the_machine_serves(shell: Shell, minio: MinIO, bucket: str) -> None:
-    with InstanceRole(minio.temporary_credentials(_policy(bucket))) as role:
+    with InstanceRole(minio.temporary_credentials(printed_policy("S3.md", bucket))) as role:
         assert f"{SET}@1" in shell.run("list", _ambient(minio, bucket), **role.environment).stdout
 
 
@@ -199,16 +199,6 @@ def test_wrong_credentials_end_with_12_and_are_not_shown(
 # ── what it must be allowed ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _policy(bucket: str, *, without: str | None = None) -> dict[str, Any]:
-    """The policy that docs/S3.md prints, for this bucket and prefix."""
-    [text] = re.findall(r"```json\n(\{\n  \"Version\".*?\n)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    policy: dict[str, Any] = json.loads(text.replace("my-kafka-backups", bucket).replace("backups/production", "team"))
-    for statement in policy["Statement"]:
-        statement["Action"] = [action for action in statement["Action"] if action != without]
-    policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
-    return policy
-
-
 def _whole_backup(minio: MinIO, bucket: str, prefix: str, policy: Mapping[str, Any]) -> None:
     store = S3Store(minio.settings(bucket, prefix, credentials=minio.temporary_credentials(policy)))
     repository = make_repository(store)
@@ -219,7 +209,7 @@ def _whole_backup(minio: MinIO, bucket: str, prefix: str, policy: Mapping[str, A
 
 def test_the_policy_that_readme_prints_suffices(minio: MinIO) -> None:
     name = minio.new_bucket()
-    _whole_backup(minio, name, "team", _policy(name))
+    _whole_backup(minio, name, "team", printed_policy("S3.md", name))
     assert [] == keys(S3Store(minio.settings(name, "team")), "probe/")
 
 
@@ -229,7 +219,7 @@ def test_each_action_of_that_policy_is_needed_and_named_when_it_is_missing(minio
 
     name = minio.new_bucket()
     with pytest.raises(AccessError, match=f"access denied. The credentials need {action}"):
-        _whole_backup(minio, name, "team", _policy(name, without=action))
+        _whole_backup(minio, name, "team", printed_policy("S3.md", name, without=action))
 
 
 def test_that_policy_ends_at_its_prefix(minio: MinIO) -> None:
@@ -237,7 +227,7 @@ def test_that_policy_ends_at_its_prefix(minio: MinIO) -> None:
 
     name = minio.new_bucket()
     with pytest.raises(AccessError):
-        _whole_backup(minio, name, "other", _policy(name))
+        _whole_backup(minio, name, "other", printed_policy("S3.md", name))
 
 
 # ── mistakes ────────────────────────────────────────────────────────────────────────────────────────────────────────

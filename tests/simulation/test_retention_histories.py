@@ -1,5 +1,5 @@
 """Random histories of backups, consolidations, holds and prunes, with crashes and clocks that jump: what the policy and
-the holds keep restores in full, and after the grace nothing is left that nobody names."""
+the holds keep restores in full, and after the grace every object that is left is one that a point names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from contextlib import suppress
 import pytest
 
 from tasks.engine.consolidate import consolidate_locally
+from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy, duration_ms
-from tasks.engine.prune import add_hold, prune_locally, release_hold, unexpire
+from tasks.engine.prune import prune_locally, unexpire
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import PreconditionError
@@ -135,7 +136,7 @@ class History:
         self.world.assert_valid()
 
     def check_end(self) -> None:
-        """When all holds are released and the graces are over, nothing is left that nobody names."""
+        """When all holds are released and the graces are over, every object that is left is one that a point names."""
         for name in self.holds:
             release_hold(self.world.repository, SET, name, reason="over", by="test")
         self.holds.clear()

@@ -231,8 +231,8 @@ class Cluster:
         return opened
 
     def idle_connection(self, node_id: int) -> Connection:
-        """The connection to a broker, without requests in flight: otherwise the answer to an earlier request, which
-        nobody receives, would come first. Raises the same errors as `connection`."""
+        """The connection to a broker, without requests in flight, because the answer to an earlier request would be
+        received first. Raises the same errors as `connection`."""
         known = self.connection(node_id)
         if not known.in_flight:
             return known

@@ -116,9 +116,7 @@ def void_run(repository: Repository, set_name: str, run: str, reason: str, *, be
 
     def build(state: SetState) -> AnyEntry:
         check_open(log, state, run, begun_after=begun_after)
-        return VoidEntry(
-            **repository.next_entry(set_name, state), newest_point=state.newest_point, run=run, reason=reason
-        )
+        return VoidEntry(**repository.next_change(set_name, state), run=run, reason=reason)
 
     try:
         log.append(build)

@@ -107,8 +107,7 @@ def record_finalized(repository: Repository, plan: RestorePlan) -> None:
 
     def build(state: SetState) -> NoteEntry:
         return NoteEntry(
-            **repository.next_entry(plan.set, state),
-            newest_point=state.newest_point,
+            **repository.next_change(plan.set, state),
             point=plan.point,
             text=f"restore {plan.restore} finalized",
         )

@@ -9,8 +9,9 @@ import pytest
 from tasks.engine.backup_steps import capture_bins, commit_run
 from tasks.engine.consolidate import consolidate_locally
 from tasks.engine.consolidation.candidates import LEAST_OBJECTS
+from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy
-from tasks.engine.prune import Pruned, add_hold, plan_prune, prune_locally, release_hold, unexpire
+from tasks.engine.prune import Pruned, plan_prune, prune_locally, unexpire
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import LockedError, NotFoundError, RefusedError
