@@ -15,7 +15,7 @@ from functools import partial
 from tasks.engine.bins import Bins
 from tasks.engine.capture.capture_result import CaptureFailure, CaptureResult
 from tasks.engine.commit.commit import commit_point
-from tasks.engine.commit.consolidated_point import ConsolidatedPoint, whole_lines
+from tasks.engine.commit.consolidated_point import ConsolidatedPoint
 from tasks.engine.commit.point_tiers import inherited
 from tasks.engine.commit.runs import void_run
 from tasks.engine.consolidation.candidates import CandidateObjects
@@ -29,7 +29,7 @@ from tasks.repository.leases import acquire, kept
 from tasks.repository.names import consolidation_lease_key, new_run_id
 from tasks.repository.pins import pinned
 from tasks.repository.plans import Plan, PlannedPartition, read_plan, write_plan
-from tasks.repository.repository import Repository
+from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
 
 WORKERS = 4
@@ -88,7 +88,7 @@ def plan_consolidation(repository: Repository, point: RestorePoint, most_bins: i
     candidates = CandidateObjects()
     lines = point.lines(point.rows.values())
     for source in lines:
-        for line, is_whole in whole_lines(lines, source):
+        for line, is_whole in lines.with_wholeness(source):
             candidates.add(line, is_whole=is_whole)
     windows = candidates.windows()
     if not windows:
@@ -112,7 +112,7 @@ def plan_consolidation(repository: Repository, point: RestorePoint, most_bins: i
         partitions=tuple(one for window in windows for one in window),
         bins=_bins(windows, most_bins or len(windows)),
         topics=inherited([point.entry.topics], point.seq)[0],
-        tool=before.tool,
+        tool=tool_name(),
     )
 
 

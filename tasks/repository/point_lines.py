@@ -43,13 +43,19 @@ class PointLines(Mapping[Partition, Sequence[IndexLine]]):
                 self._parsed.move_to_end(source)
                 return self._parsed[source]
         row = self._rows[source]
-        lines = tuple(counting_lines(row, self.stored(source)))
+        lines = tuple(counting_lines(row, self._stored(source)))
         self._keep(source, lines)
         return lines
 
-    def stored(self, source: Partition) -> list[IndexLine]:
-        """All lines of a row's partition as they are stored, also those that do not count. They are parsed at each
-        call. Raises as a look-up."""
+    def with_wholeness(self, source: Partition) -> Iterator[tuple[IndexLine, bool]]:
+        """The counting lines of a row, and whether each is whole: nothing of the stored line was clipped. They are
+        parsed at each call. Raises as a look-up."""
+        stored = self._stored(source)
+        unclipped = {id(line) for line in stored}  # `clip_line` returns the line itself if it clips nothing
+        for line in counting_lines(self._rows[source], stored):
+            yield line, id(line) in unclipped
+
+    def _stored(self, source: Partition) -> list[IndexLine]:
         return [text.line() for text in self._texts.get(source, ())]
 
     def __iter__(self) -> Iterator[Partition]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.point_parts import CapturedRun
@@ -62,7 +62,8 @@ class ConsolidatedPoint:
         check_open(self._repository.log(plan.set), state, plan.run, begun_after=plan.begun_after)
         newest = self._point_at(state.newest_point or 0)
         lines = newest.lines(newest.rows.values())
-        used = [copy for copy in self._copies() if _all_count(copy.originals, lines)]
+        whole = cache(partial(_whole_ids, lines))
+        used = [copy for copy in self._copies() if all(line_id(line) in whole(line.source) for line in copy.originals)]
         if not used:
             raise PreconditionError(
                 f"Other runs have changed the set {plan.set} so that no copied range can be used. Nothing was changed."
@@ -105,25 +106,16 @@ class ConsolidatedPoint:
         }
 
 
-def whole_lines(lines: PointLines, source: Partition) -> Iterator[tuple[IndexLine, bool]]:
-    """The counting lines of a partition, and whether each is whole: nothing of the stored line was clipped."""
-    stored = {line_id(line) for line in lines.stored(source)}
-    for line in lines[source]:
-        yield line, line_id(line) in stored
-
-
 def line_id(line: IndexLine) -> LineId:
     """What distinguishes a line from all other lines of a point."""
     return line.source, line.first, line.next, line.seq, line.object
 
 
-def _all_count(originals: Sequence[IndexLine], lines: PointLines) -> bool:
-    """Whether every original still counts, and whole."""
-    source = originals[0].source
+def _whole_ids(lines: PointLines, source: Partition) -> set[LineId]:
+    """The lines of a partition that count and are whole. Empty if the point does not have the partition."""
     if source not in lines:
-        return False
-    whole = {line_id(line) for line, is_whole in whole_lines(lines, source) if is_whole}
-    return all(line_id(line) in whole for line in originals)
+        return set()
+    return {line_id(line) for line, is_whole in lines.with_wholeness(source) if is_whole}
 
 
 def _aged_as(originals: Sequence[IndexLine], copy: IndexLine) -> IndexLine:
