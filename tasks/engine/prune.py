@@ -10,14 +10,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from tasks.engine.commit.runs import void_run
 from tasks.engine.options import RetentionPolicy
+from tasks.engine.retention.old_data import OldData
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune
+from tasks.engine.retention.unnamed_objects import needed_by_pins
 from tasks.engine.run_context import RunContext
 from tasks.model.errors import InterruptedRunError, NotFoundError, PreconditionError, RefusedError
 from tasks.repository.entries import (
     AnyEntry,
+    DropEntry,
     ExpireEntry,
     RemoveEntry,
     UnexpireEntry,
@@ -85,18 +90,18 @@ def pruning(context: RunContext, set_name: str) -> Iterator[int]:
 
 
 def change_points(repository: Repository, plan: PrunePlan) -> None:
-    """Append the entries of a plan: points expire and are removed, and runs that died are voided. May be called again.
-    Raises `PreconditionError` if a point has come under a hold or was brought back since the plan."""
+    """Append the entries of a plan: points expire and are removed, old data leaves the set, and runs that died are
+    voided. May be called again. Raises `PreconditionError` if a point has come under a hold or was brought back since
+    the plan."""
     for run in plan.unnamed.dead_runs:
         void_run(repository, plan.set_name, run, "its writer has written nothing for longer than the grace")
     log = repository.log(plan.set_name)
-    policy = plan.policy.model_dump(mode="json", exclude_none=True)
 
     def expire(state: SetState) -> AnyEntry:
         return ExpireEntry(
             **repository.next_change(plan.set_name, state),
             points=_left_to_expire(plan, state),
-            policy=policy,
+            policy=_stored_policy(plan),
             plan_sha256=plan.digest,
         )
 
@@ -107,6 +112,28 @@ def change_points(repository: Repository, plan: PrunePlan) -> None:
     for build, left in ((expire, _left_to_expire), (remove, _left_to_remove)):
         if left(plan, log.state()):
             log.append(build)
+    if plan.old is not None and plan.old.drop not in log.state().drops:
+        log.append(partial(_drop_entry, repository, plan, plan.old))
+
+
+def _drop_entry(repository: Repository, plan: PrunePlan, old: OldData, state: SetState) -> AnyEntry:
+    held = {seq for seq in (*state.points, *state.expired) if state.is_held(seq)}
+    if not held <= set(old.drop.spared) or any(hold.points is None for hold in state.holds.values()):
+        raise PreconditionError(f"{plan.set_name}: a point came under a hold since the plan was made. Make a new plan.")
+    return DropEntry(
+        **repository.next_change(plan.set_name, state),
+        before_ms=old.drop.before_ms,
+        up_to=old.drop.up_to,
+        spared=old.drop.spared,
+        objects=len(old.objects),
+        stored_bytes=sum(old.objects.values()),
+        policy=_stored_policy(plan),
+        plan_sha256=plan.digest,
+    )
+
+
+def _stored_policy(plan: PrunePlan) -> dict[str, Any]:
+    return plan.policy.model_dump(mode="json", exclude_none=True)
 
 
 def _left_to_expire(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
@@ -130,9 +157,12 @@ def _require_unchanged(seqs: Sequence[int], known: Collection[int], state: SetSt
 
 
 def delete_unnamed(context: RunContext, plan: PrunePlan, *, part: str = "") -> Deleted:
-    """Delete the objects of the plan whose keys begin with `part`. Call it after `change_points`. May be called again.
-    Raises `InterruptedRunError` on `stop`."""
-    sizes = {key: size for key, size in plan.unnamed.objects.items() if key.startswith(part)}
+    """Delete the objects of the plan whose keys begin with `part`, except those that a reader has pinned since the
+    plan. Call it after `change_points`: a reader pins its point and then reads the log, so it either finds the new
+    entries there or its pin is found here. May be called again. Raises `InterruptedRunError` on `stop`."""
+    pinned = needed_by_pins(context.repository.log(plan.set_name), now_ms=context.repository.now_ms())
+    objects = plan.unnamed.objects
+    sizes = {key: size for key, size in objects.items() if key.startswith(part) and key not in pinned}
     keys = list(sizes)
     for first in range(0, len(keys), BATCH_OBJECTS):
         if context.stop.is_set():

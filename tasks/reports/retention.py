@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.engine.prune import Pruned
+from tasks.engine.retention.old_data import OldData
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.model.counting import counted
 from tasks.reports.figures import size_text
@@ -45,7 +46,21 @@ def plan_text(plan: PrunePlan) -> str:
             f"{counted(len(objects), 'object')} with {size_text(sum(objects.values()))} can be deleted now."
         )
     frees = f" Data that only expired points need: {size_text(plan.frees_bytes)}." if plan.frees_bytes else ""
-    return text + frees
+    return text + frees + (f" {_old_text(plan)}" if plan.old is not None else "")
+
+
+def _old_text(plan: PrunePlan) -> str:
+    """What `maximum_age` takes."""
+    old = plan.old
+    assert old is not None
+    staying = [seq for seq in old.points if seq in plan.kept]
+    text = (
+        f"maximum_age {plan.policy.maximum_age} takes {counted(len(old.objects), 'data object')} with "
+        f"{size_text(sum(old.objects.values()))}, captured before {format_time(old.drop.before_ms)}. "
+        f"Points that stay without this data: {len(staying):,}."
+    )
+    spared = f" Points under a hold that keep it: {len(old.drop.spared):,}." if old.drop.spared else ""
+    return text + spared
 
 
 def pruned_text(done: Pruned) -> str:
@@ -73,6 +88,17 @@ def plan_document(plan: PrunePlan) -> dict[str, Any]:
         "delete_bytes": sum(plan.unnamed.objects.values()),
         "waiting_bytes": plan.unnamed.waiting_bytes,
         "frees_bytes": plan.frees_bytes,
+        "drop": _drop_document(plan.old) if plan.old is not None else None,
+    }
+
+
+def _drop_document(old: OldData) -> dict[str, Any]:
+    return {
+        "before_ms": old.drop.before_ms,
+        "objects": len(old.objects),
+        "stored_bytes": sum(old.objects.values()),
+        "points": list(old.points),
+        "held_points": list(old.drop.spared),
     }
 
 
