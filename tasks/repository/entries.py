@@ -174,6 +174,23 @@ class LabelEntry(Entry):
     removed: tuple[str, ...]
 
 
+class FreezeEntry(Entry):
+    """From here on no `expire`, `remove` or `release` follows, no label is taken away, and nothing is deleted, until a
+    `thaw`. `by` is who claims to freeze the repository. Can follow another freeze."""
+
+    kind: Literal["freeze"] = "freeze"
+    reason: str
+    by: str
+
+
+class ThawEntry(Entry):
+    """The freeze is over."""
+
+    kind: Literal["thaw"] = "thaw"
+    reason: str
+    by: str
+
+
 class NoteEntry(Entry):
     """An entry that changes nothing, for example: a restore was finalized."""
 
@@ -191,6 +208,8 @@ AnyEntry = (
     | HoldEntry
     | ReleaseEntry
     | LabelEntry
+    | FreezeEntry
+    | ThawEntry
     | NoteEntry
 )
 

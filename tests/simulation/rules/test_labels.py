@@ -10,11 +10,12 @@ import pytest
 from tasks.engine.consolidate import consolidate_locally
 from tasks.engine.consolidation.candidates import LEAST_OBJECTS
 from tasks.engine.continuous import CycleReports, back_up_continuously
+from tasks.engine.freeze import freeze_repository, thaw_repository
 from tasks.engine.labels import change_labels
 from tasks.engine.options import RetentionPolicy
 from tasks.engine.prune import change_points, plan_prune, prune_locally
 from tasks.engine.snapshot import snapshot_locally
-from tasks.model.errors import ConfigError, NotFoundError, PreconditionError
+from tasks.model.errors import ConfigError, NotFoundError, PreconditionError, RefusedError
 from tasks.repository.names import log_key
 from tasks.repository.repository import Repository
 from tasks.store.memory.memory_store import MemoryStore
@@ -193,3 +194,17 @@ def test_the_policy_of_an_expiry_is_in_the_log_with_its_labels(world: SmallWorld
 
     [expire] = [entry for entry in world.repository.log(SET).entries() if entry.kind == "expire"]
     assert ["release"] == expire.to_json()["policy"]["keep_tag"]
+
+
+def test_while_the_repository_is_frozen_labels_are_added_and_none_is_taken_away(world: SmallWorld) -> None:
+    world.topic()
+    seq = world.back_up(labels={"env": "prod"}).seq
+    freeze_repository(world.context(world.source), reason="incident", by="ops")
+
+    assert {"env": "prod", "incident": "7"} == change_labels(world.repository, SET, seq, {"incident": "7"}, [])
+    for labels, removed in (({"env": "test"}, []), ({}, ["env"])):
+        with pytest.raises(RefusedError, match="no hold or label is taken away"):
+            change_labels(world.repository, SET, seq, labels, removed)
+
+    thaw_repository(world.repository, reason="over", by="ops")
+    assert {"env": "test"} == change_labels(world.repository, SET, seq, {"env": "test"}, ["incident"])
