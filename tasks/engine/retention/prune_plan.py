@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.engine.options import RetentionPolicy, duration_ms
-from tasks.engine.retention.keep import kept_points
+from tasks.engine.retention.keep import kept_labels, kept_points
 from tasks.engine.retention.named_objects import NamedObjects
 from tasks.engine.retention.old_data import OldData, find_old_data
 from tasks.engine.retention.unnamed_objects import Unnamed, find_unnamed
@@ -69,7 +69,7 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
     kept |= _young_by_store(log, policy, [seq for seq in state.points if seq not in kept], now_ms)
     expire = tuple(seq for seq in state.points if seq not in kept)
     ends = _ends_of_grace(log, state, duration_ms(policy.grace))
-    remove = tuple(seq for seq, end_ms in ends.items() if end_ms <= now_ms and not state.is_held(seq))
+    remove = tuple(seq for seq, end_ms in ends.items() if end_ms <= now_ms and protection(state, seq, policy) is None)
     old = find_old_data(names, state, policy, now_ms=now_ms)
     drops = (*state.drops, old.drop) if old is not None else state.drops
     return PrunePlan(
@@ -85,6 +85,16 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
         ),
         frees_bytes=_freed_bytes(names, kept, [*expire, *ends], drops),
     )
+
+
+def protection(state: SetState, seq: int, policy: RetentionPolicy) -> str | None:
+    """Why a point neither expires nor is removed, whatever its age: a hold, or a label that the policy keeps. None if
+    there is no such reason."""
+    if state.is_held(seq):
+        return "a hold"
+    point = state.summary(seq)
+    labels = kept_labels(point, policy) if point is not None else ()
+    return f"the label {labels[0]}" if labels else None
 
 
 def _ends_of_grace(log: SetLog, state: SetState, grace_ms: int) -> dict[int, int]:
