@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.cli.exit_codes import OK
-from tasks.cli.inputs import find_point, open_repository
+from tasks.cli.inputs import find_point, freeze_json, open_repository, print_freeze
 from tasks.cli.session import Session
 from tasks.model.counting import counted
 from tasks.model.quoting import quoted
@@ -24,8 +24,11 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
     _print_point(session, entry, rows)
     _print_topics(session, topics)
     _print_groups(session, entry, groups)
+    freeze = repository.freeze(entry.set)
+    print_freeze(session, freeze)
     session.print_json(
         {
+            "frozen": freeze_json(freeze),
             "point": entry.to_json(),
             "partitions": [row.to_json() for row in rows],
             "topics": topics.to_json(),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.cli.exit_codes import OK, exit_code_of
-from tasks.cli.inputs import open_repository, with_state
+from tasks.cli.inputs import freeze_json, open_repository, print_freeze, with_state
 from tasks.cli.session import Session
 from tasks.engine.target.finalize import unwritten_positions
 from tasks.model.errors import DamagedError, KafkaBackupError, UnsupportedError
@@ -91,9 +91,12 @@ def _list_points(session: Session, repository: Repository) -> int:
         for point in state.points.values():
             if point.shrunk is not None:
                 session.print(f"{name}@{point.seq}: {point.shrunk.text(name)}")
+    freeze = repository.freeze()
+    print_freeze(session, freeze)
     session.print_json(
         {
             "repository_id": repository.root.repository_id,
+            "frozen": freeze_json(freeze),
             "sets": {
                 name: {"points": [point.to_json() for point in state.points.values()]} for name, state in states.items()
             },

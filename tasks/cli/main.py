@@ -17,6 +17,8 @@ from tasks.cli.command_group import CommandGroup
 from tasks.cli.options import (
     BackupId,
     ConfigFile,
+    FreezeBy,
+    FreezeReason,
     HoldBy,
     HoldName,
     HoldReason,
@@ -323,6 +325,40 @@ def hold_list(
         from tasks.cli.hold import run_hold_list
 
         _run(run_hold_list, session, config, storage, backup_id)
+
+
+@app.command()
+def freeze(
+    reason: FreezeReason,
+    by: FreezeBy = None,
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Let nothing expire and delete nothing in the whole repository, until `thaw`. Backups and restores go on."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.freeze import run_freeze
+
+        _run(run_freeze, session, config, storage, reason=reason, by=by)
+
+
+@app.command()
+def thaw(
+    reason: FreezeReason,
+    by: FreezeBy = None,
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """End the freeze of a repository."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.freeze import run_thaw
+
+        _run(run_thaw, session, config, storage, reason=reason, by=by)
 
 
 def _run(

@@ -59,7 +59,8 @@ def prune_locally(context: RunContext, set_name: str, policy: RetentionPolicy, *
     it: raises `RefusedError` if the set has changed so that another plan would be carried out.
 
     May be called again after any error. Raises `LockedError` if another prune of the set is running,
-    `InterruptedRunError` on `stop`, and what `draft_prune` raises.
+    `InterruptedRunError` on `stop`, `RefusedError` if the repository is frozen and the plan is not empty, and what
+    `draft_prune` raises.
     """
     with pruning(context, set_name) as now_ms:
         plan = draft_prune(context.repository, set_name, policy, now_ms=now_ms)
@@ -94,7 +95,10 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
     """Append the entries of a plan: points expire and are removed, and runs that died are voided. May be called again.
     `approved_by` is who claims to have approved the plan, for the log.
 
-    Raises `PreconditionError` if a point has come under a hold or was brought back since the plan."""
+    Raises `PreconditionError` if a point has come under a hold or was brought back since the plan, and `RefusedError`
+    if the repository is frozen."""
+    if not plan.is_empty:
+        repository.require_not_frozen(plan.set_name)
     for run in plan.unnamed.dead_runs:
         void_run(repository, plan.set_name, run, "its writer has written nothing for longer than the grace")
     log = repository.log(plan.set_name)
@@ -140,12 +144,14 @@ def _require_unchanged(seqs: Sequence[int], known: Collection[int], state: SetSt
 
 def delete_unnamed(context: RunContext, plan: PrunePlan, *, part: str = "") -> Deleted:
     """Delete the objects of the plan whose keys begin with `part`. Call it after `change_points`. May be called again.
-    Raises `InterruptedRunError` on `stop`."""
+    Raises `InterruptedRunError` on `stop`, and `RefusedError` if the repository was frozen; then the other objects
+    stay."""
     sizes = {key: size for key, size in plan.unnamed.objects.items() if key.startswith(part)}
     keys = list(sizes)
     for first in range(0, len(keys), BATCH_OBJECTS):
         if context.stop.is_set():
             raise InterruptedRunError("The prune was stopped. The next one goes on with it.")
+        context.repository.require_not_frozen(plan.set_name)
         context.repository.store.delete(keys[first : first + BATCH_OBJECTS])
     return Deleted(len(sizes), sum(sizes.values()))
 

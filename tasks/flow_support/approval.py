@@ -67,7 +67,8 @@ def decide_on_plan(work: PruneWork, limits: ApprovalLimits, given: str | None) -
 
     `given` is the digest of a plan that is approved without a form, or None. If a form was answered and the plan is
     another one by now, the run is suspended again with the new plan, also if that exceeds no limit. A run that cannot
-    be resumed, because it has no deployment or is a subflow, ends as `Failed` instead of being suspended.
+    be resumed, because it has no deployment or is a subflow, ends as `Failed` instead of being suspended. Raises `RefusedError` if
+    the repository is frozen, because nothing could be carried out.
     """
     plan = prune_plan(work)
     if given == plan.digest:
@@ -88,8 +89,10 @@ def decide_on_plan(work: PruneWork, limits: ApprovalLimits, given: str | None) -
         hint = f"This run cannot wait for an approval. If the plan is right, run it with the approval {plan.digest}."
         report_event("kafka-backup.retention.approval-needed", f"{sentence} {hint}", plan_numbers(plan))
         return Decision(end=failed(f"{sentence} {hint}"))
+    opened = repository(work.flow_run, work.repository)
+    opened.require_not_frozen(work.set_name)
     report_event("kafka-backup.retention.approval-needed", sentence, plan_numbers(plan))
-    state = repository(work.flow_run, work.repository).state(work.set_name)
+    state = opened.state(work.set_name)
     form = PruneApproval.with_initial_data(description=approval_form_text(plan, state, sentence))
     suspend_flow_run(wait_for_input=form, timeout=ANSWER_WITHIN_S, key=_next_key(run, plan))
     raise AssertionError("a suspension with a new key does not return")

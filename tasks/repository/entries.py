@@ -162,6 +162,23 @@ class ReleaseEntry(Entry):
     by: str
 
 
+class FreezeEntry(Entry):
+    """From here on no `expire`, `remove` or `release` follows, and nothing is deleted, until a `thaw`. `by` is who
+    claims to freeze the repository. Can follow another freeze."""
+
+    kind: Literal["freeze"] = "freeze"
+    reason: str
+    by: str
+
+
+class ThawEntry(Entry):
+    """The freeze is over."""
+
+    kind: Literal["thaw"] = "thaw"
+    reason: str
+    by: str
+
+
 class NoteEntry(Entry):
     """An entry that changes nothing, for example: a restore was finalized."""
 
@@ -170,7 +187,18 @@ class NoteEntry(Entry):
     text: str
 
 
-AnyEntry = PointEntry | VoidEntry | ExpireEntry | UnexpireEntry | RemoveEntry | HoldEntry | ReleaseEntry | NoteEntry
+AnyEntry = (
+    PointEntry
+    | VoidEntry
+    | ExpireEntry
+    | UnexpireEntry
+    | RemoveEntry
+    | HoldEntry
+    | ReleaseEntry
+    | FreezeEntry
+    | ThawEntry
+    | NoteEntry
+)
 
 _KINDS: dict[str, type[AnyEntry]] = {kind.model_fields["kind"].default: kind for kind in get_args(AnyEntry)}
 

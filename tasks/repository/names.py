@@ -13,6 +13,7 @@ _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}")
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 ROOT_KEY = "repository.json"
+FREEZE_KEY = "freeze.json"
 SETS = "meta/"
 """The folder with one folder for each set."""
 RESTORES = "restores/"

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field, replace
 
 from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError, ObjectNotFoundError
 from tasks.repository.document import sha256_hex
-from tasks.repository.entries import AnyEntry, PointEntry, VoidEntry, decode_entry, encode_entry
+from tasks.repository.entries import (
+    AnyEntry,
+    ExpireEntry,
+    PointEntry,
+    ReleaseEntry,
+    RemoveEntry,
+    VoidEntry,
+    decode_entry,
+    encode_entry,
+)
+from tasks.repository.freeze import find_freeze, frozen_error
 from tasks.repository.hints import Head, latest_checkpoint, read_head, write_checkpoint, write_head
 from tasks.repository.names import check_set_name, log_key, log_prefix
 from tasks.repository.restore_point import RestorePoint
@@ -142,12 +152,17 @@ class SetLog:
         """Append the entry that `build` makes of the newest state, and return it.
 
         If another writer was faster, the state is read again and `build` is called again. Raises what `build` and
-        `state` raise. After `OutcomeUnknownError` call it again: `build` can see in the state whether the entry was
+        `state` raise, and `RefusedError` if the repository is frozen and the entry is an `expire`, a `remove` or a
+        `release`. After `OutcomeUnknownError` call it again: `build` can see in the state whether the entry was
         written.
         """
         state = self.state()
         while True:
             entry = build(state)
+            if isinstance(entry, ExpireEntry | RemoveEntry | ReleaseEntry):
+                freeze = state.frozen or find_freeze(self.store)
+                if freeze is not None:
+                    raise frozen_error(freeze)
             data, tip = encode_entry(entry)
             try:
                 self.store.put_if_absent(log_key(self.set_name, entry.seq), [data], sha256=tip)

@@ -12,16 +12,18 @@ from typing import assert_never
 from pydantic import Field
 
 from tasks.model.errors import DamagedError
-from tasks.repository.document import Document
+from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.entries import (
     AnyEntry,
     ExpireEntry,
+    FreezeEntry,
     HoldEntry,
     NoteEntry,
     PointEntry,
     ReleaseEntry,
     RemoveEntry,
     Status,
+    ThawEntry,
     Totals,
     UnexpireEntry,
     VoidEntry,
@@ -68,11 +70,27 @@ class Hold(Document):
         return self.points is None or seq in self.points
 
 
+class Freeze(Document):
+    """A freeze that is in force: nothing expires, is removed or is deleted. It is also the document `freeze.json`,
+    which freezes the sets whose logs have no entry about it yet."""
+
+    format: int = FORMAT_MAJOR
+    reason: str
+    by: str
+    since_ms: int
+
+
+def _is_none(value: Freeze | None) -> bool:
+    """Whether a member is left out of the stored state, because earlier versions do not know it."""
+    return value is None
+
+
 class SetState(Document):
     """The state after the entries 1 … `seq`. `tip` is the SHA-256 of the stored bytes of entry `seq`: the `parent` of
     the next entry.
 
-    `points` are the live points, `expired` those that have expired and are not removed yet.
+    `points` are the live points, `expired` those that have expired and are not removed yet. `frozen` is the freeze that
+    the log contains. A repository can be frozen without it: see `tasks.repository.freeze`.
 
     `closed_runs` maps runs to the seq of the entry, point or void, that closed them, in the order of the log. It
     contains every run that was closed by entry `closed_from` or a later one. A run that is not in it is open only if it
@@ -85,6 +103,7 @@ class SetState(Document):
     points: dict[int, PointSummary] = Field(default_factory=dict)
     expired: dict[int, ExpiredPoint] = Field(default_factory=dict)
     holds: dict[str, Hold] = Field(default_factory=dict)
+    frozen: Freeze | None = Field(None, exclude_if=_is_none)
     closed_runs: dict[str, int] = Field(default_factory=dict)
     closed_from: int = 1
 
@@ -101,6 +120,7 @@ class Fold:
         self._points = dict(start.points)
         self._expired = dict(start.expired)
         self._holds = dict(start.holds)
+        self._frozen = start.frozen
         self._closed_runs = dict(start.closed_runs)
         self._closed_from = start.closed_from
         self._newest_point = start.newest_point
@@ -138,6 +158,10 @@ class Fold:
                 )
             case ReleaseEntry():
                 self._holds.pop(entry.name, None)
+            case FreezeEntry():
+                self._frozen = Freeze(reason=entry.reason, by=entry.by, since_ms=entry.time_ms)
+            case ThawEntry():
+                self._frozen = None
             case NoteEntry():
                 pass
             case _:
@@ -153,6 +177,7 @@ class Fold:
                 "points": dict(self._points),
                 "expired": dict(self._expired),
                 "holds": dict(self._holds),
+                "frozen": self._frozen,
                 "closed_runs": dict(self._closed_runs),
                 "closed_from": self._closed_from,
             }

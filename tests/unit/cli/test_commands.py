@@ -32,9 +32,15 @@ class Made(NamedTuple):
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """Run a command and return its stdout. Asserts that its exit code is `code`."""
-        done = CliRunner().invoke(app, [arguments[0], *self.storage, *arguments[1:]])
+        done = CliRunner().invoke(app, [*arguments, *self.storage])
         assert code == done.exit_code, done.output
         return done.stdout
+
+    def refusal(self, *arguments: str) -> str:
+        """Run a command that is refused, and return its stderr."""
+        done = CliRunner().invoke(app, [*arguments, *self.storage])
+        assert (3, "") == (done.exit_code, done.stdout)
+        return done.stderr
 
     def document(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         """Run a command with `--json` and return the document. Asserts that its exit code is `code`."""
@@ -52,7 +58,8 @@ def made(tmp_path: Path) -> Made:
 def test_list_shows_every_point_with_its_figures(made: Made) -> None:
     listed = made.document("list")
 
-    assert {"repository_id", "sets"} == listed.keys()
+    assert {"repository_id", "frozen", "sets"} == listed.keys()
+    assert listed["frozen"] is None
     [point] = listed["sets"][SET]["points"]
     assert (1, "snapshot", "gaps") == (point["seq"], point["point_kind"], point["status"])
     assert made.point.totals.to_json() == point["totals"]
@@ -76,6 +83,28 @@ def test_list_and_describe_say_what_a_point_contains_less_than_the_point_before_
     )
 
 
+def test_a_frozen_repository_says_so_in_every_command_that_shows_it(made: Made) -> None:
+    made.run("hold", "add", "case", "--backup-id", SET, "--reason", "audit", "--by", "legal")
+    frozen = made.document("freeze", "--reason", "ransomware", "--by", "on call")["frozen"]
+
+    assert ("on call", "ransomware") == (frozen["by"], frozen["reason"])
+    for command in (("list",), ("describe", "--backup-id", SET)):
+        assert frozen == made.document(*command)["frozen"]
+        assert "The repository is frozen since 20" in made.run(*command)
+        assert " by on call: ransomware.\n" in made.run(*command)
+    made.run("freeze", "--reason", "again")
+    assert frozen == made.document("list")["frozen"]
+    made.run("validate", "--backup-id", SET, "--level", "quick", code=0)
+    refused = made.refusal("hold", "release", "case", "--backup-id", SET, "--reason", "over", "--by", "legal")
+    assert 1 == refused.count("\n")
+    assert "is frozen since" in refused
+    assert {"frozen": None} == made.document("thaw", "--reason", "all clear")
+    made.run("thaw", "--reason", "all clear", code=10)
+    assert made.document("list")["frozen"] is None
+    assert "frozen" not in made.run("list")
+    made.run("hold", "release", "case", "--backup-id", SET, "--reason", "over", "--by", "legal")
+
+
 def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> None:
     made.repository.store.put(restore_key("20260101T000000000Z-aaaaaaaa", "plan"), [b"{broken"])
 
@@ -87,7 +116,7 @@ def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> No
 def test_describe_prints_every_partition_setting_gap_and_group(made: Made) -> None:
     described = made.document("describe", "--backup-id", SET)
 
-    assert {"point", "partitions", "topics", "groups"} == described.keys()
+    assert {"frozen", "point", "partitions", "topics", "groups"} == described.keys()
     assert made.point.totals.partitions == len(described["partitions"])
     assert len(made.point.gaps) == len(described["point"]["gaps"]) > 0
     shown = made.run("describe", "--backup-id", f"{SET}@1")

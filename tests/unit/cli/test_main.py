@@ -27,6 +27,8 @@ COMMANDS = {
     "check": ("check", "run_check", ("--config", "x.yaml")),
     "prune": ("prune", "run_prune", ("--config", "x.yaml")),
     "unexpire": ("prune", "run_unexpire", ("--storage", "memory://x")),
+    "freeze": ("freeze", "run_freeze", ("--storage", "memory://x", "--reason", "y")),
+    "thaw": ("freeze", "run_thaw", ("--storage", "memory://x", "--reason", "y")),
     "unlock": ("unlock", "run_unlock", ("--storage", "memory://x")),
     "finalize": ("finalize", "run_finalize", ("r1", "--config", "x.yaml")),
 }
