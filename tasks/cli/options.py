@@ -33,6 +33,14 @@ StatePlace = Annotated[
 HoldName = Annotated[str, typer.Argument(metavar="NAME", help="The name of the hold.", show_default=False)]
 HoldReason = Annotated[str, typer.Option("--reason", help="Why, for the log of the set.", show_default=False)]
 HoldBy = Annotated[str, typer.Option("--by", help="Who asks for it, for the log of the set.", show_default=False)]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY=VALUE", help="A label of the point. Repeatable.", show_default=False),
+]
+LabelRules = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY[=VALUE]", help="Only points with this label. Repeatable.", show_default=False),
+]
 FreezeReason = Annotated[str, typer.Option("--reason", help="Why, for everybody who lists it.", show_default=False)]
 FreezeBy = Annotated[
     str | None, typer.Option("--by", help="Who asks for it. Without it, the user of this machine.", show_default=False)

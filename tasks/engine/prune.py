@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tasks.engine.commit.runs import void_run
 from tasks.engine.options import RetentionPolicy
-from tasks.engine.retention.prune_plan import PrunePlan, draft_prune
+from tasks.engine.retention.prune_plan import PrunePlan, draft_prune, protection
 from tasks.engine.run_context import RunContext
 from tasks.model.errors import InterruptedRunError, NotFoundError, PreconditionError, RefusedError
 from tasks.repository.entries import (
@@ -95,8 +95,8 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
     """Append the entries of a plan: points expire and are removed, and runs that died are voided. May be called again.
     `approved_by` is who claims to have approved the plan, for the log.
 
-    Raises `PreconditionError` if a point has come under a hold or was brought back since the plan, and `RefusedError`
-    if the repository is frozen."""
+    Raises `PreconditionError` if a point has come under a hold, got a label that the policy keeps, or was brought back
+    since the plan, and `RefusedError` if the repository is frozen."""
     if not plan.is_empty:
         repository.require_not_frozen(plan.set_name)
     for run in plan.unnamed.dead_runs:
@@ -124,20 +124,21 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
 
 def _left_to_expire(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
     """The points that are still live. The others have expired already, by an earlier call."""
-    _require_unchanged(plan.expire, {*state.points, *state.expired}, state)
+    _require_unchanged(plan, plan.expire, {*state.points, *state.expired}, state)
     return tuple(seq for seq in plan.expire if seq in state.points)
 
 
 def _left_to_remove(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
     """The points that are still expired. The others were removed already, by an earlier call."""
-    _require_unchanged(plan.remove, set(plan.remove) - state.points.keys(), state)
+    _require_unchanged(plan, plan.remove, set(plan.remove) - state.points.keys(), state)
     return tuple(seq for seq in plan.remove if seq in state.expired)
 
 
-def _require_unchanged(seqs: Sequence[int], known: Collection[int], state: SetState) -> None:
+def _require_unchanged(plan: PrunePlan, seqs: Sequence[int], known: Collection[int], state: SetState) -> None:
     for seq in seqs:
-        if state.is_held(seq):
-            raise PreconditionError(f"Point {seq} came under a hold since the plan was made. Make a new plan.")
+        reason = protection(state, seq, plan.policy)
+        if reason is not None:
+            raise PreconditionError(f"Point {seq} got {reason} since the plan was made. Make a new plan.")
         if seq not in known:
             raise PreconditionError(f"Point {seq} was changed by another program since the plan. Make a new plan.")
 

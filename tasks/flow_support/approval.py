@@ -67,8 +67,9 @@ def decide_on_plan(work: PruneWork, limits: ApprovalLimits, given: str | None) -
 
     `given` is the digest of a plan that is approved without a form, or None. If a form was answered and the plan is
     another one by now, the run is suspended again with the new plan, also if that exceeds no limit. A run that cannot
-    be resumed, because it has no deployment or is a subflow, ends as `Failed` instead of being suspended. Raises `RefusedError` if
-    the repository is frozen, because nothing could be carried out.
+    be resumed, because it has no deployment or is a subflow, ends as `Failed` instead of being suspended.
+
+    Raises `RefusedError` if the repository is frozen, because nothing could be carried out.
     """
     plan = prune_plan(work)
     if given == plan.digest:

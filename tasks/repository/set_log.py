@@ -11,6 +11,7 @@ from tasks.repository.document import sha256_hex
 from tasks.repository.entries import (
     AnyEntry,
     ExpireEntry,
+    LabelEntry,
     PointEntry,
     ReleaseEntry,
     RemoveEntry,
@@ -152,14 +153,14 @@ class SetLog:
         """Append the entry that `build` makes of the newest state, and return it.
 
         If another writer was faster, the state is read again and `build` is called again. Raises what `build` and
-        `state` raise, and `RefusedError` if the repository is frozen and the entry is an `expire`, a `remove` or a
-        `release`. After `OutcomeUnknownError` call it again: `build` can see in the state whether the entry was
+        `state` raise, and `RefusedError` if the repository is frozen and something could expire or be deleted because
+        of the entry. After `OutcomeUnknownError` call it again: `build` can see in the state whether the entry was
         written.
         """
         state = self.state()
         while True:
             entry = build(state)
-            if isinstance(entry, ExpireEntry | RemoveEntry | ReleaseEntry):
+            if _lowers_protection(entry, state):
                 freeze = state.frozen or find_freeze(self.store)
                 if freeze is not None:
                     raise frozen_error(freeze)
@@ -200,3 +201,13 @@ class SetLog:
         if head is not None and head.seq == folded.seq and head.entry_sha256 != folded.tip:
             key = log_key(self.set_name, folded.seq)
             raise DamagedError(f"{key} is not the entry that the head names", key=key)
+
+
+def _lowers_protection(entry: AnyEntry, state: SetState) -> bool:
+    """Whether something can expire or be deleted because of the entry that did not before: a policy can keep points by
+    their labels."""
+    if isinstance(entry, LabelEntry):
+        point = state.summary(entry.point)
+        after = point and point.with_labels(entry.labels, entry.removed)
+        return point is not None and after is not None and not point.labels.items() <= after.labels.items()
+    return isinstance(entry, ExpireEntry | RemoveEntry | ReleaseEntry)

@@ -6,7 +6,7 @@ newest closed runs are kept. For all others `SetLog.closing_of` reads the log.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import assert_never
 
 from pydantic import Field
@@ -18,6 +18,7 @@ from tasks.repository.entries import (
     ExpireEntry,
     FreezeEntry,
     HoldEntry,
+    LabelEntry,
     NoteEntry,
     PointEntry,
     ReleaseEntry,
@@ -27,6 +28,7 @@ from tasks.repository.entries import (
     Totals,
     UnexpireEntry,
     VoidEntry,
+    is_empty,
 )
 from tasks.repository.names import log_key
 from tasks.repository.shrinkage import ShrinkageCounts
@@ -36,7 +38,8 @@ KEPT_CLOSED_RUNS = 1000
 
 
 class PointSummary(Document):
-    """The members of a live point's entry that are kept in the state, for example for `list`."""
+    """The members of a point's entry that are kept in the state, for example for `list`. `labels` are those that the
+    point has now."""
 
     seq: int
     run: str
@@ -46,6 +49,12 @@ class PointSummary(Document):
     cluster_id: str
     totals: Totals
     shrunk: ShrinkageCounts | None = None
+    labels: dict[str, str] = Field(default_factory=dict, exclude_if=is_empty)
+
+    def with_labels(self, labels: Mapping[str, str], removed: Collection[str]) -> PointSummary:
+        """The same point with these labels in addition, and without those with the keys in `removed`."""
+        kept = {key: value for key, value in self.labels.items() if key not in removed}
+        return self.model_copy(update={"labels": {**kept, **labels}})
 
 
 class ExpiredPoint(Document):
@@ -107,6 +116,12 @@ class SetState(Document):
     closed_runs: dict[str, int] = Field(default_factory=dict)
     closed_from: int = 1
 
+    def summary(self, seq: int) -> PointSummary | None:
+        """The live or expired point with this seq, None if there is none."""
+        if seq in self.expired:
+            return self.expired[seq].point
+        return self.points.get(seq)
+
     def is_held(self, seq: int) -> bool:
         """Whether a hold protects the point."""
         return any(hold.protects(seq) for hold in self.holds.values())
@@ -158,6 +173,8 @@ class Fold:
                 )
             case ReleaseEntry():
                 self._holds.pop(entry.name, None)
+            case LabelEntry():
+                self._label(entry)
             case FreezeEntry():
                 self._frozen = Freeze(reason=entry.reason, by=entry.by, since_ms=entry.time_ms)
             case ThawEntry():
@@ -190,6 +207,17 @@ class Fold:
                     f"{log_key(entry.set, entry.seq)} expires the newest point", key=log_key(entry.set, entry.seq)
                 )
             self._expired[seq] = ExpiredPoint(point=self._points.pop(seq), expired_by=entry.seq)
+
+    def _label(self, entry: LabelEntry) -> None:
+        if entry.point in self._points:
+            self._points[entry.point] = self._points[entry.point].with_labels(entry.labels, entry.removed)
+        elif entry.point in self._expired:
+            expired = self._expired[entry.point]
+            point = expired.point.with_labels(entry.labels, entry.removed)
+            self._expired[entry.point] = expired.model_copy(update={"point": point})
+        else:
+            key = log_key(entry.set, entry.seq)
+            raise DamagedError(f"{key} labels {entry.point}, which is neither a live nor an expired point", key=key)
 
     def _close(self, run: str) -> None:
         self._closed_runs.setdefault(run, self.seq)
@@ -234,4 +262,5 @@ def _summary(entry: PointEntry) -> PointSummary:
         cluster_id=entry.cluster_id,
         totals=entry.totals,
         shrunk=entry.shrunk.counts if entry.shrunk else None,
+        labels=entry.labels,
     )

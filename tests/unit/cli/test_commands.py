@@ -67,6 +67,69 @@ def test_list_shows_every_point_with_its_figures(made: Made) -> None:
     assert {"restores": [], "unreadable": {}} == made.document("list", "--restores")
 
 
+def test_labels_are_changed_later_and_shown_and_select_points(made: Made) -> None:
+    back_up(made.repository, many_logs())
+    assert "LABELS" not in made.run("list")
+
+    set_ = made.document("label", f"{SET}@1", "release=1.2.3", "env=prod")
+    assert {"set": SET, "point": 1, "labels": {"release": "1.2.3", "env": "prod"}} == set_
+    assert f"{SET}@1: env=test, release=1.2.3\n" == made.run("label", f"{SET}@1", "env=test")
+    assert f"{SET}@2: release=2\n" == made.run("label", SET, "release=2")
+
+    rows = [line for line in made.run("list").splitlines() if line.startswith(f"{SET}@")]
+    assert ["env=test, release=1.2.3", "release=2"] == [row.rpartition("  ")[2] for row in rows]
+    assert "labels: env=test, release=1.2.3\n" in made.run("describe", "--backup-id", f"{SET}@1")
+    assert {"env": "test", "release": "1.2.3"} == made.document("describe", "--backup-id", f"{SET}@1")["point"][
+        "labels"
+    ]
+
+    def listed(*rules: str) -> list[int]:
+        options = [option for rule in rules for option in ("--label", rule)]
+        return [point["seq"] for point in made.document("list", *options)["sets"][SET]["points"]]
+
+    assert [[1, 2], [1], [2], [], [1]] == [
+        listed("release"),
+        listed("release=1.2.3"),
+        listed("release=2"),
+        listed("release=2", "env"),
+        listed("release", "env=test"),
+    ]
+    assert "no restore point at" in made.run("list", "--label", "stage")
+
+    assert f"{SET}@1: release=1.2.3\n" == made.run("label", f"{SET}@1", "--remove", "env")
+    assert f"{SET}@1: no labels\n" == made.run("label", f"{SET}@1", "--remove", "release")
+    assert [2] == listed("release")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((f"{SET}@1",), 2, "Name the labels: KEY=VALUE to add or change one"),
+        ((f"{SET}@1", "release"), 2, "release is not a label. Write KEY=VALUE"),
+        ((f"{SET}@1", "a=1", "a=2"), 2, "The label a occurs twice"),
+        ((f"{SET}@1", "-a=1"), 2, "No such option"),
+        ((f"{SET}@1", "a="), 2, "The label a has a value that is not allowed"),
+        ((f"{SET}@1", "a=b\n"), 2, "The label a has a value that is not allowed"),
+        ((f"{SET}@1", "a=1", "--remove", "a"), 2, "cannot be set and removed at once"),
+        ((f"{SET}@1", *(f"k{number}=1" for number in range(33))), 2, "at most 32 labels. These are 33."),
+        ((f"{SET}@1", "--remove", "a"), 10, f"{SET}@1 has no label a."),
+        ((f"{SET}@9", "a=1"), 10, f"{SET}@9 is not a restore point"),
+        (("other@1", "a=1"), 10, "There is no backup set 'other'"),
+    ],
+)
+def test_a_label_that_cannot_be_set_is_refused_in_one_sentence_and_nothing_is_written(
+    made: Made, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    before = made.repository.state(SET).seq
+    assert message in made.document("label", *arguments, code=code)["error"]["message"]
+    assert before == made.repository.state(SET).seq
+
+
+def test_list_refuses_a_rule_that_no_label_can_meet(made: Made) -> None:
+    assert "cannot be the key of a label" in made.document("list", "--label", "a b", code=2)["error"]["message"]
+    assert "--label selects" in made.document("list", "--restores", "--label", "a", code=2)["error"]["message"]
+
+
 def test_list_and_describe_say_what_a_point_contains_less_than_the_point_before_it(made: Made) -> None:
     logs = many_logs()
     lost = {log.source.topic for log in logs if log.source.topic != logs[0].source.topic}
