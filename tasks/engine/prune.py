@@ -69,13 +69,19 @@ def prune_locally(context: RunContext, set_name: str, policy: RetentionPolicy, *
     """
     with pruning(context, set_name) as now_ms:
         plan = draft_prune(context.repository, set_name, policy, now_ms=now_ms)
-        if digest is not None and plan.digest != digest:
-            raise RefusedError(
-                f"The plan for {set_name} is another one now: the set or the policy has changed. Make a new plan with "
-                "`kafka-backup prune`, and give its digest."
-            )
+        if digest is not None:
+            require_digest(plan, digest)
         change_points(context.repository, plan)
         return Pruned(plan, delete_unnamed(context, plan))
+
+
+def require_digest(plan: PrunePlan, digest: str) -> None:
+    """Raises `RefusedError` if the plan has another digest."""
+    if plan.digest != digest:
+        raise RefusedError(
+            f"The plan for {plan.set_name} is another one now: the set or the policy has changed. Make a new plan with "
+            "`kafka-backup prune`, and give its digest."
+        )
 
 
 @contextmanager
@@ -90,10 +96,12 @@ def pruning(context: RunContext, set_name: str) -> Iterator[int]:
         yield min(context.repository.now_ms(), context.repository.store.head(key).modified_ms)
 
 
-def change_points(repository: Repository, plan: PrunePlan) -> None:
+def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str | None = None) -> None:
     """Append the entries of a plan: points expire and are removed, old data leaves the set, and runs that died are
-    voided. May be called again. Raises `PreconditionError` if a point has come under a hold, got a label that the
-    policy keeps, or was brought back since the plan, and `RefusedError` if the repository is frozen."""
+    voided. May be called again. `approved_by` is who claims to have approved the plan, for the log.
+
+    Raises `PreconditionError` if a point has come under a hold, got a label that the policy keeps, or was brought back
+    since the plan, and `RefusedError` if the repository is frozen."""
     if not plan.is_empty:
         repository.require_not_frozen(plan.set_name)
     for run in plan.unnamed.dead_runs:
@@ -106,6 +114,7 @@ def change_points(repository: Repository, plan: PrunePlan) -> None:
             points=_left_to_expire(plan, state),
             policy=_stored_policy(plan),
             plan_sha256=plan.digest,
+            approved_by=approved_by,
         )
 
     def remove(state: SetState) -> AnyEntry:
@@ -116,10 +125,12 @@ def change_points(repository: Repository, plan: PrunePlan) -> None:
         if left(plan, log.state()):
             log.append(build)
     if plan.old is not None and plan.old.drop not in log.state().drops:
-        log.append(partial(_drop_entry, repository, plan, plan.old))
+        log.append(partial(_drop_entry, repository, plan, plan.old, approved_by))
 
 
-def _drop_entry(repository: Repository, plan: PrunePlan, old: OldData, state: SetState) -> AnyEntry:
+def _drop_entry(
+    repository: Repository, plan: PrunePlan, old: OldData, approved_by: str | None, state: SetState
+) -> AnyEntry:
     held = {seq for seq in (*state.points, *state.expired) if state.is_held(seq)}
     if not held <= set(old.drop.spared) or any(hold.points is None for hold in state.holds.values()):
         raise PreconditionError(f"{plan.set_name}: a point came under a hold since the plan was made. Make a new plan.")
@@ -132,6 +143,7 @@ def _drop_entry(repository: Repository, plan: PrunePlan, old: OldData, state: Se
         stored_bytes=sum(old.objects.values()),
         policy=_stored_policy(plan),
         plan_sha256=plan.digest,
+        approved_by=approved_by,
     )
 
 

@@ -44,7 +44,7 @@ class Entry(Document):
     tool: str
 
 
-def is_empty(value: Sized) -> bool:
+def is_empty(value: Sized | None) -> bool:
     """Whether a member is left out of the stored document. A member that earlier versions do not know is written only
     if it is not empty."""
     return not value
@@ -122,12 +122,13 @@ class VoidEntry(Entry):
 class ExpireEntry(Entry):
     """The policy does not keep these live points any more. They cannot be used, but they still protect their data until
     a `remove` or an `unexpire` names them. `plan_sha256` is the digest of the plan that named them, `policy` the
-    settings that were in force."""
+    settings that were in force. `approved_by` is who claims to have approved the plan, None if no form was answered."""
 
     kind: Literal["expire"] = "expire"
     points: tuple[int, ...]
     policy: dict[str, int | str | tuple[str, ...]]
     plan_sha256: str
+    approved_by: str | None = Field(None, exclude_if=is_empty)
 
 
 class UnexpireEntry(Entry):
@@ -148,7 +149,7 @@ class RemoveEntry(Entry):
 class DropEntry(Entry):
     """Data that is older than the policy's `maximum_age` is not in the set any more, also in points that stay. See
     `Drop` for `before_ms`, `up_to` and `spared`. `objects` is the number of data objects that this entry takes out, and
-    `stored_bytes` their size. `plan_sha256` and `policy` are those of an `ExpireEntry`."""
+    `stored_bytes` their size. The other members are those of an `ExpireEntry`."""
 
     kind: Literal["drop"] = "drop"
     before_ms: int
@@ -158,6 +159,7 @@ class DropEntry(Entry):
     stored_bytes: int
     policy: dict[str, int | str]
     plan_sha256: str
+    approved_by: str | None = Field(None, exclude_if=is_empty)
 
     @property
     def drop(self) -> Drop:

@@ -24,7 +24,8 @@ class PrunePlan:
     can never come back; the data in `old`, if any, leaves the set; the objects in `unnamed` are deleted.
 
     `kept` are the points that stay, each with the reasons, newest first. `grace` are the points that have expired
-    before and can still be brought back, each with the time at which this ends. `frees_bytes` are the stored bytes of
+    before and can still be brought back, each with the time at which this ends. `data_bytes` are the stored bytes of
+    all data objects that live and expired points need before the prune. `frees_bytes` are the stored bytes of
     the data objects that only expiring and expired points name.
     """
 
@@ -36,6 +37,7 @@ class PrunePlan:
     grace: Mapping[int, int]
     old: OldData | None
     unnamed: Unnamed
+    data_bytes: int
     frees_bytes: int
 
     @property
@@ -83,6 +85,7 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
         unnamed=find_unnamed(
             names, state, drops=drops, removed=remove, grace_ms=duration_ms(policy.grace), now_ms=now_ms
         ),
+        data_bytes=sum(names.data_of([*state.points, *state.expired], state.drops).values()),
         frees_bytes=_freed_bytes(names, kept, [*expire, *ends], drops),
     )
 

@@ -12,6 +12,7 @@ from tasks.engine.consolidation.candidates import LEAST_OBJECTS
 from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy
 from tasks.engine.prune import Pruned, change_points, delete_unnamed, plan_prune, prune_locally
+from tasks.engine.retention.approval import ApprovalLimits
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.engine.validate import validate_locally
 from tasks.model.errors import PreconditionError
@@ -244,6 +245,18 @@ def test_a_consolidation_leaves_dropped_data_out(world: SmallWorld) -> None:
     assert restored == _restored(world)
     assert len(restored) < len(_source(world))
     world.assert_valid()
+
+
+def test_a_plan_that_takes_much_data_needs_an_approval_although_no_point_expires(world: SmallWorld) -> None:
+    _changes(world, 10)
+    plan = plan_prune(world.context(world.source), SET, WEEK)
+
+    def exceeded(percent: int | None) -> str | None:
+        return ApprovalLimits(points=None, percent=percent).exceeded_by(plan)
+
+    assert exceeded(29) == "maximum_age would take 30 % of the data, which is more than 29 %"
+    assert exceeded(35) is None
+    assert exceeded(None) is None
 
 
 @pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])

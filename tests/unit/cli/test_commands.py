@@ -146,7 +146,10 @@ def test_a_label_that_cannot_be_set_is_refused_in_one_sentence_and_nothing_is_wr
 
 def test_list_refuses_a_rule_that_no_label_can_meet(made: Made) -> None:
     assert "cannot be the key of a label" in made.document("list", "--label", "a b", code=2)["error"]["message"]
-    assert "--label is about restore points" in made.document("list", "--restores", "--label", "a", code=2)["error"]["message"]
+    assert (
+        "--label is about restore points"
+        in made.document("list", "--restores", "--label", "a", code=2)["error"]["message"]
+    )
 
 
 def test_list_and_describe_say_what_a_point_contains_less_than_the_point_before_it(made: Made) -> None:
