@@ -33,6 +33,10 @@ StatePlace = Annotated[
 HoldName = Annotated[str, typer.Argument(metavar="NAME", help="The name of the hold.", show_default=False)]
 HoldReason = Annotated[str, typer.Option("--reason", help="Why, for the log of the set.", show_default=False)]
 HoldBy = Annotated[str, typer.Option("--by", help="Who asks for it, for the log of the set.", show_default=False)]
+WithoutUploads = Annotated[
+    bool,
+    typer.Option("--without-uploads", help="No rule for incomplete uploads: some stores, such as MinIO, refuse it."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and warnings on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")]
