@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, draft_snapshot
 from tasks.model.counting import counted
 from tasks.model.errors import NotFoundError
+from tasks.model.labels import check_labels, parse_labels
 from tasks.model.quoting import some_of
 from tasks.reports.backup import (
     finished_run_text,
@@ -55,13 +56,15 @@ from tasks.store.memory.memory_store import MemoryStore
 _CODES: Mapping[Completeness, int] = {"complete": OK, "incomplete": INCOMPLETE, "denied": ACCESS}
 
 
-def run_backup(session: Session, config: Path, *, dry_run: bool) -> int:
+def run_backup(session: Session, config: Path, *, dry_run: bool, labels: Sequence[str] = ()) -> int:
     """Make one snapshot or incremental backup with the configuration in the file, or back up continuously. With
-    `dry_run` only print the plan. Returns the exit code."""
+    `dry_run` only print the plan. The points get the labels of the file and these `labels`, which win. Returns the exit
+    code."""
+    given = parse_labels(labels)
     loaded = load_backup(config)
     log_notes(session, loaded.notes)
     file = loaded.file
-    request, cluster = _request(file), cluster_access(file.source, session.report_wait)
+    request, cluster = _request(file, given), cluster_access(file.source, session.report_wait)
     if file.backup.continuous and not dry_run:
         stop = threading.Event()
         repository = _open_or_create(session, file.storage, cluster, request, stop)
@@ -82,8 +85,12 @@ def code_of(verdict: Completeness) -> int:
     return _CODES[verdict]
 
 
-def _request(file: BackupFile) -> SnapshotRequest:
-    options = BackupOptions.model_validate({name: getattr(file.backup, name) for name in BackupOptions.model_fields})
+def _request(file: BackupFile, labels: Mapping[str, str]) -> SnapshotRequest:
+    all_labels = {**file.backup.labels, **labels}
+    check_labels(all_labels)
+    options = BackupOptions.model_validate(
+        {**{name: getattr(file.backup, name) for name in BackupOptions.model_fields}, "labels": all_labels}
+    )
     return SnapshotRequest(
         set_name=check_set_name(file.backup_id),
         run=new_run_id(now_ms()),

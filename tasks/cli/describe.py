@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.cli.exit_codes import OK
-from tasks.cli.inputs import find_point, open_repository
+from tasks.cli.inputs import find_point, freeze_json, open_repository, print_freeze
 from tasks.cli.session import Session
 from tasks.model.counting import counted
+from tasks.model.labels import labels_text
 from tasks.model.quoting import quoted
 from tasks.reports.figures import point_line, point_notes, size_text, table_text
 from tasks.reports.shrinkage import shrinkage_lines
@@ -21,12 +23,17 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
     repository, set_of_file = open_repository(session, config, storage)
     point = find_point(session, repository, backup_id or set_of_file)
     entry, rows, topics, groups = point.entry, list(point.rows.values()), point.topics, point.groups
-    _print_point(session, entry, rows)
+    summary = repository.state(point.set_name).summary(point.seq)
+    labels = entry.labels if summary is None else summary.labels
+    _print_point(session, entry, rows, labels)
     _print_topics(session, topics)
     _print_groups(session, entry, groups)
+    freeze = repository.freeze(entry.set)
+    print_freeze(session, freeze)
     session.print_json(
         {
-            "point": entry.to_json(),
+            "frozen": freeze_json(freeze),
+            "point": {**entry.to_json(), "labels": labels},
             "partitions": [row.to_json() for row in rows],
             "topics": topics.to_json(),
             "groups": groups.to_json() if groups else None,
@@ -35,7 +42,7 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
     return OK
 
 
-def _print_point(session: Session, point: PointEntry, rows: list[Row]) -> None:
+def _print_point(session: Session, point: PointEntry, rows: list[Row], labels: Mapping[str, str]) -> None:
     label = f" ({point.cluster_label})" if point.cluster_label else ""
     totals = point.totals
     session.print(
@@ -43,6 +50,7 @@ def _print_point(session: Session, point: PointEntry, rows: list[Row]) -> None:
         f"cluster {point.cluster_id}{label}, run {point.run}, {point.tool}\n"
         f"{counted(totals.records, 'record')}, {size_text(totals.log_bytes)} of log in "
         f"{size_text(totals.stored_bytes)}, {counted(totals.objects, 'object')}\n"
+        + (f"labels: {labels_text(labels)}\n" if labels else "")
     )
     partitions = [
         (row.topic, row.partition, row.first, row.next, _state_of(row))

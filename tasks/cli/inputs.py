@@ -1,5 +1,5 @@
 """Finds the repository and the restore point that the options and the file of a command name, and the place of
-`--state`. Logs the notes about a file."""
+`--state`. Prints the freeze of a repository, and logs the notes about a file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from tasks.config.load import load_repository
 from tasks.config.models import StorageSection
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import validation_problems
+from tasks.repository.freeze import freeze_text
 from tasks.repository.points import PointReference, format_time
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.root import require_conditions
+from tasks.repository.set_state import Freeze
 from tasks.store.local.settings import LocalSettings, folder_path
 from tasks.store.registry import settings_from_url
 
@@ -85,6 +87,17 @@ def find_point(session: Session, repository: Repository, backup_id: str | None) 
     if reference.seq is None:
         session.log(f"{backup_id} is {point.name} of {format_time(point.entry.time_ms)}, {point.entry.status}.")
     return point
+
+
+def print_freeze(session: Session, freeze: Freeze | None) -> None:
+    """Print since when, by whom and why the repository is frozen. Nothing if it is not."""
+    if freeze is not None:
+        session.print(f"{freeze_text(freeze)}.")
+
+
+def freeze_json(freeze: Freeze | None) -> dict[str, object] | None:
+    """A freeze as JSON members, with its time in Unix milliseconds."""
+    return None if freeze is None else {"since_ms": freeze.since_ms, "by": freeze.by, "reason": freeze.reason}
 
 
 def log_notes(session: Session, notes: Iterable[str]) -> None:

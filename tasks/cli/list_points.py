@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.cli.exit_codes import OK, exit_code_of
-from tasks.cli.inputs import open_repository, with_state
+from tasks.cli.inputs import freeze_json, open_repository, print_freeze, with_state
 from tasks.cli.session import Session
 from tasks.engine.target.finalize import unwritten_positions
-from tasks.model.errors import DamagedError, KafkaBackupError, UnsupportedError
+from tasks.model.errors import ConfigError, DamagedError, KafkaBackupError, UnsupportedError
+from tasks.model.labels import check_label_rule, find_label, labels_text
 from tasks.reports.figures import size_text, table_text
 from tasks.repository.points import format_time
 from tasks.repository.repository import Repository
@@ -43,13 +44,23 @@ class _Listed(NamedTuple):
 
 
 def run_list(
-    session: Session, config: Path | None, storage: str | None, *, restores: bool, state: str | None = None
+    session: Session,
+    config: Path | None,
+    storage: str | None,
+    *,
+    restores: bool,
+    labels: Sequence[str] = (),
+    state: str | None = None,
 ) -> int:
-    """Print the sets and their points; with `restores` the restores. Returns the exit code. `state`: see
-    `with_state`."""
+    """Print the sets and their points; with `restores` the restores. With `labels` only the points that have all of
+    them. Returns the exit code. `state`: see `with_state`."""
+    for rule in labels:
+        check_label_rule(rule)
+    if labels and restores:
+        raise ConfigError("--label selects restore points. Leave it out, or leave out --restores.")
     repository, _ = open_repository(session, config, storage)
     repository = with_state(session, repository, state)
-    return _list_restores(session, repository) if restores else _list_points(session, repository)
+    return _list_restores(session, repository) if restores else _list_points(session, repository, labels)
 
 
 def restore_progress(
@@ -81,25 +92,47 @@ def restore_progress(
     return RestoreProgress("verified", tuple(topic.target for topic in plan.topics))
 
 
-def _list_points(session: Session, repository: Repository) -> int:
-    states = {name: repository.state(name) for name in repository.set_names()}
-    rows = [_point_row(name, point) for name, state in states.items() for point in state.points.values()]
-    session.print(
-        table_text(_POINT_HEAD, rows) if rows else f"There is no restore point at {repository.store.location}."
-    )
-    for name, state in states.items():
-        for point in state.points.values():
-            if point.shrunk is not None:
-                session.print(f"{name}@{point.seq}: {point.shrunk.text(name)}")
+def _list_points(session: Session, repository: Repository, labels: Sequence[str]) -> int:
+    sets = {
+        name: [
+            point
+            for point in repository.state(name).points.values()
+            if all(find_label(point.labels, rule) for rule in labels)
+        ]
+        for name in repository.set_names()
+    }
+    listed = [(name, point) for name, points in sets.items() for point in points]
+    session.print(_points_text(listed) if listed else f"There is no restore point {_place(repository, labels)}.")
+    for name, point in listed:
+        if point.shrunk is not None:
+            session.print(f"{name}@{point.seq}: {point.shrunk.text(name)}")
+    freeze = repository.freeze()
+    print_freeze(session, freeze)
     session.print_json(
         {
             "repository_id": repository.root.repository_id,
+            "frozen": freeze_json(freeze),
             "sets": {
-                name: {"points": [point.to_json() for point in state.points.values()]} for name, state in states.items()
+                name: {"points": [{**point.to_json(), "labels": point.labels} for point in points]}
+                for name, points in sets.items()
             },
         }
     )
     return OK
+
+
+def _place(repository: Repository, labels: Sequence[str]) -> str:
+    chosen = f" with the {'label' if len(labels) == 1 else 'labels'} {', '.join(labels)}" if labels else ""
+    return f"at {repository.store.location}{chosen}"
+
+
+def _points_text(listed: Sequence[tuple[str, PointSummary]]) -> str:
+    """The table of points. It has the column of labels only if one of them has a label."""
+    rows = [_point_row(name, point) for name, point in listed]
+    if not any(point.labels for _, point in listed):
+        return table_text(_POINT_HEAD, rows)
+    labels = [labels_text(point.labels) for _, point in listed]
+    return table_text((*_POINT_HEAD, "LABELS"), [(*row, text) for row, text in zip(rows, labels, strict=True)])
 
 
 def _point_row(name: str, point: PointSummary) -> tuple[object, ...]:

@@ -17,10 +17,14 @@ from tasks.cli.command_group import CommandGroup
 from tasks.cli.options import (
     BackupId,
     ConfigFile,
+    FreezeBy,
+    FreezeReason,
     HoldBy,
     HoldName,
     HoldReason,
     Json,
+    LabelRules,
+    Labels,
     OptionalConfigFile,
     Quiet,
     StatePlace,
@@ -76,6 +80,7 @@ def before_command(
 def backup(
     config: ConfigFile,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and print the plan.")] = False,
+    label: Labels = None,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -84,7 +89,7 @@ def backup(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.backup import run_backup
 
-        _run(run_backup, session, config, dry_run=dry_run)
+        _run(run_backup, session, config, dry_run=dry_run, labels=label or ())
 
 
 @app.command(name="list")
@@ -94,6 +99,7 @@ def list_points(
     restores: Annotated[
         bool, typer.Option("--restores", help="List restores, and the topics that `finalize` has to change.")
     ] = False,
+    label: LabelRules = None,
     state: StatePlace = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -103,7 +109,7 @@ def list_points(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.list_points import run_list
 
-        _run(run_list, session, config, storage, restores=restores, state=state)
+        _run(run_list, session, config, storage, restores=restores, labels=label or (), state=state)
 
 
 @app.command()
@@ -268,6 +274,29 @@ def unexpire(
         _run(run_unexpire, session, config, storage, backup_id)
 
 
+@app.command()
+def label(
+    point: Annotated[str, typer.Argument(metavar="SET@POINT", help="The restore point.", show_default=False)],
+    labels: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Labels to add or change.", show_default=False)
+    ] = None,
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option("--remove", metavar="KEY", help="A label to remove. Repeatable.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Add, change or remove labels of a restore point."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.label import run_label
+
+        _run(run_label, session, config, storage, point, labels or (), remove or ())
+
+
 _holds = typer.Typer(help="Keep points or a whole set, whatever the policy says.", no_args_is_help=True)
 app.add_typer(_holds, name="hold")
 
@@ -324,6 +353,40 @@ def hold_list(
         from tasks.cli.hold import run_hold_list
 
         _run(run_hold_list, session, config, storage, backup_id)
+
+
+@app.command()
+def freeze(
+    reason: FreezeReason,
+    by: FreezeBy = None,
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Let nothing expire and delete nothing in the whole repository, until `thaw`. Backups and restores go on."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.freeze import run_freeze
+
+        _run(run_freeze, session, config, storage, reason=reason, by=by)
+
+
+@app.command()
+def thaw(
+    reason: FreezeReason,
+    by: FreezeBy = None,
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """End the freeze of a repository."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.freeze import run_thaw
+
+        _run(run_thaw, session, config, storage, reason=reason, by=by)
 
 
 _lifecycle = typer.Typer(help="Lifecycle rules of the bucket, for the data of a set.", no_args_is_help=True)

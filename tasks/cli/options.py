@@ -37,6 +37,18 @@ WithoutUploads = Annotated[
     bool,
     typer.Option("--without-uploads", help="No rule for incomplete uploads: some stores, such as MinIO, refuse it."),
 ]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY=VALUE", help="A label of the point. Repeatable.", show_default=False),
+]
+LabelRules = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY[=VALUE]", help="Only points with this label. Repeatable.", show_default=False),
+]
+FreezeReason = Annotated[str, typer.Option("--reason", help="Why, for everybody who lists it.", show_default=False)]
+FreezeBy = Annotated[
+    str | None, typer.Option("--by", help="Who asks for it. Without it, the user of this machine.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and warnings on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Details and tracebacks on stderr.")]

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from tasks.cli.exit_codes import OK
-from tasks.cli.inputs import log_notes, open_repository, open_storage
+from tasks.cli.inputs import freeze_json, log_notes, open_repository, open_storage, print_freeze
 from tasks.cli.session import Session
 from tasks.config.load import load_policy
 from tasks.engine.prune import plan_prune, prune_locally, unexpire
@@ -31,9 +31,11 @@ def run_prune(session: Session, config: Path, *, digest: str | None, yes: bool) 
         plan = plan_prune(context, file.backup_id, file.retention)
         session.print(table_text(HEADER, list(plan_rows(plan, repository.state(file.backup_id)))))
         session.print(f"\n{plan_text(plan)} Nothing was changed.")
-        if not plan.is_empty:
+        freeze = repository.freeze(file.backup_id)
+        print_freeze(session, freeze)
+        if not plan.is_empty and freeze is None:
             session.log(f"next: kafka-backup prune --config {shlex.quote(str(config))} --execute {plan.digest}")
-        session.print_json(plan_document(plan))
+        session.print_json({**plan_document(plan), "frozen": freeze_json(freeze)})
         return OK
     done = prune_locally(context, file.backup_id, file.retention, digest=digest)
     session.print(pruned_text(done))

@@ -10,6 +10,7 @@ from tasks.engine.bucket.bucket_findings import bucket_findings
 from tasks.engine.bucket.policy_rules import policy_rules
 from tasks.engine.bucket.rule_changes import RuleChanges, difference, rule_changes
 from tasks.engine.options import RetentionPolicy
+from tasks.engine.run_context import RunContext
 from tasks.model.errors import StoreError
 from tasks.store.bucket_rules import BucketRule, BucketRules, BucketState
 
@@ -44,18 +45,20 @@ def plan_lifecycle(
     )
 
 
-def apply_lifecycle(bucket: BucketRules, plan: LifecyclePlan, *, stop: threading.Event) -> tuple[str, ...]:
+def apply_lifecycle(context: RunContext, bucket: BucketRules, plan: LifecyclePlan) -> tuple[str, ...]:
     """Write the rules of a plan, and read them back. Returns the findings about the new state. May be called again with
     a new plan.
 
-    Writes nothing if the plan changes nothing. Raises `RefusedError` if another program changed the rules since the
-    plan, and `StoreError` if the store refuses a rule, or if it does not return exactly the rules that were written.
+    Writes nothing if the plan changes nothing. Raises `RefusedError` if the repository is frozen, because rules delete,
+    or if another program changed the rules since the plan, and `StoreError` if the store refuses a rule, or if it does
+    not return exactly the rules that were written.
     """
+    context.repository.require_not_frozen(plan.set_name)
     if plan.changes.is_empty:
         return plan.findings
     rules = plan.changes.result
     bucket.replace(plan.state, rules)
-    state = _read_back(bucket, rules, stop)
+    state = _read_back(bucket, rules, context.stop)
     wrong = difference(rules, state.rules)
     if wrong:
         raise StoreError(

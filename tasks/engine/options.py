@@ -9,6 +9,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from tasks.model.errors import ConfigError
+from tasks.model.labels import check_label_rule, check_labels
+
 
 def _check_topic(name: str) -> str:
     """Return the name. Raises `ValueError` if Kafka does not allow it (org.apache.kafka.common.internals.Topic)."""
@@ -44,7 +47,24 @@ def _check_duration(text: str) -> str:
     return text
 
 
+def _check_labels(labels: dict[str, str]) -> dict[str, str]:
+    try:
+        check_labels(labels)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return labels
+
+
+def _check_label_rule(rule: str) -> str:
+    try:
+        check_label_rule(rule)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return rule
+
+
 Duration = Annotated[str, AfterValidator(_check_duration)]
+LabelRule = Annotated[str, AfterValidator(_check_label_rule)]
 TopicName = Annotated[str, AfterValidator(_check_topic)]
 PartitionNumber = Annotated[int, Field(ge=0)]
 
@@ -88,6 +108,12 @@ class BackupOptions(Options):
         title="New base",
         description="Age of the last snapshot after which an incremental run reads everything again: 7d, 12h. Empty "
         "means never.",
+    )
+    labels: Annotated[dict[str, str], AfterValidator(_check_labels)] = Field(
+        default_factory=dict,
+        title="Labels",
+        description="Labels of the restore point, for example release: 1.2.3. Lists and retention rules can select "
+        "points by them.",
     )
     max_bytes_per_second: int | None = Field(
         None,
@@ -225,6 +251,12 @@ class RetentionPolicy(Options):
         None,
         title="Within",
         description="Keeps all points that are at most this much older than the newest point: 7d, 12h.",
+    )
+    keep_tag: tuple[LabelRule, ...] | None = Field(
+        None,
+        min_length=1,
+        title="Labels",
+        description="Keeps all points with one of these labels: release=1.2.3, or release for any value.",
     )
     minimum_points: int = Field(
         1, ge=1, title="Fewest points", description="So many of the newest points stay, whatever the other rules say."

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tasks.engine.commit.runs import void_run
 from tasks.engine.options import RetentionPolicy
-from tasks.engine.retention.prune_plan import PrunePlan, draft_prune
+from tasks.engine.retention.prune_plan import PrunePlan, draft_prune, protection
 from tasks.engine.run_context import RunContext
 from tasks.model.errors import InterruptedRunError, NotFoundError, PreconditionError, RefusedError
 from tasks.repository.entries import (
@@ -59,7 +59,8 @@ def prune_locally(context: RunContext, set_name: str, policy: RetentionPolicy, *
     it: raises `RefusedError` if the set has changed so that another plan would be carried out.
 
     May be called again after any error. Raises `LockedError` if another prune of the set is running,
-    `InterruptedRunError` on `stop`, and what `draft_prune` raises.
+    `InterruptedRunError` on `stop`, `RefusedError` if the repository is frozen and the plan is not empty, and what
+    `draft_prune` raises.
     """
     with pruning(context, set_name) as now_ms:
         plan = draft_prune(context.repository, set_name, policy, now_ms=now_ms)
@@ -86,7 +87,10 @@ def pruning(context: RunContext, set_name: str) -> Iterator[int]:
 
 def change_points(repository: Repository, plan: PrunePlan) -> None:
     """Append the entries of a plan: points expire and are removed, and runs that died are voided. May be called again.
-    Raises `PreconditionError` if a point has come under a hold or was brought back since the plan."""
+    Raises `PreconditionError` if a point has come under a hold, got a label that the policy keeps, or was brought back
+    since the plan, and `RefusedError` if the repository is frozen."""
+    if not plan.is_empty:
+        repository.require_not_frozen(plan.set_name)
     for run in plan.unnamed.dead_runs:
         void_run(repository, plan.set_name, run, "its writer has written nothing for longer than the grace")
     log = repository.log(plan.set_name)
@@ -111,32 +115,35 @@ def change_points(repository: Repository, plan: PrunePlan) -> None:
 
 def _left_to_expire(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
     """The points that are still live. The others have expired already, by an earlier call."""
-    _require_unchanged(plan.expire, {*state.points, *state.expired}, state)
+    _require_unchanged(plan, plan.expire, {*state.points, *state.expired}, state)
     return tuple(seq for seq in plan.expire if seq in state.points)
 
 
 def _left_to_remove(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
     """The points that are still expired. The others were removed already, by an earlier call."""
-    _require_unchanged(plan.remove, set(plan.remove) - state.points.keys(), state)
+    _require_unchanged(plan, plan.remove, set(plan.remove) - state.points.keys(), state)
     return tuple(seq for seq in plan.remove if seq in state.expired)
 
 
-def _require_unchanged(seqs: Sequence[int], known: Collection[int], state: SetState) -> None:
+def _require_unchanged(plan: PrunePlan, seqs: Sequence[int], known: Collection[int], state: SetState) -> None:
     for seq in seqs:
-        if state.is_held(seq):
-            raise PreconditionError(f"Point {seq} came under a hold since the plan was made. Make a new plan.")
+        reason = protection(state, seq, plan.policy)
+        if reason is not None:
+            raise PreconditionError(f"Point {seq} got {reason} since the plan was made. Make a new plan.")
         if seq not in known:
             raise PreconditionError(f"Point {seq} was changed by another program since the plan. Make a new plan.")
 
 
 def delete_unnamed(context: RunContext, plan: PrunePlan, *, part: str = "") -> Deleted:
     """Delete the objects of the plan whose keys begin with `part`. Call it after `change_points`. May be called again.
-    Raises `InterruptedRunError` on `stop`."""
+    Raises `InterruptedRunError` on `stop`, and `RefusedError` if the repository was frozen; then the other objects
+    stay."""
     sizes = {key: size for key, size in plan.unnamed.objects.items() if key.startswith(part)}
     keys = list(sizes)
     for first in range(0, len(keys), BATCH_OBJECTS):
         if context.stop.is_set():
             raise InterruptedRunError("The prune was stopped. The next one goes on with it.")
+        context.repository.require_not_frozen(plan.set_name)
         context.repository.store.delete(keys[first : first + BATCH_OBJECTS])
     return Deleted(len(sizes), sum(sizes.values()))
 

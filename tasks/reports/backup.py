@@ -13,8 +13,9 @@ from tasks.engine.commit.completeness import MissingPositions, NewPoint, PointRa
 from tasks.engine.commit.incremental_point import TOPIC_CREATED_AGAIN, TOPIC_DELETED
 from tasks.model.counting import counted
 from tasks.model.errors import KafkaBackupError
+from tasks.model.labels import labels_text
 from tasks.model.partition import Partition
-from tasks.reports.figures import duration_text, note_text, noted_partitions, point_notes, size_text
+from tasks.reports.figures import duration_text, note_text, noted_partitions, point_notes, size_text, table_cell
 from tasks.reports.partitions import Row, listed, shortened
 from tasks.reports.shrinkage import shrinkage_lines
 from tasks.repository.entries import PartitionNote, PointEntry, Status
@@ -72,7 +73,7 @@ def failed_cycle_text(error: KafkaBackupError) -> str:
 def point_document(point: PointEntry, groups: MissingPositions, read_records: int) -> dict[str, object]:
     """A new point for `--json`. `read_records` were read by its run."""
     return {
-        "point": point.to_json(),
+        "point": {**point.to_json(), "labels": point.labels},
         "groups": groups._asdict(),
         "records_read": read_records,
         "events": [{"event": event, "message": sentence} for event, sentence in notable_events(point)],
@@ -159,6 +160,7 @@ def backup_summary(taken: NewPoint, seconds: float, recipe: str) -> str:
             f"| records | {totals.records:,} |",
             f"| log | {size_text(totals.log_bytes)}, stored in {size_text(totals.stored_bytes)} |",
             f"| objects | {totals.objects:,} |",
+            *([f"| labels | {table_cell(labels_text(point.labels))} |"] if point.labels else []),
             "",
             *listed("Gaps, failures and other notes", notes),
             *listed("Less than before", list(shrinkage_lines(point))),

@@ -3,6 +3,7 @@ their statuses."""
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Literal, get_args
 
 from pydantic import Field
@@ -42,7 +43,7 @@ class Entry(Document):
     tool: str
 
 
-def _is_empty(value: tuple[object, ...]) -> bool:
+def is_empty(value: Sized) -> bool:
     """Whether a member is left out of the stored document. A member that earlier versions do not know is written only
     if it is not empty."""
     return not value
@@ -77,7 +78,8 @@ class PointEntry(Entry):
     cluster lost in an unclean leader election, `ended` the partitions that this run does not read any more, `warnings`
     sentences for a restore. `groups` is None if the run was not configured to keep positions, or if they could not be
     read; `groups_failure` then contains the reason. `shrunk` is what the point contains less than the newest point
-    before it, None if that is nothing or an older version wrote the entry.
+    before it, None if that is nothing or an older version wrote the entry. `labels` are those that the run was given;
+    later `label` entries change them.
     """
 
     kind: Literal["point"] = "point"
@@ -96,10 +98,11 @@ class PointEntry(Entry):
     failures: tuple[PartitionNote, ...] = ()
     gaps: tuple[PartitionNote, ...] = ()
     trimmed: tuple[PartitionNote, ...] = ()
-    truncated: tuple[PartitionNote, ...] = Field((), exclude_if=_is_empty)
-    ended: tuple[PartitionNote, ...] = Field((), exclude_if=_is_empty)
-    warnings: tuple[str, ...] = Field((), exclude_if=_is_empty)
+    truncated: tuple[PartitionNote, ...] = Field((), exclude_if=is_empty)
+    ended: tuple[PartitionNote, ...] = Field((), exclude_if=is_empty)
+    warnings: tuple[str, ...] = Field((), exclude_if=is_empty)
     shrunk: Shrinkage | None = None
+    labels: dict[str, str] = Field(default_factory=dict, exclude_if=is_empty)
 
     @property
     def stalled(self) -> tuple[PartitionNote, ...]:
@@ -122,7 +125,7 @@ class ExpireEntry(Entry):
 
     kind: Literal["expire"] = "expire"
     points: tuple[int, ...]
-    policy: dict[str, int | str]
+    policy: dict[str, int | str | tuple[str, ...]]
     plan_sha256: str
 
 
@@ -161,6 +164,33 @@ class ReleaseEntry(Entry):
     by: str
 
 
+class LabelEntry(Entry):
+    """The live or expired point `point` gets these labels, in addition to its other ones, and loses those with the keys
+    in `removed`. A label with a known key replaces the earlier one."""
+
+    kind: Literal["label"] = "label"
+    point: int
+    labels: dict[str, str]
+    removed: tuple[str, ...]
+
+
+class FreezeEntry(Entry):
+    """From here on no `expire`, `remove` or `release` follows, no label is taken away, and nothing is deleted, until a
+    `thaw`. `by` is who claims to freeze the repository. Can follow another freeze."""
+
+    kind: Literal["freeze"] = "freeze"
+    reason: str
+    by: str
+
+
+class ThawEntry(Entry):
+    """The freeze is over."""
+
+    kind: Literal["thaw"] = "thaw"
+    reason: str
+    by: str
+
+
 class NoteEntry(Entry):
     """An entry that changes nothing, for example: a restore was finalized."""
 
@@ -169,7 +199,19 @@ class NoteEntry(Entry):
     text: str
 
 
-AnyEntry = PointEntry | VoidEntry | ExpireEntry | UnexpireEntry | RemoveEntry | HoldEntry | ReleaseEntry | NoteEntry
+AnyEntry = (
+    PointEntry
+    | VoidEntry
+    | ExpireEntry
+    | UnexpireEntry
+    | RemoveEntry
+    | HoldEntry
+    | ReleaseEntry
+    | LabelEntry
+    | FreezeEntry
+    | ThawEntry
+    | NoteEntry
+)
 
 _KINDS: dict[str, type[AnyEntry]] = {kind.model_fields["kind"].default: kind for kind in get_args(AnyEntry)}
 

@@ -141,6 +141,32 @@ def read_lease(store: ObjectStore, key: str) -> LeaseRecord | None:
     return _read(store, key)[0]
 
 
+def wait_until_free(
+    store: ObjectStore,
+    key: str,
+    *,
+    stop: threading.Event,
+    clock: Callable[[], float],
+    waiting: Callable[[str], None] = lambda owner: None,
+) -> None:
+    """Return when nobody holds the lease: it is missing, damaged or released, or was not renewed for its time to live
+    on this process's clock. Raises `InterruptedRunError` if `stop` is set during the wait. `waiting` is called with
+    `LeaseRecord.writer` when the wait begins."""
+    seen, since = None, clock()
+    while True:
+        current, _ = _read(store, key)
+        if current is None or current.is_released:
+            return
+        if seen is None:
+            waiting(current.writer)
+        if current != seen:
+            seen, since = current, clock()
+        elif clock() - since >= current.ttl_ms / 1000:
+            return
+        if stop.wait(min(1.0, current.ttl_ms / 4000)):
+            raise InterruptedRunError(f"Stopped while waiting for the end of the lease {key}.")
+
+
 @contextmanager
 def kept(lease: Lease, stop: threading.Event) -> Iterator[Lease]:
     """Renew the lease from another thread while the body runs, and release it afterwards.

@@ -13,6 +13,7 @@ _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}")
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 ROOT_KEY = "repository.json"
+FREEZE_KEY = "freeze.json"
 SETS = "meta/"
 """The folder with one folder for each set."""
 RESTORES = "restores/"
@@ -49,7 +50,7 @@ def data_prefix(set_name: str) -> str:
 def read_prefixes(set_name: str) -> tuple[str, ...]:
     """The prefixes, and single keys, of what commands read of a set besides its data, in the order of its weight."""
     folders = (f"meta/{set_name}/", f"fragments/{set_name}/")
-    return (ROOT_KEY, *folders, head_key(set_name), capture_lease_key(set_name))
+    return (ROOT_KEY, FREEZE_KEY, *folders, head_key(set_name), capture_lease_key(set_name))
 
 
 def data_key(set_name: str, run: str, writer: str, number: int, suffix: str) -> str:

@@ -26,7 +26,7 @@ EndReason = Literal["deleted", "created again", "not selected"]
 def _is_default(value: object) -> bool:
     """Whether a member is left out of the stored document. Members that most plans do not need are written only if they
     differ from their default, because plans can be large."""
-    return value in (None, "log_start", ())
+    return value in (None, "log_start", (), {})
 
 
 class PlannedPartition(PartitionDocument):
@@ -78,7 +78,7 @@ class Plan(Document):
     configured to keep positions, or if they could not be read; `groups_failure` then contains the reason. `denied`
     are the reasons for everything that is missing because a permission is missing. `not_selected` are the topics of
     the newest point that the run does not select. `warnings` are sentences about what a restore of the point has to
-    know, `notes` are sentences about patterns of the topic selection.
+    know, `notes` are sentences about patterns of the topic selection. `labels` are those of the new point.
     """
 
     format: int = FORMAT_MAJOR
@@ -108,6 +108,7 @@ class Plan(Document):
     denied: tuple[str, ...] = ()
     not_selected: tuple[str, ...] = ()
     notes: tuple[str, ...] = Field((), exclude_if=_is_default)
+    labels: dict[str, str] = Field(default_factory=dict, exclude_if=_is_default)
     tool: str
 
 

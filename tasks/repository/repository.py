@@ -9,12 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tasks.model.errors import NotFoundError
+from tasks.repository.freeze import find_freeze, frozen_error
 from tasks.repository.names import SETS, check_set_name, log_prefix, new_id
 from tasks.repository.points import PointReference, choose_point
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.root import Root, open_or_create_root, read_root
 from tasks.repository.set_log import SetLog
-from tasks.repository.set_state import SetState
+from tasks.repository.set_state import Freeze, SetState
 from tasks.store.protocol import ObjectStore
 
 
@@ -77,6 +78,22 @@ class Repository:
                 f"There is no backup set {set_name!r} at {self.store.location}. `kafka-backup list` shows the sets."
             )
         return state
+
+    def freeze(self, set_name: str | None = None) -> Freeze | None:
+        """The freeze that is in force for a set, or for any set of the repository. None if there is none. Raises what
+        `SetLog.state` raises."""
+        found = find_freeze(self.store)
+        if found is not None:
+            return found
+        names = self.set_names() if set_name is None else [set_name]
+        return next(filter(None, (self.log(name).state().frozen for name in names)), None)
+
+    def require_not_frozen(self, set_name: str | None = None) -> None:
+        """Call it before anything is deleted or a protection is lowered: for a set, or for the whole repository. Raises
+        `RefusedError` if it is frozen, and what `freeze` raises."""
+        freeze = self.freeze(set_name)
+        if freeze is not None:
+            raise frozen_error(freeze)
 
     def next_entry(self, set_name: str, state: SetState) -> dict[str, Any]:
         """The members that every entry following `state` has, except `newest_point`."""

@@ -8,7 +8,18 @@ from dataclasses import dataclass, field, replace
 
 from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError, ObjectNotFoundError
 from tasks.repository.document import sha256_hex
-from tasks.repository.entries import AnyEntry, PointEntry, VoidEntry, decode_entry, encode_entry
+from tasks.repository.entries import (
+    AnyEntry,
+    ExpireEntry,
+    LabelEntry,
+    PointEntry,
+    ReleaseEntry,
+    RemoveEntry,
+    VoidEntry,
+    decode_entry,
+    encode_entry,
+)
+from tasks.repository.freeze import find_freeze, frozen_error
 from tasks.repository.hints import Head, latest_checkpoint, read_head, write_checkpoint, write_head
 from tasks.repository.names import check_set_name, log_key, log_prefix
 from tasks.repository.restore_point import RestorePoint
@@ -142,12 +153,17 @@ class SetLog:
         """Append the entry that `build` makes of the newest state, and return it.
 
         If another writer was faster, the state is read again and `build` is called again. Raises what `build` and
-        `state` raise. After `OutcomeUnknownError` call it again: `build` can see in the state whether the entry was
+        `state` raise, and `RefusedError` if the repository is frozen and something could expire or be deleted because
+        of the entry. After `OutcomeUnknownError` call it again: `build` can see in the state whether the entry was
         written.
         """
         state = self.state()
         while True:
             entry = build(state)
+            if _lowers_protection(entry, state):
+                freeze = state.frozen or find_freeze(self.store)
+                if freeze is not None:
+                    raise frozen_error(freeze)
             data, tip = encode_entry(entry)
             try:
                 self.store.put_if_absent(log_key(self.set_name, entry.seq), [data], sha256=tip)
@@ -185,3 +201,13 @@ class SetLog:
         if head is not None and head.seq == folded.seq and head.entry_sha256 != folded.tip:
             key = log_key(self.set_name, folded.seq)
             raise DamagedError(f"{key} is not the entry that the head names", key=key)
+
+
+def _lowers_protection(entry: AnyEntry, state: SetState) -> bool:
+    """Whether something can expire or be deleted because of the entry that did not before: a policy can keep points by
+    their labels."""
+    if isinstance(entry, LabelEntry):
+        point = state.summary(entry.point)
+        after = point and point.with_labels(entry.labels, entry.removed)
+        return point is not None and after is not None and not point.labels.items() <= after.labels.items()
+    return isinstance(entry, ExpireEntry | RemoveEntry | ReleaseEntry)

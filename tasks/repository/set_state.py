@@ -6,25 +6,29 @@ newest closed runs are kept. For all others `SetLog.closing_of` reads the log.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import assert_never
 
 from pydantic import Field
 
 from tasks.model.errors import DamagedError
-from tasks.repository.document import Document
+from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.entries import (
     AnyEntry,
     ExpireEntry,
+    FreezeEntry,
     HoldEntry,
+    LabelEntry,
     NoteEntry,
     PointEntry,
     ReleaseEntry,
     RemoveEntry,
     Status,
+    ThawEntry,
     Totals,
     UnexpireEntry,
     VoidEntry,
+    is_empty,
 )
 from tasks.repository.names import log_key
 from tasks.repository.shrinkage import ShrinkageCounts
@@ -34,7 +38,8 @@ KEPT_CLOSED_RUNS = 1000
 
 
 class PointSummary(Document):
-    """The members of a live point's entry that are kept in the state, for example for `list`."""
+    """The members of a point's entry that are kept in the state, for example for `list`. `labels` are those that the
+    point has now."""
 
     seq: int
     run: str
@@ -44,6 +49,12 @@ class PointSummary(Document):
     cluster_id: str
     totals: Totals
     shrunk: ShrinkageCounts | None = None
+    labels: dict[str, str] = Field(default_factory=dict, exclude_if=is_empty)
+
+    def with_labels(self, labels: Mapping[str, str], removed: Collection[str]) -> PointSummary:
+        """The same point with these labels in addition, and without those with the keys in `removed`."""
+        kept = {key: value for key, value in self.labels.items() if key not in removed}
+        return self.model_copy(update={"labels": {**kept, **labels}})
 
 
 class ExpiredPoint(Document):
@@ -68,11 +79,27 @@ class Hold(Document):
         return self.points is None or seq in self.points
 
 
+class Freeze(Document):
+    """A freeze that is in force: nothing expires, is removed or is deleted. It is also the document `freeze.json`,
+    which freezes the sets whose logs have no entry about it yet."""
+
+    format: int = FORMAT_MAJOR
+    reason: str
+    by: str
+    since_ms: int
+
+
+def _is_none(value: Freeze | None) -> bool:
+    """Whether a member is left out of the stored state, because earlier versions do not know it."""
+    return value is None
+
+
 class SetState(Document):
     """The state after the entries 1 … `seq`. `tip` is the SHA-256 of the stored bytes of entry `seq`: the `parent` of
     the next entry.
 
-    `points` are the live points, `expired` those that have expired and are not removed yet.
+    `points` are the live points, `expired` those that have expired and are not removed yet. `frozen` is the freeze that
+    the log contains. A repository can be frozen without it: see `tasks.repository.freeze`.
 
     `closed_runs` maps runs to the seq of the entry, point or void, that closed them, in the order of the log. It
     contains every run that was closed by entry `closed_from` or a later one. A run that is not in it is open only if it
@@ -85,8 +112,15 @@ class SetState(Document):
     points: dict[int, PointSummary] = Field(default_factory=dict)
     expired: dict[int, ExpiredPoint] = Field(default_factory=dict)
     holds: dict[str, Hold] = Field(default_factory=dict)
+    frozen: Freeze | None = Field(None, exclude_if=_is_none)
     closed_runs: dict[str, int] = Field(default_factory=dict)
     closed_from: int = 1
+
+    def summary(self, seq: int) -> PointSummary | None:
+        """The live or expired point with this seq, None if there is none."""
+        if seq in self.expired:
+            return self.expired[seq].point
+        return self.points.get(seq)
 
     def is_held(self, seq: int) -> bool:
         """Whether a hold protects the point."""
@@ -101,6 +135,7 @@ class Fold:
         self._points = dict(start.points)
         self._expired = dict(start.expired)
         self._holds = dict(start.holds)
+        self._frozen = start.frozen
         self._closed_runs = dict(start.closed_runs)
         self._closed_from = start.closed_from
         self._newest_point = start.newest_point
@@ -138,6 +173,12 @@ class Fold:
                 )
             case ReleaseEntry():
                 self._holds.pop(entry.name, None)
+            case LabelEntry():
+                self._label(entry)
+            case FreezeEntry():
+                self._frozen = Freeze(reason=entry.reason, by=entry.by, since_ms=entry.time_ms)
+            case ThawEntry():
+                self._frozen = None
             case NoteEntry():
                 pass
             case _:
@@ -153,6 +194,7 @@ class Fold:
                 "points": dict(self._points),
                 "expired": dict(self._expired),
                 "holds": dict(self._holds),
+                "frozen": self._frozen,
                 "closed_runs": dict(self._closed_runs),
                 "closed_from": self._closed_from,
             }
@@ -165,6 +207,17 @@ class Fold:
                     f"{log_key(entry.set, entry.seq)} expires the newest point", key=log_key(entry.set, entry.seq)
                 )
             self._expired[seq] = ExpiredPoint(point=self._points.pop(seq), expired_by=entry.seq)
+
+    def _label(self, entry: LabelEntry) -> None:
+        if entry.point in self._points:
+            self._points[entry.point] = self._points[entry.point].with_labels(entry.labels, entry.removed)
+        elif entry.point in self._expired:
+            expired = self._expired[entry.point]
+            point = expired.point.with_labels(entry.labels, entry.removed)
+            self._expired[entry.point] = expired.model_copy(update={"point": point})
+        else:
+            key = log_key(entry.set, entry.seq)
+            raise DamagedError(f"{key} labels {entry.point}, which is neither a live nor an expired point", key=key)
 
     def _close(self, run: str) -> None:
         self._closed_runs.setdefault(run, self.seq)
@@ -209,4 +262,5 @@ def _summary(entry: PointEntry) -> PointSummary:
         cluster_id=entry.cluster_id,
         totals=entry.totals,
         shrunk=entry.shrunk.counts if entry.shrunk else None,
+        labels=entry.labels,
     )

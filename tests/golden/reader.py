@@ -24,7 +24,7 @@ import lz4.frame
 import zstandard
 
 BATCH = struct.Struct(">qiibIhiqqqhii")
-KINDS = ("point", "void", "note", "expire", "unexpire", "remove", "hold", "release")
+KINDS = ("point", "void", "note", "expire", "unexpire", "remove", "hold", "release", "freeze", "thaw", "label")
 Document = dict[str, Any]
 Record = tuple[str, int, int, int, bytes | None, bytes | None, tuple[tuple[bytes, bytes | None], ...]]
 """Topic, partition, offset, timestamp, key, value, headers."""

@@ -78,8 +78,12 @@ class Bed:
 
 
 def _command(file: Path, *arguments: str, code: int) -> subprocess.CompletedProcess[str]:
+    return _run(file, "lifecycle", *arguments, code=code)
+
+
+def _run(file: Path, *arguments: str, code: int) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [COMMAND, "lifecycle", *arguments, "--config", str(file)],
+        [COMMAND, *arguments, "--config", str(file)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -231,6 +235,14 @@ def test_the_printed_policy_is_enough_and_each_missing_right_is_named(bed: Bed, 
     bed.write(minio.temporary_credentials(printed_policy("S3.md", bed.bucket, number=1)))
     bed.command("apply", "--yes", "--without-uploads")
     assert 2 == len(bed.rules())
+
+
+def test_a_frozen_repository_refuses_the_change(bed: Bed) -> None:
+    bed.put(FOREIGN)
+    for command, code in ((("freeze",), 0), (("lifecycle", "apply", "--yes", "--without-uploads"), 3)):
+        more = ("--reason", "incident") if command == ("freeze",) else ()
+        _run(bed.file, *command, *more, code=code)
+    assert {"logs": FOREIGN} == bed.rules()
 
 
 def test_no_rules_is_not_an_error(bed: Bed) -> None:

@@ -127,6 +127,22 @@ def test_a_hold_keeps_its_point_until_it_is_released(bed: Bed) -> None:
     bed.prune_until_done()
 
 
+def test_a_frozen_repository_is_not_pruned_and_says_why(bed: Bed) -> None:
+    bed.command("freeze", "--reason", "suspected intrusion", "--by", "on call")
+
+    refused = bed.command("prune", "--yes", code=3).stderr
+    assert 1 == refused.count("\n")
+    assert "by on call: suspected intrusion. Nothing expires" in refused
+    plan = json.loads(bed.command("prune", "--json").stdout)
+    assert ([1, 2, 3, 4], "suspected intrusion") == (plan["expire"], plan["frozen"]["reason"])
+    bed.command("prune", "--execute", plan["digest"], code=3)
+    assert "by on call: suspected intrusion." in bed.command("prune").stdout
+    bed.command("validate", "--backup-id", f"{SET}@1")
+    assert POINTS == len(keys(bed.store, "data/"))
+    bed.command("thaw", "--reason", "all clear")
+    bed.prune_until_done()
+
+
 @pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.soak)])
 def test_kills_at_random_moments_leave_whole_points_and_no_rest(bed: Bed, kills: int) -> None:
     seed = random.randrange(1 << 32)

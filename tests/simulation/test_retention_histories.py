@@ -1,21 +1,23 @@
-"""Random histories of backups, consolidations, holds and prunes, with crashes and clocks that jump: what the policy and
-the holds keep restores in full, and after the grace every object that is left is one that a point names."""
+"""Random histories of backups, consolidations, holds, freezes and prunes, with crashes and clocks that jump: what the
+policy and the holds keep restores in full, while the repository is frozen nothing disappears, and after the grace every
+object that is left is one that a point names."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
 
 from tasks.engine.consolidate import consolidate_locally
+from tasks.engine.freeze import freeze_repository, thaw_repository
 from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy, duration_ms
-from tasks.engine.prune import prune_locally, unexpire
+from tasks.engine.prune import change_points, prune_locally, unexpire
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune
 from tasks.engine.source.snapshot_plan import plan_snapshot
-from tasks.model.errors import PreconditionError
+from tasks.model.errors import PreconditionError, RefusedError
 from tasks.repository.pins import pinned
 from tasks.store.memory.memory_store import MemoryStore
 from tests.simulation.rules.small_world import DAY_MS, HOUR_MS, SET, SmallWorld
@@ -40,6 +42,9 @@ class History:
         self.policy = self.chance.choice(POLICIES)
         self.contents: dict[int, list[object]] = {}
         self.holds: dict[str, int | None] = {}
+        self.frozen: set[str] | None = None
+        """While the repository is frozen, the keys that it had at that time or later. None while it is not."""
+        self.frozen_after = 0
         self.backed_up(self.world.back_up)
 
     def backed_up(self, back_up: Callable[[], object]) -> None:
@@ -60,8 +65,10 @@ class History:
             (self.hold_or_release, 2),
             (self.bring_back, 1),
             (self.dead_run, 1),
+            (self.freeze_or_thaw, 2),
         )
         self.chance.choices([step for step, _ in steps], [weight for _, weight in steps])[0]()
+        self.check_frozen()
         self.world.clock.advance(self.chance.choice([1000, HOUR_MS, 7 * HOUR_MS, DAY_MS]))
 
     def consolidate(self) -> None:
@@ -73,6 +80,9 @@ class History:
     def prune(self) -> None:
         """A prune by the policy, and a look at what it did."""
         before = self.world.repository.state(SET)
+        if self.frozen is not None:
+            self.refused_prune()
+            return
         done = prune_locally(self.world.context(self.world.source), SET, self.policy)
         self.check_plan(done.plan)
         assert {*before.points} - {*done.plan.expire} <= {*self.world.repository.state(SET).points}
@@ -81,7 +91,7 @@ class History:
         """A prune that crashes before or after one of its writes."""
         self.world.store = faulty = FaultyStore(self.plain)
         faulty.crash_at(self.chance.randint(1, 6), after=self.chance.random() < 0.5)
-        with suppress(Crashed):
+        with suppress(Crashed, *([] if self.frozen is None else [RefusedError])):
             prune_locally(self.world.context(self.world.source), SET, self.policy)
         self.world.store = self.plain
 
@@ -100,7 +110,12 @@ class History:
         """Set a hold on a point or on the set, or release one."""
         repository, state = self.world.repository, self.world.repository.state(SET)
         if self.holds and self.chance.random() < 0.6:
-            name, _ = self.holds.popitem()
+            name, held = self.holds.popitem()
+            if self.frozen is not None:
+                with pytest.raises(RefusedError):
+                    release_hold(repository, SET, name, reason="over", by="test")
+                self.holds[name] = held
+                return
             release_hold(repository, SET, name, reason="over", by="test")
             return
         name = f"hold-{len(self.holds)}"
@@ -117,6 +132,50 @@ class History:
     def dead_run(self) -> None:
         """A run that plans and dies."""
         plan_snapshot(self.world.context(self.world.source), self.world.request())
+
+    def freeze_or_thaw(self) -> None:
+        """Freeze the repository, with a crash or between the plan and the entries of a prune, or thaw it."""
+        if self.frozen is not None:
+            thaw_repository(self.world.repository, reason="over", by="test")
+            self.frozen = None
+            return
+        plan = draft_prune(self.world.repository, SET, self.policy, now_ms=self.world.clock.now_ms())
+        seq = self.world.repository.state(SET).seq
+        self.world.store = faulty = FaultyStore(self.plain)
+        faulty.crash_at(self.chance.randint(2, 4), after=self.chance.random() < 0.5)
+        with suppress(Crashed):
+            freeze_repository(self.world.context(self.world.source), reason="incident", by="test")
+        self.world.store = self.plain
+        self.frozen = set(self.kept_keys())
+        self.frozen_after = seq
+        if not plan.is_empty:
+            with pytest.raises(RefusedError):
+                change_points(self.world.repository, plan)
+
+    def refused_prune(self) -> None:
+        """A prune of the frozen repository. It is refused unless it has nothing to do."""
+        context, seq = self.world.context(self.world.source), self.world.repository.state(SET).seq
+        if draft_prune(self.world.repository, SET, self.policy, now_ms=self.world.clock.now_ms()).is_empty:
+            prune_locally(context, SET, self.policy)
+        else:
+            with pytest.raises(RefusedError):
+                prune_locally(context, SET, self.policy)
+        assert seq == self.world.repository.state(SET).seq
+
+    def kept_keys(self) -> Iterator[str]:
+        """The keys of everything that a freeze protects."""
+        for folder in ("data/", "fragments/", "meta/", "heads/", "repository.json"):
+            yield from (info.key for info in self.plain.list(folder))
+
+    def check_frozen(self) -> None:
+        """While the repository is frozen, no object disappears, and no entry takes anything away."""
+        if self.frozen is None:
+            return
+        keys = set(self.kept_keys())
+        assert self.frozen <= keys
+        self.frozen = keys
+        since = {entry.kind for entry in self.world.repository.log(SET).entries() if entry.seq > self.frozen_after}
+        assert not {"expire", "remove", "release"} & since
 
     def check_plan(self, plan: PrunePlan) -> None:
         """The laws of a plan: the minimum stays, held and young points stay, and nothing else is said to."""
@@ -137,6 +196,8 @@ class History:
 
     def check_end(self) -> None:
         """When all holds are released and the graces are over, every object that is left is one that a point names."""
+        if self.frozen is not None:
+            self.freeze_or_thaw()
         for name in self.holds:
             release_hold(self.world.repository, SET, name, reason="over", by="test")
         self.holds.clear()

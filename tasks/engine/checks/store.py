@@ -10,6 +10,7 @@ from tasks.engine.checks.clock import store_clock_item
 from tasks.engine.checks.items import CheckItem, error_item, missing, ok, optional, rows, unknown
 from tasks.engine.checks.jobs import BackupJob, CheckJob
 from tasks.model.errors import ConfigError, InterruptedRunError, KafkaBackupError, NotFoundError, ObjectNotFoundError
+from tasks.repository.freeze import freeze_text
 from tasks.repository.points import PointReference, format_time
 from tasks.repository.repository import Repository
 from tasks.store.probe import PROBE_PREFIX, ProbeResult, probe
@@ -70,7 +71,8 @@ def free_space_item(location: str, free_bytes: int | None, job: CheckJob) -> Che
 
 
 def repository_items(open_repository: Callable[[], Repository], location: str, job: CheckJob) -> Iterator[CheckItem]:
-    """The row about the repository, and for a restore the one about its point."""
+    """The row about the repository, the one about its freeze if there is one, and for a restore that about its
+    point."""
     try:
         repository = open_repository()
     except NotFoundError as error:
@@ -80,6 +82,9 @@ def repository_items(open_repository: Callable[[], Repository], location: str, j
             yield error_item(location, "repository", error)
         return
     yield ok(location, "repository", f"its id is {repository.root.repository_id}")
+    freeze = repository.freeze()
+    if freeze is not None:
+        yield ok(location, "freeze", f"{freeze_text(freeze)}. Backups and restores go on, and nothing is deleted")
     if not isinstance(job, BackupJob):
         yield _point_item(repository, job.reference)
 

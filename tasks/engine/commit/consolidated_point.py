@@ -83,6 +83,7 @@ class ConsolidatedPoint:
                 "groups": inherited([newest.entry.groups], newest.seq)[0] if newest.entry.groups else None,
                 "totals": _totals(newest, lines, replaced, copies),
                 "shrunk": None,
+                "labels": {},
             }
         )
 

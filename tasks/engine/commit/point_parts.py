@@ -100,6 +100,7 @@ class CapturedRun:
             "failures": failures,
             "gaps": gaps,
             "trimmed": trimmed,
+            "labels": plan.labels,
         }
 
 

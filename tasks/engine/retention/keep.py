@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from tasks.engine.options import RetentionPolicy, duration_ms
+from tasks.model.labels import find_label
 from tasks.repository.set_state import Hold, PointSummary
 
 _PERIODS: Mapping[str, Callable[[datetime], str]] = {
@@ -43,6 +44,12 @@ def has_news(point: PointSummary, before: PointSummary | None) -> bool:
     return point.point_kind == "snapshot" or before is None or point.totals != before.totals
 
 
+def kept_labels(point: PointSummary, policy: RetentionPolicy) -> tuple[str, ...]:
+    """The labels because of which the policy keeps the point, each once, as `KEY=VALUE`."""
+    found = (find_label(point.labels, rule) for rule in policy.keep_tag or ())
+    return tuple(dict.fromkeys(label for label in found if label is not None))
+
+
 def _reasons(
     newest_first: Sequence[PointSummary], policy: RetentionPolicy, holds: Collection[Hold], now_ms: int
 ) -> Iterator[tuple[int, str]]:
@@ -56,6 +63,8 @@ def _reasons(
             yield point.seq, f"within {policy.keep_within}"
         if policy.minimum_age and now_ms - point.time_ms < duration_ms(policy.minimum_age):
             yield point.seq, f"younger than {policy.minimum_age}"
+        for label in kept_labels(point, policy):
+            yield point.seq, f"tag {label}"
         for hold in holds:
             if hold.protects(point.seq):
                 yield point.seq, f"hold {hold.name}"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from tasks.engine.options import RetentionPolicy, duration_ms
-from tasks.engine.retention.keep import kept_points
+from tasks.engine.retention.keep import kept_labels, kept_points
 from tasks.engine.retention.named_objects import NamedObjects
 from tasks.engine.retention.unnamed_objects import Unnamed, find_unnamed
 from tasks.repository.document import encode_json, sha256_hex
@@ -64,7 +64,7 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
     kept |= _young_by_store(log, policy, [seq for seq in state.points if seq not in kept], now_ms)
     expire = tuple(seq for seq in state.points if seq not in kept)
     ends = _ends_of_grace(log, state, duration_ms(policy.grace))
-    remove = tuple(seq for seq, end_ms in ends.items() if end_ms <= now_ms and not state.is_held(seq))
+    remove = tuple(seq for seq, end_ms in ends.items() if end_ms <= now_ms and protection(state, seq, policy) is None)
     return PrunePlan(
         set_name=set_name,
         policy=policy,
@@ -75,6 +75,16 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
         unnamed=find_unnamed(names, state, removed=remove, grace_ms=duration_ms(policy.grace), now_ms=now_ms),
         frees_bytes=_freed_bytes(names, kept, [*expire, *ends]),
     )
+
+
+def protection(state: SetState, seq: int, policy: RetentionPolicy) -> str | None:
+    """Why a point neither expires nor is removed, whatever its age: a hold, or a label that the policy keeps. None if
+    there is no such reason."""
+    if state.is_held(seq):
+        return "a hold"
+    point = state.summary(seq)
+    labels = kept_labels(point, policy) if point is not None else ()
+    return f"the label {labels[0]}" if labels else None
 
 
 def _ends_of_grace(log: SetLog, state: SetState, grace_ms: int) -> dict[int, int]:

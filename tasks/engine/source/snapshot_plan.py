@@ -154,6 +154,7 @@ def make_plan(
         groups_failure=cluster.groups_failure,
         denied=(*cluster.denied, *cluster.hidden.values()),
         not_selected=cluster.not_selected,
+        labels=options.labels,
         notes=tuple(pattern_notes(request.topics, {topic.name for topic in cluster.topics})),
         tool=tool_name(),
     )

@@ -15,7 +15,9 @@ from tasks.cli.check import code_of
 from tasks.engine.check import CheckContext, check
 from tasks.engine.checks.items import CheckItem
 from tasks.engine.checks.jobs import BackupJob, CheckJob, RestoreJob
+from tasks.engine.freeze import freeze_repository
 from tasks.engine.options import BackupOptions, TopicSelection
+from tasks.engine.run_context import RunContext
 from tasks.model.errors import (
     AccessError,
     BrokerUnavailableError,
@@ -373,6 +375,17 @@ def test_a_full_disk_stops_a_backup(world: SmallWorld) -> None:
 
     checked.free_bytes = 1 << 20
     assert [(checked.store.location, "free space")] == _optional(checked.run())
+
+
+def test_a_freeze_is_told_and_does_not_stop_a_backup(world: SmallWorld) -> None:
+    checked = _backup(world)
+    assert "freeze" not in {item.name for item in checked.run()}
+    freeze_repository(RunContext(repository=world.repository), reason="ransomware", by="on call")
+
+    items = checked.run()
+
+    assert [] == _stopping(items)
+    assert "by on call: ransomware. Backups and restores go on" in _row(items, "freeze").found
 
 
 def test_a_set_of_another_cluster_is_named(world: SmallWorld) -> None:

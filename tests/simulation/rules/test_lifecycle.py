@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tasks.engine import lifecycle
+from tasks.engine.freeze import freeze_repository, thaw_repository
 from tasks.engine.lifecycle import apply_lifecycle, plan_lifecycle
 from tasks.engine.options import RetentionPolicy
+from tasks.engine.run_context import RunContext
 from tasks.model.errors import RefusedError, StoreError
 from tasks.store.bucket import RetryingBucketRules
 from tasks.store.bucket_rules import BucketRule
+from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.retrying import RepeatedCalls
+from tests.support.made_backup import make_repository
 from tests.support.made_bucket import MadeBucket
 
 SET = "orders"
@@ -35,7 +38,11 @@ TIERED = _policy(tiers=[{"after": "30d", "class": "GLACIER"}])
 
 
 def _apply(bucket: MadeBucket, policy: RetentionPolicy = TIERED) -> tuple[str, ...]:
-    return apply_lifecycle(bucket, plan_lifecycle(bucket, SET, policy), stop=threading.Event())
+    return apply_lifecycle(_context(), bucket, plan_lifecycle(bucket, SET, policy))
+
+
+def _context() -> RunContext:
+    return RunContext(repository=make_repository(MemoryStore("bucket")))
 
 
 def test_the_rules_of_the_policy_are_added_and_all_others_stay_as_they_were_read() -> None:
@@ -46,7 +53,7 @@ def test_the_rules_of_the_policy_are_added_and_all_others_stay_as_they_were_read
         bucket.writes,
     )
 
-    apply_lifecycle(bucket, plan, stop=threading.Event())
+    apply_lifecycle(_context(), bucket, plan)
 
     assert (FOREIGN, OTHER_SET) == bucket.state.rules[:2]
     assert FOREIGN.stored == bucket.state.rules[0].stored
@@ -107,7 +114,7 @@ def test_a_plan_is_refused_if_another_program_changed_the_rules_meanwhile() -> N
     plan = plan_lifecycle(bucket, SET, TIERED)
     bucket.state = replace(bucket.state, rules=())
     with pytest.raises(RefusedError):
-        apply_lifecycle(bucket, plan, stop=threading.Event())
+        apply_lifecycle(_context(), bucket, plan)
     assert () == bucket.state.rules
 
 
@@ -117,7 +124,20 @@ def test_a_write_whose_response_was_lost_is_settled_by_reading_back() -> None:
     calls = RepeatedCalls(subject="bucket", sleep=lambda seconds: None)
     repeated = RetryingBucketRules(bucket, calls)
 
-    apply_lifecycle(repeated, plan_lifecycle(repeated, SET, TIERED), stop=threading.Event())
+    apply_lifecycle(_context(), repeated, plan_lifecycle(repeated, SET, TIERED))
 
     assert 1 == bucket.writes
     assert plan_lifecycle(bucket, SET, TIERED).changes.is_empty
+
+
+def test_a_frozen_repository_lets_no_rule_be_written() -> None:
+    bucket, context = MadeBucket(FOREIGN), _context()
+    plan = plan_lifecycle(bucket, SET, TIERED)
+    freeze_repository(context, reason="incident", by="me")
+    with pytest.raises(RefusedError, match="incident"):
+        apply_lifecycle(context, bucket, plan)
+    assert 0 == bucket.writes
+
+    thaw_repository(context.repository, reason="over", by="me")
+    apply_lifecycle(context, bucket, plan)
+    assert 1 == bucket.writes

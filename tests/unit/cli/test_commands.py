@@ -32,9 +32,15 @@ class Made(NamedTuple):
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """Run a command and return its stdout. Asserts that its exit code is `code`."""
-        done = CliRunner().invoke(app, [arguments[0], *self.storage, *arguments[1:]])
+        done = CliRunner().invoke(app, [*arguments, *self.storage])
         assert code == done.exit_code, done.output
         return done.stdout
+
+    def refusal(self, *arguments: str) -> str:
+        """Run a command that is refused, and return its stderr."""
+        done = CliRunner().invoke(app, [*arguments, *self.storage])
+        assert (3, "") == (done.exit_code, done.stdout)
+        return done.stderr
 
     def document(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         """Run a command with `--json` and return the document. Asserts that its exit code is `code`."""
@@ -52,12 +58,76 @@ def made(tmp_path: Path) -> Made:
 def test_list_shows_every_point_with_its_figures(made: Made) -> None:
     listed = made.document("list")
 
-    assert {"repository_id", "sets"} == listed.keys()
+    assert {"repository_id", "frozen", "sets"} == listed.keys()
+    assert listed["frozen"] is None
     [point] = listed["sets"][SET]["points"]
     assert (1, "snapshot", "gaps") == (point["seq"], point["point_kind"], point["status"])
     assert made.point.totals.to_json() == point["totals"]
     assert f"{SET}@1" in made.run("list")
     assert {"restores": [], "unreadable": {}} == made.document("list", "--restores")
+
+
+def test_labels_are_changed_later_and_shown_and_select_points(made: Made) -> None:
+    back_up(made.repository, many_logs())
+    assert "LABELS" not in made.run("list")
+
+    set_ = made.document("label", f"{SET}@1", "release=1.2.3", "env=prod")
+    assert {"set": SET, "point": 1, "labels": {"release": "1.2.3", "env": "prod"}} == set_
+    assert f"{SET}@1: env=test, release=1.2.3\n" == made.run("label", f"{SET}@1", "env=test")
+    assert f"{SET}@2: release=2\n" == made.run("label", SET, "release=2")
+
+    rows = [line for line in made.run("list").splitlines() if line.startswith(f"{SET}@")]
+    assert ["env=test, release=1.2.3", "release=2"] == [row.rpartition("  ")[2] for row in rows]
+    assert "labels: env=test, release=1.2.3\n" in made.run("describe", "--backup-id", f"{SET}@1")
+    assert {"env": "test", "release": "1.2.3"} == made.document("describe", "--backup-id", f"{SET}@1")["point"][
+        "labels"
+    ]
+
+    def listed(*rules: str) -> list[int]:
+        options = [option for rule in rules for option in ("--label", rule)]
+        return [point["seq"] for point in made.document("list", *options)["sets"][SET]["points"]]
+
+    assert [[1, 2], [1], [2], [], [1]] == [
+        listed("release"),
+        listed("release=1.2.3"),
+        listed("release=2"),
+        listed("release=2", "env"),
+        listed("release", "env=test"),
+    ]
+    assert "no restore point at" in made.run("list", "--label", "stage")
+
+    assert f"{SET}@1: release=1.2.3\n" == made.run("label", f"{SET}@1", "--remove", "env")
+    assert f"{SET}@1: no labels\n" == made.run("label", f"{SET}@1", "--remove", "release")
+    assert [2] == listed("release")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((f"{SET}@1",), 2, "Name the labels: KEY=VALUE to add or change one"),
+        ((f"{SET}@1", "release"), 2, "release is not a label. Write KEY=VALUE"),
+        ((f"{SET}@1", "a=1", "a=2"), 2, "The label a occurs twice"),
+        ((f"{SET}@1", "-a=1"), 2, "No such option"),
+        ((f"{SET}@1", "a="), 2, "The label a has a value that is not allowed"),
+        ((f"{SET}@1", "a=b\n"), 2, "The label a has a value that is not allowed"),
+        ((f"{SET}@1", "a=1", "--remove", "a"), 2, "cannot be set and removed at once"),
+        ((f"{SET}@1", *(f"k{number}=1" for number in range(33))), 2, "at most 32 labels. These are 33."),
+        ((f"{SET}@1", "--remove", "a"), 10, f"{SET}@1 has no label a."),
+        ((f"{SET}@9", "a=1"), 10, f"{SET}@9 is not a restore point"),
+        (("other@1", "a=1"), 10, "There is no backup set 'other'"),
+    ],
+)
+def test_a_label_that_cannot_be_set_is_refused_in_one_sentence_and_nothing_is_written(
+    made: Made, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    before = made.repository.state(SET).seq
+    assert message in made.document("label", *arguments, code=code)["error"]["message"]
+    assert before == made.repository.state(SET).seq
+
+
+def test_list_refuses_a_rule_that_no_label_can_meet(made: Made) -> None:
+    assert "cannot be the key of a label" in made.document("list", "--label", "a b", code=2)["error"]["message"]
+    assert "--label selects" in made.document("list", "--restores", "--label", "a", code=2)["error"]["message"]
 
 
 def test_list_and_describe_say_what_a_point_contains_less_than_the_point_before_it(made: Made) -> None:
@@ -76,6 +146,28 @@ def test_list_and_describe_say_what_a_point_contains_less_than_the_point_before_
     )
 
 
+def test_a_frozen_repository_says_so_in_every_command_that_shows_it(made: Made) -> None:
+    made.run("hold", "add", "case", "--backup-id", SET, "--reason", "audit", "--by", "legal")
+    frozen = made.document("freeze", "--reason", "ransomware", "--by", "on call")["frozen"]
+
+    assert ("on call", "ransomware") == (frozen["by"], frozen["reason"])
+    for command in (("list",), ("describe", "--backup-id", SET)):
+        assert frozen == made.document(*command)["frozen"]
+        assert "The repository is frozen since 20" in made.run(*command)
+        assert " by on call: ransomware.\n" in made.run(*command)
+    made.run("freeze", "--reason", "again")
+    assert frozen == made.document("list")["frozen"]
+    made.run("validate", "--backup-id", SET, "--level", "quick", code=0)
+    refused = made.refusal("hold", "release", "case", "--backup-id", SET, "--reason", "over", "--by", "legal")
+    assert 1 == refused.count("\n")
+    assert "is frozen since" in refused
+    assert {"frozen": None} == made.document("thaw", "--reason", "all clear")
+    made.run("thaw", "--reason", "all clear", code=10)
+    assert made.document("list")["frozen"] is None
+    assert "frozen" not in made.run("list")
+    made.run("hold", "release", "case", "--backup-id", SET, "--reason", "over", "--by", "legal")
+
+
 def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> None:
     made.repository.store.put(restore_key("20260101T000000000Z-aaaaaaaa", "plan"), [b"{broken"])
 
@@ -87,7 +179,7 @@ def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> No
 def test_describe_prints_every_partition_setting_gap_and_group(made: Made) -> None:
     described = made.document("describe", "--backup-id", SET)
 
-    assert {"point", "partitions", "topics", "groups"} == described.keys()
+    assert {"frozen", "point", "partitions", "topics", "groups"} == described.keys()
     assert made.point.totals.partitions == len(described["partitions"])
     assert len(made.point.gaps) == len(described["point"]["gaps"]) > 0
     shown = made.run("describe", "--backup-id", f"{SET}@1")

@@ -81,6 +81,10 @@ def test_a_policy_of_the_file_is_read_without_its_cluster(tmp_path: Path) -> Non
         ("keep_last: 0", "'retention.keep_last': should be at least 1"),
         ("keep_within: 7", "'retention.keep_within': should be text, found a number; put it in quotes"),
         ("keep_within: soon", "'retention.keep_within': should be a duration"),
+        ("keep_tag: []", "'retention.keep_tag': should not be empty"),
+        ("keep_tag: [7]", "'retention.keep_tag[0]': should be text, found a number; put it in quotes"),
+        ("keep_tag: ['a b']", "'retention.keep_tag[0]': \"a b\" cannot be the key of a label"),
+        ("keep_tag: ['release=']", "'retention.keep_tag[0]': The label release has a value that is not allowed"),
         ("keep_last: 1, keep_lsat: 2", "unknown key 'keep_lsat'"),
         ("keep_last: 1, full_every: 7d", "write backup.full_every"),
         ("keep_last: 1, maximum_age: 30d", "'retention.maximum_age' is not available yet"),
@@ -95,6 +99,13 @@ def test_a_policy_that_cannot_be_carried_out_is_refused_in_one_sentence(
 ) -> None:
     [found] = _load(tmp_path, "retention", body)
     assert problem in found
+
+
+def test_a_policy_can_keep_labels_alone(tmp_path: Path) -> None:
+    path = tmp_path / "backup.yaml"
+    path.write_text(f"{BACKUP}retention: {{keep_tag: [release, env=prod]}}\n")
+
+    assert ("release", "env=prod") == load_policy(path, {}).file.retention.keep_tag
 
 
 @pytest.mark.parametrize("body", ["", "{}"])

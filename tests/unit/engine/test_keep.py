@@ -20,12 +20,21 @@ def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
-def _point(seq: int, time_ms: int, *, kind: str = "incremental", records: int | None = None) -> PointSummary:
+def _point(
+    seq: int, time_ms: int, *, kind: str = "incremental", records: int | None = None, **labels: str
+) -> PointSummary:
     totals = Totals(
         topics=1, partitions=1, records=seq if records is None else records, log_bytes=1, stored_bytes=1, objects=1
     )
     return PointSummary(
-        seq=seq, run=f"r{seq}", point_kind=kind, status="complete", time_ms=time_ms, cluster_id="c", totals=totals
+        seq=seq,
+        run=f"r{seq}",
+        point_kind=kind,
+        status="complete",
+        time_ms=time_ms,
+        cluster_id="c",
+        totals=totals,
+        labels=labels,
     )
 
 
@@ -95,6 +104,15 @@ def test_within_counts_from_the_newest_point_so_that_nothing_goes_while_no_backu
 def test_a_minimum_keeps_the_newest_points_and_young_ones() -> None:
     assert [5, 4, 3] == list(_kept(_hours(5), keep_last=1, minimum_points=3))
     assert [5, 4, 3] == list(_kept(_hours(5), keep_last=1, minimum_age="3h"))
+
+
+def test_a_label_that_the_policy_names_keeps_its_points_whatever_the_other_rules_say() -> None:
+    points = {1: _point(1, 0, env="prod"), 2: _point(2, 1, env="test", release="7"), 3: _point(3, 2), 4: _point(4, 3)}
+
+    assert {4: ("newest", "last 1"), 1: ("tag env=prod",)} == _kept(points, keep_tag=("env=prod",), keep_last=1)
+    both = _kept(points, keep_tag=("env", "release", "env=test"))
+    assert {4: ("newest",), 2: ("tag env=test", "tag release=7"), 1: ("tag env=prod",)} == both
+    assert {4: ("newest",)} == _kept(points, keep_tag=("env=pro", "stage"))
 
 
 def test_a_hold_keeps_its_points() -> None:

@@ -35,6 +35,8 @@ def test_options_have_defaults_cannot_be_changed_and_survive_json(model: type[Op
         (BackupOptions, {"fetch_max_bytes": 0}),
         (BackupOptions, {"max_concurrent_partitions": 65}),
         (BackupOptions, {"max_bytes_per_second": 999}),
+        (BackupOptions, {"labels": {"a b": "x"}}),
+        (BackupOptions, {"labels": {f"k{number}": "x" for number in range(33)}}),
         (BackupOptions, {"password": "x"}),
         (RestoreOptions, {"topic_mapping": {"a": ""}}),
         (RestoreOptions, {"topic_mapping": {"a": "b/c"}}),
