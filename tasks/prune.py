@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tasks.engine.prune import Deleted, change_points, delete_unnamed
+from tasks.engine.prune import Deleted, change_points, delete_unnamed, require_digest
 from tasks.flow_support.prune_work import PruneWork, prune_plan
 from tasks.flow_support.retries import repeatable_task
 from tasks.flow_support.task_context import task_context
@@ -33,9 +33,12 @@ def plan_points(work: PruneWork) -> PlannedPrune:
 
 
 @repeatable_task("expire")
-def expire_points(work: PruneWork) -> None:
-    """Append the entries by which points expire and are removed."""
-    change_points(repository(work.flow_run, work.repository), prune_plan(work))
+def expire_points(work: PruneWork, digest: str, approved_by: str | None) -> None:
+    """Append the entries by which points expire and are removed. Raises `RefusedError` if the plan has not this digest:
+    a task that runs in another process than the flow makes the plan again."""
+    plan = prune_plan(work)
+    require_digest(plan, digest)
+    change_points(repository(work.flow_run, work.repository), plan, approved_by=approved_by)
 
 
 @repeatable_task("delete", run_name="delete {part}")

@@ -64,13 +64,19 @@ def prune_locally(context: RunContext, set_name: str, policy: RetentionPolicy, *
     """
     with pruning(context, set_name) as now_ms:
         plan = draft_prune(context.repository, set_name, policy, now_ms=now_ms)
-        if digest is not None and plan.digest != digest:
-            raise RefusedError(
-                f"The plan for {set_name} is another one now: the set or the policy has changed. Make a new plan with "
-                "`kafka-backup prune`, and give its digest."
-            )
+        if digest is not None:
+            require_digest(plan, digest)
         change_points(context.repository, plan)
         return Pruned(plan, delete_unnamed(context, plan))
+
+
+def require_digest(plan: PrunePlan, digest: str) -> None:
+    """Raises `RefusedError` if the plan has another digest."""
+    if plan.digest != digest:
+        raise RefusedError(
+            f"The plan for {plan.set_name} is another one now: the set or the policy has changed. Make a new plan with "
+            "`kafka-backup prune`, and give its digest."
+        )
 
 
 @contextmanager
@@ -85,8 +91,10 @@ def pruning(context: RunContext, set_name: str) -> Iterator[int]:
         yield min(context.repository.now_ms(), context.repository.store.head(key).modified_ms)
 
 
-def change_points(repository: Repository, plan: PrunePlan) -> None:
+def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str | None = None) -> None:
     """Append the entries of a plan: points expire and are removed, and runs that died are voided. May be called again.
+    `approved_by` is who claims to have approved the plan, for the log.
+
     Raises `PreconditionError` if a point has come under a hold, got a label that the policy keeps, or was brought back
     since the plan, and `RefusedError` if the repository is frozen."""
     if not plan.is_empty:
@@ -102,6 +110,7 @@ def change_points(repository: Repository, plan: PrunePlan) -> None:
             points=_left_to_expire(plan, state),
             policy=policy,
             plan_sha256=plan.digest,
+            approved_by=approved_by,
         )
 
     def remove(state: SetState) -> AnyEntry:

@@ -12,16 +12,21 @@ from tasks.reports.figures import size_text
 from tasks.repository.points import format_time
 from tasks.repository.set_state import PointSummary, SetState
 
-HEADER = ("POINT", "TIME", "KIND", "ACTION", "WHY")
+HEADER = ("POINT", "TIME", "KIND", "STORED", "ACTION", "WHY")
+
+FORM_ROWS = 20
+"""The number of expiring points that the form of an approval shows. The table of the run's artifacts has all."""
 
 
-def plan_rows(plan: PrunePlan, state: SetState) -> Iterator[tuple[str, str, str, str, str]]:
-    """A row for each point, newest first: what happens to it, and why."""
+def plan_rows(plan: PrunePlan, state: SetState) -> Iterator[tuple[str, ...]]:
+    """A row for each point, newest first: the size of the data that it names, what happens to it, and why. Points of
+    one chain name the same data, so the sizes are not what their end frees."""
     points: Mapping[int, PointSummary] = {**state.points, **{seq: one.point for seq, one in state.expired.items()}}
     for seq in sorted(points, reverse=True):
         action, why = _action(plan, seq)
         point = points[seq]
-        yield f"{plan.set_name}@{seq}", format_time(point.time_ms), point.point_kind, action, why
+        size = size_text(point.totals.stored_bytes)
+        yield f"{plan.set_name}@{seq}", format_time(point.time_ms), point.point_kind, size, action, why
 
 
 def _action(plan: PrunePlan, seq: int) -> tuple[str, str]:
@@ -46,6 +51,21 @@ def plan_text(plan: PrunePlan) -> str:
         )
     frees = f" Data that only expired points need: {size_text(plan.frees_bytes)}." if plan.frees_bytes else ""
     return text + frees
+
+
+def approval_form_text(plan: PrunePlan, state: SetState, need: str) -> str:
+    """The text of the form of an approval, in markdown: why it is needed, what the plan does, and the oldest points
+    that expire."""
+    rows = [row for row in plan_rows(plan, state) if row[4] == "expire"]
+    shown = [" | ".join(row[:4]) for row in reversed(rows[-FORM_ROWS:])]
+    rest = f"\n\nand {len(rows) - len(shown):,} more" if len(rows) > len(shown) else ""
+    rules = ", ".join(f"{name}: {value}" for name, value in plan.policy.model_dump(exclude_none=True).items())
+    return (
+        f"{need}\n\n{plan_text(plan)}\n\nThese points expire:\n\n"
+        f"| {' | '.join(HEADER[:4])} |\n|{' --- |' * 4}\n" + "\n".join(f"| {row} |" for row in shown) + f"{rest}\n\n"
+        f"Policy: {rules}\n\nThe artifacts of this run have a row for each point with the reasons. "
+        f"Digest of the plan: `{plan.digest}`"
+    )
 
 
 def pruned_text(done: Pruned) -> str:
