@@ -42,9 +42,20 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
+def data_prefix(set_name: str) -> str:
+    """The prefix of the data objects of all runs of a set. Only lifecycle rules for this prefix are harmless."""
+    return f"data/{set_name}/"
+
+
+def read_prefixes(set_name: str) -> tuple[str, ...]:
+    """The prefixes, and single keys, of what commands read of a set besides its data, in the order of its weight."""
+    folders = (f"meta/{set_name}/", f"fragments/{set_name}/")
+    return (ROOT_KEY, FREEZE_KEY, *folders, head_key(set_name), capture_lease_key(set_name))
+
+
 def data_key(set_name: str, run: str, writer: str, number: int, suffix: str) -> str:
     """`suffix` is the one that `object_suffix` in `tasks/segment` returns, for example `.log.zst`."""
-    return f"data/{set_name}/{run}/{writer}-{number:05d}{suffix}"
+    return f"{data_prefix(set_name)}{run}/{writer}-{number:05d}{suffix}"
 
 
 def origin_of(data_key: str) -> tuple[str, str]:
@@ -76,7 +87,7 @@ def run_prefixes(set_name: str) -> tuple[str, ...]:
     object before the object."""
     folders = ("index", "partitions", "state")
     named = tuple(f"meta/{set_name}/{folder}/" for folder in folders)
-    return (*named, f"data/{set_name}/", f"fragments/{set_name}/", plan_prefix(set_name))
+    return (*named, data_prefix(set_name), f"fragments/{set_name}/", plan_prefix(set_name))
 
 
 def run_of(key: str) -> str:

@@ -29,6 +29,111 @@ _PAGE_OBJECTS = 1000
 _log = logging.getLogger(__name__)
 
 
+class RepeatedCalls:
+    """Calls functions of a store, and repeats them after retryable errors, as `RetryingStore` describes. Several
+    threads can use it at the same time."""
+
+    def __init__(
+        self,
+        *,
+        subject: str,
+        deadline_ms: int = 120_000,
+        connect_timeout_ms: int = CONNECT_TIMEOUT_MS,
+        contact: Contact | None = None,
+        first_wait_ms: int = 100,
+        longest_wait_ms: int = 10_000,
+        stop: threading.Event | None = None,
+        sleep: Callable[[float], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._subject = subject
+        self._deadline_ms = deadline_ms
+        self._connect_timeout_ms = connect_timeout_ms
+        self._contact = contact or Contact()
+        self._backoff = wait_random_exponential(multiplier=first_wait_ms / 1000, max=longest_wait_ms / 1000)
+        self._stop = stop or threading.Event()
+        self._sleep = sleep or self._wait
+        self._clock = clock
+
+    def __call__(self, action: str, operation: Callable[[], _T]) -> _T:
+        """The result of `operation`. `action` is its description for messages."""
+        began = self._clock()
+        is_unknown = False
+
+        def deadline() -> float:
+            return began + self._patience_ms() / 1000
+
+        def attempt() -> _T:
+            with self._contact.attempt(self._subject):
+                return self._answered(operation)
+
+        def wait(state: RetryCallState) -> float:
+            return max(0.0, min(self._backoff(state), deadline() - self._clock()))
+
+        def is_over(state: RetryCallState) -> bool:
+            nonlocal is_unknown
+            is_unknown = is_unknown or isinstance(_error(state), OutcomeUnknownError)
+            return self._clock() >= deadline() or (self._stop.is_set() and not is_unknown)
+
+        def log_failure(state: RetryCallState) -> None:
+            _log.warning("%s failed, trying again (attempt %d): %s", action, state.attempt_number, _error(state))
+
+        retrying = Retrying(
+            retry=retry_if_exception(_is_retryable),
+            wait=wait,
+            stop=is_over,
+            sleep=self._sleep,
+            before_sleep=log_failure,
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except StoreUnavailableError as error:
+            if not is_unknown and self._is_first_contact_over(began):
+                raise self._no_answer(error) from error
+            if is_unknown:
+                raise OutcomeUnknownError(
+                    f"It is unknown whether {action} was carried out: {error}", key=error.key
+                ) from error
+            raise
+
+    def _patience_ms(self) -> int:
+        return self._contact.deadline_ms(
+            connect_timeout_ms=self._connect_timeout_ms, retry_deadline_ms=self._deadline_ms
+        )
+
+    def _answered(self, operation: Callable[[], _T]) -> _T:
+        """Call the store, and record in `contact` if it answered, also with an error."""
+        try:
+            result = operation()
+        except KafkaBackupError as error:
+            if getattr(error, "is_answer", not error.retryable):
+                self._contact.mark_answered()
+            raise
+        self._contact.mark_answered()
+        return result
+
+    def _is_first_contact_over(self, began: float) -> bool:
+        is_shorter = self._patience_ms() < self._deadline_ms
+        return is_shorter and self._clock() >= began + self._connect_timeout_ms / 1000
+
+    def _no_answer(self, error: StoreUnavailableError) -> StoreUnavailableError:
+        seconds = self._connect_timeout_ms / 1000
+        return StoreUnavailableError(
+            f"{str(error).rstrip('.')}. There was no answer within {seconds:g} s (connect_timeout_ms): check that the "
+            "store runs and can be reached from here.",
+            key=error.key,
+        )
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, but only until `stop` is set. If it is set already, the whole time is waited, because the call would
+        otherwise be repeated without a pause."""
+        if self._stop.is_set():
+            time.sleep(seconds)
+        else:
+            self._stop.wait(seconds)
+
+
 class RetryingStore:
     """A store that repeats calls after retryable errors, until `deadline_ms` have passed since the call. Until the
     store has answered for the first time, the deadline is `connect_timeout_ms`, so that a wrong address is noticed
@@ -63,14 +168,17 @@ class RetryingStore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
-        self._deadline_ms = deadline_ms
-        self._connect_timeout_ms = connect_timeout_ms
-        self._contact = contact or Contact()
-        self._subject = subject or inner.location
-        self._backoff = wait_random_exponential(multiplier=first_wait_ms / 1000, max=longest_wait_ms / 1000)
-        self._stop = stop or threading.Event()
-        self._sleep = sleep or self._wait
-        self._clock = clock
+        self._call = RepeatedCalls(
+            subject=subject or inner.location,
+            deadline_ms=deadline_ms,
+            connect_timeout_ms=connect_timeout_ms,
+            contact=contact,
+            first_wait_ms=first_wait_ms,
+            longest_wait_ms=longest_wait_ms,
+            stop=stop,
+            sleep=sleep,
+            clock=clock,
+        )
 
     @property
     def location(self) -> str:
@@ -148,83 +256,6 @@ class RetryingStore:
         except ObjectNotFoundError:
             return None
         return with_checksum if with_checksum.version == info.version else info
-
-    def _call(self, action: str, operation: Callable[[], _T]) -> _T:
-        began = self._clock()
-        is_unknown = False
-
-        def deadline() -> float:
-            return began + self._patience_ms() / 1000
-
-        def attempt() -> _T:
-            with self._contact.attempt(self._subject):
-                return self._answered(operation)
-
-        def wait(state: RetryCallState) -> float:
-            return max(0.0, min(self._backoff(state), deadline() - self._clock()))
-
-        def is_over(state: RetryCallState) -> bool:
-            nonlocal is_unknown
-            is_unknown = is_unknown or isinstance(_error(state), OutcomeUnknownError)
-            return self._clock() >= deadline() or (self._stop.is_set() and not is_unknown)
-
-        def log_failure(state: RetryCallState) -> None:
-            _log.warning("%s failed, trying again (attempt %d): %s", action, state.attempt_number, _error(state))
-
-        retrying = Retrying(
-            retry=retry_if_exception(_is_retryable),
-            wait=wait,
-            stop=is_over,
-            sleep=self._sleep,
-            before_sleep=log_failure,
-            reraise=True,
-        )
-        try:
-            return retrying(attempt)
-        except StoreUnavailableError as error:
-            if not is_unknown and self._is_first_contact_over(began):
-                raise self._no_answer(error) from error
-            if is_unknown:
-                raise OutcomeUnknownError(
-                    f"It is unknown whether {action} was carried out: {error}", key=error.key
-                ) from error
-            raise
-
-    def _patience_ms(self) -> int:
-        return self._contact.deadline_ms(
-            connect_timeout_ms=self._connect_timeout_ms, retry_deadline_ms=self._deadline_ms
-        )
-
-    def _answered(self, operation: Callable[[], _T]) -> _T:
-        """Call the store, and record in `contact` if it answered, also with an error."""
-        try:
-            result = operation()
-        except KafkaBackupError as error:
-            if getattr(error, "is_answer", not error.retryable):
-                self._contact.mark_answered()
-            raise
-        self._contact.mark_answered()
-        return result
-
-    def _is_first_contact_over(self, began: float) -> bool:
-        is_shorter = self._patience_ms() < self._deadline_ms
-        return is_shorter and self._clock() >= began + self._connect_timeout_ms / 1000
-
-    def _no_answer(self, error: StoreUnavailableError) -> StoreUnavailableError:
-        seconds = self._connect_timeout_ms / 1000
-        return StoreUnavailableError(
-            f"{str(error).rstrip('.')}. There was no answer within {seconds:g} s (connect_timeout_ms): check that the "
-            "store runs and can be reached from here.",
-            key=error.key,
-        )
-
-    def _wait(self, seconds: float) -> None:
-        """Wait, but only until `stop` is set. If it is set already, the whole time is waited, because the call would
-        otherwise be repeated without a pause."""
-        if self._stop.is_set():
-            time.sleep(seconds)
-        else:
-            self._stop.wait(seconds)
 
 
 class _Listing:
