@@ -10,7 +10,6 @@ from tasks.model.errors import (
     KafkaBackupError,
     LockedError,
     NotFoundError,
-    ObjectArchivedError,
     RefusedError,
 )
 
@@ -27,7 +26,6 @@ INTERRUPTED = 130
 _CODES: tuple[tuple[type[KafkaBackupError], int], ...] = (
     (ConfigError, USAGE),
     (RefusedError, INCOMPLETE),
-    (ObjectArchivedError, INCOMPLETE),
     (NotFoundError, NOT_FOUND),
     (LockedError, LOCKED),
     (AccessError, ACCESS),
