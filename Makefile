@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 servers: install
-	$(PYTHON) -c 'from tests.support.store_programs import fetch_minio; fetch_minio()'
+	$(PYTHON) -c 'from tests.support.store_programs import fetch_minio, fetch_ministack; fetch_minio(); fetch_ministack()'
 
 demo: install
 	$(PYTHON) -m tests.demo

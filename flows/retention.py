@@ -10,8 +10,10 @@ from pydantic import Field
 
 from flows.parameters import RepositoryName, form_field
 from tasks.engine.options import RetentionPolicy
+from tasks.engine.retention.approval import ApprovalLimits
+from tasks.flow_support.approval import decide_on_plan
 from tasks.flow_support.fan_out import THREADS
-from tasks.flow_support.prune_report import approval_needed, report_prune_plan, report_pruned
+from tasks.flow_support.prune_report import report_prune_plan, report_pruned
 from tasks.flow_support.prune_work import open_prune
 from tasks.flow_support.run_names import run_name
 from tasks.flow_support.states import skipped
@@ -22,14 +24,23 @@ PrunedSet = Annotated[str, form_field("Backup set", "The backup set whose points
 PolicyParam = Annotated[
     RetentionPolicy, form_field("Policy", "The rules that keep points. A point stays if one of them keeps it.")
 ]
-LargestPercent = Annotated[
-    int,
-    Field(ge=0, le=100),
-    form_field("Largest share", "If more than this percentage of the points would expire, an approval is needed."),
+ApproveAbovePoints = Annotated[
+    Annotated[int, Field(ge=0)] | None,
+    form_field(
+        "Approve above points",
+        "If more points than this would expire, the run waits for an approval. 0 means always, empty means no limit.",
+    ),
+]
+ApproveAbovePercent = Annotated[
+    Annotated[int, Field(ge=0, le=100)] | None,
+    form_field(
+        "Approve above percent",
+        "If more than this percentage of the points would expire, the run waits for an approval. 0 means always.",
+    ),
 ]
 Approval = Annotated[
     str | None,
-    form_field("Approval", "The digest of a plan that needs an approval, as the run that needed it has printed it."),
+    form_field("Approval", "The digest of a plan that is approved already. The run does not wait for this plan."),
 ]
 
 
@@ -38,23 +49,28 @@ def retention(
     backup_id: PrunedSet,
     repository: RepositoryName,
     policy: PolicyParam,
-    largest_percent: LargestPercent = 50,
+    approve_above_points: ApproveAbovePoints = None,
+    approve_above_percent: ApproveAbovePercent = 50,
     approval: Approval = None,
 ) -> State[Any]:
     """Let the points expire that the policy does not keep, and delete what nothing names any more.
 
     An expired point can be brought back until its grace is over. Only then its data is deleted. If the plan lets more
-    points expire than `largest_percent`, the run changes nothing and ends as `Failed`, until it is given the digest of
-    that plan. If another prune of the set is running, this one ends as `Skipped`.
+    points expire than a limit allows, the run changes nothing and is suspended until somebody has answered its form.
+    Then it starts again, and carries out only the plan that was approved. If the answer is no, it ends as `Refused`. If
+    another prune of the set is running, this one ends as `Skipped`.
     """
+    limits = ApprovalLimits(points=approve_above_points, percent=approve_above_percent)
     try:
         with open_prune(backup_id, repository, policy) as work:
             planned = plan_points.submit(work).result()
             report_prune_plan(work)
-            is_large = planned.expiring * 100 > largest_percent * (planned.expiring + planned.kept)
-            if is_large and approval != planned.digest:
-                return approval_needed(work, largest_percent)
-            expire_points.submit(work).result()
-            return report_pruned(work, [delete_part.submit(work, part).result() for part in planned.parts])
+            decision = decide_on_plan(work, limits, approval)
+            if decision.end is not None:
+                return decision.end
+            expire_points.submit(work, planned.digest, decision.approved_by).result()
+            return report_pruned(
+                work, [delete_part.submit(work, part).result() for part in planned.parts], decision.approved_by
+            )
     except LockedError as error:
         return skipped(f"{backup_id}: {error}")

@@ -22,7 +22,7 @@ from tests.support.store_programs import require_minio
 
 if TYPE_CHECKING:
     from tests.support.installation import Installation
-    from tests.support.object_stores import MinIO
+    from tests.support.object_stores import MinIO, MiniStack
 
 KAFKA_VERSION = os.environ.get("KAFKA_VERSION", DEFAULT_VERSION)
 
@@ -108,6 +108,15 @@ def minio() -> Iterator[MinIO]:
     from tests.support.object_stores import MinIO  # here, since no other test pays for importing boto3
 
     with MinIO() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[MiniStack]:
+    """One MiniStack for all tests of the session, which use buckets of their own."""
+    from tests.support.object_stores import MiniStack
+
+    with MiniStack() as server:
         yield server
 
 

@@ -10,6 +10,7 @@ from tasks.model.errors import (
     KafkaBackupError,
     LockedError,
     NotFoundError,
+    ObjectArchivedError,
     RefusedError,
 )
 
@@ -26,6 +27,7 @@ INTERRUPTED = 130
 _CODES: tuple[tuple[type[KafkaBackupError], int], ...] = (
     (ConfigError, USAGE),
     (RefusedError, INCOMPLETE),
+    (ObjectArchivedError, INCOMPLETE),
     (NotFoundError, NOT_FOUND),
     (LockedError, LOCKED),
     (AccessError, ACCESS),

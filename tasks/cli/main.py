@@ -30,6 +30,7 @@ from tasks.cli.options import (
     StatePlace,
     StorageUrl,
     Verbose,
+    WithoutUploads,
 )
 from tasks.cli.session import Session, open_session
 from tasks.model.errors import UnsupportedError
@@ -47,7 +48,7 @@ app = typer.Typer(
 )
 
 PLANNED_COMMANDS = (
-    *("offsets", "drill", "lag", "export", "cat", "state", "lifecycle", "copy", "standby", "promote"),
+    *("offsets", "drill", "lag", "export", "cat", "state", "copy", "standby", "promote"),
     *("audit", "evidence", "keygen", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
@@ -246,10 +247,6 @@ def prune(
         typer.Option("--execute", metavar="DIGEST", help="Carry out the plan with this digest.", show_default=False),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Plan and carry out.")] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Only show the plan. This is also what happens without --yes or --execute."),
-    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -258,7 +255,7 @@ def prune(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.prune import run_prune
 
-        _run(run_prune, session, config, digest=execute, yes=yes, dry_run=dry_run)
+        _run(run_prune, session, config, digest=execute, yes=yes)
 
 
 @app.command()
@@ -390,6 +387,41 @@ def thaw(
         from tasks.cli.freeze import run_thaw
 
         _run(run_thaw, session, config, storage, reason=reason, by=by)
+
+
+_lifecycle = typer.Typer(help="Lifecycle rules of the bucket, for the data of a set.", no_args_is_help=True)
+app.add_typer(_lifecycle, name="lifecycle")
+
+
+@_lifecycle.command(name="show")
+def lifecycle_show(
+    config: ConfigFile,
+    without_uploads: WithoutUploads = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the rules of the bucket, what the file's policy would change, and rules that endanger the backup."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.lifecycle import run_lifecycle_show
+
+        _run(run_lifecycle_show, session, config, with_uploads=not without_uploads)
+
+
+@_lifecycle.command(name="apply")
+def lifecycle_apply(
+    config: ConfigFile,
+    without_uploads: WithoutUploads = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm the change.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write the rules of the file's policy, and read them back. Rules of other programs stay as they are."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.lifecycle import run_lifecycle_apply
+
+        _run(run_lifecycle_apply, session, config, with_uploads=not without_uploads, yes=yes)
 
 
 def _run(

@@ -33,6 +33,10 @@ StatePlace = Annotated[
 HoldName = Annotated[str, typer.Argument(metavar="NAME", help="The name of the hold.", show_default=False)]
 HoldReason = Annotated[str, typer.Option("--reason", help="Why, for the log of the set.", show_default=False)]
 HoldBy = Annotated[str, typer.Option("--by", help="Who asks for it, for the log of the set.", show_default=False)]
+WithoutUploads = Annotated[
+    bool,
+    typer.Option("--without-uploads", help="No rule for incomplete uploads: some stores, such as MinIO, refuse it."),
+]
 Labels = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="KEY=VALUE", help="A label of the point. Repeatable.", show_default=False),

@@ -153,6 +153,8 @@ def _reason(error: ErrorDetails, message: str, value: object, *, is_shown: bool)
             return f"should be at most {context['le']}"
         case "too_short" | "string_too_short":
             return "should not be empty"
+        case "extra_forbidden":
+            return "unknown key"
         case _:
             return message
 

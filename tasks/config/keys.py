@@ -37,7 +37,6 @@ NOT_YET: Mapping[str, str] = {
     "encryption": "this version does not encrypt",
     "retention.full_every": "it is a key of 'backup': write backup.full_every",
     "retention.maximum_age": "this version removes data only with its restore points",
-    "retention.tiers": "this version writes no lifecycle rules",
     "drill": "this version has no restore drills",
     "schema_registry": "this version does not back up schema registries",
     "backup.index_timestamps": "this version does not scan record timestamps",

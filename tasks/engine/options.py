@@ -4,7 +4,8 @@ The YAML files and the flows share them. Parses durations."""
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -27,7 +28,9 @@ LARGEST_FETCH_BYTES = 64 << 20
 CYCLE_MS = 30_000
 """The usual time from the begin of one cycle of a continuous backup to the begin of the next."""
 
-_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+DAY_MS = 86_400_000
+
+_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 
 
 def duration_ms(text: str) -> int:
@@ -175,9 +178,56 @@ class BackupOptions(Options):
         return self
 
 
+TierClass = Literal["STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"]
+"""The storage classes of S3 that a lifecycle rule can move objects to. S3 moves an object only downwards in this
+order."""
+
+_TIER_CLASSES: tuple[str, ...] = get_args(TierClass)
+_LEAST_DAYS = {"STANDARD_IA": 30, "ONEZONE_IA": 30}
+"""S3 refuses rules that move objects to these classes earlier."""
+
+
+class Tier(Options):
+    """A storage class that data objects move to when they are so old."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    after: Duration = Field(title="Age", description="Age of a data object at which it moves, in whole days: 30d, 8w.")
+    storage_class: TierClass = Field(
+        alias="class", title="Storage class", description="Storage class of S3 that the object moves to."
+    )
+
+    @property
+    def days(self) -> int:
+        """The age in days."""
+        return duration_ms(self.after) // DAY_MS
+
+    @model_validator(mode="after")
+    def _is_in_days(self) -> Tier:
+        if duration_ms(self.after) % DAY_MS:
+            raise ValueError(f"after: {self.after} is not a number of whole days, and S3 counts days: write 30d")
+        least = _LEAST_DAYS.get(self.storage_class, 1)
+        if self.days < least:
+            raise ValueError(f"after: {self.after} is too early, because S3 allows {self.storage_class} from {least}d")
+        return self
+
+
+def _check_tiers(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+    """Return the tiers. Raises `ValueError` unless both ages and classes ascend."""
+    for one, following in pairwise(tiers):
+        if following.days <= one.days:
+            raise ValueError(f"{following.after} follows {one.after}: each tier needs a higher age than the one before")
+        if _TIER_CLASSES.index(following.storage_class) <= _TIER_CLASSES.index(one.storage_class):
+            raise ValueError(
+                f"{following.storage_class} follows {one.storage_class}: S3 moves objects only in the order "
+                f"{', '.join(_TIER_CLASSES)}"
+            )
+    return tiers
+
+
 class RetentionPolicy(Options):
-    """Which restore points are kept, and for how long. A point is kept if one of the rules keeps it. Days, weeks,
-    months and years are those of UTC."""
+    """Which restore points are kept, and for how long, and which storage classes their data moves to. A point is kept
+    if one of the rules keeps it. Days, weeks, months and years are those of UTC."""
 
     keep_last: int | None = Field(
         None, ge=1, title="Newest points", description="Keeps so many of the newest points that captured something."
@@ -218,6 +268,13 @@ class RetentionPolicy(Options):
         "24h",
         title="Grace",
         description="How long an expired point can be brought back before its data is deleted.",
+    )
+    tiers: Annotated[tuple[Tier, ...], AfterValidator(_check_tiers)] = Field(
+        (),
+        exclude_if=lambda tiers: not tiers,
+        title="Storage classes",
+        description="Storage classes of S3 that data objects move to by their age. `kafka-backup lifecycle apply` "
+        "writes the rules.",
     )
 
     @model_validator(mode="after")

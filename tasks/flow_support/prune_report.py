@@ -1,19 +1,20 @@
-"""Reports a prune by a flow: the artifacts with the plan, events, and the state in which the run ends."""
+"""Reports a prune by a flow: the artifacts with the plan and the result, the event with its numbers, and the state in
+which the run ends."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 from typing import Any
 
 from prefect.client.schemas.objects import State
 
-from tasks.engine.prune import Pruned
-from tasks.engine.retention.deleted import Deleted
+from tasks.engine.prune import Deleted, Pruned
+from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.prune_work import PruneWork, prune_plan
-from tasks.flow_support.states import completed, failed, report_event
+from tasks.flow_support.states import completed, report_event
 from tasks.flow_support.wiring import repository
+from tasks.model.quoting import quoted
 from tasks.reports.retention import HEADER, plan_rows, plan_text, pruned_text
 
 
@@ -30,22 +31,33 @@ def report_prune_plan(work: PruneWork) -> None:
     )
 
 
-def approval_needed(work: PruneWork, largest_percent: int) -> State[Any]:
-    """The state of a run that has changed nothing, because its plan needs somebody's consent."""
+def report_pruned(work: PruneWork, deleted: Sequence[Deleted], approved_by: str | None) -> State[Any]:
+    """Publish what was done. If anything was changed, emit an event with the numbers. Returns the final state."""
     plan = prune_plan(work)
-    sentence = (
-        f"{work.set_name}: {len(plan.expire):,} of {len(plan.expire) + len(plan.kept):,} points would expire, which is "
-        f"more than {largest_percent} %. Nothing was changed. If that is right, run it with the approval {plan.digest}."
-    )
-    report_event("kafka-backup.retention.approval-needed", sentence)
-    return failed(sentence)
-
-
-def report_pruned(work: PruneWork, deleted: Sequence[Deleted]) -> State[Any]:
-    """The final state: what was done. If anything was changed, with an event."""
-    plan = prune_plan(work)
-    done = Pruned(plan, reduce(Deleted.plus, deleted, Deleted()))
+    done = Pruned(plan, Deleted(sum(one.objects for one in deleted), sum(one.bytes for one in deleted)))
     text = pruned_text(done)
+    approval = f"\n\nApproved by {quoted(approved_by)}." if approved_by else ""
+    publish(
+        work.flow_run,
+        markdown(
+            artifact_key("retention", work.set_name, "result"),
+            f"{text}{approval}\n\nDigest of the plan: `{plan.digest}`",
+            f"Result of the retention of {work.set_name}",
+        ),
+    )
     if plan.expire or plan.remove or done.deleted.objects:
-        report_event("kafka-backup.retention.pruned", text)
+        numbers = {**plan_numbers(plan), "deleted_objects": done.deleted.objects, "deleted_bytes": done.deleted.bytes}
+        report_event("kafka-backup.retention.pruned", text, {**numbers, "approved_by": approved_by})
     return completed(text)
+
+
+def plan_numbers(plan: PrunePlan) -> dict[str, object]:
+    """The members of events about a plan: its set and digest, and the numbers of points that stay, expire and are
+    removed."""
+    return {
+        "set": plan.set_name,
+        "digest": plan.digest,
+        "kept": len(plan.kept),
+        "expired": len(plan.expire),
+        "removed": len(plan.remove),
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from prefect.client.schemas.objects import State
@@ -31,16 +31,23 @@ def skipped(sentence: str) -> State[Any]:
     return Completed(name="Skipped", message=sentence)
 
 
+def refused(sentence: str, *, event: str) -> State[Any]:
+    """Somebody was asked for an approval and did not give it, so this run did nothing. This is not a failure."""
+    report_event(event, sentence)
+    return Completed(name="Refused", message=sentence)
+
+
 def failed(sentence: str) -> State[Any]:
     """The checks were done, and something is missing or wrong. If the checks cannot be done, the run raises an error
     instead."""
     return Failed(message=sentence)
 
 
-def report_event(event: str, sentence: str) -> None:
-    """Emit an event of the current flow run, and log its sentence."""
+def report_event(event: str, sentence: str, members: Mapping[str, object] | None = None) -> None:
+    """Emit an event of the current flow run, and log its sentence. `members` are JSON members of the event's payload,
+    beside the sentence."""
     get_run_logger().warning("%s", sentence)
-    _emit(event, sentence)
+    _emit(event, sentence, members)
 
 
 def with_state_name(name: str, reasons: Sequence[str], value: T) -> T:
@@ -51,7 +58,7 @@ def with_state_name(name: str, reasons: Sequence[str], value: T) -> T:
     return cast(T, Completed(name=name, message=reasons[0], data=value))  # Prefect unpacks the state
 
 
-def _emit(event: str, sentence: str) -> None:
+def _emit(event: str, sentence: str, members: Mapping[str, object] | None = None) -> None:
     """Emit an event of the current flow run. Automations can react to it by its name."""
     resource = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": str(flow_run.name)}
-    emit_event(event, resource=resource, payload={"message": sentence})
+    emit_event(event, resource=resource, payload={"message": sentence, **(members or {})})

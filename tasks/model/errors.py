@@ -13,6 +13,7 @@ KafkaBackupError                 something failed (exit 1)
 │   ├── ObjectNotFoundError      no object has this key
 │   ├── ObjectExistsError        put-if-absent found an object under the key
 │   ├── ObjectChangedError       compare-and-swap found another version
+│   ├── ObjectArchivedError      the object cannot be read before the store brought it back (3)
 │   ├── StoreFullError           no space or quota is left: free some, or use another place
 │   ├── StoreUnavailableError    wait and retry: nothing was changed           (retryable)
 │   └── OutcomeUnknownError      the response was lost: read the key back      (retryable)
@@ -106,6 +107,10 @@ class ObjectExistsError(StoreError):
 
 class ObjectChangedError(StoreError):
     """compare-and-swap found another version than the expected one."""
+
+
+class ObjectArchivedError(StoreError):
+    """The object exists, but its storage class is an archive: the store has to bring it back before it can be read."""
 
 
 class StoreFullError(StoreError):

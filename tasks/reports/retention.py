@@ -6,23 +6,27 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.engine.prune import Pruned
-from tasks.engine.retention.deleted import Deleted
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.model.counting import counted
 from tasks.reports.figures import size_text
 from tasks.repository.points import format_time
 from tasks.repository.set_state import PointSummary, SetState
 
-HEADER = ("POINT", "TIME", "KIND", "ACTION", "WHY")
+HEADER = ("POINT", "TIME", "KIND", "STORED", "ACTION", "WHY")
+
+FORM_ROWS = 20
+"""The number of expiring points that the form of an approval shows. The table of the run's artifacts has all."""
 
 
-def plan_rows(plan: PrunePlan, state: SetState) -> Iterator[tuple[str, str, str, str, str]]:
-    """A row for each point, newest first: what happens to it, and why."""
+def plan_rows(plan: PrunePlan, state: SetState) -> Iterator[tuple[str, ...]]:
+    """A row for each point, newest first: the size of the data that it names, what happens to it, and why. Points of
+    one chain name the same data, so the sizes are not what their end frees."""
     points: Mapping[int, PointSummary] = {**state.points, **{seq: one.point for seq, one in state.expired.items()}}
     for seq in sorted(points, reverse=True):
         action, why = _action(plan, seq)
         point = points[seq]
-        yield f"{plan.set_name}@{seq}", format_time(point.time_ms), point.point_kind, action, why
+        size = size_text(point.totals.stored_bytes)
+        yield f"{plan.set_name}@{seq}", format_time(point.time_ms), point.point_kind, size, action, why
 
 
 def _action(plan: PrunePlan, seq: int) -> tuple[str, str]:
@@ -37,16 +41,31 @@ def _action(plan: PrunePlan, seq: int) -> tuple[str, str]:
 
 def plan_text(plan: PrunePlan) -> str:
     """What the plan does, in a few sentences."""
-    goes = Deleted(plan.deletes)
+    objects = plan.unnamed.objects
     if plan.is_empty:
         text = "There is nothing to do."
     else:
         text = (
             f"Points: {len(plan.kept):,} stay, {len(plan.expire):,} expire, {len(plan.remove):,} are removed. "
-            f"{counted(goes.objects, 'object')} with {size_text(goes.bytes)} can be deleted now{_kinds_text(goes)}."
+            f"{counted(len(objects), 'object')} with {size_text(sum(objects.values()))} can be deleted now."
         )
     frees = f" Data that only expired points need: {size_text(plan.frees_bytes)}." if plan.frees_bytes else ""
     return text + frees
+
+
+def approval_form_text(plan: PrunePlan, state: SetState, need: str) -> str:
+    """The text of the form of an approval, in markdown: why it is needed, what the plan does, and the oldest points
+    that expire."""
+    rows = [row for row in plan_rows(plan, state) if row[4] == "expire"]
+    shown = [" | ".join(row[:4]) for row in reversed(rows[-FORM_ROWS:])]
+    rest = f"\n\nand {len(rows) - len(shown):,} more" if len(rows) > len(shown) else ""
+    rules = ", ".join(f"{name}: {value}" for name, value in plan.policy.model_dump(exclude_none=True).items())
+    return (
+        f"{need}\n\n{plan_text(plan)}\n\nThese points expire:\n\n"
+        f"| {' | '.join(HEADER[:4])} |\n|{' --- |' * 4}\n" + "\n".join(f"| {row} |" for row in shown) + f"{rest}\n\n"
+        f"Policy: {rules}\n\nThe artifacts of this run have a row for each point with the reasons. "
+        f"Digest of the plan: `{plan.digest}`"
+    )
 
 
 def pruned_text(done: Pruned) -> str:
@@ -55,23 +74,12 @@ def pruned_text(done: Pruned) -> str:
     return (
         f"{plan.set_name}: {counted(len(plan.expire), 'point')} expired, {len(plan.remove):,} removed, "
         f"{len(plan.kept):,} kept. {counted(done.deleted.objects, 'object')} with {size_text(done.deleted.bytes)} "
-        f"deleted{_kinds_text(done.deleted)}."
+        "deleted."
     )
-
-
-def _kinds_text(deleted: Deleted) -> str:
-    """` (plans: 2 with 1.1 KiB, leases: 1 with 300 B)`, or nothing."""
-    parts = [f"{kind}: {amount.objects:,} with {size_text(amount.bytes)}" for kind, amount in deleted.kinds.items()]
-    return f" ({', '.join(parts)})" if parts else ""
-
-
-def _kinds_document(deleted: Deleted) -> dict[str, dict[str, int]]:
-    return {kind: {"objects": amount.objects, "bytes": amount.bytes} for kind, amount in deleted.kinds.items()}
 
 
 def plan_document(plan: PrunePlan) -> dict[str, Any]:
     """The plan as JSON members. Times are Unix milliseconds."""
-    goes = Deleted(plan.deletes)
     return {
         "set": plan.set_name,
         "digest": plan.digest,
@@ -81,9 +89,8 @@ def plan_document(plan: PrunePlan) -> dict[str, Any]:
         "remove": list(plan.remove),
         "expired": [{"point": seq, "until_ms": until_ms} for seq, until_ms in plan.grace.items()],
         "dead_runs": list(plan.unnamed.dead_runs),
-        "delete": _kinds_document(goes),
-        "delete_objects": goes.objects,
-        "delete_bytes": goes.bytes,
+        "delete_objects": len(plan.unnamed.objects),
+        "delete_bytes": sum(plan.unnamed.objects.values()),
         "waiting_bytes": plan.unnamed.waiting_bytes,
         "frees_bytes": plan.frees_bytes,
     }
@@ -93,7 +100,6 @@ def pruned_document(done: Pruned) -> dict[str, Any]:
     """The plan and what was deleted, as JSON members."""
     return {
         "plan": plan_document(done.plan),
-        "deleted": _kinds_document(done.deleted),
         "deleted_objects": done.deleted.objects,
         "deleted_bytes": done.deleted.bytes,
     }

@@ -43,7 +43,7 @@ class Entry(Document):
     tool: str
 
 
-def is_empty(value: Sized) -> bool:
+def is_empty(value: Sized | None) -> bool:
     """Whether a member is left out of the stored document. A member that earlier versions do not know is written only
     if it is not empty."""
     return not value
@@ -121,12 +121,13 @@ class VoidEntry(Entry):
 class ExpireEntry(Entry):
     """The policy does not keep these live points any more. They cannot be used, but they still protect their data until
     a `remove` or an `unexpire` names them. `plan_sha256` is the digest of the plan that named them, `policy` the
-    settings that were in force."""
+    settings that were in force. `approved_by` is who claims to have approved the plan, None if no form was answered."""
 
     kind: Literal["expire"] = "expire"
     points: tuple[int, ...]
     policy: dict[str, int | str | tuple[str, ...]]
     plan_sha256: str
+    approved_by: str | None = Field(None, exclude_if=is_empty)
 
 
 class UnexpireEntry(Entry):

@@ -30,9 +30,6 @@ def check_set_name(name: str) -> str:
     return name
 
 
-LEASES = "leases/"
-
-
 def new_run_id(now_ms: int) -> str:
     """A new id of a run or a restore, for example `20261122T100000123Z-9f3a61c2`. Ids sort by time; the random end
     makes them unique."""
@@ -45,9 +42,20 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
+def data_prefix(set_name: str) -> str:
+    """The prefix of the data objects of all runs of a set. Only lifecycle rules for this prefix are harmless."""
+    return f"data/{set_name}/"
+
+
+def read_prefixes(set_name: str) -> tuple[str, ...]:
+    """The prefixes, and single keys, of what commands read of a set besides its data, in the order of its weight."""
+    folders = (f"meta/{set_name}/", f"fragments/{set_name}/")
+    return (ROOT_KEY, FREEZE_KEY, *folders, head_key(set_name), capture_lease_key(set_name))
+
+
 def data_key(set_name: str, run: str, writer: str, number: int, suffix: str) -> str:
     """`suffix` is the one that `object_suffix` in `tasks/segment` returns, for example `.log.zst`."""
-    return f"data/{set_name}/{run}/{writer}-{number:05d}{suffix}"
+    return f"{data_prefix(set_name)}{run}/{writer}-{number:05d}{suffix}"
 
 
 def origin_of(data_key: str) -> tuple[str, str]:
@@ -79,7 +87,7 @@ def run_prefixes(set_name: str) -> tuple[str, ...]:
     object before the object."""
     folders = ("index", "partitions", "state")
     named = tuple(f"meta/{set_name}/{folder}/" for folder in folders)
-    return (*named, f"data/{set_name}/", f"fragments/{set_name}/", plan_prefix(set_name))
+    return (*named, data_prefix(set_name), f"fragments/{set_name}/", plan_prefix(set_name))
 
 
 def run_of(key: str) -> str:
@@ -147,15 +155,6 @@ def prune_lease_key(set_name: str) -> str:
 def restore_lease_key(restore: str) -> str:
     """A set's name never begins with `_`, so a restore's lease never has the key of a set's lease."""
     return f"leases/_restore-{restore}.json"
-
-
-def lease_subject(key: str) -> tuple[str, str]:
-    """(`set` or `restore`, its name) for the key of a lease."""
-    name = key.removeprefix(LEASES).removesuffix(".json")
-    for prefix, kind in (("_restore-", "restore"), ("_consolidate-", "set"), ("_prune-", "set")):
-        if name.startswith(prefix):
-            return kind, name.removeprefix(prefix)
-    return "set", name
 
 
 def pin_prefix(set_name: str) -> str:

@@ -21,7 +21,7 @@ from tasks.model.errors import (
     StoreUnavailableError,
 )
 from tasks.model.waiting import CONNECT_TIMEOUT_MS, Contact
-from tasks.store.protocol import Body, ObjectInfo, ObjectStore, Unfinished
+from tasks.store.protocol import Body, ObjectInfo, ObjectStore
 
 _T = TypeVar("_T")
 _PAGE_OBJECTS = 1000
@@ -29,136 +29,34 @@ _PAGE_OBJECTS = 1000
 _log = logging.getLogger(__name__)
 
 
-class RetryingStore:
-    """A store that repeats calls after retryable errors, until `deadline_ms` have passed since the call. Until the
-    store has answered for the first time, the deadline is `connect_timeout_ms`, so that a wrong address is noticed
-    soon. `contact` records the first answer, and reports waits for `subject` (by default the store's location).
-
-    Waits are random between 0 and a bound that doubles from `first_wait_ms` to `longest_wait_ms`. The last attempt is
-    made at the deadline, and its error is raised. If an attempt of a write had an unknown outcome and no later attempt
-    succeeds, `OutcomeUnknownError` is raised, because the write can have been carried out.
-
-    If a write is repeated after an unknown outcome, `ObjectExistsError` or `ObjectChangedError` can be the result of
-    its own earlier attempt. The write counts as successful if the stored bytes are the bytes that were sent. So
-    concurrent writers to one key have to write different bodies, for example with a random id. A swap can succeed, lose
-    its response and then be replaced by another swap. This raises `ObjectChangedError`, although the bytes were
-    written.
-
-    Once `stop` is set, waits end and no call is repeated, except writes with an unknown outcome. `sleep` gets seconds;
-    `clock` returns seconds and never goes back.
-    """
+class RepeatedCalls:
+    """Calls functions of a store, and repeats them after retryable errors, as `RetryingStore` describes. Several
+    threads can use it at the same time."""
 
     def __init__(
         self,
-        inner: ObjectStore,
         *,
+        subject: str,
         deadline_ms: int = 120_000,
         connect_timeout_ms: int = CONNECT_TIMEOUT_MS,
         contact: Contact | None = None,
-        subject: str | None = None,
         first_wait_ms: int = 100,
         longest_wait_ms: int = 10_000,
         stop: threading.Event | None = None,
         sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._inner = inner
+        self._subject = subject
         self._deadline_ms = deadline_ms
         self._connect_timeout_ms = connect_timeout_ms
         self._contact = contact or Contact()
-        self._subject = subject or inner.location
         self._backoff = wait_random_exponential(multiplier=first_wait_ms / 1000, max=longest_wait_ms / 1000)
         self._stop = stop or threading.Event()
         self._sleep = sleep or self._wait
         self._clock = clock
 
-    @property
-    def location(self) -> str:
-        return self._inner.location
-
-    def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
-        def put() -> ObjectInfo:
-            return self._inner.put_if_absent(key, body, sha256=sha256)
-
-        return self._write(key, put, ObjectExistsError, body)
-
-    def put(self, key: str, body: Body) -> ObjectInfo:
-        return self._call(f"put {key}", lambda: self._inner.put(key, body))
-
-    def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
-        def swap() -> ObjectInfo:
-            return self._inner.compare_and_swap(key, body, expected=expected)
-
-        return self._write(key, swap, ObjectChangedError, body)
-
-    def get(self, key: str) -> tuple[bytes, ObjectInfo]:
-        return self._call(f"get {key}", lambda: self._inner.get(key))
-
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        return self._call(f"get {key}", lambda: self._inner.get_range(key, start, length))
-
-    def head(self, key: str) -> ObjectInfo:
-        return self._call(f"head {key}", lambda: self._inner.head(key))
-
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """See the protocol. After a retryable error the listing continues after the last object that it returned."""
-        listing = _Listing(self._inner, prefix)
-        while page := self._call(f"list {prefix}", listing.next_page):
-            yield from page
-
-    def list_folders(self, folder: str) -> tuple[str, ...]:
-        return self._call(f"list {folder}", lambda: self._inner.list_folders(folder))
-
-    def delete(self, keys: Iterable[str]) -> None:
-        all_keys = tuple(keys)
-        self._call(f"delete {counted(len(all_keys), 'object')}", lambda: self._inner.delete(all_keys))
-
-    def unfinished(self) -> Iterator[Unfinished]:
-        yield from self._call("list unfinished writes", lambda: tuple(self._inner.unfinished()))
-
-    def delete_unfinished(self, names: Iterable[str]) -> None:
-        all_names = tuple(names)
-        self._call(
-            f"delete {counted(len(all_names), 'unfinished write')}", lambda: self._inner.delete_unfinished(all_names)
-        )
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def _write(
-        self, key: str, write: Callable[[], ObjectInfo], condition_error: type[KafkaBackupError], body: Body
-    ) -> ObjectInfo:
-        """Repeat a conditional write. `condition_error` is the error for a failed condition. It counts as success if an
-        earlier attempt with an unknown outcome wrote the object."""
-        is_unknown = False
-
-        def attempt() -> ObjectInfo:
-            nonlocal is_unknown
-            try:
-                return write()
-            except OutcomeUnknownError:
-                is_unknown = True
-                raise
-            except condition_error:
-                own = self._own_write(key, body) if is_unknown else None
-                if own is None:
-                    raise
-                return own
-
-        return self._call(f"write {key}", attempt)
-
-    def _own_write(self, key: str, body: Body) -> ObjectInfo | None:
-        """The object's metadata if its stored bytes are those of the body; otherwise None."""
-        try:
-            stored, info = self._inner.get(key)
-            if not _consists_of(stored, body):
-                return None
-            with_checksum = self._inner.head(key)  # because `get` can leave out the checksum
-        except ObjectNotFoundError:
-            return None
-        return with_checksum if with_checksum.version == info.version else info
-
-    def _call(self, action: str, operation: Callable[[], _T]) -> _T:
+    def __call__(self, action: str, operation: Callable[[], _T]) -> _T:
+        """The result of `operation`. `action` is its description for messages."""
         began = self._clock()
         is_unknown = False
 
@@ -234,6 +132,130 @@ class RetryingStore:
             time.sleep(seconds)
         else:
             self._stop.wait(seconds)
+
+
+class RetryingStore:
+    """A store that repeats calls after retryable errors, until `deadline_ms` have passed since the call. Until the
+    store has answered for the first time, the deadline is `connect_timeout_ms`, so that a wrong address is noticed
+    soon. `contact` records the first answer, and reports waits for `subject` (by default the store's location).
+
+    Waits are random between 0 and a bound that doubles from `first_wait_ms` to `longest_wait_ms`. The last attempt is
+    made at the deadline, and its error is raised. If an attempt of a write had an unknown outcome and no later attempt
+    succeeds, `OutcomeUnknownError` is raised, because the write can have been carried out.
+
+    If a write is repeated after an unknown outcome, `ObjectExistsError` or `ObjectChangedError` can be the result of
+    its own earlier attempt. The write counts as successful if the stored bytes are the bytes that were sent. So
+    concurrent writers to one key have to write different bodies, for example with a random id. A swap can succeed, lose
+    its response and then be replaced by another swap. This raises `ObjectChangedError`, although the bytes were
+    written.
+
+    Once `stop` is set, waits end and no call is repeated, except writes with an unknown outcome. `sleep` gets seconds;
+    `clock` returns seconds and never goes back.
+    """
+
+    def __init__(
+        self,
+        inner: ObjectStore,
+        *,
+        deadline_ms: int = 120_000,
+        connect_timeout_ms: int = CONNECT_TIMEOUT_MS,
+        contact: Contact | None = None,
+        subject: str | None = None,
+        first_wait_ms: int = 100,
+        longest_wait_ms: int = 10_000,
+        stop: threading.Event | None = None,
+        sleep: Callable[[float], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._inner = inner
+        self._call = RepeatedCalls(
+            subject=subject or inner.location,
+            deadline_ms=deadline_ms,
+            connect_timeout_ms=connect_timeout_ms,
+            contact=contact,
+            first_wait_ms=first_wait_ms,
+            longest_wait_ms=longest_wait_ms,
+            stop=stop,
+            sleep=sleep,
+            clock=clock,
+        )
+
+    @property
+    def location(self) -> str:
+        return self._inner.location
+
+    def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+        def put() -> ObjectInfo:
+            return self._inner.put_if_absent(key, body, sha256=sha256)
+
+        return self._write(key, put, ObjectExistsError, body)
+
+    def put(self, key: str, body: Body) -> ObjectInfo:
+        return self._call(f"put {key}", lambda: self._inner.put(key, body))
+
+    def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
+        def swap() -> ObjectInfo:
+            return self._inner.compare_and_swap(key, body, expected=expected)
+
+        return self._write(key, swap, ObjectChangedError, body)
+
+    def get(self, key: str) -> tuple[bytes, ObjectInfo]:
+        return self._call(f"get {key}", lambda: self._inner.get(key))
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        return self._call(f"get {key}", lambda: self._inner.get_range(key, start, length))
+
+    def head(self, key: str) -> ObjectInfo:
+        return self._call(f"head {key}", lambda: self._inner.head(key))
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See the protocol. After a retryable error the listing continues after the last object that it returned."""
+        listing = _Listing(self._inner, prefix)
+        while page := self._call(f"list {prefix}", listing.next_page):
+            yield from page
+
+    def list_folders(self, folder: str) -> tuple[str, ...]:
+        return self._call(f"list {folder}", lambda: self._inner.list_folders(folder))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        all_keys = tuple(keys)
+        self._call(f"delete {counted(len(all_keys), 'object')}", lambda: self._inner.delete(all_keys))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _write(
+        self, key: str, write: Callable[[], ObjectInfo], condition_error: type[KafkaBackupError], body: Body
+    ) -> ObjectInfo:
+        """Repeat a conditional write. `condition_error` is the error for a failed condition. It counts as success if an
+        earlier attempt with an unknown outcome wrote the object."""
+        is_unknown = False
+
+        def attempt() -> ObjectInfo:
+            nonlocal is_unknown
+            try:
+                return write()
+            except OutcomeUnknownError:
+                is_unknown = True
+                raise
+            except condition_error:
+                own = self._own_write(key, body) if is_unknown else None
+                if own is None:
+                    raise
+                return own
+
+        return self._call(f"write {key}", attempt)
+
+    def _own_write(self, key: str, body: Body) -> ObjectInfo | None:
+        """The object's metadata if its stored bytes are those of the body; otherwise None."""
+        try:
+            stored, info = self._inner.get(key)
+            if not _consists_of(stored, body):
+                return None
+            with_checksum = self._inner.head(key)  # because `get` can leave out the checksum
+        except ObjectNotFoundError:
+            return None
+        return with_checksum if with_checksum.version == info.version else info
 
 
 class _Listing:

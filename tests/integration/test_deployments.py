@@ -11,8 +11,12 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from deployments.prefect_file import entries, flow_of
+from tasks.repository.entries import ExpireEntry
+from tasks.store.local.local_store import LocalStore
 from tests.support.installation import POOL, Installation
 from tests.support.kafka import KafkaCluster
+from tests.support.made_backup import SET, back_up, make_repository
+from tests.support.made_logs import plain_log
 from tests.support.positions import commit_positions
 from tests.support.producing import OutRecord, create_topic, produce
 from tests.support.round_trip import contents
@@ -97,6 +101,40 @@ def test_a_backup_its_validation_and_its_restore_run_by_deployment(
     for partition in range(PARTITIONS):
         assert contents(kafka.bootstrap, filled, partition) == contents(kafka.bootstrap, target, partition)
     assert 0 < len(installation.logs(backup.id)) < 30
+
+
+def test_retention_waits_without_a_process_until_its_plan_is_approved(installation: Installation) -> None:
+    repository = make_repository(LocalStore(installation.repository, create=True))
+    first, *_ = [back_up(repository, [plain_log("orders", batches=2)]).seq for _ in range(3)]
+    policy = {"keep_last": 1}
+
+    run = installation.start("retention/daily", backup_id=SET, policy=policy)
+    installation.awaited(run, lambda one: one.state_name == "Suspended")
+    installation.awaited(run, lambda one: not installation.processes_of(one.id))
+    assert first in repository.state(SET).points
+    assert "kafka-backup.retention.approval-needed" in _events(installation, run, "approval-needed")
+    answered = installation.client.resume_flow_run(run, run_input={"approve": True, "approved_by": "Ada Lovelace"})
+    ended = installation.ended(run)
+
+    assert "ACCEPT" == answered.status.value
+    assert StateType.COMPLETED == ended.state_type, f"{ended.state}\n{installation.worker_output()}"
+    assert 1 == len(repository.state(SET).points)
+    [expiry] = [one for one in repository.log(SET).entries() if isinstance(one, ExpireEntry)]
+    assert "Ada Lovelace" == expiry.approved_by
+    assert "kafka-backup.retention.pruned" in _events(installation, run, "pruned")
+    assert ["plan", "plan", "expire"] == [one.name for one in installation.task_runs(run, at_least=3)]
+
+
+def _events(installation: Installation, run: UUID, awaited: str) -> set[str]:
+    """The names of the run's own events, as soon as one of them ends with `awaited`."""
+    wanted = {"filter": {"any_resource": {"id": [f"prefect.flow-run.{run}"]}, "event": {"prefix": ["kafka-backup."]}}}
+    deadline = time.monotonic() + 60
+    while True:
+        found = installation.client.request("POST", "/events/filter", json=wanted).json()["events"]
+        if any(one["event"].endswith(awaited) for one in found):
+            return {one["event"] for one in found}
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)  # the server stores events later
 
 
 def test_a_run_in_which_something_is_wrong_fails_with_a_sentence(installation: Installation, topic_name: str) -> None:

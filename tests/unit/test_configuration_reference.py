@@ -31,6 +31,7 @@ from tasks.config.models import (
     RetentionSection,
     TopicsSection,
 )
+from tasks.engine.options import Tier
 from tasks.store.planned import PLANNED_BACKENDS
 from tasks.store.registry import BACKENDS
 
@@ -106,6 +107,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     *((f"`storage` with `backend: {name}`", "storage.", kind) for name, kind in BACKENDS.items()),
     ("`backup`", "backup.", BackupSection),
     ("`retention`", "retention.", RetentionSection),
+    ("`retention.tiers`", "retention.tiers[].", Tier),
     ("`restore`", "restore.", RestoreSection),
 )
 """Heading, dotted prefix and model of every section."""
@@ -166,7 +168,9 @@ def listed() -> str:
 def _rows(model: type[BaseModel]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         description = _description(model, name, field)
-        yield f"| `{name}` | {_type(field)} | {_default(name, field)} | {description} |\n".replace("|  |", "| |")
+        yield f"| `{field.alias or name}` | {_type(field)} | {_default(name, field)} | {description} |\n".replace(
+            "|  |", "| |"
+        )
 
 
 def _description(model: type[BaseModel], name: str, field: FieldInfo) -> str:
@@ -215,7 +219,7 @@ def _default(name: str, field: FieldInfo) -> str:
 def _sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """The models of all sections below a model."""
     for field in model.model_fields.values():
-        for kind in (field.annotation, *get_args(field.annotation)):
+        for kind in (field.annotation, *get_args(field.annotation)):  # also the items of a list
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 yield kind
                 yield from _sections(kind)

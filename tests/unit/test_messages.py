@@ -39,6 +39,8 @@ from tasks.repository.repository import Repository
 from tasks.store.local import os_errors
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.registry import settings_from_url
+from tasks.store.s3.error_responses import Request, response_error
+from tasks.store.s3.settings import S3Settings
 from tests.support.made_backup import SET, capture_logs, commit_logs, make_repository, plan_logs
 from tests.support.made_logs import plain_log
 
@@ -67,6 +69,12 @@ class Example(NamedTuple):
     kind: type[KafkaBackupError]
     provoke: Callable[[], object]
     message: str
+
+
+def _archived_object() -> None:
+    sent = Request(settings=S3Settings(bucket="backups"), operation="GetObject", key="data/orders/1.log.zst")
+    response = {"Error": {"Code": "InvalidObjectState"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    raise response_error(response, sent, has_answered=True)
 
 
 def _raise(error: KafkaBackupError) -> None:
@@ -209,6 +217,12 @@ EXAMPLES: Sequence[Example] = (
         errors.ObjectChangedError,
         lambda: _with_object().compare_and_swap("a", [b"x"], expected="another"),
         "a is not at the expected version in memory://backups",
+    ),
+    Example(
+        errors.ObjectArchivedError,
+        _archived_object,
+        "data/orders/1.log.zst in s3://backups is archived: it cannot be read before the store brought it back. "
+        "`kafka-backup thaw-objects` asks for that.",
     ),
     Example(
         errors.StoreFullError,

@@ -20,6 +20,7 @@ from tasks.model.errors import (
     DamagedError,
     KafkaBackupError,
     NotFoundError,
+    ObjectArchivedError,
     ObjectChangedError,
     ObjectNotFoundError,
     OutcomeUnknownError,
@@ -60,7 +61,15 @@ _OTHER_REGION_OR_ENDPOINT = frozenset(
         "IllegalLocationConstraintException",
     }
 )
-_PERMISSIONS = {"HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket", "DeleteObjects": "s3:DeleteObject"}
+_PERMISSIONS = {
+    "HeadObject": "s3:GetObject",
+    "ListObjectsV2": "s3:ListBucket",
+    "DeleteObjects": "s3:DeleteObject",
+    "GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "DeleteBucketLifecycle": "s3:PutLifecycleConfiguration",
+    "GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+}
 """The permissions of the operations whose names differ from their permissions."""
 
 
@@ -100,6 +109,12 @@ def response_error(response: Any, request: Request, *, has_answered: bool) -> Ka
         return ConfigError(_other_region_or_endpoint(response, request))
     if code == "InvalidBucketName":
         return ConfigError(f"{request.settings.bucket!r} is not a valid name for a bucket: correct `bucket`.")
+    if code == "InvalidObjectState" and request.operation == "GetObject":
+        return ObjectArchivedError(
+            f"{request.target} is archived: it cannot be read before the store brought it back. "
+            "`kafka-backup thaw-objects` asks for that.",
+            key=request.key,
+        )
     if code == "NoSuchBucket":
         return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct `bucket` and `endpoint`.")
     # boto3 uses the status as the code when the response has no error code of S3. Responses to HEAD never have one.

@@ -1,5 +1,4 @@
-"""A bucket of S3, or of a store that speaks its protocol, as an object store. Contains the shorter timeouts until the
-first answer.
+"""A bucket of S3, or of a store that speaks its protocol, as an object store.
 
 Each write is one PUT with the object's SHA-256, which the store verifies and keeps. `put_if_absent` and
 `compare_and_swap` add a condition (`If-None-Match: *`, `If-Match`); `put` has none. `version` is the ETag. This store
@@ -8,46 +7,35 @@ does not retry: see `RetryingStore`.
 
 from __future__ import annotations
 
-import threading
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from hashlib import sha256 as sha256_of
 from typing import Any
 
 from tasks.model.errors import (
-    ConfigError,
     DamagedError,
     ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
-    OutcomeUnknownError,
     StoreError,
     StoreUnavailableError,
     UnsupportedError,
 )
 from tasks.store.body_reader import BodyReader
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
-from tasks.store.protocol import Body, Checksum, ObjectInfo, Unfinished
-from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Client, open_client
-from tasks.store.s3.diagnosis import speaks_tls
-from tasks.store.s3.error_responses import Request, deleted_key_error, unreadable_response
+from tasks.store.protocol import Body, Checksum, ObjectInfo
+from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from tasks.store.s3.error_responses import deleted_key_error
+from tasks.store.s3.requests import S3Requests
 from tasks.store.s3.settings import S3Settings
-from tasks.store.s3.translation import translated
 
 _DELETES_PER_REQUEST = 1000
-_ANSWERS_OF_S3 = (ObjectNotFoundError, ObjectExistsError, ObjectChangedError, DamagedError)
-"""The errors that only an answer of S3 can cause."""
 
 
 class S3Store:
     """The objects under a prefix of a bucket.
-
-    Until S3 has answered for the first time, the timeouts are shorter, so that several attempts fit into the
-    `connect_timeout_ms` of the settings: a quarter of it to connect, and half of it to wait for a response. Later
-    requests have the timeouts of the constructor.
 
     `ObjectInfo.modified_ms` is rounded down to seconds; after a write it is the time of the response. Only writes and
     `head` return a checksum.
@@ -67,14 +55,8 @@ class S3Store:
         incomplete or cannot be obtained (see `open_client`).
         """
         self._settings = settings
-        self._prefix = f"{settings.prefix}/" if settings.prefix else ""
-        self._timeouts = (connect_timeout_s, read_timeout_s)
-        first_s = settings.connect_timeout_ms / 1000
-        self._first_client = self._opened_client(min(connect_timeout_s, first_s / 4), min(read_timeout_s, first_s / 2))
-        self._later_client: Client = None
-        self._lock = threading.Lock()
-        self._has_answered = False
-        self._is_diagnosed = False
+        self._prefix = settings.root
+        self._requests = S3Requests(settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
 
     @property
     def location(self) -> str:
@@ -101,17 +83,19 @@ class S3Store:
             raise
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
-        with self._request("GetObject", key) as request:
-            response = self._client.get_object(**self._object(key))
-            self._check_is_of_s3(response, ("ETag", "LastModified"), request)
+        with self._requests.request("GetObject", key) as request:
+            response = self._requests.client.get_object(**self._object(key))
+            self._requests.check_is_of_s3(response, ("ETag", "LastModified"), request)
             data: bytes = response["Body"].read()
         return data, _info(key, len(data), response["LastModified"], response)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         if length == 0:  # HTTP has no empty ranges
             return self._empty_range(key, start)
-        with self._request("GetObject", key) as request:
-            response = self._client.get_object(**self._object(key), Range=f"bytes={start}-{start + length - 1}")
+        with self._requests.request("GetObject", key) as request:
+            response = self._requests.client.get_object(
+                **self._object(key), Range=f"bytes={start}-{start + length - 1}"
+            )
             data: bytes = response["Body"].read()
         if not str(response.get("ContentRange", "")).startswith(f"bytes {start}-"):
             raise StoreError(f"{request.target}: the store returned other bytes than the requested range", key=key)
@@ -120,9 +104,9 @@ class S3Store:
         return data
 
     def head(self, key: str) -> ObjectInfo:
-        with self._request("HeadObject", key) as request:
-            response = self._client.head_object(**self._object(key), ChecksumMode="ENABLED")
-            self._check_is_of_s3(response, ("ETag", "LastModified"), request)
+        with self._requests.request("HeadObject", key) as request:
+            response = self._requests.client.head_object(**self._object(key), ChecksumMode="ENABLED")
+            self._requests.check_is_of_s3(response, ("ETag", "LastModified"), request)
         return _info(key, response["ContentLength"], response["LastModified"], response)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -156,43 +140,20 @@ class S3Store:
         for first in range(0, len(full_keys), _DELETES_PER_REQUEST):
             self._delete(full_keys[first : first + _DELETES_PER_REQUEST])
 
-    def unfinished(self) -> Iterator[Unfinished]:
-        """Nothing: each write is one request, of which the store keeps all or nothing."""
-        yield from ()
-
-    def delete_unfinished(self, names: Iterable[str]) -> None:
-        """See the protocol."""
-        for name in names:
-            raise ConfigError(f"{name!r} is not the rest of a write in {self.location}.")
-
     def close(self) -> None:
-        self._first_client.close()
-        if self._later_client is not None:
-            self._later_client.close()
-
-    @property
-    def _client(self) -> Client:
-        if not self._has_answered:
-            return self._first_client
-        with self._lock:
-            if self._later_client is None:
-                self._later_client = self._opened_client(*self._timeouts)
-            return self._later_client
-
-    def _opened_client(self, connect_timeout_s: float, read_timeout_s: float) -> Client:
-        return open_client(self._settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
+        self._requests.close()
 
     def _listed(self, member: str, full_prefix: str, **more: str) -> Iterator[dict[str, Any]]:
         """The items of `member` in all pages of a listing."""
         parameters = {"Bucket": self._settings.bucket, "Prefix": full_prefix, **more}
         is_more = True
         while is_more:
-            with self._request("ListObjectsV2") as request:
-                page = self._client.list_objects_v2(**parameters)
-                self._check_is_of_s3(page, ("IsTruncated",), request)
+            with self._requests.request("ListObjectsV2") as request:
+                page = self._requests.client.list_objects_v2(**parameters)
+                self._requests.check_is_of_s3(page, ("IsTruncated",), request)
                 is_more = page["IsTruncated"]
                 if is_more:
-                    self._check_is_of_s3(page, ("NextContinuationToken",), request)
+                    self._requests.check_is_of_s3(page, ("NextContinuationToken",), request)
                     parameters["ContinuationToken"] = page["NextContinuationToken"]
             yield from page.get(member, ())
 
@@ -206,8 +167,8 @@ class S3Store:
         **condition: str,
     ) -> ObjectInfo:
         reader = BodyReader(body)
-        with self._request("PutObject", key, is_write=True, condition_error=condition_error) as request:
-            response = self._client.put_object(
+        with self._requests.request("PutObject", key, is_write=True, condition_error=condition_error) as request:
+            response = self._requests.client.put_object(
                 **self._object(key),
                 **self._encryption(),
                 **condition,
@@ -216,13 +177,13 @@ class S3Store:
                 ChecksumSHA256=b64encode(digest).decode(),
             )
             headers = response["ResponseMetadata"]["HTTPHeaders"]
-            self._check_is_of_s3({**response, **headers}, ("ETag", "date"), request)
+            self._requests.check_is_of_s3({**response, **headers}, ("ETag", "date"), request)
         return _info(key, reader.size_bytes, parsedate_to_datetime(headers["date"]), response)
 
     def _delete(self, full_keys: Sequence[str]) -> None:
         batch = {"Objects": [{"Key": key} for key in full_keys], "Quiet": True}
-        with self._request("DeleteObjects", is_write=True) as request:
-            response = self._client.delete_objects(Bucket=self._settings.bucket, Delete=batch)
+        with self._requests.request("DeleteObjects", is_write=True) as request:
+            response = self._requests.client.delete_objects(Bucket=self._settings.bucket, Delete=batch)
         for problem in response.get("Errors", ()):
             error = deleted_key_error(problem.get("Code", ""), problem.get("Message", ""), request)
             if error is not None:
@@ -246,48 +207,6 @@ class S3Store:
 
     def _object(self, key: str) -> dict[str, str]:
         return {"Bucket": self._settings.bucket, "Key": self._prefix + check_key(key)}
-
-    def _check_is_of_s3(self, response: Mapping[str, Any], names: tuple[str, ...], request: Request) -> None:
-        """Raises the error of `unreadable_response` if one of these members is missing in the response. Every response
-        of S3 has them, so another program answered then."""
-        if any(name not in response for name in names):
-            raise unreadable_response(request, has_answered=self._has_answered)
-
-    def _is_tls_endpoint(self) -> bool:
-        """Whether the port of an http endpoint that has not answered uses TLS. Tests it only once for each store,
-        because the test can take seconds."""
-        if self._has_answered or self._is_diagnosed:
-            return False
-        self._is_diagnosed = True
-        return speaks_tls(self._settings.endpoint or "")
-
-    @contextmanager
-    def _request(
-        self,
-        operation: str,
-        key: str | None = None,
-        *,
-        is_write: bool = False,
-        condition_error: type[StoreError] | None = None,
-    ) -> Iterator[Request]:
-        """A context whose body sends the request. Translates the errors of the body, and records that S3 has
-        answered."""
-        request = Request(
-            settings=self._settings, operation=operation, key=key, is_write=is_write, condition_error=condition_error
-        )
-        try:
-            with translated(request, has_answered=self._has_answered):
-                yield request
-        except _ANSWERS_OF_S3:
-            self._has_answered = True
-            raise
-        except (ConfigError, StoreUnavailableError, OutcomeUnknownError) as error:
-            if self._is_tls_endpoint():
-                raise ConfigError(
-                    f"The endpoint {self._settings.endpoint} speaks TLS: write it with https://"
-                ) from error
-            raise
-        self._has_answered = True
 
 
 def _digest(body: Body) -> bytes:

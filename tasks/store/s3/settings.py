@@ -66,6 +66,11 @@ class S3Settings(StoreSettings):
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     @property
+    def root(self) -> str:
+        """The beginning of all keys of the store in its bucket: empty, or a folder that ends with a slash."""
+        return f"{self.prefix}/" if self.prefix else ""
+
+    @property
     def bucket_location(self) -> str:
         """The bucket and its endpoint, for messages about the bucket itself."""
         return f"s3://{self.bucket}" + (f" at {self.endpoint}" if self.endpoint else "")

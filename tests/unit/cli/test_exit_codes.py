@@ -22,6 +22,7 @@ EXPECTED = {
     errors.ObjectNotFoundError: 1,
     errors.ObjectExistsError: 1,
     errors.ObjectChangedError: 1,
+    errors.ObjectArchivedError: 3,
     errors.StoreUnavailableError: 1,
     errors.OutcomeUnknownError: 1,
     errors.CommitError: 1,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tasks.engine.options import BackupOptions, Options, RestoreOptions, TopicSelection
+from tasks.engine.options import BackupOptions, Options, RestoreOptions, RetentionPolicy, TopicSelection
 
 
 @pytest.mark.parametrize("model", [TopicSelection, BackupOptions, RestoreOptions])
@@ -62,3 +62,27 @@ def test_what_cannot_be_meant_is_refused(model: type[Options], values: dict[str,
 
 def test_positions_are_written_when_they_are_translated() -> None:
     assert RestoreOptions(consumer_group_strategy="header-based", reset_consumer_offsets=True).reset_consumer_offsets
+
+
+@pytest.mark.parametrize(
+    ("tiers", "said"),
+    [
+        ([{"after": "36h", "class": "GLACIER"}], "whole days"),
+        ([{"after": "29d", "class": "STANDARD_IA"}], "from 30d"),
+        ([{"after": "30d", "class": "COLD"}], "class"),
+        ([{"after": "60d", "class": "GLACIER"}, {"after": "60d", "class": "DEEP_ARCHIVE"}], "higher age"),
+        ([{"after": "30d", "class": "GLACIER"}, {"after": "60d", "class": "GLACIER_IR"}], "only in the order"),
+        ([{"after": "30d", "class": "GLACIER"}, {"after": "60d", "class": "GLACIER"}], "only in the order"),
+    ],
+)
+def test_tiers_that_s3_would_refuse_are_refused(tiers: list[dict[str, str]], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        RetentionPolicy.model_validate({"keep_last": 1, "tiers": tiers})
+
+
+def test_a_policy_without_tiers_is_stored_without_the_member() -> None:
+    assert "tiers" not in RetentionPolicy(keep_last=1).model_dump(mode="json")
+    tiers = [{"after": "30d", "class": "STANDARD_IA"}, {"after": "12w", "class": "GLACIER"}]
+    policy = RetentionPolicy.model_validate({"keep_last": 1, "tiers": tiers})
+    assert tiers == policy.model_dump(mode="json")["tiers"]
+    assert policy == RetentionPolicy.model_validate_json(policy.model_dump_json())

@@ -1,0 +1,69 @@
+"""Opens what a store has besides its objects, if its backend has it: the lifecycle rules of its bucket. Calls are
+repeated as those of the store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from tasks.model.errors import OutcomeUnknownError, RefusedError, UnsupportedError
+from tasks.model.waiting import Contact, OnWaiting
+from tasks.store.bucket_rules import BucketRule, BucketRules, BucketState
+from tasks.store.registry import StorageSettings
+from tasks.store.retrying import RepeatedCalls
+from tasks.store.s3.settings import S3Settings
+
+
+def open_bucket_rules(
+    settings: StorageSettings, *, stop: threading.Event, on_waiting: OnWaiting | None = None
+) -> BucketRules:
+    """The lifecycle rules of the settings' bucket. Raises `UnsupportedError` if the backend has no such rules, and the
+    errors of `open_store`."""
+    if not isinstance(settings, S3Settings):
+        raise UnsupportedError(
+            f"{settings.location} has no lifecycle rules: only a bucket has them, not a folder or a memory."
+        )
+    from tasks.store.s3.bucket_rules import S3BucketRules
+
+    return RetryingBucketRules(S3BucketRules(settings), _repeated(settings, stop, on_waiting))
+
+
+class RetryingBucketRules:
+    """Rules whose calls are repeated. After `replace` the caller has to read the rules back: a write whose response was
+    lost counts as carried out if the rules changed meanwhile."""
+
+    def __init__(self, inner: BucketRules, call: RepeatedCalls) -> None:
+        self._inner = inner
+        self._call = call
+
+    @property
+    def root(self) -> str:
+        return self._inner.root
+
+    def read(self) -> BucketState:
+        return self._call("read the lifecycle rules", self._inner.read)
+
+    def replace(self, before: BucketState, rules: Sequence[BucketRule]) -> None:
+        is_unknown = False
+
+        def attempt() -> None:
+            nonlocal is_unknown
+            try:
+                self._inner.replace(before, rules)
+            except OutcomeUnknownError:
+                is_unknown = True
+                raise
+            except RefusedError:
+                if not is_unknown:
+                    raise
+
+        self._call("write the lifecycle rules", attempt)
+
+
+def _repeated(settings: StorageSettings, stop: threading.Event, on_waiting: OnWaiting | None) -> RepeatedCalls:
+    return RepeatedCalls(
+        subject=settings.address,
+        connect_timeout_ms=settings.first_answer_ms,
+        contact=Contact(on_waiting),
+        stop=stop,
+    )
