@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from tasks.engine.options import RetentionPolicy, duration_ms
+from tasks.engine.retention.deleted import TEMPORARY_FILES, Amount, add_amounts, amounts
 from tasks.engine.retention.keep import kept_labels, kept_points
+from tasks.engine.retention.left_overs import LeftOvers, find_left_overs
 from tasks.engine.retention.named_objects import NamedObjects
 from tasks.engine.retention.unnamed_objects import Unnamed, find_unnamed
 from tasks.repository.document import encode_json, sha256_hex
@@ -19,7 +21,7 @@ from tasks.repository.set_state import SetState
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunePlan:
     """What a prune does to a set, in this order: the points in `expire` expire; those in `remove`, whose grace is over,
-    can never come back; the objects in `unnamed` are deleted.
+    can never come back; the objects in `unnamed` and `left_overs` are deleted.
 
     `kept` are the points that stay, each with the reasons, newest first. `grace` are the points that have expired
     before and can still be brought back, each with the time at which this ends. `frees_bytes` are the stored bytes of
@@ -33,6 +35,7 @@ class PrunePlan:
     remove: tuple[int, ...]
     grace: Mapping[int, int]
     unnamed: Unnamed
+    left_overs: LeftOvers
     frees_bytes: int
 
     @property
@@ -51,7 +54,17 @@ class PrunePlan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.expire or self.remove or self.unnamed.objects or self.unnamed.dead_runs)
+        return not (
+            self.expire or self.remove or self.unnamed.objects or self.unnamed.dead_runs or bool(self.left_overs)
+        )
+
+    @property
+    def deletes(self) -> dict[str, Amount]:
+        """What is deleted, by kind."""
+        left = self.left_overs
+        objects = amounts({**self.unnamed.objects, **left.objects, **left.leases})
+        files = Amount(len(left.unfinished), sum(left.unfinished.values()))
+        return add_amounts(objects, {TEMPORARY_FILES: files} if files.objects else {})
 
 
 def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, *, now_ms: int) -> PrunePlan:
@@ -65,6 +78,7 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
     expire = tuple(seq for seq in state.points if seq not in kept)
     ends = _ends_of_grace(log, state, duration_ms(policy.grace))
     remove = tuple(seq for seq, end_ms in ends.items() if end_ms <= now_ms and protection(state, seq, policy) is None)
+    grace_ms = duration_ms(policy.grace)
     return PrunePlan(
         set_name=set_name,
         policy=policy,
@@ -72,7 +86,8 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
         expire=expire,
         remove=remove,
         grace={seq: end_ms for seq, end_ms in ends.items() if seq not in remove},
-        unnamed=find_unnamed(names, state, removed=remove, grace_ms=duration_ms(policy.grace), now_ms=now_ms),
+        unnamed=find_unnamed(names, state, removed=remove, grace_ms=grace_ms, now_ms=now_ms),
+        left_overs=find_left_overs(repository.store, set_name, grace_ms=grace_ms, now_ms=now_ms),
         frees_bytes=_freed_bytes(names, kept, [*expire, *ends]),
     )
 
