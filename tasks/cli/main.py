@@ -250,6 +250,10 @@ def prune(
         typer.Option("--execute", metavar="DIGEST", help="Carry out the plan with this digest.", show_default=False),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Plan and carry out.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only show the plan. This is also what happens without --yes or --execute."),
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -258,7 +262,7 @@ def prune(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.prune import run_prune
 
-        _run(run_prune, session, config, digest=execute, yes=yes)
+        _run(run_prune, session, config, digest=execute, yes=yes, dry_run=dry_run)
 
 
 @app.command()

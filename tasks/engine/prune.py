@@ -7,19 +7,20 @@ come back. So a crash at any moment leaves either data that the next prune delet
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from tasks.engine.commit.runs import void_run
 from tasks.engine.options import RetentionPolicy
+from tasks.engine.retention.deleted import TEMPORARY_FILES, Amount, Deleted, amounts
 from tasks.engine.retention.old_data import OldData
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune, protection
 from tasks.engine.retention.unnamed_objects import needed_by_pins
 from tasks.engine.run_context import RunContext
-from tasks.model.errors import InterruptedRunError, NotFoundError, PreconditionError, RefusedError
+from tasks.model.errors import InterruptedRunError, LockedError, NotFoundError, PreconditionError, RefusedError
 from tasks.repository.entries import (
     AnyEntry,
     DropEntry,
@@ -34,14 +35,6 @@ from tasks.repository.set_state import SetState
 
 BATCH_OBJECTS = 1000
 """The number of objects that are deleted with one call, as S3 allows it with one request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """The number of objects that were deleted, and their stored bytes."""
-
-    objects: int
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +65,7 @@ def prune_locally(context: RunContext, set_name: str, policy: RetentionPolicy, *
         if digest is not None:
             require_digest(plan, digest)
         change_points(context.repository, plan)
-        return Pruned(plan, delete_unnamed(context, plan))
+        return Pruned(plan, delete_unnamed(context, plan).plus(delete_left_overs(context, plan)))
 
 
 def require_digest(plan: PrunePlan, digest: str) -> None:
@@ -180,13 +173,45 @@ def delete_unnamed(context: RunContext, plan: PrunePlan, *, part: str = "") -> D
     pinned = needed_by_pins(context.repository.log(plan.set_name), now_ms=context.repository.now_ms())
     objects = plan.unnamed.objects
     sizes = {key: size for key, size in objects.items() if key.startswith(part) and key not in pinned}
-    keys = list(sizes)
-    for first in range(0, len(keys), BATCH_OBJECTS):
+    return _delete(context, plan.set_name, sizes)
+
+
+def delete_left_overs(context: RunContext, plan: PrunePlan) -> Deleted:
+    """Delete what crashed processes have left beside the objects of runs. May be called again. Raises as
+    `delete_unnamed`."""
+    left = plan.left_overs
+    done = _delete(context, plan.set_name, left.objects).plus(_delete_leases(context, plan))
+    for batch in _batches(context, plan.set_name, list(left.unfinished)):
+        context.repository.store.delete_unfinished(batch)
+    files = Amount(len(left.unfinished), sum(left.unfinished.values()))
+    return done.plus(Deleted({TEMPORARY_FILES: files} if files.objects else {}))
+
+
+def _delete(context: RunContext, set_name: str, sizes: Mapping[str, int]) -> Deleted:
+    for batch in _batches(context, set_name, list(sizes)):
+        context.repository.store.delete(batch)
+    return Deleted(amounts(sizes))
+
+
+def _delete_leases(context: RunContext, plan: PrunePlan) -> Deleted:
+    """Delete each lease while this process holds it, so that nobody else does. Leaves one that somebody uses again."""
+    deleted: dict[str, int] = {}
+    for key, size in plan.left_overs.leases.items():
+        for batch in _batches(context, plan.set_name, [key]):
+            with suppress(LockedError):
+                acquire(context.repository.store, key, stop=context.stop, clock=context.clock)
+                context.repository.store.delete(batch)
+                deleted[key] = size
+    return Deleted(amounts(deleted))
+
+
+def _batches(context: RunContext, set_name: str, names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The names that are deleted with one call. Raises before each call what `delete_unnamed` raises."""
+    for first in range(0, len(names), BATCH_OBJECTS):
         if context.stop.is_set():
             raise InterruptedRunError("The prune was stopped. The next one goes on with it.")
-        context.repository.require_not_frozen(plan.set_name)
-        context.repository.store.delete(keys[first : first + BATCH_OBJECTS])
-    return Deleted(len(sizes), sum(sizes.values()))
+        context.repository.require_not_frozen(set_name)
+        yield names[first : first + BATCH_OBJECTS]
 
 
 def unexpire(repository: Repository, set_name: str, seq: int) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.engine.options import RetentionPolicy, duration_ms
+from tasks.engine.retention.deleted import TEMPORARY_FILES, Amount, add_amounts, amounts
 from tasks.engine.retention.keep import kept_labels, kept_points
+from tasks.engine.retention.left_overs import LeftOvers, find_left_overs
 from tasks.engine.retention.named_objects import NamedObjects
 from tasks.engine.retention.old_data import OldData, find_old_data
 from tasks.engine.retention.unnamed_objects import Unnamed, find_unnamed
@@ -21,7 +23,8 @@ from tasks.repository.set_state import SetState
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunePlan:
     """What a prune does to a set, in this order: the points in `expire` expire; those in `remove`, whose grace is over,
-    can never come back; the data in `old`, if any, leaves the set; the objects in `unnamed` are deleted.
+    can never come back; the data in `old`, if any, leaves the set; the objects in `unnamed` and `left_overs` are
+    deleted.
 
     `kept` are the points that stay, each with the reasons, newest first. `grace` are the points that have expired
     before and can still be brought back, each with the time at which this ends. `data_bytes` are the stored bytes of
@@ -37,6 +40,7 @@ class PrunePlan:
     grace: Mapping[int, int]
     old: OldData | None
     unnamed: Unnamed
+    left_overs: LeftOvers
     data_bytes: int
     frees_bytes: int
 
@@ -58,7 +62,17 @@ class PrunePlan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.expire or self.remove or self.old or self.unnamed.objects or self.unnamed.dead_runs)
+        return not (
+            self.expire or self.remove or self.old or self.unnamed.objects or self.unnamed.dead_runs or self.left_overs
+        )
+
+    @property
+    def deletes(self) -> dict[str, Amount]:
+        """What is deleted, by kind."""
+        left = self.left_overs
+        objects = amounts({**self.unnamed.objects, **left.objects, **left.leases})
+        files = Amount(len(left.unfinished), sum(left.unfinished.values()))
+        return add_amounts(objects, {TEMPORARY_FILES: files} if files.objects else {})
 
 
 def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, *, now_ms: int) -> PrunePlan:
@@ -74,6 +88,7 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
     remove = tuple(seq for seq, end_ms in ends.items() if end_ms <= now_ms and protection(state, seq, policy) is None)
     old = find_old_data(names, state, policy, now_ms=now_ms)
     drops = (*state.drops, old.drop) if old is not None else state.drops
+    grace_ms = duration_ms(policy.grace)
     return PrunePlan(
         set_name=set_name,
         policy=policy,
@@ -82,9 +97,8 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
         remove=remove,
         grace={seq: end_ms for seq, end_ms in ends.items() if seq not in remove},
         old=old,
-        unnamed=find_unnamed(
-            names, state, drops=drops, removed=remove, grace_ms=duration_ms(policy.grace), now_ms=now_ms
-        ),
+        unnamed=find_unnamed(names, state, drops=drops, removed=remove, grace_ms=grace_ms, now_ms=now_ms),
+        left_overs=find_left_overs(repository.store, set_name, grace_ms=grace_ms, now_ms=now_ms),
         data_bytes=sum(names.data_of([*state.points, *state.expired], state.drops).values()),
         frees_bytes=_freed_bytes(names, kept, [*expire, *ends], drops),
     )
