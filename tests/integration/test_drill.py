@@ -50,7 +50,7 @@ class Bed:
         create_topic(kafka.bootstrap, topic, partitions=PARTITIONS, configs={"retention.ms": "-1"})
         for partition in range(PARTITIONS):
             records = [
-                OutRecord(b"k%d" % number, os.urandom(50), headers=((b"n", b"%d" % number),))
+                OutRecord(b"k%d" % number, os.urandom(50), headers=(("n", b"%d" % number),))
                 for number in range(RECORDS)
             ]
             produce(kafka.bootstrap, topic, records, partition=partition)

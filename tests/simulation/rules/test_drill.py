@@ -138,7 +138,7 @@ def test_a_partition_that_was_never_restored_is_found(world: SmallWorld, monkeyp
 
 
 def test_a_record_too_many_and_a_missing_one_are_found(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = drill_module.compare_partition
+    original: Callable[..., Any] = vars(drill_module)["compare_partition"]
 
     def compare(context: Any, started: StartedRestore, copy: Any, target: Any, **how: Any) -> Any:
         if (copy.topic, copy.partition) == ("bills", 0):
@@ -224,7 +224,12 @@ def test_a_clean_up_that_removes_nothing_fails_the_drill_and_the_next_one_tries_
 
 def test_a_stopped_drill_is_cleaned_up_too(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = threading.Event()
-    _after(drill_module, "begin_drill", lambda begun: (stop.set(), begun)[1], monkeypatch)
+
+    def stopped(begun: Any) -> Any:
+        stop.set()
+        return begun
+
+    _after(drill_module, "begin_drill", stopped, monkeypatch)
 
     with pytest.raises(InterruptedRunError):
         _drill(world, stop=stop)
@@ -284,7 +289,8 @@ def test_an_empty_topic_that_a_client_created_again_after_the_removal_is_removed
     world: SmallWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a cluster with automatic creation, a consumer that follows a pattern asks for a topic that is gone."""
-    original, again = clean_up_module._delete, iter([True, True])
+    original: Callable[..., None] = vars(clean_up_module)["_delete"]
+    again = iter([True, True])
 
     def deleted(admin: Any, topics: Any, removed: Any, problems: Any) -> None:
         original(admin, topics, removed, problems)
