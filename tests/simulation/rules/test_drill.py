@@ -1,4 +1,4 @@
-"""Restore drills: what is restored is compared, every planted fault is found, and exactly what the drill made is gone."""
+"""Restore drills: what is restored is compared, planted faults are found, and exactly what the drill made is gone."""
 
 from __future__ import annotations
 
