@@ -8,6 +8,7 @@ from pathlib import Path
 from tasks.cli.exit_codes import OK
 from tasks.cli.inputs import find_point, freeze_json, open_repository, print_freeze
 from tasks.cli.session import Session
+from tasks.engine.archived import ArchivedObjects, archived_of_point, archived_text, thaw_command
 from tasks.model.counting import counted
 from tasks.model.labels import labels_text
 from tasks.model.quoting import quoted
@@ -15,6 +16,7 @@ from tasks.reports.figures import point_line, point_notes, size_text, table_text
 from tasks.reports.shrinkage import shrinkage_lines
 from tasks.repository.entries import PointEntry
 from tasks.repository.partition_table import Row
+from tasks.repository.points import format_time
 from tasks.repository.state_objects import GroupsState, TopicsState
 
 
@@ -28,6 +30,8 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
     _print_point(session, entry, rows, labels)
     _print_topics(session, topics)
     _print_groups(session, entry, groups)
+    archived = archived_of_point(point)
+    _print_archived(session, point.name, archived)
     freeze = repository.freeze(entry.set)
     print_freeze(session, freeze)
     session.print_json(
@@ -37,6 +41,7 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
             "partitions": [row.to_json() for row in rows],
             "topics": topics.to_json(),
             "groups": groups.to_json() if groups else None,
+            "archived": archived.to_json(),
         }
     )
     return OK
@@ -59,6 +64,17 @@ def _print_point(session: Session, point: PointEntry, rows: list[Row], labels: M
     session.print(table_text(("TOPIC", "PARTITION", "FIRST", "NEXT", "STATE"), partitions))
     for text in (*point_notes(point), *shrinkage_lines(point)):
         session.print(text)
+
+
+def _print_archived(session: Session, point: str, archived: ArchivedObjects) -> None:
+    if archived.objects:
+        session.print(
+            f"archived: {archived_text(archived)} with {size_text(archived.bytes)} cannot be read before "
+            f"{thaw_command(point)} brought them back"
+        )
+    if archived.readable:
+        until = f" until {format_time(archived.readable_until_ms)}" if archived.readable_until_ms is not None else ""
+        session.print(f"archived: {counted(archived.readable, 'object')} can be read{until}")
 
 
 def _state_of(row: Row) -> str:
