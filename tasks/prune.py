@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tasks.engine.prune import Deleted, change_points, delete_unnamed, require_digest
+from tasks.engine.prune import change_points, delete_left_overs, delete_unnamed, require_digest
+from tasks.engine.retention.deleted import Deleted
 from tasks.flow_support.prune_work import PruneWork, prune_plan
 from tasks.flow_support.retries import repeatable_task
 from tasks.flow_support.task_context import task_context
 from tasks.flow_support.wiring import repository
 from tasks.repository.names import prune_lease_key, run_prefixes
+
+LEFT_OVERS = "left-overs"
+"""The part of a prune that is not a part of the set: what crashed processes have left beside the objects of runs."""
 
 
 class PlannedPrune(NamedTuple):
@@ -29,6 +33,8 @@ def plan_points(work: PruneWork) -> PlannedPrune:
     plan = prune_plan(work)
     prefixes = run_prefixes(work.set_name)
     parts = tuple(prefix for prefix in prefixes if any(key.startswith(prefix) for key in plan.unnamed.objects))
+    if plan.left_overs:
+        parts = (*parts, LEFT_OVERS)
     return PlannedPrune(plan.digest, len(plan.kept), len(plan.expire), len(plan.remove), parts)
 
 
@@ -43,6 +49,8 @@ def expire_points(work: PruneWork, digest: str, approved_by: str | None) -> None
 
 @repeatable_task("delete", run_name="delete {part}")
 def delete_part(work: PruneWork, part: str) -> Deleted:
-    """Delete the objects of one part of the set that nothing names."""
+    """Delete the objects of one part of the set that nothing names, or the left-overs."""
     with task_context(work.flow_run, work.repository, lease=prune_lease_key(work.set_name)) as context:
+        if part == LEFT_OVERS:
+            return delete_left_overs(context.run, prune_plan(work))
         return delete_unnamed(context.run, prune_plan(work), part=part)

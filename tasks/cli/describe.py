@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from tasks.cli.exit_codes import OK
 from tasks.cli.inputs import find_point, freeze_json, open_repository, print_freeze
 from tasks.cli.session import Session
 from tasks.engine.archived import ArchivedObjects, archived_of_point, archived_text, thaw_command
+from tasks.engine.space import Space, space_of_point
 from tasks.model.counting import counted
+from tasks.model.errors import DamagedError
 from tasks.model.labels import labels_text
 from tasks.model.quoting import quoted
 from tasks.reports.figures import point_line, point_notes, size_text, table_text
 from tasks.reports.shrinkage import shrinkage_lines
+from tasks.reports.space import space_lines
 from tasks.repository.entries import PointEntry
 from tasks.repository.partition_table import Row
 from tasks.repository.points import format_time
+from tasks.repository.repository import Repository
+from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import GroupsState, TopicsState
 
 
@@ -30,8 +36,8 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
     _print_point(session, entry, rows, labels)
     _print_topics(session, topics)
     _print_groups(session, entry, groups)
-    archived = archived_of_point(point)
-    _print_archived(session, point.name, archived)
+    archived = _print_archived(session, point)
+    space = _print_space(session, repository, point)
     freeze = repository.freeze(entry.set)
     print_freeze(session, freeze)
     session.print_json(
@@ -41,10 +47,24 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
             "partitions": [row.to_json() for row in rows],
             "topics": topics.to_json(),
             "groups": groups.to_json() if groups else None,
-            "archived": archived.to_json(),
+            "archived": archived.to_json() if archived else None,
+            "space": asdict(space) if space else None,
         }
     )
     return OK
+
+
+def _print_space(session: Session, repository: Repository, point: RestorePoint) -> Space | None:
+    """Print what the point takes in the store. Returns None if that is not known, because an index object is
+    damaged."""
+    try:
+        space = space_of_point(repository, point.set_name, point.seq)
+    except DamagedError as error:
+        session.warn(f"The space of {point.name} is not known: {error}")
+        return None
+    for text in space_lines(space, point.drops):
+        session.print(text)
+    return space
 
 
 def _print_point(session: Session, point: PointEntry, rows: list[Row], labels: Mapping[str, str]) -> None:
@@ -66,15 +86,23 @@ def _print_point(session: Session, point: PointEntry, rows: list[Row], labels: M
         session.print(text)
 
 
-def _print_archived(session: Session, point: str, archived: ArchivedObjects) -> None:
+def _print_archived(session: Session, point: RestorePoint) -> ArchivedObjects | None:
+    """Print which objects of the point are archived. Returns None if that is not known, because an index object is
+    damaged."""
+    try:
+        archived = archived_of_point(point)
+    except DamagedError as error:
+        session.warn(f"The archived objects of {point.name} are not known: {error}")
+        return None
     if archived.objects:
         session.print(
             f"archived: {archived_text(archived)} with {size_text(archived.bytes)} cannot be read before "
-            f"{thaw_command(point)} brought them back"
+            f"{thaw_command(point.name)} brought them back"
         )
     if archived.readable:
         until = f" until {format_time(archived.readable_until_ms)}" if archived.readable_until_ms is not None else ""
         session.print(f"archived: {counted(archived.readable, 'object')} can be read{until}")
+    return archived
 
 
 def _state_of(row: Row) -> str:

@@ -4,16 +4,19 @@ computes from the recorded steps."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 from tasks.cli.exit_codes import OK, exit_code_of
 from tasks.cli.inputs import freeze_json, open_repository, print_freeze, with_state
 from tasks.cli.session import Session
+from tasks.engine.space import Space, space_of_set
 from tasks.engine.target.finalize import unwritten_positions
 from tasks.model.errors import ConfigError, DamagedError, KafkaBackupError, UnsupportedError
 from tasks.model.labels import check_label_rule, find_label, labels_text
 from tasks.reports.figures import size_text, table_text
+from tasks.reports.space import space_table
 from tasks.repository.points import format_time
 from tasks.repository.repository import Repository
 from tasks.repository.restores import RestorePlan, Step, StepDone, Targets, read_part, read_restore_plan, restore_ids
@@ -50,17 +53,21 @@ def run_list(
     *,
     restores: bool,
     labels: Sequence[str] = (),
+    space: bool = False,
     state: str | None = None,
 ) -> int:
     """Print the sets and their points; with `restores` the restores. With `labels` only the points that have all of
-    them. Returns the exit code. `state`: see `with_state`."""
+    them; with `space` also what they take in the store. Returns the exit code. `state`: see `with_state`."""
     for rule in labels:
         check_label_rule(rule)
-    if labels and restores:
-        raise ConfigError("--label selects restore points. Leave it out, or leave out --restores.")
+    if restores and (labels or space):
+        option = "--label" if labels else "--space"
+        raise ConfigError(f"{option} is about restore points. Leave it out, or leave out --restores.")
     repository, _ = open_repository(session, config, storage)
     repository = with_state(session, repository, state)
-    return _list_restores(session, repository) if restores else _list_points(session, repository, labels)
+    if restores:
+        return _list_restores(session, repository)
+    return _list_points(session, repository, labels, with_space=space)
 
 
 def restore_progress(
@@ -92,7 +99,7 @@ def restore_progress(
     return RestoreProgress("verified", tuple(topic.target for topic in plan.topics))
 
 
-def _list_points(session: Session, repository: Repository, labels: Sequence[str]) -> int:
+def _list_points(session: Session, repository: Repository, labels: Sequence[str], *, with_space: bool) -> int:
     sets = {
         name: [
             point
@@ -106,6 +113,7 @@ def _list_points(session: Session, repository: Repository, labels: Sequence[str]
     for name, point in listed:
         if point.shrunk is not None:
             session.print(f"{name}@{point.seq}: {point.shrunk.text(name)}")
+    spaces = _spaces(session, repository, sets) if with_space else {}
     freeze = repository.freeze()
     print_freeze(session, freeze)
     session.print_json(
@@ -113,12 +121,28 @@ def _list_points(session: Session, repository: Repository, labels: Sequence[str]
             "repository_id": repository.root.repository_id,
             "frozen": freeze_json(freeze),
             "sets": {
-                name: {"points": [{**point.to_json(), "labels": point.labels} for point in points]}
+                name: {"points": [_point_document(point, spaces.get(name, {})) for point in points]}
                 for name, points in sets.items()
             },
         }
     )
     return OK
+
+
+def _spaces(
+    session: Session, repository: Repository, sets: Mapping[str, Sequence[PointSummary]]
+) -> dict[str, Mapping[int, Space]]:
+    """Print and return the space of the points of each set."""
+    found: dict[str, Mapping[int, Space]] = {}
+    for name, points in sets.items():
+        total_bytes, found[name] = space_of_set(repository.log(name), [point.seq for point in points])
+        session.print(f"\n{space_table(name, total_bytes, found[name])}")
+    return found
+
+
+def _point_document(point: PointSummary, spaces: Mapping[int, Space]) -> dict[str, object]:
+    space = spaces.get(point.seq)
+    return {**point.to_json(), "labels": point.labels, **({"space": asdict(space)} if space else {})}
 
 
 def _place(repository: Repository, labels: Sequence[str]) -> str:

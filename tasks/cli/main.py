@@ -100,6 +100,9 @@ def list_points(
         bool, typer.Option("--restores", help="List restores, and the topics that `finalize` has to change.")
     ] = False,
     label: LabelRules = None,
+    space: Annotated[
+        bool, typer.Option("--space", help="Also show what each point takes in the store, and what removing it frees.")
+    ] = False,
     state: StatePlace = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -109,7 +112,7 @@ def list_points(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.list_points import run_list
 
-        _run(run_list, session, config, storage, restores=restores, labels=label or (), state=state)
+        _run(run_list, session, config, storage, restores=restores, labels=label or (), space=space, state=state)
 
 
 @app.command()
@@ -247,6 +250,10 @@ def prune(
         typer.Option("--execute", metavar="DIGEST", help="Carry out the plan with this digest.", show_default=False),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Plan and carry out.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only show the plan. This is also what happens without --yes or --execute."),
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -255,7 +262,7 @@ def prune(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.prune import run_prune
 
-        _run(run_prune, session, config, digest=execute, yes=yes)
+        _run(run_prune, session, config, digest=execute, yes=yes, dry_run=dry_run)
 
 
 @app.command()

@@ -18,9 +18,11 @@ from tasks.reports.retention import HEADER, plan_document, plan_rows, plan_text,
 from tasks.repository.points import PointReference
 
 
-def run_prune(session: Session, config: Path, *, digest: str | None, yes: bool) -> int:
+def run_prune(session: Session, config: Path, *, digest: str | None, yes: bool, dry_run: bool = False) -> int:
     """Print the plan of a prune. With `yes` carry it out, with `digest` only if it is still the plan with this digest.
-    Returns the exit code."""
+    Returns the exit code. Raises `ConfigError` for `dry_run` together with one of them."""
+    if dry_run and (yes or digest is not None):
+        raise ConfigError("--dry-run changes nothing, so it cannot be combined with --yes or --execute.")
     loaded = load_policy(config)
     log_notes(session, loaded.notes)
     file = loaded.file

@@ -7,17 +7,23 @@ come back. So a crash at any moment leaves either data that the next prune delet
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from tasks.engine.commit.runs import void_run
 from tasks.engine.options import RetentionPolicy
+from tasks.engine.retention.deleted import TEMPORARY_FILES, Amount, Deleted, amounts
+from tasks.engine.retention.old_data import OldData
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune, protection
+from tasks.engine.retention.unnamed_objects import needed_by_pins
 from tasks.engine.run_context import RunContext
-from tasks.model.errors import InterruptedRunError, NotFoundError, PreconditionError, RefusedError
+from tasks.model.errors import InterruptedRunError, LockedError, NotFoundError, PreconditionError, RefusedError
 from tasks.repository.entries import (
     AnyEntry,
+    DropEntry,
     ExpireEntry,
     RemoveEntry,
     UnexpireEntry,
@@ -29,14 +35,6 @@ from tasks.repository.set_state import SetState
 
 BATCH_OBJECTS = 1000
 """The number of objects that are deleted with one call, as S3 allows it with one request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """The number of objects that were deleted, and their stored bytes."""
-
-    objects: int
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def prune_locally(context: RunContext, set_name: str, policy: RetentionPolicy, *
         if digest is not None:
             require_digest(plan, digest)
         change_points(context.repository, plan)
-        return Pruned(plan, delete_unnamed(context, plan))
+        return Pruned(plan, delete_unnamed(context, plan).plus(delete_left_overs(context, plan)))
 
 
 def require_digest(plan: PrunePlan, digest: str) -> None:
@@ -92,8 +90,8 @@ def pruning(context: RunContext, set_name: str) -> Iterator[int]:
 
 
 def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str | None = None) -> None:
-    """Append the entries of a plan: points expire and are removed, and runs that died are voided. May be called again.
-    `approved_by` is who claims to have approved the plan, for the log.
+    """Append the entries of a plan: points expire and are removed, old data leaves the set, and runs that died are
+    voided. May be called again. `approved_by` is who claims to have approved the plan, for the log.
 
     Raises `PreconditionError` if a point has come under a hold, got a label that the policy keeps, or was brought back
     since the plan, and `RefusedError` if the repository is frozen."""
@@ -102,13 +100,12 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
     for run in plan.unnamed.dead_runs:
         void_run(repository, plan.set_name, run, "its writer has written nothing for longer than the grace")
     log = repository.log(plan.set_name)
-    policy = plan.policy.model_dump(mode="json", exclude_none=True)
 
     def expire(state: SetState) -> AnyEntry:
         return ExpireEntry(
             **repository.next_change(plan.set_name, state),
             points=_left_to_expire(plan, state),
-            policy=policy,
+            policy=_stored_policy(plan),
             plan_sha256=plan.digest,
             approved_by=approved_by,
         )
@@ -120,6 +117,31 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
     for build, left in ((expire, _left_to_expire), (remove, _left_to_remove)):
         if left(plan, log.state()):
             log.append(build)
+    if plan.old is not None and plan.old.drop not in log.state().drops:
+        log.append(partial(_drop_entry, repository, plan, plan.old, approved_by))
+
+
+def _drop_entry(
+    repository: Repository, plan: PrunePlan, old: OldData, approved_by: str | None, state: SetState
+) -> AnyEntry:
+    held = {seq for seq in (*state.points, *state.expired) if state.is_held(seq)}
+    if not held <= set(old.drop.spared) or any(hold.points is None for hold in state.holds.values()):
+        raise PreconditionError(f"{plan.set_name}: a point came under a hold since the plan was made. Make a new plan.")
+    return DropEntry(
+        **repository.next_change(plan.set_name, state),
+        before_ms=old.drop.before_ms,
+        up_to=old.drop.up_to,
+        spared=old.drop.spared,
+        objects=len(old.objects),
+        stored_bytes=sum(old.objects.values()),
+        policy=_stored_policy(plan),
+        plan_sha256=plan.digest,
+        approved_by=approved_by,
+    )
+
+
+def _stored_policy(plan: PrunePlan) -> dict[str, Any]:
+    return plan.policy.model_dump(mode="json", exclude_none=True)
 
 
 def _left_to_expire(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
@@ -144,17 +166,52 @@ def _require_unchanged(plan: PrunePlan, seqs: Sequence[int], known: Collection[i
 
 
 def delete_unnamed(context: RunContext, plan: PrunePlan, *, part: str = "") -> Deleted:
-    """Delete the objects of the plan whose keys begin with `part`. Call it after `change_points`. May be called again.
-    Raises `InterruptedRunError` on `stop`, and `RefusedError` if the repository was frozen; then the other objects
-    stay."""
-    sizes = {key: size for key, size in plan.unnamed.objects.items() if key.startswith(part)}
-    keys = list(sizes)
-    for first in range(0, len(keys), BATCH_OBJECTS):
+    """Delete the objects of the plan whose keys begin with `part`, except those that a reader has pinned since the
+    plan. Call it after `change_points`: a reader pins its point and then reads the log, so it either finds the new
+    entries there or its pin is found here. May be called again. Raises `InterruptedRunError` on `stop`, and
+    `RefusedError` if the repository was frozen; then the other objects stay."""
+    pinned = needed_by_pins(context.repository.log(plan.set_name), now_ms=context.repository.now_ms())
+    objects = plan.unnamed.objects
+    sizes = {key: size for key, size in objects.items() if key.startswith(part) and key not in pinned}
+    return _delete(context, plan.set_name, sizes)
+
+
+def delete_left_overs(context: RunContext, plan: PrunePlan) -> Deleted:
+    """Delete what crashed processes have left beside the objects of runs. May be called again. Raises as
+    `delete_unnamed`."""
+    left = plan.left_overs
+    done = _delete(context, plan.set_name, left.objects).plus(_delete_leases(context, plan))
+    for batch in _batches(context, plan.set_name, list(left.unfinished)):
+        context.repository.store.delete_unfinished(batch)
+    files = Amount(len(left.unfinished), sum(left.unfinished.values()))
+    return done.plus(Deleted({TEMPORARY_FILES: files} if files.objects else {}))
+
+
+def _delete(context: RunContext, set_name: str, sizes: Mapping[str, int]) -> Deleted:
+    for batch in _batches(context, set_name, list(sizes)):
+        context.repository.store.delete(batch)
+    return Deleted(amounts(sizes))
+
+
+def _delete_leases(context: RunContext, plan: PrunePlan) -> Deleted:
+    """Delete each lease while this process holds it, so that nobody else does. Leaves one that somebody uses again."""
+    deleted: dict[str, int] = {}
+    for key, size in plan.left_overs.leases.items():
+        for batch in _batches(context, plan.set_name, [key]):
+            with suppress(LockedError):
+                acquire(context.repository.store, key, stop=context.stop, clock=context.clock)
+                context.repository.store.delete(batch)
+                deleted[key] = size
+    return Deleted(amounts(deleted))
+
+
+def _batches(context: RunContext, set_name: str, names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The names that are deleted with one call. Raises before each call what `delete_unnamed` raises."""
+    for first in range(0, len(names), BATCH_OBJECTS):
         if context.stop.is_set():
             raise InterruptedRunError("The prune was stopped. The next one goes on with it.")
-        context.repository.require_not_frozen(plan.set_name)
-        context.repository.store.delete(keys[first : first + BATCH_OBJECTS])
-    return Deleted(len(sizes), sum(sizes.values()))
+        context.repository.require_not_frozen(set_name)
+        yield names[first : first + BATCH_OBJECTS]
 
 
 def unexpire(repository: Repository, set_name: str, seq: int) -> None:

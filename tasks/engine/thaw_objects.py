@@ -60,7 +60,8 @@ def thaw_objects(
     """
     repository = context.repository
     needed = _needed(repository, point, topics)
-    found = [_known(repository, info) for info in _listed(repository, needed) if info.archive is not None]
+    in_archives = [info for info in _listed(repository, needed) if info.archive is not None]
+    found = run_all(lambda info: _known(repository, info), in_archives, WORKERS, context.stop)
     asked = [info for info in found if _is_to_be_asked(info, now_ms=repository.now_ms())]
 
     def ask(info: ObjectInfo) -> None:
@@ -78,7 +79,7 @@ def _needed(repository: Repository, point: RestorePoint, topics: Sequence[str]) 
     """The data objects with their stored bytes: all that the point names, or those that a restore of the topics
     reads."""
     if not topics:
-        return NamedObjects(repository.log(point.set_name)).data_of([point.seq])
+        return NamedObjects(repository.log(point.set_name)).data_of([point.seq], point.drops)
     rows = list(point.rows.values())
     states = {Incarnation(state.topic, state.topic_id): state for state in point.topics.topics}
     available = dict.fromkeys(incarnations(rows), False)

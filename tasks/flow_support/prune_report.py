@@ -4,11 +4,13 @@ which the run ends."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 from prefect.client.schemas.objects import State
 
-from tasks.engine.prune import Deleted, Pruned
+from tasks.engine.prune import Pruned
+from tasks.engine.retention.deleted import Deleted
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.prune_work import PruneWork, prune_plan
@@ -34,7 +36,7 @@ def report_prune_plan(work: PruneWork) -> None:
 def report_pruned(work: PruneWork, deleted: Sequence[Deleted], approved_by: str | None) -> State[Any]:
     """Publish what was done. If anything was changed, emit an event with the numbers. Returns the final state."""
     plan = prune_plan(work)
-    done = Pruned(plan, Deleted(sum(one.objects for one in deleted), sum(one.bytes for one in deleted)))
+    done = Pruned(plan, reduce(Deleted.plus, deleted, Deleted()))
     text = pruned_text(done)
     approval = f"\n\nApproved by {quoted(approved_by)}." if approved_by else ""
     publish(

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.engine.prune import Pruned
+from tasks.engine.retention.deleted import Deleted
+from tasks.engine.retention.old_data import OldData
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.model.counting import counted
 from tasks.reports.figures import size_text
@@ -41,16 +43,30 @@ def _action(plan: PrunePlan, seq: int) -> tuple[str, str]:
 
 def plan_text(plan: PrunePlan) -> str:
     """What the plan does, in a few sentences."""
-    objects = plan.unnamed.objects
+    goes = Deleted(plan.deletes)
     if plan.is_empty:
         text = "There is nothing to do."
     else:
         text = (
             f"Points: {len(plan.kept):,} stay, {len(plan.expire):,} expire, {len(plan.remove):,} are removed. "
-            f"{counted(len(objects), 'object')} with {size_text(sum(objects.values()))} can be deleted now."
+            f"{counted(goes.objects, 'object')} with {size_text(goes.bytes)} can be deleted now{_kinds_text(goes)}."
         )
     frees = f" Data that only expired points need: {size_text(plan.frees_bytes)}." if plan.frees_bytes else ""
-    return text + frees
+    return text + frees + (f" {_old_text(plan)}" if plan.old is not None else "")
+
+
+def _old_text(plan: PrunePlan) -> str:
+    """What `maximum_age` takes."""
+    old = plan.old
+    assert old is not None
+    staying = [seq for seq in old.points if seq in plan.kept]
+    text = (
+        f"maximum_age {plan.policy.maximum_age} takes {counted(len(old.objects), 'data object')} with "
+        f"{size_text(sum(old.objects.values()))}, captured before {format_time(old.drop.before_ms)}. "
+        f"Points that stay without this data: {len(staying):,}."
+    )
+    spared = f" Points under a hold that keep it: {len(old.drop.spared):,}." if old.drop.spared else ""
+    return text + spared
 
 
 def approval_form_text(plan: PrunePlan, state: SetState, need: str) -> str:
@@ -74,12 +90,23 @@ def pruned_text(done: Pruned) -> str:
     return (
         f"{plan.set_name}: {counted(len(plan.expire), 'point')} expired, {len(plan.remove):,} removed, "
         f"{len(plan.kept):,} kept. {counted(done.deleted.objects, 'object')} with {size_text(done.deleted.bytes)} "
-        "deleted."
+        f"deleted{_kinds_text(done.deleted)}."
     )
+
+
+def _kinds_text(deleted: Deleted) -> str:
+    """` (plans: 2 with 1.1 KiB, leases: 1 with 300 B)`, or nothing."""
+    parts = [f"{kind}: {amount.objects:,} with {size_text(amount.bytes)}" for kind, amount in deleted.kinds.items()]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _kinds_document(deleted: Deleted) -> dict[str, dict[str, int]]:
+    return {kind: {"objects": amount.objects, "bytes": amount.bytes} for kind, amount in deleted.kinds.items()}
 
 
 def plan_document(plan: PrunePlan) -> dict[str, Any]:
     """The plan as JSON members. Times are Unix milliseconds."""
+    goes = Deleted(plan.deletes)
     return {
         "set": plan.set_name,
         "digest": plan.digest,
@@ -89,10 +116,22 @@ def plan_document(plan: PrunePlan) -> dict[str, Any]:
         "remove": list(plan.remove),
         "expired": [{"point": seq, "until_ms": until_ms} for seq, until_ms in plan.grace.items()],
         "dead_runs": list(plan.unnamed.dead_runs),
-        "delete_objects": len(plan.unnamed.objects),
-        "delete_bytes": sum(plan.unnamed.objects.values()),
+        "delete": _kinds_document(goes),
+        "delete_objects": goes.objects,
+        "delete_bytes": goes.bytes,
         "waiting_bytes": plan.unnamed.waiting_bytes,
         "frees_bytes": plan.frees_bytes,
+        "drop": _drop_document(plan.old) if plan.old is not None else None,
+    }
+
+
+def _drop_document(old: OldData) -> dict[str, Any]:
+    return {
+        "before_ms": old.drop.before_ms,
+        "objects": len(old.objects),
+        "stored_bytes": sum(old.objects.values()),
+        "points": list(old.points),
+        "held_points": list(old.drop.spared),
     }
 
 
@@ -100,6 +139,7 @@ def pruned_document(done: Pruned) -> dict[str, Any]:
     """The plan and what was deleted, as JSON members."""
     return {
         "plan": plan_document(done.plan),
+        "deleted": _kinds_document(done.deleted),
         "deleted_objects": done.deleted.objects,
         "deleted_bytes": done.deleted.bytes,
     }

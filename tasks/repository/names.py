@@ -30,6 +30,9 @@ def check_set_name(name: str) -> str:
     return name
 
 
+LEASES = "leases/"
+
+
 def new_run_id(now_ms: int) -> str:
     """A new id of a run or a restore, for example `20261122T100000123Z-9f3a61c2`. Ids sort by time; the random end
     makes them unique."""
@@ -155,6 +158,15 @@ def prune_lease_key(set_name: str) -> str:
 def restore_lease_key(restore: str) -> str:
     """A set's name never begins with `_`, so a restore's lease never has the key of a set's lease."""
     return f"leases/_restore-{restore}.json"
+
+
+def lease_subject(key: str) -> tuple[str, str]:
+    """(`set` or `restore`, its name) for the key of a lease."""
+    name = key.removeprefix(LEASES).removesuffix(".json")
+    for prefix, kind in (("_restore-", "restore"), ("_consolidate-", "set"), ("_prune-", "set")):
+        if name.startswith(prefix):
+            return kind, name.removeprefix(prefix)
+    return "set", name
 
 
 def pin_prefix(set_name: str) -> str:

@@ -32,6 +32,14 @@ def live_pins(store: ObjectStore, set_name: str, *, now_ms: int) -> set[int]:
     return {pin.seq for pin in found if pin is not None and pin.expires_ms > now_ms}
 
 
+def expired_pins(store: ObjectStore, set_name: str, *, before_ms: int) -> dict[str, int]:
+    """The pins that have expired before this time and were not written since, with their sizes. Their readers have
+    died, because a reader renews its pin and deletes it at its end. Raises `DamagedError` as `live_pins`."""
+    old = {info.key: info.size_bytes for info in store.list(pin_prefix(set_name)) if info.modified_ms <= before_ms}
+    pins = {key: find_sealed(store, key, Pin) for key in old}
+    return {key: old[key] for key, pin in pins.items() if pin is not None and pin.expires_ms <= before_ms}
+
+
 @contextmanager
 def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms: Callable[[], int]) -> Iterator[bool]:
     """Pin a point while the body runs. Read the log again in the body before you use the point, because the point can

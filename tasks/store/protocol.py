@@ -1,4 +1,4 @@
-"""The port of object stores: ten methods and their promises. `tests/contract` tests them for every adapter.
+"""The port of object stores: twelve methods and their promises. `tests/contract` tests them for every adapter.
 
 Keys are relative to the store's prefix and contain only `[A-Za-z0-9._/-]`. Parts between slashes are not empty and do
 not begin with a dot. Every method raises `ConfigError` for another key. A key cannot be a folder of another key (`a/b`
@@ -72,6 +72,16 @@ class ObjectInfo:
         return self.archive is None or self.archive.state == "readable"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """The rest of a write or of a trial that did not end. It is not an object: no listing of objects contains it.
+    `name` is only for `delete_unfinished` and for messages. `modified_ms` is from the store's clock."""
+
+    name: str
+    size_bytes: int
+    modified_ms: int
+
+
 OnNote = Callable[[str], None]
 """Receives a sentence about the store that an operator should know, but that is not an error."""
 
@@ -143,6 +153,16 @@ class ObjectStore(Protocol):
     def delete(self, keys: Iterable[str]) -> None:
         """Delete the objects. A missing key is not an error. After an error some can be deleted and others not. May be
         called again with the same keys."""
+        ...
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """What writes and trials have left that did not end, also in folders without objects, and what running ones are
+        writing now. So only an old one is a left-over. Empty if the store keeps nothing of a write that fails."""
+        ...
+
+    def delete_unfinished(self, names: Iterable[str]) -> None:
+        """Delete what `unfinished` has returned. A missing one is not an error. Raises `ConfigError` for another name.
+        May be called again."""
         ...
 
     def close(self) -> None:

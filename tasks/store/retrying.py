@@ -21,7 +21,7 @@ from tasks.model.errors import (
     StoreUnavailableError,
 )
 from tasks.model.waiting import CONNECT_TIMEOUT_MS, Contact
-from tasks.store.protocol import Body, ObjectInfo, ObjectStore
+from tasks.store.protocol import Body, ObjectInfo, ObjectStore, Unfinished
 
 _T = TypeVar("_T")
 _PAGE_OBJECTS = 1000
@@ -220,6 +220,15 @@ class RetryingStore:
     def delete(self, keys: Iterable[str]) -> None:
         all_keys = tuple(keys)
         self._call(f"delete {counted(len(all_keys), 'object')}", lambda: self._inner.delete(all_keys))
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        yield from self._call("list unfinished writes", lambda: tuple(self._inner.unfinished()))
+
+    def delete_unfinished(self, names: Iterable[str]) -> None:
+        all_names = tuple(names)
+        self._call(
+            f"delete {counted(len(all_names), 'unfinished write')}", lambda: self._inner.delete_unfinished(all_names)
+        )
 
     def close(self) -> None:
         self._inner.close()

@@ -13,13 +13,10 @@ from pathlib import Path
 from tasks.model.errors import AccessError, NotFoundError, StoreError
 from tasks.store.local.local_store import LocalStore
 from tasks.store.local.settings import LocalSettings
+from tasks.store.local.unfinished import SCRATCH_PREFIX
 from tasks.store.protocol import ObjectStore
 from tasks.store.registry import StorageSettings, open_store
 from tasks.store.retrying import RetryingStore
-
-SCRATCH_PREFIX = ".kafka-backup-check-"
-"""The beginning of the names of scratch folders. No key begins with a dot, so a scratch folder is not a part of a
-repository."""
 
 TRIAL_DEADLINE_MS = 10_000
 """How long a call is retried in a trial. It is shorter than in a run, because a person waits for the result of a

@@ -272,3 +272,23 @@ def test_a_prefix_that_no_key_can_have_is_refused(store: ObjectStore, prefix: st
 
 def test_the_location_is_a_url(store: ObjectStore) -> None:
     assert "://" in store.location
+
+
+def test_writes_that_ended_leave_nothing_unfinished(store: ObjectStore) -> None:
+    create(store, "data/orders/1.log")
+    store.put("heads/a", [b"1"])
+    store.put("heads/a", [b"2"])
+    store.delete(["data/orders/1.log"])
+
+    assert [] == list(store.unfinished())
+    store.delete_unfinished([])
+
+
+@pytest.mark.parametrize("name", ["heads/a", "../.tmp-1", "a/../.tmp-1", "/tmp/.tmp-1", ".locks/.tmp-1", "", "."])
+def test_only_what_is_unfinished_can_be_deleted_as_such(store: ObjectStore, name: str) -> None:
+    store.put("heads/a", [b"1"])
+
+    with pytest.raises(ConfigError):
+        store.delete_unfinished([name])
+
+    assert b"1" == store.get("heads/a")[0]

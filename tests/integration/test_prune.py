@@ -127,6 +127,29 @@ def test_a_hold_keeps_its_point_until_it_is_released(bed: Bed) -> None:
     bed.prune_until_done()
 
 
+def test_a_dry_run_shows_everything_and_what_crashes_left_goes(tmp_path: Path) -> None:
+    path = tmp_path / "repository"
+    bed = _filled(LocalStore(path, create=True), {"backend": "filesystem", "path": str(path)}, tmp_path)
+    left = [path / "data" / ".tmp-1", path / ".kafka-backup-check-1" / "probe", path / "probe" / "1-put"]
+    for file in left:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"12345")
+    time.sleep(1.1)  # the grace passes on the clock of the file system
+    before = sorted(path.rglob("*"))
+
+    plan = json.loads(bed.command("prune", "--dry-run", "--json").stdout)
+    assert {"objects": 2, "bytes": 10} == plan["delete"]["temporary files"]
+    assert "temporary files: 2 with 10 B" in bed.command("prune", "--dry-run").stdout
+    for option in (("--yes",), ("--execute", plan["digest"])):
+        assert "--dry-run changes nothing" in bed.command("prune", "--dry-run", *option, code=2).stderr
+    assert before == sorted(path.rglob("*"))
+    done = json.loads(bed.command("prune", "--yes", "--json").stdout)
+
+    assert {"objects": 1, "bytes": 5} == done["deleted"]["test objects"]
+    assert not any(file.exists() for file in left)
+    bed.prune_until_done()
+
+
 def test_a_frozen_repository_is_not_pruned_and_says_why(bed: Bed) -> None:
     bed.command("freeze", "--reason", "suspected intrusion", "--by", "on call")
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from tasks.store.protocol import Body, ObjectInfo, ObjectStore
+from tasks.store.protocol import Body, ObjectInfo, ObjectStore, Unfinished
 
 PAGE_OBJECTS = 1000
 """Object stores list at most this many objects with one request."""
@@ -78,6 +78,12 @@ class CountingStore:
         for key in doomed:
             self._note("delete", key)
         self._inner.delete(doomed)
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        return self._inner.unfinished()
+
+    def delete_unfinished(self, names: Iterable[str]) -> None:
+        self._inner.delete_unfinished(names)
 
     def close(self) -> None:
         self._inner.close()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from tasks.model.errors import KafkaBackupError, OutcomeUnknownError, StoreUnavailableError
-from tasks.store.protocol import Body, ObjectInfo, ObjectStore
+from tasks.store.protocol import Body, ObjectInfo, ObjectStore, Unfinished
 
 Operation = Literal[
     "put_if_absent", "put", "compare_and_swap", "get", "get_range", "head", "list", "list_folders", "delete"
@@ -175,6 +175,13 @@ class FaultyStore:
     def delete(self, keys: Iterable[str]) -> None:
         doomed = tuple(keys)
         self._write("delete", doomed[0] if doomed else "", lambda: self._inner.delete(doomed))
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        return self._call("list", self._inner.unfinished)
+
+    def delete_unfinished(self, names: Iterable[str]) -> None:
+        doomed = tuple(names)
+        self._write("delete", doomed[0] if doomed else "", lambda: self._inner.delete_unfinished(doomed))
 
     def close(self) -> None:
         self._inner.close()

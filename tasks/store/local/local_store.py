@@ -54,7 +54,8 @@ from tasks.store.local.durable_files import (
     temporary_file,
 )
 from tasks.store.local.os_errors import translated
-from tasks.store.protocol import Body, ObjectInfo, OnNote
+from tasks.store.local.unfinished import find_unfinished, is_unfinished, remove_unfinished
+from tasks.store.protocol import Body, ObjectInfo, OnNote, Unfinished
 
 _LOCKS = ".locks"
 
@@ -165,6 +166,19 @@ class LocalStore:
         with self._translated("", may_have_landed=True):
             for folder in sorted(folders):
                 self._sync(folder)
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        with self._translated(""):
+            self._check_mounted()
+            yield from find_unfinished(self._root)
+
+    def delete_unfinished(self, names: Iterable[str]) -> None:
+        for name in names:
+            if not is_unfinished(name):
+                raise ConfigError(f"{name!r} is not the rest of a write in {self.location}.")
+            with self._translated(name):
+                self._check_mounted()
+                remove_unfinished(self._root, name)
 
     def close(self) -> None:
         """Does nothing: the store keeps nothing open."""

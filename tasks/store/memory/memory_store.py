@@ -7,9 +7,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256 as sha256_of
 
-from tasks.model.errors import DamagedError, ObjectChangedError, ObjectExistsError, ObjectNotFoundError, StoreError
+from tasks.model.errors import (
+    ConfigError,
+    DamagedError,
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StoreError,
+)
 from tasks.store.keys import check_folder, check_key, check_prefix
-from tasks.store.protocol import Body, Checksum, ObjectInfo
+from tasks.store.protocol import Body, Checksum, ObjectInfo, Unfinished
 
 _shared: dict[str, MemoryStore] = {}
 _shared_lock = threading.Lock()
@@ -96,6 +103,15 @@ class MemoryStore:
             check_key(key)
             with self._lock:
                 self._objects.pop(key, None)
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Nothing: a write in memory ends or does nothing."""
+        yield from ()
+
+    def delete_unfinished(self, names: Iterable[str]) -> None:
+        """See the protocol."""
+        for name in names:
+            raise ConfigError(f"{name!r} is not the rest of a write in {self.location}.")
 
     def close(self) -> None:
         """Does nothing: there is nothing to release."""

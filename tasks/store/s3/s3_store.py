@@ -16,6 +16,7 @@ from hashlib import sha256 as sha256_of
 from typing import Any
 
 from tasks.model.errors import (
+    ConfigError,
     DamagedError,
     ObjectChangedError,
     ObjectExistsError,
@@ -26,7 +27,7 @@ from tasks.model.errors import (
 )
 from tasks.store.body_reader import BodyReader
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
-from tasks.store.protocol import Body, Checksum, ObjectInfo
+from tasks.store.protocol import Body, Checksum, ObjectInfo, Unfinished
 from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from tasks.store.s3.error_responses import deleted_key_error
 from tasks.store.s3.requests import S3Requests
@@ -144,6 +145,15 @@ class S3Store:
         full_keys = [self._prefix + check_key(key) for key in keys]
         for first in range(0, len(full_keys), _DELETES_PER_REQUEST):
             self._delete(full_keys[first : first + _DELETES_PER_REQUEST])
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Nothing: each write is one request, of which the store keeps all or nothing."""
+        yield from ()
+
+    def delete_unfinished(self, names: Iterable[str]) -> None:
+        """See the protocol."""
+        for name in names:
+            raise ConfigError(f"{name!r} is not the rest of a write in {self.location}.")
 
     def close(self) -> None:
         self._requests.close()

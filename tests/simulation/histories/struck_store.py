@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tasks.model.errors import OutcomeUnknownError, StoreUnavailableError
-from tasks.store.protocol import Body, ObjectInfo
+from tasks.store.protocol import Body, ObjectInfo, Unfinished
 from tests.simulation.histories.world import World
 from tests.support.faults import Crashed
 
@@ -68,6 +68,15 @@ class StruckStore:
     def list_folders(self, folder: str) -> tuple[str, ...]:
         """See `ObjectStore.list_folders`."""
         return self._read(lambda: self._inner.list_folders(folder))
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """See `ObjectStore.unfinished`."""
+        return self._read(self._inner.unfinished)
+
+    def delete_unfinished(self, names: Iterable[str]) -> None:
+        """See `ObjectStore.delete_unfinished`."""
+        doomed = tuple(names)
+        self._write(lambda: self._inner.delete_unfinished(doomed))
 
     def close(self) -> None:
         """See `ObjectStore.close`."""

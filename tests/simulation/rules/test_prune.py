@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -9,16 +10,19 @@ import pytest
 from tasks.engine.backup_steps import capture_bins, commit_run
 from tasks.engine.consolidate import consolidate_locally
 from tasks.engine.consolidation.candidates import LEAST_OBJECTS
+from tasks.engine.freeze import freeze_repository
 from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy
-from tasks.engine.prune import Pruned, plan_prune, prune_locally, unexpire
+from tasks.engine.prune import Pruned, delete_left_overs, plan_prune, prune_locally, unexpire
+from tasks.engine.retention.deleted import Amount
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import LockedError, NotFoundError, RefusedError
 from tasks.repository.entries import VoidEntry
 from tasks.repository.leases import acquire
 from tasks.repository.names import capture_lease_key, prune_lease_key
-from tasks.repository.pins import pinned
+from tasks.repository.pins import Pin, pinned
+from tasks.repository.sealed_objects import overwrite_sealed
 from tasks.store.memory.memory_store import MemoryStore
 from tests.simulation.rules.small_world import DAY_MS, HOUR_MS, SET, SmallWorld
 from tests.support.counting_store import CountingStore
@@ -367,3 +371,90 @@ def test_a_plan_reads_each_entry_and_each_index_object_once_and_no_data(world: S
     assert len(indexes) == counting.count("get", f"meta/{SET}/index/")
     assert counting.count("get", f"meta/{SET}/log/") <= 2 * len(state.points) + 4, "the state and the points"
     assert counting.count("head") <= len(indexes)
+
+
+def test_what_crashed_processes_left_is_deleted_after_the_grace_and_reported_by_kind(world: SmallWorld) -> None:
+    _snapshots(world, 2)
+    _leave(world)
+
+    world.clock.advance(DAY_MS - HOUR_MS)
+    assert _plan(world).is_empty
+    world.clock.advance(2 * HOUR_MS)
+    before = _keys(world, "")
+    assert {"test objects": 1, "expired pins": 1, "leases": 2} == _counts(_plan(world).deletes)
+    assert before == _keys(world, ""), "the plan has changed nothing"
+    done = _prune(world)
+
+    assert {"test objects": 1, "expired pins": 1, "leases": 2} == _counts(done.deleted.kinds)
+    assert set(LEFT) == before - _keys(world, "")
+    assert _plan(world).is_empty
+
+
+def test_leases_of_existing_sets_and_restores_stay(world: SmallWorld) -> None:
+    _snapshots(world, 2)
+    world.restore({"orders": "copy"})
+    leases = _keys(world, "leases/")
+    world.clock.advance(9 * DAY_MS)
+
+    _prune(world)
+
+    assert leases < _keys(world, "leases/")
+
+
+def test_a_lease_that_a_backup_takes_after_the_plan_is_left_to_it(world: SmallWorld) -> None:
+    """The first backup of a new set begins between the plan of a prune and its deletions."""
+    _snapshots(world, 2)
+    _leave(world)
+    world.clock.advance(2 * DAY_MS)
+    context = world.context(world.source)
+    plan = plan_prune(context, SET, LAST_TWO)
+    backup = acquire(world.store, capture_lease_key("new-set"))
+    context.stop.wait = lambda timeout=None: backup.renew() or False  # type: ignore[method-assign, func-returns-value]
+
+    done = delete_left_overs(context, plan)
+
+    assert {"test objects": 1, "expired pins": 1, "leases": 1} == _counts(done.kinds)
+    backup.renew()
+    assert capture_lease_key("new-set") in _keys(world, "leases/")
+
+
+def test_a_frozen_repository_keeps_its_left_overs_too(world: SmallWorld) -> None:
+    _snapshots(world, 2)
+    _leave(world)
+    world.clock.advance(2 * DAY_MS)
+    plan = _plan(world)
+    freeze_repository(world.context(world.source), reason="incident", by="test")
+
+    with pytest.raises(RefusedError):
+        delete_left_overs(world.context(world.source), plan)
+
+    assert set(LEFT) <= _keys(world, "")
+
+
+def test_replaced_index_objects_and_tables_go_with_the_points_that_name_them(world: SmallWorld) -> None:
+    world.topic()
+    _changes(world, 20)
+    _prune(world)
+    world.clock.advance(DAY_MS)
+    _prune(world)
+
+    entries = [world.point(seq).entry for seq in _live(world)]
+    assert {ref.key for entry in entries for ref in entry.index} == _keys(world, f"meta/{SET}/index/")
+    assert {ref.key for entry in entries for ref in entry.table} == _keys(world, f"meta/{SET}/partitions/")
+
+
+LEFT = ("probe/1-put", f"pins/{SET}/1.json", "leases/new-set.json", "leases/_restore-r1.json")
+
+
+def _leave(world: SmallWorld) -> None:
+    """What a probe, a reader, the first backup of a set and a restore leave that die at once."""
+    probe, pin, lease, restore_lease = LEFT
+    world.store.put(probe, [b"x"])
+    overwrite_sealed(world.store, pin, Pin(seq=1, purpose="restore", expires_ms=world.clock.now_ms() + HOUR_MS // 2))
+    acquire(world.store, lease)
+    acquire(world.store, restore_lease).release()
+
+
+def _counts(kinds: Mapping[str, Amount]) -> dict[str, int]:
+    assert all(amount.bytes > 0 for amount in kinds.values())
+    return {kind: amount.objects for kind, amount in kinds.items()}

@@ -1,0 +1,85 @@
+"""The result of deletions: how many objects of each kind, and how many bytes. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+_KINDS: Mapping[str, str] = {
+    "data": "data objects",
+    "fragments": "fragments",
+    "index": "index objects",
+    "partitions": "partition tables",
+    "state": "state objects",
+    "runs": "plans",
+    "probe": "test objects",
+    "pins": "expired pins",
+    "leases": "leases",
+}
+"""The kinds of objects by the folder of their keys, in the order of reports."""
+
+TEMPORARY_FILES = "temporary files"
+
+
+class Amount(NamedTuple):
+    """A number of objects and their stored bytes."""
+
+    objects: int = 0
+    bytes: int = 0
+
+    def plus(self, other: Amount) -> Amount:
+        """The sum of both."""
+        return Amount(self.objects + other.objects, self.bytes + other.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The objects that were deleted, by kind."""
+
+    kinds: Mapping[str, Amount] = field(default_factory=dict)
+
+    @property
+    def objects(self) -> int:
+        """The number of all objects."""
+        return sum(amount.objects for amount in self.kinds.values())
+
+    @property
+    def bytes(self) -> int:
+        """The stored bytes of all objects."""
+        return sum(amount.bytes for amount in self.kinds.values())
+
+    def plus(self, other: Deleted) -> Deleted:
+        """The sum of both."""
+        return Deleted(add_amounts(self.kinds, other.kinds))
+
+
+def amounts(sizes: Mapping[str, int]) -> dict[str, Amount]:
+    """The amounts by kind of objects that are given by their keys, with their sizes in bytes."""
+    objects, stored = Counter[str](), Counter[str]()
+    for key, size in sizes.items():
+        kind = kind_of(key)
+        objects[kind] += 1
+        stored[kind] += size
+    return {kind: Amount(objects[kind], stored[kind]) for kind in objects}
+
+
+def add_amounts(*many: Mapping[str, Amount]) -> dict[str, Amount]:
+    """The sums by kind, in the order of reports."""
+    found: dict[str, Amount] = {}
+    for one in many:
+        for kind, amount in one.items():
+            found[kind] = found.get(kind, Amount()).plus(amount)
+    return {kind: found[kind] for kind in _in_order(found)}
+
+
+def kind_of(key: str) -> str:
+    """The kind of an object that a prune deletes."""
+    parts = key.split("/")
+    return _KINDS[parts[2] if parts[0] == "meta" else parts[0]]
+
+
+def _in_order(kinds: Iterable[str]) -> list[str]:
+    order = [*_KINDS.values(), TEMPORARY_FILES]
+    return sorted(kinds, key=order.index)
