@@ -76,6 +76,9 @@ def _difference(
 
 def _record_at(reader: RecordReader, target: TargetPartition, offset: int) -> Record | None:
     """The record at an offset of a scratch partition, read by the second reader. None if there is none."""
+    first, end = reader.bounds(target.target)
+    if not first <= offset < end:
+        return None
     for part in reader.read(target.target, offset, offset + 1):
         return Record(part.offsets[0], part.timestamps[0], part.keys[0], part.values[0], tuple(part.headers[0]))
     return None

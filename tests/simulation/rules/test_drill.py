@@ -27,6 +27,11 @@ from tests.simulation.rules.small_world import HOUR_MS, SET, SmallWorld
 from tests.support.faults import Crashed, FaultyStore
 
 
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_up_module, "PAUSE_S", 0.0)
+
+
 @pytest.fixture
 def world() -> SmallWorld:
     """Two topics with records, aborted transactions and settings, a group, and a topic of somebody else."""
@@ -58,7 +63,7 @@ def _drill(world: SmallWorld, *, stop: threading.Event | None = None, **options:
 
 
 def _topics(world: SmallWorld) -> set[str]:
-    return set(world.target.topics.by_name)
+    return {name for name in world.target.topics.by_name if not name.startswith("__")}
 
 
 def _assert_clean(world: SmallWorld) -> None:
@@ -123,16 +128,12 @@ def _after(module: Any, name: str, act: Callable[[Any], Any], monkeypatch: pytes
     monkeypatch.setattr(module, name, lambda *args, **kwargs: act(original(*args, **kwargs)))
 
 
-def test_a_partition_that_was_never_restored_is_found(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = drill_module.replay_bin
-    monkeypatch.setattr(
-        drill_module,
-        "replay_bin",
-        lambda context, started, targets, number: number or original(context, started, targets, 0),
-    )
+def test_partitions_that_were_never_restored_are_found(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.engine.drill.replay_bin", lambda context, started, targets, number: None)
 
     result = _drill(world)
 
+    assert {"bills-0", "orders-0", "orders-1"} == {str(one.source) for one in result.partitions if one.problem}
     assert "failed" == result.verdict
     _assert_clean(world)
 
@@ -174,11 +175,21 @@ def test_a_wrong_translation_of_positions_is_found(world: SmallWorld, monkeypatc
 
 
 def test_a_lost_setting_is_found(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drill_steps, "finish_settings", lambda plan, targets, admin: [])
+    original: Callable[..., Any] = vars(drill_steps)["finish_settings"]
+
+    def finish(plan: Any, targets: Any, admin: Any) -> Any:
+        done = original(plan, targets, admin)
+        name = next(topic.target for topic in plan.topics if topic.topic == "orders")
+        admin.alter_topic_configs(name, {"retention.ms": "1000"}, ["max.message.bytes"])
+        return done
+
+    monkeypatch.setattr(drill_steps, "finish_settings", finish)
 
     result = _drill(world)
 
-    assert any("retention.ms" in failure for failure in result.failures)
+    problems = [failure.split(": ", 1)[1] for failure in result.failures]
+    assert ["the setting max.message.bytes is 1048588, and the backup has 2000000"] == problems[:1]
+    assert ["the setting retention.ms is 1000, and the backup has 123456789"] == problems[1:]
     _assert_clean(world)
 
 
