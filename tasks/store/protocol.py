@@ -1,4 +1,4 @@
-"""The port of object stores: twelve methods and their promises. `tests/contract` tests them for every adapter.
+"""The port of object stores: thirteen methods and their promises. `tests/contract` tests them for every adapter.
 
 Keys are relative to the store's prefix and contain only `[A-Za-z0-9._/-]`. Parts between slashes are not empty and do
 not begin with a dot. Every method raises `ConfigError` for another key. A key cannot be a folder of another key (`a/b`
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 Body = Sequence[bytes | memoryview]
 """The bytes of an object as buffers in their order. Adapters do not join them, because objects are large."""
@@ -33,6 +33,21 @@ class Checksum:
     value: str
 
 
+ArchiveState = Literal["archived", "returning", "readable", "unknown"]
+"""Whether an object in an archive can be read: not before the store was asked for it, not yet, or until a time. Unknown
+if the response does not tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveInfo:
+    """The archive that contains an object. `readable_until_ms` is the end of the time in which the object can be read,
+    in Unix milliseconds; only with the state `readable`."""
+
+    storage_class: str
+    state: ArchiveState
+    readable_until_ms: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:
     """An object's metadata. `version` is an opaque text, and the same in every response about one write.
@@ -40,7 +55,8 @@ class ObjectInfo:
     Two writes of a key have different versions unless their bytes are equal, because an S3 ETag is a digest. So every
     swap has to write other bytes. `modified_ms` is from the store's clock in Unix milliseconds. It can be rounded down
     to seconds, and after a write it can be the time of the response. `head` returns the same checksum as the write;
-    other methods can leave it out.
+    other methods can leave it out. `archive` is None for an object that can be read at once, and after a write or a
+    read. `list` can leave its state unknown.
     """
 
     key: str
@@ -48,6 +64,12 @@ class ObjectInfo:
     modified_ms: int
     version: str
     checksum: Checksum | None = None
+    archive: ArchiveInfo | None = None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the object can be read now. False if that is not known."""
+        return self.archive is None or self.archive.state == "readable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +80,16 @@ class Unfinished:
     name: str
     size_bytes: int
     modified_ms: int
+
+
+IsImmutable = Callable[[str], bool]
+"""Tells whether the object of a key is written once, never overwritten and never deleted before its set allows it. Such
+an object can be locked. Stores do not know the meaning of keys, so the caller that opens a store gives it this."""
+
+
+def nothing_is_immutable(key: str) -> bool:
+    """No object is locked."""
+    return False
 
 
 OnNote = Callable[[str], None]
@@ -74,7 +106,8 @@ class ObjectStore(Protocol):
         ...
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
-        """Create the object, or nothing. The object is durable on return. A reader never sees a part of it.
+        """Create the object, or nothing. The object is durable on return. A reader never sees a part of it. If the
+        settings of the store ask for it, the same write locks an immutable object.
 
         `sha256` is the hex digest of the body. A store that can verify it raises `StoreError` for wrong bytes, and
         stores nothing then. Raises `ObjectExistsError` if the key exists, also with the same bytes: of several
@@ -99,12 +132,12 @@ class ObjectStore(Protocol):
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         """The whole object as it was last written, and its metadata. Raises `ObjectNotFoundError` if the key does not
-        exist."""
+        exist, and `ObjectArchivedError` if it has to be brought back from an archive first."""
         ...
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Exactly `length` bytes from `start` on. Raises `ObjectNotFoundError` if the key does not exist, and
-        `DamagedError` if the range ends beyond the end of the object."""
+        """Exactly `length` bytes from `start` on. Raises what `get` raises, and `DamagedError` if the range ends beyond
+        the end of the object."""
         ...
 
     def head(self, key: str) -> ObjectInfo:
@@ -128,9 +161,18 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def delete(self, keys: Iterable[str]) -> None:
-        """Delete the objects. A missing key is not an error. After an error some can be deleted and others not. May be
-        called again with the same keys."""
+    def check_lock(self) -> None:
+        """If the settings of the store ask for a lock of its immutable objects, find out whether it can lock objects.
+        Raises `ConfigError` if it cannot. Sends no request if the settings do not ask for a lock."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Delete the objects, and return the number of those that the store only hides and keeps as older versions. A
+        missing key is not an error. May be called again with the same keys.
+
+        An immutable object whose lock has not ended stays as it is, also where the store would hide it. Raises
+        `UndeletedError` if there are such objects, or if the store refused to delete some: then all others were
+        deleted. After another error some can be deleted and others not."""
         ...
 
     def unfinished(self) -> Iterator[Unfinished]:
