@@ -109,7 +109,7 @@ def test_the_plan_that_was_shown_is_carried_out_and_an_expired_point_comes_back(
     assert "Nothing was changed." in shown.stdout
     assert [1, 2, 3, 4] == plan["expire"]
 
-    bed.command("prune", "--execute", f"1-1-{'0' * 64}", code=3)
+    bed.command("prune", "--execute", f"{plan['id'][:-64]}{'0' * 64}", code=3)
     bed.command("prune", "--execute", plan["id"])
     bed.command("describe", "--backup-id", f"{SET}@1", code=10)
     bed.command("unexpire", "--backup-id", f"{SET}@1")
