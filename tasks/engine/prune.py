@@ -95,7 +95,7 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
     for run in plan.unnamed.dead_runs:
         void_run(repository, plan.set_name, run, "its writer has written nothing for longer than the grace")
     log = repository.log(plan.set_name)
-    policy = plan.policy.model_dump(mode="json", exclude_none=True)
+    policy = plan.policy.model_dump(mode="json", exclude_none=True, exclude={"tiers"})  # tiers keep no points
 
     def expire(state: SetState) -> AnyEntry:
         return ExpireEntry(

@@ -15,6 +15,7 @@ from hashlib import sha256 as sha256_of
 from typing import Any
 
 from tasks.model.errors import (
+    ConfigError,
     DamagedError,
     ObjectChangedError,
     ObjectExistsError,
