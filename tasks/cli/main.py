@@ -49,7 +49,7 @@ app = typer.Typer(
 
 PLANNED_COMMANDS = (
     *("offsets", "drill", "lag", "export", "cat", "state", "copy", "standby", "promote"),
-    *("audit", "evidence", "keygen", "rebuild-index", "import"),
+    *("evidence", "keygen", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
 
@@ -99,6 +99,9 @@ def list_points(
     restores: Annotated[
         bool, typer.Option("--restores", help="List restores, and the topics that `finalize` has to change.")
     ] = False,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="List expired points that can be brought back, and until when.")
+    ] = False,
     label: LabelRules = None,
     state: StatePlace = None,
     as_json: Json = False,
@@ -109,7 +112,7 @@ def list_points(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.list_points import run_list
 
-        _run(run_list, session, config, storage, restores=restores, labels=label or (), state=state)
+        _run(run_list, session, config, storage, restores=restores, expired=expired, labels=label or (), state=state)
 
 
 @app.command()
@@ -391,6 +394,35 @@ def thaw(
         from tasks.cli.freeze import run_thaw
 
         _run(run_thaw, session, config, storage, reason=reason, by=by)
+
+
+_audit = typer.Typer(help="Show who changed what in the backup sets, when and why.", no_args_is_help=True)
+app.add_typer(_audit, name="audit")
+
+
+@_audit.command(name="show")
+def audit_show(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="WHEN", help="7d, 12h or 2026-11-22T10:00:00Z: no older entries.", show_default=False
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="Only so many entries.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the log of a set, or of all sets, newest entry first."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.audit import run_audit_show
+
+        _run(run_audit_show, session, config, storage, backup_id, since=since, limit=limit)
 
 
 _lifecycle = typer.Typer(help="Lifecycle rules of the bucket, for the data of a set.", no_args_is_help=True)

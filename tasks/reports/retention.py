@@ -54,13 +54,19 @@ def plan_text(plan: PrunePlan) -> str:
     return text + frees
 
 
+def policy_text(policy: Mapping[str, Any]) -> str:
+    """The settings of a policy: `keep_last: 2, grace: 24h`. Empty ones are left out."""
+    values = {name: " or ".join(value) if isinstance(value, list | tuple) else value for name, value in policy.items()}
+    return ", ".join(f"{name}: {value}" for name, value in values.items() if value not in (None, ""))
+
+
 def approval_form_text(plan: PrunePlan, state: SetState, need: str) -> str:
     """The text of the form of an approval, in markdown: why it is needed, what the plan does, and the oldest points
     that expire."""
     rows = [row for row in plan_rows(plan, state) if row[4] == "expire"]
     shown = [" | ".join(row[:4]) for row in reversed(rows[-FORM_ROWS:])]
     rest = f"\n\nand {len(rows) - len(shown):,} more" if len(rows) > len(shown) else ""
-    rules = ", ".join(f"{name}: {value}" for name, value in plan.policy.model_dump(exclude_none=True).items())
+    rules = policy_text(plan.policy.model_dump(mode="json", exclude_none=True))
     return (
         f"{need}\n\n{plan_text(plan)}\n\nThese points expire:\n\n"
         f"| {' | '.join(HEADER[:4])} |\n|{' --- |' * 4}\n" + "\n".join(f"| {row} |" for row in shown) + f"{rest}\n\n"

@@ -27,6 +27,7 @@ COMMANDS = {
     "check": ("check", "run_check", ("--config", "x.yaml")),
     "prune": ("prune", "run_prune", ("--config", "x.yaml")),
     "label": ("label", "run_label", ("set@1", "a=b", "--storage", "memory://x")),
+    "audit": ("audit", "run_audit_show", ("show", "--storage", "memory://x")),
     "unexpire": ("prune", "run_unexpire", ("--storage", "memory://x")),
     "freeze": ("freeze", "run_freeze", ("--storage", "memory://x", "--reason", "y")),
     "thaw": ("freeze", "run_thaw", ("--storage", "memory://x", "--reason", "y")),
