@@ -55,4 +55,4 @@ def conclude_validation(work: ValidationWork, checked: Sequence[CheckedBin]) -> 
     cache, opened = flow_run_cache(work.flow_run), repository(work.flow_run, work.repository)
     found = inspection(work)
     runs = check_runs(cache.run_context(opened), found, work.level)
-    return verdict(found, work.level, [*(one.checked for one in checked), runs], is_pinned=work.is_pinned)
+    return verdict(found, work.level, [*(one.checked for one in checked), runs], is_pinned=work.point.is_pinned)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from tasks.cli.exit_codes import OK
 from tasks.cli.inputs import find_point, freeze_json, open_repository, print_freeze
 from tasks.cli.session import Session
 from tasks.engine.retention.fate import Fate, fate_of
+from tasks.engine.space import Space, space_of_point
 from tasks.model.counting import counted
-from tasks.model.errors import NotFoundError
+from tasks.model.errors import DamagedError, NotFoundError
 from tasks.model.labels import labels_text
 from tasks.model.quoting import quoted
 from tasks.reports.audit import fate_document, fate_lines
 from tasks.reports.figures import point_line, point_notes, size_text, table_text
 from tasks.reports.shrinkage import shrinkage_lines
+from tasks.reports.space import space_lines
 from tasks.repository.entries import PointEntry
 from tasks.repository.partition_table import Row
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
+from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import GroupsState, TopicsState
 
 
@@ -41,6 +45,7 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
     _print_point(session, entry, rows, labels)
     _print_topics(session, topics)
     _print_groups(session, entry, groups)
+    space = _print_space(session, repository, point)
     freeze = repository.freeze(entry.set)
     print_freeze(session, freeze)
     session.print_json(
@@ -51,6 +56,7 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
             "partitions": [row.to_json() for row in rows],
             "topics": topics.to_json(),
             "groups": groups.to_json() if groups else None,
+            "space": asdict(space) if space else None,
         }
     )
     return OK
@@ -66,6 +72,19 @@ def _fate(repository: Repository, backup_id: str | None) -> Fate | None:
     if fate is not None and fate.removed is not None:
         raise NotFoundError(" ".join(fate_lines(name, fate)))
     return fate
+
+
+def _print_space(session: Session, repository: Repository, point: RestorePoint) -> Space | None:
+    """Print what the point takes in the store. Returns None if that is not known, because an index object is
+    damaged."""
+    try:
+        space = space_of_point(repository, point.set_name, point.seq)
+    except DamagedError as error:
+        session.warn(f"The space of {point.name} is not known: {error}")
+        return None
+    for text in space_lines(space, point.drops):
+        session.print(text)
+    return space
 
 
 def _print_point(session: Session, point: PointEntry, rows: list[Row], labels: Mapping[str, str]) -> None:

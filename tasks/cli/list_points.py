@@ -4,6 +4,7 @@ computes from the recorded steps."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +12,14 @@ from tasks.cli.exit_codes import OK, exit_code_of
 from tasks.cli.inputs import freeze_json, open_repository, print_freeze, with_state
 from tasks.cli.session import Session
 from tasks.engine.retention.fate import expired_points
+from tasks.engine.space import Space, space_of_set
 from tasks.engine.target.finalize import unwritten_positions
 from tasks.model.counting import counted
 from tasks.model.errors import ConfigError, DamagedError, KafkaBackupError, UnsupportedError
 from tasks.model.labels import check_label_rule, find_label, labels_text
 from tasks.reports.audit import fate_document
 from tasks.reports.figures import size_text, table_text
+from tasks.reports.space import space_table
 from tasks.repository.points import format_time
 from tasks.repository.repository import Repository
 from tasks.repository.restores import RestorePlan, Step, StepDone, Targets, read_part, read_restore_plan, restore_ids
@@ -55,21 +58,26 @@ def run_list(
     restores: bool,
     expired: bool = False,
     labels: Sequence[str] = (),
+    space: bool = False,
     state: str | None = None,
 ) -> int:
     """Print the sets and their points; with `restores` the restores, with `expired` the points that can be brought
-    back. With `labels` only the points that have all of them. Returns the exit code. `state`: see `with_state`."""
+    back. With `labels` only the points that have all of them; with `space` also what they take in the store. Returns
+    the exit code. `state`: see `with_state`."""
     for rule in labels:
         check_label_rule(rule)
-    if labels and restores:
-        raise ConfigError("--label selects restore points. Leave it out, or leave out --restores.")
-    if expired and restores:
-        raise ConfigError("--expired lists restore points. Leave it out, or leave out --restores.")
+    if restores and (labels or space or expired):
+        option = "--label" if labels else "--space" if space else "--expired"
+        raise ConfigError(f"{option} is about restore points. Leave it out, or leave out --restores.")
+    if expired and space:
+        raise ConfigError("--space is about points that have not expired. Leave it out, or leave out --expired.")
     repository, _ = open_repository(session, config, storage)
     repository = with_state(session, repository, state)
     if restores:
         return _list_restores(session, repository)
-    return (_list_expired if expired else _list_points)(session, repository, labels)
+    if expired:
+        return _list_expired(session, repository, labels)
+    return _list_points(session, repository, labels, with_space=space)
 
 
 def restore_progress(
@@ -101,7 +109,7 @@ def restore_progress(
     return RestoreProgress("verified", tuple(topic.target for topic in plan.topics))
 
 
-def _list_points(session: Session, repository: Repository, labels: Sequence[str]) -> int:
+def _list_points(session: Session, repository: Repository, labels: Sequence[str], *, with_space: bool) -> int:
     states = {name: repository.state(name) for name in repository.set_names()}
     sets = {
         name: [point for point in state.points.values() if _has_labels(point, labels)] for name, state in states.items()
@@ -114,6 +122,7 @@ def _list_points(session: Session, repository: Repository, labels: Sequence[str]
     expired = sum(len(state.expired) for state in states.values())
     if expired:
         session.print(f"{counted(expired, 'expired point')} can be brought back: see `kafka-backup list --expired`.")
+    spaces = _spaces(session, repository, sets) if with_space else {}
     freeze = repository.freeze()
     print_freeze(session, freeze)
     session.print_json(
@@ -121,7 +130,7 @@ def _list_points(session: Session, repository: Repository, labels: Sequence[str]
             "repository_id": repository.root.repository_id,
             "frozen": freeze_json(freeze),
             "sets": {
-                name: {"points": [{**point.to_json(), "labels": point.labels} for point in points]}
+                name: {"points": [_point_document(point, spaces.get(name, {})) for point in points]}
                 for name, points in sets.items()
             },
         }
@@ -163,6 +172,22 @@ def _list_expired(session: Session, repository: Repository, labels: Sequence[str
         }
     )
     return OK
+
+
+def _spaces(
+    session: Session, repository: Repository, sets: Mapping[str, Sequence[PointSummary]]
+) -> dict[str, Mapping[int, Space]]:
+    """Print and return the space of the points of each set."""
+    found: dict[str, Mapping[int, Space]] = {}
+    for name, points in sets.items():
+        total_bytes, found[name] = space_of_set(repository.log(name), [point.seq for point in points])
+        session.print(f"\n{space_table(name, total_bytes, found[name])}")
+    return found
+
+
+def _point_document(point: PointSummary, spaces: Mapping[int, Space]) -> dict[str, object]:
+    space = spaces.get(point.seq)
+    return {**point.to_json(), "labels": point.labels, **({"space": asdict(space)} if space else {})}
 
 
 def _place(repository: Repository, labels: Sequence[str]) -> str:

@@ -103,6 +103,9 @@ def list_points(
         bool, typer.Option("--expired", help="List expired points that can be brought back, and until when.")
     ] = False,
     label: LabelRules = None,
+    space: Annotated[
+        bool, typer.Option("--space", help="Also show what each point takes in the store, and what removing it frees.")
+    ] = False,
     state: StatePlace = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -112,7 +115,17 @@ def list_points(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.list_points import run_list
 
-        _run(run_list, session, config, storage, restores=restores, expired=expired, labels=label or (), state=state)
+        _run(
+            run_list,
+            session,
+            config,
+            storage,
+            restores=restores,
+            expired=expired,
+            labels=label or (),
+            space=space,
+            state=state,
+        )
 
 
 @app.command()

@@ -16,6 +16,7 @@ from tasks.engine.validation.objects import Level
 from tasks.model.counting import counted
 from tasks.model.errors import UnsupportedError
 from tasks.reports.figures import duration_text, size_text
+from tasks.reports.validation import dropped_text
 from tasks.repository.points import PointReference
 
 
@@ -58,6 +59,8 @@ def _print_result(session: Session, point: str, level: Level, result: Validation
         else ""
     )
     objects = counted(result.checked_objects, "object")
+    if result.dropped_objects:
+        session.print(dropped_text(result))
     session.print(f"{point}  {level}: {verdict}; {objects} checked{read}, {duration_text(seconds)}")
     session.print_json(
         {
@@ -67,6 +70,7 @@ def _print_result(session: Session, point: str, level: Level, result: Validation
             "checked_objects": result.checked_objects,
             "checked_bytes": result.checked_bytes,
             "checked_records": result.checked_records,
+            "dropped_objects": result.dropped_objects,
             "is_pinned": result.is_pinned,
         }
     )

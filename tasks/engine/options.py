@@ -264,6 +264,11 @@ class RetentionPolicy(Options):
     minimum_age: Duration | None = Field(
         None, title="Lowest age", description="A younger point stays, whatever the other rules say: 30d."
     )
+    maximum_age: Duration | None = Field(
+        None,
+        title="Highest age",
+        description="Older data leaves the set, also from points that stay: 365d. Counted from the backup's reading.",
+    )
     grace: Duration = Field(
         "24h",
         title="Grace",
@@ -281,6 +286,15 @@ class RetentionPolicy(Options):
     def _keeps_something(self) -> RetentionPolicy:
         if all(getattr(self, name) is None for name in KEEP_RULES):
             raise ValueError(f"is empty: give at least one of {', '.join(KEEP_RULES)}")
+        return self
+
+    @model_validator(mode="after")
+    def _ages_are_in_order(self) -> RetentionPolicy:
+        highest = duration_ms(self.maximum_age) if self.maximum_age else None
+        for name in ("minimum_age", "grace"):
+            lowest = getattr(self, name)
+            if highest is not None and lowest is not None and duration_ms(lowest) > highest:
+                raise ValueError(f"maximum_age {self.maximum_age} is shorter than {name} {lowest}")
         return self
 
 

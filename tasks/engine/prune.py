@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from tasks.engine.commit.runs import void_run
 from tasks.engine.options import RetentionPolicy
 from tasks.engine.retention.deleted import TEMPORARY_FILES, Amount, Deleted, amounts
+from tasks.engine.retention.old_data import OldData
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune, protection
+from tasks.engine.retention.unnamed_objects import needed_by_pins
 from tasks.engine.run_context import RunContext
 from tasks.model.errors import InterruptedRunError, LockedError, NotFoundError, PreconditionError, RefusedError
 from tasks.repository.entries import (
     AnyEntry,
+    DropEntry,
     ExpireEntry,
     RemoveEntry,
     UnexpireEntry,
@@ -85,8 +90,8 @@ def pruning(context: RunContext, set_name: str) -> Iterator[int]:
 
 
 def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str | None = None) -> None:
-    """Append the entries of a plan: points expire and are removed, and runs that died are voided. May be called again.
-    `approved_by` is who claims to have approved the plan, for the log.
+    """Append the entries of a plan: points expire and are removed, old data leaves the set, and runs that died are
+    voided. May be called again. `approved_by` is who claims to have approved the plan, for the log.
 
     Raises `PreconditionError` if a point has come under a hold, got a label that the policy keeps, or was brought back
     since the plan, and `RefusedError` if the repository is frozen."""
@@ -95,13 +100,12 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
     for run in plan.unnamed.dead_runs:
         void_run(repository, plan.set_name, run, "its writer has written nothing for longer than the grace")
     log = repository.log(plan.set_name)
-    policy = plan.policy.model_dump(mode="json", exclude_none=True, exclude={"tiers"})  # tiers keep no points
 
     def expire(state: SetState) -> AnyEntry:
         return ExpireEntry(
             **repository.next_change(plan.set_name, state),
             points=_left_to_expire(plan, state),
-            policy=policy,
+            policy=_stored_policy(plan),
             plan_sha256=plan.digest,
             approved_by=approved_by,
         )
@@ -113,6 +117,32 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
     for build, left in ((expire, _left_to_expire), (remove, _left_to_remove)):
         if left(plan, log.state()):
             log.append(build)
+    if plan.old is not None and plan.old.drop not in log.state().drops:
+        log.append(partial(_drop_entry, repository, plan, plan.old, approved_by))
+
+
+def _drop_entry(
+    repository: Repository, plan: PrunePlan, old: OldData, approved_by: str | None, state: SetState
+) -> AnyEntry:
+    held = {seq for seq in (*state.points, *state.expired) if state.is_held(seq)}
+    if not held <= set(old.drop.spared) or any(hold.points is None for hold in state.holds.values()):
+        raise PreconditionError(f"{plan.set_name}: a point came under a hold since the plan was made. Make a new plan.")
+    return DropEntry(
+        **repository.next_change(plan.set_name, state),
+        before_ms=old.drop.before_ms,
+        up_to=old.drop.up_to,
+        spared=old.drop.spared,
+        objects=len(old.objects),
+        stored_bytes=sum(old.objects.values()),
+        policy=_stored_policy(plan),
+        plan_sha256=plan.digest,
+        approved_by=approved_by,
+    )
+
+
+def _stored_policy(plan: PrunePlan) -> dict[str, Any]:
+    """The policy for the log, without the storage classes, which keep no points."""
+    return plan.policy.model_dump(mode="json", exclude_none=True, exclude={"tiers"})
 
 
 def _left_to_expire(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
@@ -137,10 +167,13 @@ def _require_unchanged(plan: PrunePlan, seqs: Sequence[int], known: Collection[i
 
 
 def delete_unnamed(context: RunContext, plan: PrunePlan, *, part: str = "") -> Deleted:
-    """Delete the objects of the plan whose keys begin with `part`. Call it after `change_points`. May be called again.
-    Raises `InterruptedRunError` on `stop`, and `RefusedError` if the repository was frozen; then the other objects
-    stay."""
-    sizes = {key: size for key, size in plan.unnamed.objects.items() if key.startswith(part)}
+    """Delete the objects of the plan whose keys begin with `part`, except those that a reader has pinned since the
+    plan. Call it after `change_points`: a reader pins its point and then reads the log, so it either finds the new
+    entries there or its pin is found here. May be called again. Raises `InterruptedRunError` on `stop`, and
+    `RefusedError` if the repository was frozen; then the other objects stay."""
+    pinned = needed_by_pins(context.repository.log(plan.set_name), now_ms=context.repository.now_ms())
+    objects = plan.unnamed.objects
+    sizes = {key: size for key, size in objects.items() if key.startswith(part) and key not in pinned}
     return _delete(context, plan.set_name, sizes)
 
 

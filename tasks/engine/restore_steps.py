@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.pattern_notes import pattern_notes
@@ -244,9 +244,10 @@ def finish_restore(
 
 
 def _started(repository: Repository, plan: RestorePlan, point: RestorePoint) -> StartedRestore:
+    planned = replace(point, drops=plan.drops)
     return StartedRestore(
         plan=plan,
-        lines=point.lines([point.rows[copy.source] for copy in plan.partitions]),
+        lines=planned.lines([point.rows[copy.source] for copy in plan.partitions]),
         groups=point.groups,
         reader=FrameReader(repository.store),
     )

@@ -20,12 +20,14 @@ from tasks.engine.validation.object_bytes import NamedLine
 from tasks.engine.validation.objects import Checked, Level, check_object, merge, named_lines
 from tasks.engine.validation.set_log import choose_readable, read_whole_log
 from tasks.engine.workers import run_all
-from tasks.model.errors import InterruptedRunError, NotFoundError
+from tasks.model.errors import DamagedError, InterruptedRunError, NotFoundError
+from tasks.repository.drops import Drop, drops_of_point
 from tasks.repository.entries import PointEntry
 from tasks.repository.names import fragment_beside, log_key, origin_of
 from tasks.repository.pins import pinned
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
+from tasks.repository.set_log import SetLog
 
 WORKERS = 4
 """The number of objects that are checked at the same time. A full validation holds that many objects in memory."""
@@ -33,11 +35,18 @@ WORKERS = 4
 
 class ChosenPoint(NamedTuple):
     """The point that is validated. `is_pinned` is false if the program has no write permission for the repository. Then
-    nothing protects the point from deletion."""
+    nothing protects the point from deletion. `drops` are those that concern the point. What is dropped later is checked
+    too."""
 
     set_name: str
     seq: int
     is_pinned: bool
+    drops: tuple[Drop, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The reference of the point: `set@17`."""
+        return f"{self.set_name}@{self.seq}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +66,8 @@ class ValidationResult:
 
     `checked_objects` is the number of index, table, state and data objects that were checked, at level `full` also of
     plans and fragments. `checked_bytes` is the size of the data objects that were read, 0 at level `quick`.
-    `checked_records` is the number of restorable records that were counted in them.
+    `checked_records` is the number of restorable records that were counted in them. `dropped_objects` is the number of
+    data objects whose data, or a part of it, was dropped because of `maximum_age`. They were not checked for that data.
     """
 
     point: PointEntry
@@ -65,6 +75,7 @@ class ValidationResult:
     checked_objects: int
     checked_bytes: int
     checked_records: int
+    dropped_objects: int = 0
     is_pinned: bool = True
 
 
@@ -105,7 +116,14 @@ def chosen_point(repository: Repository, reference: PointReference) -> Iterator[
     log = repository.log(reference.set_name)
     seq = choose_readable(log, reference)
     with pinned(repository.store, log.set_name, seq, purpose="validate", now_ms=repository.now_ms) as is_pinned:
-        yield ChosenPoint(log.set_name, seq, is_pinned)
+        yield ChosenPoint(log.set_name, seq, is_pinned, _drops(log, seq))
+
+
+def _drops(log: SetLog, seq: int) -> tuple[Drop, ...]:
+    try:
+        return drops_of_point(log.state().drops, seq)
+    except DamagedError:
+        return ()  # the damage of the log becomes a finding
 
 
 def inspect(repository: Repository, chosen: ChosenPoint) -> Inspection:
@@ -117,7 +135,7 @@ def inspect(repository: Repository, chosen: ChosenPoint) -> Inspection:
     if chosen.seq not in reading.state.points:
         raise NotFoundError(f"{log.set_name}@{chosen.seq} was removed before it could be validated.")
     point = log.point(chosen.seq).entry
-    contents = read_contents(repository.store, point)
+    contents = read_contents(repository.store, point, chosen.drops)
     checked = Checked([*reading.findings, *contents.findings], objects=contents.objects)
     return Inspection(point=point, contents=contents, checked=checked, named=named_lines(contents))
 
@@ -129,7 +147,8 @@ def check_runs(context: RunContext, inspection: Inspection, level: Level) -> Che
         return Checked([])
     repository, point = context.repository, inspection.point
     keys = {line.object for line in inspection.contents.lines if line.object is not None}
-    beside = {fragment_beside(key) for key in keys}
+    dropped = {line.object for line in inspection.contents.dropped if line.object is not None}
+    beside = {fragment_beside(key) for key in keys | dropped}
     checked = []
     for run in sorted({point.run} | {origin_of(key)[1] for key in keys}):
         if context.stop.is_set():
@@ -145,7 +164,8 @@ def verdict(inspection: Inspection, level: Level, checked: Sequence[Checked], *,
     point = inspection.point
     total = merge([inspection.checked, *checked])
     findings = list(total.findings)
-    if level == "full" and not findings and total.records != point.totals.records:
+    is_whole = not inspection.contents.dropped
+    if level == "full" and not findings and is_whole and total.records != point.totals.records:
         message = f"its total of records is {point.totals.records}, but its objects contain {total.records}"
         findings.append(of_object(log_key(point.set, point.seq), message))
     return ValidationResult(
@@ -154,5 +174,6 @@ def verdict(inspection: Inspection, level: Level, checked: Sequence[Checked], *,
         checked_objects=total.objects,
         checked_bytes=total.bytes,
         checked_records=total.records,
+        dropped_objects=len({line.object for line in inspection.contents.dropped}),
         is_pinned=is_pinned,
     )

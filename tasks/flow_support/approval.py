@@ -78,7 +78,7 @@ def decide_on_plan(work: PruneWork, limits: ApprovalLimits, given: str | None) -
     answer = _last_answer(run)
     if answer is not None and not answer.form.approve:
         return Decision(end=_refused(work, answer.form.approved_by))
-    if not plan.expire:
+    if not plan.expire and plan.old is None:
         return Decision()
     if answer is not None and answer.digest == plan.digest:
         return Decision(approved_by=answer.form.approved_by)
@@ -100,14 +100,14 @@ def decide_on_plan(work: PruneWork, limits: ApprovalLimits, given: str | None) -
 
 
 def _need(plan: PrunePlan, limit: str | None, answer: _Answer | None) -> str:
-    counts = f"{len(plan.expire):,} of {len(plan.expire) + len(plan.kept):,} points would expire"
     if answer is not None:
         by = quoted(answer.form.approved_by)
         return (
             f"{plan.set_name}: the plan that {by} approved is not the plan any more, because the set has changed. This "
-            f"run has changed nothing. Now {counts}."
+            f"run has changed nothing. Now {len(plan.expire):,} of {len(plan.expire) + len(plan.kept):,} points would "
+            "expire."
         )
-    return f"{plan.set_name}: {counts}, which is more than {limit}. Nothing was changed."
+    return f"{plan.set_name}: {limit}. Nothing was changed."
 
 
 def _refused(work: PruneWork, by: str) -> State[Any]:

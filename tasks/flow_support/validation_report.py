@@ -20,7 +20,7 @@ from tasks.reports.validation import checked_rows, validation_headline, validati
 def report_validation_plan(work: ValidationWork, planned: PlannedValidation) -> PlannedValidation:
     """Log how much there is to check, and set the total of the progress. Returns `planned`."""
     objects = counted(planned.objects, "object")
-    report_start(work.flow_run, planned.log_bytes, f"{work.set_name}@{work.seq}: {objects} to check")
+    report_start(work.flow_run, planned.log_bytes, f"{work.point.name}: {objects} to check")
     return planned
 
 
@@ -35,7 +35,7 @@ def report_validation(work: ValidationWork, checked: Sequence[CheckedBin], resul
     completed."""
     cache = flow_run_cache(work.flow_run)
     cache.counter.is_done = True
-    key, name = artifact_key("validate", work.set_name), f"{work.set_name}@{work.seq}"
+    key, name = artifact_key("validate", work.point.set_name), work.point.name
     seconds = {object_key: one.seconds for one in checked for object_key in bins(work)[one.number]}
     rows = checked_rows(result, inspection(work).contents, seconds)
     publish(

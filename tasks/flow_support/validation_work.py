@@ -19,14 +19,11 @@ from tasks.repository.points import PointReference
 
 @dataclass(frozen=True, slots=True)
 class ValidationWork:
-    """The validation that a task works for: the flow run, the repository's block, the point, whether it is pinned, and
-    the level."""
+    """The validation that a task works for: the flow run, the repository's block, the point, and the level."""
 
     flow_run: str
     repository: str
-    set_name: str
-    seq: int
-    is_pinned: bool
+    point: ChosenPoint
     level: Level
 
 
@@ -64,14 +61,13 @@ def open_validation(backup_id: str, repository_name: str, level: Level) -> Itera
         chosen_point(flow.repository, PointReference.parse(backup_id)) as chosen,
         stop_on_failure(flow.cache.stop),
     ):
-        yield ValidationWork(flow.flow_run, flow.repository_name, chosen.set_name, chosen.seq, chosen.is_pinned, level)
+        yield ValidationWork(flow.flow_run, flow.repository_name, chosen, level)
 
 
 def inspection(work: ValidationWork) -> Inspection:
     """The inspection of the point. Each process makes it once."""
     opened = repository(work.flow_run, work.repository)
-    chosen = ChosenPoint(work.set_name, work.seq, work.is_pinned)
-    return flow_run_cache(work.flow_run).cached("inspection", lambda: inspect(opened, chosen))
+    return flow_run_cache(work.flow_run).cached("inspection", lambda: inspect(opened, work.point))
 
 
 def bins(work: ValidationWork) -> list[list[str]]:

@@ -21,6 +21,9 @@ records."""
 TOPIC_GONE = "topic deleted"
 """The reason of a gap whose topic was deleted, or deleted and created again, while it was captured."""
 
+DROPPED = "older than maximum_age"
+"""The reason of a gap whose records were in the backup, until the retention policy took them out."""
+
 
 class Gap(NamedTuple):
     """Offsets [first, next) that should be in the backup and are missing, with the reason."""

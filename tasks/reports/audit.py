@@ -14,6 +14,7 @@ from tasks.reports.figures import size_text
 from tasks.reports.retention import policy_text
 from tasks.repository.entries import (
     AnyEntry,
+    DropEntry,
     Entry,
     ExpireEntry,
     FreezeEntry,
@@ -116,6 +117,16 @@ def _expire(entry: ExpireEntry) -> str:
     return f"{_points(entry.points)} expired, because the policy {policy_text(entry.policy)} does not keep them; {plan}"
 
 
+def _drop(entry: DropEntry) -> str:
+    approved = f", approved by {quoted(entry.approved_by)}" if entry.approved_by else ""
+    spared = f"; {_points(entry.spared)} keep it, because of a hold" if entry.spared else ""
+    return (
+        f"data captured before {format_time(entry.before_ms)} left the set: {counted(entry.objects, 'data object')} "
+        f"with {size_text(entry.stored_bytes)}{spared}; the policy is {policy_text(entry.policy)}; "
+        f"plan {entry.plan_sha256[:SHOWN_DIGITS]}{approved}"
+    )
+
+
 def _unexpire(entry: UnexpireEntry) -> str:
     return f"{_points(entry.points)} brought back"
 
@@ -160,6 +171,7 @@ RENDERERS: Mapping[type[Entry], Callable[[Any], str]] = {
     PointEntry: _point,
     VoidEntry: _void,
     ExpireEntry: _expire,
+    DropEntry: _drop,
     UnexpireEntry: _unexpire,
     RemoveEntry: _remove,
     HoldEntry: _hold,

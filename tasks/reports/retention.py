@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.engine.prune import Pruned
 from tasks.engine.retention.deleted import Deleted
+from tasks.engine.retention.old_data import OldData
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.model.counting import counted
 from tasks.reports.figures import size_text
@@ -51,7 +52,21 @@ def plan_text(plan: PrunePlan) -> str:
             f"{counted(goes.objects, 'object')} with {size_text(goes.bytes)} can be deleted now{_kinds_text(goes)}."
         )
     frees = f" Data that only expired points need: {size_text(plan.frees_bytes)}." if plan.frees_bytes else ""
-    return text + frees
+    return text + frees + (f" {_old_text(plan)}" if plan.old is not None else "")
+
+
+def _old_text(plan: PrunePlan) -> str:
+    """What `maximum_age` takes."""
+    old = plan.old
+    assert old is not None
+    staying = [seq for seq in old.points if seq in plan.kept]
+    text = (
+        f"maximum_age {plan.policy.maximum_age} takes {counted(len(old.objects), 'data object')} with "
+        f"{size_text(sum(old.objects.values()))}, captured before {format_time(old.drop.before_ms)}. "
+        f"Points that stay without this data: {len(staying):,}."
+    )
+    spared = f" Points under a hold that keep it: {len(old.drop.spared):,}." if old.drop.spared else ""
+    return text + spared
 
 
 def policy_text(policy: Mapping[str, Any]) -> str:
@@ -67,9 +82,9 @@ def approval_form_text(plan: PrunePlan, state: SetState, need: str) -> str:
     shown = [" | ".join(row[:4]) for row in reversed(rows[-FORM_ROWS:])]
     rest = f"\n\nand {len(rows) - len(shown):,} more" if len(rows) > len(shown) else ""
     rules = policy_text(plan.policy.model_dump(mode="json", exclude_none=True))
+    table = f"These points expire:\n\n| {' | '.join(HEADER[:4])} |\n|{' --- |' * 4}\n" if rows else ""
     return (
-        f"{need}\n\n{plan_text(plan)}\n\nThese points expire:\n\n"
-        f"| {' | '.join(HEADER[:4])} |\n|{' --- |' * 4}\n" + "\n".join(f"| {row} |" for row in shown) + f"{rest}\n\n"
+        f"{need}\n\n{plan_text(plan)}\n\n{table}" + "\n".join(f"| {row} |" for row in shown) + f"{rest}\n\n"
         f"Policy: {rules}\n\nThe artifacts of this run have a row for each point with the reasons. "
         f"Digest of the plan: `{plan.digest}`"
     )
@@ -112,6 +127,17 @@ def plan_document(plan: PrunePlan) -> dict[str, Any]:
         "delete_bytes": goes.bytes,
         "waiting_bytes": plan.unnamed.waiting_bytes,
         "frees_bytes": plan.frees_bytes,
+        "drop": _drop_document(plan.old) if plan.old is not None else None,
+    }
+
+
+def _drop_document(old: OldData) -> dict[str, Any]:
+    return {
+        "before_ms": old.drop.before_ms,
+        "objects": len(old.objects),
+        "stored_bytes": sum(old.objects.values()),
+        "points": list(old.points),
+        "held_points": list(old.drop.spared),
     }
 
 

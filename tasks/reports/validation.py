@@ -49,6 +49,13 @@ def validation_headline(result: ValidationResult, level: Level) -> str:
     return f"{name}: no damage found; {counted(result.checked_objects, 'object')} checked{read} ({level})"
 
 
+def dropped_text(result: ValidationResult) -> str:
+    """The sentence about data that the point does not contain any more."""
+    return (
+        f"Not in the point any more, because it is older than maximum_age: data of {result.dropped_objects:,} objects."
+    )
+
+
 def validation_summary(result: ValidationResult, level: Level, seconds: float) -> str:
     """The verdict in markdown, with the number of findings and the first of them (`MOST_NOTES`). `seconds` is the
     duration."""
@@ -71,6 +78,7 @@ def validation_summary(result: ValidationResult, level: Level, seconds: float) -
             f"| took | {duration_text(seconds)} |",
             "",
             *(() if result.is_pinned else (unpinned, "")),
+            *((dropped_text(result), "") if result.dropped_objects else ()),
             *listed("Damage", [str(finding) for finding in result.findings]),
         )
     )

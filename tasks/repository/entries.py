@@ -11,6 +11,7 @@ from pydantic import Field
 from tasks.model.errors import DamagedError, UnsupportedError
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument, seal, sha256_hex, unseal
+from tasks.repository.drops import Drop
 from tasks.repository.index import IndexRef
 from tasks.repository.names import log_key
 from tasks.repository.partition_table import TableRef
@@ -145,6 +146,27 @@ class RemoveEntry(Entry):
     points: tuple[int, ...]
 
 
+class DropEntry(Entry):
+    """Data that is older than the policy's `maximum_age` is not in the set any more, also in points that stay. See
+    `Drop` for `before_ms`, `up_to` and `spared`. `objects` is the number of data objects that this entry takes out, and
+    `stored_bytes` their size. The other members are those of an `ExpireEntry`."""
+
+    kind: Literal["drop"] = "drop"
+    before_ms: int
+    up_to: int
+    spared: tuple[int, ...] = ()
+    objects: int
+    stored_bytes: int
+    policy: dict[str, int | str | tuple[str, ...]]
+    plan_sha256: str
+    approved_by: str | None = Field(None, exclude_if=is_empty)
+
+    @property
+    def drop(self) -> Drop:
+        """What it takes."""
+        return Drop(before_ms=self.before_ms, up_to=self.up_to, spared=self.spared)
+
+
 class HoldEntry(Entry):
     """These points, or all points of the set if `points` is None, do not expire until the hold is released. `name` is
     the hold's name, `by` who claims to set it."""
@@ -206,6 +228,7 @@ AnyEntry = (
     | ExpireEntry
     | UnexpireEntry
     | RemoveEntry
+    | DropEntry
     | HoldEntry
     | ReleaseEntry
     | LabelEntry

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 
 from tasks.model.partition import Partition
-from tasks.model.ranges import Gap, disjoint_pieces
+from tasks.model.ranges import DROPPED, Gap, disjoint_pieces
+from tasks.repository.drops import Drop, is_dropped
 from tasks.repository.entries import PointEntry
 from tasks.repository.index import LineText, find_lines
 from tasks.repository.lines import Frame, IndexLine
@@ -22,7 +23,8 @@ _WITHOUT_OBJECT = {"object": None, "sha256": None, "stored_bytes": None, "checks
 
 
 class PointLines(Mapping[Partition, Sequence[IndexLine]]):
-    """The counting lines of each row, in offset order, disjoint, clipped to the row's [first, next).
+    """The counting lines of each row, in offset order, disjoint, clipped to the row's [first, next). A line whose data
+    was dropped names no object, and all its offsets are a gap.
 
     The texts of all lines are in memory. The lines of a partition are parsed when the partition is first looked up, and
     dropped after more than `MOST_PARSED_LINES` lines of other partitions were used. So each line is parsed once if
@@ -30,9 +32,15 @@ class PointLines(Mapping[Partition, Sequence[IndexLine]]):
     `DamagedError` or `UnsupportedError` if a line of the partition is not valid. Safe to use from several threads.
     """
 
-    def __init__(self, rows: Mapping[Partition, Row], texts: Mapping[Partition, Sequence[LineText]]) -> None:
+    def __init__(
+        self,
+        rows: Mapping[Partition, Row],
+        texts: Mapping[Partition, Sequence[LineText]],
+        drops: Sequence[Drop] = (),
+    ) -> None:
         self._rows = rows
         self._texts = texts
+        self._drops = drops
         self._parsed: OrderedDict[Partition, tuple[IndexLine, ...]] = OrderedDict()
         self._parsed_lines = 0
         self._lock = Lock()
@@ -43,17 +51,17 @@ class PointLines(Mapping[Partition, Sequence[IndexLine]]):
                 self._parsed.move_to_end(source)
                 return self._parsed[source]
         row = self._rows[source]
-        lines = tuple(counting_lines(row, self._stored(source)))
+        lines = tuple(without_dropped(counting_lines(row, self._stored(source)), self._drops))
         self._keep(source, lines)
         return lines
 
     def with_wholeness(self, source: Partition) -> Iterator[tuple[IndexLine, bool]]:
-        """The counting lines of a row, and whether each is whole: nothing of the stored line was clipped. They are
-        parsed at each call. Raises as a look-up."""
+        """The counting lines of a row, and whether each is whole: nothing of the stored line was clipped or dropped.
+        They are parsed at each call. Raises as a look-up."""
         stored = self._stored(source)
-        unclipped = {id(line) for line in stored}  # `clip_line` returns the line itself if it clips nothing
-        for line in counting_lines(self._rows[source], stored):
-            yield line, id(line) in unclipped
+        unchanged = {id(line) for line in stored}  # a line that is neither clipped nor dropped is the same object
+        for line in without_dropped(counting_lines(self._rows[source], stored), self._drops):
+            yield line, id(line) in unchanged
 
     def _stored(self, source: Partition) -> list[IndexLine]:
         return [text.line() for text in self._texts.get(source, ())]
@@ -77,8 +85,8 @@ class PointLines(Mapping[Partition, Sequence[IndexLine]]):
                 self._parsed_lines -= len(self._parsed.popitem(last=False)[1])
 
 
-def read_lines(store: ObjectStore, point: PointEntry, rows: Iterable[Row]) -> PointLines:
-    """The lines that count for the rows of a point.
+def read_lines(store: ObjectStore, point: PointEntry, rows: Iterable[Row], drops: Sequence[Drop] = ()) -> PointLines:
+    """The lines that count for the rows of a point. `drops` are those that concern the point.
 
     Reads each index object that can have lines of the rows' topics, once. Raises what `find_lines` raises.
     """
@@ -89,7 +97,7 @@ def read_lines(store: ObjectStore, point: PointEntry, rows: Iterable[Row]) -> Po
         if ref.can_include(topics):
             for source, text in find_lines(store, ref, wanted.keys(), entry_seq=point.seq):
                 found[source].append(text)
-    return PointLines(wanted, found)
+    return PointLines(wanted, found, drops)
 
 
 def counting_lines(row: Row, lines: Iterable[IndexLine]) -> list[IndexLine]:
@@ -102,6 +110,17 @@ def counting_lines(row: Row, lines: Iterable[IndexLine]) -> list[IndexLine]:
     newest_first = sorted(counting, key=lambda line: line.seq or 0, reverse=True)
     ranges = [(max(line.first, row.first), min(line.next, row.next)) for line in newest_first]
     return [clip_line(newest_first[index], first, end) for first, end, index in disjoint_pieces(ranges)]
+
+
+def without_dropped(lines: Iterable[IndexLine], drops: Sequence[Drop]) -> Iterator[IndexLine]:
+    """The same lines; those whose data was dropped name no object, and all their offsets are a gap. Call it with
+    counting lines: an older line does not count again because the data of a newer one was dropped. Pure."""
+    for line in lines:
+        if line.object is not None and is_dropped(drops, line.seq or 0, line.captured_ms):
+            gap = Gap(line.first, line.next, DROPPED)
+            yield line.model_copy(update={**_WITHOUT_OBJECT, "gaps": (gap,), "frames": (), "aborted": ()})
+        else:
+            yield line
 
 
 def clip_line(line: IndexLine, first: int, end: int) -> IndexLine:

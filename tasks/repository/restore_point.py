@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tasks.model.partition import Partition
+from tasks.repository.drops import Drop
 from tasks.repository.entries import PointEntry
 from tasks.repository.partition_table import Row, read_table
 from tasks.repository.point_lines import PointLines, read_lines
@@ -18,10 +19,13 @@ from tasks.store.protocol import ObjectStore
 @dataclass(frozen=True)
 class RestorePoint:
     """One point of a set. `rows`, `topics` and `groups` are read at the first use and kept. They raise `DamagedError`
-    if an object is missing or damaged, and `UnsupportedError` if a later version wrote it."""
+    if an object is missing or damaged, and `UnsupportedError` if a later version wrote it.
+
+    `drops` are the drops that concern the point, as they were when it was opened."""
 
     store: ObjectStore
     entry: PointEntry
+    drops: tuple[Drop, ...] = ()
 
     @property
     def name(self) -> str:
@@ -55,9 +59,10 @@ class RestorePoint:
         return read_state(self.store, self.entry.groups, GroupsState) if self.entry.groups else None
 
     def lines(self, rows: Iterable[Row]) -> PointLines:
-        """The lines that count for each row, in offset order, disjoint, clipped to the row's [first, next).
+        """The lines that count for each row, in offset order, disjoint, clipped to the row's [first, next). A line
+        whose data was dropped names no object, and all its offsets are a gap.
 
         Each call reads the index objects. The lines of a partition are parsed when they are first looked up. Raises
         what `find_lines` raises.
         """
-        return read_lines(self.store, self.entry, rows)
+        return read_lines(self.store, self.entry, rows, self.drops)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar
 
+from pydantic import Field
+
 from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError
 from tasks.model.partition import Partition
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
+from tasks.repository.drops import Drop
 from tasks.repository.names import RESTORES, restore_key, restore_part
 from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
@@ -46,7 +49,8 @@ class TopicCopy(Document):
 
 class RestorePlan(Document):
     """The plan of a restore, written before anything on the cluster changes. `options` are the options of the restore
-    as they were given."""
+    as they were given. `drops` are those that concerned the point when the plan was made: what was dropped later
+    is restored too, because the restore pins its point."""
 
     format: int = FORMAT_MAJOR
     repository_id: str
@@ -60,6 +64,7 @@ class RestorePlan(Document):
     topics: tuple[TopicCopy, ...]
     partitions: tuple[PartitionCopy, ...]
     bins: tuple[tuple[int, ...], ...]
+    drops: tuple[Drop, ...] = Field((), exclude_if=lambda drops: not drops)
     tool: str
 
 

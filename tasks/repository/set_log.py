@@ -9,8 +9,10 @@ from itertools import chain, count, takewhile
 
 from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError, ObjectNotFoundError
 from tasks.repository.document import sha256_hex
+from tasks.repository.drops import Drop, drops_of_point
 from tasks.repository.entries import (
     AnyEntry,
+    DropEntry,
     ExpireEntry,
     LabelEntry,
     PointEntry,
@@ -126,16 +128,20 @@ class SetLog:
         return state
 
     def point(self, seq: int) -> RestorePoint:
-        """The point with this seq. Raises `NotFoundError` if the entry is missing or is not a point, and what
-        `read_entry` raises."""
+        """The point with this seq, with the drops of the state that was read last. Raises `NotFoundError` if the entry
+        is missing or is not a point, and what `read_entry` raises."""
         known = self.known_points.get(self.set_name)
-        if known is not None and known.seq == seq:
+        if known is not None and known.seq == seq and known.drops == self._drops_of(seq):
             return known
         found = self.read_entry(seq)
         if found is None or not isinstance(found[0], PointEntry):
             raise NotFoundError(f"{self.set_name}@{seq} is not a restore point.")
-        point = self.known_points[self.set_name] = RestorePoint(self.store, found[0])
+        point = self.known_points[self.set_name] = self.opened(found[0])
         return point
+
+    def opened(self, entry: PointEntry) -> RestorePoint:
+        """The point of an entry, with the drops of the state that was read last."""
+        return RestorePoint(self.store, entry, self._drops_of(entry.seq))
 
     def newest_point(self) -> RestorePoint | None:
         """The newest point now. None if the set has no point. Raises what `state` and `point` raise."""
@@ -206,6 +212,10 @@ class SetLog:
                 missing = log_key(self.set_name, end + 1)
                 raise DamagedError(f"{missing} is missing, although {key} exists", key=missing)
 
+    def _drops_of(self, seq: int) -> tuple[Drop, ...]:
+        state = self.known.get(self.set_name) or self.state()
+        return drops_of_point(state.drops, seq)
+
     def _existing_entry(self, seq: int) -> tuple[AnyEntry, str]:
         found = self.read_entry(seq)
         if found is None:
@@ -238,4 +248,4 @@ def _lowers_protection(entry: AnyEntry, state: SetState) -> bool:
         point = state.summary(entry.point)
         after = point and point.with_labels(entry.labels, entry.removed)
         return point is not None and after is not None and not point.labels.items() <= after.labels.items()
-    return isinstance(entry, ExpireEntry | RemoveEntry | ReleaseEntry)
+    return isinstance(entry, ExpireEntry | RemoveEntry | DropEntry | ReleaseEntry)

@@ -13,8 +13,10 @@ from pydantic import Field
 
 from tasks.model.errors import DamagedError
 from tasks.repository.document import FORMAT_MAJOR, Document
+from tasks.repository.drops import Drop, add_drop
 from tasks.repository.entries import (
     AnyEntry,
+    DropEntry,
     ExpireEntry,
     FreezeEntry,
     HoldEntry,
@@ -98,8 +100,9 @@ class SetState(Document):
     """The state after the entries 1 … `seq`. `tip` is the SHA-256 of the stored bytes of entry `seq`: the `parent` of
     the next entry.
 
-    `points` are the live points, `expired` those that have expired and are not removed yet. `frozen` is the freeze that
-    the log contains. A repository can be frozen without it: see `tasks.repository.freeze`.
+    `points` are the live points, `expired` those that have expired and are not removed yet. `drops` are the drops that
+    are in force. `frozen` is the freeze that the log contains. A repository can be frozen without it: see
+    `tasks.repository.freeze`.
 
     `closed_runs` maps runs to the seq of the entry, point or void, that closed them, in the order of the log. It
     contains every run that was closed by entry `closed_from` or a later one. A run that is not in it is open only if it
@@ -112,6 +115,7 @@ class SetState(Document):
     points: dict[int, PointSummary] = Field(default_factory=dict)
     expired: dict[int, ExpiredPoint] = Field(default_factory=dict)
     holds: dict[str, Hold] = Field(default_factory=dict)
+    drops: tuple[Drop, ...] = Field((), exclude_if=lambda drops: not drops)
     frozen: Freeze | None = Field(None, exclude_if=_is_none)
     closed_runs: dict[str, int] = Field(default_factory=dict)
     closed_from: int = 1
@@ -135,6 +139,7 @@ class Fold:
         self._points = dict(start.points)
         self._expired = dict(start.expired)
         self._holds = dict(start.holds)
+        self._drops = start.drops
         self._frozen = start.frozen
         self._closed_runs = dict(start.closed_runs)
         self._closed_from = start.closed_from
@@ -167,6 +172,8 @@ class Fold:
             case RemoveEntry():
                 for seq in _known(entry, self._expired):
                     del self._expired[seq]
+            case DropEntry():
+                self._drops = add_drop(self._drops, entry.drop)
             case HoldEntry():
                 self._holds[entry.name] = Hold(
                     name=entry.name, points=entry.points, reason=entry.reason, by=entry.by, since_ms=entry.time_ms
@@ -194,6 +201,7 @@ class Fold:
                 "points": dict(self._points),
                 "expired": dict(self._expired),
                 "holds": dict(self._holds),
+                "drops": self._drops,
                 "frozen": self._frozen,
                 "closed_runs": dict(self._closed_runs),
                 "closed_from": self._closed_from,

@@ -1,6 +1,6 @@
 """An independent reader of repository format 1, written from the two FORMAT.md files and Kafka's own documentation.
 
-It shares no code with the program that writes repositories: what it reads proves the format, not the program.
+It shares no code with the program: what it reads proves the format.
     python reader.py REPOSITORY SET           lists the set's points
     python reader.py REPOSITORY SET SEQ       prints the records of one point
 """
@@ -24,7 +24,7 @@ import lz4.frame
 import zstandard
 
 BATCH = struct.Struct(">qiibIhiqqqhii")
-KINDS = ("point", "void", "note", "expire", "unexpire", "remove", "hold", "release", "freeze", "thaw", "label")
+KINDS = ("point", "void", "note", "expire", "unexpire", "remove", "drop", "hold", "release", "freeze", "thaw", "label")
 Document = dict[str, Any]
 Record = tuple[str, int, int, int, bytes | None, bytes | None, tuple[tuple[bytes, bytes | None], ...]]
 """Topic, partition, offset, timestamp, key, value, headers."""
@@ -51,17 +51,22 @@ def opened(stored: bytes, name: str) -> Document:
 def points(root: Path, set_name: str) -> list[Document]:
     """The set's live points in order; every entry of the log is checked on the way."""
     repository_id = opened((root / "repository.json").read_bytes(), "repository.json")["repository_id"]
-    found, expired, parent, seq = list[Document](), set[int](), None, 1
+    entries, expired, newest, parent, seq = list[Document](), set[int](), None, None, 1
     while (path := root / f"meta/{set_name}/log/{seq:010d}.json").exists():
         entry = opened(stored := path.read_bytes(), path.name)
         require(entry["kind"] in KINDS, f"{path.name}: unknown kind {entry['kind']}")
-        found += [entry] if entry["kind"] == "point" else []
+        entries, newest = [*entries, entry], seq if entry["kind"] == "point" else newest
         expired ^= set(entry["points"]) if entry["kind"] in ("expire", "unexpire") else set()
-        place = [seq, set_name, repository_id, parent, found[-1]["seq"] if found else None]
+        place = [seq, set_name, repository_id, parent, newest]
         stated = [entry[name] for name in ("seq", "set", "repository_id", "parent", "newest_point")]
         require(place == stated, f"{path.name}: {stated} is not {place}")
         parent, seq = hashlib.sha256(stored).hexdigest(), seq + 1
-    return [point for point in found if point["seq"] not in expired]
+    live, drops = ([entry for entry in entries if entry["kind"] == kind] for kind in ("point", "drop"))
+    return [
+        {**point, "drops": [drop for drop in drops if point["seq"] not in drop["spared"]]}
+        for point in live
+        if point["seq"] not in expired
+    ]
 
 
 @lru_cache(8)
@@ -110,8 +115,9 @@ def records(root: Path, point: Document) -> Iterator[Record]:
     lines = [{**line, "seq": seq if line["seq"] is None else line["seq"]} for seq, line in read]
     for row in rows_of(root, point):
         for first, end, line in pieces(row, lines):
-            frames = [frame for frame in line["frames"] if frame[0] < end and first < frame[1]]
-            for frame in frames:
+            drops = point["drops"]
+            gone = any(line["seq"] <= drop["up_to"] and line["captured_ms"] < drop["before_ms"] for drop in drops)
+            for frame in [one for one in line["frames"] if not gone and one[0] < end and first < one[1]]:
                 stored = fetched(root, line["object"], line["sha256"], line["stored_bytes"])
                 found = [record for record in frame_records(stored, line, frame) if first <= record[2] < end]
                 is_cut = frame[0] < first or end < frame[1]
@@ -121,9 +127,8 @@ def records(root: Path, point: Document) -> Iterator[Record]:
 
 def frame_records(stored: bytes, line: Document, frame: list[Any]) -> Iterator[Record]:
     """Records of a frame's batches, without control batches and aborted ones."""
-    position, stored_bytes, log_bytes = frame[2:5]
-    log, at = decompressed(stored[position : position + stored_bytes]), 0
-    is_known = (position, stored_bytes, log_bytes) in frames_of(stored) and len(log) == log_bytes
+    log, at = decompressed(stored[frame[2] : frame[2] + frame[3]]), 0
+    is_known = (*frame[2:4], len(log)) in frames_of(stored) and len(log) == frame[4]
     require(is_known, f"{line['object']}: its seek table and its index line differ about {frame}")
     while at < len(log):
         base, length, _, magic, _, attributes, _, base_ms, max_ms, producer, _, _, count = BATCH.unpack_from(log, at)
@@ -140,8 +145,8 @@ def frames_of(stored: bytes) -> list[tuple[int, int, int]]:
     """(position, stored bytes, log bytes) of a data object's frames, by its own seek table and trailer."""
     count, descriptor, magic = struct.unpack("<IBI", stored[-9:])
     table = stored[-(8 + 8 * count + 9) :]
-    is_table = struct.unpack_from("<II", table) == (0x184D2A5E, 8 * count + 9)
-    require(is_table and (descriptor, magic) == (0, 0x8F92EAB1), "seek table")
+    head = (*struct.unpack_from("<II", table), descriptor, magic)
+    require(head == (0x184D2A5E, 8 * count + 9, 0, 0x8F92EAB1), "seek table")
     sizes = list(struct.iter_unpack("<II", table[8:-9]))
     require(sum(size for size, _ in sizes) + len(table) == len(stored), "seek table: sum of sizes")
     trailer = stored[len(stored) - len(table) - sizes[-1][0] : len(stored) - len(table)]
@@ -180,8 +185,7 @@ def record(body: io.BytesIO, line: Document, base: int, base_ms: int, append_ms:
 
 
 def field(body: io.BytesIO) -> bytes | None:
-    length = varint(body)
-    return None if length < 0 else body.read(length)
+    return None if (length := varint(body)) < 0 else body.read(length)
 
 
 def varint(body: io.BytesIO) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 import pytest
 
@@ -27,7 +28,35 @@ POLICIES = (
     RetentionPolicy(keep_last=2, grace="12h"),
     RetentionPolicy(keep_daily=2, keep_weekly=1, minimum_points=3, grace="6h"),
     RetentionPolicy(keep_within="36h", minimum_age="20h", grace="24h"),
+    RetentionPolicy(keep_last=4, maximum_age="2d", grace="12h"),
+    RetentionPolicy(keep_daily=10, minimum_age="20h", maximum_age="36h", grace="6h"),
 )
+
+
+@dataclass
+class Expected:
+    """What a point has to restore. `records` are those that it had when it was made, and `captured_ms` says for each
+    when it was read, or when the oldest record was read that it was copied together with.
+
+    Records that were read before `allowed_ms` can be gone, because a prune was able to take them. Those that were read
+    before `certain_ms` have to be gone, because a prune was carried out. A hold protects the newest `whole` records.
+    """
+
+    records: list[object]
+    captured_ms: list[int]
+    is_copied: bool = False
+    allowed_ms: int = 0
+    certain_ms: int = 0
+    whole: int = 0
+
+    def check(self, restored: list[object]) -> None:
+        """The newest records are there, without a hole, and the right ones are missing."""
+        missing = len(self.records) - len(restored)
+        assert restored == self.records[missing:]
+        assert len(restored) >= self.whole
+        assert all(time_ms < self.allowed_ms for time_ms in self.captured_ms[:missing])
+        if not self.whole and not self.is_copied:
+            assert all(time_ms >= self.certain_ms for time_ms in self.captured_ms[missing:])
 
 
 class History:
@@ -40,24 +69,45 @@ class History:
         self.world.store = self.plain
         self.world.topic(records=3)
         self.policy = self.chance.choice(POLICIES)
-        self.contents: dict[int, list[object]] = {}
+        self.contents: dict[int, Expected] = {}
         self.holds: dict[str, int | None] = {}
+        self.allowed_ms = 0
         self.frozen: set[str] | None = None
         """While the repository is frozen, the keys that it had at that time or later. None while it is not."""
         self.frozen_after = 0
-        self.backed_up(self.world.back_up)
+        self.snapshot()
 
-    def backed_up(self, back_up: Callable[[], object]) -> None:
-        """Make a point, and remember what it has to restore."""
+    def snapshot(self) -> None:
+        """A snapshot, which reads everything again."""
         self.world.send(records=self.chance.randint(0, 4))
-        back_up()
-        self.contents[self.world.point().seq] = list(self.world.contents("orders", cluster=self.world.source))
+        records, now_ms = self.source_records(), self.world.clock.now_ms()
+        self.world.back_up()
+        self.contents[self.world.point().seq] = Expected(records, [now_ms] * len(records))
+
+    def changes(self) -> None:
+        """An incremental run, which reads what is new."""
+        before = self.contents[self.world.point().seq]
+        self.world.send(records=self.chance.randint(0, 4))
+        records, now_ms = self.source_records(), self.world.clock.now_ms()
+        self.world.back_up_changes()
+        times = [*before.captured_ms, *[now_ms] * (len(records) - len(before.records))]
+        self.contents[self.world.point().seq] = self.following(before, records, times, is_copied=before.is_copied)
+
+    def following(
+        self, before: Expected, records: list[object], captured_ms: list[int], *, is_copied: bool
+    ) -> Expected:
+        """What a point has to restore that continues another one. A hold on that one does not protect it."""
+        return Expected(records, captured_ms, is_copied, max(before.allowed_ms, self.allowed_ms), before.certain_ms)
+
+    def source_records(self) -> list[object]:
+        """The records of the source now."""
+        return list(self.world.contents("orders", cluster=self.world.source))
 
     def step(self) -> None:
         """One random step."""
         steps: tuple[tuple[Callable[[], None], int], ...] = (
-            (lambda: self.backed_up(self.world.back_up), 3),
-            (lambda: self.backed_up(self.world.back_up_changes), 6),
+            (self.snapshot, 3),
+            (self.changes, 6),
             (self.consolidate, 2),
             (self.prune, 6),
             (self.crashed_prune, 3),
@@ -75,7 +125,10 @@ class History:
         """A consolidation, whose point restores the same."""
         newest = self.world.point().seq
         if consolidate_locally(self.world.context(self.world.source), SET, workers=1) is not None:
-            self.contents[self.world.point().seq] = self.contents[newest]
+            before = self.contents[newest]
+            oldest_ms = min([time_ms for time_ms in before.captured_ms if time_ms >= before.certain_ms], default=0)
+            times = [min(time_ms, oldest_ms) for time_ms in before.captured_ms]
+            self.contents[self.world.point().seq] = self.following(before, before.records, times, is_copied=True)
 
     def prune(self) -> None:
         """A prune by the policy, and a look at what it did."""
@@ -83,9 +136,23 @@ class History:
         if self.frozen is not None:
             self.refused_prune()
             return
+        began_ms = self.world.clock.now_ms()
         done = prune_locally(self.world.context(self.world.source), SET, self.policy)
+        self.note_drop(certain_at_ms=began_ms)
         self.check_plan(done.plan)
         assert {*before.points} - {*done.plan.expire} <= {*self.world.repository.state(SET).points}
+
+    def note_drop(self, *, certain_at_ms: int | None = None) -> None:
+        """A prune could take what is older than `maximum_age`, from the points that are not held. If it was carried
+        out, it did so at `certain_at_ms`."""
+        if self.policy.maximum_age is None or None in self.holds.values():
+            return
+        age_ms = duration_ms(self.policy.maximum_age)
+        self.allowed_ms = self.world.clock.now_ms() - age_ms
+        for seq, expected in self.contents.items():
+            if seq not in self.holds.values():
+                expected.allowed_ms = self.allowed_ms
+                expected.certain_ms = max(expected.certain_ms, (certain_at_ms or 0) - age_ms)
 
     def crashed_prune(self) -> None:
         """A prune that crashes before or after one of its writes."""
@@ -93,6 +160,8 @@ class History:
         faulty.crash_at(self.chance.randint(1, 6), after=self.chance.random() < 0.5)
         with suppress(Crashed, *([] if self.frozen is None else [RefusedError])):
             prune_locally(self.world.context(self.world.source), SET, self.policy)
+        if self.frozen is None:
+            self.note_drop()
         self.world.store = self.plain
 
     def pruned_beside_a_reader(self) -> None:
@@ -110,18 +179,24 @@ class History:
         """Set a hold on a point or on the set, or release one."""
         repository, state = self.world.repository, self.world.repository.state(SET)
         if self.holds and self.chance.random() < 0.6:
-            name, held = self.holds.popitem()
+            name, seq = self.holds.popitem()
             if self.frozen is not None:
                 with pytest.raises(RefusedError):
                     release_hold(repository, SET, name, reason="over", by="test")
-                self.holds[name] = held
+                self.holds[name] = seq
                 return
             release_hold(repository, SET, name, reason="over", by="test")
+            if seq is not None and seq not in self.holds.values():
+                self.contents[seq].whole = 0
             return
         name = f"hold-{len(self.holds)}"
         seq = self.chance.choice([None, *state.points, *state.expired])
         add_hold(repository, SET, name, None if seq is None else [seq], reason="case", by="test")
         self.holds[name] = seq
+        if seq is not None:
+            point = repository.log(SET).point(seq)
+            lines = point.lines(point.rows.values())
+            self.contents[seq].whole = sum(line.records for own in lines.values() for line in own)
 
     def bring_back(self) -> None:
         """Bring an expired point back."""
@@ -191,7 +266,7 @@ class History:
         for seq in self.world.repository.state(SET).points:
             target = f"copy-{seq}-{self.world.clock.now_ms()}"
             assert [] == list(self.world.restore({"orders": target}, seq=seq).mismatches)
-            assert self.contents[seq] == list(self.world.contents(target)), f"{SET}@{seq}"
+            self.contents[seq].check(list(self.world.contents(target)))
         self.world.assert_valid()
 
     def check_end(self) -> None:
@@ -201,6 +276,8 @@ class History:
         for name in self.holds:
             release_hold(self.world.repository, SET, name, reason="over", by="test")
         self.holds.clear()
+        for expected in self.contents.values():
+            expected.whole = 0
         for _ in range(4):
             self.world.clock.advance(duration_ms(self.policy.grace) + DAY_MS)
             with suppress(PreconditionError):

@@ -48,4 +48,4 @@ def commit_point(repository: Repository, producer: PointProducer) -> RestorePoin
             raise
         return log.point(error.point_seq)
     assert isinstance(entry, PointEntry)
-    return RestorePoint(repository.store, entry)
+    return log.opened(entry)

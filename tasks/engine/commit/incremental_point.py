@@ -25,7 +25,7 @@ from tasks.repository.index import read_index
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.plans import EndReason, Plan
-from tasks.repository.point_lines import counting_lines
+from tasks.repository.point_lines import counting_lines, without_dropped
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.set_state import SetState
@@ -166,7 +166,7 @@ def _all_lines(
     for line in new_lines:
         found[line.source].append(line.model_copy(update={"seq": seq}))
     for source, row in rows.items():
-        yield from counting_lines(row, found[source])
+        yield from without_dropped(counting_lines(row, found[source]), newest.drops)
 
 
 def _ended_notes(plan: Plan) -> Iterator[PartitionNote]:

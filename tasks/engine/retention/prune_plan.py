@@ -3,7 +3,7 @@ goes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.engine.options import RetentionPolicy, duration_ms
@@ -11,8 +11,10 @@ from tasks.engine.retention.deleted import TEMPORARY_FILES, Amount, add_amounts,
 from tasks.engine.retention.keep import kept_labels, kept_points
 from tasks.engine.retention.left_overs import LeftOvers, find_left_overs
 from tasks.engine.retention.named_objects import NamedObjects
+from tasks.engine.retention.old_data import OldData, find_old_data
 from tasks.engine.retention.unnamed_objects import Unnamed, find_unnamed
 from tasks.repository.document import encode_json, sha256_hex
+from tasks.repository.drops import Drop
 from tasks.repository.repository import Repository
 from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState
@@ -21,10 +23,12 @@ from tasks.repository.set_state import SetState
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunePlan:
     """What a prune does to a set, in this order: the points in `expire` expire; those in `remove`, whose grace is over,
-    can never come back; the objects in `unnamed` and `left_overs` are deleted.
+    can never come back; the data in `old`, if any, leaves the set; the objects in `unnamed` and `left_overs` are
+    deleted.
 
     `kept` are the points that stay, each with the reasons, newest first. `grace` are the points that have expired
-    before and can still be brought back, each with the time at which this ends. `frees_bytes` are the stored bytes of
+    before and can still be brought back, each with the time at which this ends. `data_bytes` are the stored bytes of
+    all data objects that live and expired points need before the prune. `frees_bytes` are the stored bytes of
     the data objects that only expiring and expired points name.
     """
 
@@ -34,28 +38,32 @@ class PrunePlan:
     expire: tuple[int, ...]
     remove: tuple[int, ...]
     grace: Mapping[int, int]
+    old: OldData | None
     unnamed: Unnamed
     left_overs: LeftOvers
+    data_bytes: int
     frees_bytes: int
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the points that expire, of those that are removed, and of the policy. A later plan with the
-        same digest takes the same points away. Objects that no point names are not in it, because in a busy set new
-        ones become old enough at any time."""
+        """The SHA-256 of the points that expire, of those that are removed, of the data that is too old, and of the
+        policy. A later plan with the same digest takes the same points and data away. Objects that no point names
+        are not in it, because in a busy set new ones become old enough at any time."""
         goes = {
             "set": self.set_name,
             "policy": self.policy.model_dump(mode="json"),
             "expire": self.expire,
             "remove": self.remove,
         }
+        if self.old is not None:
+            goes |= {"drop": self.old.drop.to_json(), "objects": sorted(self.old.objects)}
         return sha256_hex(encode_json(goes))
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not (
-            self.expire or self.remove or self.unnamed.objects or self.unnamed.dead_runs or bool(self.left_overs)
+            self.expire or self.remove or self.old or self.unnamed.objects or self.unnamed.dead_runs or self.left_overs
         )
 
     @property
@@ -78,6 +86,8 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
     expire = tuple(seq for seq in state.points if seq not in kept)
     ends = _ends_of_grace(log, state, duration_ms(policy.grace))
     remove = tuple(seq for seq, end_ms in ends.items() if end_ms <= now_ms and protection(state, seq, policy) is None)
+    old = find_old_data(names, state, policy, now_ms=now_ms)
+    drops = (*state.drops, old.drop) if old is not None else state.drops
     grace_ms = duration_ms(policy.grace)
     return PrunePlan(
         set_name=set_name,
@@ -86,9 +96,11 @@ def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, 
         expire=expire,
         remove=remove,
         grace={seq: end_ms for seq, end_ms in ends.items() if seq not in remove},
-        unnamed=find_unnamed(names, state, removed=remove, grace_ms=grace_ms, now_ms=now_ms),
+        old=old,
+        unnamed=find_unnamed(names, state, drops=drops, removed=remove, grace_ms=grace_ms, now_ms=now_ms),
         left_overs=find_left_overs(repository.store, set_name, grace_ms=grace_ms, now_ms=now_ms),
-        frees_bytes=_freed_bytes(names, kept, [*expire, *ends]),
+        data_bytes=sum(names.data_of([*state.points, *state.expired], state.drops).values()),
+        frees_bytes=_freed_bytes(names, kept, [*expire, *ends], drops),
     )
 
 
@@ -120,6 +132,6 @@ def _young_by_store(
     return dict.fromkeys(young, (f"younger than {policy.minimum_age} by the store's clock",))
 
 
-def _freed_bytes(names: NamedObjects, kept: Collection[int], going: Collection[int]) -> int:
-    stays = names.data_of(kept)
-    return sum(size for key, size in names.data_of(going).items() if key not in stays)
+def _freed_bytes(names: NamedObjects, kept: Collection[int], going: Collection[int], drops: Sequence[Drop]) -> int:
+    stays = names.data_of(kept, drops)
+    return sum(size for key, size in names.data_of(going, drops).items() if key not in stays)

@@ -3,10 +3,11 @@ objects and listings, never data."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.engine.retention.named_objects import NamedObjects, named_by_plan
+from tasks.repository.drops import Drop
 from tasks.repository.leases import read_lease
 from tasks.repository.names import capture_lease_key, plan_prefix, run_of, run_prefixes
 from tasks.repository.pins import live_pins
@@ -30,12 +31,14 @@ def find_unnamed(
     names: NamedObjects,
     state: SetState,
     *,
+    drops: Sequence[Drop],
     removed: Collection[int],
     grace_ms: int,
     now_ms: int,
 ) -> Unnamed:
     """Search the objects of a set. `names` is of its log, and `state` is its state, read before. The points in
-    `removed` name nothing any more: the caller has to append their `remove` entry before anything is deleted.
+    `removed` name nothing any more, and no point needs what `drops` take: the caller has to append the entries of both
+    before anything is deleted. A point that is pinned needs everything that it names.
 
     What is found stays unnamed whatever is written later: a later point names only what the newest point names and what
     its own run wrote. The newest point is protected here, and so is a run that is not closed in `state`.
@@ -44,7 +47,7 @@ def find_unnamed(
     known what they name.
     """
     log = names.log
-    named = _named(names, state, removed, now_ms)
+    named = _named(names, state, drops, removed, now_ms)
     listed: dict[str, tuple[int, int]] = {}
     for prefix in run_prefixes(log.set_name):
         for info in log.store.list(prefix):
@@ -63,18 +66,25 @@ def find_unnamed(
     )
 
 
-def _named(names: NamedObjects, state: SetState, removed: Collection[int], now_ms: int) -> set[str]:
+def needed_by_pins(log: SetLog, *, now_ms: int) -> set[str]:
+    """The keys that the pinned points need now. Raises as `find_unnamed`."""
+    return NamedObjects(log).of_points(live_pins(log.store, log.set_name, now_ms=now_ms))
+
+
+def _named(
+    names: NamedObjects, state: SetState, drops: Sequence[Drop], removed: Collection[int], now_ms: int
+) -> set[str]:
     """The keys that live, expired and pinned points and the plans of open runs name."""
     log = names.log
-    seqs = {*state.points, *state.expired} - set(removed) | live_pins(log.store, log.set_name, now_ms=now_ms)
-    keys: set[str] = set()
+    seqs = {*state.points, *state.expired} - set(removed)
+    keys = names.of_points(live_pins(log.store, log.set_name, now_ms=now_ms))
     for run in _planned_open_runs(log, state):
         plan = find_plan(log.store, log.set_name, run)
         if plan is None:
             continue
         keys.update(named_by_plan(plan))
         seqs |= {plan.based_on} if plan.based_on is not None else set()
-    return keys | names.of_points(seqs)
+    return keys | names.of_points(seqs, drops)
 
 
 def _planned_open_runs(log: SetLog, state: SetState) -> Iterator[str]:

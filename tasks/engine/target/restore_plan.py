@@ -188,6 +188,7 @@ def draft_restore(
         ),
         partitions=tuple(copies),
         bins=_bins(request, copies, source.lines),
+        drops=source.point.drops,
         tool=tool_name(),
     )
     return DraftRestore(plan=plan, needs=needs)

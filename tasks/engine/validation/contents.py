@@ -11,24 +11,27 @@ from tasks.engine.validation.damage import DamageFinding, of_error, of_lines, of
 from tasks.model.counting import counted
 from tasks.model.errors import DamagedError
 from tasks.model.partition import Incarnation, Partition
+from tasks.repository.drops import Drop, is_dropped
 from tasks.repository.entries import PointEntry
 from tasks.repository.index import IndexRef, read_index
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import log_key
 from tasks.repository.partition_table import Row, TableRef, read_table
-from tasks.repository.point_lines import counting_lines
+from tasks.repository.point_lines import counting_lines, without_dropped
 from tasks.repository.state_objects import GroupsState, TopicsState, read_state
 from tasks.store.protocol import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointContents:
-    """Everything that could be read of a point. `lines` are all lines of its index, `counting` are those that count for
-    each row. `findings` are about damaged objects, and about lines, rows and totals that do not agree. `objects` is the
-    number of objects that the entry names."""
+    """Everything that could be read of a point. `lines` are all lines of its index, except those whose data was
+    dropped: `dropped`. `counting` are the lines that count for each row, as `RestorePoint.lines`. `findings`
+    are about damaged objects, and about lines, rows and totals that do not agree. `objects` is the number of objects
+    that the entry names."""
 
     rows: Mapping[Partition, Row]
     lines: Sequence[IndexLine]
+    dropped: Sequence[IndexLine]
     counting: Mapping[Partition, Sequence[IndexLine]]
     findings: Sequence[DamageFinding]
     objects: int
@@ -81,9 +84,10 @@ class _Reader:
         self.unreadable.append(key)
 
 
-def read_contents(store: ObjectStore, point: PointEntry) -> PointContents:
-    """Read everything that the point names except its data, and check that rows, lines, states and totals agree. Damage
-    becomes a finding. Raises `UnsupportedError` if a later version wrote an object."""
+def read_contents(store: ObjectStore, point: PointEntry, drops: Sequence[Drop] = ()) -> PointContents:
+    """Read everything that the point names except its data, and check that rows, lines, states and totals agree. The
+    totals are not checked if data was dropped, because they can be those from before. `drops` are those that concern
+    the point. Damage becomes a finding. Raises `UnsupportedError` if a later version wrote an object."""
     reader = _Reader(store, point)
     lines = [line for ref in point.index for line in reader.index(ref)]
     lost_index = list(reader.unreadable)
@@ -91,17 +95,26 @@ def read_contents(store: ObjectStore, point: PointEntry) -> PointContents:
     is_whole = not reader.unreadable
     topics = reader.topics()
     reader.groups()
-    counting = count_lines(rows, lines)
+    dropped = [line for line in lines if line.object and is_dropped(drops, line.seq or 0, line.captured_ms)]
+    counting = {source: list(without_dropped(own, drops)) for source, own in count_lines(rows, lines).items()}
     blamed = lost_index[0] if lost_index else log_key(point.set, point.seq)
     findings = [*reader.findings, *(found for line in lines for found in _line_findings(line, blamed))]
     for source, row in rows.items():
         findings += hole_findings(row, counting[source], blamed)
     if topics is not None:
         findings += _topic_findings(point, rows, topics)
-    if is_whole:
+    if is_whole and not dropped:
         findings += total_findings(point, rows, counting)
     objects = len(point.index) + len(point.table) + 1 + (point.groups is not None)
-    return PointContents(rows=rows, lines=lines, counting=counting, findings=findings, objects=objects)
+    gone = {id(line) for line in dropped}
+    return PointContents(
+        rows=rows,
+        lines=[line for line in lines if id(line) not in gone],
+        dropped=dropped,
+        counting=counting,
+        findings=findings,
+        objects=objects,
+    )
 
 
 def count_lines(rows: Mapping[Partition, Row], lines: Sequence[IndexLine]) -> dict[Partition, list[IndexLine]]:

@@ -71,6 +71,25 @@ def test_list_shows_every_point_with_its_figures(made: Made) -> None:
     assert {"restores": [], "unreadable": {}} == made.document("list", "--restores")
 
 
+def test_describe_and_list_show_the_space_of_points(made: Made) -> None:
+    stored = sum(path.stat().st_size for path in (made.folder / "data").rglob("*") if path.is_file())
+
+    described = made.document("describe", "--backup-id", SET)["space"]
+    [listed] = made.document("list", "--space")["sets"][SET]["points"]
+
+    assert {"data_bytes": stored, "unique_bytes": stored, "dropped_bytes": 0} == described == listed["space"]
+    assert "only this point needs" in made.run("describe", "--backup-id", SET)
+    assert "ONLY HERE" in made.run("list", "--space")
+    assert "--space is about restore points" in CliRunner().invoke(app, ["list", "--restores", "--space"]).stderr
+
+
+def test_a_point_whose_index_is_damaged_is_described_without_its_space(made: Made) -> None:
+    [index] = (made.folder / f"meta/{SET}/index").iterdir()
+    index.write_bytes(b"x")
+
+    assert made.document("describe", "--backup-id", SET)["space"] is None
+
+
 def test_labels_are_changed_later_and_shown_and_select_points(made: Made) -> None:
     back_up(made.repository, many_logs())
     assert "LABELS" not in made.run("list")
@@ -131,7 +150,10 @@ def test_a_label_that_cannot_be_set_is_refused_in_one_sentence_and_nothing_is_wr
 
 def test_list_refuses_a_rule_that_no_label_can_meet(made: Made) -> None:
     assert "cannot be the key of a label" in made.document("list", "--label", "a b", code=2)["error"]["message"]
-    assert "--label selects" in made.document("list", "--restores", "--label", "a", code=2)["error"]["message"]
+    assert (
+        "--label is about restore points"
+        in made.document("list", "--restores", "--label", "a", code=2)["error"]["message"]
+    )
 
 
 def test_list_and_describe_say_what_a_point_contains_less_than_the_point_before_it(made: Made) -> None:
@@ -261,7 +283,7 @@ def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> No
 def test_describe_prints_every_partition_setting_gap_and_group(made: Made) -> None:
     described = made.document("describe", "--backup-id", SET)
 
-    assert {"frozen", "expired", "point", "partitions", "topics", "groups"} == described.keys()
+    assert {"frozen", "expired", "point", "partitions", "topics", "groups", "space"} == described.keys()
     assert made.point.totals.partitions == len(described["partitions"])
     assert len(made.point.gaps) == len(described["point"]["gaps"]) > 0
     shown = made.run("describe", "--backup-id", f"{SET}@1")

@@ -87,7 +87,7 @@ def test_a_policy_of_the_file_is_read_without_its_cluster(tmp_path: Path) -> Non
         ("keep_tag: ['release=']", "'retention.keep_tag[0]': The label release has a value that is not allowed"),
         ("keep_last: 1, keep_lsat: 2", "unknown key 'keep_lsat'"),
         ("keep_last: 1, full_every: 7d", "write backup.full_every"),
-        ("keep_last: 1, maximum_age: 30d", "'retention.maximum_age' is not available yet"),
+        ("keep_last: 1, maximum_age: 1h", "'retention': maximum_age 1h is shorter than grace 24h"),
         ("keep_last: 1, tiers: [x]", "'retention.tiers[0]': should be a mapping, found text 'x'"),
         ("keep_last: 1, tiers: [{after: 30d, class: GLACIR}]", "did you mean 'GLACIER'?"),
         ("keep_last: 1, tiers: [{after: 36h, class: GLACIER}]", "is not a number of whole days"),

@@ -7,6 +7,7 @@ from typing import get_args
 from tasks.reports.audit import RENDERERS, audit_document, audit_line, entry_text
 from tasks.repository.entries import (
     AnyEntry,
+    DropEntry,
     ExpireEntry,
     FreezeEntry,
     HoldEntry,
@@ -52,6 +53,25 @@ def test_an_expiry_names_the_points_the_rules_the_plan_and_who_approved_it() -> 
     )
 
     assert expected == entry_text(EXPIRY)
+
+
+def test_a_drop_names_the_data_its_limit_the_plan_and_who_approved_it() -> None:
+    entry = DropEntry(
+        **COMMON,
+        before_ms=1_800_000_000_000,
+        up_to=16,
+        spared=(4,),
+        objects=2,
+        stored_bytes=2048,
+        policy={"keep_last": 2, "maximum_age": "90d"},
+        plan_sha256="ab" * 32,
+        approved_by="Ada",
+    )
+
+    assert entry_text(entry) == (
+        "data captured before 2027-01-15T08:00:00Z left the set: 2 data objects with 2.0 KiB; @4 keep it, because of a "
+        "hold; the policy is keep_last: 2, maximum_age: 90d; plan abababababab, approved by Ada"
+    )
 
 
 def test_every_other_change_names_its_subject_its_author_and_its_reason() -> None:
