@@ -11,7 +11,7 @@ from pydantic import Field
 from flows.parameters import RepositoryName, form_field
 from tasks.engine.options import RetentionPolicy
 from tasks.engine.retention.approval import ApprovalLimits
-from tasks.flow_support.approval import decide_on_plan
+from tasks.flow_support.approval import decide_on_plan, with_approved_moment
 from tasks.flow_support.fan_out import THREADS
 from tasks.flow_support.prune_report import report_prune_plan, report_pruned
 from tasks.flow_support.prune_work import open_prune
@@ -40,7 +40,10 @@ ApproveAbovePercent = Annotated[
 ]
 Approval = Annotated[
     str | None,
-    form_field("Approval", "The digest of a plan that is approved already. The run does not wait for this plan."),
+    form_field(
+        "Approval",
+        "The id of a plan that is approved already, as a run or the command prints it. The run carries it out.",
+    ),
 ]
 
 
@@ -63,12 +66,13 @@ def retention(
     limits = ApprovalLimits(points=approve_above_points, percent=approve_above_percent)
     try:
         with open_prune(backup_id, repository, policy) as work:
+            work = with_approved_moment(work, approval)
             planned = plan_points.submit(work).result()
             report_prune_plan(work)
             decision = decide_on_plan(work, limits, approval)
             if decision.end is not None:
                 return decision.end
-            expire_points.submit(work, planned.digest, decision.approved_by).result()
+            expire_points.submit(work, planned.sha256, decision.approved_by).result()
             return report_pruned(
                 work, [delete_part.submit(work, part).result() for part in planned.parts], decision.approved_by
             )

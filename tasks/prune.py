@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tasks.engine.prune import change_points, delete_left_overs, delete_unnamed, require_digest
+from tasks.engine.prune import change_points, delete_left_overs, delete_unnamed, require_sha256
 from tasks.engine.retention.deleted import Deleted
 from tasks.flow_support.prune_work import PruneWork, prune_plan
 from tasks.flow_support.retries import repeatable_task
@@ -17,10 +17,10 @@ LEFT_OVERS = "left-overs"
 
 
 class PlannedPrune(NamedTuple):
-    """The plan in figures: its digest, the numbers of points, and the parts of the set in which objects can be deleted,
-    in the order of the deletion."""
+    """The plan in figures: its SHA-256, the numbers of points, and the parts of the set in which objects can be
+    deleted, in the order of the deletion."""
 
-    digest: str
+    sha256: str
     kept: int
     expiring: int
     removed: int
@@ -35,15 +35,15 @@ def plan_points(work: PruneWork) -> PlannedPrune:
     parts = tuple(prefix for prefix in prefixes if any(key.startswith(prefix) for key in plan.unnamed.objects))
     if plan.left_overs:
         parts = (*parts, LEFT_OVERS)
-    return PlannedPrune(plan.digest, len(plan.kept), len(plan.expire), len(plan.remove), parts)
+    return PlannedPrune(plan.sha256, len(plan.kept), len(plan.expire), len(plan.remove), parts)
 
 
 @repeatable_task("expire")
-def expire_points(work: PruneWork, digest: str, approved_by: str | None) -> None:
-    """Append the entries by which points expire and are removed. Raises `RefusedError` if the plan has not this digest:
+def expire_points(work: PruneWork, sha256: str, approved_by: str | None) -> None:
+    """Append the entries by which points expire and are removed. Raises `RefusedError` if the plan has another SHA-256:
     a task that runs in another process than the flow makes the plan again."""
     plan = prune_plan(work)
-    require_digest(plan, digest)
+    require_sha256(plan, sha256)
     change_points(repository(work.flow_run, work.repository), plan, approved_by=approved_by)
 
 

@@ -260,7 +260,7 @@ def prune(
     config: ConfigFile,
     execute: Annotated[
         str | None,
-        typer.Option("--execute", metavar="DIGEST", help="Carry out the plan with this digest.", show_default=False),
+        typer.Option("--execute", metavar="PLAN", help="Carry out exactly the plan with this id.", show_default=False),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Plan and carry out.")] = False,
     dry_run: Annotated[
@@ -275,7 +275,7 @@ def prune(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.prune import run_prune
 
-        _run(run_prune, session, config, digest=execute, yes=yes, dry_run=dry_run)
+        _run(run_prune, session, config, plan_id=execute, yes=yes, dry_run=dry_run)
 
 
 @app.command()

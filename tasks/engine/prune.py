@@ -17,6 +17,7 @@ from tasks.engine.commit.runs import void_run
 from tasks.engine.options import RetentionPolicy
 from tasks.engine.retention.deleted import TEMPORARY_FILES, Amount, Deleted, amounts
 from tasks.engine.retention.old_data import OldData
+from tasks.engine.retention.plan_id import PlanId, PlanMoment
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune, protection
 from tasks.engine.retention.unnamed_objects import needed_by_pins
 from tasks.engine.run_context import RunContext
@@ -52,28 +53,41 @@ def plan_prune(context: RunContext, set_name: str, policy: RetentionPolicy) -> P
     return draft_prune(context.repository, set_name, policy, now_ms=context.repository.now_ms())
 
 
-def prune_locally(context: RunContext, set_name: str, policy: RetentionPolicy, *, digest: str | None = None) -> Pruned:
-    """Plan and carry out a prune, while this process has the set's prune lease. With `digest` only the plan that has
-    it: raises `RefusedError` if the set has changed so that another plan would be carried out.
+def prune_locally(
+    context: RunContext, set_name: str, policy: RetentionPolicy, *, plan_id: PlanId | None = None
+) -> Pruned:
+    """Plan and carry out a prune, while this process has the set's prune lease. With `plan_id` exactly that plan:
+    raises `RefusedError` if somebody has changed the points that it is about, or the policy. New points change nothing.
 
     May be called again after any error. Raises `LockedError` if another prune of the set is running,
     `InterruptedRunError` on `stop`, `RefusedError` if the repository is frozen and the plan is not empty, and what
     `draft_prune` raises.
     """
     with pruning(context, set_name) as now_ms:
-        plan = draft_prune(context.repository, set_name, policy, now_ms=now_ms)
-        if digest is not None:
-            require_digest(plan, digest)
+        if plan_id is None:
+            plan = draft_prune(context.repository, set_name, policy, now_ms=now_ms)
+        else:
+            plan = plan_again(context.repository, set_name, policy, plan_id, now_ms=now_ms)
+            require_sha256(plan, plan_id.sha256)
         change_points(context.repository, plan)
         return Pruned(plan, delete_unnamed(context, plan).plus(delete_left_overs(context, plan)))
 
 
-def require_digest(plan: PrunePlan, digest: str) -> None:
-    """Raises `RefusedError` if the plan has another digest."""
-    if plan.digest != digest:
+def plan_again(
+    repository: Repository, set_name: str, policy: RetentionPolicy, plan_id: PlanId, *, now_ms: int
+) -> PrunePlan:
+    """The plan of the id's moment. It has another SHA-256 than the id if the points have been changed since then.
+    Raises what `PlanMoment.not_after` and `draft_prune` raise."""
+    moment = plan_id.moment.not_after(PlanMoment(repository.state(set_name).seq, now_ms))
+    return draft_prune(repository, set_name, policy, now_ms=moment.now_ms, at_seq=moment.seq)
+
+
+def require_sha256(plan: PrunePlan, sha256: str) -> None:
+    """Raises `RefusedError` if the plan takes something else away than the plan with this SHA-256."""
+    if plan.sha256 != sha256:
         raise RefusedError(
-            f"The plan for {plan.set_name} is another one now: the set or the policy has changed. Make a new plan with "
-            "`kafka-backup prune`, and give its digest."
+            f"The plan for {plan.set_name} is another one now: the points or the policy have changed. Make a new plan "
+            "with `kafka-backup prune`, and give its id."
         )
 
 
@@ -106,7 +120,7 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
             **repository.next_change(plan.set_name, state),
             points=_left_to_expire(plan, state),
             policy=_stored_policy(plan),
-            plan_sha256=plan.digest,
+            plan_sha256=plan.sha256,
             approved_by=approved_by,
         )
 
@@ -135,7 +149,7 @@ def _drop_entry(
         objects=len(old.objects),
         stored_bytes=sum(old.objects.values()),
         policy=_stored_policy(plan),
-        plan_sha256=plan.digest,
+        plan_sha256=plan.sha256,
         approved_by=approved_by,
     )
 

@@ -1,13 +1,15 @@
 """The approval of a prune: suspends the flow run until somebody has answered a form that shows the plan.
 
 A suspended run has no process. When the form is answered, a worker starts the run again from its beginning, and the run
-makes a new plan. An approval is valid only for the plan that its form has shown. Prefect's server keeps a key for each
-suspension of a run. The key contains the digest of the plan, so that it is stored together with the suspension.
+makes the plan of its form again, which new points do not change. An approval is valid only for that plan. Prefect's
+server keeps a key for each suspension of a run. The key contains the id of the plan, so that it is stored together with
+the suspension.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from prefect.client.orchestration import get_client
@@ -17,6 +19,7 @@ from prefect.input import RunInput
 from pydantic import Field, ValidationError
 
 from tasks.engine.retention.approval import ApprovalLimits
+from tasks.engine.retention.plan_id import PlanId
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.flow_support.prune_report import plan_numbers
 from tasks.flow_support.prune_work import PruneWork, prune_plan
@@ -29,7 +32,7 @@ from tasks.repository.names import new_id
 ANSWER_WITHIN_S = 24 * 60 * 60
 """How long a suspended run waits for an answer, in seconds. Then Prefect ends it as `Failed`."""
 
-_KEY = re.compile(r"plan-(?P<number>[0-9]+)-(?P<digest>[0-9a-f]{64})-[0-9a-f]+")
+_KEY = re.compile(r"plan-(?P<number>[0-9]+)-(?P<plan>[0-9]+-[0-9]+-[0-9a-f]{64})-[0-9a-f]+")
 
 
 class PruneApproval(RunInput):
@@ -55,9 +58,9 @@ class Decision(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """The answer to the last form of a run, and the digest of the plan that the form has shown."""
+    """The answer to the last form of a run, and the id of the plan that the form has shown."""
 
-    digest: str
+    plan: PlanId
     form: PruneApproval
 
 
@@ -65,14 +68,14 @@ def decide_on_plan(work: PruneWork, limits: ApprovalLimits, given: str | None) -
     """Decide whether the plan is carried out. If it needs an approval, the flow run is suspended, and this function
     does not return. The resumed run calls it again.
 
-    `given` is the digest of a plan that is approved without a form, or None. If a form was answered and the plan is
+    `given` is the id of a plan that is approved without a form, or None. If a form was answered and the plan is
     another one by now, the run is suspended again with the new plan, also if that exceeds no limit. A run that cannot
     be resumed, because it has no deployment or is a subflow, ends as `Failed` instead of being suspended.
 
     Raises `RefusedError` if the repository is frozen, because nothing could be carried out.
     """
     plan = prune_plan(work)
-    if given == plan.digest:
+    if given is not None and PlanId.parse(given).sha256 == plan.sha256:
         return Decision()
     run = _read_run(work)
     answer = _last_answer(run)
@@ -80,14 +83,14 @@ def decide_on_plan(work: PruneWork, limits: ApprovalLimits, given: str | None) -
         return Decision(end=_refused(work, answer.form.approved_by))
     if not plan.expire and plan.old is None:
         return Decision()
-    if answer is not None and answer.digest == plan.digest:
+    if answer is not None and answer.plan.sha256 == plan.sha256:
         return Decision(approved_by=answer.form.approved_by)
     limit = limits.exceeded_by(plan)
     if limit is None and answer is None:
         return Decision()
     sentence = _need(plan, limit, answer)
     if run.deployment_id is None or run.parent_task_run_id is not None:
-        hint = f"This run cannot wait for an approval. If the plan is right, run it with the approval {plan.digest}."
+        hint = f"This run cannot wait for an approval. If the plan is right, run it with the approval {plan.id}."
         report_event("kafka-backup.retention.approval-needed", f"{sentence} {hint}", plan_numbers(plan))
         return Decision(end=failed(f"{sentence} {hint}"))
     opened = repository(work.flow_run, work.repository)
@@ -97,6 +100,25 @@ def decide_on_plan(work: PruneWork, limits: ApprovalLimits, given: str | None) -
     form = PruneApproval.with_initial_data(description=approval_form_text(plan, state, sentence))
     suspend_flow_run(wait_for_input=form, timeout=ANSWER_WITHIN_S, key=_next_key(run, plan))
     raise AssertionError("a suspension with a new key does not return")
+
+
+def with_approved_moment(work: PruneWork, given: str | None) -> PruneWork:
+    """The work with the moment of the approved plan, so that its plan is that one. Returns `work` if no plan is
+    approved, or if the approved plan cannot be carried out any more because the points or the policy have changed.
+    `given` is the id of a plan that is approved without a form, or None. Raises `ConfigError` if it is not an id, and
+    `RefusedError` if it is one of another set."""
+    approved = _approved_plan(work, given)
+    if approved is None:
+        return work
+    then = replace(work, moment=approved.moment.not_after(work.moment))
+    return then if prune_plan(then).sha256 == approved.sha256 else work
+
+
+def _approved_plan(work: PruneWork, given: str | None) -> PlanId | None:
+    if given is not None:
+        return PlanId.parse(given)
+    answer = _last_answer(_read_run(work))
+    return answer.plan if answer is not None and answer.form.approve else None
 
 
 def _need(plan: PrunePlan, limit: str | None, answer: _Answer | None) -> str:
@@ -129,7 +151,7 @@ def _last_answer(run: FlowRun) -> _Answer | None:
         return None
     last = max(keys, key=lambda key: int(key["number"]))
     try:
-        return _Answer(last["digest"], suspend_flow_run(wait_for_input=PruneApproval, key=last[0]))
+        return _Answer(PlanId.parse(last["plan"]), suspend_flow_run(wait_for_input=PruneApproval, key=last[0]))
     except ValidationError:  # Prefect loads an answer that does not exist as an empty one
         return None
 
@@ -138,7 +160,7 @@ def _next_key(run: FlowRun, plan: PrunePlan) -> str:
     """The key of one more form. It has a random part, because Prefect forgets the keys of a run that is retried, but
     keeps the answers."""
     number = max((int(key["number"]) for key in _form_keys(run)), default=0) + 1
-    return f"plan-{number}-{plan.digest}-{new_id()}"
+    return f"plan-{number}-{plan.id}-{new_id()}"
 
 
 def _form_keys(run: FlowRun) -> list[re.Match[str]]:

@@ -29,7 +29,7 @@ def report_prune_plan(work: PruneWork) -> None:
     publish(
         work.flow_run,
         table(f"{key}-points", rows, f"The points of {work.set_name}"),
-        markdown(key, f"{plan_text(plan)}\n\nDigest of the plan: `{plan.digest}`", f"Retention of {work.set_name}"),
+        markdown(key, f"{plan_text(plan)}\n\nId of the plan: `{plan.id}`", f"Retention of {work.set_name}"),
     )
 
 
@@ -43,7 +43,7 @@ def report_pruned(work: PruneWork, deleted: Sequence[Deleted], approved_by: str 
         work.flow_run,
         markdown(
             artifact_key("retention", work.set_name, "result"),
-            f"{text}{approval}\n\nDigest of the plan: `{plan.digest}`",
+            f"{text}{approval}\n\nId of the plan: `{plan.id}`",
             f"Result of the retention of {work.set_name}",
         ),
     )
@@ -54,11 +54,11 @@ def report_pruned(work: PruneWork, deleted: Sequence[Deleted], approved_by: str 
 
 
 def plan_numbers(plan: PrunePlan) -> dict[str, object]:
-    """The members of events about a plan: its set and digest, and the numbers of points that stay, expire and are
+    """The members of events about a plan: its set and id, and the numbers of points that stay, expire and are
     removed."""
     return {
         "set": plan.set_name,
-        "digest": plan.digest,
+        "plan": plan.id,
         "kept": len(plan.kept),
         "expired": len(plan.expire),
         "removed": len(plan.remove),

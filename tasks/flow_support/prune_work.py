@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tasks.engine.options import RetentionPolicy
 from tasks.engine.prune import pruning
+from tasks.engine.retention.plan_id import PlanMoment
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune
 from tasks.flow_support.flow_run_cache import flow_run_cache, stop_on_failure
 from tasks.flow_support.open_flow import open_flow
@@ -18,14 +19,14 @@ from tasks.repository.names import check_set_name
 
 @dataclass(frozen=True, slots=True)
 class PruneWork:
-    """The prune that a task works for: the flow run, the repository's block, the set, its policy, and the time of the
-    plan in Unix milliseconds."""
+    """The prune that a task works for: the flow run, the repository's block, the set, its policy, and the moment of the
+    plan."""
 
     flow_run: str
     repository: str
     set_name: str
     policy: RetentionPolicy
-    now_ms: int
+    moment: PlanMoment
 
 
 @contextmanager
@@ -36,13 +37,16 @@ def open_prune(set_name: str, repository_name: str, policy: RetentionPolicy) -> 
     with open_flow(repository_name) as flow:
         context = flow.cache.run_context(flow.repository)
         with pruning(context, set_name) as now_ms, stop_on_failure(flow.cache.stop):
-            yield PruneWork(flow.flow_run, flow.repository_name, set_name, policy, now_ms)
+            moment = PlanMoment(flow.repository.state(set_name).seq, now_ms)
+            yield PruneWork(flow.flow_run, flow.repository_name, set_name, policy, moment)
 
 
 def prune_plan(work: PruneWork) -> PrunePlan:
     """The plan. Each process makes it once. After the points were changed it names fewer points, and the same
     objects."""
-    opened = repository(work.flow_run, work.repository)
-    return flow_run_cache(work.flow_run).cached(
-        "prune plan", lambda: draft_prune(opened, work.set_name, work.policy, now_ms=work.now_ms)
-    )
+    opened, moment = repository(work.flow_run, work.repository), work.moment
+
+    def draft() -> PrunePlan:
+        return draft_prune(opened, work.set_name, work.policy, now_ms=moment.now_ms, at_seq=moment.seq)
+
+    return flow_run_cache(work.flow_run).cached(f"prune plan of {moment.seq} at {moment.now_ms}", draft)

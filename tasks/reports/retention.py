@@ -86,7 +86,7 @@ def approval_form_text(plan: PrunePlan, state: SetState, need: str) -> str:
     return (
         f"{need}\n\n{plan_text(plan)}\n\n{table}" + "\n".join(f"| {row} |" for row in shown) + f"{rest}\n\n"
         f"Policy: {rules}\n\nThe artifacts of this run have a row for each point with the reasons. "
-        f"Digest of the plan: `{plan.digest}`"
+        f"Id of the plan: `{plan.id}`"
     )
 
 
@@ -115,7 +115,8 @@ def plan_document(plan: PrunePlan) -> dict[str, Any]:
     goes = Deleted(plan.deletes)
     return {
         "set": plan.set_name,
-        "digest": plan.digest,
+        "id": plan.id,
+        "sha256": plan.sha256,
         "policy": plan.policy.model_dump(mode="json", exclude_none=True),
         "keep": [{"point": seq, "reasons": list(reasons)} for seq, reasons in plan.kept.items()],
         "expire": list(plan.expire),

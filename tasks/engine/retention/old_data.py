@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tasks.engine.options import RetentionPolicy, duration_ms
 from tasks.engine.retention.named_objects import NamedObjects
+from tasks.engine.retention.plan_id import PlanMoment
 from tasks.repository.drops import Drop
 from tasks.repository.names import log_key, log_prefix
 from tasks.repository.set_log import SetLog
@@ -24,10 +25,10 @@ class OldData:
     points: tuple[int, ...]
 
 
-def find_old_data(names: NamedObjects, state: SetState, policy: RetentionPolicy, *, now_ms: int) -> OldData | None:
-    """The data that was captured more than `maximum_age` ago, and that no earlier drop took from every point that is
-    not held. None if there is none, if the policy has no `maximum_age`, or if a hold protects the whole set. `names` is
-    of the set's log.
+def find_old_data(names: NamedObjects, state: SetState, policy: RetentionPolicy, moment: PlanMoment) -> OldData | None:
+    """The data that was captured more than `maximum_age` before the moment, and that no earlier drop took from every
+    point that is not held. None if there is none, if the policy has no `maximum_age`, or if a hold protects the whole
+    set. `names` is of the set's log. Only points up to the moment are looked at.
 
     The time of a capture is that of the writer's clock. Because it can be wrong, data stays until its log entry is
     older than `minimum_age` and than the grace, by the store's clock. Raises `DamagedError` if it is not known what the
@@ -37,11 +38,11 @@ def find_old_data(names: NamedObjects, state: SetState, policy: RetentionPolicy,
     held = {seq for seq in known if state.is_held(seq)}
     if policy.maximum_age is None or any(hold.points is None for hold in state.holds.values()):
         return None
-    before_ms = now_ms - duration_ms(policy.maximum_age)
-    youngest_ms = now_ms - max(duration_ms(policy.minimum_age or policy.grace), duration_ms(policy.grace))
+    before_ms = moment.now_ms - duration_ms(policy.maximum_age)
+    youngest_ms = moment.now_ms - max(duration_ms(policy.minimum_age or policy.grace), duration_ms(policy.grace))
     limit = Drop(before_ms=before_ms, up_to=_last_stored_before(names.log, youngest_ms))
     complete = [drop for drop in state.drops if not (set(drop.spared) & set(known)) - held]
-    losing = [seq for seq in known if seq not in held]
+    losing = [seq for seq in known if seq not in held and seq <= moment.seq]
     old = {
         key: one for key, one in names.objects_of(losing) if one.is_dropped([limit]) and not one.is_dropped(complete)
     }

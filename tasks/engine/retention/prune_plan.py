@@ -12,6 +12,7 @@ from tasks.engine.retention.keep import kept_labels, kept_points
 from tasks.engine.retention.left_overs import LeftOvers, find_left_overs
 from tasks.engine.retention.named_objects import NamedObjects
 from tasks.engine.retention.old_data import OldData, find_old_data
+from tasks.engine.retention.plan_id import PlanId, PlanMoment
 from tasks.engine.retention.unnamed_objects import Unnamed, find_unnamed
 from tasks.repository.document import encode_json, sha256_hex
 from tasks.repository.drops import Drop
@@ -34,6 +35,7 @@ class PrunePlan:
 
     set_name: str
     policy: RetentionPolicy
+    moment: PlanMoment
     kept: Mapping[int, tuple[str, ...]]
     expire: tuple[int, ...]
     remove: tuple[int, ...]
@@ -45,9 +47,14 @@ class PrunePlan:
     frees_bytes: int
 
     @property
-    def digest(self) -> str:
+    def id(self) -> str:
+        """The id of the plan, as text: see `PlanId`."""
+        return str(PlanId(self.moment, self.sha256))
+
+    @property
+    def sha256(self) -> str:
         """The SHA-256 of the points that expire, of those that are removed, of the data that is too old, and of the
-        policy. A later plan with the same digest takes the same points and data away. Objects that no point names
+        policy. Another plan with the same SHA-256 takes the same points and data away. Objects that no point names
         are not in it, because in a busy set new ones become old enough at any time."""
         goes = {
             "set": self.set_name,
@@ -75,23 +82,37 @@ class PrunePlan:
         return add_amounts(objects, {TEMPORARY_FILES: files} if files.objects else {})
 
 
-def draft_prune(repository: Repository, set_name: str, policy: RetentionPolicy, *, now_ms: int) -> PrunePlan:
-    """Plan a prune. Reads the log, index objects, plans and listings, and writes nothing. Raises `DamagedError` if it
-    is not known what the points name."""
+def draft_prune(
+    repository: Repository, set_name: str, policy: RetentionPolicy, *, now_ms: int, at_seq: int | None = None
+) -> PrunePlan:
+    """Plan a prune. Reads the log, index objects, plans and listings, and writes nothing.
+
+    `now_ms` and `at_seq` are the plan's moment; None means the newest entry. Points and expiries after it are not
+    touched by the plan, so the plan of an earlier moment is the same as it was then, unless somebody has changed the
+    points that it is about. Raises `DamagedError` if it is not known what the points name.
+    """
     log = repository.log(set_name)
     names = NamedObjects(log)
     state = log.state()  # before the listing of objects: a run that begins later is not closed in this state
-    kept = kept_points(state.points, policy, state.holds.values(), now_ms)
-    kept |= _young_by_store(log, policy, [seq for seq in state.points if seq not in kept], now_ms)
-    expire = tuple(seq for seq in state.points if seq not in kept)
+    moment = PlanMoment(state.seq if at_seq is None else at_seq, now_ms)
+    points = {seq: point for seq, point in state.points.items() if seq <= moment.seq}
+    kept = kept_points(points, policy, state.holds.values(), now_ms)
+    kept |= _young_by_store(log, policy, [seq for seq in points if seq not in kept], now_ms)
+    expire = tuple(seq for seq in points if seq not in kept)
+    kept = dict.fromkeys(sorted(state.points.keys() - points, reverse=True), ("newer than the plan",)) | kept
     ends = _ends_of_grace(log, state, duration_ms(policy.grace))
-    remove = tuple(seq for seq, end_ms in ends.items() if end_ms <= now_ms and protection(state, seq, policy) is None)
-    old = find_old_data(names, state, policy, now_ms=now_ms)
+    remove = tuple(
+        seq
+        for seq, end_ms in ends.items()
+        if end_ms <= now_ms and state.expired[seq].expired_by <= moment.seq and protection(state, seq, policy) is None
+    )
+    old = find_old_data(names, state, policy, moment)
     drops = (*state.drops, old.drop) if old is not None else state.drops
     grace_ms = duration_ms(policy.grace)
     return PrunePlan(
         set_name=set_name,
         policy=policy,
+        moment=moment,
         kept=kept,
         expire=expire,
         remove=remove,

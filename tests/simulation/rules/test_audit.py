@@ -155,7 +155,7 @@ def test_an_expired_point_says_by_which_plan_it_went_and_until_when_it_can_come_
     fate = fate_of(_log(world), _state(world), first)
 
     assert fate is not None
-    assert (plan.digest, "Ada", 1) == (
+    assert (plan.sha256, "Ada", 1) == (
         fate.expired.plan_sha256,
         fate.expired.approved_by,
         fate.expired.policy["keep_last"],

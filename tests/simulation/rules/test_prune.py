@@ -15,9 +15,10 @@ from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy
 from tasks.engine.prune import Pruned, delete_left_overs, plan_prune, prune_locally, unexpire
 from tasks.engine.retention.deleted import Amount
+from tasks.engine.retention.plan_id import PlanId
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.engine.source.snapshot_plan import plan_snapshot
-from tasks.model.errors import LockedError, NotFoundError, RefusedError
+from tasks.model.errors import ConfigError, LockedError, NotFoundError, RefusedError
 from tasks.repository.entries import ExpireEntry, VoidEntry
 from tasks.repository.leases import acquire
 from tasks.repository.names import capture_lease_key, prune_lease_key
@@ -62,8 +63,9 @@ def _changes(world: SmallWorld, count: int) -> list[int]:
     return seqs
 
 
-def _prune(world: SmallWorld, policy: RetentionPolicy = LAST_TWO, digest: str | None = None) -> Pruned:
-    return prune_locally(world.context(world.source), SET, policy, digest=digest)
+def _prune(world: SmallWorld, policy: RetentionPolicy = LAST_TWO, plan: str | None = None) -> Pruned:
+    plan_id = PlanId.parse(plan) if plan else None
+    return prune_locally(world.context(world.source), SET, policy, plan_id=plan_id)
 
 
 def _plan(world: SmallWorld, policy: RetentionPolicy = LAST_TWO) -> PrunePlan:
@@ -279,15 +281,50 @@ def test_a_run_that_died_long_ago_is_voided_and_then_deleted(world: SmallWorld) 
     world.assert_valid()
 
 
-def test_exactly_the_plan_with_the_digest_is_carried_out(world: SmallWorld) -> None:
-    _snapshots(world, 3)
-    digest = _plan(world).digest
-    _snapshots(world, 1)
+def test_exactly_the_plan_with_the_id_is_carried_out_although_there_are_new_points(world: SmallWorld) -> None:
+    """A plan that is shown to somebody is still the same plan in a set that gets a point every 30 seconds."""
+    seqs = _snapshots(world, 4)
+    plan = _plan(world)
+    later = _snapshots(world, 3)
+
+    done = _prune(world, plan=plan.id)
+
+    assert tuple(seqs[:2]) == plan.expire == done.plan.expire
+    assert [*seqs[2:], *later] == _live(world)
+    assert ("newer than the plan",) == done.plan.kept[later[0]]
+    assert done.plan.sha256 == plan.sha256
+
+
+@pytest.mark.parametrize("change", ["expired", "held", "brought back", "policy"])
+def test_a_plan_is_refused_if_its_points_or_the_policy_have_changed(world: SmallWorld, change: str) -> None:
+    first, second, *_ = _snapshots(world, 4)
+    if change == "brought back":
+        _prune(world, RetentionPolicy(keep_last=3))
+    plan = _plan(world).id
+    if change == "expired":
+        _prune(world, RetentionPolicy(keep_last=3))
+    elif change == "held":
+        add_hold(world.repository, SET, "case", [second], reason="audit", by="legal")
+    elif change == "brought back":
+        unexpire(world.repository, SET, first)
+    live = _live(world)
 
     with pytest.raises(RefusedError, match="another one now"):
-        _prune(world, digest=digest)
-    assert 4 == len(_live(world))
-    _prune(world, digest=_plan(world).digest)
+        _prune(world, LAST_TWO if change != "policy" else RetentionPolicy(keep_last=2, grace="48h"), plan=plan)
+
+    assert live == _live(world)
+
+
+def test_a_plan_that_a_clock_ahead_made_is_carried_out_and_one_of_another_set_is_refused(world: SmallWorld) -> None:
+    _snapshots(world, 3)
+    plan = PlanId.parse(_plan(world).id)
+
+    with pytest.raises(RefusedError, match="it is the plan of another set"):
+        _prune(world, plan=str(replace(plan, moment=replace(plan.moment, seq=99))))
+    with pytest.raises(ConfigError, match="is not the id of a plan"):
+        _prune(world, plan="0" * 64)
+    _prune(world, plan=str(replace(plan, moment=replace(plan.moment, now_ms=plan.moment.now_ms + DAY_MS))))
+
     assert 2 == len(_live(world))
 
 

@@ -23,8 +23,10 @@ from prefect.types.entrypoint import EntrypointType
 
 from blocks import LocalRepository
 from flows.retention import retention
+from tasks.engine.holds import add_hold
 from tasks.engine.options import RetentionPolicy
 from tasks.engine.prune import change_points, plan_prune
+from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.engine.run_context import RunContext
 from tasks.flow_support import states
 from tasks.repository.entries import ExpireEntry
@@ -62,9 +64,9 @@ class Runs:
         """The entries by which points expired."""
         return [entry for entry in self.repository.log(SET).entries() if isinstance(entry, ExpireEntry)]
 
-    def digest(self) -> str:
-        """The digest of the plan, now."""
-        return plan_prune(RunContext(repository=self.repository), SET, LAST_ONE).digest
+    def plan(self) -> PrunePlan:
+        """The plan, now."""
+        return plan_prune(RunContext(repository=self.repository), SET, LAST_ONE)
 
     def start(self, **parameters: Any) -> tuple[UUID, State[Any]]:
         """Start a run of the deployment. Returns its id and the state in which its process ended."""
@@ -118,7 +120,7 @@ def _form(runs: Runs, run: UUID) -> tuple[str, dict[str, Any]]:
 def test_a_large_plan_is_carried_out_only_after_somebody_has_approved_it(
     runs: Runs, events: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    digest = runs.digest()
+    sha256 = runs.plan().sha256
 
     run, asked = runs.start()
     assert ("PAUSED", "Suspended") == (asked.type.value, asked.name)
@@ -128,9 +130,9 @@ def test_a_large_plan_is_carried_out_only_after_somebody_has_approved_it(
     assert ("COMPLETED", "Completed") == (done.type.value, done.name)
     assert 1 == len(runs.live())
     [expiry] = runs.expiries()
-    assert (digest, "Ada Lovelace") == (expiry.plan_sha256, expiry.approved_by)
+    assert (sha256, "Ada Lovelace") == (expiry.plan_sha256, expiry.approved_by)
     assert ["kafka-backup.retention.approval-needed", "kafka-backup.retention.pruned"] == [name for name, _ in events]
-    numbers = {"expired": POINTS - 1, "kept": 1, "removed": 0, "deleted_objects": 0, "digest": digest}
+    numbers = {"expired": POINTS - 1, "kept": 1, "removed": 0, "deleted_objects": 0}
     assert {**numbers, "approved_by": "Ada Lovelace"}.items() <= events[-1][1].items()
 
 
@@ -142,7 +144,7 @@ def test_the_form_shows_the_plan_and_needs_a_name(runs: Runs) -> None:
     assert "3 of 4 points would expire, which is more than 50 %" in text
     assert [f"{SET}@{seq}" in text for seq in (1, 2, 3, 4)] == [True, True, True, False]
     assert "keep_last: 1" in text
-    assert runs.digest() in text
+    assert runs.plan().sha256 in text
     assert {"approve", "approved_by"} == schema["properties"].keys()
     assert all(field["title"] and field["description"] for field in schema["properties"].values())
     for form in ({}, {"approve": True}, {"approve": True, "approved_by": "  "}, {"approve": 7, "approved_by": "x"}):
@@ -167,9 +169,19 @@ def test_an_answer_without_a_yes_is_a_refusal(runs: Runs) -> None:
     assert "Refused" == runs.answer(run, approved_by="Ada").name
 
 
+def test_an_approved_plan_is_carried_out_although_there_is_a_new_point(runs: Runs) -> None:
+    run, _ = runs.start()
+    new = runs.add_point()
+
+    assert "Completed" == runs.answer(run, approve=True, approved_by="Ada").name
+
+    assert [POINTS, new] == runs.live()
+
+
 def test_a_plan_that_has_changed_since_it_was_approved_is_asked_for_again(runs: Runs) -> None:
     run, _ = runs.start()
     runs.add_point()
+    add_hold(runs.repository, SET, "case", [1], reason="audit", by="legal")
 
     asked = runs.answer(run, approve=True, approved_by="Ada")
 
@@ -177,10 +189,10 @@ def test_a_plan_that_has_changed_since_it_was_approved_is_asked_for_again(runs: 
     assert POINTS + 1 == len(runs.live())
     text, _ = _form(runs, run)
     assert "the plan that Ada approved is not the plan any more" in text
-    assert runs.digest() in text
+    assert runs.plan().sha256 in text
     assert "Completed" == runs.answer(run, approve=True, approved_by="Bob").name
     assert ["Bob"] == [entry.approved_by for entry in runs.expiries()]
-    assert 1 == len(runs.live())
+    assert [1, runs.repository.state(SET).newest_point] == runs.live()
 
 
 def test_an_approval_is_not_valid_for_a_smaller_plan_that_would_need_none(runs: Runs) -> None:
@@ -245,29 +257,27 @@ def test_with_zero_a_plan_by_which_nothing_expires_needs_no_approval(runs: Runs)
 
 
 def test_a_digest_that_is_given_skips_the_form_for_its_plan_alone(runs: Runs) -> None:
-    assert "Suspended" == runs.start(approval="0" * 64)[1].name
-    assert "Completed" == runs.start(approval=runs.digest())[1].name
+    assert "Suspended" == runs.start(approval=f"1-1-{'0' * 64}")[1].name
+    assert "Completed" == runs.start(approval=runs.plan().id)[1].name
     assert [None] == [entry.approved_by for entry in runs.expiries()]
 
 
 def test_a_run_without_a_deployment_cannot_wait_and_says_what_to_do(
     runs: Runs, events: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    digest = runs.digest()
-
     state: State[Any] = retention(SET, runs.block, LAST_ONE, return_state=True)
 
     assert "FAILED" == state.type.value
-    assert f"This run cannot wait for an approval. If the plan is right, run it with the approval {digest}." in (
-        state.message or ""
-    )
+    hint = "This run cannot wait for an approval. If the plan is right, run it with the approval "
+    _, found, plan = (state.message or "").partition(hint)
+    assert found
     assert ["kafka-backup.retention.approval-needed"] == [name for name, _ in events]
     assert POINTS == len(runs.live())
-    assert "Completed" == retention(SET, runs.block, LAST_ONE, approval=digest, return_state=True).name
+    assert "Completed" == retention(SET, runs.block, LAST_ONE, approval=plan.removesuffix("."), return_state=True).name
 
 
 def test_the_artifacts_are_the_plan_and_what_was_done(runs: Runs) -> None:
-    run, _ = runs.start(approval=runs.digest())
+    run, _ = runs.start(approval=runs.plan().id)
 
     wanted = ArtifactFilter.model_validate({"flow_run_id": {"any_": [run]}})
     found = {artifact.key: artifact.data for artifact in runs.client.read_artifacts(artifact_filter=wanted)}
