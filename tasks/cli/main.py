@@ -438,6 +438,34 @@ def audit_show(
         _run(run_audit_show, session, config, storage, backup_id, since=since, limit=limit)
 
 
+@app.command(name="thaw-objects")
+def thaw_objects(
+    config: ConfigFile,
+    backup_id: BackupId = None,
+    topics: Annotated[
+        list[str] | None,
+        typer.Option("--topics", help="Only objects of these topics. Can be repeated.", show_default=False),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, help="How long the objects can be read once back.")] = 7,
+    tier: Annotated[
+        str,
+        typer.Option(
+            "--tier",
+            help="How fast: Standard, Bulk or Expedited.",
+            autocompletion=lambda: ["Standard", "Bulk", "Expedited"],
+        ),
+    ] = "Standard",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Ask the store for the archived objects of a point, and show which are back. Run it again until all are."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.thaw_objects import run_thaw_objects
+
+        _run(run_thaw_objects, session, config, backup_id, topics=topics or [], days=days, tier=tier)
+
+
 _lifecycle = typer.Typer(help="Lifecycle rules of the bucket, for the data of a set.", no_args_is_help=True)
 app.add_typer(_lifecycle, name="lifecycle")
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "unexpire": ("prune", "run_unexpire", ("--storage", "memory://x")),
     "freeze": ("freeze", "run_freeze", ("--storage", "memory://x", "--reason", "y")),
     "thaw": ("freeze", "run_thaw", ("--storage", "memory://x", "--reason", "y")),
+    "thaw-objects": ("thaw_objects", "run_thaw_objects", ("--config", "x.yaml")),
     "unlock": ("unlock", "run_unlock", ("--storage", "memory://x")),
     "finalize": ("finalize", "run_finalize", ("r1", "--config", "x.yaml")),
 }
