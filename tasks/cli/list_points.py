@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tasks.cli.exit_codes import OK, exit_code_of
 from tasks.cli.inputs import freeze_json, open_repository, print_freeze, with_state
+from tasks.cli.list_marks import list_marks
 from tasks.cli.session import Session
 from tasks.engine.retention.fate import expired_points
 from tasks.engine.space import Space, space_of_set
@@ -57,22 +58,28 @@ def run_list(
     *,
     restores: bool,
     expired: bool = False,
+    marks: bool = False,
     labels: Sequence[str] = (),
     space: bool = False,
     state: str | None = None,
 ) -> int:
-    """Print the sets and their points; with `restores` the restores, with `expired` the points that can be brought
-    back. With `labels` only the points that have all of them; with `space` also what they take in the store. Returns
-    the exit code. `state`: see `with_state`."""
+    """Print the sets and their points; with `restores` the restores, with `marks` the marks, with `expired` the points
+    that can be brought back. With `labels` only the points that have all of them; with `space` also what they take in
+    the store. Returns the exit code. `state`: see `with_state`."""
     for rule in labels:
         check_label_rule(rule)
-    if restores and (labels or space or expired):
+    if restores and marks:
+        raise ConfigError("--restores and --marks cannot be combined. Give one of them.")
+    if (restores or marks) and (labels or space or expired):
         option = "--label" if labels else "--space" if space else "--expired"
-        raise ConfigError(f"{option} is about restore points. Leave it out, or leave out --restores.")
+        other = "--restores" if restores else "--marks"
+        raise ConfigError(f"{option} is about restore points. Leave it out, or leave out {other}.")
     if expired and space:
         raise ConfigError("--space is about points that have not expired. Leave it out, or leave out --expired.")
     repository, _ = open_repository(session, config, storage)
     repository = with_state(session, repository, state)
+    if marks:
+        return list_marks(session, repository)
     if restores:
         return _list_restores(session, repository)
     if expired:

@@ -106,6 +106,9 @@ def list_points(
     space: Annotated[
         bool, typer.Option("--space", help="Also show what each point takes in the store, and what removing it frees.")
     ] = False,
+    marks: Annotated[
+        bool, typer.Option("--marks", help="List marks, and whether the newest points have reached them.")
+    ] = False,
     state: StatePlace = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -122,6 +125,7 @@ def list_points(
             storage,
             restores=restores,
             expired=expired,
+            marks=marks,
             labels=label or (),
             space=space,
             state=state,
@@ -315,6 +319,25 @@ def label(
         from tasks.cli.label import run_label
 
         _run(run_label, session, config, storage, point, labels or (), remove or ())
+
+
+@app.command()
+def mark(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the mark.", show_default=False)],
+    config: ConfigFile,
+    note: Annotated[
+        str | None, typer.Option("--note", metavar="TEXT", help="What the mark is for.", show_default=False)
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the mark.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Give the present end of all partitions of the file's topics a name. No record is read."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.mark import run_mark
+
+        _run(run_mark, session, config, name, note=note, remove=remove)
 
 
 _holds = typer.Typer(help="Keep points or a whole set, whatever the policy says.", no_args_is_help=True)

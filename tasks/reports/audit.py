@@ -20,12 +20,14 @@ from tasks.repository.entries import (
     FreezeEntry,
     HoldEntry,
     LabelEntry,
+    MarkEntry,
     NoteEntry,
     PointEntry,
     ReleaseEntry,
     RemoveEntry,
     ThawEntry,
     UnexpireEntry,
+    UnmarkEntry,
     VoidEntry,
 )
 from tasks.repository.points import format_time
@@ -150,6 +152,15 @@ def _label(entry: LabelEntry) -> str:
     return f"@{entry.point} {' and '.join([*added, *removed])}"
 
 
+def _mark(entry: MarkEntry) -> str:
+    note = f": {entry.note}" if entry.note else ""
+    return f"mark {quoted(entry.name)} set{note}"
+
+
+def _unmark(entry: UnmarkEntry) -> str:
+    return f"mark {quoted(entry.name)} removed"
+
+
 def _freeze(entry: FreezeEntry) -> str:
     return f"repository frozen by {quoted(entry.by)}: {entry.reason}"
 
@@ -177,6 +188,8 @@ RENDERERS: Mapping[type[Entry], Callable[[Any], str]] = {
     HoldEntry: _hold,
     ReleaseEntry: _release,
     LabelEntry: _label,
+    MarkEntry: _mark,
+    UnmarkEntry: _unmark,
     FreezeEntry: _freeze,
     ThawEntry: _thaw,
     NoteEntry: _note,

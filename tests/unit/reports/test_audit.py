@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from tasks.reports.audit import RENDERERS, audit_document, audit_line, entry_text
+from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.entries import (
     AnyEntry,
     DropEntry,
@@ -12,11 +13,13 @@ from tasks.repository.entries import (
     FreezeEntry,
     HoldEntry,
     LabelEntry,
+    MarkEntry,
     NoteEntry,
     ReleaseEntry,
     RemoveEntry,
     ThawEntry,
     UnexpireEntry,
+    UnmarkEntry,
     VoidEntry,
 )
 from tasks.repository.set_state import SetState
@@ -87,11 +90,15 @@ def test_every_other_change_names_its_subject_its_author_and_its_reason() -> Non
         ): "hold all on all points by legal: audit",
         ReleaseEntry(**COMMON, name="all", reason="closed", by="legal"): "hold all released by legal: closed",
         FreezeEntry(**COMMON, reason="ransomware", by="on call"): 'repository frozen by "on call": ransomware',
+        UnmarkEntry(**COMMON, name="release 7", run="r"): 'mark "release 7" removed',
         ThawEntry(**COMMON, reason="all clear", by="on call"): 'freeze ended by "on call": all clear',
         NoteEntry(**COMMON, text="two\nlines"): "two lines",
     }
 
     assert list(entries.values()) == [entry_text(entry) for entry in entries]
+    offsets = StoredRef(key="k", sha256="", stored_bytes=0)
+    mark = MarkEntry(**COMMON, name="m", run="r", cluster_id="c", offsets=offsets, note="before the change")
+    assert "mark m set: before the change" == entry_text(mark)
     label = LabelEntry(**COMMON, point=3, labels={"release": "1"}, removed=("old", "older"))
     assert "@3 got release=1 and lost old, older" == entry_text(label)
 
