@@ -9,6 +9,7 @@ from pathlib import Path
 from tasks.cli.exit_codes import OK
 from tasks.cli.inputs import find_point, freeze_json, open_repository, print_freeze
 from tasks.cli.session import Session
+from tasks.engine.archived import ArchivedObjects, archived_of_point, archived_text, thaw_command
 from tasks.engine.space import Space, space_of_point
 from tasks.model.counting import counted
 from tasks.model.errors import DamagedError
@@ -19,6 +20,7 @@ from tasks.reports.shrinkage import shrinkage_lines
 from tasks.reports.space import space_lines
 from tasks.repository.entries import PointEntry
 from tasks.repository.partition_table import Row
+from tasks.repository.points import format_time
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import GroupsState, TopicsState
@@ -34,6 +36,7 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
     _print_point(session, entry, rows, labels)
     _print_topics(session, topics)
     _print_groups(session, entry, groups)
+    archived = _print_archived(session, point)
     space = _print_space(session, repository, point)
     freeze = repository.freeze(entry.set)
     print_freeze(session, freeze)
@@ -44,6 +47,7 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
             "partitions": [row.to_json() for row in rows],
             "topics": topics.to_json(),
             "groups": groups.to_json() if groups else None,
+            "archived": archived.to_json() if archived else None,
             "space": asdict(space) if space else None,
         }
     )
@@ -80,6 +84,25 @@ def _print_point(session: Session, point: PointEntry, rows: list[Row], labels: M
     session.print(table_text(("TOPIC", "PARTITION", "FIRST", "NEXT", "STATE"), partitions))
     for text in (*point_notes(point), *shrinkage_lines(point)):
         session.print(text)
+
+
+def _print_archived(session: Session, point: RestorePoint) -> ArchivedObjects | None:
+    """Print which objects of the point are archived. Returns None if that is not known, because an index object is
+    damaged."""
+    try:
+        archived = archived_of_point(point)
+    except DamagedError as error:
+        session.warn(f"The archived objects of {point.name} are not known: {error}")
+        return None
+    if archived.objects:
+        session.print(
+            f"archived: {archived_text(archived)} with {size_text(archived.bytes)} cannot be read before "
+            f"{thaw_command(point.name)} brought them back"
+        )
+    if archived.readable:
+        until = f" until {format_time(archived.readable_until_ms)}" if archived.readable_until_ms is not None else ""
+        session.print(f"archived: {counted(archived.readable, 'object')} can be read{until}")
+    return archived
 
 
 def _state_of(row: Row) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tasks.cli.exit_codes import OK, exit_code_of
 from tasks.cli.inputs import freeze_json, open_repository, print_freeze, with_state
+from tasks.cli.list_marks import list_marks
 from tasks.cli.session import Session
 from tasks.engine.space import Space, space_of_set
 from tasks.engine.target.finalize import unwritten_positions
@@ -52,19 +53,25 @@ def run_list(
     storage: str | None,
     *,
     restores: bool,
+    marks: bool = False,
     labels: Sequence[str] = (),
     space: bool = False,
     state: str | None = None,
 ) -> int:
-    """Print the sets and their points; with `restores` the restores. With `labels` only the points that have all of
-    them; with `space` also what they take in the store. Returns the exit code. `state`: see `with_state`."""
+    """Print the sets and their points; with `restores` the restores, with `marks` the marks. With `labels` only the
+    points that have all of them; with `space` also what they take in the store. Returns the exit code. `state`: see
+    `with_state`."""
     for rule in labels:
         check_label_rule(rule)
-    if restores and (labels or space):
-        option = "--label" if labels else "--space"
-        raise ConfigError(f"{option} is about restore points. Leave it out, or leave out --restores.")
+    if restores and marks:
+        raise ConfigError("--restores and --marks cannot be combined. Give one of them.")
+    if (restores or marks) and (labels or space):
+        option, other = "--label" if labels else "--space", "--restores" if restores else "--marks"
+        raise ConfigError(f"{option} is about restore points. Leave it out, or leave out {other}.")
     repository, _ = open_repository(session, config, storage)
     repository = with_state(session, repository, state)
+    if marks:
+        return list_marks(session, repository)
     if restores:
         return _list_restores(session, repository)
     return _list_points(session, repository, labels, with_space=space)

@@ -105,6 +105,9 @@ def list_points(
     space: Annotated[
         bool, typer.Option("--space", help="Also show what each point takes in the store, and what removing it frees.")
     ] = False,
+    marks: Annotated[
+        bool, typer.Option("--marks", help="List marks, and whether the newest points have reached them.")
+    ] = False,
     state: StatePlace = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -114,7 +117,17 @@ def list_points(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.list_points import run_list
 
-        _run(run_list, session, config, storage, restores=restores, labels=label or (), space=space, state=state)
+        _run(
+            run_list,
+            session,
+            config,
+            storage,
+            restores=restores,
+            marks=marks,
+            labels=label or (),
+            space=space,
+            state=state,
+        )
 
 
 @app.command()
@@ -306,6 +319,25 @@ def label(
         _run(run_label, session, config, storage, point, labels or (), remove or ())
 
 
+@app.command()
+def mark(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the mark.", show_default=False)],
+    config: ConfigFile,
+    note: Annotated[
+        str | None, typer.Option("--note", metavar="TEXT", help="What the mark is for.", show_default=False)
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the mark.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Give the present end of all partitions of the file's topics a name. No record is read."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.mark import run_mark
+
+        _run(run_mark, session, config, name, note=note, remove=remove)
+
+
 _holds = typer.Typer(help="Keep points or a whole set, whatever the policy says.", no_args_is_help=True)
 app.add_typer(_holds, name="hold")
 
@@ -470,6 +502,34 @@ def thaw(
         from tasks.cli.freeze import run_thaw
 
         _run(run_thaw, session, config, storage, reason=reason, by=by)
+
+
+@app.command(name="thaw-objects")
+def thaw_objects(
+    config: ConfigFile,
+    backup_id: BackupId = None,
+    topics: Annotated[
+        list[str] | None,
+        typer.Option("--topics", help="Only objects of these topics. Can be repeated.", show_default=False),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, help="How long the objects can be read once back.")] = 7,
+    tier: Annotated[
+        str,
+        typer.Option(
+            "--tier",
+            help="How fast: Standard, Bulk or Expedited.",
+            autocompletion=lambda: ["Standard", "Bulk", "Expedited"],
+        ),
+    ] = "Standard",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Ask the store for the archived objects of a point, and show which are back. Run it again until all are."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.thaw_objects import run_thaw_objects
+
+        _run(run_thaw_objects, session, config, backup_id, topics=topics or [], days=days, tier=tier)
 
 
 _lifecycle = typer.Typer(help="Lifecycle rules of the bucket, for the data of a set.", no_args_is_help=True)

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from tasks.cli.exit_codes import DAMAGED, OK
+from tasks.cli.exit_codes import DAMAGED, INCOMPLETE, OK
 from tasks.cli.inputs import find_point, open_repository
 from tasks.cli.progress_bars import ProgressBar
 from tasks.cli.session import Session
@@ -16,12 +16,13 @@ from tasks.engine.validation.objects import Level
 from tasks.model.counting import counted
 from tasks.model.errors import UnsupportedError
 from tasks.reports.figures import duration_text, size_text
-from tasks.reports.validation import dropped_text
+from tasks.reports.validation import archived_note, dropped_text, verdict_text
 from tasks.repository.points import PointReference
 
 
 def run_validate(session: Session, config: Path | None, storage: str | None, backup_id: str | None, level: str) -> int:
-    """Validate a point and print every finding. Returns the exit code: `DAMAGED` if there are findings. Raises
+    """Validate a point and print every finding. Returns the exit code: `DAMAGED` if there are findings,
+    `INCOMPLETE` if there are none and archived objects could not be read. Raises
     `UnsupportedError` if the level is not `quick` or `full`."""
     checked_level = _level(level)
     repository, set_of_file = open_repository(session, config, storage)
@@ -33,7 +34,9 @@ def run_validate(session: Session, config: Path | None, storage: str | None, bac
         context = RunContext(repository=repository, stop=session.stop, progress=bar)
         result = validate_locally(context, PointReference(point.set_name, seq=point.seq), level=checked_level)
     _print_result(session, point.name, checked_level, result, time.monotonic() - started)
-    return DAMAGED if result.findings else OK
+    if result.findings:
+        return DAMAGED
+    return OK if result.is_everything_read else INCOMPLETE
 
 
 def _level(name: str) -> Level:
@@ -52,7 +55,9 @@ def _print_result(session: Session, point: str, level: Level, result: Validation
         )
     for finding in result.findings:
         session.print(f"damaged: {finding}")
-    verdict = counted(len(result.findings), "finding") if result.findings else "no damage found"
+    if (note := archived_note(result)) is not None:
+        session.warn(note)
+    verdict = verdict_text(result)
     read = (
         f", {size_text(result.checked_bytes)} and {counted(result.checked_records, 'record')} read"
         if level == "full"
@@ -72,5 +77,7 @@ def _print_result(session: Session, point: str, level: Level, result: Validation
             "checked_records": result.checked_records,
             "dropped_objects": result.dropped_objects,
             "is_pinned": result.is_pinned,
+            "archived": result.archived.to_json(),
+            "is_everything_read": result.is_everything_read,
         }
     )

@@ -31,7 +31,7 @@ from tasks.engine.target.accepted_settings import accepted_restore
 from tasks.engine.target.finalize import finish_settings, record_finalized
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.permissions import require_restorable
-from tasks.engine.target.preflight import preflight
+from tasks.engine.target.preflight import data_infos, preflight
 from tasks.engine.target.prepare_topics import prepare_targets
 from tasks.engine.target.restore_plan import (
     RestoreRequest,
@@ -145,10 +145,13 @@ def preview_restore(
     targets = [topic.target for topic in source.chosen]
     require_restorable(admin, targets, is_purging=request.options.purge_topics)
     view = describe_target(admin, targets)
-    accepted = accepted_restore(draft_restore(context.repository, request, source, view), admin)
+    infos = data_infos(context.repository, source)
+    is_readable = all(info is None or info.is_readable for info in infos.values())
+    draft = draft_restore(context.repository, request, source, view, is_readable=is_readable)
+    accepted = accepted_restore(draft, admin)
     notes = pattern_notes(request.topics, {topic.state.topic for topic in source.chosen})
     findings = [
-        *preflight(context, admin, accepted, source, view, request.options),
+        *preflight(context, admin, accepted, source, view, request.options, infos),
         *(Finding("note", "topics", note) for note in notes),
     ]
     groups = restored_groups(point.groups, request.options)

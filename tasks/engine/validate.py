@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tasks.engine.archived import NONE_ARCHIVED, ArchivedObjects
 from tasks.engine.run_context import RunContext
 from tasks.engine.validation.contents import PointContents, read_contents
 from tasks.engine.validation.damage import DamageFinding, of_object
@@ -62,7 +63,8 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationResult:
-    """The result of a validation. If `findings` is empty, no damage was found.
+    """The result of a validation. If `findings` is empty, no damage was found. `archived` are the archived objects of
+    the point. If `is_everything_read` is False, they were not read, and nothing is promised about their bytes.
 
     `checked_objects` is the number of index, table, state and data objects that were checked, at level `full` also of
     plans and fragments. `checked_bytes` is the size of the data objects that were read, 0 at level `quick`.
@@ -77,6 +79,8 @@ class ValidationResult:
     checked_records: int
     dropped_objects: int = 0
     is_pinned: bool = True
+    archived: ArchivedObjects = NONE_ARCHIVED
+    is_everything_read: bool = True
 
 
 def validate_locally(context: RunContext, reference: PointReference, *, level: Level) -> ValidationResult:
@@ -94,7 +98,8 @@ def validate_locally(context: RunContext, reference: PointReference, *, level: L
     repository, set and run and the right segments; that every frame consists of whole batches with valid CRCs and
     ascending offsets inside its range; and that records, timestamps, codecs, epochs and aborted ranges are those of the
     index. The plans of the runs that wrote the data, and the fragments beside it, are intact. `restores/`, `leases/`
-    and `pins/` do not belong to a point and are not read.
+    and `pins/` do not belong to a point and are not read. Objects in an archive are not read at level `full`, and the
+    result says so; at level `quick` they count as present.
 
     Each line is reported to `context.progress` when its object is done. Raises `NotFoundError` if there is no such
     point, `DamagedError` if the log is so damaged that this cannot be decided, `UnsupportedError` for a newer format,
@@ -164,8 +169,9 @@ def verdict(inspection: Inspection, level: Level, checked: Sequence[Checked], *,
     point = inspection.point
     total = merge([inspection.checked, *checked])
     findings = list(total.findings)
-    is_whole = not inspection.contents.dropped
-    if level == "full" and not findings and is_whole and total.records != point.totals.records:
+    is_everything_read = level == "quick" or not total.archived.objects
+    is_counted = is_everything_read and not inspection.contents.dropped
+    if level == "full" and not findings and is_counted and total.records != point.totals.records:
         message = f"its total of records is {point.totals.records}, but its objects contain {total.records}"
         findings.append(of_object(log_key(point.set, point.seq), message))
     return ValidationResult(
@@ -176,4 +182,6 @@ def verdict(inspection: Inspection, level: Level, checked: Sequence[Checked], *,
         checked_records=total.records,
         dropped_objects=len({line.object for line in inspection.contents.dropped}),
         is_pinned=is_pinned,
+        archived=total.archived,
+        is_everything_read=is_everything_read,
     )

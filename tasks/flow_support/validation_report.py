@@ -11,7 +11,7 @@ from tasks.engine.validate import ValidationResult
 from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.start_report import report_start
-from tasks.flow_support.states import completed, failed
+from tasks.flow_support.states import completed, failed, partial
 from tasks.flow_support.validation_work import CheckedBin, PlannedValidation, ValidationWork, bins, inspection
 from tasks.model.counting import counted
 from tasks.reports.validation import checked_rows, validation_headline, validation_summary
@@ -31,8 +31,8 @@ def report_checked_bin(work: ValidationWork, checked: CheckedBin) -> None:
 
 
 def report_validation(work: ValidationWork, checked: Sequence[CheckedBin], result: ValidationResult) -> State[Any]:
-    """Publish the artifacts of a validation. Returns the run's final state: failed if the point is damaged, otherwise
-    completed."""
+    """Publish the artifacts of a validation. Returns the run's final state: failed if the point is damaged, partial if
+    archived objects could not be read, otherwise completed."""
     cache = flow_run_cache(work.flow_run)
     cache.counter.is_done = True
     key, name = artifact_key("validate", work.point.set_name), work.point.name
@@ -44,4 +44,8 @@ def report_validation(work: ValidationWork, checked: Sequence[CheckedBin], resul
         markdown(key, validation_summary(result, work.level, cache.seconds), f"Validation of {name}"),
     )
     headline = validation_headline(result, work.level)
-    return failed(headline) if result.findings else completed(headline)
+    if result.findings:
+        return failed(headline)
+    if not result.is_everything_read:
+        return partial(headline, event="kafka-backup.validation.partial")
+    return completed(headline)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
+from tasks.engine.archived import archived_text, thaw_command
 from tasks.engine.validate import ValidationResult
 from tasks.engine.validation.contents import PointContents
 from tasks.engine.validation.objects import Level
@@ -40,12 +41,33 @@ def checked_rows(result: ValidationResult, contents: PointContents, seconds_of: 
     return shortened(sorted(rows, key=lambda row: not row["findings"]))
 
 
+def verdict_text(result: ValidationResult) -> str:
+    """The verdict in a few words. It is not "no damage found" if something was not read."""
+    if result.findings:
+        return counted(len(result.findings), "finding")
+    return "no damage found" if result.is_everything_read else "no damage found in what was read"
+
+
+def archived_note(result: ValidationResult) -> str | None:
+    """The sentence about archived objects. None if all objects can be read at once."""
+    archived = result.archived
+    if archived.objects == 0:
+        return None
+    point = f"{result.point.set}@{result.point.seq}"
+    what = f"{archived_text(archived)} with {size_text(archived.bytes)} are archived"
+    if result.is_everything_read:
+        return f"note: {what}. They exist, and cannot be read before {thaw_command(point)} brought them back."
+    return f"not read: {what}. Bring them back with {thaw_command(point)}, and validate again."
+
+
 def validation_headline(result: ValidationResult, level: Level) -> str:
     """The verdict and the figures behind it, in one line."""
     name = f"{result.point.set}@{result.point.seq}"
     if result.findings:
         return f"{name} is DAMAGED, {counted(len(result.findings), 'finding')}; the first: {result.findings[0]}"
     read = f" and {counted(result.checked_records, 'record')} read" if level == "full" else ""
+    if not result.is_everything_read:
+        return f"{name}: not everything was read; {archived_note(result)}"
     return f"{name}: no damage found; {counted(result.checked_objects, 'object')} checked{read} ({level})"
 
 
@@ -60,7 +82,7 @@ def validation_summary(result: ValidationResult, level: Level, seconds: float) -
     """The verdict in markdown, with the number of findings and the first of them (`MOST_NOTES`). `seconds` is the
     duration."""
     point = result.point
-    verdict = counted(len(result.findings), "finding") if result.findings else "no damage found"
+    verdict, note = verdict_text(result), archived_note(result)
     unpinned = (
         "The program has no write permission for the repository, so the point was not pinned during the validation."
     )
@@ -78,6 +100,7 @@ def validation_summary(result: ValidationResult, level: Level, seconds: float) -
             f"| took | {duration_text(seconds)} |",
             "",
             *(() if result.is_pinned else (unpinned, "")),
+            *(() if note is None else (note, "")),
             *((dropped_text(result), "") if result.dropped_objects else ()),
             *listed("Damage", [str(finding) for finding in result.findings]),
         )

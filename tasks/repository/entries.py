@@ -203,8 +203,8 @@ class LabelEntry(Entry):
 
 
 class FreezeEntry(Entry):
-    """From here on no `expire`, `remove` or `release` follows, no label is taken away, and nothing is deleted, until a
-    `thaw`. `by` is who claims to freeze the repository. Can follow another freeze."""
+    """From here on no `expire`, `remove`, `release` or `unmark` follows, no label is taken away, and nothing is
+    deleted, until a `thaw`. `by` is who claims to freeze the repository. Can follow another freeze."""
 
     kind: Literal["freeze"] = "freeze"
     reason: str
@@ -217,6 +217,27 @@ class ThawEntry(Entry):
     kind: Literal["thaw"] = "thaw"
     reason: str
     by: str
+
+
+class MarkEntry(Entry):
+    """A named position in the logs of the set's topics. `run` is the id under which its offsets were stored; the entry
+    closes it. `offsets` refers to them. While the mark exists, no other mark has its name."""
+
+    kind: Literal["mark"] = "mark"
+    name: str
+    run: str
+    cluster_id: str
+    offsets: StoredRef
+    note: str | None = Field(None, exclude_if=is_absent)
+
+
+class UnmarkEntry(Entry):
+    """The mark does not exist any more. `run` is that of the mark. From a grace later on, its offsets may be
+    missing."""
+
+    kind: Literal["unmark"] = "unmark"
+    name: str
+    run: str
 
 
 class DrillNote(Document):
@@ -249,6 +270,8 @@ AnyEntry = (
     | LabelEntry
     | FreezeEntry
     | ThawEntry
+    | MarkEntry
+    | UnmarkEntry
     | NoteEntry
 )
 

@@ -32,8 +32,8 @@ def freeze_text(freeze: Freeze) -> str:
 def frozen_error(freeze: Freeze) -> RefusedError:
     """The error of an action that a freeze does not allow."""
     return RefusedError(
-        f"{freeze_text(freeze)}. Nothing expires or is deleted, and no hold or label is taken away until "
-        "`kafka-backup thaw`."
+        f"{freeze_text(freeze)}. Nothing expires or is deleted, and no hold, label or mark is taken away "
+        "until `kafka-backup thaw`."
     )
 
 

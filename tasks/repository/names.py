@@ -90,7 +90,7 @@ def fragment_beside(data_key: str) -> str:
 def run_prefixes(set_name: str) -> tuple[str, ...]:
     """The prefixes of everything that the runs of a set write, in the order in which it may be deleted: what names an
     object before the object."""
-    folders = ("index", "partitions", "state")
+    folders = ("index", "partitions", "state", "marks")
     named = tuple(f"meta/{set_name}/{folder}/" for folder in folders)
     return (*named, data_prefix(set_name), f"fragments/{set_name}/", plan_prefix(set_name))
 
@@ -137,6 +137,10 @@ def table_key(set_name: str, run: str, sha256: str) -> str:
 
 def state_key(set_name: str, run: str, sha256: str) -> str:
     return f"meta/{set_name}/state/{run}-{sha256}.json.zst"
+
+
+def mark_key(set_name: str, run: str, sha256: str) -> str:
+    return f"meta/{set_name}/marks/{run}-{sha256}.json.zst"
 
 
 def head_key(set_name: str) -> str:

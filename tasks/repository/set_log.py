@@ -14,9 +14,11 @@ from tasks.repository.entries import (
     DropEntry,
     ExpireEntry,
     LabelEntry,
+    MarkEntry,
     PointEntry,
     ReleaseEntry,
     RemoveEntry,
+    UnmarkEntry,
     VoidEntry,
     decode_entry,
     encode_entry,
@@ -127,7 +129,8 @@ class SetLog:
         return None if seq is None else self.point(seq)
 
     def closing_of(self, run: str, state: SetState, *, begun_after: int | None) -> int | None:
-        """The seq of the point or void that closed a run, up to the end of `state`. None means that the run is open.
+        """The seq of an entry that closed a run, up to the end of `state`: a point, a void, a mark, or the unmark of
+        that mark. None means that the run is open.
 
         The answer is always exact. `begun_after` only saves requests: it is the seq of the log's newest entry at a time
         before the run could be closed, None if it is not known. If the state does not contain the run, the log is read
@@ -138,21 +141,23 @@ class SetLog:
             return state.closed_runs[run]
         for seq in range((begun_after or 0) + 1, state.closed_from):
             entry = self._existing_entry(seq)
-            if isinstance(entry, PointEntry | VoidEntry) and entry.run == run:
+            if isinstance(entry, PointEntry | VoidEntry | MarkEntry) and entry.run == run:
                 return seq
         return None
 
     def closings_of(self, runs: Collection[str], state: SetState) -> dict[str, int]:
-        """The seq of the point or void that closed each of the runs, up to the end of `state`. A run that is open, or
-        that is not a run of this set, is absent. If the state does not contain one of them, the log before
-        `state.closed_from` is read once. Raises what `read_entry` raises, and `DamagedError` if an entry is
-        missing."""
+        """The seq of the entry that closed each of the runs, up to the end of `state`: a point, a void, a mark, or the
+        unmark of that mark. A run that is open, or that is not a run of this set, is absent. If the state does not
+        contain one of them, the log before `state.closed_from` is read once. Raises what `read_entry` raises, and
+        `DamagedError` if an entry is missing."""
         found = {run: state.closed_runs[run] for run in runs if run in state.closed_runs}
         unknown = set(runs) - found.keys()
         for seq in range(1, state.closed_from if unknown else 1):
             entry = self._existing_entry(seq)
-            if isinstance(entry, PointEntry | VoidEntry) and entry.run in unknown:
+            if isinstance(entry, PointEntry | VoidEntry | MarkEntry) and entry.run in unknown:
                 found.setdefault(entry.run, seq)
+            if isinstance(entry, UnmarkEntry) and entry.run in unknown:
+                found[entry.run] = seq
         return found
 
     def append(self, build: Build) -> AnyEntry:
@@ -220,4 +225,4 @@ def _lowers_protection(entry: AnyEntry, state: SetState) -> bool:
         point = state.summary(entry.point)
         after = point and point.with_labels(entry.labels, entry.removed)
         return point is not None and after is not None and not point.labels.items() <= after.labels.items()
-    return isinstance(entry, ExpireEntry | RemoveEntry | DropEntry | ReleaseEntry)
+    return isinstance(entry, ExpireEntry | RemoveEntry | DropEntry | ReleaseEntry | UnmarkEntry)

@@ -12,6 +12,7 @@ from typing import assert_never
 from pydantic import Field
 
 from tasks.model.errors import DamagedError
+from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.drops import Drop, add_drop
 from tasks.repository.entries import (
@@ -21,6 +22,7 @@ from tasks.repository.entries import (
     FreezeEntry,
     HoldEntry,
     LabelEntry,
+    MarkEntry,
     NoteEntry,
     PointEntry,
     ReleaseEntry,
@@ -29,6 +31,7 @@ from tasks.repository.entries import (
     ThawEntry,
     Totals,
     UnexpireEntry,
+    UnmarkEntry,
     VoidEntry,
     is_empty,
 )
@@ -96,6 +99,18 @@ def _is_none(value: Freeze | None) -> bool:
     return value is None
 
 
+class Mark(Document):
+    """A mark that exists. `offsets` refers to its offsets, and `run` is the id under which they were stored. `time_ms`
+    is the time of its entry."""
+
+    name: str
+    run: str
+    cluster_id: str
+    offsets: StoredRef
+    note: str | None = None
+    time_ms: int
+
+
 class SetState(Document):
     """The state after the entries 1 … `seq`. `tip` is the SHA-256 of the stored bytes of entry `seq`: the `parent` of
     the next entry.
@@ -104,9 +119,10 @@ class SetState(Document):
     are in force. `frozen` is the freeze that the log contains. A repository can be frozen without it: see
     `tasks.repository.freeze`.
 
-    `closed_runs` maps runs to the seq of the entry, point or void, that closed them, in the order of the log. It
-    contains every run that was closed by entry `closed_from` or a later one. A run that is not in it is open only if it
-    began after entry `closed_from - 1`; otherwise use `SetLog.closing_of`.
+    `closed_runs` maps runs to the seq of the entry that closed them, in the order of the log: a point, a void or a
+    mark. The unmark of a mark closes its run again. The map contains every run that was closed by entry `closed_from`
+    or a later one. A run that is not in it is open only if it began after entry `closed_from - 1`; otherwise use
+    `SetLog.closing_of`.
     """
 
     seq: int = 0
@@ -117,6 +133,7 @@ class SetState(Document):
     holds: dict[str, Hold] = Field(default_factory=dict)
     drops: tuple[Drop, ...] = Field((), exclude_if=lambda drops: not drops)
     frozen: Freeze | None = Field(None, exclude_if=_is_none)
+    marks: dict[str, Mark] = Field(default_factory=dict, exclude_if=is_empty)
     closed_runs: dict[str, int] = Field(default_factory=dict)
     closed_from: int = 1
 
@@ -141,6 +158,7 @@ class Fold:
         self._holds = dict(start.holds)
         self._drops = start.drops
         self._frozen = start.frozen
+        self._marks = dict(start.marks)
         self._closed_runs = dict(start.closed_runs)
         self._closed_from = start.closed_from
         self._newest_point = start.newest_point
@@ -186,6 +204,10 @@ class Fold:
                 self._frozen = Freeze(reason=entry.reason, by=entry.by, since_ms=entry.time_ms)
             case ThawEntry():
                 self._frozen = None
+            case MarkEntry():
+                self._mark(entry)
+            case UnmarkEntry():
+                self._unmark(entry)
             case NoteEntry():
                 pass
             case _:
@@ -203,6 +225,7 @@ class Fold:
                 "holds": dict(self._holds),
                 "drops": self._drops,
                 "frozen": self._frozen,
+                "marks": dict(self._marks),
                 "closed_runs": dict(self._closed_runs),
                 "closed_from": self._closed_from,
             }
@@ -226,6 +249,28 @@ class Fold:
         else:
             key = log_key(entry.set, entry.seq)
             raise DamagedError(f"{key} labels {entry.point}, which is neither a live nor an expired point", key=key)
+
+    def _mark(self, entry: MarkEntry) -> None:
+        if entry.name in self._marks:
+            key = log_key(entry.set, entry.seq)
+            raise DamagedError(f"{key} sets the mark {entry.name}, which exists already", key=key)
+        self._marks[entry.name] = Mark(
+            name=entry.name,
+            run=entry.run,
+            cluster_id=entry.cluster_id,
+            offsets=entry.offsets,
+            note=entry.note,
+            time_ms=entry.time_ms,
+        )
+        self._close(entry.run)
+
+    def _unmark(self, entry: UnmarkEntry) -> None:
+        if entry.name not in self._marks or self._marks[entry.name].run != entry.run:
+            key = log_key(entry.set, entry.seq)
+            raise DamagedError(f"{key} removes the mark {entry.name}, which does not exist", key=key)
+        del self._marks[entry.name]
+        self._closed_runs.pop(entry.run, None)
+        self._close(entry.run)
 
     def _close(self, run: str) -> None:
         self._closed_runs.setdefault(run, self.seq)

@@ -1,5 +1,5 @@
-"""Opens what a store has besides its objects, if its backend has it: the lifecycle rules of its bucket. Calls are
-repeated as those of the store."""
+"""Opens what a store has besides its objects, if its backend has it: the lifecycle rules of its bucket, and its
+archive. Calls are repeated as those of the store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from tasks.model.errors import OutcomeUnknownError, RefusedError, UnsupportedError
 from tasks.model.waiting import Contact, OnWaiting
+from tasks.store.archive import ObjectArchive, RetrievalTier
 from tasks.store.bucket_rules import BucketRule, BucketRules, BucketState
 from tasks.store.registry import StorageSettings
 from tasks.store.retrying import RepeatedCalls
@@ -26,6 +27,29 @@ def open_bucket_rules(
     from tasks.store.s3.bucket_rules import S3BucketRules
 
     return RetryingBucketRules(S3BucketRules(settings), _repeated(settings, stop, on_waiting))
+
+
+def open_archive(
+    settings: StorageSettings, *, stop: threading.Event, on_waiting: OnWaiting | None = None
+) -> ObjectArchive:
+    """The archived objects of the store. Raises `UnsupportedError` if the backend has no archive, and the errors of
+    `open_store`."""
+    if not isinstance(settings, S3Settings):
+        raise UnsupportedError(f"{settings.location} has no archived objects: only storage classes of S3 are archives.")
+    from tasks.store.s3.s3_archive import S3Archive
+
+    return RetryingArchive(S3Archive(settings), _repeated(settings, stop, on_waiting))
+
+
+class RetryingArchive:
+    """An archive whose calls are repeated."""
+
+    def __init__(self, inner: ObjectArchive, call: RepeatedCalls) -> None:
+        self._inner = inner
+        self._call = call
+
+    def bring_back(self, key: str, *, days: int, tier: RetrievalTier) -> None:
+        self._call(f"bring back {key}", lambda: self._inner.bring_back(key, days=days, tier=tier))
 
 
 class RetryingBucketRules:

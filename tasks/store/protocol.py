@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 Body = Sequence[bytes | memoryview]
 """The bytes of an object as buffers in their order. Adapters do not join them, because objects are large."""
@@ -33,6 +33,21 @@ class Checksum:
     value: str
 
 
+ArchiveState = Literal["archived", "returning", "readable", "unknown"]
+"""Whether an object in an archive can be read: not before the store was asked for it, not yet, or until a time. Unknown
+if the response does not tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveInfo:
+    """The archive that contains an object. `readable_until_ms` is the end of the time in which the object can be read,
+    in Unix milliseconds; only with the state `readable`."""
+
+    storage_class: str
+    state: ArchiveState
+    readable_until_ms: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:
     """An object's metadata. `version` is an opaque text, and the same in every response about one write.
@@ -40,7 +55,8 @@ class ObjectInfo:
     Two writes of a key have different versions unless their bytes are equal, because an S3 ETag is a digest. So every
     swap has to write other bytes. `modified_ms` is from the store's clock in Unix milliseconds. It can be rounded down
     to seconds, and after a write it can be the time of the response. `head` returns the same checksum as the write;
-    other methods can leave it out.
+    other methods can leave it out. `archive` is None for an object that can be read at once, and after a write or a
+    read. `list` can leave its state unknown.
     """
 
     key: str
@@ -48,6 +64,12 @@ class ObjectInfo:
     modified_ms: int
     version: str
     checksum: Checksum | None = None
+    archive: ArchiveInfo | None = None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the object can be read now. False if that is not known."""
+        return self.archive is None or self.archive.state == "readable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +121,12 @@ class ObjectStore(Protocol):
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         """The whole object as it was last written, and its metadata. Raises `ObjectNotFoundError` if the key does not
-        exist."""
+        exist, and `ObjectArchivedError` if it has to be brought back from an archive first."""
         ...
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Exactly `length` bytes from `start` on. Raises `ObjectNotFoundError` if the key does not exist, and
-        `DamagedError` if the range ends beyond the end of the object."""
+        """Exactly `length` bytes from `start` on. Raises what `get` raises, and `DamagedError` if the range ends beyond
+        the end of the object."""
         ...
 
     def head(self, key: str) -> ObjectInfo:

@@ -24,7 +24,7 @@ import lz4.frame
 import zstandard
 
 BATCH = struct.Struct(">qiibIhiqqqhii")
-KINDS = ("point", "void", "note", "expire", "unexpire", "remove", "drop", "hold", "release", "freeze", "thaw", "label")
+KINDS = "point void note expire unexpire remove drop hold release freeze thaw label mark unmark".split()  # noqa: SIM905
 Document = dict[str, Any]
 Record = tuple[str, int, int, int, bytes | None, bytes | None, tuple[tuple[bytes, bytes | None], ...]]
 """Topic, partition, offset, timestamp, key, value, headers."""

@@ -112,6 +112,29 @@ def test_every_command_with_json_prints_one_document_to_stdout(shell: Shell) -> 
 
 
 @pytest.mark.kafka
+def test_a_pipeline_labels_a_point_and_sets_a_mark_with_one_call_each(shell: Shell, kafka: KafkaCluster) -> None:
+    made = shell.document("backup", "--config", "backup.yaml", "--label", "release=1.2.3", "--label", "env=prod")
+    produce(kafka.bootstrap, shell.topic, [OutRecord(b"key", b"more")])
+    marked = shell.document("mark", "release-1.2.3", "--config", "backup.yaml", "--note", "before the migration")
+    again = shell.document("mark", "release-1.2.3", "--config", "backup.yaml", code=3)
+
+    assert {"release": "1.2.3", "env": "prod"} == made["point"]["labels"]
+    listed = shell.document("list", "--config", "backup.yaml", "--label", "release=1.2.3", "--label", "env")
+    assert [1] == [point["seq"] for point in listed["sets"]["first-backup-orders"]["points"]]
+    assert [(shell.topic, 0, 101)] == [(part["topic"], part["first"], part["end"]) for part in marked["partitions"]]
+    assert "has a mark release-1.2.3 already" in again["error"]["message"]
+
+    [mark] = shell.document("list", "--marks", "--config", "backup.yaml")["marks"]
+    assert (False, [(101, 100)]) == (
+        mark["is_in_newest_point"],
+        [(part["end"], part["stored_next"]) for part in mark["not_in_newest_point"]],
+    )
+    shell.run("backup", "--config", "backup.yaml")
+    [mark] = shell.document("list", "--marks", "--config", "backup.yaml")["marks"]
+    assert (True, "before the migration") == (mark["is_in_newest_point"], mark["note"])
+
+
+@pytest.mark.kafka
 def test_a_dry_run_prints_the_plan_and_writes_nothing(shell: Shell) -> None:
     plan = shell.document("backup", "--config", "backup.yaml", "--dry-run")["plan"]
 

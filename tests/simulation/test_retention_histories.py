@@ -1,6 +1,7 @@
-"""Random histories of backups, consolidations, holds, freezes and prunes, with crashes and clocks that jump: what the
-policy and the holds keep restores in full, while the repository is frozen nothing disappears, and after the grace every
-object that is left is one that a point names."""
+"""Random histories of backups, consolidations, labels, marks, holds, freezes and prunes, with crashes and clocks that
+jump: what the policy and the holds keep restores in full, a point with a kept label never goes, the offsets of a mark
+stay as long as the mark, while the repository is frozen nothing disappears, and after the grace every object that is
+left is one that a point or a mark names."""
 
 from __future__ import annotations
 
@@ -14,11 +15,14 @@ import pytest
 from tasks.engine.consolidate import consolidate_locally
 from tasks.engine.freeze import freeze_repository, thaw_repository
 from tasks.engine.holds import add_hold, release_hold
-from tasks.engine.options import RetentionPolicy, duration_ms
+from tasks.engine.labels import change_labels
+from tasks.engine.marks import remove_mark, set_mark
+from tasks.engine.options import BackupOptions, RetentionPolicy, TopicSelection, duration_ms
 from tasks.engine.prune import change_points, prune_locally, unexpire
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import PreconditionError, RefusedError
+from tasks.repository.marks import MarkedOffsets, read_mark
 from tasks.repository.pins import pinned
 from tasks.store.memory.memory_store import MemoryStore
 from tests.simulation.rules.small_world import DAY_MS, HOUR_MS, SET, SmallWorld
@@ -30,7 +34,18 @@ POLICIES = (
     RetentionPolicy(keep_within="36h", minimum_age="20h", grace="24h"),
     RetentionPolicy(keep_last=4, maximum_age="2d", grace="12h"),
     RetentionPolicy(keep_daily=10, minimum_age="20h", maximum_age="36h", grace="6h"),
+    RetentionPolicy(keep_last=1, keep_tag=("kept", "env=prod"), grace="12h"),
 )
+
+LABELS: tuple[dict[str, str], ...] = (
+    {"kept": "1"},
+    {"kept": "2", "env": "test"},
+    {"env": "prod"},
+    {"env": "test"},
+    {},
+    {},
+)
+"""The policy with `keep_tag` keeps points with one of the first three."""
 
 
 @dataclass
@@ -70,6 +85,9 @@ class History:
         self.world.topic(records=3)
         self.policy = self.chance.choice(POLICIES)
         self.contents: dict[int, Expected] = {}
+        self.labels: dict[int, dict[str, str]] = {}
+        self.marks: dict[str, int] = {}
+        """For each mark that exists the end of the topic's partition when it was set."""
         self.holds: dict[str, int | None] = {}
         self.allowed_ms = 0
         self.frozen: set[str] | None = None
@@ -81,7 +99,9 @@ class History:
         """A snapshot, which reads everything again."""
         self.world.send(records=self.chance.randint(0, 4))
         records, now_ms = self.source_records(), self.world.clock.now_ms()
-        self.world.back_up()
+        labels = self.chance.choice(LABELS)
+        self.world.back_up(labels=labels)
+        self.labels[self.world.point().seq] = dict(labels)
         self.contents[self.world.point().seq] = Expected(records, [now_ms] * len(records))
 
     def changes(self) -> None:
@@ -89,7 +109,9 @@ class History:
         before = self.contents[self.world.point().seq]
         self.world.send(records=self.chance.randint(0, 4))
         records, now_ms = self.source_records(), self.world.clock.now_ms()
-        self.world.back_up_changes()
+        labels = self.chance.choice(LABELS)
+        self.world.back_up_changes(labels=labels)
+        self.labels[self.world.point().seq] = dict(labels)
         times = [*before.captured_ms, *[now_ms] * (len(records) - len(before.records))]
         self.contents[self.world.point().seq] = self.following(before, records, times, is_copied=before.is_copied)
 
@@ -116,9 +138,15 @@ class History:
             (self.bring_back, 1),
             (self.dead_run, 1),
             (self.freeze_or_thaw, 2),
+            (self.label, 3),
+            (self.label_between_plan_and_prune, 1),
+            (self.mark, 2),
+            (self.crashed_mark, 1),
+            (self.unmark, 1),
         )
         self.chance.choices([step for step, _ in steps], [weight for _, weight in steps])[0]()
         self.check_frozen()
+        self.check_labels_and_marks()
         self.world.clock.advance(self.chance.choice([1000, HOUR_MS, 7 * HOUR_MS, DAY_MS]))
 
     def consolidate(self) -> None:
@@ -129,6 +157,7 @@ class History:
             oldest_ms = min([time_ms for time_ms in before.captured_ms if time_ms >= before.certain_ms], default=0)
             times = [min(time_ms, oldest_ms) for time_ms in before.captured_ms]
             self.contents[self.world.point().seq] = self.following(before, before.records, times, is_copied=True)
+            self.labels[self.world.point().seq] = {}
 
     def prune(self) -> None:
         """A prune by the policy, and a look at what it did."""
@@ -227,6 +256,79 @@ class History:
             with pytest.raises(RefusedError):
                 change_points(self.world.repository, plan)
 
+    def label(self) -> None:
+        """Change the labels of a live or expired point. Of a frozen repository none is taken away."""
+        state = self.world.repository.state(SET)
+        seq = self.chance.choice([*state.points, *state.expired])
+        labels, removed = (
+            self.chance.choice(LABELS),
+            self.chance.sample([*self.labels[seq]], k=min(1, len(self.labels[seq]))),
+        )
+        removed = [key for key in removed if key not in labels]
+        after = {**{key: value for key, value in self.labels[seq].items() if key not in removed}, **labels}
+        if not labels and not removed:
+            return
+        if self.frozen is not None and not self.labels[seq].items() <= after.items():
+            with pytest.raises(RefusedError):
+                change_labels(self.world.repository, SET, seq, labels, removed)
+            return
+        assert after == change_labels(self.world.repository, SET, seq, labels, removed)
+        self.labels[seq] = after
+
+    def label_between_plan_and_prune(self) -> None:
+        """A point that is about to go gets a label that the policy keeps: the plan is not carried out."""
+        plan = draft_prune(self.world.repository, SET, self.policy, now_ms=self.world.clock.now_ms())
+        gone = [*plan.expire, *plan.remove]
+        if not gone or self.policy.keep_tag is None or self.frozen is not None:
+            return
+        seq = self.chance.choice(gone)
+        self.labels[seq] = change_labels(self.world.repository, SET, seq, {"kept": "late"}, [])
+        with pytest.raises(PreconditionError):
+            change_points(self.world.repository, plan)
+
+    def mark(self) -> None:
+        """Set a mark."""
+        name, end = f"mark-{self.world.repository.state(SET).seq}", self.world.source.log(("orders", 0)).end
+        context = self.world.context(self.world.source)
+        set_mark(context, SET, name, topics=TopicSelection(), options=BackupOptions())
+        self.marks[name] = end
+
+    def crashed_mark(self) -> None:
+        """A mark whose process dies. It exists if its entry does."""
+        self.world.store = faulty = FaultyStore(self.plain)
+        faulty.crash_at(self.chance.randint(1, 3), after=self.chance.random() < 0.5)
+        with suppress(Crashed):
+            self.mark()
+        self.world.store = self.plain
+        for name in self.world.repository.state(SET).marks.keys() - self.marks.keys():
+            self.marks[name] = self.world.source.log(("orders", 0)).end
+
+    def unmark(self) -> None:
+        """Remove a mark. Of a frozen repository none is removed."""
+        if not self.marks:
+            return
+        name = self.chance.choice(sorted(self.marks))
+        if self.frozen is not None:
+            with pytest.raises(RefusedError):
+                remove_mark(self.world.repository, SET, name)
+            return
+        remove_mark(self.world.repository, SET, name)
+        del self.marks[name]
+
+    def check_labels_and_marks(self) -> None:
+        """Each point has its labels, and the offsets of each mark can be read."""
+        state = self.world.repository.log(SET).without_memory().state()
+        for seq in [*state.points, *state.expired]:
+            found = state.summary(seq)
+            assert found is not None
+            assert self.labels[seq] == found.labels, f"{SET}@{seq}"
+        assert self.marks == {name: _end(read_mark(self.plain, mark.offsets)) for name, mark in state.marks.items()}
+
+    def is_kept_by_label(self, seq: int) -> bool:
+        """Whether the policy keeps the point because of a label, by what is known from outside."""
+        labels = self.labels[seq]
+        return self.policy.keep_tag is not None and ("kept" in labels or labels.get("env") == "prod")
+
     def refused_prune(self) -> None:
         """A prune of the frozen repository. It is refused unless it has nothing to do."""
         context, seq = self.world.context(self.world.source), self.world.repository.state(SET).seq
@@ -250,7 +352,7 @@ class History:
         assert self.frozen <= keys
         self.frozen = keys
         since = {entry.kind for entry in self.world.repository.log(SET).entries() if entry.seq > self.frozen_after}
-        assert not {"expire", "remove", "release"} & since
+        assert not {"expire", "remove", "release", "unmark"} & since
 
     def check_plan(self, plan: PrunePlan) -> None:
         """The laws of a plan: the minimum stays, held and young points stay, and nothing else is said to."""
@@ -258,6 +360,7 @@ class History:
         gone = {*plan.expire, *plan.remove}
         assert len(plan.kept) >= min(self.policy.minimum_points, len(plan.kept) + len(plan.expire))
         assert not gone & held
+        assert not any(map(self.is_kept_by_label, gone))
         assert not gone or None not in self.holds.values()
         assert self.world.repository.state(SET).newest_point in plan.kept
 
@@ -278,14 +381,22 @@ class History:
         self.holds.clear()
         for expected in self.contents.values():
             expected.whole = 0
+        self.unmark()
         for _ in range(4):
             self.world.clock.advance(duration_ms(self.policy.grace) + DAY_MS)
             with suppress(PreconditionError):
                 self.prune()
         plan = draft_prune(self.world.repository, SET, self.policy, now_ms=self.world.clock.now_ms())
         assert (0, {}, ()) == (plan.unnamed.waiting_bytes, plan.unnamed.objects, plan.unnamed.dead_runs)
-        assert not self.world.repository.state(SET).expired
+        assert all(map(self.is_kept_by_label, self.world.repository.state(SET).expired))
+        self.check_labels_and_marks()
+        assert len(self.marks) == len(list(self.plain.list(f"meta/{SET}/marks/")))
         self.check_points()
+
+
+def _end(offsets: MarkedOffsets) -> int:
+    [part] = offsets.partitions
+    return part.end
 
 
 @pytest.mark.parametrize("seed", [*range(12), *[pytest.param(n, marks=pytest.mark.exhaustive) for n in range(12, 60)]])

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from tasks.engine.evidence.build_report import HISTORY
 from tasks.engine.evidence.report import DrillReport, Number, Unknown
-from tasks.engine.evidence.stored_reports import drills_with_report, load_report
-from tasks.model.errors import NotFoundError
+from tasks.engine.evidence.stored_reports import drills_with_report, load_report, no_report_error
 from tasks.store.protocol import ObjectStore
 
 
@@ -36,7 +35,7 @@ def read_register(store: ObjectStore, set_name: str | None = None, every_ms: int
     """
     found = drills_with_report(store, set_name)
     if set_name is not None and set_name not in found:
-        raise NotFoundError(f"The set {set_name} has no report of a drill.")
+        raise no_report_error(set_name)
     return [row for name in sorted(found) for row in _rows(store, name, found[name], every_ms)]
 
 

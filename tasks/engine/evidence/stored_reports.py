@@ -18,8 +18,6 @@ from tasks.store.protocol import ObjectStore
 REPORT = "report.json"
 ENVELOPE = "envelope.json"
 
-_HINT = "`kafka-backup evidence list` shows the drills."
-
 
 @dataclass(frozen=True, slots=True)
 class StoredReport:
@@ -60,7 +58,9 @@ def load_report(store: ObjectStore, set_name: str, drill: str) -> StoredReport:
         try:
             data, _ = store.get(key)
         except ObjectNotFoundError:
-            raise NotFoundError(f"The drill {drill} of {set_name} has no report. {_HINT}") from None
+            raise NotFoundError(
+                f"The drill {drill} of {set_name} has no report. `kafka-backup evidence list` shows the drills."
+            ) from None
         try:
             return StoredReport(read_report(data, key=key), data, sha256_hex(data))
         except DamagedError:
@@ -82,8 +82,13 @@ def newest_drill(store: ObjectStore, set_name: str) -> str:
     """The id of the newest drill of a set that has a report. Raises `NotFoundError` if there is none."""
     drills = drills_with_report(store, set_name).get(set_name)
     if not drills:
-        raise NotFoundError(f"The set {set_name} has no report of a drill. {_HINT}")
+        raise no_report_error(set_name)
     return drills[-1]
+
+
+def no_report_error(set_name: str) -> NotFoundError:
+    """The error for a set without a report."""
+    return NotFoundError(f"The set {set_name} has no report of a drill. `kafka-backup evidence list` shows all drills.")
 
 
 def history_before(store: ObjectStore, set_name: str, drill: str) -> History:

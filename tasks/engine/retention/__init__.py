@@ -5,8 +5,8 @@ Here are the decision about points (`keep`), the plan and its digest (`prune_pla
 left beside them (`left_overs`), and the amounts by kind (`deleted`).
 
 Promises: the newest point, a point under a hold and a point that the policy keeps never expire. An object is deleted
-only if no live or expired point, no pinned point and no open run names it, its run was closed at least the grace ago,
-and it is itself older than the grace.
+only if no live or expired point, no pinned point, no mark and no open run names it, its run was closed at least the
+grace ago (the run of a mark: when the mark was removed), and it is itself older than the grace.
 
 Never: read a data object or a cluster, or decide by the clock of one machine alone.
 """

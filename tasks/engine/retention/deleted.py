@@ -13,6 +13,7 @@ _KINDS: Mapping[str, str] = {
     "index": "index objects",
     "partitions": "partition tables",
     "state": "state objects",
+    "marks": "offsets of marks",
     "runs": "plans",
     "probe": "test objects",
     "pins": "expired pins",

@@ -74,10 +74,11 @@ def needed_by_pins(log: SetLog, *, now_ms: int) -> set[str]:
 def _named(
     names: NamedObjects, state: SetState, drops: Sequence[Drop], removed: Collection[int], now_ms: int
 ) -> set[str]:
-    """The keys that live, expired and pinned points and the plans of open runs name."""
+    """The keys that live, expired and pinned points, marks, and the plans of open runs name."""
     log = names.log
     seqs = {*state.points, *state.expired} - set(removed)
-    keys = names.of_points(live_pins(log.store, log.set_name, now_ms=now_ms))
+    keys = {mark.offsets.key for mark in state.marks.values()}
+    keys |= names.of_points(live_pins(log.store, log.set_name, now_ms=now_ms))
     for run in _planned_open_runs(log, state):
         plan = find_plan(log.store, log.set_name, run)
         if plan is None:

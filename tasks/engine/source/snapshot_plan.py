@@ -19,12 +19,13 @@ from tasks.engine.pattern_notes import pattern_notes
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.group_state import groups_of_topics, read_groups
 from tasks.engine.source.open_transactions import with_open_transactions
-from tasks.engine.source.permissions import denied_topics, require_visible
+from tasks.engine.source.permissions import denied_topics
+from tasks.engine.source.selected_topics import selected_topics
 from tasks.engine.source.topic_state import read_topics
 from tasks.engine.source.undescribable_topics import keep_hidden_topics, live_topics
-from tasks.engine.topic_selection import is_selected, select_topics
+from tasks.engine.topic_selection import is_selected
 from tasks.model.errors import AccessError, ConfigError, InterruptedRunError, KafkaBackupError
-from tasks.model.partition import Partition, require_topic_ids
+from tasks.model.partition import Partition
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.entries import PointKind
 from tasks.repository.leases import read_lease
@@ -222,20 +223,9 @@ def read_cluster_state(admin: ClusterAdmin, request: SnapshotRequest, newest: Re
     before = admin.describe_topics() if options.consumer_group_snapshot else []
     ids = {topic.name: topic.topic_id for topic in before}
     groups, groups_failure, denied = _groups(admin, options)
-    described = admin.describe_topics()
-    require_topic_ids((topic.name, topic.topic_id) for topic in described)
-    visible = {topic.name for topic in described}
-    require_visible(admin, request.topics, visible)
+    described, topics = selected_topics(admin, request.topics, options)
+    visible, chosen = {topic.name for topic in described}, {topic.name for topic in topics}
     missing = [name for name in live_topics(newest) if name not in visible and is_selected(name, request.topics)]
-    chosen = set(
-        select_topics(
-            {topic.name: topic.is_internal for topic in described},
-            request.topics,
-            include_internal=options.include_internal_topics,
-            internal_topics=options.internal_topics,
-        )
-    )
-    topics = [topic for topic in described if topic.name in chosen]
     return ClusterState(
         cluster_id=admin.cluster_id(),
         topics=topics,

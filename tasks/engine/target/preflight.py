@@ -3,9 +3,10 @@ findings about other incarnations, missing data, damaged objects, oversized batc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.broker.ports import ClusterAdmin
+from tasks.engine.archived import archived_objects, archived_text, thaw_command
 from tasks.engine.options import RestoreOptions
 from tasks.engine.positions.translate import selected_groups
 from tasks.engine.run_context import ClusterContext
@@ -13,7 +14,7 @@ from tasks.engine.target.accepted_settings import AcceptedRestore
 from tasks.engine.target.findings import Finding, FindingLevel, error_finding
 from tasks.engine.target.permissions import group_permission_findings
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
-from tasks.engine.target.selection import other_incarnations
+from tasks.engine.target.selection import incarnations, other_incarnations
 from tasks.engine.target.shrunk_point import shrunk_point_finding
 from tasks.engine.target.target_findings import target_findings
 from tasks.engine.target.target_records import record_findings
@@ -26,9 +27,20 @@ from tasks.repository.data_objects import DataObjects
 from tasks.repository.lines import IndexLine
 from tasks.repository.repository import Repository
 from tasks.repository.restores import RestorePlan
+from tasks.store.protocol import ObjectInfo
 
 _LARGEST_REQUEST_BYTES = 100 << 20
 """The default of `socket.request.max.bytes`. A broker accepts a larger batch only if its configuration was changed."""
+
+_MOST_NAMED_TOPICS = 10
+
+
+def data_infos(repository: Repository, source: RestoreSource) -> dict[str, ObjectInfo | None]:
+    """What the store states about each data object of the restore, in the order of the keys; None for a missing one.
+    Sends one request for each object."""
+    objects = DataObjects(repository.store)
+    keys = {line.object for part in source.lines.values() for line in part}
+    return {key: objects.info(key) for key in sorted(filter(None, keys))}
 
 
 def preflight(
@@ -38,8 +50,10 @@ def preflight(
     source: RestoreSource,
     view: TargetView,
     options: RestoreOptions,
+    infos: Mapping[str, ObjectInfo | None],
 ) -> list[Finding]:
-    """All findings, errors first. Reads the cluster and the repository and changes neither."""
+    """All findings, errors first. Reads the cluster and the repository and changes neither. `infos` are the
+    `data_infos` of the source."""
     plan = accepted.plan
     findings = [
         *target_findings(plan, source, view, options),
@@ -49,7 +63,8 @@ def preflight(
         *_shrunk_point(context.repository, source),
         *record_findings(context, plan, view, options),
         *group_permission_findings(source, admin, options),
-        *_damaged_objects(context.repository, source, plan),
+        *_damaged_objects(context.repository, source, plan, infos),
+        *_archived_objects(source, infos),
         *_oversized_batches(source),
         *_group_findings(admin, source, options),
     ]
@@ -102,16 +117,32 @@ def _missing(partition: Partition, message: str) -> Finding:
     return Finding("warning", str(partition), message, is_missing_data=True)
 
 
-def _damaged_objects(repository: Repository, source: RestoreSource, plan: RestorePlan) -> Iterator[Finding]:
+def _archived_objects(source: RestoreSource, infos: Mapping[str, ObjectInfo | None]) -> Iterator[Finding]:
+    """An error if data objects of the restore cannot be read before the store brought them back."""
+    archived = archived_objects(info for info in infos.values() if info is not None)
+    if archived.objects:
+        topics = sorted({topic.state.topic for topic in source.chosen})
+        is_selected = len(topics) <= _MOST_NAMED_TOPICS and len(topics) < len(incarnations(source.point.rows.values()))
+        command = thaw_command(source.point.name, topics if is_selected else ())
+        yield Finding(
+            "error",
+            source.point.name,
+            f"{archived_text(archived)} with {archived.bytes:,} bytes are archived, and the store has to bring them "
+            f"back first. {command} asks for them and says when they are back.",
+        )
+
+
+def _damaged_objects(
+    repository: Repository, source: RestoreSource, plan: RestorePlan, infos: Mapping[str, ObjectInfo | None]
+) -> Iterator[Finding]:
     """Errors for data objects of the restore that are missing or have another size than the index states."""
-    objects = DataObjects(repository.store)
     older = [seq for seq in repository.state(plan.set).points if seq < plan.point]
     cure = f"`kafka-backup validate --backup-id {plan.set}@{plan.point}` names all damage of this point. "
     cure += "Restore the topics without damage, or bring the object back"
     cure += f", or choose an older point: {plan.set}@{max(older)}." if older else "."
     named = {line.object: (line.stored_bytes, own) for own, part in source.lines.items() for line in part}
     for key, (stored_bytes, partition) in sorted((key, found) for key, found in named.items() if key):
-        info = objects.info(key)
+        info = infos[key]
         place = f"topic {partition.topic}, partition {partition.partition}"
         if info is None:
             yield Finding("error", key, f"the object is missing ({place}). {cure}")

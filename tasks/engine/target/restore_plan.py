@@ -143,9 +143,16 @@ def _sample_settings(admin: ClusterAdmin, visible: Sequence[TopicDescription]) -
 
 
 def draft_restore(
-    repository: Repository, request: RestoreRequest, source: RestoreSource, view: TargetView
+    repository: Repository,
+    request: RestoreRequest,
+    source: RestoreSource,
+    view: TargetView,
+    *,
+    is_readable: bool = True,
 ) -> DraftRestore:
-    """Make the plan of a restore without storing it."""
+    """Make the plan of a restore without storing it. Without `is_readable`, data objects are archived: then nothing is
+    read of them, the records of lines that were clipped inside a frame are too many, and the caller has to refuse the
+    plan."""
     reader = FrameReader(repository.store)
     unfinished = (
         UnfinishedRestores.read(repository.store, repository.restore_state) if view.topics else UnfinishedRestores(())
@@ -157,7 +164,9 @@ def draft_restore(
             partition=row.partition,
             target_topic=topic.target,
             target_partition=row.partition,
-            records=sum(reader.count_records(line) for line in source.lines[row.source]),
+            records=sum(
+                reader.count_records(line) if is_readable else line.records for line in source.lines[row.source]
+            ),
             log_bytes=sum(line.log_bytes for line in source.lines[row.source]),
         )
         for topic in source.chosen

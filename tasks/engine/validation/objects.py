@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.engine.archived import NONE_ARCHIVED, ArchivedObjects, archived_objects
 from tasks.engine.bins import balance, shared_bins
 from tasks.engine.run_context import RunContext
 from tasks.engine.validation.contents import PointContents
 from tasks.engine.validation.damage import DamageFinding, of_lines
 from tasks.engine.validation.fragments import check_fragment
 from tasks.engine.validation.object_bytes import NamedLine, check_bytes
-from tasks.model.errors import InterruptedRunError
+from tasks.model.errors import InterruptedRunError, ObjectArchivedError
 from tasks.repository.data_objects import DataObjects
 from tasks.repository.repository import Repository
 from tasks.store.protocol import ObjectInfo
@@ -25,12 +26,14 @@ Level = Literal["quick", "full"]
 @dataclass(frozen=True, slots=True)
 class Checked:
     """The result of checking some objects: the findings, the number of checked objects, the bytes of data objects that
-    were read, and the restorable records that were counted in them."""
+    were read, and the restorable records that were counted in them. `archived` are the archived objects; at level
+    `full` they are not checked, because they cannot be read."""
 
     findings: Sequence[DamageFinding]
     objects: int = 0
     bytes: int = 0
     records: int = 0
+    archived: ArchivedObjects = NONE_ARCHIVED
 
 
 def named_lines(contents: PointContents) -> dict[str, list[NamedLine]]:
@@ -96,17 +99,24 @@ def merge(parts: Sequence[Checked]) -> Checked:
         objects=sum(one.objects for one in parts),
         bytes=sum(one.bytes for one in parts),
         records=sum(one.records for one in parts),
+        archived=sum((one.archived for one in parts), NONE_ARCHIVED),
     )
 
 
 def _check_quick(repository: Repository, key: str, named: Sequence[NamedLine]) -> Checked:
     info = DataObjects(repository.store).info(key)
-    return Checked(_info_findings(info, named) if info else _missing(key, named), objects=1)
+    if info is None:
+        return Checked(_missing(key, named), objects=1)
+    return Checked(_info_findings(info, named), objects=1, archived=archived_objects([info]))
 
 
 def _check_full(repository: Repository, key: str, named: Sequence[NamedLine]) -> Checked:
     fragment = check_fragment(repository, key, [line for line, _ in named])
-    found = DataObjects(repository.store).read(key)
+    try:
+        found = DataObjects(repository.store).read(key)
+    except ObjectArchivedError:
+        unread = ArchivedObjects(objects=1, bytes=named[0].line.stored_bytes or 0)
+        return Checked(fragment, objects=1, archived=unread)
     if found is None:
         return Checked([*_missing(key, named), *fragment], objects=2)
     stored, info = found

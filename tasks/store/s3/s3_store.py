@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from hashlib import sha256 as sha256_of
@@ -30,9 +31,12 @@ from tasks.store.protocol import Body, Checksum, ObjectInfo, Unfinished
 from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from tasks.store.s3.error_responses import deleted_key_error
 from tasks.store.s3.requests import S3Requests
+from tasks.store.s3.s3_archive import headed_archive, listed_archive
 from tasks.store.s3.settings import S3Settings
 
 _DELETES_PER_REQUEST = 1000
+_WITH_RESTORE_STATUS = {"OptionalObjectAttributes": ["RestoreStatus"]}
+"""Asks for the state of archived objects in a listing. Stores that do not know it ignore it."""
 
 
 class S3Store:
@@ -108,7 +112,8 @@ class S3Store:
         with self._requests.request("HeadObject", key) as request:
             response = self._requests.client.head_object(**self._object(key), ChecksumMode="ENABLED")
             self._requests.check_is_of_s3(response, ("ETag", "LastModified"), request)
-        return _info(key, response["ContentLength"], response["LastModified"], response)
+        info = _info(key, response["ContentLength"], response["LastModified"], response)
+        return replace(info, archive=headed_archive(response))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See the protocol. Skips objects whose names are not keys; other programs wrote them.
@@ -117,7 +122,7 @@ class S3Store:
         that continues after its last key would miss objects.
         """
         last = ""
-        for item in self._listed("Contents", self._prefix + check_prefix(prefix)):
+        for item in self._listed("Contents", self._prefix + check_prefix(prefix), **_WITH_RESTORE_STATUS):
             key = item["Key"][len(self._prefix) :]
             if not all(map(is_component, key.split("/"))):
                 continue
@@ -125,7 +130,7 @@ class S3Store:
                 raise UnsupportedError(
                     f"{self.location} does not list its objects in order: use another kind of bucket."
                 )
-            yield _info(key, item["Size"], item["LastModified"], item)
+            yield replace(_info(key, item["Size"], item["LastModified"], item), archive=listed_archive(item))
             last = key
 
     def list_folders(self, folder: str) -> tuple[str, ...]:
@@ -153,9 +158,9 @@ class S3Store:
     def close(self) -> None:
         self._requests.close()
 
-    def _listed(self, member: str, full_prefix: str, **more: str) -> Iterator[dict[str, Any]]:
+    def _listed(self, member: str, full_prefix: str, **more: object) -> Iterator[dict[str, Any]]:
         """The items of `member` in all pages of a listing."""
-        parameters = {"Bucket": self._settings.bucket, "Prefix": full_prefix, **more}
+        parameters: dict[str, object] = {"Bucket": self._settings.bucket, "Prefix": full_prefix, **more}
         is_more = True
         while is_more:
             with self._requests.request("ListObjectsV2") as request:

@@ -203,7 +203,7 @@ def test_while_the_repository_is_frozen_labels_are_added_and_none_is_taken_away(
 
     assert {"env": "prod", "incident": "7"} == change_labels(world.repository, SET, seq, {"incident": "7"}, [])
     for labels, removed in (({"env": "test"}, []), ({}, ["env"])):
-        with pytest.raises(RefusedError, match="no hold or label is taken away"):
+        with pytest.raises(RefusedError, match="no hold, label or mark is taken away"):
             change_labels(world.repository, SET, seq, labels, removed)
 
     thaw_repository(world.repository, reason="over", by="ops")

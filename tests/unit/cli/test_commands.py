@@ -13,10 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.cli.main import PLANNED_COMMANDS, app
-from tasks.repository.entries import PointEntry
+from tasks.repository.compressed_objects import StoredRef
+from tasks.repository.entries import MarkEntry, PointEntry
 from tasks.repository.leases import acquire, kept, read_lease
-from tasks.repository.names import capture_lease_key, restore_key
+from tasks.repository.marks import MarkedPartition, write_mark
+from tasks.repository.names import capture_lease_key, new_run_id, restore_key
+from tasks.repository.partition_table import read_table
 from tasks.repository.repository import Repository
+from tasks.repository.set_state import SetState
 from tasks.store.local.local_store import LocalStore
 from tests.support.made_backup import SET, back_up, make_repository
 from tests.support.made_logs import many_logs
@@ -152,6 +156,66 @@ def test_list_refuses_a_rule_that_no_label_can_meet(made: Made) -> None:
     )
 
 
+def _set_mark(made: Made, name: str, *partitions: MarkedPartition, note: str | None = None) -> StoredRef:
+    run = new_run_id(made.repository.now_ms())
+    ref = write_mark(made.repository.store, SET, run, partitions)
+
+    def build(state: SetState) -> MarkEntry:
+        members = made.repository.next_change(SET, state)
+        return MarkEntry(**members, name=name, run=run, cluster_id="made-cluster", offsets=ref, note=note)
+
+    made.repository.log(SET).append(build)
+    return ref
+
+
+def test_list_shows_marks_and_the_partitions_that_the_newest_point_does_not_contain_up_to_them(made: Made) -> None:
+    rows = [row for row in read_table(made.repository.store, made.point.table, entry_seq=1).values() if row.next > 0]
+    reached, later = (MarkedPartition(**row.source._asdict(), first=0, end=row.next) for row in rows[:2])
+    assert "There is no mark at" in made.run("list", "--marks")
+    _set_mark(made, "old", reached, note="before | after")
+    _set_mark(made, "new", reached, later.model_copy(update={"end": later.end + 1}))
+
+    old, new = made.document("list", "--marks")["marks"]
+    lines = made.run("list", "--marks").splitlines()
+
+    assert ("old", SET, 1, 1, True, []) == tuple(
+        old[key] for key in ("mark", "set", "topics", "newest_point", "is_in_newest_point", "not_in_newest_point")
+    )
+    assert (False, 2, None) == (new["is_in_newest_point"], new["partitions"], new["note"])
+    assert [{**later.source._asdict(), "end": later.end + 1, "stored_next": later.end}] == new["not_in_newest_point"]
+    assert ["old", "new"] == [line.split()[0] for line in lines[1:]]
+    assert ["yes", "before", "|", "after"] == lines[1].split()[-4:]
+    assert "no, 1 partition not yet" in lines[2]
+
+
+def test_a_mark_that_cannot_be_read_is_listed_beside_the_others(made: Made) -> None:
+    ref = _set_mark(made, "damaged", MarkedPartition(topic="t", topic_id="i", partition=0, first=0, end=0))
+    _set_mark(made, "whole", MarkedPartition(topic="t", topic_id="i", partition=0, first=0, end=0))
+    made.repository.store.put(ref.key, [b"other bytes"])
+
+    damaged, whole = made.document("list", "--marks", code=20)["marks"]
+
+    assert (None, True) == (damaged["is_in_newest_point"], whole["is_in_newest_point"])
+    assert ref.key in damaged["error"]
+
+
+def test_a_mark_is_removed_without_its_cluster(made: Made) -> None:
+    _set_mark(made, "release", MarkedPartition(topic="t", topic_id="i", partition=0, first=0, end=0))
+    file = made.folder / "backup.yaml"
+    file.write_text(f"mode: backup\nbackup_id: {SET}\nstorage: {{backend: filesystem, path: {made.folder}}}\n")
+
+    def run(*arguments: str, code: int = 0) -> dict[str, Any]:
+        done = CliRunner().invoke(app, ["mark", *arguments, "--config", str(file), "--json"])
+        assert code == done.exit_code, done.output
+        value: dict[str, Any] = json.loads(done.stdout)
+        return value
+
+    assert "cannot be combined" in run("release", "--remove", "--note", "x", code=2)["error"]["message"]
+    assert {"mark": "release", "set": SET, "is_removed": True} == run("release", "--remove")
+    assert {} == made.repository.state(SET).marks
+    assert "has no mark release" in run("release", "--remove", code=10)["error"]["message"]
+
+
 def test_list_and_describe_say_what_a_point_contains_less_than_the_point_before_it(made: Made) -> None:
     logs = many_logs()
     lost = {log.source.topic for log in logs if log.source.topic != logs[0].source.topic}
@@ -201,7 +265,7 @@ def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> No
 def test_describe_prints_every_partition_setting_gap_and_group(made: Made) -> None:
     described = made.document("describe", "--backup-id", SET)
 
-    assert {"frozen", "point", "partitions", "topics", "groups", "space"} == described.keys()
+    assert {"frozen", "point", "partitions", "topics", "groups", "space", "archived"} == described.keys()
     assert made.point.totals.partitions == len(described["partitions"])
     assert len(made.point.gaps) == len(described["point"]["gaps"]) > 0
     shown = made.run("describe", "--backup-id", f"{SET}@1")

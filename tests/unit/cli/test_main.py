@@ -27,6 +27,7 @@ COMMANDS = {
     "check": ("check", "run_check", ("--config", "x.yaml")),
     "prune": ("prune", "run_prune", ("--config", "x.yaml")),
     "label": ("label", "run_label", ("set@1", "a=b", "--storage", "memory://x")),
+    "mark": ("mark", "run_mark", ("m", "--config", "x.yaml")),
     "unexpire": ("prune", "run_unexpire", ("--storage", "memory://x")),
     "freeze": ("freeze", "run_freeze", ("--storage", "memory://x", "--reason", "y")),
     "thaw": ("freeze", "run_thaw", ("--storage", "memory://x", "--reason", "y")),
@@ -34,6 +35,7 @@ COMMANDS = {
     "evidence show": ("evidence", "run_evidence_show", ("set", "--storage", "memory://x")),
     "evidence verify": ("evidence_keys", "run_evidence_verify", ("envelope.json", "--key", "x.pem")),
     "evidence keygen": ("evidence_keys", "run_evidence_keygen", ("--out", "x.pem")),
+    "thaw-objects": ("thaw_objects", "run_thaw_objects", ("--config", "x.yaml")),
     "unlock": ("unlock", "run_unlock", ("--storage", "memory://x")),
     "finalize": ("finalize", "run_finalize", ("r1", "--config", "x.yaml")),
 }

@@ -106,6 +106,17 @@ def test_a_wrong_parameter_is_refused_by_its_name_in_one_sentence_before_anythin
     assert re.fullmatch(f" - {expected}.*", sentence), sentence
 
 
+def test_a_form_takes_tiers_with_the_names_of_the_file() -> None:
+    tiers = [{"after": "30d", "class": "STANDARD_IA"}, {"after": "90d", "class": "GLACIER"}]
+    given = {"backup_id": "orders", "repository": "name", "policy": {"keep_last": 1, "tiers": tiers}}
+    assert {"after", "class"} == retention.parameters.model_dump()["definitions"]["Tier"]["properties"].keys()
+
+    checked = retention.validate_parameters(given)
+
+    assert [30, 90] == [tier.days for tier in checked["policy"].tiers]
+    assert tiers == retention.serialize_parameters(checked)["policy"]["tiers"]
+
+
 def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(name, what is shown) of the parameters and of the members of the models they take."""
     for model in (schema, *schema["definitions"].values()):

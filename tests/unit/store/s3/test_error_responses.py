@@ -12,6 +12,7 @@ from tasks.model.errors import (
     DamagedError,
     KafkaBackupError,
     NotFoundError,
+    ObjectArchivedError,
     ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
@@ -25,6 +26,7 @@ from tasks.store.s3.settings import S3Settings
 
 SETTINGS = S3Settings(bucket="backups", region="us-west-2")
 READ = Request(settings=SETTINGS, operation="GetObject", key="a")
+REQUEST = Request(settings=SETTINGS, operation="RestoreObject", key="a", is_write=True)
 CREATE = Request(settings=SETTINGS, operation="PutObject", key="a", is_write=True, condition_error=ObjectExistsError)
 SWAP = Request(settings=SETTINGS, operation="PutObject", key="a", is_write=True, condition_error=ObjectChangedError)
 
@@ -41,6 +43,8 @@ def _error(request: Request, status: int, code: str, *, has_answered: bool = Tru
         (READ, 404, "NoSuchBucket", NotFoundError),
         (READ, 416, "InvalidRange", DamagedError),
         (READ, 403, "AccessDenied", AccessError),
+        (READ, 403, "InvalidObjectState", ObjectArchivedError),
+        (REQUEST, 403, "AccessDenied", AccessError),
         (READ, 400, "InvalidBucketName", ConfigError),
         (CREATE, 412, "PreconditionFailed", ObjectExistsError),
         (SWAP, 412, "PreconditionFailed", ObjectChangedError),
@@ -185,3 +189,19 @@ def test_a_store_that_cannot_encrypt_is_a_mistake_of_the_file() -> None:
     error = _error(Request(settings=settings, operation="PutObject", key="a", is_write=True), 501, "NotImplemented")
     assert ConfigError is type(error)
     assert "Remove sse" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("operation", "permission"),
+    [
+        ("RestoreObject", "s3:RestoreObject"),
+        ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
+        ("PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
+        ("DeleteBucketLifecycle", "s3:PutLifecycleConfiguration"),
+        ("GetBucketVersioning", "s3:GetBucketVersioning"),
+        ("GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration"),
+    ],
+)
+def test_the_permission_that_is_missing_is_named_as_policies_name_it(operation: str, permission: str) -> None:
+    error = _error(Request(settings=SETTINGS, operation=operation), 403, "AccessDenied")
+    assert f"The credentials need {permission}." in str(error)

@@ -1,0 +1,65 @@
+"""The command `kafka-backup thaw-objects`: asks the store for the archived objects of a point, and prints which of them
+are back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.cli.exit_codes import INCOMPLETE, OK
+from tasks.cli.inputs import find_point, log_notes, open_storage
+from tasks.cli.session import Session
+from tasks.config.load import load_repository
+from tasks.engine.run_context import RunContext
+from tasks.engine.thaw_objects import Thawed, thaw_objects
+from tasks.model.counting import counted
+from tasks.model.errors import ConfigError
+from tasks.reports.figures import size_text
+from tasks.repository.points import format_time
+from tasks.store.archive import RetrievalTier
+from tasks.store.bucket import open_archive
+
+_TIERS: tuple[RetrievalTier, ...] = ("Standard", "Bulk", "Expedited")
+
+
+def run_thaw_objects(
+    session: Session, config: Path, backup_id: str | None, *, topics: Sequence[str], days: int, tier: str
+) -> int:
+    """Ask for the archived objects of a point, or of some of its topics. Returns the exit code: `INCOMPLETE` while some
+    cannot be read. Raises `ConfigError` for an unknown tier."""
+    chosen = next((one for one in _TIERS if one.lower() == tier.lower()), None)
+    if chosen is None:
+        raise ConfigError(f"There is no tier {tier!r}: use {', '.join(_TIERS[:-1])} or {_TIERS[-1]}.")
+    loaded = load_repository(config)
+    log_notes(session, loaded.notes)
+    file = loaded.file
+    archive = open_archive(file.storage, stop=session.stop, on_waiting=session.report_wait)
+    repository = open_storage(session, file.storage)
+    point = find_point(session, repository, backup_id or file.backup_id)
+    session.stops_gracefully = True
+    context = RunContext(repository=repository, stop=session.stop)
+    thawed = thaw_objects(context, archive, point, topics=topics, days=days, tier=chosen)
+    session.print(f"{point.name}: {_text(thawed)}")
+    session.print_json(
+        {
+            "point": point.name,
+            "needed": thawed.needed,
+            "requested": thawed.requested,
+            "archived": thawed.archived.to_json(),
+        }
+    )
+    return OK if thawed.is_done else INCOMPLETE
+
+
+def _text(thawed: Thawed) -> str:
+    archived = thawed.archived
+    if archived.is_empty:
+        return f"none of its {counted(thawed.needed, 'object')} is archived."
+    until = f" until {format_time(archived.readable_until_ms)}" if archived.readable_until_ms is not None else ""
+    parts = [
+        f"{counted(thawed.requested, 'object')} requested now",
+        f"{archived.returning:,} on their way back",
+        f"{archived.readable:,} back{until}",
+    ]
+    rest = f" {size_text(archived.bytes)} cannot be read yet: run the command again later." if archived.objects else ""
+    return f"{', '.join(parts)}, of {counted(thawed.needed, 'object')}.{rest}"
