@@ -66,6 +66,14 @@ class S3Repository(Block):
         description="Server-side encryption of each object. Empty: the bucket decides.",
     )
     sse_kms_key_id: str | None = Field(None, title="KMS key", description="Id or ARN of the key for aws:kms.")
+    object_lock_mode: Literal["compliance", "governance"] | None = Field(
+        None,
+        title="Object lock",
+        description="Locks each data object and log entry at its write. The bucket needs Object Lock. Empty: no lock.",
+    )
+    object_lock_for: str | None = Field(
+        None, title="Lock for", description="How long an object is locked from its write on: 30d."
+    )
     connect_timeout_ms: int | None = Field(
         None,
         title="Connect timeout (ms)",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from tasks.cli.exit_codes import OK
+from tasks.cli.exit_codes import ACCESS, OK
 from tasks.cli.inputs import freeze_json, log_notes, open_repository, open_storage, print_freeze
 from tasks.cli.session import Session
 from tasks.config.load import load_policy
@@ -15,7 +15,15 @@ from tasks.engine.retention.plan_id import PlanId
 from tasks.engine.run_context import RunContext
 from tasks.model.errors import ConfigError
 from tasks.reports.figures import table_text
-from tasks.reports.retention import HEADER, plan_document, plan_rows, plan_text, pruned_document, pruned_text
+from tasks.reports.retention import (
+    HEADER,
+    denied_text,
+    plan_document,
+    plan_rows,
+    plan_text,
+    pruned_document,
+    pruned_text,
+)
 from tasks.repository.points import PointReference
 
 
@@ -43,6 +51,10 @@ def run_prune(session: Session, config: Path, *, plan_id: str | None, yes: bool,
     done = prune_locally(context, file.backup_id, file.retention, plan_id=PlanId.parse(plan_id) if plan_id else None)
     session.print(pruned_text(done))
     session.print_json(pruned_document(done))
+    denied = denied_text(done.deleted)
+    if denied is not None:
+        session.warn(denied)
+        return ACCESS
     return OK
 
 

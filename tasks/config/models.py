@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from tasks.broker.auth.security import UNPROTECTED, Security
-from tasks.engine.options import CYCLE_MS, BackupOptions, RestoreOptions, RetentionPolicy, TopicSelection
+from tasks.engine.options import CYCLE_MS, BackupOptions, RestoreOptions, RetentionPolicy, TopicSelection, lock_problem
 from tasks.engine.topic_selection import compile_pattern
 from tasks.model.addresses import parse_address
 from tasks.model.errors import ConfigError
@@ -169,6 +169,14 @@ class RetentionSection(RetentionPolicy):
     """The section `retention`: the engine's policy."""
 
 
+def _check_lock(policy: RetentionSection | None, info: ValidationInfo) -> RetentionSection | None:
+    """Raises `ValueError` if the lock of the storage is longer than `maximum_age`. A wrong `storage` is absent here."""
+    problem = lock_problem(info.data["storage"].lock_ms, policy) if "storage" in info.data else None
+    if problem is not None:
+        raise ValueError(problem)
+    return policy
+
+
 class BackupFile(Section):
     """The file backup.yaml."""
 
@@ -185,6 +193,8 @@ class BackupFile(Section):
     retention: RetentionSection | None = Field(
         None, description="Which points `kafka-backup prune` keeps. A backup itself removes nothing."
     )
+
+    _lock_ends_in_time = field_validator("retention")(_check_lock)
 
 
 class RestoreFile(Section):
@@ -212,3 +222,5 @@ class PolicyFile(RepositoryFile):
 
     backup_id: Annotated[str, checked_by(_check_set)]
     retention: RetentionSection
+
+    _lock_ends_in_time = field_validator("retention")(_check_lock)

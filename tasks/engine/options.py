@@ -1,5 +1,5 @@
 """Options of a backup and a restore: values without connection or secret, with defaults, limits and the texts of forms.
-The YAML files and the flows share them. Parses durations."""
+The YAML files and the flows share them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from tasks.model.durations import DAY_MS as DAY_MS
+from tasks.model.durations import Duration as Duration
+from tasks.model.durations import duration_ms as duration_ms
 from tasks.model.errors import ConfigError
 from tasks.model.labels import check_label_rule, check_labels
 
@@ -28,24 +31,6 @@ LARGEST_FETCH_BYTES = 64 << 20
 CYCLE_MS = 30_000
 """The usual time from the begin of one cycle of a continuous backup to the begin of the next."""
 
-DAY_MS = 86_400_000
-
-_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
-
-
-def duration_ms(text: str) -> int:
-    """The milliseconds of a duration such as `90s`, `30m`, `12h`, `7d` or `2w`. Raises `ValueError` for another
-    text."""
-    found = re.fullmatch(r"([1-9][0-9]{0,8})([smhdw])", text)
-    if found is None:
-        raise ValueError("should be a duration: a number and one of s, m, h, d and w, for example 7d")
-    return int(found[1]) * _UNITS_MS[found[2]]
-
-
-def _check_duration(text: str) -> str:
-    duration_ms(text)
-    return text
-
 
 def _check_labels(labels: dict[str, str]) -> dict[str, str]:
     try:
@@ -63,7 +48,6 @@ def _check_label_rule(rule: str) -> str:
     return rule
 
 
-Duration = Annotated[str, AfterValidator(_check_duration)]
 LabelRule = Annotated[str, AfterValidator(_check_label_rule)]
 TopicName = Annotated[str, AfterValidator(_check_topic)]
 PartitionNumber = Annotated[int, Field(ge=0)]
@@ -296,6 +280,17 @@ class RetentionPolicy(Options):
             if highest is not None and lowest is not None and duration_ms(lowest) > highest:
                 raise ValueError(f"maximum_age {self.maximum_age} is shorter than {name} {lowest}")
         return self
+
+
+def lock_problem(lock_ms: int | None, policy: RetentionPolicy | None) -> str | None:
+    """The problem, without a full stop, if objects are locked for longer than the policy allows data to exist.
+    `lock_ms` is None if nothing is locked."""
+    if lock_ms is None or policy is None or policy.maximum_age is None or lock_ms <= duration_ms(policy.maximum_age):
+        return None
+    return (
+        f"maximum_age {policy.maximum_age} is shorter than object_lock_for of the storage, so the store would not "
+        "delete data when it has to be deleted: make object_lock_for shorter"
+    )
 
 
 KEEP_RULES = tuple(name for name in RetentionPolicy.model_fields if name.startswith("keep_"))

@@ -15,13 +15,20 @@ from typing import Any
 
 from tasks.engine.commit.runs import void_run
 from tasks.engine.options import RetentionPolicy
-from tasks.engine.retention.deleted import TEMPORARY_FILES, Amount, Deleted, amounts
+from tasks.engine.retention.deleted import TEMPORARY_FILES, Amount, Deleted, amounts, deleted_except
 from tasks.engine.retention.old_data import OldData
 from tasks.engine.retention.plan_id import PlanId, PlanMoment
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune, protection
 from tasks.engine.retention.unnamed_objects import needed_by_pins
 from tasks.engine.run_context import RunContext
-from tasks.model.errors import InterruptedRunError, LockedError, NotFoundError, PreconditionError, RefusedError
+from tasks.model.errors import (
+    InterruptedRunError,
+    LockedError,
+    NotFoundError,
+    PreconditionError,
+    RefusedError,
+    UndeletedError,
+)
 from tasks.repository.entries import (
     AnyEntry,
     DropEntry,
@@ -33,6 +40,7 @@ from tasks.repository.leases import acquire, kept
 from tasks.repository.names import prune_lease_key
 from tasks.repository.repository import Repository
 from tasks.repository.set_state import SetState
+from tasks.store.protocol import ObjectStore
 
 BATCH_OBJECTS = 1000
 """The number of objects that are deleted with one call, as S3 allows it with one request."""
@@ -182,7 +190,8 @@ def _require_unchanged(plan: PrunePlan, seqs: Sequence[int], known: Collection[i
 def delete_unnamed(context: RunContext, plan: PrunePlan, *, part: str = "") -> Deleted:
     """Delete the objects of the plan whose keys begin with `part`, except those that a reader has pinned since the
     plan. Call it after `change_points`: a reader pins its point and then reads the log, so it either finds the new
-    entries there or its pin is found here. May be called again. Raises `InterruptedRunError` on `stop`, and
+    entries there or its pin is found here. Objects that a lock or a missing permission keeps are in the result, and a
+    later prune deletes them. May be called again. Raises `InterruptedRunError` on `stop`, and
     `RefusedError` if the repository was frozen; then the other objects stay."""
     pinned = needed_by_pins(context.repository.log(plan.set_name), now_ms=context.repository.now_ms())
     objects = plan.unnamed.objects
@@ -202,21 +211,30 @@ def delete_left_overs(context: RunContext, plan: PrunePlan) -> Deleted:
 
 
 def _delete(context: RunContext, set_name: str, sizes: Mapping[str, int]) -> Deleted:
+    done = Deleted()
     for batch in _batches(context, set_name, list(sizes)):
-        context.repository.store.delete(batch)
-    return Deleted(amounts(sizes))
+        done = done.plus(_delete_batch(context.repository.store, {key: sizes[key] for key in batch}))
+    return done
+
+
+def _delete_batch(store: ObjectStore, sizes: Mapping[str, int]) -> Deleted:
+    """Delete these objects. Those that a lock or a missing permission keeps are in the result."""
+    try:
+        hidden = store.delete(sizes)
+    except UndeletedError as error:
+        return deleted_except(sizes, error)
+    return Deleted(amounts(sizes), hidden)
 
 
 def _delete_leases(context: RunContext, plan: PrunePlan) -> Deleted:
     """Delete each lease while this process holds it, so that nobody else does. Leaves one that somebody uses again."""
-    deleted: dict[str, int] = {}
+    done = Deleted()
     for key, size in plan.left_overs.leases.items():
-        for batch in _batches(context, plan.set_name, [key]):
+        for _ in _batches(context, plan.set_name, [key]):
             with suppress(LockedError):
                 acquire(context.repository.store, key, stop=context.stop, clock=context.clock)
-                context.repository.store.delete(batch)
-                deleted[key] = size
-    return Deleted(amounts(deleted))
+                done = done.plus(_delete_batch(context.repository.store, {key: size}))
+    return done
 
 
 def _batches(context: RunContext, set_name: str, names: Sequence[str]) -> Iterator[Sequence[str]]:

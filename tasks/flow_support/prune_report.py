@@ -14,10 +14,10 @@ from tasks.engine.retention.deleted import Deleted
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.prune_work import PruneWork, prune_plan
-from tasks.flow_support.states import completed, report_event
+from tasks.flow_support.states import completed, failed, report_event
 from tasks.flow_support.wiring import repository
 from tasks.model.quoting import quoted
-from tasks.reports.retention import HEADER, plan_rows, plan_text, pruned_text
+from tasks.reports.retention import HEADER, denied_text, plan_rows, plan_text, pruned_text
 
 
 def report_prune_plan(work: PruneWork) -> None:
@@ -50,7 +50,8 @@ def report_pruned(work: PruneWork, deleted: Sequence[Deleted], approved_by: str 
     if plan.expire or plan.remove or done.deleted.objects:
         numbers = {**plan_numbers(plan), "deleted_objects": done.deleted.objects, "deleted_bytes": done.deleted.bytes}
         report_event("kafka-backup.retention.pruned", text, {**numbers, "approved_by": approved_by})
-    return completed(text)
+    denied = denied_text(done.deleted)
+    return completed(text) if denied is None else failed(f"{text} {denied}")
 
 
 def plan_numbers(plan: PrunePlan) -> dict[str, object]:

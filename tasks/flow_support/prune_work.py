@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tasks.engine.options import RetentionPolicy
+from tasks.engine.options import RetentionPolicy, lock_problem
 from tasks.engine.prune import pruning
 from tasks.engine.retention.plan_id import PlanMoment
 from tasks.engine.retention.prune_plan import PrunePlan, draft_prune
 from tasks.flow_support.flow_run_cache import flow_run_cache, stop_on_failure
 from tasks.flow_support.open_flow import open_flow
-from tasks.flow_support.wiring import repository
+from tasks.flow_support.wiring import repository, repository_reference, storage_section
+from tasks.model.errors import ConfigError
 from tasks.repository.names import check_set_name
 
 
@@ -32,8 +33,12 @@ class PruneWork:
 @contextmanager
 def open_prune(set_name: str, repository_name: str, policy: RetentionPolicy) -> Iterator[PruneWork]:
     """A prune of the set. The body has its prune lease. If the body raises, the run's stop event is set. Raises
-    `ConfigError` for a wrong name, and what `pruning` and `open_flow` raise."""
+    `ConfigError` for a wrong name or a lock that is longer than `maximum_age`, and what `pruning` and `open_flow`
+    raise."""
     check_set_name(set_name)
+    problem = lock_problem(storage_section(repository_reference(repository_name)).lock_ms, policy)
+    if problem is not None:
+        raise ConfigError(f"{problem}.")
     with open_flow(repository_name) as flow:
         context = flow.cache.run_context(flow.repository)
         with pruning(context, set_name) as now_ms, stop_on_failure(flow.cache.stop):

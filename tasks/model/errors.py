@@ -7,6 +7,7 @@ KafkaBackupError                 something failed (exit 1)
 ├── NotFoundError                there is no such repository, set, restore point or restore (10)
 ├── LockedError                  another writer holds the lease (11)
 ├── AccessError                  credentials, keys or permission (12)
+│   └── UndeletedError           a lock or a missing permission keeps some of the objects (12)
 ├── DamagedError                 stored bytes are not what was written (20)
 ├── InterruptedRunError          stopped on request (130)
 ├── StoreError                   the object store
@@ -29,6 +30,8 @@ KafkaBackupError                 something failed (exit 1)
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class KafkaBackupError(Exception):
@@ -73,6 +76,20 @@ class AccessError(KafkaBackupError):
         super().__init__(message)
         self.code = code
         self.missing = missing
+
+
+class UndeletedError(AccessError):
+    """Some objects of a deletion were not deleted. All its other objects were. `denied` maps each key that the store
+    refused to delete to the reason. `locked` maps each key under a lock to the end of the lock in Unix milliseconds,
+    None for a legal hold, which has no end. `hidden` is the number of deleted objects that the store keeps as older
+    versions."""
+
+    def __init__(self, *, denied: Mapping[str, str], locked: Mapping[str, int | None], hidden: int) -> None:
+        self.denied, self.locked, self.hidden = denied, locked, hidden
+        key, reason = next(iter(denied.items()), (next(iter(locked), ""), "it is locked"))
+        count = len(denied) + len(locked)
+        which = f"{key} was" if count == 1 else f"{count:,} objects, the first of which is {key}, were"
+        super().__init__(f"{which} not deleted: {reason.rstrip('.')}.")
 
 
 class DamagedError(KafkaBackupError):

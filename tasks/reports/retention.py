@@ -16,6 +16,9 @@ from tasks.repository.set_state import PointSummary, SetState
 
 HEADER = ("POINT", "TIME", "KIND", "STORED", "ACTION", "WHY")
 
+_DENIED_NAMES = 20
+"""The number of objects that a message names."""
+
 FORM_ROWS = 20
 """The number of expiring points that the form of an approval shows. The table of the run's artifacts has all."""
 
@@ -90,8 +93,39 @@ def pruned_text(done: Pruned) -> str:
     return (
         f"{plan.set_name}: {counted(len(plan.expire), 'point')} expired, {len(plan.remove):,} removed, "
         f"{len(plan.kept):,} kept. {counted(done.deleted.objects, 'object')} with {size_text(done.deleted.bytes)} "
-        f"deleted{_kinds_text(done.deleted)}."
+        f"deleted{_kinds_text(done.deleted)}.{_kept_text(done.deleted)}"
     )
+
+
+def denied_text(deleted: Deleted) -> str | None:
+    """One sentence about the objects that the store refused to delete. None if there are none."""
+    if not deleted.denied:
+        return None
+    names = ", ".join(deleted.denied[:_DENIED_NAMES])
+    rest = len(deleted.denied) - _DENIED_NAMES
+    return (
+        f"The store refused to delete {counted(len(deleted.denied), 'object')}: {names}"
+        f"{f' and {rest:,} more' if rest > 0 else ''}. Grant the right to delete them; the next prune tries again."
+    )
+
+
+def _kept_text(deleted: Deleted) -> str:
+    """What was not deleted because of locks, and what the store keeps as older versions."""
+    text = ""
+    dated = deleted.deferred.objects - deleted.legal_holds
+    if dated and deleted.deferred_until_ms is not None:
+        until = format_time(deleted.deferred_until_ms)
+        text += f" Deferred until {until}, because they are locked: {counted(dated, 'object')}."
+    if deleted.legal_holds:
+        text += f" Deferred without a date, because of a legal hold: {counted(deleted.legal_holds, 'object')}."
+    if deleted.deferred.objects:
+        text += f" Size of what is deferred: {size_text(deleted.deferred.bytes)}."
+    if deleted.hidden:
+        text += (
+            f" The bucket keeps {counted(deleted.hidden, 'deleted object')} as older versions, until its rule for "
+            "older versions removes them."
+        )
+    return text
 
 
 def _kinds_text(deleted: Deleted) -> str:
@@ -143,4 +177,10 @@ def pruned_document(done: Pruned) -> dict[str, Any]:
         "deleted": _kinds_document(done.deleted),
         "deleted_objects": done.deleted.objects,
         "deleted_bytes": done.deleted.bytes,
+        "older_versions": done.deleted.hidden,
+        "deferred_objects": done.deleted.deferred.objects,
+        "deferred_bytes": done.deleted.deferred.bytes,
+        "deferred_until_ms": done.deleted.deferred_until_ms,
+        "legal_holds": done.deleted.legal_holds,
+        "denied": list(done.deleted.denied),
     }

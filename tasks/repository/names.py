@@ -22,6 +22,13 @@ REPORTS = "reports/"
 """The folder with one folder for each set, which contains one folder for each drill."""
 
 
+def is_immutable(key: str) -> bool:
+    """Whether the object is written once by a backup and never overwritten, so that it can be locked: data objects,
+    fragments, and everything under `meta/` except checkpoints, which are caches."""
+    parts = key.split("/")
+    return parts[0] in ("data", "fragments") or (parts[0] == "meta" and parts[2:3] != ["checkpoints"])
+
+
 def check_set_name(name: str) -> str:
     """Returns the name. Raises `ConfigError` if a backup set cannot have it."""
     if not _SET_NAME.fullmatch(name):

@@ -47,8 +47,9 @@ def open_or_create_root(store: ObjectStore, *, now_ms: int, tool: str) -> Root:
 
     Raises `ConfigError` for a store that ignores or refuses write conditions, or shows writes late, because two writers
     could overwrite each other. Otherwise raises what `read_root` raises, except `NotFoundError`, and the errors of the
-    store.
+    store. Also raises it for a store that cannot lock objects although its settings ask for it.
     """
+    store.check_lock()
     try:
         return read_root(store)
     except NotFoundError:

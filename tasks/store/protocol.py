@@ -1,4 +1,4 @@
-"""The port of object stores: twelve methods and their promises. `tests/contract` tests them for every adapter.
+"""The port of object stores: thirteen methods and their promises. `tests/contract` tests them for every adapter.
 
 Keys are relative to the store's prefix and contain only `[A-Za-z0-9._/-]`. Parts between slashes are not empty and do
 not begin with a dot. Every method raises `ConfigError` for another key. A key cannot be a folder of another key (`a/b`
@@ -82,6 +82,16 @@ class Unfinished:
     modified_ms: int
 
 
+IsImmutable = Callable[[str], bool]
+"""Tells whether the object of a key is written once, never overwritten and never deleted before its set allows it. Such
+an object can be locked. Stores do not know the meaning of keys, so the caller that opens a store gives it this."""
+
+
+def nothing_is_immutable(key: str) -> bool:
+    """No object is locked."""
+    return False
+
+
 OnNote = Callable[[str], None]
 """Receives a sentence about the store that an operator should know, but that is not an error."""
 
@@ -96,7 +106,8 @@ class ObjectStore(Protocol):
         ...
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
-        """Create the object, or nothing. The object is durable on return. A reader never sees a part of it.
+        """Create the object, or nothing. The object is durable on return. A reader never sees a part of it. If the
+        settings of the store ask for it, the same write locks an immutable object.
 
         `sha256` is the hex digest of the body. A store that can verify it raises `StoreError` for wrong bytes, and
         stores nothing then. Raises `ObjectExistsError` if the key exists, also with the same bytes: of several
@@ -150,9 +161,18 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def delete(self, keys: Iterable[str]) -> None:
-        """Delete the objects. A missing key is not an error. After an error some can be deleted and others not. May be
-        called again with the same keys."""
+    def check_lock(self) -> None:
+        """If the settings of the store ask for a lock of its immutable objects, find out whether it can lock objects.
+        Raises `ConfigError` if it cannot. Sends no request if the settings do not ask for a lock."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Delete the objects, and return the number of those that the store only hides and keeps as older versions. A
+        missing key is not an error. May be called again with the same keys.
+
+        An immutable object whose lock has not ended stays as it is, also where the store would hide it. Raises
+        `UndeletedError` if there are such objects, or if the store refused to delete some: then all others were
+        deleted. After another error some can be deleted and others not."""
         ...
 
     def unfinished(self) -> Iterator[Unfinished]:

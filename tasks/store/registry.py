@@ -21,7 +21,7 @@ from tasks.model.setting_fields import validation_problems
 from tasks.store.local.settings import LocalSettings
 from tasks.store.memory.settings import MemorySettings
 from tasks.store.planned import PLANNED_BACKENDS
-from tasks.store.protocol import ObjectStore, OnNote
+from tasks.store.protocol import IsImmutable, ObjectStore, OnNote, nothing_is_immutable
 from tasks.store.s3.settings import S3Settings
 
 StorageSettings = LocalSettings | MemorySettings | S3Settings
@@ -94,7 +94,13 @@ def removed_on_failure(settings: StorageSettings) -> AbstractContextManager[None
     return new_folder.removed_on_failure(settings.folder)
 
 
-def open_store(settings: StorageSettings, *, create: bool = False, on_note: OnNote | None = None) -> ObjectStore:
+def open_store(
+    settings: StorageSettings,
+    *,
+    create: bool = False,
+    on_note: OnNote | None = None,
+    is_immutable: IsImmutable = nothing_is_immutable,
+) -> ObjectStore:
     """Open the store. With `create` a missing folder is made. The store does not retry: see `RetryingStore`.
 
     Raises `NotFoundError` if the folder is missing, `ConfigError` if the settings cannot be used, `AccessError` if the
@@ -114,6 +120,6 @@ def open_store(settings: StorageSettings, *, create: bool = False, on_note: OnNo
         case S3Settings():
             from tasks.store.s3.s3_store import S3Store
 
-            return S3Store(settings)
+            return S3Store(settings, is_immutable=is_immutable)
         case _:
             assert_never(settings)

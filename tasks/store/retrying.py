@@ -217,9 +217,12 @@ class RetryingStore:
     def list_folders(self, folder: str) -> tuple[str, ...]:
         return self._call(f"list {folder}", lambda: self._inner.list_folders(folder))
 
-    def delete(self, keys: Iterable[str]) -> None:
+    def check_lock(self) -> None:
+        self._call("read whether the store locks objects", self._inner.check_lock)
+
+    def delete(self, keys: Iterable[str]) -> int:
         all_keys = tuple(keys)
-        self._call(f"delete {counted(len(all_keys), 'object')}", lambda: self._inner.delete(all_keys))
+        return self._call(f"delete {counted(len(all_keys), 'object')}", lambda: self._inner.delete(all_keys))
 
     def unfinished(self) -> Iterator[Unfinished]:
         yield from self._call("list unfinished writes", lambda: tuple(self._inner.unfinished()))

@@ -101,6 +101,11 @@ class StoreSettings(BaseModel, ABC):
         return self.location
 
     @property
+    def lock_ms(self) -> int | None:
+        """For how many milliseconds the store locks immutable objects. None if it locks nothing."""
+        return None
+
+    @property
     def first_answer_ms(self) -> int:
         """The longest time in milliseconds to wait for the store's first answer."""
         return CONNECT_TIMEOUT_MS

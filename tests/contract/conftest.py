@@ -13,7 +13,7 @@ from tests.conftest import KAFKA_VERSION
 from tests.contract.kafkas import SIMULATED_VERSIONS, GuardedKafkaBed, KafkaBed
 from tests.contract.real_kafka import GUARDED, RealBed, RealGuardedBed
 from tests.contract.simulated_kafka import SimulatedBed
-from tests.contract.stores import BUCKETS, STORES
+from tests.contract.stores import BUCKETS, LOCKING, LOCKING_BUCKETS, STORES
 from tests.support.kafka import KafkaCluster
 
 _KAFKAS = [
@@ -31,6 +31,17 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStor
         opened = STORES[request.param](tmp_path)
     yield opened
     opened.close()
+    opened.close()
+
+
+@pytest.fixture(params=[*LOCKING, *(pytest.param(name, marks=pytest.mark.minio) for name in LOCKING_BUCKETS)])
+def locking(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+    """Each store that locks immutable objects in turn."""
+    if request.param in LOCKING_BUCKETS:
+        opened = LOCKING_BUCKETS[request.param](request.getfixturevalue("minio"))
+    else:
+        opened = LOCKING[request.param]()
+    yield opened
     opened.close()
 
 

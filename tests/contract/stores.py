@@ -39,6 +39,39 @@ BUCKETS: dict[str, tuple[str, Callable[[MinIO], ObjectStore]]] = {
 """Stores of a server: the name of its fixture, and the function that opens one of its buckets."""
 
 
+LOCKED_FOR = "3s"
+LOCKED_MS = 3_000
+
+
+def is_data(key: str) -> bool:
+    """The immutable objects of the stores with locks."""
+    return key.startswith("data/")
+
+
+def _locking_memory() -> MemoryStore:
+    return MemoryStore(is_immutable=is_data, lock_ms=LOCKED_MS)
+
+
+LOCKING: dict[str, Callable[[], ObjectStore]] = {
+    "memory": _locking_memory,
+    "faulty-unarmed": lambda: FaultyStore(_locking_memory()),
+    "retrying-failures": lambda: retrying(_locking_memory(), lost=False),
+}
+"""Stores that lock immutable objects for `LOCKED_FOR`."""
+
+LOCKING_BUCKETS: dict[str, Callable[[MinIO], ObjectStore]] = {
+    "s3-compliance": lambda minio: locking_s3(minio, "compliance"),
+    "s3-governance": lambda minio: locking_s3(minio, "governance"),
+}
+
+
+def locking_s3(minio: MinIO, mode: str) -> S3Store:
+    """The store of a new bucket with locks."""
+    bucket = minio.new_bucket(has_locks=True)
+    settings = minio.settings(bucket, "team", object_lock_mode=mode, object_lock_for=LOCKED_FOR)
+    return S3Store(settings, is_immutable=is_data)
+
+
 def s3(minio: MinIO, prefix: str = "") -> ObjectStore:
     """The store of a new bucket, or of a prefix of it."""
     return S3Store(minio.settings(minio.new_bucket(), prefix))

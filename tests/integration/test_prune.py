@@ -109,13 +109,13 @@ def test_the_plan_that_was_shown_is_carried_out_and_an_expired_point_comes_back(
     assert "Nothing was changed." in shown.stdout
     assert [1, 2, 3, 4] == plan["expire"]
 
-    bed.command("prune", "--execute", "0" * 64, code=3)
-    bed.command("prune", "--execute", plan["digest"])
+    bed.command("prune", "--execute", f"{plan['id'][:-64]}{'0' * 64}", code=3)
+    bed.command("prune", "--execute", plan["id"])
     bed.command("describe", "--backup-id", f"{SET}@1", code=10)
     bed.command("unexpire", "--backup-id", f"{SET}@1")
 
     bed.command("validate", "--backup-id", f"{SET}@1")
-    bed.command("prune", "--execute", plan["digest"], code=3)
+    bed.command("prune", "--execute", plan["id"], code=3)
 
 
 def test_a_hold_keeps_its_point_until_it_is_released(bed: Bed) -> None:
@@ -140,7 +140,7 @@ def test_a_dry_run_shows_everything_and_what_crashes_left_goes(tmp_path: Path) -
     plan = json.loads(bed.command("prune", "--dry-run", "--json").stdout)
     assert {"objects": 2, "bytes": 10} == plan["delete"]["temporary files"]
     assert "temporary files: 2 with 10 B" in bed.command("prune", "--dry-run").stdout
-    for option in (("--yes",), ("--execute", plan["digest"])):
+    for option in (("--yes",), ("--execute", plan["id"])):
         assert "--dry-run changes nothing" in bed.command("prune", "--dry-run", *option, code=2).stderr
     assert before == sorted(path.rglob("*"))
     done = json.loads(bed.command("prune", "--yes", "--json").stdout)
@@ -158,7 +158,7 @@ def test_a_frozen_repository_is_not_pruned_and_says_why(bed: Bed) -> None:
     assert "by on call: suspected intrusion. Nothing expires" in refused
     plan = json.loads(bed.command("prune", "--json").stdout)
     assert ([1, 2, 3, 4], "suspected intrusion") == (plan["expire"], plan["frozen"]["reason"])
-    bed.command("prune", "--execute", plan["digest"], code=3)
+    bed.command("prune", "--execute", plan["id"], code=3)
     assert "by on call: suspected intrusion." in bed.command("prune").stdout
     bed.command("validate", "--backup-id", f"{SET}@1")
     assert POINTS == len(keys(bed.store, "data/"))

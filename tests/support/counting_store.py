@@ -73,11 +73,14 @@ class CountingStore:
             self._note("list_folders", folder)
         return names
 
-    def delete(self, keys: Iterable[str]) -> None:
+    def check_lock(self) -> None:
+        self._inner.check_lock()
+
+    def delete(self, keys: Iterable[str]) -> int:
         doomed = tuple(keys)
         for key in doomed:
             self._note("delete", key)
-        self._inner.delete(doomed)
+        return self._inner.delete(doomed)
 
     def unfinished(self) -> Iterator[Unfinished]:
         return self._inner.unfinished()

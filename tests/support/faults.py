@@ -80,7 +80,12 @@ class FaultyStore:
         self._arm(operation, skip, times, fail)
 
     def lose_response(
-        self, operation: Operation, *, times: int = 1, skip: int = 0, before_answering: Callable[[], None] | None = None
+        self,
+        operation: Operation,
+        *,
+        times: int = 1,
+        skip: int = 0,
+        before_answering: Callable[[], object] | None = None,
     ) -> None:
         """The write is carried out, or refused by its condition, and `OutcomeUnknownError` hides which.
 
@@ -172,9 +177,12 @@ class FaultyStore:
     def list_folders(self, folder: str) -> tuple[str, ...]:
         return self._call("list_folders", lambda: self._inner.list_folders(folder))
 
-    def delete(self, keys: Iterable[str]) -> None:
+    def check_lock(self) -> None:
+        self._inner.check_lock()
+
+    def delete(self, keys: Iterable[str]) -> int:
         doomed = tuple(keys)
-        self._write("delete", doomed[0] if doomed else "", lambda: self._inner.delete(doomed))
+        return self._write("delete", doomed[0] if doomed else "", lambda: self._inner.delete(doomed))
 
     def unfinished(self) -> Iterator[Unfinished]:
         return self._call("list", self._inner.unfinished)
@@ -255,7 +263,7 @@ def _fail(call: Callable[[], object]) -> object:
     raise StoreUnavailableError("armed fault: the request was not carried out")
 
 
-def _lose(call: Callable[[], object], before_answering: Callable[[], None] | None = None) -> object:
+def _lose(call: Callable[[], object], before_answering: Callable[[], object] | None = None) -> object:
     with contextlib.suppress(KafkaBackupError):  # the answer that is lost
         call()
     if before_answering:

@@ -122,10 +122,10 @@ class ObjectStoreServer(ABC):
         """boto3's own client for the owner, to prepare and to look behind the store's back."""
         return self._boto3("s3")
 
-    def new_bucket(self) -> str:
-        """An empty bucket that no other test has."""
+    def new_bucket(self, *, has_locks: bool = False) -> str:
+        """An empty bucket that no other test has. With `has_locks` it can lock objects, and keeps older versions."""
         name = f"bucket-{uuid.uuid4().hex[:12]}"
-        self.client.create_bucket(Bucket=name)
+        self.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=has_locks)
         return name
 
     def empty(self, bucket: str) -> None:

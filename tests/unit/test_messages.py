@@ -159,6 +159,13 @@ def _old_batch() -> None:
     list(iter_headers(bytes(8) + (100).to_bytes(4, "big") + bytes(4) + b"\x01" + bytes(100), where="orders-0"))
 
 
+def _undeleted(key: str) -> None:
+    store = MemoryStore("backups")
+    store.put(key, [b"x"])
+    store.undeletable.add(key)
+    store.delete([key])
+
+
 _ORDERS = Action("describe", "topic orders")
 _DENIED = Action("read", "topic orders", (Permission("Read", "Topic", "orders"),))
 _POSITION = Action("fetch", "orders-0")
@@ -196,6 +203,11 @@ EXAMPLES: Sequence[Example] = (
         errors.AccessError,
         partial(_kafka_error, 29, _DENIED),
         "Not allowed to read topic orders: that needs Read on Topic orders (TOPIC_AUTHORIZATION_FAILED).",
+    ),
+    Example(
+        errors.UndeletedError,
+        partial(_undeleted, "data/orders/run/1.log.zst"),
+        "data/orders/run/1.log.zst was not deleted: access denied.",
     ),
     Example(
         errors.DamagedError,

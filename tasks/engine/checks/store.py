@@ -36,14 +36,15 @@ def trial_items(store: ObjectStore, location: str, now_ms: Callable[[], int]) ->
     listed = _tried(location, LIST, lambda: _discard(store.list(key)))
     if listed.status == "unknown":  # the store does not answer, and each further trial would wait for it again
         return [listed]
+    lock = rows(location, "object lock", lambda: _nothing(store.check_lock))
     deleted = optional(_tried(location, DELETE, lambda: store.delete([key])))
     if deleted.status != "ok":
         reason = "not tried, because the object of the trial could not be deleted again"
         advice = "Allow this user to delete objects, at least for the time of the check."
         read = _tried(location, READ, lambda: _read_missing(store, key))
-        return [listed, read, deleted, unknown(location, WRITE, reason, advice)]
+        return [listed, *lock, read, deleted, unknown(location, WRITE, reason, advice)]
     try:
-        return [listed, deleted, *_written_items(store, location, key, now_ms)]
+        return [listed, *lock, deleted, *_written_items(store, location, key, now_ms)]
     finally:
         rows(location, DELETE, lambda: _nothing(lambda: store.delete([key])))
 
@@ -116,7 +117,7 @@ def _written_items(store: ObjectStore, location: str, key: str, now_ms: Callable
     yield store_clock_item(location, before_ms=before_ms, modified_ms=info.modified_ms, after_ms=after_ms)
 
 
-def _tried(location: str, name: str, attempt: Callable[[], None]) -> CheckItem:
+def _tried(location: str, name: str, attempt: Callable[[], object]) -> CheckItem:
     try:
         attempt()
     except InterruptedRunError:
@@ -139,6 +140,6 @@ def _discard(values: Iterator[object]) -> None:
         pass
 
 
-def _nothing(act: Callable[[], None]) -> tuple[CheckItem, ...]:
+def _nothing(act: Callable[[], object]) -> tuple[CheckItem, ...]:
     act()
     return ()

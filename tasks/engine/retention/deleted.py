@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tasks.model.errors import UndeletedError
+
 _KINDS: Mapping[str, str] = {
     "data": "data objects",
     "fragments": "fragments",
@@ -35,11 +37,24 @@ class Amount(NamedTuple):
         return Amount(self.objects + other.objects, self.bytes + other.bytes)
 
 
+NOTHING = Amount()
+
+
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The objects that were deleted, by kind."""
+    """The result of a deletion. `kinds` are the objects that were deleted, by kind; `hidden` is the number of those
+    that the store keeps as older versions.
+
+    `deferred` are the objects that a lock protects; a later prune deletes them. `deferred_until_ms` is the end of the
+    last of these locks, None if none has an end; `legal_holds` is the number of those without an end. `denied` are the
+    keys of the objects that the store refused to delete."""
 
     kinds: Mapping[str, Amount] = field(default_factory=dict)
+    hidden: int = 0
+    deferred: Amount = NOTHING
+    deferred_until_ms: int | None = None
+    legal_holds: int = 0
+    denied: tuple[str, ...] = ()
 
     @property
     def objects(self) -> int:
@@ -53,7 +68,30 @@ class Deleted:
 
     def plus(self, other: Deleted) -> Deleted:
         """The sum of both."""
-        return Deleted(add_amounts(self.kinds, other.kinds))
+        ends = [until_ms for until_ms in (self.deferred_until_ms, other.deferred_until_ms) if until_ms is not None]
+        return Deleted(
+            kinds=add_amounts(self.kinds, other.kinds),
+            hidden=self.hidden + other.hidden,
+            deferred=self.deferred.plus(other.deferred),
+            deferred_until_ms=max(ends, default=None),
+            legal_holds=self.legal_holds + other.legal_holds,
+            denied=(*self.denied, *other.denied),
+        )
+
+
+def deleted_except(sizes: Mapping[str, int], error: UndeletedError) -> Deleted:
+    """The result of a deletion of these objects that ended with this error."""
+    ends = [until_ms for until_ms in error.locked.values() if until_ms is not None]
+    return Deleted(
+        kinds=amounts(
+            {key: size for key, size in sizes.items() if key not in error.locked and key not in error.denied}
+        ),
+        hidden=error.hidden,
+        deferred=Amount(len(error.locked), sum(sizes[key] for key in error.locked)),
+        deferred_until_ms=max(ends, default=None),
+        legal_holds=len(error.locked) - len(ends),
+        denied=tuple(error.denied),
+    )
 
 
 def amounts(sizes: Mapping[str, int]) -> dict[str, Amount]:

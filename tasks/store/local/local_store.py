@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tasks.model.errors import (
+    AccessError,
     ConfigError,
     DamagedError,
     NotFoundError,
@@ -40,6 +41,7 @@ from tasks.model.errors import (
     ObjectNotFoundError,
     StoreError,
     StoreUnavailableError,
+    UndeletedError,
     UnsupportedError,
 )
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
@@ -152,20 +154,30 @@ class LocalStore:
                 self._check_mounted()
                 return ()
 
-    def delete(self, keys: Iterable[str]) -> None:
-        """See the protocol. The deletion is durable on return; folders stay."""
+    def check_lock(self) -> None:
+        """Does nothing: the settings of a folder cannot ask for a lock."""
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """See the protocol. The deletion is durable on return; folders stay. Nothing is kept as an older version."""
         folders: set[Path] = set()
+        denied: dict[str, str] = {}
         for key in keys:
             path = self._root / check_key(key)
-            with self._translated(key), self._locked(key):
-                try:
-                    path.unlink()
-                    folders.add(path.parent)
-                except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                    self._check_mounted()
+            try:
+                with self._translated(key), self._locked(key):
+                    try:
+                        path.unlink()
+                        folders.add(path.parent)
+                    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                        self._check_mounted()
+            except AccessError as error:
+                denied[key] = str(error)
         with self._translated("", may_have_landed=True):
             for folder in sorted(folders):
                 self._sync(folder)
+        if denied:
+            raise UndeletedError(denied=denied, locked={}, hidden=0)
+        return 0
 
     def unfinished(self) -> Iterator[Unfinished]:
         with self._translated(""):

@@ -14,9 +14,10 @@ from tasks.model.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
     StoreError,
+    UndeletedError,
 )
 from tasks.store.keys import check_folder, check_key, check_prefix
-from tasks.store.protocol import Body, Checksum, ObjectInfo, Unfinished
+from tasks.store.protocol import Body, Checksum, IsImmutable, ObjectInfo, Unfinished, nothing_is_immutable
 
 _shared: dict[str, MemoryStore] = {}
 _shared_lock = threading.Lock()
@@ -34,11 +35,27 @@ def _now_ms() -> int:
 
 class MemoryStore:
     """Objects in a dict, protected by one lock. `version` is the number of the write. `now_ms` is the store's clock, in
-    Unix milliseconds. `close` keeps the objects."""
+    Unix milliseconds. `close` keeps the objects.
 
-    def __init__(self, name: str = "unnamed", *, now_ms: Callable[[], int] = _now_ms) -> None:
+    For tests it simulates a store with locks: with `lock_ms`, `put_if_absent` locks immutable objects for so long. The
+    objects of keys in `legal_holds` are under a legal hold, and deletions of keys in `undeletable` are refused.
+    """
+
+    def __init__(
+        self,
+        name: str = "unnamed",
+        *,
+        now_ms: Callable[[], int] = _now_ms,
+        is_immutable: IsImmutable = nothing_is_immutable,
+        lock_ms: int | None = None,
+    ) -> None:
         self._name = name
         self._now_ms = now_ms
+        self._is_immutable = is_immutable
+        self._lock_ms = lock_ms
+        self._locked_until: dict[str, int] = {}
+        self.legal_holds: set[str] = set()
+        self.undeletable: set[str] = set()
         self._lock = threading.Lock()
         self._objects: dict[str, tuple[bytes, ObjectInfo]] = {}
         self._writes = 0
@@ -55,6 +72,8 @@ class MemoryStore:
         with self._lock:
             if key in self._objects:
                 raise ObjectExistsError(f"{key} already exists in {self.location}", key=key)
+            if self._lock_ms is not None and self._is_immutable(key):
+                self._locked_until[key] = self._now_ms() + self._lock_ms
             return self._write(key, data)
 
     def put(self, key: str, body: Body) -> ObjectInfo:
@@ -98,11 +117,25 @@ class MemoryStore:
             inside = [key.removeprefix(folder) for key in self._objects if key.startswith(folder)]
         return tuple(sorted({key.partition("/")[0] for key in inside if "/" in key}))
 
-    def delete(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            check_key(key)
-            with self._lock:
-                self._objects.pop(key, None)
+    def check_lock(self) -> None:
+        """Does nothing: this store can lock objects."""
+
+    def delete(self, keys: Iterable[str]) -> int:
+        doomed = [check_key(key) for key in keys]
+        with self._lock:
+            existing = [key for key in doomed if key in self._objects]
+            locked: dict[str, int | None] = {
+                key: until_ms
+                for key in existing
+                if self._is_immutable(key) and (until_ms := self._locked_until.get(key, 0)) > self._now_ms()
+            }
+            locked |= {key: None for key in existing if key in self.legal_holds}
+            denied = {key: "access denied" for key in existing if key in self.undeletable and key not in locked}
+            for key in set(existing) - locked.keys() - denied.keys():
+                del self._objects[key]
+        if locked or denied:
+            raise UndeletedError(denied=denied, locked=locked, hidden=0)
+        return 0
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Nothing: a write in memory ends or does nothing."""

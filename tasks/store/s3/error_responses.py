@@ -182,7 +182,9 @@ def _access_denied(message: str, request: Request) -> str:
     permission = _PERMISSIONS.get(request.operation, f"s3:{request.operation}")
     is_read = permission == "s3:GetObject"
     also = " and s3:ListBucket (without it S3 answers 403 for a missing object)" if is_read else ""
-    if request.operation == "PutObject" and request.settings.sse is None:
+    if request.operation == "PutObject" and request.settings.object_lock_mode is not None:
+        also = ", s3:PutObjectRetention for its lock"
+    elif request.operation == "PutObject" and request.settings.sse is None:
         also = ", and a policy of the bucket can require encryption of every object: then set sse and sse_kms_key_id"
     elif request.operation == "PutObject" and request.settings.sse != "AES256":
         also = ", and the right to use the KMS key (kms:GenerateDataKey and kms:Decrypt)"

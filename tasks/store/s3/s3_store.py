@@ -1,8 +1,8 @@
 """A bucket of S3, or of a store that speaks its protocol, as an object store.
 
 Each write is one PUT with the object's SHA-256, which the store verifies and keeps. `put_if_absent` and
-`compare_and_swap` add a condition (`If-None-Match: *`, `If-Match`); `put` has none. `version` is the ETag. This store
-does not retry: see `RetryingStore`.
+`compare_and_swap` add a condition (`If-None-Match: *`, `If-Match`); `put` has none. `version` is the ETag. If the
+settings ask for it, `put_if_absent` locks immutable objects. This store does not retry: see `RetryingStore`.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ from hashlib import sha256 as sha256_of
 from typing import Any
 
 from tasks.model.errors import (
+    AccessError,
     ConfigError,
     DamagedError,
+    KafkaBackupError,
     ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
     StoreError,
     StoreUnavailableError,
+    UndeletedError,
     UnsupportedError,
 )
 from tasks.store.body_reader import BodyReader
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
-from tasks.store.protocol import Body, Checksum, ObjectInfo, Unfinished
+from tasks.store.protocol import Body, Checksum, IsImmutable, ObjectInfo, Unfinished, nothing_is_immutable
 from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from tasks.store.s3.error_responses import deleted_key_error
+from tasks.store.s3.object_locks import ObjectLocks
 from tasks.store.s3.requests import S3Requests
 from tasks.store.s3.s3_archive import headed_archive, listed_archive
 from tasks.store.s3.settings import S3Settings
@@ -52,6 +56,7 @@ class S3Store:
         *,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
+        is_immutable: IsImmutable = nothing_is_immutable,
     ) -> None:
         """Sends no request to S3, so a missing bucket is found only by the first request. Without `access_key` in the
         settings, boto3 obtains the credentials here, which can need requests to the machine's metadata service.
@@ -62,18 +67,26 @@ class S3Store:
         self._settings = settings
         self._prefix = settings.root
         self._requests = S3Requests(settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
+        self._locks = ObjectLocks(self._requests)
+        self._is_immutable = is_immutable
 
     @property
     def location(self) -> str:
         return self._settings.location
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+        lock = self._locks.headers() if self._is_immutable(key) else {}
         try:
-            return self._put(key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, IfNoneMatch="*")
+            info = self._put(
+                key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, IfNoneMatch="*", **lock
+            )
         except StoreUnavailableError as error:
             if error.is_conflict and self._version(key) is not None:
                 raise ObjectExistsError(f"{key} already exists in {self.location}", key=key) from None
             raise
+        if lock:
+            self._locks.check_first(key, self._prefix + key)
+        return info
 
     def put(self, key: str, body: Body) -> ObjectInfo:
         return self._put(key, body, _digest(body))
@@ -141,10 +154,27 @@ class S3Store:
         names = {prefix[len(full) :].removesuffix("/") for prefix in found}
         return tuple(sorted(name for name in names if is_component(name)))
 
-    def delete(self, keys: Iterable[str]) -> None:
-        full_keys = [self._prefix + check_key(key) for key in keys]
-        for first in range(0, len(full_keys), _DELETES_PER_REQUEST):
-            self._delete(full_keys[first : first + _DELETES_PER_REQUEST])
+    def check_lock(self) -> None:
+        self._locks.check_bucket()
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """See the protocol. Where the bucket can lock objects, the locks of immutable objects are read first, because a
+        bucket with versions hides a locked object without an error, and frees nothing."""
+        doomed = [check_key(key) for key in keys]
+        full = {self._prefix + key: key for key in doomed}
+        locked = self._locks.in_force([name for name, key in full.items() if self._is_immutable(key)])
+        left = [name for name in full if name not in locked]
+        denied: dict[str, str] = {}
+        hidden = 0
+        for first in range(0, len(left), _DELETES_PER_REQUEST):
+            hidden += self._delete(left[first : first + _DELETES_PER_REQUEST], denied)
+        if locked or denied:
+            raise UndeletedError(
+                denied={full[name]: reason for name, reason in denied.items()},
+                locked={full[name]: until_ms for name, until_ms in locked.items()},
+                hidden=hidden,
+            )
+        return hidden
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Nothing: each write is one request, of which the store keeps all or nothing."""
@@ -179,14 +209,14 @@ class S3Store:
         digest: bytes,
         *,
         condition_error: type[StoreError] | None = None,
-        **condition: str,
+        **headers_of_write: Any,
     ) -> ObjectInfo:
         reader = BodyReader(body)
         with self._requests.request("PutObject", key, is_write=True, condition_error=condition_error) as request:
             response = self._requests.client.put_object(
                 **self._object(key),
                 **self._encryption(),
-                **condition,
+                **headers_of_write,
                 Body=reader,
                 ContentLength=reader.size_bytes,
                 ChecksumSHA256=b64encode(digest).decode(),
@@ -195,14 +225,22 @@ class S3Store:
             self._requests.check_is_of_s3({**response, **headers}, ("ETag", "date"), request)
         return _info(key, reader.size_bytes, parsedate_to_datetime(headers["date"]), response)
 
-    def _delete(self, full_keys: Sequence[str]) -> None:
-        batch = {"Objects": [{"Key": key} for key in full_keys], "Quiet": True}
+    def _delete(self, full_keys: Sequence[str], denied: dict[str, str]) -> int:
+        """Delete with one request. Keys that the store refuses are added to `denied`. Returns for how many keys the
+        store wrote a delete marker."""
+        batch = {"Objects": [{"Key": key} for key in full_keys]}
         with self._requests.request("DeleteObjects", is_write=True) as request:
             response = self._requests.client.delete_objects(Bucket=self._settings.bucket, Delete=batch)
+        failed: KafkaBackupError | None = None
         for problem in response.get("Errors", ()):
             error = deleted_key_error(problem.get("Code", ""), problem.get("Message", ""), request)
-            if error is not None:
-                raise error
+            if isinstance(error, AccessError):
+                denied[problem.get("Key", "")] = str(error)
+            else:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return sum(bool(one.get("DeleteMarker")) for one in response.get("Deleted", ()))
 
     def _version(self, key: str) -> str | None:
         """The object's current version. None if there is no object."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import SplitResult
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
+from tasks.model.durations import duration_ms
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import ConnectTimeoutMs, OptionalSecret, OptionalText, none_if_empty
 from tasks.model.waiting import CONNECT_TIMEOUT_MS
@@ -17,6 +18,16 @@ Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
 """Values of the header `x-amz-server-side-encryption`."""
 
 
+LockMode = Literal["compliance", "governance"]
+"""compliance: nobody can delete a locked object or end its lock · governance: users with a special right can."""
+
+
+def _check_duration(text: str | None) -> str | None:
+    if text is not None:
+        duration_ms(text)
+    return text
+
+
 class S3Settings(StoreSettings):
     """The keys of a bucket that begin with the folder `prefix`; all keys if `prefix` is empty.
 
@@ -25,7 +36,8 @@ class S3Settings(StoreSettings):
     path of URLs instead of in the host name. `allow_http` permits an endpoint without TLS.
 
     `sse` and `sse_kms_key_id` are the encryption that is requested for each object. None means the encryption of the
-    bucket. `connect_timeout_ms` is the longest time to wait for the store's first answer.
+    bucket. `object_lock_mode` and `object_lock_for` lock each immutable object at its write, for so long. None means
+    that nothing is locked. `connect_timeout_ms` is the longest time to wait for the store's first answer.
     """
 
     url_scheme: ClassVar[str] = "s3"
@@ -44,10 +56,13 @@ class S3Settings(StoreSettings):
     allow_http: bool = False
     sse: Annotated[Encryption | None, BeforeValidator(none_if_empty)] = None
     sse_kms_key_id: OptionalText = None
+    object_lock_mode: Annotated[LockMode | None, BeforeValidator(none_if_empty)] = None
+    object_lock_for: Annotated[str | None, BeforeValidator(none_if_empty), AfterValidator(_check_duration)] = None
     connect_timeout_ms: ConnectTimeoutMs = CONNECT_TIMEOUT_MS
 
     _no_control_characters = without_control_characters(
-        *("bucket", "prefix", "region", "endpoint", "access_key", "secret_key", "session_token", "sse_kms_key_id")
+        *("bucket", "prefix", "region", "endpoint", "access_key", "secret_key", "session_token"),
+        *("sse_kms_key_id", "object_lock_for"),
     )
 
     @classmethod
@@ -76,6 +91,10 @@ class S3Settings(StoreSettings):
         return f"s3://{self.bucket}" + (f" at {self.endpoint}" if self.endpoint else "")
 
     @property
+    def lock_ms(self) -> int | None:
+        return None if self.object_lock_for is None else duration_ms(self.object_lock_for)
+
+    @property
     def address(self) -> str:
         return self.bucket_location
 
@@ -91,6 +110,8 @@ class S3Settings(StoreSettings):
             raise ValueError("session_token belongs to access_key and secret_key: set them too")
         if self.sse_kms_key_id is not None and self.sse in (None, "AES256"):
             raise ValueError("sse_kms_key_id belongs to sse: aws:kms or aws:kms:dsse")
+        if (self.object_lock_mode is None) != (self.object_lock_for is None):
+            raise ValueError("object_lock_mode and object_lock_for belong together: set both or neither")
         if self.endpoint is not None:
             try:
                 check_endpoint(self.endpoint, allow_http=self.allow_http)

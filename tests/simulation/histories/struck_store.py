@@ -44,10 +44,14 @@ class StruckStore:
         """See `ObjectStore.compare_and_swap`."""
         return self._write(lambda: self._inner.compare_and_swap(key, body, expected=expected))
 
-    def delete(self, keys: Iterable[str]) -> None:
+    def check_lock(self) -> None:
+        """See `ObjectStore.check_lock`."""
+        self._read(self._inner.check_lock)
+
+    def delete(self, keys: Iterable[str]) -> int:
         """See `ObjectStore.delete`."""
         doomed = tuple(keys)
-        self._write(lambda: self._inner.delete(doomed))
+        return self._write(lambda: self._inner.delete(doomed))
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         """See `ObjectStore.get`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import ConfigError, LockedError, NotFoundError, RefusedError
 from tasks.repository.entries import VoidEntry
 from tasks.repository.leases import acquire
-from tasks.repository.names import capture_lease_key, prune_lease_key
+from tasks.repository.names import capture_lease_key, is_immutable, prune_lease_key
 from tasks.repository.pins import Pin, pinned
 from tasks.repository.sealed_objects import overwrite_sealed
 from tasks.store.memory.memory_store import MemoryStore
@@ -478,6 +479,95 @@ def test_replaced_index_objects_and_tables_go_with_the_points_that_name_them(wor
     entries = [world.point(seq).entry for seq in _live(world)]
     assert {ref.key for entry in entries for ref in entry.index} == _keys(world, f"meta/{SET}/index/")
     assert {ref.key for entry in entries for ref in entry.table} == _keys(world, f"meta/{SET}/partitions/")
+
+
+def _locking(world: SmallWorld, days: int) -> MemoryStore:
+    """Give the world a store that locks immutable objects for so long."""
+    store = MemoryStore("locking", now_ms=world.clock.now_ms, is_immutable=is_immutable, lock_ms=days * DAY_MS)
+    world.store = store
+    return store
+
+
+def test_locked_objects_are_deferred_and_deleted_when_their_locks_have_ended(world: SmallWorld) -> None:
+    _locking(world, days=10)
+    seqs = _snapshots(world, 4)
+    begin_ms = world.clock.now_ms()
+    _prune(world)
+    world.clock.advance(DAY_MS)
+    before = _keys(world)
+
+    deferred = _prune(world).deleted
+
+    assert (0, ()) == (deferred.objects, deferred.denied)
+    assert deferred.deferred.objects > 0
+    assert deferred.deferred.bytes > 0
+    assert deferred.deferred_until_ms is not None
+    assert begin_ms < deferred.deferred_until_ms <= begin_ms + 10 * DAY_MS
+    assert before == _keys(world)
+    assert seqs[2:] == _live(world)
+    world.assert_valid()
+    world.clock.advance(deferred.deferred_until_ms - world.clock.now_ms())
+    done = _prune(world).deleted
+    assert (deferred.deferred.objects, 0) == (done.objects, done.deferred.objects)
+    assert _plan(world).is_empty
+    world.assert_valid()
+
+
+def test_an_object_under_a_legal_hold_is_deferred_without_a_date_and_the_others_go(world: SmallWorld) -> None:
+    store = _locking(world, days=1)
+    _snapshots(world, 3)
+    held = min(_keys(world, "data/"))
+    store.legal_holds.add(held)
+    _prune(world)
+    world.clock.advance(DAY_MS)
+
+    done = _prune(world).deleted
+
+    assert (1, 1, None) == (done.deferred.objects, done.legal_holds, done.deferred_until_ms)
+    assert done.objects > 0
+    assert held in _keys(world)
+    store.legal_holds.clear()
+    assert 1 == _prune(world).deleted.objects
+
+
+def test_what_the_store_refuses_to_delete_is_named_and_no_backup_fails(world: SmallWorld) -> None:
+    store = _locking(world, days=1)
+    _snapshots(world, 3)
+    refused = min(_keys(world, "data/"))
+    store.undeletable.add(refused)
+    _prune(world)
+    world.clock.advance(DAY_MS)
+
+    done = _prune(world).deleted
+
+    assert (refused,) == done.denied
+    assert "data objects" not in done.kinds
+    assert done.objects > 0
+    assert refused in _keys(world)
+    world.send(records=4)
+    assert world.back_up().entry.status == "complete"
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_write_of_a_prune_with_locks_is_finished_by_later_prunes(
+    world: SmallWorld, *, is_after: bool
+) -> None:
+    plain = _locking(world, days=3)
+    _snapshots(world, 4)
+    for write in range(1, 9):
+        world.store = faulty = FaultyStore(plain)
+        faulty.crash_at(write, after=is_after)
+        with suppress(Crashed):
+            _prune(world)
+        world.store = plain
+        world.assert_valid()
+        world.clock.advance(DAY_MS)
+    for _ in range(4):
+        _prune(world)
+        world.clock.advance(2 * DAY_MS)
+
+    assert _plan(world).is_empty
+    assert 2 == len(_live(world))
 
 
 LEFT = ("probe/1-put", f"pins/{SET}/1.json", "leases/new-set.json", "leases/_restore-r1.json")

@@ -15,6 +15,7 @@ EXPECTED = {
     errors.NotFoundError: 10,
     errors.LockedError: 11,
     errors.AccessError: 12,
+    errors.UndeletedError: 12,
     errors.DamagedError: 20,
     errors.InterruptedRunError: 130,
     errors.StoreError: 1,

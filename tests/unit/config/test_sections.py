@@ -3,6 +3,7 @@ feature; a misspelled key is unknown."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,22 @@ def test_a_policy_of_the_file_is_read_without_its_cluster(tmp_path: Path) -> Non
         file.retention.grace,
         file.retention.minimum_points,
     )
+
+
+@pytest.mark.parametrize("load", [load_policy, load_backup])
+def test_a_lock_that_outlives_the_data_is_refused(
+    tmp_path: Path, load: Callable[[Path, Mapping[str, str]], object]
+) -> None:
+    path = tmp_path / "backup.yaml"
+    begin, _, end = BACKUP.partition("  backend: filesystem\n  path: /backups\n")
+    for lock_for, is_refused in (("30d", False), ("31d", True)):
+        storage = f"  backend: s3\n  bucket: b\n  object_lock_mode: compliance\n  object_lock_for: {lock_for}\n"
+        path.write_text(f"{begin}{storage}{end}retention: {{keep_last: 3, maximum_age: 30d}}\n")
+        if is_refused:
+            with pytest.raises(ConfigError, match="'retention': maximum_age 30d is shorter than object_lock_for"):
+                load(path, {})
+        else:
+            load(path, {})
 
 
 @pytest.mark.parametrize(

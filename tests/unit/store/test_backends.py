@@ -51,6 +51,8 @@ def examples(tmp_path: Path) -> dict[str, Example]:
                 "session_token": f"{SECRET}-2",
                 "sse": "aws:kms",
                 "sse_kms_key_id": "key-1",
+                "object_lock_mode": "compliance",
+                "object_lock_for": "30d",
                 "connect_timeout_ms": 5_000,
             },
             "s3://backups/team",

@@ -59,7 +59,7 @@ class ReadingTheFirstWriteForever(MemoryStore):
 
 
 class WithoutDelete(MemoryStore):
-    def delete(self, keys: Iterable[str]) -> None:
+    def delete(self, keys: Iterable[str]) -> int:
         raise AccessError("deleting is not permitted")
 
 
