@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.engine.drilling.drill_result import DrillResult
@@ -29,6 +29,7 @@ drills = st.builds(
 )
 
 
+@settings(deadline=None, derandomize=True, max_examples=200)
 @given(drills)
 def test_a_report_has_one_form_that_python_alone_can_make_and_it_is_read_back(drill: DrillResult) -> None:
     report = build_report(drill, made_context())
