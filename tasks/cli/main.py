@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Concatenate, NoReturn, ParamSpec
 
 import typer
@@ -17,6 +18,7 @@ from tasks.cli.command_group import CommandGroup
 from tasks.cli.options import (
     BackupId,
     ConfigFile,
+    EvidenceSet,
     FreezeBy,
     FreezeReason,
     HoldBy,
@@ -49,7 +51,7 @@ app = typer.Typer(
 
 PLANNED_COMMANDS = (
     *("offsets", "drill", "lag", "export", "cat", "state", "copy", "standby", "promote"),
-    *("evidence", "keygen", "rebuild-index", "import"),
+    *("keygen", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
 
@@ -396,6 +398,80 @@ def hold_list(
         from tasks.cli.hold import run_hold_list
 
         _run(run_hold_list, session, config, storage, backup_id)
+
+
+_evidence = typer.Typer(help="Reports of restore drills, for auditors.", no_args_is_help=True)
+app.add_typer(_evidence, name="evidence")
+
+
+@_evidence.command(name="list")
+def evidence_list(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: EvidenceSet = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List for each topic its last drill, the result, and when the next one is due."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.evidence import run_evidence_list
+
+        _run(run_evidence_list, session, config, storage, backup_id)
+
+
+@_evidence.command(name="show")
+def evidence_show(
+    drill: Annotated[
+        str, typer.Argument(metavar="SET[@DRILL]", help="A set (its newest drill) or a drill.", show_default=False)
+    ],
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    envelope: Annotated[
+        Path | None,
+        typer.Option("--envelope", metavar="FILE", help="Write the signed report to a file.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the report of a drill."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.evidence import run_evidence_show
+
+        _run(run_evidence_show, session, drill, config, storage, envelope=envelope)
+
+
+@_evidence.command(name="verify")
+def evidence_verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The envelope.json of a drill.", show_default=False)],
+    key: Annotated[Path, typer.Option("--key", metavar="PEM", help="The public key.", show_default=False)],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check that a report is exactly what was signed with a key."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.evidence_keys import run_evidence_verify
+
+        _run(run_evidence_verify, session, file, key)
+
+
+@_evidence.command(name="keygen")
+def evidence_keygen(
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="The new private key; FILE.pub is beside it.", show_default=False),
+    ],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make a key that signs reports, and the public key that verifies them."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.evidence_keys import run_evidence_keygen
+
+        _run(run_evidence_keygen, session, out)
 
 
 @app.command()
