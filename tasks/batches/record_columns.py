@@ -59,40 +59,55 @@ def _plain(batch: bytes, header: BatchHeader) -> RecordColumns | None:
     at = 0
     try:
         for _ in range(header.record_count):
-            # A varint of one or two bytes is decoded in place, because a call for each would take most of the time.
-            byte = payload[at]
-            if byte < 128:
-                end, at = at + 1 + (byte >> 1), at + 2
+            # Numbers of one or two bytes are decoded in place, because a call for each would take most of the time.
+            number = payload[at]
+            at += 1
+            if number >= 128:
+                if (second := payload[at]) < 128:
+                    number, at = number + (second << 7) - 128, at + 1
+                else:
+                    number, at = _unsigned(payload, at - 1)
+            end = at + (number >> 1)
+            at += 1
+            number = payload[at]
+            at += 1
+            if number >= 128:
+                if (second := payload[at]) < 128:
+                    number, at = number + (second << 7) - 128, at + 1
+                else:
+                    number, at = _unsigned(payload, at - 1)
+            timestamps.append(base_timestamp + ((number >> 1) ^ -(number & 1)))
+            number = payload[at]
+            at += 1
+            if number >= 128:
+                if (second := payload[at]) < 128:
+                    number, at = number + (second << 7) - 128, at + 1
+                else:
+                    number, at = _unsigned(payload, at - 1)
+            offsets.append(base_offset + ((number >> 1) ^ -(number & 1)))
+            number = payload[at]
+            at += 1
+            if number >= 128:
+                if (second := payload[at]) < 128:
+                    number, at = number + (second << 7) - 128, at + 1
+                else:
+                    number, at = _unsigned(payload, at - 1)
+            if number & 1:
+                keys.append(None)
             else:
-                length, at = read_varint(payload, at)
-                end, at = at + length, at + 1
-            byte = payload[at]
-            if byte < 128:
-                delta, at = (byte >> 1) ^ -(byte & 1), at + 1
-            else:
-                delta, at = read_varint(payload, at)
-            timestamps.append(base_timestamp + delta)
-            byte = payload[at]
-            if byte < 128:
-                offsets.append(base_offset + ((byte >> 1) ^ -(byte & 1)))
-                at += 1
-            else:
-                delta, at = read_varint(payload, at)
-                offsets.append(base_offset + delta)
-            byte = payload[at]
-            if byte < 128 and not byte & 1:
-                at += 1
-                start, at = at, at + (byte >> 1)
+                start, at = at, at + (number >> 1)
                 keys.append(payload[start:at])
-            else:
-                length, at = read_varint(payload, at)
-                keys.append(None if length < 0 else payload[at : at + length])
-                at += max(length, 0)
-            length, at = read_varint(payload, at)
-            if length < 0:
+            number = payload[at]
+            at += 1
+            if number >= 128:
+                if (second := payload[at]) < 128:
+                    number, at = number + (second << 7) - 128, at + 1
+                else:
+                    number, at = _unsigned(payload, at - 1)
+            if number & 1:
                 values.append(None)
             else:
-                start, at = at, at + length
+                start, at = at, at + (number >> 1)
                 values.append(payload[start:at])
             if payload[at] or at + 1 != end:
                 return None
@@ -106,3 +121,9 @@ def _plain(batch: bytes, header: BatchHeader) -> RecordColumns | None:
     elif timestamps and not -_INT63 <= min(timestamps) <= max(timestamps) < _INT63:
         return None
     return RecordColumns(offsets, timestamps, keys, values, [()] * len(offsets))
+
+
+def _unsigned(payload: bytes, position: int) -> tuple[int, int]:
+    """(number before zigzag, position after it) of a varint."""
+    value, position = read_varint(payload, position)
+    return (value << 1 if value >= 0 else (~value << 1) | 1), position

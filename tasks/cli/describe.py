@@ -10,26 +10,36 @@ from tasks.cli.exit_codes import OK
 from tasks.cli.inputs import find_point, freeze_json, open_repository, print_freeze
 from tasks.cli.session import Session
 from tasks.engine.archived import ArchivedObjects, archived_of_point, archived_text, thaw_command
+from tasks.engine.retention.fate import Fate, fate_of
 from tasks.engine.space import Space, space_of_point
 from tasks.model.counting import counted
-from tasks.model.errors import DamagedError
+from tasks.model.errors import DamagedError, NotFoundError
 from tasks.model.labels import labels_text
 from tasks.model.quoting import quoted
+from tasks.reports.audit import fate_document, fate_lines
 from tasks.reports.figures import point_line, point_notes, size_text, table_text
 from tasks.reports.shrinkage import shrinkage_lines
 from tasks.reports.space import space_lines
 from tasks.repository.entries import PointEntry
 from tasks.repository.partition_table import Row
-from tasks.repository.points import format_time
+from tasks.repository.points import PointReference, format_time
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.state_objects import GroupsState, TopicsState
 
 
 def run_describe(session: Session, config: Path | None, storage: str | None, backup_id: str | None) -> int:
-    """Print one point with its partitions, gaps and groups. Returns the exit code."""
+    """Print one point with its partitions, gaps and groups, and if it has expired, when and why. Returns the exit code.
+    Raises `NotFoundError` for a point that was removed, with when and why it went."""
     repository, set_of_file = open_repository(session, config, storage)
-    point = find_point(session, repository, backup_id or set_of_file)
+    named = backup_id or set_of_file
+    fate = _fate(repository, named)
+    if fate is None:
+        point = find_point(session, repository, named)
+    else:
+        set_name = fate.expired.set
+        session.print("\n".join(fate_lines(set_name, fate)))
+        point = repository.log(set_name).point(fate.seq)
     entry, rows, topics, groups = point.entry, list(point.rows.values()), point.topics, point.groups
     summary = repository.state(point.set_name).summary(point.seq)
     labels = entry.labels if summary is None else summary.labels
@@ -43,6 +53,7 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
     session.print_json(
         {
             "frozen": freeze_json(freeze),
+            "expired": fate_document(fate) if fate else None,
             "point": {**entry.to_json(), "labels": labels},
             "partitions": [row.to_json() for row in rows],
             "topics": topics.to_json(),
@@ -52,6 +63,18 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
         }
     )
     return OK
+
+
+def _fate(repository: Repository, backup_id: str | None) -> Fate | None:
+    """What became of the point if it has expired. None for another one. Raises `NotFoundError` if it was removed."""
+    reference = PointReference.parse(backup_id) if backup_id else None
+    if reference is None or reference.seq is None:
+        return None
+    name = reference.set_name
+    fate = fate_of(repository.log(name), repository.state(name), reference.seq)
+    if fate is not None and fate.removed is not None:
+        raise NotFoundError(" ".join(fate_lines(name, fate)))
+    return fate
 
 
 def _print_space(session: Session, repository: Repository, point: RestorePoint) -> Space | None:

@@ -12,10 +12,13 @@ from tasks.cli.exit_codes import OK, exit_code_of
 from tasks.cli.inputs import freeze_json, open_repository, print_freeze, with_state
 from tasks.cli.list_marks import list_marks
 from tasks.cli.session import Session
+from tasks.engine.retention.fate import expired_points
 from tasks.engine.space import Space, space_of_set
 from tasks.engine.target.finalize import unwritten_positions
+from tasks.model.counting import counted
 from tasks.model.errors import ConfigError, DamagedError, KafkaBackupError, UnsupportedError
 from tasks.model.labels import check_label_rule, find_label, labels_text
+from tasks.reports.audit import fate_document
 from tasks.reports.figures import size_text, table_text
 from tasks.reports.space import space_table
 from tasks.repository.points import format_time
@@ -24,6 +27,7 @@ from tasks.repository.restores import RestorePlan, Step, StepDone, Targets, read
 from tasks.repository.set_state import PointSummary
 
 _POINT_HEAD = ("POINT", "TIME", "KIND", "STATUS", "TOPICS", "PARTITIONS", "RECORDS", "LOG", "STORED")
+_EXPIRED_HEAD = ("POINT", "TIME", "KIND", "RECORDS", "EXPIRED", "UNTIL")
 _RESTORE_HEAD = ("RESTORE", "TIME", "POINT", "PARTITIONS", "STATE", "TO FINALIZE")
 
 
@@ -53,27 +57,33 @@ def run_list(
     storage: str | None,
     *,
     restores: bool,
+    expired: bool = False,
     marks: bool = False,
     labels: Sequence[str] = (),
     space: bool = False,
     state: str | None = None,
 ) -> int:
-    """Print the sets and their points; with `restores` the restores, with `marks` the marks. With `labels` only the
-    points that have all of them; with `space` also what they take in the store. Returns the exit code. `state`: see
-    `with_state`."""
+    """Print the sets and their points; with `restores` the restores, with `marks` the marks, with `expired` the points
+    that can be brought back. With `labels` only the points that have all of them; with `space` also what they take in
+    the store. Returns the exit code. `state`: see `with_state`."""
     for rule in labels:
         check_label_rule(rule)
     if restores and marks:
         raise ConfigError("--restores and --marks cannot be combined. Give one of them.")
-    if (restores or marks) and (labels or space):
-        option, other = "--label" if labels else "--space", "--restores" if restores else "--marks"
+    if (restores or marks) and (labels or space or expired):
+        option = "--label" if labels else "--space" if space else "--expired"
+        other = "--restores" if restores else "--marks"
         raise ConfigError(f"{option} is about restore points. Leave it out, or leave out {other}.")
+    if expired and space:
+        raise ConfigError("--space is about points that have not expired. Leave it out, or leave out --expired.")
     repository, _ = open_repository(session, config, storage)
     repository = with_state(session, repository, state)
     if marks:
         return list_marks(session, repository)
     if restores:
         return _list_restores(session, repository)
+    if expired:
+        return _list_expired(session, repository, labels)
     return _list_points(session, repository, labels, with_space=space)
 
 
@@ -107,19 +117,18 @@ def restore_progress(
 
 
 def _list_points(session: Session, repository: Repository, labels: Sequence[str], *, with_space: bool) -> int:
+    states = {name: repository.state(name) for name in repository.set_names()}
     sets = {
-        name: [
-            point
-            for point in repository.state(name).points.values()
-            if all(find_label(point.labels, rule) for rule in labels)
-        ]
-        for name in repository.set_names()
+        name: [point for point in state.points.values() if _has_labels(point, labels)] for name, state in states.items()
     }
     listed = [(name, point) for name, points in sets.items() for point in points]
     session.print(_points_text(listed) if listed else f"There is no restore point {_place(repository, labels)}.")
     for name, point in listed:
         if point.shrunk is not None:
             session.print(f"{name}@{point.seq}: {point.shrunk.text(name)}")
+    expired = sum(len(state.expired) for state in states.values())
+    if expired:
+        session.print(f"{counted(expired, 'expired point')} can be brought back: see `kafka-backup list --expired`.")
     spaces = _spaces(session, repository, sets) if with_space else {}
     freeze = repository.freeze()
     print_freeze(session, freeze)
@@ -131,6 +140,42 @@ def _list_points(session: Session, repository: Repository, labels: Sequence[str]
                 name: {"points": [_point_document(point, spaces.get(name, {})) for point in points]}
                 for name, points in sets.items()
             },
+        }
+    )
+    return OK
+
+
+def _has_labels(point: PointSummary, labels: Sequence[str]) -> bool:
+    return all(find_label(point.labels, rule) for rule in labels)
+
+
+def _list_expired(session: Session, repository: Repository, labels: Sequence[str]) -> int:
+    found = [
+        (name, point, fate)
+        for name in repository.set_names()
+        for point, fate in expired_points(repository.log(name), repository.state(name))
+        if _has_labels(point, labels)
+    ]
+    rows = [
+        (
+            f"{name}@{point.seq}",
+            format_time(point.time_ms),
+            point.point_kind,
+            point.totals.records,
+            format_time(fate.expired.time_ms),
+            format_time(fate.until_ms) if fate.until_ms else "held",
+        )
+        for name, point, fate in found
+    ]
+    session.print(
+        table_text(_EXPIRED_HEAD, rows) if rows else f"There is no expired point {_place(repository, labels)}."
+    )
+    session.print_json(
+        {
+            "expired": [
+                {"set": name, "point": {**point.to_json(), "labels": point.labels}, **fate_document(fate)}
+                for name, point, fate in found
+            ]
         }
     )
     return OK

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Concatenate, NoReturn, ParamSpec
 
 import typer
@@ -17,6 +18,7 @@ from tasks.cli.command_group import CommandGroup
 from tasks.cli.options import (
     BackupId,
     ConfigFile,
+    EvidenceSet,
     FreezeBy,
     FreezeReason,
     HoldBy,
@@ -49,7 +51,7 @@ app = typer.Typer(
 
 PLANNED_COMMANDS = (
     *("offsets", "lag", "export", "cat", "state", "copy", "standby", "promote"),
-    *("audit", "evidence", "keygen", "rebuild-index", "import"),
+    *("keygen", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
 
@@ -99,6 +101,9 @@ def list_points(
     restores: Annotated[
         bool, typer.Option("--restores", help="List restores, and the topics that `finalize` has to change.")
     ] = False,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="List expired points that can be brought back, and until when.")
+    ] = False,
     label: LabelRules = None,
     space: Annotated[
         bool, typer.Option("--space", help="Also show what each point takes in the store, and what removing it frees.")
@@ -121,6 +126,7 @@ def list_points(
             config,
             storage,
             restores=restores,
+            expired=expired,
             marks=marks,
             labels=label or (),
             space=space,
@@ -411,6 +417,80 @@ def hold_list(
         _run(run_hold_list, session, config, storage, backup_id)
 
 
+_evidence = typer.Typer(help="Reports of restore drills, for auditors.", no_args_is_help=True)
+app.add_typer(_evidence, name="evidence")
+
+
+@_evidence.command(name="list")
+def evidence_list(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: EvidenceSet = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List for each topic its last drill, the result, and when the next one is due."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.evidence import run_evidence_list
+
+        _run(run_evidence_list, session, config, storage, backup_id)
+
+
+@_evidence.command(name="show")
+def evidence_show(
+    drill: Annotated[
+        str, typer.Argument(metavar="SET[@DRILL]", help="A set (its newest drill) or a drill.", show_default=False)
+    ],
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    envelope: Annotated[
+        Path | None,
+        typer.Option("--envelope", metavar="FILE", help="Write the signed report to a file.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the report of a drill."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.evidence import run_evidence_show
+
+        _run(run_evidence_show, session, drill, config, storage, envelope=envelope)
+
+
+@_evidence.command(name="verify")
+def evidence_verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The envelope.json of a drill.", show_default=False)],
+    key: Annotated[Path, typer.Option("--key", metavar="PEM", help="The public key.", show_default=False)],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check that a report is exactly what was signed with a key."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.evidence_keys import run_evidence_verify
+
+        _run(run_evidence_verify, session, file, key)
+
+
+@_evidence.command(name="keygen")
+def evidence_keygen(
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="The new private key; FILE.pub is beside it.", show_default=False),
+    ],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make a key that signs reports, and the public key that verifies them."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.evidence_keys import run_evidence_keygen
+
+        _run(run_evidence_keygen, session, out)
+
+
 @app.command()
 def freeze(
     reason: FreezeReason,
@@ -443,6 +523,35 @@ def thaw(
         from tasks.cli.freeze import run_thaw
 
         _run(run_thaw, session, config, storage, reason=reason, by=by)
+
+
+_audit = typer.Typer(help="Show who changed what in the backup sets, when and why.", no_args_is_help=True)
+app.add_typer(_audit, name="audit")
+
+
+@_audit.command(name="show")
+def audit_show(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="WHEN", help="7d, 12h or 2026-11-22T10:00:00Z: no older entries.", show_default=False
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="Only so many entries.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the log of a set, or of all sets, newest entry first."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.audit import run_audit_show
+
+        _run(run_audit_show, session, config, storage, backup_id, since=since, limit=limit)
 
 
 @app.command(name="thaw-objects")

@@ -21,6 +21,10 @@ BackupId = Annotated[
         "--backup-id", help="A set (its newest point), set@17 or set@2026-11-22T10:00:00Z.", show_default=False
     ),
 ]
+EvidenceSet = Annotated[
+    str | None,
+    typer.Option("--backup-id", metavar="SET", help="Only this set. Without it, all sets.", show_default=False),
+]
 StatePlace = Annotated[
     str | None,
     typer.Option(

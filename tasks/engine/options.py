@@ -448,7 +448,7 @@ class DrillOptions(Options):
     compare: Comparison = Field(
         "full",
         title="Compare",
-        description="With full every record is compared, with sample 5% a share of them, with counts only their number.",
+        description="With full all records are compared, with sample 5% a share of them, with counts their number.",
     )
     rto: Duration | None = Field(
         None, title="RTO", description="Longest time until data and group positions are ready: 30m. Empty means none."

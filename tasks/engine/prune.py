@@ -163,7 +163,8 @@ def _drop_entry(
 
 
 def _stored_policy(plan: PrunePlan) -> dict[str, Any]:
-    return plan.policy.model_dump(mode="json", exclude_none=True)
+    """The policy for the log, without the storage classes, which keep no points."""
+    return plan.policy.model_dump(mode="json", exclude_none=True, exclude={"tiers"})
 
 
 def _left_to_expire(plan: PrunePlan, state: SetState) -> tuple[int, ...]:

@@ -72,16 +72,22 @@ def _old_text(plan: PrunePlan) -> str:
     return text + spared
 
 
+def policy_text(policy: Mapping[str, Any]) -> str:
+    """The settings of a policy: `keep_last: 2, grace: 24h`. Empty ones are left out."""
+    values = {name: " or ".join(value) if isinstance(value, list | tuple) else value for name, value in policy.items()}
+    return ", ".join(f"{name}: {value}" for name, value in values.items() if value not in (None, ""))
+
+
 def approval_form_text(plan: PrunePlan, state: SetState, need: str) -> str:
     """The text of the form of an approval, in markdown: why it is needed, what the plan does, and the oldest points
     that expire."""
     rows = [row for row in plan_rows(plan, state) if row[4] == "expire"]
     shown = [" | ".join(row[:4]) for row in reversed(rows[-FORM_ROWS:])]
     rest = f"\n\nand {len(rows) - len(shown):,} more" if len(rows) > len(shown) else ""
-    rules = ", ".join(f"{name}: {value}" for name, value in plan.policy.model_dump(exclude_none=True).items())
+    rules = policy_text(plan.policy.model_dump(mode="json", exclude_none=True))
+    table = f"These points expire:\n\n| {' | '.join(HEADER[:4])} |\n|{' --- |' * 4}\n" if rows else ""
     return (
-        f"{need}\n\n{plan_text(plan)}\n\nThese points expire:\n\n"
-        f"| {' | '.join(HEADER[:4])} |\n|{' --- |' * 4}\n" + "\n".join(f"| {row} |" for row in shown) + f"{rest}\n\n"
+        f"{need}\n\n{plan_text(plan)}\n\n{table}" + "\n".join(f"| {row} |" for row in shown) + f"{rest}\n\n"
         f"Policy: {rules}\n\nThe artifacts of this run have a row for each point with the reasons. "
         f"Id of the plan: `{plan.id}`"
     )

@@ -50,6 +50,11 @@ def is_empty(value: Sized | None) -> bool:
     return not value
 
 
+def is_absent(value: object) -> bool:
+    """Whether a member is left out of the stored document because it has no value."""
+    return value is None
+
+
 class PartitionNote(PartitionDocument):
     """A failed, stalled or ended partition, a gap, a trimmed or a truncated range, with the reason. A failed or ended
     partition has no offsets: `first` and `next` are None. Those of a stalled partition are the range that it holds
@@ -157,7 +162,7 @@ class DropEntry(Entry):
     spared: tuple[int, ...] = ()
     objects: int
     stored_bytes: int
-    policy: dict[str, int | str]
+    policy: dict[str, int | str | tuple[str, ...]]
     plan_sha256: str
     approved_by: str | None = Field(None, exclude_if=is_empty)
 
@@ -223,7 +228,7 @@ class MarkEntry(Entry):
     run: str
     cluster_id: str
     offsets: StoredRef
-    note: str | None = Field(None, exclude_if=lambda note: note is None)
+    note: str | None = Field(None, exclude_if=is_absent)
 
 
 class UnmarkEntry(Entry):
@@ -235,12 +240,22 @@ class UnmarkEntry(Entry):
     run: str
 
 
+class DrillNote(Document):
+    """A restore drill of the point that a note names: its id, its verdict, and the key and SHA-256 of its report."""
+
+    id: str
+    verdict: str
+    report: str
+    report_sha256: str
+
+
 class NoteEntry(Entry):
-    """An entry that changes nothing, for example: a restore was finalized."""
+    """An entry that changes nothing, for example: a restore was finalized, or a drill has a report."""
 
     kind: Literal["note"] = "note"
     point: int | None = None
     text: str
+    drill: DrillNote | None = Field(None, exclude_if=is_absent)
 
 
 AnyEntry = (

@@ -18,6 +18,8 @@ SETS = "meta/"
 """The folder with one folder for each set."""
 RESTORES = "restores/"
 """The folder with one folder for each restore."""
+REPORTS = "reports/"
+"""The folder with one folder for each set, which contains one folder for each drill."""
 
 
 def is_immutable(key: str) -> bool:
@@ -197,3 +199,26 @@ def restore_part(key: str) -> tuple[str, str]:
     """(the restore, the part) of a key under `RESTORES`."""
     restore, _, name = key.removeprefix(RESTORES).partition("/")
     return restore, name.removesuffix(".json")
+
+
+def check_drill_id(drill: str) -> str:
+    """Returns the id. Raises `ConfigError` if it is not the id of a drill."""
+    if not _RUN_ID.fullmatch(drill):
+        raise ConfigError(f"{drill!r} is not the id of a drill: `kafka-backup evidence list` shows the ids.")
+    return drill
+
+
+def report_prefix(set_name: str) -> str:
+    return f"{REPORTS}{set_name}/"
+
+
+def report_key(set_name: str, drill: str, part: str) -> str:
+    """`part` is `report.json`, `envelope.json` or `report.html`."""
+    return f"{report_prefix(set_name)}{drill}/{part}"
+
+
+def report_part(key: str) -> tuple[str, str, str]:
+    """(the set, the drill, the part) of a key under `REPORTS`. Parts that are missing are empty."""
+    set_name, _, rest = key.removeprefix(REPORTS).partition("/")
+    drill, _, part = rest.partition("/")
+    return set_name, drill, part

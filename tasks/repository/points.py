@@ -29,7 +29,7 @@ class PointReference:
             return cls(name)
         if point.isdecimal():
             return cls(name, seq=int(point))
-        return cls(name, time_ms=_parse_time(text, point))
+        return cls(name, time_ms=_time_of(text, point))
 
 
 def format_time(time_ms: int) -> str:
@@ -77,13 +77,21 @@ def _at_time(state: SetState, reference: PointReference) -> int:
     raise NotFoundError(f"{asked} selects {len(candidates)} points, {names}: name one of them.")
 
 
-def _parse_time(text: str, point: str) -> int:
-    if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?(Z|[+-]\d\d:\d\d)", point):
-        try:
-            return round(datetime.fromisoformat(point).timestamp() * 1000)
-        except ValueError:
-            pass
-    raise ConfigError(
-        f"{text!r} is not a point reference: write SET, SET@NUMBER or SET@TIME, for example orders@17 or "
-        "orders@2026-11-22T10:00:00Z."
-    )
+def parse_time(text: str) -> int | None:
+    """The Unix milliseconds of a time such as `2026-11-22T10:00:00Z`. None for another text."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?(Z|[+-]\d\d:\d\d)", text):
+        return None
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        return None
+
+
+def _time_of(text: str, point: str) -> int:
+    time_ms = parse_time(point)
+    if time_ms is None:
+        raise ConfigError(
+            f"{text!r} is not a point reference: write SET, SET@NUMBER or SET@TIME, for example orders@17 or "
+            "orders@2026-11-22T10:00:00Z."
+        )
+    return time_ms

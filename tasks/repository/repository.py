@@ -74,10 +74,14 @@ class Repository:
         """The state of a set. Raises `NotFoundError` if the set has no entry, and what `SetLog.state` raises."""
         state = self.log(set_name).state()
         if state.seq == 0:
-            raise NotFoundError(
-                f"There is no backup set {set_name!r} at {self.store.location}. `kafka-backup list` shows the sets."
-            )
+            raise self.no_set(set_name)
         return state
+
+    def no_set(self, set_name: str) -> NotFoundError:
+        """The error for a set that has no entry."""
+        return NotFoundError(
+            f"There is no backup set {set_name!r} at {self.store.location}. `kafka-backup list` shows the sets."
+        )
 
     def freeze(self, set_name: str | None = None) -> Freeze | None:
         """The freeze that is in force for a set, or for any set of the repository. None if there is none. Raises what

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain, count, takewhile
 
 from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError, ObjectNotFoundError
 from tasks.repository.document import sha256_hex
@@ -28,7 +29,7 @@ from tasks.repository.hints import Head, latest_checkpoint, read_head, write_che
 from tasks.repository.names import check_set_name, log_key, log_prefix
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.set_state import Fold, SetState, apply
-from tasks.store.protocol import ObjectStore
+from tasks.store.protocol import ObjectInfo, ObjectStore
 
 Build = Callable[[SetState], AnyEntry]
 """Makes the entry that follows a state. Raises an error if a precondition does not hold."""
@@ -88,6 +89,27 @@ class SetLog:
         """All entries from the first one. Raises what `read_on` raises."""
         return self.read_on(Fold(SetState()))
 
+    def newest_first(self) -> Iterator[AnyEntry]:
+        """All entries, from the newest to the first. Reads the head and then each entry once, so a caller that stops
+        early reads only the end of the log. Without a head the log is listed.
+
+        Raises `DamagedError` if an entry is missing, damaged or not the one that the next entry or the head names, and
+        `UnsupportedError` if a later version wrote it.
+        """
+        head = read_head(self.store, self.set_name)
+        start = (
+            head.seq if head is not None else max(map(_seq_of, self.store.list(log_prefix(self.set_name))), default=0)
+        )
+        newest = list(takewhile(lambda found: found is not None, map(self.read_entry, count(start + 1))))
+        older = map(self._existing_entry, range(start, 0, -1))
+        tips: dict[int, str | None] = {head.seq: head.entry_sha256} if head is not None else {}
+        for entry, tip in chain(filter(None, reversed(newest)), older):
+            if tips.pop(entry.seq, tip) != tip:
+                key = log_key(self.set_name, entry.seq)
+                raise DamagedError(f"{key} is not the entry that the head or the next entry names", key=key)
+            yield entry
+            tips[entry.seq - 1] = entry.parent
+
     def state(self) -> SetState:
         """The state now. Reads the head, and the entries after the known state or after a checkpoint, usually at most
         about 100.
@@ -140,7 +162,7 @@ class SetLog:
         if run in state.closed_runs:
             return state.closed_runs[run]
         for seq in range((begun_after or 0) + 1, state.closed_from):
-            entry = self._existing_entry(seq)
+            entry, _ = self._existing_entry(seq)
             if isinstance(entry, PointEntry | VoidEntry | MarkEntry) and entry.run == run:
                 return seq
         return None
@@ -153,7 +175,7 @@ class SetLog:
         found = {run: state.closed_runs[run] for run in runs if run in state.closed_runs}
         unknown = set(runs) - found.keys()
         for seq in range(1, state.closed_from if unknown else 1):
-            entry = self._existing_entry(seq)
+            entry, _ = self._existing_entry(seq)
             if isinstance(entry, PointEntry | VoidEntry | MarkEntry) and entry.run in unknown:
                 found.setdefault(entry.run, seq)
             if isinstance(entry, UnmarkEntry) and entry.run in unknown:
@@ -199,12 +221,12 @@ class SetLog:
         state = self.known.get(self.set_name) or self.state()
         return drops_of_point(state.drops, seq)
 
-    def _existing_entry(self, seq: int) -> AnyEntry:
+    def _existing_entry(self, seq: int) -> tuple[AnyEntry, str]:
         found = self.read_entry(seq)
         if found is None:
             key = log_key(self.set_name, seq)
             raise DamagedError(f"{key} is missing, although later entries exist", key=key)
-        return found[0]
+        return found
 
     def _check_start(self, state: SetState) -> None:
         found = self.read_entry(state.seq) if state.seq else None
@@ -216,6 +238,12 @@ class SetLog:
         if head is not None and head.seq == folded.seq and head.entry_sha256 != folded.tip:
             key = log_key(self.set_name, folded.seq)
             raise DamagedError(f"{key} is not the entry that the head names", key=key)
+
+
+def _seq_of(info: ObjectInfo) -> int:
+    """The number of a listed entry, 0 for another object."""
+    name = info.key.rpartition("/")[2].removesuffix(".json")
+    return int(name) if name.isdecimal() else 0
 
 
 def _lowers_protection(entry: AnyEntry, state: SetState) -> bool:

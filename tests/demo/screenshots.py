@@ -94,7 +94,7 @@ def _take_forms(installation: Installation) -> None:
     installation.awaited(run, lambda one: one.state_name == "Suspended")
     with _browser_page() as page:
         page.goto(f"{installation.server.ui_url}/deployments/deployment/{deployment.id}/run")
-        page.get_by_text("The digest of a plan").first.scroll_into_view_if_needed()
+        page.get_by_text("The id of a plan").first.scroll_into_view_if_needed()
         page.wait_for_timeout(1_000)  # the form fades in
         _save(page, "retention-form.png")
         page.set_viewport_size({"width": 1280, "height": 1000})

@@ -111,7 +111,8 @@ def test_the_plan_that_was_shown_is_carried_out_and_an_expired_point_comes_back(
 
     bed.command("prune", "--execute", f"{plan['id'][:-64]}{'0' * 64}", code=3)
     bed.command("prune", "--execute", plan["id"])
-    bed.command("describe", "--backup-id", f"{SET}@1", code=10)
+    assert "can be brought back" in bed.command("describe", "--backup-id", f"{SET}@1").stdout
+    bed.command("validate", "--backup-id", f"{SET}@1", code=10)
     bed.command("unexpire", "--backup-id", f"{SET}@1")
 
     bed.command("validate", "--backup-id", f"{SET}@1")

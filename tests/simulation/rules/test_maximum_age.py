@@ -17,6 +17,7 @@ from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.engine.validate import validate_locally
 from tasks.model.errors import PreconditionError
 from tasks.model.ranges import DROPPED
+from tasks.repository.entries import DropEntry
 from tasks.repository.pins import pinned
 from tasks.repository.points import PointReference
 from tasks.store.memory.memory_store import MemoryStore
@@ -62,6 +63,21 @@ def _restored(world: SmallWorld, seq: int | None = None) -> list[object]:
 
 def _source(world: SmallWorld) -> list[object]:
     return list(world.contents("orders", cluster=world.source))
+
+
+def test_old_data_leaves_a_set_whose_policy_keeps_labels_and_names_storage_classes(world: SmallWorld) -> None:
+    """The log keeps the labels, and not the storage classes, which are no rule about data that leaves."""
+    _changes(world, 10)
+    rules = {"keep_last": 100, "maximum_age": "7d", "keep_tag": ["release", "env=prod"]}
+    classes = {"tiers": [{"after": "5d", "class": "GLACIER_IR"}]}
+
+    _prune(world, RetentionPolicy.model_validate({**rules, **classes}))
+
+    assert 7 == len(_data(world))
+    entries = world.repository.log(SET).without_memory().newest_first()
+    [drop] = [entry for entry in entries if isinstance(entry, DropEntry)]
+    kept = {**rules, "keep_tag": ("release", "env=prod"), "minimum_points": 1, "grace": "24h"}
+    assert kept == drop.policy
 
 
 def test_old_data_leaves_points_that_stay_and_the_rest_restores(world: SmallWorld) -> None:

@@ -20,7 +20,7 @@ from tasks.engine.retention.plan_id import PlanId
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import ConfigError, LockedError, NotFoundError, RefusedError
-from tasks.repository.entries import VoidEntry
+from tasks.repository.entries import ExpireEntry, VoidEntry
 from tasks.repository.leases import acquire
 from tasks.repository.names import capture_lease_key, is_immutable, prune_lease_key
 from tasks.repository.pins import Pin, pinned
@@ -146,6 +146,21 @@ def test_an_expired_point_can_be_brought_back_until_it_is_removed(world: SmallWo
     _prune(world)
     with pytest.raises(NotFoundError, match="not an expired point"):
         unexpire(world.repository, SET, first)
+
+
+def test_a_policy_with_storage_classes_lets_points_expire(world: SmallWorld) -> None:
+    """The storage classes of `tiers` are no rule about points, so the log does not keep them."""
+    first, *_ = _snapshots(world, 3)
+    policy = RetentionPolicy.model_validate({"keep_last": 2, "tiers": [{"after": "30d", "class": "GLACIER_IR"}]})
+
+    _prune(world, policy)
+
+    expired = world.repository.state(SET).expired
+    assert [first] == list(expired)
+    found = world.repository.log(SET).read_entry(expired[first].expired_by)
+    assert found is not None
+    assert isinstance(found[0], ExpireEntry)
+    assert {"keep_last": 2, "minimum_points": 1, "grace": "24h"} == found[0].policy
 
 
 def test_a_chain_keeps_the_data_that_its_newest_points_name(world: SmallWorld) -> None:

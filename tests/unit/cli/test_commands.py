@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.cli.main import PLANNED_COMMANDS, app
+from tasks.engine.options import RetentionPolicy
+from tasks.engine.prune import change_points, plan_prune
+from tasks.engine.run_context import RunContext
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.entries import MarkEntry, PointEntry
 from tasks.repository.leases import acquire, kept, read_lease
@@ -254,6 +258,84 @@ def test_a_frozen_repository_says_so_in_every_command_that_shows_it(made: Made) 
     made.run("hold", "release", "case", "--backup-id", SET, "--reason", "over", "--by", "legal")
 
 
+def test_audit_shows_the_log_newest_first(made: Made) -> None:
+    made.run("hold", "add", "case", "--backup-id", SET, "--reason", "audit", "--by", "legal")
+    made.run("hold", "release", "case", "--backup-id", SET, "--reason", "closed", "--by", "legal")
+
+    lines = made.run("audit", "show").splitlines()
+    entries = made.document("audit", "show", "--backup-id", SET)["entries"]
+
+    assert [f"{SET}@3", f"{SET}@2", f"{SET}@1"] == [line.split()[1] for line in lines]
+    assert ["release", "hold", "point"] == [entry["kind"] for entry in entries]
+    assert "hold case on all points by legal: audit" in lines[1]
+    assert lines[:2] == made.run("audit", "show", "--limit", "2").splitlines()
+    for since in ("7d", "2020-01-01T00:00:00Z"):
+        assert lines == made.run("audit", "show", "--since", since).splitlines()
+    assert "There is no such entry.\n" == made.run("audit", "show", "--since", "2100-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--backup-id", "nothing"), 10, "There is no backup set 'nothing'"),
+        (("--backup-id", f"{SET}@1"), 2, f"{SET}@1 is a point. Name the set: --backup-id {SET}."),
+        (("--since", "yesterday"), 2, "--since yesterday cannot be used: write a duration such as 7d"),
+        (("--limit", "0"), 2, "--limit"),
+    ],
+)
+def test_an_audit_of_nothing_is_refused_in_one_sentence(
+    made: Made, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    done = CliRunner().invoke(app, ["audit", "show", *arguments, *made.storage])
+
+    assert code == done.exit_code
+    assert message in done.stderr
+
+
+def test_an_expired_point_is_described_and_listed_until_it_is_removed(made: Made) -> None:
+    back_up(made.repository, many_logs())
+    context = RunContext(repository=made.repository)
+    policy = RetentionPolicy(keep_last=1, grace="1s")
+    change_points(made.repository, plan_prune(context, SET, policy), approved_by="Ada")
+
+    described = made.document("describe", "--backup-id", f"{SET}@1")
+    [listed] = made.document("list", "--expired")["expired"]
+
+    assert made.point.totals.to_json() == described["point"]["totals"]
+    assert ("Ada", None) == (described["expired"]["approved_by"], described["expired"]["removed_ms"])
+    assert described["expired"].items() <= listed.items()
+    text = made.run("describe", "--backup-id", f"{SET}@1").splitlines()
+    assert text[0].startswith(f"{SET}@1 expired at 20")
+    assert "because the policy keep_last: 1, minimum_points: 1, grace: 1s does not keep it" in text[0]
+    assert "It can be brought back at least until 20" in text[1]
+    assert "1 expired point can be brought back" in made.run("list")
+    assert f"{SET}@1" in made.run("list", "--expired")
+    assert made.document("describe", "--backup-id", f"{SET}@2")["expired"] is None
+    made.run("list", "--expired", "--restores", code=2)
+    made.run("hold", "add", "case", "--backup-id", f"{SET}@1", "--reason", "audit", "--by", "legal")
+    assert "held" in made.run("list", "--expired")
+    made.run("hold", "release", "case", "--backup-id", SET, "--reason", "closed", "--by", "legal")
+
+    _remove(made, policy)
+
+    gone = CliRunner().invoke(app, ["describe", "--backup-id", f"{SET}@1", *made.storage])
+    assert (10, "") == (gone.exit_code, gone.stdout)
+    assert "because the policy keep_last: 1" in gone.stderr
+    assert "It was removed at 20" in gone.stderr
+    assert "no expired point" in made.run("list", "--expired")
+    assert "expired" not in made.run("list")
+    made.run("describe", "--backup-id", f"{SET}@99", code=10)
+
+
+def _remove(made: Made, policy: RetentionPolicy) -> None:
+    """Remove the expired points, once their grace is over by the store's clock."""
+    deadline = time.monotonic() + 30
+    while made.repository.state(SET).expired:
+        change_points(made.repository, plan_prune(RunContext(repository=made.repository), SET, policy))
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> None:
     made.repository.store.put(restore_key("20260101T000000000Z-aaaaaaaa", "plan"), [b"{broken"])
 
@@ -265,7 +347,8 @@ def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> No
 def test_describe_prints_every_partition_setting_gap_and_group(made: Made) -> None:
     described = made.document("describe", "--backup-id", SET)
 
-    assert {"frozen", "point", "partitions", "topics", "groups", "space", "archived"} == described.keys()
+    expected = {"frozen", "expired", "point", "partitions", "topics", "groups", "space", "archived"}
+    assert expected == described.keys()
     assert made.point.totals.partitions == len(described["partitions"])
     assert len(made.point.gaps) == len(described["point"]["gaps"]) > 0
     shown = made.run("describe", "--backup-id", f"{SET}@1")

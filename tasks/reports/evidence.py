@@ -1,0 +1,102 @@
+"""The register of drills as a table, and the report of a drill as text and as markdown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tasks.engine.evidence.register import RegisterRow
+from tasks.engine.evidence.report import DrillReport, Number, Objective, Text, Unknown
+from tasks.model.counting import counted
+from tasks.model.quoting import quoted, some_of
+from tasks.reports.figures import duration_text, size_text, table_text
+from tasks.repository.points import format_time
+
+VERDICTS = {
+    "passed": "PASSED",
+    "passed with remarks": "PASSED WITH REMARKS",
+    "failed": "FAILED",
+}
+
+_REGISTER_HEAD = ("SET", "TOPIC", "LAST DRILL", "RESULT", "RTO", "RPO", "NEXT DUE", "DRILL")
+
+
+def register_text(rows: Sequence[RegisterRow]) -> str:
+    """The register as a table. A reason why a member is unknown is only in its JSON."""
+    return table_text(
+        _REGISTER_HEAD,
+        [
+            (
+                row.set_name,
+                quoted(row.topic),
+                _time(row.started_ms),
+                _text(row.verdict),
+                _duration(row.rto_ms),
+                _duration(row.rpo_ms),
+                _time(row.next_due_ms),
+                _text(row.drill),
+            )
+            for row in rows
+        ],
+    )
+
+
+def register_json(rows: Sequence[RegisterRow]) -> list[dict[str, object]]:
+    """The register as JSON: a member that is unknown is `{"unknown": "<reason>"}`."""
+    return [
+        {
+            "set": row.set_name,
+            "topic": row.topic,
+            "drill": _json(row.drill),
+            "started_ms": _json(row.started_ms),
+            "verdict": _json(row.verdict),
+            "rto_ms": _json(row.rto_ms),
+            "rpo_ms": _json(row.rpo_ms),
+            "next_due_ms": _json(row.next_due_ms),
+        }
+        for row in rows
+    ]
+
+
+def report_text(report: DrillReport, sha256: str) -> str:
+    """The report of a drill in some lines: the verdict, what was tested, the objectives and the findings."""
+    return "\n".join(_lines(report, sha256))
+
+
+def _lines(report: DrillReport, sha256: str) -> Iterator[str]:
+    tested, objectives, proof = report.tested, report.objectives, report.proof
+    yield f"drill {report.identity.report_id} of {tested.set}@{tested.point}: {VERDICTS[report.result.verdict]}"
+    yield f"started     {format_time(report.when.started_ms)}"
+    yield f"point       {format_time(tested.point_ms)}, chosen: {tested.choice}"
+    names = some_of([one.topic for one in tested.topics])
+    yield f"topics      {names}; {counted(len(tested.excluded), 'topic')} not tested"
+    yield f"data        {counted(tested.records, 'record')}, {size_text(tested.log_bytes)}"
+    compared = sum(one.compared_records for one in report.integrity.partitions)
+    yield f"compared    {counted(compared, 'record')} in {counted(len(report.integrity.partitions), 'partition')}"
+    yield f"RTO         {_objective(objectives.rto)}"
+    yield f"RPO         {_objective(objectives.rpo)}"
+    for finding in report.result.findings:
+        yield f"{finding.severity + ':':<11} {finding.text}"
+    signed = proof.key_id.unknown if isinstance(proof.key_id, Unknown) else f"signed with the key {proof.key_id}"
+    yield f"proof       SHA-256 {sha256}; {signed}"
+
+
+def _objective(objective: Objective) -> str:
+    achieved, target = objective.achieved_ms, objective.target_ms
+    text = f"unknown: {achieved.unknown}" if isinstance(achieved, Unknown) else _duration(achieved)
+    return text if isinstance(target, Unknown) else f"{text} (target {_duration(target)}: {_text(objective.verdict)})"
+
+
+def _time(value: Number) -> str:
+    return "unknown" if isinstance(value, Unknown) else format_time(value)
+
+
+def _duration(value: Number) -> str:
+    return "unknown" if isinstance(value, Unknown) else duration_text(value / 1000)
+
+
+def _text(value: Text) -> str:
+    return "unknown" if isinstance(value, Unknown) else value
+
+
+def _json(value: Text | Number) -> object:
+    return value.to_json() if isinstance(value, Unknown) else value

@@ -1,0 +1,199 @@
+"""Stored evidence: the objects, the note in the log, the chain of reports, and the register."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from tasks.engine.evidence.canonical import read_report
+from tasks.engine.evidence.dsse import verify_envelope
+from tasks.engine.evidence.register import read_register
+from tasks.engine.evidence.report import Unknown
+from tasks.engine.evidence.signing_keys import SigningKey, new_key_pair
+from tasks.engine.evidence.store_evidence import StoredEvidence, store_evidence
+from tasks.engine.evidence.stored_reports import find_envelope, load_report, newest_drill
+from tasks.model.errors import DamagedError, NotFoundError, RefusedError
+from tasks.repository.document import sha256_hex
+from tasks.repository.entries import NoteEntry
+from tasks.repository.names import head_key, report_key
+from tasks.repository.repository import Repository
+from tasks.store.memory.memory_store import MemoryStore
+from tests.support.made_backup import SET, back_up, copy_store, keys, make_repository
+from tests.support.made_drill import DAY_MS, drill_id, failed_drill, full_context, made_context, passed_drill
+from tests.support.made_logs import many_logs
+
+KEY = SigningKey.from_pem(new_key_pair()[0], name="key")
+
+
+@pytest.fixture
+def repository() -> Repository:
+    made = make_repository(MemoryStore())
+    back_up(made, many_logs())
+    return made
+
+
+def _store(repository: Repository, number: int, *, is_signed: bool = False) -> StoredEvidence:
+    return store_evidence(repository, passed_drill(number), made_context(), KEY if is_signed else None)
+
+
+def test_signed_evidence_is_stored_once_and_named_by_a_note(repository: Repository) -> None:
+    stored = _store(repository, 0, is_signed=True)
+
+    [note] = _drill_notes(repository)
+    report, envelope = (report_key(SET, drill_id(), part) for part in ("report.json", "envelope.json"))
+    data, _ = repository.store.get(report)
+    assert (1, "passed", report, sha256_hex(data)) == (
+        note.point,
+        note.drill and note.drill.verdict,
+        note.drill and note.drill.report,
+        note.drill and note.drill.report_sha256,
+    )
+    assert data == verify_envelope(repository.store.get(envelope)[0], KEY.public(), name=envelope)
+    assert stored.report == read_report(data, key=report)
+    assert (True, KEY.key_id) == (stored.is_signed, stored.report.proof.key_id)
+    assert sorted(stored.keys) == keys(repository.store, "reports/")
+
+
+def test_without_a_key_the_report_says_that_it_is_unsigned(repository: Repository) -> None:
+    stored = _store(repository, 0)
+
+    assert Unknown(unknown="unsigned: no signing key is configured") == stored.report.proof.key_id
+    assert not stored.is_signed
+    assert find_envelope(repository.store, SET, drill_id()) is None
+
+
+def test_the_report_contains_the_gaps_of_its_point(repository: Repository) -> None:
+    gaps = _store(repository, 0).report.integrity.gaps
+
+    point = repository.log(SET).point(1).entry
+    assert not isinstance(gaps, Unknown)
+    expected = [*point.gaps, *point.failures, *point.trimmed, *point.truncated]
+    assert [(note.topic, note.partition, note.reason) for note in expected] == [
+        (gap.topic, gap.partition, gap.reason) for gap in gaps
+    ]
+    assert gaps
+
+
+def test_storing_the_same_evidence_again_changes_nothing_also_after_other_drills(repository: Repository) -> None:
+    _store(repository, 0)
+    first = _store(repository, 2, is_signed=True)
+    _store(repository, 1)
+    before = keys(repository.store)
+
+    assert first == _store(repository, 2, is_signed=True)
+    assert before == keys(repository.store)
+    assert 3 == len(_drill_notes(repository))
+
+
+def test_evidence_that_a_crash_left_incomplete_is_completed(repository: Repository) -> None:
+    """After the crash only the report was there."""
+    store = repository.store
+    assert isinstance(store, MemoryStore)
+    before = {*keys(store)}
+    whole = _store(repository, 0, is_signed=True)
+    new = {*keys(store)} - before - {whole.keys[0]}
+    left = Repository.open(copy_store(store, without=[*new, head_key(SET)]), repository.now_ms)
+
+    again = _store(left, 0, is_signed=True)
+
+    assert (whole, sorted(whole.keys)) == (again, keys(left.store, "reports/"))
+    assert 1 == len(_drill_notes(left))
+
+
+def test_a_set_that_does_not_exist_gets_no_log(repository: Repository) -> None:
+    drill = passed_drill()
+    drill = replace(drill, data=replace(drill.data, set_name="other"))
+
+    with pytest.raises(NotFoundError, match="no backup set 'other'"):
+        store_evidence(repository, drill, made_context(), None)
+    assert [SET] == repository.set_names()
+    assert [] == keys(repository.store, "reports/")
+
+
+def test_another_report_of_the_same_drill_is_refused(repository: Repository) -> None:
+    _store(repository, 0)
+
+    with pytest.raises(RefusedError, match="exists with other contents"):
+        store_evidence(repository, failed_drill(0), made_context(), None)
+    assert "passed" == load_report(repository.store, SET, drill_id()).report.result.verdict
+
+
+def test_each_report_names_the_one_before_it_and_the_last_eleven_drills(repository: Repository) -> None:
+    stored = [_store(repository, number) for number in range(14)]
+
+    for earlier, later in pairwise(stored):
+        previous = later.report.identity.previous_report
+        assert not isinstance(previous, Unknown)
+        assert (earlier.report.identity.report_id, earlier.sha256) == (previous.drill, previous.sha256)
+    last = stored[-1].report.objectives.last_drills
+    assert [drill_id(number) for number in range(2, 13)] == [one.drill for one in last]
+    assert stored[12].sha256 == last[-1].sha256
+
+
+def test_an_earlier_report_that_is_damaged_is_named_with_the_reason(repository: Repository) -> None:
+    damaged = _store(repository, 0)
+    repository.store.put(damaged.keys[0], [b"{}"])
+
+    [past] = _store(repository, 1).report.objectives.last_drills
+    assert (drill_id(0), sha256_hex(b"{}")) == (past.drill, past.sha256)
+    assert isinstance(past.verdict, Unknown)
+    assert damaged.keys[0] in past.verdict.unknown
+    with pytest.raises(DamagedError, match=r"report\.json"):
+        load_report(repository.store, SET, drill_id(0))
+
+
+def test_the_register_has_the_last_drill_of_each_topic_and_the_next_date(repository: Repository) -> None:
+    store_evidence(repository, failed_drill(0), full_context(), None)
+    newest = passed_drill(1)
+    newest = replace(newest, data=replace(newest.data, excluded={"payments": "not its turn", "logs": "too large"}))
+    store_evidence(repository, newest, full_context(), None)
+
+    rows = read_register(repository.store)
+    assert ["logs", "orders", "payments"] == [row.topic for row in rows]
+    never, orders, payments = rows
+    assert isinstance(never.drill, Unknown)
+    assert (drill_id(1), "passed with remarks", 272_500) == (orders.drill, orders.verdict, orders.rto_ms)
+    assert (drill_id(0), "failed", 1_200_000) == (payments.drill, payments.verdict, payments.rto_ms)
+    assert newest.times.started_ms + 7 * DAY_MS == orders.next_due_ms
+    assert newest.times.started_ms + DAY_MS == read_register(repository.store, SET, every_ms=DAY_MS)[1].next_due_ms
+
+
+def test_the_register_takes_one_listing_and_one_read_for_each_report_that_it_needs(repository: Repository) -> None:
+    for number in range(3):
+        _store(repository, number)
+    counting = _Counting(repository.store)
+
+    read_register(counting)  # type: ignore[arg-type]
+    assert ["list reports/", f"get {report_key(SET, drill_id(2), 'report.json')}"] == counting.calls
+
+
+def test_a_set_without_a_report_is_not_found(repository: Repository) -> None:
+    assert [] == read_register(repository.store)
+    with pytest.raises(NotFoundError, match="has no report of a drill"):
+        read_register(repository.store, SET)
+    with pytest.raises(NotFoundError, match="has no report of a drill"):
+        newest_drill(repository.store, SET)
+    with pytest.raises(NotFoundError, match=drill_id()):
+        load_report(repository.store, SET, drill_id())
+
+
+class _Counting:
+    """A store that records its calls."""
+
+    def __init__(self, store: object) -> None:
+        self._store = store
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        def call(key: str) -> object:
+            self.calls.append(f"{name} {key}")
+            return getattr(self._store, name)(key)
+
+        return call
+
+
+def _drill_notes(repository: Repository) -> list[NoteEntry]:
+    entries = repository.log(SET).without_memory().entries()
+    return [entry for entry in entries if isinstance(entry, NoteEntry) and entry.drill is not None]
