@@ -65,11 +65,11 @@ def compare_with(
     found, tally = 0, _Tally()
     try:
         start, end = reader.bounds(target.target)
-        found = max(0, end - target.base)
+        found = max(0, end - max(start, target.base))
         problem = _bound_problem(copy, target, start, end)
         if level != "counts":
             runs = _runs(started, copy, None if level == "full" else share_percent)
-            tally.compare(context, reader, started.reader, runs, target, end)
+            tally.compare(context, reader, started.reader, runs, target, (start, end))
             if level == "full":
                 found = tally.found.records
                 problem = tally.problem or problem or _wrong_plan(copy, tally)
@@ -207,14 +207,15 @@ class _Tally:
         frames: FrameReader,
         runs: Sequence[_Run],
         target: TargetPartition,
-        end: int,
+        bounds: tuple[int, int],
     ) -> None:
-        """Compare the runs. `end` is the end of the target partition."""
+        """Compare the runs. `bounds` are those of the target partition: what is below them was deleted."""
+        start, end = bounds
         for run in runs:
             first = target.base + run.before
             last = end if run.records is None else min(end, first + run.records)
             expected = _Side(_expected(context, frames, run), self.expected)
-            found = _Side(reader.read(target.target, first, last), self.found)
+            found = _Side(reader.read(target.target, max(first, start), last), self.found)
             self._compare(expected, found, run.before + 1, first)
 
     def _compare(self, expected: _Side, found: _Side, number: int, offset: int) -> None:

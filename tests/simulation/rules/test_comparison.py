@@ -177,21 +177,24 @@ def test_a_partition_that_was_never_restored_is_a_problem_at_every_level(level: 
     )
 
 
-class _ReadsNothing:
-    """A second reader whose reads end at once."""
+class _ShortReader:
+    """A second reader whose reads end after so many records."""
 
-    def __init__(self, reader: RecordReader) -> None:
+    def __init__(self, reader: RecordReader, records: int) -> None:
         self.bounds = reader.bounds
+        self._reader = reader
+        self._records = records
 
     def read(self, partition: Partition, first: int, end: int) -> Iterator[RecordColumns]:
-        """Nothing."""
-        return iter(())
+        """The first records of the range."""
+        return self._reader.read(partition, first, min(end, first + self._records))
 
 
 @contextmanager
-def _blind(restored: _Restored) -> Iterator[RecordReader]:
+def _blind(restored: _Restored, *, records: int = 0) -> Iterator[RecordReader]:
+    """A second reader that reads nothing, or only so many records."""
     with restored.context.cluster.record_reader(threading.Event()) as reader:
-        yield _ReadsNothing(reader)
+        yield _ShortReader(reader, records)
 
 
 @pytest.mark.parametrize("level", ["full", "sample"])
@@ -227,6 +230,16 @@ def test_an_empty_partition_is_no_problem(level: CompareLevel) -> None:
         result.found_records,
         result.compared_records,
     )
+
+
+@pytest.mark.parametrize("deleted", [3, 10])
+def test_records_that_were_deleted_at_the_start_are_missing(restored: _Restored, deleted: int) -> None:
+    restored.world.target.log(("copy", 0)).move_start(deleted)
+    for level in ("full", "sample"):
+        result = restored.compare(level, share=100)
+        assert "record 1 (source offset 0) is missing in the target." == result.problem
+        assert 10 - deleted == result.found_records
+    assert f"the target has the offsets {deleted} to 10" in (restored.compare("counts").problem or "")
 
 
 def test_counts_read_no_contents(restored: _Restored) -> None:
@@ -318,6 +331,44 @@ def test_a_missing_permission_is_raised() -> None:
 
 
 def test_a_comparison_ends_when_the_run_is_stopped(restored: _Restored) -> None:
-    restored.context.stop.set()
+    copy, target = restored.started.plan.partitions[0], restored.targets.partitions[0]
+    with _blind(restored) as reader:
+        restored.context.stop.set()
+        with pytest.raises(InterruptedRunError):
+            compare_with(reader, restored.context, restored.started, copy, target, "full", 10)
     with pytest.raises(InterruptedRunError):
         restored.compare()
+
+
+def test_a_hole_in_the_offsets_is_found(restored: _Restored) -> None:
+    """A marker takes an offset: the records are right, and those behind it are not where they should be."""
+    log = restored.world.target.log(("copy", 0))
+    records = log.visible_records()
+    log.truncate(0)
+    producer = restored.world.target.transactional_producer()
+    producer.send(("copy", 0), records[:5])
+    producer.commit()
+    restored.world.target.producer().send(("copy", 0), records[5:])
+    result = restored.compare()
+    assert "record 6 (source offset 5) should be at target offset 5 and is at 6." == result.problem
+
+
+def test_a_part_that_is_lost_on_both_sides_is_a_problem(restored: _Restored) -> None:
+    """The backup gives only its first five records, and the reader reads only the first five."""
+    copy, target = restored.started.plan.partitions[0], restored.targets.partitions[0]
+    [line] = restored.started.lines[copy.source]
+    started = replace(restored.started, lines={copy.source: (line.model_copy(update={"next": 5}),)})
+    with _blind(restored, records=5) as reader:
+        result = compare_with(reader, restored.context, started, copy, target, "full", 10)
+    assert (5, "the restore had to write 10 records, but the backup has 5.") == (
+        result.compared_records,
+        result.problem,
+    )
+
+
+def test_a_difference_that_the_columns_do_not_show_is_shown_by_the_digests(
+    restored: _Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.engine.drilling.comparison.equal", lambda *_: True)
+    restored.replace(_changed(3, value=b"other"))
+    assert "the digests of the expected and the found records differ." == restored.compare().problem
