@@ -444,6 +444,9 @@ def evidence_show(
     ],
     config: OptionalConfigFile = None,
     storage: StorageUrl = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the page to a file.", show_default=False)
+    ] = None,
     envelope: Annotated[
         Path | None,
         typer.Option("--envelope", metavar="FILE", help="Write the signed report to a file.", show_default=False),
@@ -456,7 +459,7 @@ def evidence_show(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.evidence import run_evidence_show
 
-        _run(run_evidence_show, session, drill, config, storage, envelope=envelope)
+        _run(run_evidence_show, session, drill, config, storage, html=html, envelope=envelope)
 
 
 @_evidence.command(name="verify")
