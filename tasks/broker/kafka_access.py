@@ -7,6 +7,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tasks.broker.admin import acls, broker_defaults, groups, permissions, positions
 from tasks.broker.admin.admin import Admin
@@ -39,6 +40,9 @@ from tasks.broker.translation import Action
 from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 
+if TYPE_CHECKING:
+    from tasks.broker.second_reader.record_reader import KafkaRecordReader
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:
@@ -67,6 +71,15 @@ class KafkaAccess:
         """See `ClusterAccess.writer`."""
         with Cluster(self.options, stop=stop) as cluster:
             yield KafkaLogWriter(cluster)
+
+    @contextmanager
+    def record_reader(self, stop: threading.Event) -> Iterator[KafkaRecordReader]:
+        """See `ClusterAccess.record_reader`."""
+        # Imported here because most runs do not need librdkafka.
+        from tasks.broker.second_reader.record_reader import KafkaRecordReader
+
+        with KafkaRecordReader(self.options, stop) as reader:
+            yield reader
 
     @contextmanager
     def admin(self, stop: threading.Event) -> Iterator[KafkaAdmin]:
@@ -194,6 +207,10 @@ class KafkaAdmin(Admin):
     ) -> dict[TopicPartition, KafkaBackupError | None]:
         """See `ClusterAdmin.commit_offsets`."""
         return positions.commit_offsets(self, group_id, offsets)
+
+    def delete_groups(self, group_ids: Sequence[str]) -> dict[str, KafkaBackupError | None]:
+        """See `ClusterAdmin.delete_groups`."""
+        return groups.delete_groups(self, group_ids)
 
     def read_acls(self) -> tuple[tuple[AclBinding, ...], str | None]:
         """See `ClusterAdmin.read_acls`."""

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from threading import Event
 from typing import Protocol
 
+from tasks.batches.record_columns import RecordColumns
 from tasks.broker.admin_values import (
     AclBinding,
     CommittedOffset,
@@ -131,6 +132,30 @@ class LogReader(Protocol):
         ...
 
 
+class RecordReader(Protocol):
+    """Reads records with a library that has no code in common with the other ports. For one thread. Topics are
+    identified by topic id: a re-created topic is another topic. No group is created, and nothing is committed.
+
+    Every method can raise `BrokerUnavailableError` after the deadline without progress, `AccessError`, `ConfigError`,
+    `TopicGoneError`, `BrokerError`, and `InterruptedRunError` soon after `stop` is set.
+    """
+
+    def bounds(self, partition: Partition) -> tuple[int, int]:
+        """(the offset of the first record in the log, the offset before which all transactions have ended)."""
+        ...
+
+    def read(self, partition: Partition, first: int, end: int) -> Iterator[RecordColumns]:
+        """The committed records with an offset in [first, end), in order, in parts that are not empty. Control records
+        and aborted records are left out.
+
+        The iteration ends when the position `end` is reached. It ends earlier only if the log or its committed part
+        ends earlier. `first` and `end` are offsets in the bounds of the partition. An iteration that was not finished
+        ends when the next one begins. Raises `OffsetOutOfRangeError` if the log does not contain `first`, and
+        `UnsupportedError` for a header whose name the library cannot return.
+        """
+        ...
+
+
 class LogWriter(Protocol):
     """Writes finished record batches to one cluster, for one thread. Leaders are looked up by topic id."""
 
@@ -226,6 +251,17 @@ class ClusterAdmin(Protocol):
         exist is an error. On return the deleted topics are no longer described."""
         ...
 
+    def delete_topics_by_id(self, topic_ids: Sequence[str]) -> dict[str, KafkaBackupError | None]:
+        """Delete the topics that have these topic ids, with all their records. A topic that was re-created under the
+        same name is another topic and stays.
+
+        Returns None or the error for each id. An id that does not exist is a `TopicGoneError`. An id whose topic this
+        user is not allowed to describe is an `AccessError` or a `TopicGoneError`. On return the deleted topics are no
+        longer described. Brokers before Kafka 2.8 cannot delete by id: each id gets an `UnsupportedError`, and nothing
+        is deleted.
+        """
+        ...
+
     def alter_topic_configs(
         self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
     ) -> None:
@@ -281,6 +317,11 @@ class ClusterAdmin(Protocol):
     ) -> dict[TopicPartition, KafkaBackupError | None]:
         """Write positions of a group without members. Returns None or the error for each partition. Not atomic: some
         positions can be written and others not. May be called again. A group that does not exist is created."""
+        ...
+
+    def delete_groups(self, group_ids: Sequence[str]) -> dict[str, KafkaBackupError | None]:
+        """Delete groups without members, with all their positions. Returns None or the error for each group. A group
+        that does not exist, and a group with members, is a `BrokerError`."""
         ...
 
     def read_acls(self) -> tuple[tuple[AclBinding, ...], str | None]:
@@ -358,6 +399,11 @@ class ClusterAccess(Protocol):
 
     def writer(self, stop: Event) -> AbstractContextManager[LogWriter]:
         """A writer for one thread. Its waits end soon after `stop` is set, with `InterruptedRunError`."""
+        ...
+
+    def record_reader(self, stop: Event) -> AbstractContextManager[RecordReader]:
+        """A second reader of records for one thread. Its waits end soon after `stop` is set, with
+        `InterruptedRunError`."""
         ...
 
     def admin(self, stop: Event) -> AbstractContextManager[ClusterAdmin]:

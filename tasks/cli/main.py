@@ -50,7 +50,7 @@ app = typer.Typer(
 )
 
 PLANNED_COMMANDS = (
-    *("offsets", "drill", "lag", "export", "cat", "state", "copy", "standby", "promote"),
+    *("offsets", "lag", "export", "cat", "state", "copy", "standby", "promote"),
     *("keygen", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
@@ -262,6 +262,23 @@ def consolidate(
 
 
 @app.command()
+def drill(
+    config: ConfigFile,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Only remove what earlier drills have left that were killed.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Prove a backup: restore it into scratch topics, compare every record, and remove them again."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.drill import run_drill
+
+        _run(run_drill, session, config, only_clean=clean)
+
+
+@app.command()
 def prune(
     config: ConfigFile,
     execute: Annotated[
@@ -427,6 +444,9 @@ def evidence_show(
     ],
     config: OptionalConfigFile = None,
     storage: StorageUrl = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the page to a file.", show_default=False)
+    ] = None,
     envelope: Annotated[
         Path | None,
         typer.Option("--envelope", metavar="FILE", help="Write the signed report to a file.", show_default=False),
@@ -439,7 +459,7 @@ def evidence_show(
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.evidence import run_evidence_show
 
-        _run(run_evidence_show, session, drill, config, storage, envelope=envelope)
+        _run(run_evidence_show, session, drill, config, storage, html=html, envelope=envelope)
 
 
 @_evidence.command(name="verify")

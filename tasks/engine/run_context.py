@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from tasks.broker.ports import ClusterAccess, ClusterAdmin, LogReader, LogWriter
+from tasks.broker.ports import ClusterAccess, ClusterAdmin, LogReader, LogWriter, RecordReader
 from tasks.engine.progress import Progress, silent
 from tasks.repository.repository import Repository
 
@@ -45,6 +45,10 @@ class ClusterContext(RunContext):
     def reader(self) -> AbstractContextManager[LogReader]:
         """Open a reader of the cluster's logs for one thread. Its calls end on `stop`."""
         return self.cluster.reader(self.stop)
+
+    def record_reader(self) -> AbstractContextManager[RecordReader]:
+        """Open a second reader of the cluster's records for one thread. Its calls end on `stop`."""
+        return self.cluster.record_reader(self.stop)
 
     def writer(self) -> AbstractContextManager[LogWriter]:
         """Open a writer to the cluster's logs for one thread. Its calls end on `stop`."""

@@ -8,14 +8,8 @@ from tasks.engine.evidence.register import RegisterRow
 from tasks.engine.evidence.report import DrillReport, Number, Objective, Text, Unknown
 from tasks.model.counting import counted
 from tasks.model.quoting import quoted, some_of
-from tasks.reports.figures import duration_text, size_text, table_text
+from tasks.reports.figures import duration_text, size_text, table_cell, table_text
 from tasks.repository.points import format_time
-
-VERDICTS = {
-    "passed": "PASSED",
-    "passed with remarks": "PASSED WITH REMARKS",
-    "failed": "FAILED",
-}
 
 _REGISTER_HEAD = ("SET", "TOPIC", "LAST DRILL", "RESULT", "RTO", "RPO", "NEXT DUE", "DRILL")
 
@@ -59,25 +53,46 @@ def register_json(rows: Sequence[RegisterRow]) -> list[dict[str, object]]:
 
 def report_text(report: DrillReport, sha256: str) -> str:
     """The report of a drill in some lines: the verdict, what was tested, the objectives and the findings."""
-    return "\n".join(_lines(report, sha256))
+    facts = [*_facts(report), *_findings(report), ("proof", _proof(report, sha256))]
+    return "\n".join([_headline(report), *(f"{name:<11} {value}" for name, value in facts)])
 
 
-def _lines(report: DrillReport, sha256: str) -> Iterator[str]:
-    tested, objectives, proof = report.tested, report.objectives, report.proof
-    yield f"drill {report.identity.report_id} of {tested.set}@{tested.point}: {VERDICTS[report.result.verdict]}"
-    yield f"started     {format_time(report.when.started_ms)}"
-    yield f"point       {format_time(tested.point_ms)}, chosen: {tested.choice}"
+def report_markdown(report: DrillReport, sha256: str) -> str:
+    """The same in markdown, for an artifact."""
+    facts = [*_facts(report), ("proof", _proof(report, sha256))]
+    table = ["| | |", "| --- | --- |", *(f"| {name} | {table_cell(value)} |" for name, value in facts)]
+    findings = [f"- {name} {table_cell(text)}" for name, text in _findings(report)]
+    return "\n\n".join(["\n".join(part) for part in ([f"## {_headline(report)}"], findings, table) if part])
+
+
+def _headline(report: DrillReport) -> str:
+    tested, verdict = report.tested, report.result.verdict.upper()
+    return f"drill {report.identity.report_id} of {tested.set}@{tested.point}: {verdict}"
+
+
+def _facts(report: DrillReport) -> Iterator[tuple[str, str]]:
+    """(name, text) of what a reader wants to know first."""
+    tested, objectives, partitions = report.tested, report.objectives, report.integrity.partitions
     names = some_of([one.topic for one in tested.topics])
-    yield f"topics      {names}; {counted(len(tested.excluded), 'topic')} not tested"
-    yield f"data        {counted(tested.records, 'record')}, {size_text(tested.log_bytes)}"
-    compared = sum(one.compared_records for one in report.integrity.partitions)
-    yield f"compared    {counted(compared, 'record')} in {counted(len(report.integrity.partitions), 'partition')}"
-    yield f"RTO         {_objective(objectives.rto)}"
-    yield f"RPO         {_objective(objectives.rpo)}"
+    compared = sum(one.compared_records for one in partitions)
+    yield "started", format_time(report.when.started_ms)
+    yield "point", f"{format_time(tested.point_ms)}, chosen: {tested.choice}"
+    yield "topics", f"{names}; {counted(len(tested.excluded), 'topic')} left out"
+    yield "data", f"{counted(tested.records, 'record')}, {size_text(tested.log_bytes)}"
+    yield "compared", f"{counted(compared, 'record')} in {counted(len(partitions), 'partition')}"
+    yield "RTO", _objective(objectives.rto)
+    yield "RPO", _objective(objectives.rpo)
+
+
+def _findings(report: DrillReport) -> Iterator[tuple[str, str]]:
     for finding in report.result.findings:
-        yield f"{finding.severity + ':':<11} {finding.text}"
-    signed = proof.key_id.unknown if isinstance(proof.key_id, Unknown) else f"signed with the key {proof.key_id}"
-    yield f"proof       SHA-256 {sha256}; {signed}"
+        yield f"{finding.severity}:", finding.text
+
+
+def _proof(report: DrillReport, sha256: str) -> str:
+    key_id = report.proof.key_id
+    signed = key_id.unknown if isinstance(key_id, Unknown) else f"signed with the key {key_id}"
+    return f"SHA-256 {sha256}; {signed}"
 
 
 def _objective(objective: Objective) -> str:

@@ -23,10 +23,10 @@ REPORTS = "reports/"
 
 
 def is_immutable(key: str) -> bool:
-    """Whether the object is written once by a backup and never overwritten, so that it can be locked: data objects,
-    fragments, and everything under `meta/` except checkpoints, which are caches."""
+    """Whether the object is written once and never overwritten, so that it can be locked: data objects, fragments,
+    reports of drills, and everything under `meta/` except checkpoints, which are caches."""
     parts = key.split("/")
-    return parts[0] in ("data", "fragments") or (parts[0] == "meta" and parts[2:3] != ["checkpoints"])
+    return parts[0] in ("data", "fragments", "reports") or (parts[0] == "meta" and parts[2:3] != ["checkpoints"])
 
 
 def check_set_name(name: str) -> str:

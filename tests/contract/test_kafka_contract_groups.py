@@ -8,7 +8,7 @@ import pytest
 
 from tasks.broker.admin_values import CommittedOffset, GroupDescription, GroupListing, TopicPartition
 from tasks.broker.ports import ClusterAdmin
-from tasks.model.errors import ConfigError, KafkaBackupError
+from tasks.model.errors import BrokerError, ConfigError, KafkaBackupError
 from tests.contract.kafka_logs import admin_of, create
 from tests.contract.kafkas import KafkaBed
 
@@ -232,3 +232,19 @@ def test_positions_of_a_deleted_topic_are_gone(bed: KafkaBed, topic_name: str) -
         admin.delete_topics([topic_name])
 
         admin.await_that(lambda: [kept] == admin.committed_offsets([topic_name])[topic_name], "they are still there")
+
+
+def test_a_group_without_members_is_deleted_and_one_with_members_stays(bed: KafkaBed, topic_name: str) -> None:
+    create(bed, topic_name)
+    idle, busy, unknown = (f"{topic_name}-{name}" for name in ("idle", "busy", "unknown"))
+    bed.commit(idle, topic_name, {0: 0})
+    with bed.group_member(busy, topic_name, kind="classic"), admin_of(bed) as admin:
+        answers = admin.delete_groups([idle, busy, unknown])
+        left = {one.group_id for one in admin.list_groups()} & {idle, busy, unknown}
+
+    assert [idle, busy, unknown] == list(answers)
+    assert None is answers[idle]
+    for group in (busy, unknown):
+        assert isinstance(answers[group], BrokerError)
+        assert group in str(answers[group])
+    assert {busy} == left

@@ -16,7 +16,7 @@ from tasks.model.errors import (
     OffsetOutOfRangeError,
     TopicGoneError,
 )
-from tests.contract.kafka_logs import Offsets, admin_of, create, numbered, offsets, partitions_of
+from tests.contract.kafka_logs import Offsets, admin_of, create, create_again, numbered, offsets, partitions_of
 from tests.contract.kafkas import LONGEST_MS, KafkaBed
 
 
@@ -370,3 +370,18 @@ def test_a_set_stop_ends_a_wait(bed: KafkaBed) -> None:
 
     with bed.access.admin(stop) as admin, pytest.raises(InterruptedRunError):
         admin.await_that(lambda: False, "it never is")
+
+
+def test_topics_are_deleted_by_id_and_a_new_topic_of_the_same_name_stays(bed: KafkaBed, topic_name: str) -> None:
+    [old] = create(bed, topic_name)
+    [other] = create(bed, f"{topic_name}-other")
+    [new] = create_again(bed, topic_name)
+    with admin_of(bed) as admin:
+        answers = admin.delete_topics_by_id([old.topic_id, other.topic_id, other.topic_id])
+        left = [topic.topic_id for topic in admin.describe_topics([topic_name, other.topic])]
+
+    assert {old.topic_id, other.topic_id} == answers.keys()
+    assert None is answers[other.topic_id]
+    assert isinstance(answers[old.topic_id], TopicGoneError)
+    assert old.topic_id in str(answers[old.topic_id])
+    assert [new.topic_id] == left

@@ -15,6 +15,7 @@ import pytest
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin.groups import list_groups
 from tasks.broker.auth.security import Security
+from tasks.broker.kafka_access import KafkaAccess
 from tasks.broker.raw.cluster import Cluster
 from tasks.broker.raw.connection import BrokerAddress, Connection, ConnectionOptions
 from tasks.broker.raw.fetch import Fetcher
@@ -90,6 +91,15 @@ def _read_once(connection: ConnectionOptions, topic: str) -> int:
         return len(fetcher.receive().records)
 
 
+def _read_by_librdkafka(connection: ConnectionOptions, topic: str) -> int:
+    """The number of records that the second reader of drills reads."""
+    with Admin(connection) as admin:
+        [described] = admin.describe_topics([topic])
+    partition = Partition(topic, described.topic_id, 0)
+    with KafkaAccess(connection).record_reader(threading.Event()) as reader:
+        return sum(len(part.offsets) for part in reader.read(partition, *reader.bounds(partition)))
+
+
 # ── what works ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -101,6 +111,24 @@ def test_both_planes_and_the_second_reader_get_in(secured: SecuredKafka, topic_n
 
     assert _read_once(secured.connection(listener, security), topic_name) > 1_000
     assert 100 == len(read_all(secured.address(listener), topic_name, security=security))
+    assert 100 == _read_by_librdkafka(secured.connection(listener, security), topic_name)
+
+
+def test_librdkafka_does_not_retry_a_wrong_password(
+    secured: SecuredKafka, topic_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _filled(secured, topic_name)
+    good = secured.security(SASL_SSL, "SCRAM-SHA-512")
+    with Admin(secured.connection(SASL_SSL, good)) as admin:
+        [found] = admin.describe_topics([topic_name])
+    wrong = replace(secured.connection(SASL_SSL, good), security=_changed(good, sasl_password="not-it"))
+    began = time.monotonic()
+    # The check of the topic id, which this program's own connections make, would fail first.
+    monkeypatch.setattr(Admin, "describe_topics", lambda *_: [found])
+    with KafkaAccess(wrong).record_reader(threading.Event()) as reader, pytest.raises(AccessError) as caught:
+        reader.bounds(Partition(topic_name, found.topic_id, 0))
+    assert time.monotonic() - began < AT_ONCE_S
+    assert "not-it" not in str(caught.value)
 
 
 def _command_ways(secured: SecuredKafka, folder: Path) -> Iterator[tuple[str, Security]]:

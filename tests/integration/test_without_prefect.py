@@ -16,7 +16,7 @@ WITHOUT_PREFECT = (
     "import sys; sys.modules['prefect'] = sys.modules['confluent_kafka'] = None; "
     "from tasks.cli.main import main; main()"
 )
-"""Without the client that only tests use, too."""
+"""Also without librdkafka, which only restore drills use."""
 
 DATA_SDKS = "confluent_kafka kafka boto3 google.cloud azure prefect"
 

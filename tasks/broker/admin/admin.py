@@ -34,6 +34,7 @@ from tasks.broker.admin.topic_messages import (
     request_configs,
     request_creation,
     request_deletion,
+    request_deletion_by_id,
     request_partitions,
     request_record_deletion,
     request_topics,
@@ -363,6 +364,33 @@ class Admin(AdminConnection):
                 answers[name] = None
         deleted = [name for name, error in answers.items() if error is None]
         self.await_that(lambda: not self.describe_topics(deleted), f"The deleted topics still exist: {_some(deleted)}.")
+        return answers
+
+    def delete_topics_by_id(self, topic_ids: Sequence[str]) -> dict[str, KafkaBackupError | None]:
+        """See `ClusterAdmin.delete_topics_by_id`. Raises `BrokerUnavailableError` if the brokers still describe a
+        deleted topic after the deadline."""
+        sent: Counter[str] = Counter()
+        names: dict[str, str] = {}
+
+        def action(topic_id: str) -> Action:
+            return Action("delete", f"the topic with the id {topic_id}")
+
+        def send(attempt: Attempt, chunk: list[str]) -> dict[str, KafkaBackupError | None]:
+            sent.update(chunk)
+            found = request_deletion_by_id(attempt, chunk, timeout_ms=self._timeout_ms)
+            names.update({topic_id: one.name for topic_id, one in found.items() if one.name is not None})
+            return _answers(chunk, {topic_id: one.failed for topic_id, one in found.items()}, action)
+
+        answers = self.answer_each(sorted(set(topic_ids)), send, action, by_number(_TOPICS_PER_REQUEST))
+        for topic_id, error in answers.items():
+            if isinstance(error, TopicGoneError) and sent[topic_id] > 1:  # as in `delete_topics`
+                answers[topic_id] = None
+        deleted = {topic_id for topic_id, error in answers.items() if error is None}
+        shown = sorted(names[topic_id] for topic_id in deleted & names.keys())
+        self.await_that(
+            lambda: deleted.isdisjoint(topic.topic_id for topic in self.describe_topics(shown)),
+            f"The deleted topics still exist: {_some(shown)}.",
+        )
         return answers
 
     # ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────

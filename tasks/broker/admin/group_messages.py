@@ -22,6 +22,7 @@ from tasks.broker.messages.described_groups import (
     encode_describe_request,
 )
 from tasks.broker.messages.wire import (
+    DeleteGroupsRequest,
     DescribeGroupsRequest,
     FindCoordinatorRequest,
     ListGroupsRequest,
@@ -37,6 +38,7 @@ _DESCRIBE_GROUPS = (3, 5)
 """Version 6 and later are not used: there, a group that is not a classic one is an error, and the answer does not
 contain the operations that are allowed on it."""
 
+_DELETE_GROUPS = (0, 2)
 _OFFSET_FETCH = (7, 9)
 _FIRST_WITH_MANY_GROUPS = 8
 _OFFSET_COMMIT = (6, 9)
@@ -238,3 +240,11 @@ def request_commit(
         (topic, part.partition_index): Failed(part.error_code) if part.error_code else None
         for topic, part in _parts(answer.topics)
     }
+
+
+def request_group_deletion(
+    attempt: Attempt, connection: Connection, group_ids: Sequence[str]
+) -> dict[str, Failed | None]:
+    """DeleteGroups, at the coordinator of these groups: for each group None or its error."""
+    answer = attempt.call(connection, DeleteGroupsRequest(groups_names=list(group_ids)), *_DELETE_GROUPS)
+    return {one.group_id: Failed(one.error_code) if one.error_code else None for one in answer.results}

@@ -1,8 +1,9 @@
-"""Lists and describes groups of all types, and the operations that are allowed on them. `positions` reads and writes
-their positions."""
+"""Lists, describes and deletes groups of all types, and reads the operations that are allowed on them. Their positions
+are in `positions`."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from tasks.broker.admin.admin import Admin
@@ -12,6 +13,7 @@ from tasks.broker.admin.group_messages import (
     ListedGroup,
     request_classic_groups,
     request_consumer_groups,
+    request_group_deletion,
     request_groups,
     request_streams_groups,
 )
@@ -20,7 +22,7 @@ from tasks.broker.admin_values import GroupDescription, GroupListing
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.raw.connection import Connection
 from tasks.broker.translation import Action, Permission, error_for_code
-from tasks.model.errors import KafkaBackupError
+from tasks.model.errors import BrokerError, KafkaBackupError
 from tasks.model.quoting import quoted
 
 GROUPS_PER_REQUEST = 500
@@ -97,6 +99,36 @@ def _described(
 
 def _description(group_id: str, kind: str, state: str, members: int) -> GroupDescription:
     return GroupDescription(group_id=group_id, group_type=kind, state=state, members=members)
+
+
+def delete_groups(admin: Admin, group_ids: Sequence[str]) -> dict[str, KafkaBackupError | None]:
+    """See `ClusterAdmin.delete_groups`. If the answer to a deletion is lost, the retry does not find the group, which
+    counts as deleted."""
+    sent: Counter[str] = Counter()
+
+    def action(group_id: str) -> Action:
+        return Action("delete", f"group {quoted(group_id)}", (Permission("Delete", "Group", group_id),))
+
+    def send(attempt: Attempt, groups: list[str]) -> Mapping[str, KafkaBackupError | None]:
+        def request(connection: Connection, own: list[str]) -> dict[str, KafkaBackupError | None]:
+            sent.update(own)
+            found = request_group_deletion(attempt, connection, own)
+            return {
+                one: None if failed is None else error_for_code(failed.code, action(one))
+                for one, failed in found.items()
+            }
+
+        return admin.coordinators.answers(attempt, groups, request, action)
+
+    answers = admin.answer_each(list(dict.fromkeys(group_ids)), send, action, by_number(GROUPS_PER_REQUEST))
+    return {
+        group_id: None if sent[group_id] > 1 and _is_unknown_group(error) else error
+        for group_id, error in answers.items()
+    }
+
+
+def _is_unknown_group(error: KafkaBackupError | None) -> bool:
+    return isinstance(error, BrokerError) and error.code == ErrorCode.GROUP_ID_NOT_FOUND
 
 
 def group_operations(admin: Admin, group_ids: Sequence[str]) -> dict[str, frozenset[int] | KafkaBackupError]:

@@ -21,7 +21,7 @@ from tasks.broker.admin_values import (
     TopicPartition,
 )
 from tasks.broker.error_codes import ErrorCode
-from tasks.broker.messages.topic_ids import ZERO_UUID, topic_id_text
+from tasks.broker.messages.topic_ids import ZERO_UUID, topic_id_text, topic_uuid
 from tasks.broker.messages.wire import (
     CreatePartitionsRequest,
     CreateTopicsRequest,
@@ -40,6 +40,7 @@ _DESCRIBE_CONFIGS = (1, 4)
 _CREATE_TOPICS = (2, 7)
 _CREATE_PARTITIONS = (0, 3)
 _DELETE_TOPICS = (1, 5)
+_DELETE_TOPICS_BY_ID = (6, 6)
 _DELETE_RECORDS = (0, 2)
 _INCREMENTAL_ALTER_CONFIGS = (0, 1)
 
@@ -200,6 +201,22 @@ def request_deletion(attempt: Attempt, names: Sequence[str], *, timeout_ms: int)
     request = DeleteTopicsRequest(topic_names=list(names), timeout_ms=timeout_ms)
     answer = attempt.call(attempt.controller(), request, *_DELETE_TOPICS)
     return {one.name: _failed(one) for one in answer.responses}
+
+
+class DeletedTopic(NamedTuple):
+    """The answer to the deletion of a topic by its id: its name (None if the broker did not send it), and its error
+    (None if it was deleted)."""
+
+    name: str | None
+    failed: Failed | None
+
+
+def request_deletion_by_id(attempt: Attempt, topic_ids: Sequence[str], *, timeout_ms: int) -> dict[str, DeletedTopic]:
+    """DeleteTopics by topic ids (KIP-516), at the controller. Raises `UnsupportedError` if it does not support that."""
+    topics = [DeleteTopicsRequest.DeleteTopicState(name=None, topic_id=topic_uuid(one)) for one in topic_ids]
+    request = DeleteTopicsRequest(topics=topics, timeout_ms=timeout_ms)
+    answer = attempt.call(attempt.controller(), request, *_DELETE_TOPICS_BY_ID)
+    return {topic_id_text(one.topic_id): DeletedTopic(one.name, _failed(one)) for one in answer.responses}
 
 
 def request_changes(

@@ -14,6 +14,7 @@ from typing import Any
 from kafka.protocol.admin import (
     CreatePartitionsRequest,
     CreateTopicsRequest,
+    DeleteGroupsRequest,
     DeleteRecordsRequest,
     DeleteTopicsRequest,
     DescribeAclsRequest,
@@ -42,6 +43,7 @@ __all__ = [
     "ApiVersionsRequest",
     "CreatePartitionsRequest",
     "CreateTopicsRequest",
+    "DeleteGroupsRequest",
     "DeleteRecordsRequest",
     "DeleteTopicsRequest",
     "DescribeAclsRequest",

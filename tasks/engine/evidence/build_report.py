@@ -345,7 +345,7 @@ def _result(result: DrillResult, context: EvidenceContext) -> Result:
 def _remarks(result: DrillResult) -> Iterator[str]:
     """A sentence for everything that limits what the drill proves."""
     if result.data.excluded:
-        yield f"{counted(len(result.data.excluded), 'topic')} of the point not tested; the report gives the reasons."
+        yield f"Topics of the point that were left out: {len(result.data.excluded):,}. The report gives the reasons."
     counts = [one for one in result.partitions if one.level == "counts"]
     samples = [one for one in result.partitions if one.level == "sample"]
     if counts:

@@ -10,8 +10,9 @@ from tasks.engine.evidence.canonical import report_bytes
 from tasks.engine.evidence.dsse import sign_payload
 from tasks.engine.evidence.evidence_context import ConfiguredEvidence, EvidenceContext
 from tasks.engine.evidence.report import DrillReport, Gap, Unknown
+from tasks.engine.evidence.report_page import render_page
 from tasks.engine.evidence.signing_keys import SigningKey
-from tasks.engine.evidence.stored_reports import ENVELOPE, REPORT, StoredReport, history_before, load_report
+from tasks.engine.evidence.stored_reports import ENVELOPE, PAGE, REPORT, StoredReport, history_before, load_report
 from tasks.engine.evidence.this_machine import build_digest, this_machine
 from tasks.model.errors import KafkaBackupError, NotFoundError, ObjectExistsError, RefusedError
 from tasks.repository.document import sha256_hex
@@ -63,6 +64,8 @@ def store_evidence(
     if key is not None:
         keys.append(report_key(set_name, drill, ENVELOPE))
         _put_once(store, keys[-1], sign_payload(data, key))
+    keys.append(report_key(set_name, drill, PAGE))
+    _put_once(store, keys[-1], render_page(report, sha256_hex(data)))
     stored = StoredEvidence(report=report, sha256=sha256_hex(data), keys=tuple(keys), is_signed=key is not None)
     if is_new or not _has_note(repository, result, stored):
         _append_note(repository, result, stored)

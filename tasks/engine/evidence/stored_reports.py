@@ -17,6 +17,7 @@ from tasks.store.protocol import ObjectStore
 
 REPORT = "report.json"
 ENVELOPE = "envelope.json"
+PAGE = "report.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,14 @@ def load_report(store: ObjectStore, set_name: str, drill: str) -> StoredReport:
     raise AssertionError("unreachable")
 
 
-def find_envelope(store: ObjectStore, set_name: str, drill: str) -> bytes | None:
-    """The bytes of the envelope of a report, None if it is not signed. Nothing is verified. Takes one request."""
+def load_envelope(store: ObjectStore, set_name: str, drill: str) -> bytes:
+    """The bytes of the envelope of a signed report. Nothing is verified. Takes one request. Raises `DamagedError` if it
+    is missing."""
+    key = report_key(set_name, drill, ENVELOPE)
     try:
-        data, _ = store.get(report_key(set_name, drill, ENVELOPE))
+        data, _ = store.get(key)
     except ObjectNotFoundError:
-        return None
+        raise DamagedError(f"{key} is missing, although the report is signed", key=key) from None
     return data
 
 

@@ -12,6 +12,7 @@ from tests.simulation.kafka.admin import SimulatedAdmin
 from tests.simulation.kafka.calls import Client
 from tests.simulation.kafka.outside import SimulatedProbe
 from tests.simulation.kafka.reader import SimulatedLogReader
+from tests.simulation.kafka.record_reader import SimulatedRecordReader
 from tests.simulation.kafka.writer import SimulatedLogWriter
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class SimulatedAccess:
     def writer(self, stop: threading.Event) -> Iterator[SimulatedLogWriter]:
         """See `ClusterAccess.writer`."""
         yield SimulatedLogWriter(self._client(stop))
+
+    @contextmanager
+    def record_reader(self, stop: threading.Event) -> Iterator[SimulatedRecordReader]:
+        """See `ClusterAccess.record_reader`."""
+        yield SimulatedRecordReader(self._client(stop))
 
     @contextmanager
     def admin(self, stop: threading.Event) -> Iterator[SimulatedAdmin]:

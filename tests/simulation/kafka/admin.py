@@ -27,6 +27,7 @@ from tests.simulation.kafka.refusals import (
     POLICY_VIOLATION,
     TOPIC_ALREADY_EXISTS,
     TOPIC_AUTHORIZATION_FAILED,
+    UNKNOWN_TOPIC_ID,
     UNKNOWN_TOPIC_OR_PARTITION,
     Refused,
 )
@@ -144,6 +145,24 @@ class SimulatedAdmin:
                     raise
 
         return self._each("admin.delete_topics", sorted(set(names)), delete, "delete", "Delete")
+
+    def delete_topics_by_id(self, topic_ids: Sequence[str]) -> dict[str, KafkaBackupError | None]:
+        """See `ClusterAdmin.delete_topics_by_id`."""
+
+        def delete(topic_id: str, attempt: int) -> None:
+            name = next((one.name for one in self._kafka.topics.by_name.values() if one.topic_id == topic_id), None)
+            if name is None:
+                if attempt == 1:
+                    raise Refused(UNKNOWN_TOPIC_ID)
+                return
+            if not self.client.may("Delete", "Cluster") and not self.client.may("Delete", "Topic", name):
+                raise Refused(TOPIC_AUTHORIZATION_FAILED)
+            self._kafka.delete_topic(name)
+
+        def action(topic_id: str) -> Action:
+            return Action("delete", f"the topic with the id {topic_id}")
+
+        return self.client.call_each("admin.delete_topics_by_id", sorted(set(topic_ids)), delete, action)
 
     def alter_topic_configs(
         self, name: str, to_set: Mapping[str, str], to_delete: Collection[str], *, validate_only: bool = False
@@ -263,6 +282,10 @@ class SimulatedAdmin:
     ) -> dict[TopicPartition, KafkaBackupError | None]:
         """See `ClusterAdmin.commit_offsets`."""
         return group_admin.commit_offsets(self.client, group_id, offsets)
+
+    def delete_groups(self, group_ids: Sequence[str]) -> dict[str, KafkaBackupError | None]:
+        """See `ClusterAdmin.delete_groups`."""
+        return group_admin.delete_groups(self.client, group_ids)
 
     # ── permissions ─────────────────────────────────────────────────────────────────────────────────────────────────
 

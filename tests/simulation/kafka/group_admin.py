@@ -16,6 +16,7 @@ from tests.simulation.kafka.clock import SimulatedDeadline
 from tests.simulation.kafka.groups import LONGEST_METADATA, Group
 from tests.simulation.kafka.refusals import (
     GROUP_ID_NOT_FOUND,
+    NON_EMPTY_GROUP,
     OFFSET_METADATA_TOO_LARGE,
     UNKNOWN_MEMBER_ID,
     UNKNOWN_TOPIC_OR_PARTITION,
@@ -145,6 +146,27 @@ def _commit(client: Client, group_id: str, position: CommittedOffset) -> None:
             OFFSET_METADATA_TOO_LARGE, f"its metadata has {size:,} characters, {LONGEST_METADATA:,} are taken"
         )
     client.kafka.groups.commit(group_id, [position])
+
+
+def delete_groups(client: Client, group_ids: Sequence[str]) -> dict[str, KafkaBackupError | None]:
+    """Each group by itself. After a lost answer a group that is not there counts as deleted."""
+
+    def action(group_id: str) -> Action:
+        return Action("delete", f"group {quoted(group_id)}", (Permission("Delete", "Group", group_id),))
+
+    def delete(group_id: str, attempt: int) -> None:
+        client.kafka.permissions.require(client.user, Permission("Delete", "Group", group_id))
+        client.kafka.coordinator(group_id)
+        group = client.kafka.groups.by_id.get(group_id)
+        if group is None:
+            if attempt == 1:
+                raise Refused(GROUP_ID_NOT_FOUND)
+            return
+        if group.members:
+            raise Refused(NON_EMPTY_GROUP)
+        del client.kafka.groups.by_id[group_id]
+
+    return client.call_each("admin.delete_groups", list(dict.fromkeys(group_ids)), delete, action)
 
 
 def _group(verb: str) -> Callable[[str], Action]:

@@ -13,13 +13,17 @@ from tasks.engine.evidence.register import read_register
 from tasks.engine.evidence.report import Unknown
 from tasks.engine.evidence.signing_keys import SigningKey, new_key_pair
 from tasks.engine.evidence.store_evidence import StoredEvidence, store_evidence
-from tasks.engine.evidence.stored_reports import find_envelope, load_report, newest_drill
+from tasks.engine.evidence.stored_reports import load_report, newest_drill
+from tasks.engine.options import RetentionPolicy
+from tasks.engine.prune import prune_locally
 from tasks.model.errors import DamagedError, NotFoundError, RefusedError
 from tasks.repository.document import sha256_hex
 from tasks.repository.entries import NoteEntry
-from tasks.repository.names import head_key, report_key
+from tasks.repository.names import head_key, is_immutable, report_key
 from tasks.repository.repository import Repository
 from tasks.store.memory.memory_store import MemoryStore
+from tests.simulation.rules.small_world import SET as WORLD_SET
+from tests.simulation.rules.small_world import SmallWorld
 from tests.support.made_backup import SET, back_up, copy_store, keys, make_repository
 from tests.support.made_drill import DAY_MS, drill_id, failed_drill, full_context, made_context, passed_drill
 from tests.support.made_logs import many_logs
@@ -61,7 +65,9 @@ def test_without_a_key_the_report_says_that_it_is_unsigned(repository: Repositor
 
     assert Unknown(unknown="unsigned: no signing key is configured") == stored.report.proof.key_id
     assert not stored.is_signed
-    assert find_envelope(repository.store, SET, drill_id()) is None
+    assert [report_key(SET, drill_id(), part) for part in ("report.html", "report.json")] == keys(
+        repository.store, "reports/"
+    )
 
 
 def test_the_report_contains_the_gaps_of_its_point(repository: Repository) -> None:
@@ -177,6 +183,26 @@ def test_a_set_without_a_report_is_not_found(repository: Repository) -> None:
         newest_drill(repository.store, SET)
     with pytest.raises(NotFoundError, match=drill_id()):
         load_report(repository.store, SET, drill_id())
+
+
+def test_a_prune_deletes_no_report_and_a_store_with_locks_locks_it() -> None:
+    world = SmallWorld()
+    world.store = MemoryStore("locks", now_ms=world.clock.now_ms, is_immutable=is_immutable, lock_ms=DAY_MS)
+    world.topic(records=4)
+    for _ in range(3):
+        world.back_up()
+        world.clock.advance(DAY_MS)
+    drill = passed_drill()
+    drill = replace(drill, data=replace(drill.data, set_name=WORLD_SET))
+    stored = store_evidence(world.repository, drill, made_context(), KEY)
+    assert [True] * 3 == [is_immutable(key) for key in stored.keys]
+
+    for _ in range(3):
+        world.clock.advance(30 * DAY_MS)
+        prune_locally(world.context(world.source), WORLD_SET, RetentionPolicy(keep_last=1))
+
+    assert 1 == len(world.repository.state(WORLD_SET).points)
+    assert sorted(stored.keys) == keys(world.store, "reports/")
 
 
 class _Counting:

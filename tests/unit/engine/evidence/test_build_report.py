@@ -59,7 +59,7 @@ def test_a_drill_that_proves_less_has_passed_with_remarks() -> None:
 
     assert "passed with remarks" == report.result.verdict
     assert [
-        "1 topic of the point not tested; the report gives the reasons.",
+        "Topics of the point that were left out: 1. The report gives the reasons.",
         "In 1 partition only the number of records was compared, not their contents.",
         "In 1 partition a sample was compared: 10 of 1,000 records.",
         "The drill ran on the source cluster, so it does not show that another cluster can take over.",
