@@ -83,6 +83,10 @@ class Bench:
         self.delete(target)
         return cost
 
+    def drill(self, topic: str, workers: int) -> Cost:
+        """Drill the topic's backup: restore it into scratch topics, compare every record, and remove them."""
+        return self.command("drill", "--config", str(self._file("drill", topic, topic, workers)))
+
     def replay(self, topic: str, codec: str, partitions: int) -> Cost:
         """Replay it with a librdkafka producer into a new topic; the CPU seconds are those of producing alone."""
         target = f"{topic}-replayed-{next(self._numbers)}"
@@ -143,13 +147,10 @@ class Bench:
         folder = json.dumps({"backend": "filesystem", "path": str(self.folder / f"repository-{topic}")})
         path = self.folder / f"{mode}-{topic}.yaml"
         side = "source" if mode == "backup" else "target"
-        details = (
-            f"backup:\n  max_concurrent_partitions: {workers}\n"
-            if mode == "backup"
-            else f"restore:\n  max_concurrent_partitions: {workers}\n  finalize: defer\n"
-            f"  topic_mapping: {{{topic}: {target}}}\n"
-        )
-        topics = f"  topics:\n    include: [{topic}]\n"
+        details = f"{mode}:\n  max_concurrent_partitions: {workers}\n"
+        if mode == "restore":
+            details += f"  finalize: defer\n  topic_mapping: {{{topic}: {target}}}\n"
+        topics = "" if mode == "drill" else f"  topics:\n    include: [{topic}]\n"
         path.write_text(
             f"mode: {mode}\nbackup_id: bench\n{side}:\n  bootstrap_servers: ['{self.kafka.bootstrap}']\n"
             f"{topics}storage: {storage or folder}\n{details}"
@@ -247,6 +248,21 @@ def _restore(bench: Bench, topic: str, codec: str, limit: float) -> None:
     ]
 
 
+def _drill(bench: Bench) -> None:
+    create_topic(bench.kafka.bootstrap, "drilled", partitions=PARTITIONS)
+    bench.client("load", "drilled", PARTITIONS, RECORDS, "none")
+    bench.backup("drilled", 4)
+    drilled, restored = side_by_side(lambda: bench.drill("drilled", 4), lambda: bench.restore("drilled", 4))
+    bench.rows += [
+        Row(
+            "drill, raw topic, every record compared: wall / the restore alone", ratio(drilled, restored, "wall_s"), 1.6
+        ),
+        Row("drill, raw topic: CPU / the restore", ratio(drilled, restored, "cpu_s")),
+        Row("drill, raw topic: MiB of memory, 4 workers", peak(drilled), 350),
+    ]
+    bench.delete("drilled")
+
+
 def _large_records(bench: Bench) -> None:
     create_topic(bench.kafka.bootstrap, "large", partitions=4, configs={"max.message.bytes": "12000000"})
     bench.client("load-large", "large", 4, 60, 10_000_000)
@@ -294,6 +310,7 @@ PARTS: Mapping[str, Callable[[Bench], None]] = {
     "zstd": _zstd,
     "large-records": _large_records,
     "small-partitions": _small_partitions,
+    "drill": _drill,
     "incremental": _incremental,
     "continuous": _continuous,
     "flows": _flows,
