@@ -12,8 +12,9 @@ from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.drill_work import DrillWork, PlannedDrill, RestoredBin
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.start_report import report_start
-from tasks.flow_support.states import completed, failed, report_event
+from tasks.flow_support.states import completed, emit_of_run, failed, report_event
 from tasks.reports.drill import chosen_text, drill_headline, drill_summary, evidence_line, partition_rows
+from tasks.reports.evidence import report_markdown
 
 
 def report_drill_plan(work: DrillWork, planned: PlannedDrill) -> None:
@@ -29,7 +30,8 @@ def report_restored_bin(work: DrillWork, planned: PlannedDrill, restored: Restor
 
 
 def report_drill(work: DrillWork, result: DrillResult, stored: StoredEvidence) -> State[Any]:
-    """Publish the artifacts of a drill and its event. Returns the run's final state: failed if the drill failed."""
+    """Publish the artifacts of a drill: a row for each partition, a summary, and the evidence. Emit its event. Returns
+    the run's final state: failed if the drill failed."""
     cache = flow_run_cache(work.flow_run)
     cache.counter.is_done = True
     key = artifact_key("restore-drill", work.set_name)
@@ -37,7 +39,12 @@ def report_drill(work: DrillWork, result: DrillResult, stored: StoredEvidence) -
     publish(
         work.flow_run,
         table(f"{key}-partitions", partition_rows(result), f"The partitions compared with {name}"),
-        markdown(key, f"{drill_summary(result)}\n\n{evidence_line(stored)}", f"Drill of {name}"),
+        markdown(key, drill_summary(result), f"Drill of {name}"),
+        markdown(
+            f"{key}-evidence",
+            f"{report_markdown(stored.report, stored.sha256)}\n\n{evidence_line(stored)}",
+            f"Evidence of the drill of {name}",
+        ),
     )
     headline = drill_headline(result)
     numbers = {
@@ -51,5 +58,8 @@ def report_drill(work: DrillWork, result: DrillResult, stored: StoredEvidence) -
         "report": stored.keys[0],
         "report_sha256": stored.sha256,
     }
-    report_event(f"kafka-backup.drill.{result.verdict}", headline, numbers)
-    return completed(headline) if result.verdict == "passed" else failed(headline)
+    if result.verdict == "passed":
+        emit_of_run("kafka-backup.drill.passed", headline, numbers)
+        return completed(headline)
+    report_event("kafka-backup.drill.failed", headline, numbers)
+    return failed(headline)

@@ -21,13 +21,13 @@ def completed(sentence: str) -> State[Any]:
 
 def partial(sentence: str, *, event: str) -> State[Any]:
     """The run has a result in which something is missing. This is not a failure. The event makes it visible."""
-    _emit(event, sentence)
+    emit_of_run(event, sentence)
     return Completed(name="Partial", message=sentence)
 
 
 def skipped(sentence: str) -> State[Any]:
     """Another run works on the same backup set, so this run did nothing. This is not a failure."""
-    _emit("kafka-backup.run.skipped", sentence)
+    emit_of_run("kafka-backup.run.skipped", sentence)
     return Completed(name="Skipped", message=sentence)
 
 
@@ -47,7 +47,7 @@ def report_event(event: str, sentence: str, members: Mapping[str, object] | None
     """Emit an event of the current flow run, and log its sentence. `members` are JSON members of the event's payload,
     beside the sentence."""
     get_run_logger().warning("%s", sentence)
-    _emit(event, sentence, members)
+    emit_of_run(event, sentence, members)
 
 
 def with_state_name(name: str, reasons: Sequence[str], value: T) -> T:
@@ -58,7 +58,7 @@ def with_state_name(name: str, reasons: Sequence[str], value: T) -> T:
     return cast(T, Completed(name=name, message=reasons[0], data=value))  # Prefect unpacks the state
 
 
-def _emit(event: str, sentence: str, members: Mapping[str, object] | None = None) -> None:
-    """Emit an event of the current flow run. Automations can react to it by its name."""
+def emit_of_run(event: str, sentence: str, members: Mapping[str, object] | None = None) -> None:
+    """Emit an event of the current flow run, without a line in its log. Automations can react to it by its name."""
     resource = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": str(flow_run.name)}
     emit_event(event, resource=resource, payload={"message": sentence, **(members or {})})
