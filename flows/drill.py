@@ -25,6 +25,7 @@ from tasks.engine.options import DrillOptions
 from tasks.flow_support.drill_report import report_drill, report_drill_plan, report_restored_bin
 from tasks.flow_support.drill_work import OpenDrill, PlannedDrill, open_drill
 from tasks.flow_support.fan_out import THREADS, fan_out
+from tasks.flow_support.flow_run_cache import stop_on_failure
 from tasks.flow_support.run_names import run_name
 from tasks.flow_support.wiring import now_ms
 
@@ -60,7 +61,7 @@ def restore_drill(
     with open_drill(backup_id, target, repository, options, signing_key) as drill:
         planned = plan_drill.submit(drill.work).result()
         report_drill_plan(drill.work, planned)
-        with drill.found.noting_errors():
+        with drill.found.noting_errors(), stop_on_failure(drill.stop):  # or tasks would go on into removed topics
             _restore_and_compare(drill, planned)
         drill.found.target_cluster_id = planned.plan.cluster_id
         drill.found.clean_up = clean_scratch.submit(drill.work).result()

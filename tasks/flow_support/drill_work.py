@@ -3,6 +3,7 @@ when it ends, in whatever way."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +19,9 @@ from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
 from tasks.flow_support.flow_run_cache import flow_run_cache, stop_on_failure
 from tasks.flow_support.open_flow import open_flow
 from tasks.flow_support.progress_artifact import progress_artifact
+from tasks.flow_support.states import report_event
 from tasks.flow_support.wiring import cluster_access, load_signing_key, now_ms, repository
+from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.repository.names import check_set_name, new_run_id
 from tasks.repository.points import PointReference
@@ -74,10 +77,12 @@ class ComparedBin:
 
 @dataclass(slots=True)
 class OpenDrill:
-    """What the flow has in hand: the work for its tasks, and what the drill has found out so far."""
+    """What the flow has in hand: the work for its tasks, what the drill has found out so far, and the event that ends
+    the tasks of this process."""
 
     work: DrillWork
     found: DrillFindings
+    stop: threading.Event
 
 
 @contextmanager
@@ -110,7 +115,10 @@ def open_drill(
             work = DrillWork(flow.flow_run, target, flow.repository_name, set_name, choice, options, drill)
             try:
                 with stop_on_failure(flow.cache.stop):
-                    yield OpenDrill(work, found)
+                    yield OpenDrill(work, found, flow.cache.stop)
+            except KafkaBackupError as error:
+                report_event("kafka-backup.drill.failed", f"drill {drill} of {point.name}: {error}")
+                raise
             finally:
                 left = clean_drill(context, drill)  # None if the body has cleaned up
                 if left is not None:
