@@ -1,5 +1,5 @@
 """The Prefect flows: `snapshot_backup`, `incremental_backup`, `continuous_backup`, `consolidate`, `retention`,
-`validate`, `validate_restore`, `restore` and `check`.
+`validate`, `validate_restore`, `restore`, `restore_drill` and `check`.
 
 A flow contains the order of its tasks and nothing else. The tasks are in `tasks/*.py`. Everything that a flow opens,
 holds and reports is in `tasks/flow_support`. `parameters.py` contains the parameters that several flows have, with the

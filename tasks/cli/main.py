@@ -50,7 +50,7 @@ app = typer.Typer(
 )
 
 PLANNED_COMMANDS = (
-    *("offsets", "drill", "lag", "export", "cat", "state", "copy", "standby", "promote"),
+    *("offsets", "lag", "export", "cat", "state", "copy", "standby", "promote"),
     *("keygen", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
@@ -259,6 +259,23 @@ def consolidate(
         from tasks.cli.consolidate import run_consolidate
 
         _run(run_consolidate, session, config, storage, backup_id)
+
+
+@app.command()
+def drill(
+    config: ConfigFile,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Only remove what earlier drills have left that were killed.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Prove a backup: restore it into scratch topics, compare every record, and remove them again."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.drill import run_drill
+
+        _run(run_drill, session, config, only_clean=clean)
 
 
 @app.command()

@@ -36,7 +36,6 @@ NOT_YET: Mapping[str, str] = {
     "metrics": "this version serves no metrics",
     "encryption": "this version does not encrypt",
     "retention.full_every": "it is a key of 'backup': write backup.full_every",
-    "drill": "this version has no restore drills",
     "schema_registry": "this version does not back up schema registries",
     "backup.index_timestamps": "this version does not scan record timestamps",
     "restore.time_window_start": "this version restores whole restore points",

@@ -12,16 +12,17 @@ from typing import Generic, TypeVar
 from tasks.config.check import check
 from tasks.config.classify_keys import classify_keys
 from tasks.config.keys import NOT_YET
-from tasks.config.models import BackupFile, PolicyFile, RepositoryFile, RestoreFile
+from tasks.config.models import BackupFile, DrillFile, PolicyFile, RepositoryFile, RestoreFile
 from tasks.config.storage_path import expand_storage_path
 from tasks.config.yaml_tree import Place, Tree, parse
 from tasks.engine.options import LARGEST_FETCH_BYTES, SMALL_FETCH_BYTES, BackupOptions
 from tasks.model.errors import ConfigError
 
-FileT = TypeVar("FileT", BackupFile, RestoreFile, RepositoryFile, PolicyFile)
+FileT = TypeVar("FileT", BackupFile, RestoreFile, DrillFile, RepositoryFile, PolicyFile)
 
+_FILES = (BackupFile, RestoreFile, DrillFile)
 _TOP_KEYS = frozenset(
-    [*BackupFile.model_fields, *RestoreFile.model_fields, *(key for key in NOT_YET if "." not in key)]
+    [key for kind in _FILES for key in kind.model_fields] + [key for key in NOT_YET if "." not in key]
 )
 
 
@@ -41,6 +42,11 @@ def load_backup(path: Path, environment: Mapping[str, str] = os.environ) -> Load
 def load_restore(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[RestoreFile]:
     """Load a restore.yaml. Raises `ConfigError` with one line for each problem: file, line, key, problem."""
     return _load(path, RestoreFile, "restore", environment)
+
+
+def load_drill(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[DrillFile]:
+    """Load a drill.yaml. Raises `ConfigError` with one line for each problem: file, line, key, problem."""
+    return _load(path, DrillFile, "drill", environment)
 
 
 def load_job(path: Path, environment: Mapping[str, str] = os.environ) -> Loaded[BackupFile] | Loaded[RestoreFile]:
@@ -79,10 +85,10 @@ def _load_part(path: Path, kind: type[FileT], environment: Mapping[str, str]) ->
 def _load(path: Path, kind: type[FileT], mode: str, environment: Mapping[str, str]) -> Loaded[FileT]:
     tree = read_tree(path, environment)
     found = tree.value.get("mode")
-    if found in ("backup", "restore") and found != mode:
+    if found in ("backup", "restore", "drill") and found != mode:
         line = tree.line(("mode",))
         raise ConfigError(f"{path}:{line}: 'mode' is {found!r}, but this command needs a file with mode {mode!r}.")
-    others = {*BackupFile.model_fields, *RestoreFile.model_fields} - set(kind.model_fields)
+    others = {key for file in _FILES for key in file.model_fields} - set(kind.model_fields)
     return _checked(tree, kind, {key: f"{key!r} is not a key of a file with mode {mode!r}." for key in others})
 
 

@@ -5,10 +5,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from tasks.broker.auth.security import UNPROTECTED, Security
-from tasks.engine.options import CYCLE_MS, BackupOptions, RestoreOptions, RetentionPolicy, TopicSelection, lock_problem
+from tasks.engine.options import (
+    CYCLE_MS,
+    BackupOptions,
+    DrillOptions,
+    RestoreOptions,
+    RetentionPolicy,
+    TopicSelection,
+    lock_problem,
+)
 from tasks.engine.topic_selection import compile_pattern
 from tasks.model.addresses import parse_address
 from tasks.model.errors import ConfigError
@@ -29,6 +46,12 @@ def _check_set(text: str) -> None:
     reference = PointReference.parse(text)
     if "@" in text:
         raise ConfigError(f"a backup makes a new point of set {reference.set_name!r}: remove '@…'")
+
+
+def _check_drilled_set(text: str) -> None:
+    reference = PointReference.parse(text)
+    if "@" in text:
+        raise ConfigError(f"a drill chooses its point of set {reference.set_name!r} by drill.point: remove '@…'")
 
 
 def _check_address(text: str) -> str:
@@ -209,10 +232,34 @@ class RestoreFile(Section):
     restore: RestoreSection = Field(RestoreSection(), description="How the restore writes topics and group positions.")
 
 
+class DrillSection(DrillOptions):
+    """The section `drill`: the engine's options."""
+
+    topics: TopicsSection = Field(TopicsSection(), description=DrillOptions.model_fields["topics"].description)
+
+
+class DrillFile(Section):
+    """The file drill.yaml."""
+
+    mode: Literal["drill"] = Field(description="The kind of the file.")
+    backup_id: Annotated[str, checked_by(_check_drilled_set)] = Field(
+        description="The backup set whose points are drilled."
+    )
+    target: ClusterSection = Field(description="The cluster with the scratch topics. The topics are those of `drill`.")
+    storage: StorageSection = Field(description="Where the repository is.")
+    drill: DrillSection = Field(DrillSection(), description="What is restored, how it is compared, and the objectives.")
+
+    @model_validator(mode="after")
+    def _has_one_selection(self) -> DrillFile:
+        if self.target.topics != TopicsSection():
+            raise ValueError("a drill selects topics with drill.topics: remove target.topics")
+        return self
+
+
 class RepositoryFile(Section):
     """The keys of a file of either kind that are needed to read a repository."""
 
-    mode: Literal["backup", "restore"] | None = None
+    mode: Literal["backup", "restore", "drill"] | None = None
     storage: StorageSection
     backup_id: Reference | None = None
 

@@ -7,7 +7,16 @@ import re
 from itertools import pairwise
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from tasks.model.durations import DAY_MS as DAY_MS
 from tasks.model.durations import Duration as Duration
@@ -209,6 +218,42 @@ def _check_tiers(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
     return tiers
 
 
+_SAMPLE = r"sample ([1-9][0-9]?)%"
+
+
+def _check_comparison(value: object) -> object:
+    """Accepts `sample: 5%` as YAML reads it. Raises `ValueError` for another text."""
+    if isinstance(value, dict) and list(value) == ["sample"]:
+        value = f"sample {value['sample']}"
+    if isinstance(value, str) and (value in ("full", "counts") or re.fullmatch(_SAMPLE, value)):
+        return value
+    raise ValueError("should be full, counts, or a sample such as 'sample 5%'")
+
+
+Comparison = Annotated[str, BeforeValidator(_check_comparison)]
+
+
+class OwnerCheckOption(Options):
+    """A check of the owner of the data: a command or an HTTP call, with the coordinates of the scratch cluster."""
+
+    name: str = Field(min_length=1, max_length=100, title="Name", description="The name of the check in the report.")
+    command: tuple[str, ...] = Field(
+        (),
+        title="Command",
+        description="Program and arguments. It succeeds with exit code 0. The environment has the scratch topics.",
+    )
+    url: str | None = Field(
+        None, title="URL", description="Is called with POST and the coordinates as JSON. It succeeds with status 2xx."
+    )
+    timeout: Duration = Field("5m", title="Timeout", description="The check fails if it takes longer.")
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> OwnerCheckOption:
+        if bool(self.command) == (self.url is not None):
+            raise ValueError("give either a command or a url")
+        return self
+
+
 class RetentionPolicy(Options):
     """Which restore points are kept, and for how long, and which storage classes their data moves to. A point is kept
     if one of the rules keeps it. Days, weeks, months and years are those of UTC."""
@@ -375,3 +420,78 @@ class RestoreOptions(Options):
         if value and info.data.get("consumer_group_strategy") == "skip":
             raise ValueError("needs a consumer_group_strategy other than 'skip'")
         return value
+
+
+class DrillOptions(Options):
+    """What a restore drill restores, how it compares, and its objectives. The form in Prefect's UI shows the fields in
+    this order: the usual ones first."""
+
+    point: Literal["latest", "random", "oldest"] = Field(
+        "latest", title="Point", description="The restore point that is drilled: the latest, one at random, the oldest."
+    )
+    within: Duration | None = Field(
+        None, title="Within", description="For random and oldest: only points that are at most so old. 30d."
+    )
+    topics: TopicSelection = Field(
+        TopicSelection(), title="Topics", description="The topics of the point that are restored. Empty means all."
+    )
+    sample_topics_percent: int | None = Field(
+        None,
+        ge=1,
+        le=100,
+        title="Share of topics",
+        description="Percentage of the selected topics that is drawn for each drill. Empty means all of them.",
+    )
+    always_include: tuple[TopicName, ...] = Field(
+        (), title="Always included", description="Selected topics that are restored in each drill, whatever is drawn."
+    )
+    compare: Comparison = Field(
+        "full",
+        title="Compare",
+        description="With full all records are compared, with sample 5% a share of them, with counts their number.",
+    )
+    rto: Duration | None = Field(
+        None, title="RTO", description="Longest time until data and group positions are ready: 30m. Empty means none."
+    )
+    rpo: Duration | None = Field(
+        None, title="RPO", description="Highest age of the newest point when the drill starts: 1h. Empty means none."
+    )
+    every: Duration | None = Field(
+        None, title="Every", description="How often a drill is due, for the register of reports: 7d."
+    )
+    scratch_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,100}$",
+        title="Scratch prefix",
+        description="Beginning of the names of scratch topics and groups, for permissions by prefix.",
+    )
+    default_replication_factor: int | None = Field(
+        None,
+        ge=1,
+        le=32_767,
+        title="Replication factor",
+        description="Replication factor of scratch topics. Empty means that of the source topic.",
+    )
+    max_concurrent_partitions: int = Field(
+        4, ge=1, le=64, title="Workers", description="Number of partitions that are restored and compared at a time."
+    )
+    checks: tuple[OwnerCheckOption, ...] = Field(
+        (),
+        title="Checks",
+        description="Commands or HTTP calls that look at the restored topics. Each has to succeed.",
+    )
+
+    @property
+    def compare_level(self) -> Literal["full", "sample", "counts"]:
+        """The kind of comparison."""
+        if self.compare.startswith("sample"):
+            return "sample"
+        return "full" if self.compare == "full" else "counts"
+
+    @property
+    def sample_percent(self) -> int:
+        """The share of the records whose contents are compared, in percent."""
+        found = re.fullmatch(_SAMPLE, self.compare)
+        if found is not None:
+            return int(found[1])
+        return 100 if self.compare == "full" else 0

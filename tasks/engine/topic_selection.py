@@ -9,6 +9,7 @@ from fnmatch import translate
 from functools import lru_cache
 
 from tasks.engine.options import TopicSelection
+from tasks.engine.scratch_names import is_scratch
 from tasks.model.errors import ConfigError
 from tasks.model.suggestions import did_you_mean
 
@@ -55,7 +56,10 @@ def select_topics(
 
 def is_selected(name: str, selection: TopicSelection) -> bool:
     """Whether the selection matches a topic with this name. Internal topics have further conditions, see
-    `select_topics`. Raises `ConfigError` for an invalid regular expression."""
+    `select_topics`. The scratch topics of drills are never selected. Raises `ConfigError` for an invalid regular
+    expression."""
+    if is_scratch(name):
+        return False
     return _matches_any(name, selection.include or ("*",)) and not _matches_any(name, selection.exclude)
 
 

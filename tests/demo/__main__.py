@@ -1,4 +1,5 @@
-"""`make demo`: a real Kafka and Prefect; a backup, its validation and a restore as deployments, and a comparison.
+"""`make demo`: a real Kafka and Prefect; a backup, its validation, a restore and a drill as deployments, and a
+comparison.
 
 All servers end with the demo, also after Ctrl-C, SIGTERM or SIGKILL, or when the terminal is closed.
 """

@@ -21,7 +21,7 @@ MAPPING = {topic: f"{topic}_restored" for topic in topics.PARTITIONS}
 
 
 class Runs:
-    """A backup, its validation, and a restore into other topics of the same Kafka."""
+    """A backup, its validation, a restore into other topics of the same Kafka, and a drill."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
@@ -29,12 +29,14 @@ class Runs:
         """Of those that have ended, by deployment."""
 
     def show(self) -> None:
-        """All three. Raises `SystemExit` when one does not end well."""
+        """All four. Raises `SystemExit` when one does not end well."""
         self._run("snapshot-backup/nightly", backup_id=BACKUP_ID, topics={"include": list(topics.PARTITIONS)})
         self._run("validate/daily", backup_id=BACKUP_ID)
         positions = {"consumer_group_strategy": "header-based", "reset_consumer_offsets": True}
         options = {"topic_mapping": MAPPING, **positions}
         self._run("restore/on-demand", backup_id=BACKUP_ID, target="production", options=options)
+        objectives = {"rto": "10m", "rpo": "1h"}
+        self._run("restore-drill/on-demand", backup_id=BACKUP_ID, target="production", options=objectives)
 
     def _run(self, deployment: str, **parameters: Any) -> None:
         command = ["prefect", "deployment", "run", deployment, "--params", json.dumps(parameters), "--watch"]

@@ -291,7 +291,7 @@ def test_mistakes_end_with_one_message_and_their_exit_code(tmp_path: Path) -> No
     assert ("NotFoundError", 10) == (error["type"], error["exit_code"])
 
 
-@pytest.mark.parametrize("name", ["drill", "offsets", "lag", "export", "rebuild-index", "keygen"])
+@pytest.mark.parametrize("name", ["offsets", "lag", "export", "rebuild-index", "keygen"])
 def test_a_planned_command_is_refused_as_not_available(tmp_path: Path, name: str) -> None:
     refused = Shell(tmp_path, "127.0.0.1:1", "orders").run(name, "--config", "x.yaml", code=2)
 
@@ -302,7 +302,7 @@ def test_help_lists_available_commands_only(tmp_path: Path) -> None:
     shown = Shell(tmp_path, "127.0.0.1:1", "orders").run("--help").stdout
 
     assert all(name in shown for name in ("backup", "list", "describe", "validate-restore", "finalize"))
-    assert not {"drill", "standby"} & {line.split()[0] for line in shown.splitlines() if line.split()}
+    assert "lag" not in shown
 
 
 @pytest.mark.kafka

@@ -19,19 +19,21 @@ from pydantic.fields import FieldInfo
 from blocks import KafkaCluster, block_types
 from tasks.broker.auth.security import Security
 from tasks.config.keys import NOT_YET, NOTED
-from tasks.config.load import load_backup, load_restore
+from tasks.config.load import load_backup, load_drill, load_restore
 from tasks.config.models import (
     BackupFile,
     BackupSection,
     ClusterSection,
     ConnectionSection,
+    DrillFile,
+    DrillSection,
     OffsetStorageSection,
     RestoreFile,
     RestoreSection,
     RetentionSection,
     TopicsSection,
 )
-from tasks.engine.options import Tier
+from tasks.engine.options import OwnerCheckOption, Tier
 from tasks.store.planned import PLANNED_BACKENDS
 from tasks.store.registry import BACKENDS
 
@@ -90,6 +92,24 @@ restore:
   reset_consumer_offsets: true            # and write the positions
 ```
 
+`drill.yaml`:
+
+```yaml
+mode: drill
+backup_id: first-backup-orders
+target:
+  bootstrap_servers: [scratch-broker-1:9092]
+storage:
+  backend: filesystem
+  path: /mnt/backups
+  prefix: backups/production
+drill:
+  point: latest          # or random, oldest
+  compare: full          # or `sample 5%`, or counts
+  rto: 1h
+  rpo: 26h
+```
+
 Files of OSO Kafka Backup are accepted. For a key that has no meaning here, the command prints a note that says why; a
 key of a feature that this version does not have is an error unless its value disables the feature.
 
@@ -100,6 +120,7 @@ _TABLE_HEAD = "| key | type | default | |\n| --- | --- | --- | --- |\n"
 SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("A backup file", "", BackupFile),
     ("A restore file", "", RestoreFile),
+    ("A drill file", "", DrillFile),
     ("`source` and `target`", "source|target.", ClusterSection),
     ("`source.topics` and `target.topics`", "source|target.topics.", TopicsSection),
     ("`source.connection` and `target.connection`", "source|target.connection.", ConnectionSection),
@@ -109,6 +130,8 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`retention`", "retention.", RetentionSection),
     ("`retention.tiers`", "retention.tiers[].", Tier),
     ("`restore`", "restore.", RestoreSection),
+    ("`drill`", "drill.", DrillSection),
+    ("`drill.checks`", "drill.checks[].", OwnerCheckOption),
 )
 """Heading, dotted prefix and model of every section."""
 
@@ -135,16 +158,17 @@ def test_every_key_has_a_description_and_a_type_in_words(heading: str, prefix: s
 def test_every_section_of_a_file_has_its_table() -> None:
     documented = {model for _, _, model in SECTIONS}
     without_keys = {OffsetStorageSection}
-    assert {BackupFile, RestoreFile, *_sections(BackupFile), *_sections(RestoreFile)} - without_keys == documented
+    files = (BackupFile, RestoreFile, DrillFile)
+    assert {*files, *(section for file in files for section in _sections(file))} - without_keys == documented
 
 
 def test_the_examples_are_valid_files(tmp_path: Path) -> None:
     texts = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert 2 == len(texts)
-    for name, text in zip(("backup.yaml", "restore.yaml"), texts, strict=True):
+    for name, text in zip(("backup.yaml", "restore.yaml", "drill.yaml"), texts, strict=True):
         (tmp_path / name).write_text(text)
     assert () == load_backup(tmp_path / "backup.yaml", {}).notes
     assert () == load_restore(tmp_path / "restore.yaml", {}).notes
+    assert () == load_drill(tmp_path / "drill.yaml", {}).notes
 
 
 def listed() -> str:

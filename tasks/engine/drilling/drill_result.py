@@ -156,7 +156,6 @@ class DrillResult:
     @property
     def failures(self) -> tuple[str, ...]:
         """A sentence for everything because of which the drill fails. Empty if it passed."""
-        compared = sum(one.compared_records for one in self.partitions)
         found = [
             *self.problems,
             *(f"{one.source}: {one.problem}" for one in self.partitions if one.problem),
@@ -165,13 +164,18 @@ class DrillResult:
             *(f"check {one.name}: it failed" for one in self.checks if one.verdict == "failed"),
             *(f"objective {name} was missed" for name in self.objectives.missed),
         ]
-        if not self.problems and not compared and not all(one.level == "counts" for one in self.partitions):
-            found.append("No record was compared.")
+        if not self.problems and not self._has_compared:
+            found.append("The drill has compared nothing.")
         if self.clean_up is None:
             found.append("Nothing was cleaned up.")
         else:
             found += self.clean_up.problems
         return tuple(found)
+
+    @property
+    def _has_compared(self) -> bool:
+        """Whether records were found and looked at: their contents, or at the level `counts` their number."""
+        return any(one.compared_records or (one.level == "counts" and one.found_records) for one in self.partitions)
 
     @property
     def verdict(self) -> Verdict:

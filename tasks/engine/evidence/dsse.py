@@ -82,8 +82,8 @@ def verify_envelope(data: bytes, key: PublicKey, *, name: str) -> bytes:
 
 
 def open_envelope(data: bytes, *, name: str) -> OpenedEnvelope:
-    """The contents of an envelope. Nothing is verified but its form. Raises `SignatureError` if it does not have the form
-    that this program writes."""
+    """The contents of an envelope. Nothing is verified but its form. Raises `SignatureError` if it does not have the
+    form that this program writes."""
     try:
         envelope = Envelope.from_text(data, key="its text")
     except DamagedError as error:

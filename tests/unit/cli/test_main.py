@@ -25,6 +25,7 @@ COMMANDS = {
     "restore": ("restore", "run_restore", ("--config", "x.yaml")),
     "consolidate": ("consolidate", "run_consolidate", ("--storage", "memory://x")),
     "check": ("check", "run_check", ("--config", "x.yaml")),
+    "drill": ("drill", "run_drill", ("--config", "x.yaml")),
     "prune": ("prune", "run_prune", ("--config", "x.yaml")),
     "label": ("label", "run_label", ("set@1", "a=b", "--storage", "memory://x")),
     "audit": ("audit", "run_audit_show", ("show", "--storage", "memory://x")),

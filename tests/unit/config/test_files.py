@@ -186,7 +186,6 @@ def test_the_time_of_a_cycle_is_the_segment_interval_else_the_checkpoint_interva
         ("backup", "index_timestamps: true"),
         ("metrics", "enabled: true"),
         ("encryption", "recipients: [age1x]"),
-        ("drill", "scratch_prefix: x"),
         ("schema_registry", "url: http://x"),
         ("restore", "time_window_start: 1783159200000"),
         ("restore", "time_window_end: 1783173600000"),

@@ -20,7 +20,6 @@ SECTIONS = {
         "max_partition_labels": "1",
     },
     "encryption": {"recipients": "[x]", "identity_file": "x"},
-    "drill": {"anything": "1"},
     "schema_registry": {"url": "x"},
 }  # fmt: skip
 
@@ -54,7 +53,6 @@ def test_a_misspelled_key_in_such_a_section_is_unknown(tmp_path: Path, section: 
     [
         ("metrics", "enabled: false, port: 8080"),
         ("encryption", "recipients: []"),
-        ("drill", ""),
     ],
 )
 def test_a_section_that_disables_its_feature_is_accepted(tmp_path: Path, section: str, body: str) -> None:

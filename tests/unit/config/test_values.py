@@ -326,7 +326,7 @@ def test_a_repository_can_be_read_with_a_file_that_this_version_cannot_restore_f
         ("restore:", "restor:", "unknown key 'restor'"),
         ("prod-backup-20260704", "a@b", "'a@b' is not a point reference"),
         ("path: /backups", "path: '${UNSET}'", "'storage.path': the environment variable UNSET is not set."),
-        ("mode: restore", "mode: drill", "'mode': should be 'backup' or 'restore', found text 'drill'."),
+        ("mode: restore", "mode: drlil", "'mode': should be 'backup', 'restore' or 'drill', found text 'drlil'"),
     ],
 )
 def test_keys_that_name_the_repository_are_always_checked(tmp_path: Path, old: str, new: str, expected: str) -> None:

@@ -20,6 +20,8 @@ def test_the_file_deploys_every_flow() -> None:
         "validate/daily",
         "validate-restore/daily",
         "restore/on-demand",
+        "restore-drill/weekly",
+        "restore-drill/on-demand",
         "check/on-demand",
     ]
 
@@ -30,6 +32,7 @@ def test_the_file_deploys_every_flow() -> None:
         "continuous-backup",
         "incremental-backup",
         "restore",
+        "restore-drill",
         "retention",
         "snapshot-backup",
         "validate",

@@ -15,10 +15,11 @@ from flows.backup import incremental_backup, snapshot_backup
 from flows.check import check
 from flows.consolidate import consolidate
 from flows.continuous import continuous_backup
+from flows.drill import restore_drill
 from flows.restore import restore, validate_restore
 from flows.retention import retention
 from flows.validate import validate
-from tasks.engine.options import BackupOptions, Options, RestoreOptions
+from tasks.engine.options import BackupOptions, DrillOptions, Options, RestoreOptions
 
 FLOWS: tuple[Flow[..., Any], ...] = (
     snapshot_backup,
@@ -29,6 +30,7 @@ FLOWS: tuple[Flow[..., Any], ...] = (
     validate,
     validate_restore,
     restore,
+    restore_drill,
     check,
 )
 
@@ -54,6 +56,7 @@ def _is_sentence(text: str | None) -> bool:
     ("model", "first"),
     [
         (BackupOptions, ["consumer_group_snapshot", "max_concurrent_partitions", "compression"]),
+        (DrillOptions, ["point", "within", "topics"]),
         (RestoreOptions, ["topic_mapping", "consumer_group_strategy", "reset_consumer_offsets"]),
     ],
 )

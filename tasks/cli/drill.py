@@ -1,0 +1,79 @@
+"""The command `kafka-backup drill`: carries out a restore drill, or removes what drills have left that died."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.cli.exit_codes import FAILED, OK
+from tasks.cli.inputs import log_notes, open_storage
+from tasks.cli.progress_bars import ProgressBar
+from tasks.cli.session import Session, now_ms
+from tasks.config.adapters import cluster_access
+from tasks.config.load import load_drill
+from tasks.config.models import DrillFile
+from tasks.engine.drill import clean_left_drills, drill_locally
+from tasks.engine.drilling.drill_result import ChosenData
+from tasks.engine.options import DrillOptions
+from tasks.engine.run_context import ClusterContext
+from tasks.model.counting import counted
+from tasks.reports.drill import chosen_text, drill_document, drill_lines
+from tasks.repository.names import new_run_id
+
+
+def run_drill(session: Session, config: Path, *, only_clean: bool) -> int:
+    """Carry out the drill of the file. With `only_clean` remove only what earlier drills have left. Returns the exit
+    code: `FAILED` if the drill failed or something could not be removed."""
+    requested_ms = now_ms()
+    loaded = load_drill(config)
+    log_notes(session, loaded.notes)
+    file = loaded.file
+    repository = open_storage(session, file.storage)
+    cluster = cluster_access(file.target, session.report_wait)
+    cluster.check_reachable(session.stop, is_writing=True)
+    session.stops_gracefully = True
+    context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
+    return _clean(session, context) if only_clean else _drill(session, context, file, requested_ms)
+
+
+def _drill(session: Session, context: ClusterContext, file: DrillFile, requested_ms: int) -> int:
+    with ProgressBar(session) as bar:
+
+        def chosen(data: ChosenData) -> None:
+            session.log(chosen_text(data))
+            bar.start("drilling", data.log_bytes)
+
+        result = drill_locally(
+            ClusterContext(repository=context.repository, cluster=context.cluster, stop=context.stop, progress=bar),
+            file.backup_id,
+            drill_options(file),
+            drill=new_run_id(now_ms()),
+            requested_ms=requested_ms,
+            bootstrap_servers=file.target.bootstrap_servers,
+            chosen=chosen,
+        )
+    for line in drill_lines(result):
+        session.print(line)
+    session.print_json(drill_document(result))
+    return OK if result.verdict == "passed" else FAILED
+
+
+def drill_options(file: DrillFile) -> DrillOptions:
+    """The engine's options of the file."""
+    return DrillOptions.model_validate({name: getattr(file.drill, name) for name in DrillOptions.model_fields})
+
+
+def _clean(session: Session, context: ClusterContext) -> int:
+    cleaned = clean_left_drills(context)
+    for drill, done in cleaned.items():
+        session.print(f"{drill}: {counted(len(done.topics), 'topic')}, {counted(len(done.groups), 'group')} removed")
+        for problem in done.problems:
+            session.warn(problem)
+    if not cleaned:
+        session.print("No drill has left anything.")
+    session.print_json(
+        {
+            drill: {"topics": dict(done.topics), "groups": list(done.groups), "problems": list(done.problems)}
+            for drill, done in cleaned.items()
+        }
+    )
+    return FAILED if any(done.problems for done in cleaned.values()) else OK

@@ -1,0 +1,138 @@
+"""A drill in one process: a point is restored into scratch topics, compared with the backup, and everything that was
+made is removed again, whatever happened before. Also removes what drills have left that died."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from tasks.engine.bins import BINS_PER_WORKER
+from tasks.engine.drill_steps import BegunDrill, begin_drill, choose_point, compare_positions, compare_settings
+from tasks.engine.drilling.clean_up import clean_up
+from tasks.engine.drilling.comparison import compare_partition
+from tasks.engine.drilling.drill_findings import DrillFindings
+from tasks.engine.drilling.drill_result import (
+    ChosenData,
+    CleanUp,
+    DrillResult,
+    DrillTimes,
+    PartitionComparison,
+)
+from tasks.engine.drilling.owner_checks import run_checks
+from tasks.engine.options import DrillOptions
+from tasks.engine.replay.replay import replay_bin
+from tasks.engine.restore_steps import check_restore, restore_lease
+from tasks.engine.run_context import ClusterContext
+from tasks.engine.workers import run_all
+from tasks.model.errors import LockedError
+from tasks.model.partition import Partition
+from tasks.repository.drills import find_drill, left_drills
+from tasks.repository.leases import acquire, kept
+from tasks.repository.names import restore_lease_key
+from tasks.repository.points import PointReference
+from tasks.repository.restore_point import RestorePoint
+from tasks.repository.restores import PartitionCopy, TargetPartition
+
+
+def drill_locally(
+    context: ClusterContext,
+    set_name: str,
+    options: DrillOptions,
+    *,
+    drill: str,
+    requested_ms: int,
+    bootstrap_servers: Sequence[str] = (),
+    chosen: Callable[[ChosenData], None] = lambda data: None,
+) -> DrillResult:
+    """Carry out a drill. `drill` is its new id. `chosen` is called when the scratch topics exist.
+
+    An error of the cluster, the store or the data becomes a problem of the result, and the drill has failed. Errors
+    before the scratch topics exist are raised: `NotFoundError` if there is no such set or point, `RefusedError` if the
+    preflight refuses the restore, `AccessError` for a missing permission. Raises `InterruptedRunError` on `stop`, after
+    the clean-up.
+    """
+    repository = context.repository
+    choice = choose_point(repository, set_name, options, drill)
+    times = DrillTimes(requested_ms=requested_ms, started_ms=repository.now_ms())
+    with restore_lease(context, PointReference(set_name, seq=choice.point.seq), drill) as point:
+        found = DrillFindings(drill=drill, options=options, point=point.entry, newest_ms=choice.newest_ms, times=times)
+        try:
+            with context.admin() as admin:
+                most_bins = options.max_concurrent_partitions * BINS_PER_WORKER
+                begun = begin_drill(context, admin, point, choice, options, drill=drill, most_bins=most_bins)
+            found.target_cluster_id = begun.record.cluster_id
+            chosen(begun.data)
+            with found.noting_errors():
+                _restore(context, options, begun, found)
+                _compare(context, options, begun, point, found)
+                found.checks += run_checks(options.checks, begun.record, bootstrap_servers)
+        finally:
+            found.clean_up = clean_drill(context, drill)
+            found.times = replace(found.times, cleaned_up_ms=repository.now_ms())
+    return found.result(begun.data)
+
+
+def _restore(context: ClusterContext, options: DrillOptions, begun: BegunDrill, found: DrillFindings) -> None:
+    """Replay all bins, and write and compare the group positions."""
+    now_ms, started = context.repository.now_ms, begun.started
+    is_first = threading.Lock()
+
+    def progress(partition: Partition, *, records: int, log_bytes: int) -> None:
+        if is_first.acquire(blocking=False):
+            found.times = replace(found.times, first_record_ms=now_ms())
+        context.progress(partition, records=records, log_bytes=log_bytes)
+
+    replaying = replace(context, progress=progress)
+    workers = options.max_concurrent_partitions
+    bins = range(len(started.plan.bins))
+    run_all(lambda number: replay_bin(replaying, started, begun.targets, number), bins, workers, context.stop)
+    found.times = replace(found.times, data_complete_ms=now_ms())
+    with context.admin() as admin:
+        found.groups += compare_positions(context, admin, begun)
+    found.times = replace(found.times, groups_ready_ms=now_ms())
+
+
+def _compare(
+    context: ClusterContext, options: DrillOptions, begun: BegunDrill, point: RestorePoint, found: DrillFindings
+) -> None:
+    """Compare the bounds of all partitions, then their records, and then the settings of the topics."""
+    started, targets = begun.started, begun.targets
+    found.problems += [f"{one.target}: {one.message}" for one in check_restore(context, started, targets)]
+
+    def compare(pair: tuple[PartitionCopy, TargetPartition]) -> PartitionComparison:
+        return compare_partition(
+            context, started, *pair, level=options.compare_level, share_percent=options.sample_percent
+        )
+
+    pairs = list(zip(started.plan.partitions, targets.partitions, strict=True))
+    found.partitions += run_all(compare, pairs, options.max_concurrent_partitions, context.stop)
+    with context.admin() as admin:
+        found.settings += compare_settings(admin, begun, point)
+    found.times = replace(found.times, verified_ms=context.repository.now_ms())
+
+
+def clean_drill(context: ClusterContext, drill: str) -> CleanUp | None:
+    """Remove what the drill made. Returns None if it has recorded nothing, because then it has made nothing. May be
+    called again."""
+    record = find_drill(context.repository.restore_state, drill)
+    return None if record is None else clean_up(context, record)
+
+
+def clean_left_drills(context: ClusterContext) -> dict[str, CleanUp]:
+    """Remove what drills have left that died, by the id of the drill. A drill that is running is left alone."""
+    repository = context.repository
+    done: dict[str, CleanUp] = {}
+    for drill in list(left_drills(repository.restore_state)):
+        key = restore_lease_key(drill)
+        try:
+            lease = acquire(repository.restore_state, key, stop=context.stop, clock=context.clock)
+        except LockedError:
+            continue
+        with kept(lease, context.stop):
+            cleaned = clean_drill(context, drill)
+        if cleaned is not None:
+            done[drill] = cleaned
+        if cleaned is None or not cleaned.problems:
+            repository.restore_state.delete([key])
+    return done

@@ -1,0 +1,126 @@
+"""A drill by a flow: the names and ids that its tasks receive, the lease and pin that the flow holds, and the clean-up
+when it ends, in whatever way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from tasks.engine.drill import clean_drill
+from tasks.engine.drill_steps import BegunDrill, PointChoice, choose_point, reopened
+from tasks.engine.drilling.drill_findings import DrillFindings
+from tasks.engine.drilling.drill_result import ChosenData, DrillTimes, PartitionComparison
+from tasks.engine.options import DrillOptions
+from tasks.engine.restore_steps import restore_lease
+from tasks.engine.target.findings import Finding
+from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
+from tasks.flow_support.flow_run_cache import flow_run_cache, stop_on_failure
+from tasks.flow_support.open_flow import open_flow
+from tasks.flow_support.progress_artifact import progress_artifact
+from tasks.flow_support.wiring import cluster_access, now_ms, repository
+from tasks.model.partition import Partition
+from tasks.repository.names import check_set_name, new_run_id
+from tasks.repository.points import PointReference
+from tasks.repository.restores import RestorePlan
+
+
+@dataclass(frozen=True, slots=True)
+class DrillWork:
+    """The drill that a task works for: the flow run, the names of its blocks, the set, the chosen point, the options
+    and the drill's id."""
+
+    flow_run: str
+    target: str
+    repository: str
+    set_name: str
+    choice: PointChoice
+    options: DrillOptions
+    drill: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDrill:
+    """A drill whose scratch topics exist: what it restores, the plan of its restore, and the findings of the
+    preflight."""
+
+    data: ChosenData
+    plan: RestorePlan
+    findings: tuple[Finding, ...]
+
+    @property
+    def bin_tasks(self) -> tuple[BinTask, ...]:
+        """One task for each bin, named after the source partitions that it restores or compares."""
+        return bin_tasks_of([[self.plan.partitions[index].source for index in bin_] for bin_ in self.plan.bins])
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredBin:
+    """A bin whose partitions are written: the time of its first record in Unix milliseconds, None if it has none, and
+    the duration of its task in seconds."""
+
+    number: int
+    first_record_ms: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedBin:
+    """The comparisons of the partitions of a bin."""
+
+    number: int
+    partitions: Sequence[PartitionComparison]
+
+
+@dataclass(slots=True)
+class OpenDrill:
+    """What the flow has in hand: the work for its tasks, and what the drill has found out so far."""
+
+    work: DrillWork
+    found: DrillFindings
+
+
+@contextmanager
+def open_drill(set_name: str, target: str, repository_name: str, options: DrillOptions) -> Iterator[OpenDrill]:
+    """A new drill. Its lease is held and its point is pinned while the body runs. If the body raises, the run's stop
+    event is set. Whatever the drill has made and the body has not removed is removed at the end, also after a
+    cancellation.
+
+    Raises `ConfigError` for a wrong name, and what `choose_point`, `open_flow` and `restore_lease` raise.
+    """
+    check_set_name(set_name)
+    requested_ms, drill = now_ms(), new_run_id(now_ms())
+    with (
+        open_flow(repository_name, target) as flow,
+        progress_artifact(flow.cache.counter, f"Drill of {set_name}", flow.flow_run),
+    ):
+        choice = choose_point(flow.repository, set_name, options, drill)
+        context = flow.cache.run_context(flow.repository).on(cluster_access(flow.flow_run, target))
+        reference = PointReference(set_name, seq=choice.point.seq)
+        times = DrillTimes(requested_ms=requested_ms, started_ms=now_ms())
+        with restore_lease(context, reference, drill) as point:
+            found = DrillFindings(
+                drill=drill, options=options, point=point.entry, newest_ms=choice.newest_ms, times=times
+            )
+            work = DrillWork(flow.flow_run, target, flow.repository_name, set_name, choice, options, drill)
+            try:
+                with stop_on_failure(flow.cache.stop):
+                    yield OpenDrill(work, found)
+            finally:
+                left = clean_drill(context, drill)  # None if the body has cleaned up
+                if left is not None:
+                    found.clean_up = left
+                    found.times = replace(found.times, cleaned_up_ms=now_ms())
+
+
+def begun_drill(work: DrillWork, planned: PlannedDrill) -> BegunDrill:
+    """The drill for the steps of this process, which reads it once."""
+    opened = repository(work.flow_run, work.repository)
+    return flow_run_cache(work.flow_run).cached(
+        "drill", lambda: reopened(opened, work.drill, planned.data, planned.findings)
+    )
+
+
+def sources_of(planned: PlannedDrill, number: int) -> list[Partition]:
+    """The source partitions of a bin."""
+    return [planned.plan.partitions[index].source for index in planned.plan.bins[number]]

@@ -1,0 +1,315 @@
+"""Restore drills: what is restored is compared, planted faults are found, and exactly what the drill made is gone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tasks.broker.admin_values import NewTopicSpec
+from tasks.engine import drill as drill_module
+from tasks.engine import drill_steps
+from tasks.engine.drill import clean_left_drills, drill_locally
+from tasks.engine.drilling import clean_up as clean_up_module
+from tasks.engine.drilling.drill_result import DrillResult
+from tasks.engine.options import DrillOptions
+from tasks.engine.positions.translate import TranslatedPosition
+from tasks.engine.scratch_names import SCRATCH
+from tasks.engine.started_restore import StartedRestore
+from tasks.model.errors import InterruptedRunError, KafkaBackupError, NotFoundError
+from tasks.repository.drills import left_drills
+from tasks.repository.names import new_run_id
+from tasks.repository.restores import Targets
+from tests.simulation.rules.small_world import HOUR_MS, SET, SmallWorld
+from tests.support.faults import Crashed, FaultyStore
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_up_module, "PAUSE_S", 0.0)
+
+
+@pytest.fixture
+def world() -> SmallWorld:
+    """Two topics with records, aborted transactions and settings, a group, and a topic of somebody else."""
+    made = SmallWorld()
+    made.topic(partitions=2, records=12, configs={"retention.ms": "123456789", "max.message.bytes": "2000000"})
+    made.topic("bills", records=3)
+    producer = made.source.transactional_producer()
+    producer.send(("orders", 0), made.records(4))
+    producer.abort()
+    made.send(("orders", 0), 5)
+    made.commit("billing", {("orders", 0): 7, ("orders", 1): 12, ("bills", 0): 0})
+    made.back_up()
+    made.topic("live", records=2, cluster=made.target)
+    return made
+
+
+def _drill(world: SmallWorld, *, stop: threading.Event | None = None, **options: Any) -> DrillResult:
+    context = world.context(world.target)
+    if stop is not None:
+        context = replace(context, stop=stop)
+    now_ms = world.clock.now_ms()
+    return drill_locally(
+        context,
+        SET,
+        DrillOptions.model_validate({"max_concurrent_partitions": 1, **options}),
+        drill=new_run_id(now_ms),
+        requested_ms=now_ms,
+    )
+
+
+def _topics(world: SmallWorld) -> set[str]:
+    return {name for name in world.target.topics.by_name if not name.startswith("__")}
+
+
+def _assert_clean(world: SmallWorld) -> None:
+    """Nothing of a drill is left, neither on the cluster nor in the repository, and what is not of it is there."""
+    assert {"live"} == _topics(world)
+    assert 2 == len(world.contents("live"))
+    with world.admin() as admin:
+        assert [] == [group.group_id for group in admin.list_groups()]
+    assert [] == [info.key for prefix in ("restores/", "leases/_restore") for info in world.store.list(prefix)]
+
+
+def test_a_drill_restores_compares_everything_and_leaves_nothing(world: SmallWorld) -> None:
+    result = _drill(world)
+
+    assert ("passed", ()) == (result.verdict, result.failures)
+    counts = {str(one.source): (one.expected_records, one.found_records) for one in result.partitions}
+    assert {"orders-0": (17, 17), "orders-1": (12, 12), "bills-0": (3, 3)} == counts
+    assert all(one.expected_digest == one.found_digest is not None for one in result.partitions)
+    assert {"orders": 2, "bills": 0} == {one.topic: one.compared for one in result.settings}
+    assert [("billing", 3)] == [(one.group, one.positions) for one in result.groups]
+    assert result.clean_up is not None
+    assert 2 == len(result.clean_up.topics)
+    assert all(SCRATCH in name for name in (*result.clean_up.topics, *result.clean_up.groups))
+    times = result.times
+    steps = (times.started_ms, times.first_record_ms, times.data_complete_ms, times.groups_ready_ms, times.verified_ms)
+    assert None not in steps
+    assert sorted(steps) == list(steps)  # type: ignore[type-var]
+    _assert_clean(world)
+
+
+def test_a_selection_a_share_and_an_older_point_are_drilled_as_asked(world: SmallWorld) -> None:
+    world.clock.advance(HOUR_MS)
+    world.send(("bills", 0), 4)
+    world.back_up()
+
+    result = _drill(world, point="oldest", topics={"include": ["bills"]}, compare="counts", rpo="1s")
+
+    assert (("bills",), {"orders": "not selected"}) == (result.data.topics, result.data.excluded)
+    assert [(3, 3, 0)] == [(one.expected_records, one.found_records, one.compared_records) for one in result.partitions]
+    assert "the oldest of 2 points" == result.data.choice
+    assert result.verdict == "passed"
+
+
+def test_a_missed_objective_fails_the_drill(world: SmallWorld) -> None:
+    world.clock.advance(2 * HOUR_MS)
+
+    result = _drill(world, rpo="1h")
+
+    assert ("objective RPO was missed",) == result.failures
+    assert "passed" == _drill(world, rpo="3h").verdict
+
+
+def test_a_set_that_does_not_exist_is_an_error_and_makes_nothing(world: SmallWorld) -> None:
+    with pytest.raises(NotFoundError):
+        drill_locally(world.context(world.target), "other", DrillOptions(), drill=new_run_id(1), requested_ms=1)
+    _assert_clean(world)
+
+
+def _after(module: Any, name: str, act: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Change the result of a function of the drill."""
+    original = getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *args, **kwargs: act(original(*args, **kwargs)))
+
+
+def test_partitions_that_were_never_restored_are_found(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.engine.drill.replay_bin", lambda context, started, targets, number: None)
+
+    result = _drill(world)
+
+    assert {"bills-0", "orders-0", "orders-1"} == {str(one.source) for one in result.partitions if one.problem}
+    assert "failed" == result.verdict
+    _assert_clean(world)
+
+
+def test_a_record_too_many_and_a_missing_one_are_found(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    original: Callable[..., Any] = vars(drill_module)["compare_partition"]
+
+    def compare(context: Any, started: StartedRestore, copy: Any, target: Any, **how: Any) -> Any:
+        if (copy.topic, copy.partition) == ("bills", 0):
+            world.send((target.topic, 0), 1, cluster=world.target)
+        return original(context, started, copy, target, **how)
+
+    monkeypatch.setattr(drill_module, "compare_partition", compare)
+
+    result = _drill(world)
+
+    [problem] = [one for one in result.partitions if one.problem]
+    assert ("bills-0", 3, 4) == (str(problem.source), problem.expected_records, problem.found_records)
+    _assert_clean(world)
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_wrong_translation_of_positions_is_found(world: SmallWorld, monkeypatch: pytest.MonkeyPatch, by: int) -> None:
+    def shifted(positions: list[TranslatedPosition]) -> list[TranslatedPosition]:
+        return [
+            replace(one, target_offset=one.target_offset + by)
+            if one.source_topic == "orders" and not one.source_partition
+            else one
+            for one in positions
+        ]
+
+    _after(drill_steps, "translate", shifted, monkeypatch)
+
+    result = _drill(world)
+
+    [failure] = result.failures
+    assert failure.startswith("group billing: ")
+    _assert_clean(world)
+
+
+def test_a_lost_setting_is_found(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    original: Callable[..., Any] = vars(drill_steps)["finish_settings"]
+
+    def finish(plan: Any, targets: Any, admin: Any) -> Any:
+        done = original(plan, targets, admin)
+        name = next(topic.target for topic in plan.topics if topic.topic == "orders")
+        admin.alter_topic_configs(name, {"retention.ms": "1000"}, ["max.message.bytes"])
+        return done
+
+    monkeypatch.setattr(drill_steps, "finish_settings", finish)
+
+    result = _drill(world)
+
+    problems = [failure.split(": ", 1)[1] for failure in result.failures]
+    assert ["the setting max.message.bytes is 1048588, and the backup has 2000000"] == problems[:1]
+    assert ["the setting retention.ms is 1000, and the backup has 123456789"] == problems[1:]
+    _assert_clean(world)
+
+
+def test_damage_in_the_backup_fails_the_drill_and_everything_is_removed(world: SmallWorld) -> None:
+    key = next(info.key for info in world.store.list("data/") if info.size_bytes > 600)
+    stored, _ = world.store.get(key)
+    world.store.put(key, [stored[:40] + bytes([stored[40] ^ 1]) + stored[41:]])
+
+    result = _drill(world)
+
+    assert "failed" == result.verdict
+    assert any(key in failure for failure in result.failures)
+    _assert_clean(world)
+
+
+def test_a_missing_object_is_refused_before_anything_is_made(world: SmallWorld) -> None:
+    world.store.delete([next(world.store.list("data/")).key])
+
+    with pytest.raises(KafkaBackupError):
+        _drill(world)
+    _assert_clean(world)
+
+
+def test_a_clean_up_that_removes_nothing_fails_the_drill_and_the_next_one_tries_again(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        clean_up_module,
+        "_delete",
+        lambda admin, topics, removed, problems: problems.append("The topic x remains: denied"),
+    )
+    result = _drill(world)
+    assert ("failed", ("The topic x remains: denied",)) == (result.verdict, result.failures)
+    assert 1 == len(list(left_drills(world.store)))
+    monkeypatch.undo()
+    world.clock.advance(HOUR_MS)
+
+    cleaned = clean_left_drills(world.context(world.target))
+
+    assert [()] == [one.problems for one in cleaned.values()]
+    _assert_clean(world)
+
+
+def test_a_stopped_drill_is_cleaned_up_too(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+
+    def stopped(begun: Any) -> Any:
+        stop.set()
+        return begun
+
+    _after(drill_module, "begin_drill", stopped, monkeypatch)
+
+    with pytest.raises(InterruptedRunError):
+        _drill(world, stop=stop)
+
+    _assert_clean(world)
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+def test_whatever_a_crash_leaves_behind_is_removed_later_and_nothing_else(world: SmallWorld, *, is_after: bool) -> None:
+    plain, crashes = world.store, 0
+    for write in range(1, 60):
+        world.store = faulty = FaultyStore(plain)
+        faulty.crash_at(write, after=is_after)
+        try:
+            _drill(world)
+        except Crashed:
+            crashes += 1
+        else:
+            break
+        finally:
+            world.store = plain
+        world.clock.advance(HOUR_MS)
+        clean_left_drills(world.context(world.target))
+        assert {"live"} == _topics(world)
+        assert [] == list(left_drills(world.store))
+
+    assert crashes > 5
+    assert "passed" == _drill(world).verdict
+
+
+def test_a_topic_with_records_that_somebody_else_made_under_a_scratch_name_stays(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is created again while the drill runs, as a client can do, and somebody writes into it."""
+    names: list[str] = []
+
+    def replaced(begun: Any) -> Any:
+        targets: Targets = begun.targets
+        name = targets.partitions[0].topic
+        with world.admin() as admin:
+            admin.delete_topics([name])
+            admin.create_topics([NewTopicSpec(name=name, partitions=2, replication_factor=1, configs={})])
+        world.send((name, 0), 1, cluster=world.target)
+        names.append(name)
+        return begun
+
+    _after(drill_module, "begin_drill", replaced, monkeypatch)
+
+    result = _drill(world)
+
+    assert f"The topic {names[0]} was made by somebody else and has records. It stays." in result.failures
+    assert {"live", names[0]} == {name for name in _topics(world) if name == "live" or name in names}
+    assert 1 == len(world.contents(names[0]))
+
+
+def test_an_empty_topic_that_a_client_created_again_after_the_removal_is_removed_too(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cluster with automatic creation, a consumer that follows a pattern asks for a topic that is gone."""
+    original: Callable[..., None] = vars(clean_up_module)["_delete"]
+    again = iter([True, True])
+
+    def deleted(admin: Any, topics: Any, removed: Any, problems: Any) -> None:
+        original(admin, topics, removed, problems)
+        if next(again, False):
+            specs = [NewTopicSpec(name=topics[0].name, partitions=1, replication_factor=1, configs={})]
+            admin.create_topics(specs)
+
+    monkeypatch.setattr(clean_up_module, "_delete", deleted)
+
+    assert "passed" == _drill(world).verdict
+    _assert_clean(world)
