@@ -19,6 +19,7 @@ from tasks.drill import (
     compare_settings,
     plan_drill,
     restore_bin,
+    store_report,
 )
 from tasks.engine.options import DrillOptions
 from tasks.flow_support.drill_report import report_drill, report_drill_plan, report_restored_bin
@@ -34,6 +35,10 @@ DrillCluster = Annotated[
 DrillOptionsParam = Annotated[
     DrillOptions, form_field("Options", "What is restored, how it is compared, and the objectives.")
 ]
+SigningKeyName = Annotated[
+    str | None,
+    form_field("Signing key", "Name of the Secret block with the private key that signs the report. Empty: unsigned."),
+]
 DEFAULT_DRILL_OPTIONS = DrillOptions()
 
 
@@ -43,15 +48,16 @@ def restore_drill(
     target: DrillCluster,
     repository: RepositoryName,
     options: DrillOptionsParam = DEFAULT_DRILL_OPTIONS,
+    signing_key: SigningKeyName = None,
 ) -> State[Any]:
     """Restore a point into scratch topics, compare every partition by a second reader, and remove the topics again.
 
     The flow makes scratch topics, restores every partition, writes the translated group positions into scratch groups,
     compares records, positions and settings with the backup, runs the owner's checks, and removes exactly what it has
-    made, also after a failure or a cancellation. It ends as `Failed` if something differs, if nothing was compared, if
-    an objective was missed, or if something could not be removed.
+    made, also after a failure or a cancellation. Then it stores a report in the repository. It ends as `Failed` if
+    something differs, if nothing was compared, if an objective was missed, or if something could not be removed.
     """
-    with open_drill(backup_id, target, repository, options) as drill:
+    with open_drill(backup_id, target, repository, options, signing_key) as drill:
         planned = plan_drill.submit(drill.work).result()
         report_drill_plan(drill.work, planned)
         with drill.found.noting_errors():
@@ -59,7 +65,9 @@ def restore_drill(
         drill.found.target_cluster_id = planned.plan.cluster_id
         drill.found.clean_up = clean_scratch.submit(drill.work).result()
         drill.found.times = replace(drill.found.times, cleaned_up_ms=now_ms())
-    return report_drill(drill.work, drill.found.result(planned.data))
+        result = drill.found.result(planned.data)
+        stored = store_report.submit(drill.work, result, signing_key).result()
+    return report_drill(drill.work, result, stored)
 
 
 def _restore_and_compare(drill: OpenDrill, planned: PlannedDrill) -> None:

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from tasks.engine import drill_steps
 from tasks.engine.bins import MAX_BINS
-from tasks.engine.drill import clean_drill
-from tasks.engine.drilling.comparison import compare_partition
-from tasks.engine.drilling.drill_result import CleanUp, GroupComparison, OwnerCheck, SettingsComparison
+from tasks.engine.drill import clean_drill, keep_evidence
+from tasks.engine.drilling.drill_result import CleanUp, DrillResult, GroupComparison, OwnerCheck, SettingsComparison
 from tasks.engine.drilling.owner_checks import run_checks
+from tasks.engine.evidence.store_evidence import StoredEvidence
 from tasks.engine.replay import replay
 from tasks.engine.restore_steps import check_restore
 from tasks.engine.run_context import ClusterContext
@@ -23,7 +23,7 @@ from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.retries import one_shot_task, repeatable_task
 from tasks.flow_support.states import with_state_name
 from tasks.flow_support.task_context import task_context
-from tasks.flow_support.wiring import cluster_access, cluster_section, now_ms
+from tasks.flow_support.wiring import cluster_access, cluster_section, load_signing_key, now_ms, repository
 from tasks.model.partition import Partition
 from tasks.repository.names import restore_lease_key
 from tasks.repository.points import PointReference
@@ -76,19 +76,7 @@ def compare_bin(work: DrillWork, planned: PlannedDrill, bin_task: BinTask) -> Co
     """Compare the scratch partitions of one bin with the backup. If one differs, the state of the task is named
     `Differs`."""
     with _cluster_context(work) as context:
-        begun, options = begun_drill(work, planned), work.options
-        plan = begun.started.plan
-        found = [
-            compare_partition(
-                context,
-                begun.started,
-                plan.partitions[index],
-                begun.targets.partitions[index],
-                level=options.compare_level,
-                share_percent=options.sample_percent,
-            )
-            for index in plan.bins[bin_task.number]
-        ]
+        found = drill_steps.compare_bin(context, begun_drill(work, planned), work.options, bin_task.number)
     problems = [f"{one.source}: {one.problem}" for one in found if one.problem]
     return with_state_name("Differs", problems, ComparedBin(bin_task.number, found))
 
@@ -122,6 +110,13 @@ def clean_scratch(work: DrillWork) -> CleanUp | None:
     """Remove what the drill has made. None if there is nothing of it any more."""
     with _cluster_context(work) as context:
         return clean_drill(context, work.drill)
+
+
+@repeatable_task("report")
+def store_report(work: DrillWork, result: DrillResult, signing_key: str | None) -> StoredEvidence:
+    """Store the report of the drill in the repository, signed with the key of the Secret block of this name."""
+    key = None if signing_key is None else load_signing_key(signing_key)
+    return keep_evidence(repository(work.flow_run, work.repository), result, work.options, key)
 
 
 @contextmanager

@@ -11,12 +11,14 @@ from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access
 from tasks.config.load import load_drill
 from tasks.config.models import DrillFile
-from tasks.engine.drill import clean_left_drills, drill_locally
+from tasks.engine.drill import clean_left_drills, drill_locally, keep_evidence
 from tasks.engine.drilling.drill_result import ChosenData
+from tasks.engine.evidence.signing_keys import SigningKey
 from tasks.engine.options import DrillOptions
 from tasks.engine.run_context import ClusterContext
 from tasks.model.counting import counted
-from tasks.reports.drill import chosen_text, drill_document, drill_lines
+from tasks.model.errors import ConfigError
+from tasks.reports.drill import chosen_text, drill_document, drill_lines, evidence_document, evidence_line
 from tasks.repository.names import new_run_id
 
 
@@ -36,6 +38,7 @@ def run_drill(session: Session, config: Path, *, only_clean: bool) -> int:
 
 
 def _drill(session: Session, context: ClusterContext, file: DrillFile, requested_ms: int) -> int:
+    key, options = _signing_key(file), drill_options(file)
     with ProgressBar(session) as bar:
 
         def chosen(data: ChosenData) -> None:
@@ -45,16 +48,29 @@ def _drill(session: Session, context: ClusterContext, file: DrillFile, requested
         result = drill_locally(
             ClusterContext(repository=context.repository, cluster=context.cluster, stop=context.stop, progress=bar),
             file.backup_id,
-            drill_options(file),
+            options,
             drill=new_run_id(now_ms()),
             requested_ms=requested_ms,
             bootstrap_servers=file.target.bootstrap_servers,
             chosen=chosen,
         )
+    stored = keep_evidence(context.repository, result, options, key)
     for line in drill_lines(result):
         session.print(line)
-    session.print_json(drill_document(result))
+    session.print(evidence_line(stored))
+    session.print_json({**drill_document(result), "evidence": evidence_document(stored)})
     return OK if result.verdict == "passed" else FAILED
+
+
+def _signing_key(file: DrillFile) -> SigningKey | None:
+    """The key of the file, read before the drill begins. Raises `ConfigError` if it cannot be read or used."""
+    path = file.drill.signing_key_file
+    if path is None:
+        return None
+    try:
+        return SigningKey.from_pem(Path(path).read_bytes(), name=path)
+    except OSError as error:
+        raise ConfigError(f"The signing key {path} cannot be read: {error.strerror}.") from None
 
 
 def drill_options(file: DrillFile) -> DrillOptions:

@@ -236,6 +236,9 @@ class DrillSection(DrillOptions):
     """The section `drill`: the engine's options."""
 
     topics: TopicsSection = Field(TopicsSection(), description=DrillOptions.model_fields["topics"].description)
+    signing_key_file: str | None = Field(
+        None, description="File with the private Ed25519 key that signs the report: `kafka-backup evidence keygen`."
+    )
 
 
 class DrillFile(Section):

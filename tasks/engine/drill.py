@@ -8,19 +8,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tasks.engine.bins import BINS_PER_WORKER
-from tasks.engine.drill_steps import BegunDrill, begin_drill, choose_point, compare_positions, compare_settings
+from tasks.engine.drill_steps import (
+    BegunDrill,
+    begin_drill,
+    choose_point,
+    compare_bin,
+    compare_positions,
+    compare_settings,
+)
 from tasks.engine.drilling.clean_up import clean_up
-from tasks.engine.drilling.comparison import compare_partition
 from tasks.engine.drilling.drill_findings import DrillFindings
 from tasks.engine.drilling.drill_result import (
     ChosenData,
     CleanUp,
     DrillResult,
     DrillTimes,
-    PartitionComparison,
 )
 from tasks.engine.drilling.owner_checks import run_checks
-from tasks.engine.options import DrillOptions
+from tasks.engine.evidence.evidence_context import ConfiguredEvidence
+from tasks.engine.evidence.signing_keys import SigningKey
+from tasks.engine.evidence.store_evidence import StoredEvidence, evidence_context, store_evidence
+from tasks.engine.options import DrillOptions, duration_ms
 from tasks.engine.replay.replay import replay_bin
 from tasks.engine.restore_steps import check_restore, restore_lease
 from tasks.engine.run_context import ClusterContext
@@ -31,8 +39,8 @@ from tasks.repository.drills import find_drill, left_drills
 from tasks.repository.leases import acquire, kept
 from tasks.repository.names import restore_lease_key
 from tasks.repository.points import PointReference
+from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.restores import PartitionCopy, TargetPartition
 
 
 def drill_locally(
@@ -99,17 +107,24 @@ def _compare(
     """Compare the bounds of all partitions, then their records, and then the settings of the topics."""
     started, targets = begun.started, begun.targets
     found.problems += [f"{one.target}: {one.message}" for one in check_restore(context, started, targets)]
-
-    def compare(pair: tuple[PartitionCopy, TargetPartition]) -> PartitionComparison:
-        return compare_partition(
-            context, started, *pair, level=options.compare_level, share_percent=options.sample_percent
-        )
-
-    pairs = list(zip(started.plan.partitions, targets.partitions, strict=True))
-    found.partitions += run_all(compare, pairs, options.max_concurrent_partitions, context.stop)
+    bins, workers = range(len(started.plan.bins)), options.max_concurrent_partitions
+    compared = run_all(lambda number: compare_bin(context, begun, options, number), bins, workers, context.stop)
+    found.partitions += [one for bin_ in compared for one in bin_]
     with context.admin() as admin:
         found.settings += compare_settings(admin, begun, point)
     found.times = replace(found.times, verified_ms=context.repository.now_ms())
+
+
+def keep_evidence(
+    repository: Repository, result: DrillResult, options: DrillOptions, key: SigningKey | None
+) -> StoredEvidence:
+    """Store the report of a drill in the repository, signed if there is a key. May be called again with the same
+    arguments. Raises what `store_evidence` raises."""
+    every = options.every
+    configured = ConfiguredEvidence(
+        **options.evidence.model_dump(), drill_every_ms=None if every is None else duration_ms(every)
+    )
+    return store_evidence(repository, result, evidence_context(repository, configured), key)
 
 
 def clean_drill(context: ClusterContext, drill: str) -> CleanUp | None:

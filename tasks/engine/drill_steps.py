@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.drilling.choice import choose_drill_point, choose_drill_topics
-from tasks.engine.drilling.drill_result import ChosenData, GroupComparison, SettingsComparison
+from tasks.engine.drilling.comparison import compare_with
+from tasks.engine.drilling.drill_result import (
+    ChosenData,
+    GroupComparison,
+    PartitionComparison,
+    SettingsComparison,
+)
 from tasks.engine.drilling.scratch_groups import compare_groups
 from tasks.engine.options import DrillOptions, RestoreOptions, TopicSelection
 from tasks.engine.positions.translate import translate
@@ -158,6 +164,27 @@ def compare_positions(context: ClusterContext, admin: ClusterAdmin, begun: Begun
     positions = translate(started, targets, groups)
     with context.record_reader() as reader:
         return compare_groups(admin, started, targets, positions, begun.record.groups, reader)
+
+
+def compare_bin(
+    context: ClusterContext, begun: BegunDrill, options: DrillOptions, number: int
+) -> list[PartitionComparison]:
+    """Compare the partitions of one bin with the backup. They share one client of the second reader. May be called
+    again. Raises what `compare_with` raises."""
+    started, targets = begun.started, begun.targets
+    with context.record_reader() as reader:
+        return [
+            compare_with(
+                reader,
+                context,
+                started,
+                started.plan.partitions[index],
+                targets.partitions[index],
+                options.compare_level,
+                options.sample_percent,
+            )
+            for index in started.plan.bins[number]
+        ]
 
 
 def compare_settings(admin: ClusterAdmin, begun: BegunDrill, point: RestorePoint) -> list[SettingsComparison]:

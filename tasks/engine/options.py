@@ -422,6 +422,51 @@ class RestoreOptions(Options):
         return value
 
 
+class EvidenceOptions(Options):
+    """What the report of a drill says about the organisation and the people, as it is stated here. A field that is
+    empty is `unknown` in the report, with the reason that it is not configured."""
+
+    organisation: str | None = Field(
+        None, title="Organisation", description="The organisation whose backup is drilled."
+    )
+    environment: str | None = Field(None, title="Environment", description="The environment: production, staging.")
+    business_function: str | None = Field(
+        None, title="Business function", description="The function of the business that needs the data."
+    )
+    criticality: str | None = Field(
+        None, title="Criticality", description="How critical this function is, in your own terms."
+    )
+    policy_id: str | None = Field(None, title="Policy", description="The id of the policy that asks for the drill.")
+    policy_version: str | None = Field(None, title="Policy version", description="The version of this policy.")
+    requested_by: str | None = Field(
+        None, title="Requested by", description="Who has asked for the drill. It is not checked."
+    )
+    approved_by: str | None = Field(
+        None, title="Approved by", description="Who has approved the drill. It is not checked."
+    )
+    reviewed_by: str | None = Field(None, title="Reviewed by", description="Who reviews the report. It is not checked.")
+    ticket: str | None = Field(None, title="Ticket", description="The ticket or change of the drill.")
+    account: str | None = Field(
+        None, title="Account", description="The account of the scratch cluster, apart from that of the source."
+    )
+    network: str | None = Field(
+        None, title="Network", description="The network of the scratch cluster, apart from that of the source."
+    )
+    identity: str | None = Field(
+        None, title="Identity", description="The identity with which the drill runs, apart from that of the backup."
+    )
+    region: str | None = Field(None, title="Region", description="The region of the store.")
+    copy_used: str | None = Field(
+        None, title="Copy used", description="Which copy of the backup was used, if there are several."
+    )
+    kept: str | None = Field(None, title="Kept", description="How long reports are kept, in words.")
+    controls: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        title="Controls",
+        description="For each control of your standards the parts of the report that serve it.",
+    )
+
+
 class DrillOptions(Options):
     """What a restore drill restores, how it compares, and its objectives. The form in Prefect's UI shows the fields in
     this order: the usual ones first."""
@@ -479,6 +524,9 @@ class DrillOptions(Options):
         (),
         title="Checks",
         description="Commands or HTTP calls that look at the restored topics. Each has to succeed.",
+    )
+    evidence: EvidenceOptions = Field(
+        EvidenceOptions(), title="Evidence", description="What the report says about the organisation and the people."
     )
 
     @property

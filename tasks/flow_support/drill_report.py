@@ -7,12 +7,13 @@ from typing import Any
 from prefect.client.schemas.objects import State
 
 from tasks.engine.drilling.drill_result import DrillResult
+from tasks.engine.evidence.store_evidence import StoredEvidence
 from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.drill_work import DrillWork, PlannedDrill, RestoredBin
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.start_report import report_start
 from tasks.flow_support.states import completed, failed, report_event
-from tasks.reports.drill import chosen_text, drill_headline, drill_summary, partition_rows
+from tasks.reports.drill import chosen_text, drill_headline, drill_summary, evidence_line, partition_rows
 
 
 def report_drill_plan(work: DrillWork, planned: PlannedDrill) -> None:
@@ -27,7 +28,7 @@ def report_restored_bin(work: DrillWork, planned: PlannedDrill, restored: Restor
         flow_run_cache(work.flow_run).counter.set_final(copy.source, records=copy.records, log_bytes=copy.log_bytes)
 
 
-def report_drill(work: DrillWork, result: DrillResult) -> State[Any]:
+def report_drill(work: DrillWork, result: DrillResult, stored: StoredEvidence) -> State[Any]:
     """Publish the artifacts of a drill and its event. Returns the run's final state: failed if the drill failed."""
     cache = flow_run_cache(work.flow_run)
     cache.counter.is_done = True
@@ -36,7 +37,7 @@ def report_drill(work: DrillWork, result: DrillResult) -> State[Any]:
     publish(
         work.flow_run,
         table(f"{key}-partitions", partition_rows(result), f"The partitions compared with {name}"),
-        markdown(key, drill_summary(result), f"Drill of {name}"),
+        markdown(key, f"{drill_summary(result)}\n\n{evidence_line(stored)}", f"Drill of {name}"),
     )
     headline = drill_headline(result)
     numbers = {
@@ -47,6 +48,8 @@ def report_drill(work: DrillWork, result: DrillResult) -> State[Any]:
         "rpo_s": result.objectives.rpo_s,
         "compared_records": sum(one.compared_records for one in result.partitions),
         "failures": list(result.failures[:20]),
+        "report": stored.keys[0],
+        "report_sha256": stored.sha256,
     }
     report_event(f"kafka-backup.drill.{result.verdict}", headline, numbers)
     return completed(headline) if result.verdict == "passed" else failed(headline)

@@ -18,7 +18,7 @@ from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
 from tasks.flow_support.flow_run_cache import flow_run_cache, stop_on_failure
 from tasks.flow_support.open_flow import open_flow
 from tasks.flow_support.progress_artifact import progress_artifact
-from tasks.flow_support.wiring import cluster_access, now_ms, repository
+from tasks.flow_support.wiring import cluster_access, load_signing_key, now_ms, repository
 from tasks.model.partition import Partition
 from tasks.repository.names import check_set_name, new_run_id
 from tasks.repository.points import PointReference
@@ -81,12 +81,15 @@ class OpenDrill:
 
 
 @contextmanager
-def open_drill(set_name: str, target: str, repository_name: str, options: DrillOptions) -> Iterator[OpenDrill]:
+def open_drill(
+    set_name: str, target: str, repository_name: str, options: DrillOptions, signing_key: str | None
+) -> Iterator[OpenDrill]:
     """A new drill. Its lease is held and its point is pinned while the body runs. If the body raises, the run's stop
     event is set. Whatever the drill has made and the body has not removed is removed at the end, also after a
     cancellation.
 
-    Raises `ConfigError` for a wrong name, and what `choose_point`, `open_flow` and `restore_lease` raise.
+    Raises `ConfigError` for a wrong name or a signing key that cannot be used, and what `choose_point`, `open_flow` and
+    `restore_lease` raise.
     """
     check_set_name(set_name)
     requested_ms, drill = now_ms(), new_run_id(now_ms())
@@ -94,6 +97,8 @@ def open_drill(set_name: str, target: str, repository_name: str, options: DrillO
         open_flow(repository_name, target) as flow,
         progress_artifact(flow.cache.counter, f"Drill of {set_name}", flow.flow_run),
     ):
+        if signing_key is not None:
+            load_signing_key(signing_key)  # a key that cannot be used is found before the drill and not after it
         choice = choose_point(flow.repository, set_name, options, drill)
         context = flow.cache.run_context(flow.repository).on(cluster_access(flow.flow_run, target))
         reference = PointReference(set_name, seq=choice.point.seq)

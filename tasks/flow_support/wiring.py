@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from prefect.blocks.core import Block
+from prefect.blocks.system import Secret
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from blocks import KafkaCluster, block_types
@@ -16,6 +17,7 @@ from tasks.config import adapters
 from tasks.config.adapters import store_of
 from tasks.config.models import ClusterSection, ConnectionSection
 from tasks.config.new_repository import opened_or_created
+from tasks.engine.evidence.signing_keys import SigningKey
 from tasks.flow_support.block_loading import find_block
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.task_log import note_logger, wait_logger
@@ -71,6 +73,12 @@ def repository(flow_run: str, reference: str, *, before_creation: Callable[[], N
         return found
 
     return cache.cached(("repository", reference), opened)
+
+
+def load_signing_key(name: str) -> SigningKey:
+    """The private key in a Secret block. Raises `ConfigError` if there is no such block, or if it contains no key."""
+    secret = _load(Secret, name.removeprefix("secret/")).get()
+    return SigningKey.from_pem(str(secret).encode(), name=f"The block secret/{name}")
 
 
 def repository_reference(name: str) -> str:

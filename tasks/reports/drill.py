@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tasks.engine.drilling.drill_result import ChosenData, DrillResult
+from tasks.engine.evidence.store_evidence import StoredEvidence
 from tasks.model.counting import counted
 from tasks.reports.figures import duration_text, size_text, table_cell, table_text
 from tasks.reports.partitions import Row, listed, shortened
@@ -115,3 +116,14 @@ def _objective(achieved_s: float | None, target_s: float | None) -> str:
 def drill_document(result: DrillResult) -> dict[str, Any]:
     """The result as JSON members. Times are Unix milliseconds, durations are seconds."""
     return {**asdict(result), "verdict": result.verdict, "failures": list(result.failures)}
+
+
+def evidence_line(stored: StoredEvidence) -> str:
+    """Where the report of the drill is, and whether it is signed."""
+    signed = "signed" if stored.is_signed else "unsigned: no signing key is configured"
+    return f"report: {stored.keys[0]} ({signed}), SHA-256 {stored.sha256}"
+
+
+def evidence_document(stored: StoredEvidence) -> dict[str, Any]:
+    """The stored report as JSON members."""
+    return {"keys": list(stored.keys), "sha256": stored.sha256, "is_signed": stored.is_signed}

@@ -125,6 +125,33 @@ def test_a_drill_compares_every_record_and_leaves_nothing(bed: Bed) -> None:
     assert RECORDS == len(read_all(bed.kafka.bootstrap, bed.topic)), "the topic itself is as it was"
 
 
+def test_the_report_of_a_drill_is_signed_and_verifies_until_a_byte_is_changed(bed: Bed, tmp_path: Path) -> None:
+    key, public = tmp_path / "key.pem", tmp_path / "key.pem.pub"
+    _command("evidence", "keygen", "--out", str(key))
+    bed.write_file(f"  compare: sample 10%\n  every: 7d\n  signing_key_file: {key}\n  evidence: {{ticket: CHG-7}}\n")
+
+    evidence = bed.run()["evidence"]
+
+    assert evidence["is_signed"]
+    envelope = next(path for path in (tmp_path / "repository/reports").rglob("envelope.json"))
+    _command("evidence", "verify", str(envelope), "--key", str(public))
+    storage = f"file://{tmp_path}/repository"
+    [row] = json.loads(_command("evidence", "list", "--storage", storage, "--json"))["topics"]
+    assert (bed.topic, "passed with remarks") == (row["topic"], row["verdict"]), "not every record was compared"
+    report = json.loads((tmp_path / "repository" / evidence["keys"][0]).read_bytes())
+    assert "CHG-7" == report["who"]["ticket"]
+    envelope.write_bytes(envelope.read_bytes().replace(b'"payload":"ey', b'"payload":"fy', 1))
+    _command("evidence", "verify", str(envelope), "--key", str(public), code=20)
+
+
+def _command(*arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert code == done.returncode, done.stderr
+    return done.stdout
+
+
 def test_a_failed_check_of_the_owner_fails_the_drill(bed: Bed) -> None:
     bed.write_file("  compare: counts\n  checks:\n  - {name: ledger, command: ['false']}\n")
 
@@ -194,14 +221,14 @@ def test_the_flow_shows_a_task_for_each_partition_and_publishes_what_was_compare
     assert [RECORDS] * PARTITIONS == [row["compared"] for row in rows]
     labels = [f"{bed.topic}-{number}" for number in range(PARTITIONS)]
     assert {f"{step} {label}" for step in ("restore", "compare") for label in labels} <= names
-    assert {"plan", "positions", "bounds", "settings", "clean up"} <= names
+    assert {"plan", "positions", "bounds", "settings", "clean up", "report"} <= names
     assert [] == bed.scratch()
 
 
 def _task_names(installation: Installation, run: Any) -> set[str]:
     """The names of the task runs, once the last of them has arrived: they come as events, some time after the run."""
     deadline = time.monotonic() + 30
-    while "clean up" not in (names := {one.name for one in installation.task_runs(run)}):
+    while "report" not in (names := {one.name for one in installation.task_runs(run)}):
         assert time.monotonic() < deadline, names
         time.sleep(0.05)
     return names

@@ -33,7 +33,7 @@ from tasks.config.models import (
     RetentionSection,
     TopicsSection,
 )
-from tasks.engine.options import OwnerCheckOption, Tier
+from tasks.engine.options import EvidenceOptions, OwnerCheckOption, Tier
 from tasks.store.planned import PLANNED_BACKENDS
 from tasks.store.registry import BACKENDS
 
@@ -131,6 +131,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`retention.tiers`", "retention.tiers[].", Tier),
     ("`restore`", "restore.", RestoreSection),
     ("`drill`", "drill.", DrillSection),
+    ("`drill.evidence`", "drill.evidence.", EvidenceOptions),
     ("`drill.checks`", "drill.checks[].", OwnerCheckOption),
 )
 """Heading, dotted prefix and model of every section."""

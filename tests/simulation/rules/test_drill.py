@@ -12,10 +12,10 @@ import pytest
 from tasks.broker.admin_values import NewTopicSpec
 from tasks.engine import drill as drill_module
 from tasks.engine import drill_steps
-from tasks.engine.drill import clean_left_drills, drill_locally
+from tasks.engine.drill import clean_left_drills, drill_locally, keep_evidence
 from tasks.engine.drilling import clean_up as clean_up_module
 from tasks.engine.drilling.drill_result import DrillResult
-from tasks.engine.options import DrillOptions
+from tasks.engine.options import DrillOptions, EvidenceOptions
 from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.scratch_names import SCRATCH
 from tasks.engine.started_restore import StartedRestore
@@ -94,6 +94,21 @@ def test_a_drill_restores_compares_everything_and_leaves_nothing(world: SmallWor
     _assert_clean(world)
 
 
+def test_a_report_of_the_drill_is_kept_and_a_backup_goes_on_after_it(world: SmallWorld) -> None:
+    options = DrillOptions(every="7d", evidence=EvidenceOptions(ticket="CHG-7"))
+    result = _drill(world)
+
+    stored = keep_evidence(world.repository, result, options, None)
+
+    assert keep_evidence(world.repository, result, options, None) == stored, "a repetition stores nothing new"
+    assert "CHG-7" == stored.report.who.ticket
+    assert "passed" == stored.report.result.verdict
+    assert len(stored.keys) == len(list(world.store.list("reports/")))
+    world.clock.advance(HOUR_MS)
+    world.back_up()
+    world.assert_valid()
+
+
 def test_a_selection_a_share_and_an_older_point_are_drilled_as_asked(world: SmallWorld) -> None:
     world.clock.advance(HOUR_MS)
     world.send(("bills", 0), 4)
@@ -139,14 +154,14 @@ def test_partitions_that_were_never_restored_are_found(world: SmallWorld, monkey
 
 
 def test_a_record_too_many_and_a_missing_one_are_found(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    original: Callable[..., Any] = vars(drill_module)["compare_partition"]
+    original: Callable[..., Any] = vars(drill_steps)["compare_with"]
 
-    def compare(context: Any, started: StartedRestore, copy: Any, target: Any, **how: Any) -> Any:
+    def compare(reader: Any, context: Any, started: StartedRestore, copy: Any, target: Any, *how: Any) -> Any:
         if (copy.topic, copy.partition) == ("bills", 0):
             world.send((target.topic, 0), 1, cluster=world.target)
-        return original(context, started, copy, target, **how)
+        return original(reader, context, started, copy, target, *how)
 
-    monkeypatch.setattr(drill_module, "compare_partition", compare)
+    monkeypatch.setattr(drill_steps, "compare_with", compare)
 
     result = _drill(world)
 
