@@ -19,7 +19,7 @@ _PUBLIC_MODE = 0o644
 
 
 def run_evidence_verify(session: Session, file: Path, key: Path) -> int:
-    """Verify an envelope and print the report in it. Returns the exit code. Raises `DamagedError` if a byte was
+    """Verify an envelope and print the report in it. Returns the exit code. Raises `SignatureError` if a byte was
     changed, `AccessError` if the envelope names another key, and `NotFoundError` for a missing file."""
     public = PublicKey.from_pem(_read(key), name=str(key))
     payload = verify_envelope(_read(file), public, name=str(file))

@@ -20,7 +20,13 @@ from typing import NoReturn, TextIO
 
 from tasks.cli.exit_codes import INTERRUPTED, exit_code_of
 from tasks.cli.signals import STDERR, end_process, listen_for_signals, write_if_ready
-from tasks.model.errors import DamagedError, InterruptedRunError, KafkaBackupError, StoreUnavailableError
+from tasks.model.errors import (
+    DamagedError,
+    InterruptedRunError,
+    KafkaBackupError,
+    SignatureError,
+    StoreUnavailableError,
+)
 from tasks.model.waiting import WaitReport
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
@@ -130,7 +136,7 @@ def _as_interruption(session: Session, error: KafkaBackupError) -> KafkaBackupEr
 def _with_next_step(error: KafkaBackupError) -> str:
     """The message of an error. That of damage also says what to do, because the module that finds it does not know what
     else the repository contains."""
-    if not isinstance(error, DamagedError):
+    if not isinstance(error, DamagedError) or isinstance(error, SignatureError):
         return str(error)
     return (
         f"{str(error).rstrip('.')}. `kafka-backup validate` names all damage of a point. Bring the object back from a "

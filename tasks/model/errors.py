@@ -9,6 +9,7 @@ KafkaBackupError                 something failed (exit 1)
 ├── AccessError                  credentials, keys or permission (12)
 │   └── UndeletedError           a lock or a missing permission keeps some of the objects (12)
 ├── DamagedError                 stored bytes are not what was written (20)
+│   └── SignatureError           a signed document is not what was signed (20)
 ├── InterruptedRunError          stopped on request (130)
 ├── StoreError                   the object store
 │   ├── ObjectNotFoundError      no object has this key
@@ -99,6 +100,11 @@ class DamagedError(KafkaBackupError):
     def __init__(self, message: str, *, key: str | None = None) -> None:
         super().__init__(message)
         self.key = key
+
+
+class SignatureError(DamagedError):
+    """A signed document is not what was signed: somebody or something has changed it, and nothing in it can be relied
+    on. It need not be in a repository."""
 
 
 class InterruptedRunError(KafkaBackupError):

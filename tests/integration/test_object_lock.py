@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from tasks.engine.evidence.store_evidence import store_evidence
 from tasks.model.errors import ConfigError, UndeletedError
 from tasks.repository.names import is_immutable
 from tasks.repository.repository import Repository
 from tasks.store.s3.s3_store import S3Store
 from tests.support.command import COMMAND
 from tests.support.made_backup import SET, back_up, keys, make_repository
+from tests.support.made_drill import made_context, passed_drill
 from tests.support.made_logs import plain_log
 from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
 from tests.support.s3_credentials import S3Credentials
@@ -97,11 +99,14 @@ def _is_locked(minio: MinIO, bucket: str, key: str) -> bool:
 def test_a_backup_locks_what_is_written_once_and_nothing_else(minio: MinIO) -> None:
     bucket = minio.new_bucket(has_locks=True)
     store = _store(minio, bucket)
-    back_up(make_repository(store), [plain_log("orders", batches=2)])
+    repository = make_repository(store)
+    back_up(repository, [plain_log("orders", batches=2)])
+    store_evidence(repository, passed_drill(), made_context(), None)
 
     found = {key: _is_locked(minio, bucket, key) for key in keys(store, "")}
 
-    assert {key.split("/")[0] for key, is_locked in found.items() if is_locked} == {"data", "fragments", "meta"}
+    folders = {key.split("/")[0] for key, is_locked in found.items() if is_locked}
+    assert {"data", "fragments", "meta", "reports"} == folders
     assert {key for key, is_locked in found.items() if not is_locked} == {
         "repository.json",
         f"heads/{SET}.json",

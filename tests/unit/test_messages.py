@@ -27,6 +27,7 @@ from tasks.engine.commit.point_parts import CapturedRun
 from tasks.engine.commit.runs import check_open, void_run
 from tasks.engine.commit.snapshot_point import SnapshotPoint
 from tasks.engine.commit.tiling import tile
+from tasks.engine.evidence.dsse import open_envelope
 from tasks.engine.target.findings import Finding, refusal_of
 from tasks.engine.topic_selection import compile_pattern
 from tasks.model import errors
@@ -208,6 +209,12 @@ EXAMPLES: Sequence[Example] = (
         errors.UndeletedError,
         partial(_undeleted, "data/orders/run/1.log.zst"),
         "data/orders/run/1.log.zst was not deleted: access denied.",
+    ),
+    Example(
+        errors.SignatureError,
+        partial(open_envelope, b'{"payload":"","payloadType":"","signatures":[]}', name="envelope.json"),
+        "envelope.json is not what was signed: it has 0 signatures and not one. "
+        "Do not rely on it, and get it from the repository again.",
     ),
     Example(
         errors.DamagedError,

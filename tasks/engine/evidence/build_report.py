@@ -149,8 +149,8 @@ def _where(result: DrillResult, context: EvidenceContext) -> Where:
         store=_known(context.store, "the caller did not name the store"),
         region=_configured(stated.region),
         copy_used=_configured(stated.copy_used),
-        lock_mode=_known(context.lock_mode, "the storage settings of the drill contain no object lock"),
-        lock_until_ms=_known(context.lock_until_ms, "the storage settings of the drill contain no object lock"),
+        lock_mode=_known(context.lock_mode, "the drill recorded no object lock"),
+        lock_until_ms=_known(context.lock_until_ms, "the drill recorded no object lock"),
         recipient_key_ids=Unknown(unknown="this version does not encrypt backups"),
     )
 

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from tasks.engine.evidence.canonical import canonical_json
 from tasks.engine.evidence.signing_keys import PublicKey, SigningKey
-from tasks.model.errors import AccessError, DamagedError, UnsupportedError
+from tasks.model.errors import AccessError, DamagedError, SignatureError, UnsupportedError
 from tasks.repository.document import Document
 
 PAYLOAD_TYPE: Final = "application/vnd.kafka-backup.drill+json"
@@ -45,58 +45,66 @@ class OpenedEnvelope:
     """What an envelope contains, before its signature is verified."""
 
     payload: bytes
+    payload_type: str
     key_id: str
     signature: bytes
 
 
-def signed_message(payload: bytes) -> bytes:
+def signed_message(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
     """The bytes that are signed for a payload: its PAE."""
-    kind = PAYLOAD_TYPE.encode()
+    kind = payload_type.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
 def sign_payload(payload: bytes, key: SigningKey) -> bytes:
     """The stored bytes of the envelope of a payload. The same payload and key give the same bytes."""
-    return _encode(payload, key.key_id, key.sign(signed_message(payload)))
+    return _encode(OpenedEnvelope(payload, PAYLOAD_TYPE, key.key_id, key.sign(signed_message(payload))))
 
 
 def verify_envelope(data: bytes, key: PublicKey, *, name: str) -> bytes:
     """The payload of an envelope that was signed with this key. `name` names the envelope in messages.
 
-    Raises `DamagedError` if a byte was changed after the envelope was signed, `AccessError` if it names another key,
-    and `UnsupportedError` if its payload is not the report of a drill.
+    Raises `SignatureError` if a byte was changed after the envelope was signed, `AccessError` if it names another key,
+    and `UnsupportedError` if what was signed is not the report of a drill.
     """
     opened = open_envelope(data, name=name)
-    is_valid = key.is_valid(opened.signature, signed_message(opened.payload))
+    is_valid = key.is_valid(opened.signature, signed_message(opened.payload, opened.payload_type))
     if not is_valid and opened.key_id != key.key_id:
         raise AccessError(
             f"{name} names the key {opened.key_id}, and the given public key is {key.key_id}. "
             "Give the public key that belongs to the signature."
         )
     if not is_valid or opened.key_id != key.key_id:
-        raise DamagedError(f"{name} is not what was signed: its signature does not match its contents")
+        raise _changed(name, "its signature does not match its contents")
+    if opened.payload_type != PAYLOAD_TYPE:
+        raise UnsupportedError(f"{name} contains {opened.payload_type!r} and not {PAYLOAD_TYPE!r}.")
     return opened.payload
 
 
 def open_envelope(data: bytes, *, name: str) -> OpenedEnvelope:
-    """The contents of an envelope. Nothing is verified but its form. Raises `DamagedError` if it does not have the form
-    that this program writes, and `UnsupportedError` for another type of payload."""
-    envelope = Envelope.from_text(data, key=name)
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise UnsupportedError(f"{name} contains {envelope.payload_type!r} and not {PAYLOAD_TYPE!r}.")
+    """The contents of an envelope. Nothing is verified but its form. Raises `SignatureError` if it does not have the
+    form that this program writes."""
+    try:
+        envelope = Envelope.from_text(data, key="its text")
+    except DamagedError as error:
+        raise _changed(name, str(error)) from None
     if len(envelope.signatures) != 1:
-        raise DamagedError(f"{name} has {len(envelope.signatures)} signatures and not one")
+        raise _changed(name, f"it has {len(envelope.signatures)} signatures and not one")
     [signature] = envelope.signatures
     payload, sig = _decoded(envelope.payload, name), _decoded(signature.sig, name)
-    if _encode(payload, signature.keyid, sig) != data:
-        raise DamagedError(f"{name} is not what was written: its JSON is not canonical")
-    return OpenedEnvelope(payload, signature.keyid, sig)
+    opened = OpenedEnvelope(payload, envelope.payload_type, signature.keyid, sig)
+    if _encode(opened) != data:
+        raise _changed(name, "its JSON is not canonical")
+    return opened
 
 
-def _encode(payload: bytes, key_id: str, signature: bytes) -> bytes:
-    signatures = [{"keyid": key_id, "sig": base64.b64encode(signature).decode()}]
+def _encode(envelope: OpenedEnvelope) -> bytes:
     return canonical_json(
-        {"payload": base64.b64encode(payload).decode(), "payloadType": PAYLOAD_TYPE, "signatures": signatures}
+        {
+            "payload": base64.b64encode(envelope.payload).decode(),
+            "payloadType": envelope.payload_type,
+            "signatures": [{"keyid": envelope.key_id, "sig": base64.b64encode(envelope.signature).decode()}],
+        }
     )
 
 
@@ -104,4 +112,10 @@ def _decoded(text: str, name: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise DamagedError(f"{name} is not what was written: it contains text that is not base64") from None
+        raise _changed(name, "it contains text that is not base64") from None
+
+
+def _changed(name: str, problem: str) -> SignatureError:
+    return SignatureError(
+        f"{name} is not what was signed: {problem}. Do not rely on it, and get it from the repository again."
+    )

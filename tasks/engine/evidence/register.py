@@ -26,9 +26,9 @@ class RegisterRow:
     next_due_ms: Number
 
 
-def read_register(store: ObjectStore, set_name: str | None = None, every_ms: int | None = None) -> list[RegisterRow]:
-    """A row for each topic of the points that were drilled, in the order of sets and topics. With `every_ms` the next
-    drill is due so long after the last one; otherwise the reports say how often.
+def read_register(store: ObjectStore, set_name: str | None = None) -> list[RegisterRow]:
+    """A row for each topic of the points that were drilled, in the order of sets and topics. The newest report
+    of a set says how often a drill is due.
 
     Takes one listing, and for each set reads reports from the newest back until each topic has a row, at most twelve.
     Raises `NotFoundError` if the named set has no report, and what `load_report` raises.
@@ -36,10 +36,10 @@ def read_register(store: ObjectStore, set_name: str | None = None, every_ms: int
     found = drills_with_report(store, set_name)
     if set_name is not None and set_name not in found:
         raise no_report_error(set_name)
-    return [row for name in sorted(found) for row in _rows(store, name, found[name], every_ms)]
+    return [row for name in sorted(found) for row in _rows(store, name, found[name])]
 
 
-def _rows(store: ObjectStore, set_name: str, drills: list[str], every_ms: int | None) -> Iterator[RegisterRow]:
+def _rows(store: ObjectStore, set_name: str, drills: list[str]) -> Iterator[RegisterRow]:
     last: dict[str, DrillReport] = {}
     topics: set[str] = set()
     interval: Number = Unknown(unknown="no interval of drills is configured")
@@ -47,7 +47,7 @@ def _rows(store: ObjectStore, set_name: str, drills: list[str], every_ms: int | 
         report = load_report(store, set_name, drill).report
         if number == 0:
             topics = {topic.topic for topic in report.tested.topics} | {left.topic for left in report.tested.excluded}
-            interval = report.identity.drill_every_ms if every_ms is None else every_ms
+            interval = report.identity.drill_every_ms
         for one in report.tested.topics:
             last.setdefault(one.topic, report)
         if topics <= last.keys():

@@ -121,6 +121,7 @@ def test_verify_says_in_one_sentence_what_is_wrong(made: Made) -> None:
     assert [20, 12, 10, 2, 2] == [one.exit_code for one in failed]
     assert ["", ""] == [one.stdout for one in failed[:2]]
     assert all(1 == len(one.stderr.splitlines()) for one in failed)
+    assert failed[0].stderr.endswith("Do not rely on it, and get it from the repository again.\n")
     assert "PRIVATE" not in failed[4].output
 
 

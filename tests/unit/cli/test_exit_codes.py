@@ -17,6 +17,7 @@ EXPECTED = {
     errors.AccessError: 12,
     errors.UndeletedError: 12,
     errors.DamagedError: 20,
+    errors.SignatureError: 20,
     errors.InterruptedRunError: 130,
     errors.StoreError: 1,
     errors.StoreFullError: 1,
