@@ -25,7 +25,6 @@ from tasks.engine.options import DrillOptions
 from tasks.flow_support.drill_report import report_drill, report_drill_plan, report_restored_bin
 from tasks.flow_support.drill_work import OpenDrill, PlannedDrill, open_drill
 from tasks.flow_support.fan_out import THREADS, fan_out
-from tasks.flow_support.flow_run_cache import stop_on_failure
 from tasks.flow_support.run_names import run_name
 from tasks.flow_support.wiring import now_ms
 
@@ -61,7 +60,7 @@ def restore_drill(
     with open_drill(backup_id, target, repository, options, signing_key) as drill:
         planned = plan_drill.submit(drill.work).result()
         report_drill_plan(drill.work, planned)
-        with drill.found.noting_errors(), stop_on_failure(drill.stop):  # or tasks would go on into removed topics
+        with drill.found.noting_errors(), drill.ending_tasks():  # or tasks would go on into removed topics
             _restore_and_compare(drill, planned)
         drill.found.target_cluster_id = planned.plan.cluster_id
         drill.found.clean_up = clean_scratch.submit(drill.work).result()
@@ -74,7 +73,7 @@ def restore_drill(
 def _restore_and_compare(drill: OpenDrill, planned: PlannedDrill) -> None:
     work, found, width = drill.work, drill.found, drill.work.options.max_concurrent_partitions
     restored = fan_out(
-        lambda bin_task: restore_bin.submit(work, planned, bin_task, return_state=False),
+        lambda bin_task: drill.watched(restore_bin.submit(work, planned, bin_task, return_state=False)),
         planned.bin_tasks,
         width=width,
         finished=lambda one: report_restored_bin(work, planned, one),
@@ -86,12 +85,14 @@ def _restore_and_compare(drill: OpenDrill, planned: PlannedDrill) -> None:
     bounds = compare_bounds.submit(work, planned, return_state=False, wait_for=restored.futures)
     found.problems += bounds.result()
     compared = fan_out(
-        lambda bin_task: compare_bin.submit(work, planned, bin_task, return_state=False, wait_for=[bounds]),
+        lambda bin_task: drill.watched(
+            compare_bin.submit(work, planned, bin_task, return_state=False, wait_for=[bounds])
+        ),
         planned.bin_tasks,
         width=width,
     )
     found.partitions += [one for bin_ in compared.results for one in bin_.partitions]
+    if work.options.checks:
+        found.checks += check_by_owner.submit(work, planned, return_state=False, wait_for=compared.futures).result()
     found.settings += compare_settings.submit(work, planned, return_state=False, wait_for=compared.futures).result()
     found.times = replace(found.times, verified_ms=now_ms())
-    if work.options.checks:
-        found.checks += check_by_owner.submit(work, planned).result()

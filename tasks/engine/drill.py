@@ -33,14 +33,13 @@ from tasks.engine.replay.replay import replay_bin
 from tasks.engine.restore_steps import check_restore, restore_lease
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.workers import run_all
-from tasks.model.errors import LockedError
+from tasks.model.errors import DamagedError, LockedError, UnsupportedError
 from tasks.model.partition import Partition
 from tasks.repository.drills import find_drill, left_drills
 from tasks.repository.leases import acquire, kept
 from tasks.repository.names import restore_lease_key
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
-from tasks.repository.restore_point import RestorePoint
 
 
 def drill_locally(
@@ -73,8 +72,11 @@ def drill_locally(
             chosen(begun.data)
             with found.noting_errors():
                 _restore(context, options, begun, found)
-                _compare(context, options, begun, point, found)
+                _compare(context, options, begun, found)
                 found.checks += run_checks(options.checks, begun.record, bootstrap_servers)
+                with context.admin() as admin:  # last: with its own retention a topic can lose its records
+                    found.settings += compare_settings(admin, begun, point)
+                found.times = replace(found.times, verified_ms=repository.now_ms())
         finally:
             found.clean_up = clean_drill(context, drill)
             found.times = replace(found.times, cleaned_up_ms=repository.now_ms())
@@ -101,18 +103,13 @@ def _restore(context: ClusterContext, options: DrillOptions, begun: BegunDrill, 
     found.times = replace(found.times, groups_ready_ms=now_ms())
 
 
-def _compare(
-    context: ClusterContext, options: DrillOptions, begun: BegunDrill, point: RestorePoint, found: DrillFindings
-) -> None:
-    """Compare the bounds of all partitions, then their records, and then the settings of the topics."""
+def _compare(context: ClusterContext, options: DrillOptions, begun: BegunDrill, found: DrillFindings) -> None:
+    """Compare the bounds of all partitions, and then their records."""
     started, targets = begun.started, begun.targets
     found.problems += [f"{one.target}: {one.message}" for one in check_restore(context, started, targets)]
     bins, workers = range(len(started.plan.bins)), options.max_concurrent_partitions
     compared = run_all(lambda number: compare_bin(context, begun, options, number), bins, workers, context.stop)
     found.partitions += [one for bin_ in compared for one in bin_]
-    with context.admin() as admin:
-        found.settings += compare_settings(admin, begun, point)
-    found.times = replace(found.times, verified_ms=context.repository.now_ms())
 
 
 def keep_evidence(
@@ -145,9 +142,17 @@ def clean_left_drills(context: ClusterContext) -> dict[str, CleanUp]:
         except LockedError:
             continue
         with kept(lease, context.stop):
-            cleaned = clean_drill(context, drill)
+            cleaned = _cleaned(context, drill)
         if cleaned is not None:
             done[drill] = cleaned
         if cleaned is None or not cleaned.problems:
             repository.restore_state.delete([key])
     return done
+
+
+def _cleaned(context: ClusterContext, drill: str) -> CleanUp | None:
+    """As `clean_drill`. A record that cannot be read is a problem, so that those of other drills are cleaned up."""
+    try:
+        return clean_drill(context, drill)
+    except (DamagedError, UnsupportedError) as error:
+        return CleanUp(topics={}, groups=(), problems=(str(error),))

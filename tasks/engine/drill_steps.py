@@ -6,10 +6,13 @@ after `begin` finds in the repository what it needs of the steps before it, so a
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.drilling.choice import choose_drill_point, choose_drill_topics
+from tasks.engine.drilling.clean_up import clean_up
 from tasks.engine.drilling.comparison import compare_with
 from tasks.engine.drilling.drill_result import (
     ChosenData,
@@ -33,7 +36,7 @@ from tasks.engine.started_restore import StartedRestore
 from tasks.engine.target.finalize import finish_settings
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.restore_plan import RestoreRequest
-from tasks.model.errors import NotFoundError
+from tasks.model.errors import LockedError, NotFoundError
 from tasks.repository.drills import DrillRecord, find_drill, write_drill
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
@@ -86,8 +89,10 @@ def begin_drill(
     nothing is left of the drill. After every other error call `clean_up`.
     """
     repository = context.repository
-    names = sorted({row.topic for row in point.rows.values() if row.is_live})
-    topics, excluded = choose_drill_topics(names, options, drill)
+    names = {row.topic for row in point.rows.values() if row.is_live}
+    topics, excluded = choose_drill_topics(sorted(names), options, drill)
+    ended = {row.topic for row in point.rows.values()} - names
+    excluded |= dict.fromkeys(sorted(ended), "it was deleted on the source before the point was made")
     mapping = {name: scratch_name(options.scratch_prefix, drill, name) for name in topics}
     request = RestoreRequest(
         restore=drill,
@@ -128,9 +133,20 @@ def begin_drill(
         partitions=len(plan.partitions),
         records=sum(copy.records for copy in plan.partitions),
         log_bytes=sum(copy.log_bytes for copy in plan.partitions),
+        incomplete=tuple(_incomplete(point, preview.findings)),
     )
     targets = prepare_restore(context, admin, plan)
+    if find_drill(repository.restore_state, drill) is None:
+        clean_up(context, record)
+        raise LockedError(f"The drill {drill} was cleaned up by another process before it began.")
     return BegunDrill(data=data, record=record, findings=tuple(preview.findings), started=started, targets=targets)
+
+
+def _incomplete(point: RestorePoint, findings: Sequence[Finding]) -> Iterator[str]:
+    """A sentence for everything that the point itself lacks of the chosen topics, so that the drill cannot prove it."""
+    yield from (finding.sentence for finding in findings if finding.is_missing_data)
+    if point.groups is None:
+        yield f"The point has no group positions: {point.entry.groups_failure or 'they are not part of this backup'}."
 
 
 def reopened(repository: Repository, drill: str, data: ChosenData, findings: tuple[Finding, ...]) -> BegunDrill:
@@ -195,7 +211,7 @@ def compare_settings(admin: ClusterAdmin, begun: BegunDrill, point: RestorePoint
     """
     plan = begun.started.plan
     finish_settings(plan, begun.targets, admin)
-    expected = {state.topic: state.topic_settings() for state in point.topics.topics}
+    expected = {(state.topic, state.topic_id): state.topic_settings() for state in point.topics.topics}
     actual = admin.topic_configs([topic.target for topic in plan.topics])
     found = []
     for topic in plan.topics:
@@ -203,15 +219,20 @@ def compare_settings(admin: ClusterAdmin, begun: BegunDrill, point: RestorePoint
         named = [finding.message for finding in begun.findings if finding.subject == topic.target]
         problems = [
             f"the setting {name} is {has.get(name)}, and the backup has {value}"
-            for name, value in sorted(expected[topic.topic].items())
-            if has.get(name) != value and not any(name in message for message in named)
+            for name, value in sorted(expected[topic.topic, topic.topic_id].items())
+            if has.get(name) != value and not any(_says(message, name) for message in named)
         ]
         found.append(
             SettingsComparison(
                 topic=topic.topic,
                 target=topic.target,
-                compared=len(expected[topic.topic]),
+                compared=len(expected[topic.topic, topic.topic_id]),
                 problems=tuple(problems),
             )
         )
     return found
+
+
+def _says(message: str, setting: str) -> bool:
+    """Whether the message is about this setting, and not about one whose name contains it."""
+    return re.search(rf"(?<![\w.]){re.escape(setting)}(?![\w.])", message) is not None

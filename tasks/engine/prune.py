@@ -84,10 +84,23 @@ def prune_locally(
 def plan_again(
     repository: Repository, set_name: str, policy: RetentionPolicy, plan_id: PlanId, *, now_ms: int
 ) -> PrunePlan:
-    """The plan of the id's moment. It has another SHA-256 than the id if the points have been changed since then.
-    Raises what `PlanMoment.not_after` and `draft_prune` raise."""
-    moment = plan_id.moment.not_after(PlanMoment(repository.state(set_name).seq, now_ms))
-    return draft_prune(repository, set_name, policy, now_ms=moment.now_ms, at_seq=moment.seq)
+    """The plan of the id's moment. It has another SHA-256 than the id if the points have been changed since then. Reads
+    the log entries after the moment.
+
+    Raises `RefusedError` if a point of the plan was brought back, and what `PlanMoment.not_after` and `draft_prune`
+    raise.
+    """
+    state = repository.state(set_name)
+    moment = plan_id.moment.not_after(PlanMoment(state.seq, now_ms))
+    plan = draft_prune(repository, set_name, policy, now_ms=moment.now_ms, at_seq=moment.seq)
+    for seq in range(moment.seq + 1, state.seq + 1 if plan.expire else 0):
+        found = repository.log(set_name).read_entry(seq)
+        if found is not None and isinstance(found[0], UnexpireEntry) and set(found[0].points) & set(plan.expire):
+            raise RefusedError(
+                f"Points of this plan were brought back since it was made. Make a new plan for {set_name} with "
+                "`kafka-backup prune`, and give its id."
+            )
+    return plan
 
 
 def require_sha256(plan: PrunePlan, sha256: str) -> None:
@@ -193,11 +206,23 @@ def delete_unnamed(context: RunContext, plan: PrunePlan, *, part: str = "") -> D
     plan. Call it after `change_points`: a reader pins its point and then reads the log, so it either finds the new
     entries there or its pin is found here. Objects that a lock or a missing permission keeps are in the result, and a
     later prune deletes them. May be called again. Raises `InterruptedRunError` on `stop`, and
-    `RefusedError` if the repository was frozen; then the other objects stay."""
+    `RefusedError` if the repository was frozen; then the other objects stay. Raises `PreconditionError` if the log
+    does not say that this data is gone, because then a point can need it."""
+    _require_written(context.repository.log(plan.set_name).state(), plan)
     pinned = needed_by_pins(context.repository.log(plan.set_name), now_ms=context.repository.now_ms())
     objects = plan.unnamed.objects
     sizes = {key: size for key, size in objects.items() if key.startswith(part) and key not in pinned}
     return _delete(context, plan.set_name, sizes)
+
+
+def _require_written(state: SetState, plan: PrunePlan) -> None:
+    """Raises `PreconditionError` if the log lacks an entry of the plan: a point of it can still come back, or its old
+    data has not left the set. A plan that another process has made again can say more than the first one."""
+    is_dropped = plan.old is None or any(drop.includes(plan.old.drop) for drop in state.drops)
+    if not is_dropped or any(seq in state.expired or seq in state.points for seq in plan.remove):
+        raise PreconditionError(
+            f"{plan.set_name}: the set has changed during the prune. The next prune goes on with it."
+        )
 
 
 def delete_left_overs(context: RunContext, plan: PrunePlan) -> Deleted:

@@ -44,8 +44,12 @@ def space_of_set(log: SetLog, seqs: Iterable[int]) -> tuple[int, dict[int, Space
 
 
 def _with_neighbours(state: SetState) -> Iterator[tuple[int, list[int]]]:
-    """(the seq of a live or expired point, those of the points before and after it)."""
+    """(the seq of a live or expired point, those of the points before and after it). If a drop spared points, all other
+    points: a held point can then share data with another one that is not beside it."""
     seqs = sorted({*state.points, *state.expired})
+    if any(drop.spared for drop in state.drops):
+        yield from ((seq, [other for other in seqs if other != seq]) for seq in seqs)
+        return
     for at, seq in enumerate(seqs):
         yield seq, [*seqs[max(at - 1, 0) : at], *seqs[at + 1 : at + 2]]
 

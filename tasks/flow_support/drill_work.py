@@ -6,7 +6,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from prefect.futures import PrefectFuture, wait
 
 from tasks.engine.drill import clean_drill
 from tasks.engine.drill_steps import BegunDrill, PointChoice, choose_point, reopened
@@ -26,6 +29,11 @@ from tasks.model.partition import Partition
 from tasks.repository.names import check_set_name, new_run_id
 from tasks.repository.points import PointReference
 from tasks.repository.restores import RestorePlan
+
+T = TypeVar("T")
+
+TASKS_END_S = 60
+"""How long a drill that failed waits for its other tasks before it removes their topics, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,22 @@ class OpenDrill:
     work: DrillWork
     found: DrillFindings
     stop: threading.Event
+    futures: list[PrefectFuture[Any]] = field(default_factory=list)
+
+    def watched(self, future: PrefectFuture[T]) -> PrefectFuture[T]:
+        """The same future. `ending_tasks` waits for its task."""
+        self.futures.append(future)
+        return future
+
+    @contextmanager
+    def ending_tasks(self) -> Iterator[None]:
+        """If the body raises, set `stop` and wait until the watched tasks have ended, at most `TASKS_END_S`."""
+        try:
+            with stop_on_failure(self.stop):
+                yield
+        except Exception:
+            wait(self.futures, timeout=TASKS_END_S)
+            raise
 
 
 @contextmanager

@@ -49,8 +49,10 @@ def left_drills(store: ObjectStore) -> Iterator[str]:
 
 
 def forget_drill(store: ObjectStore, drill: str) -> None:
-    """Delete everything that is recorded of a drill except its lease, its record last. Call it after its topics and
-    groups are gone. May be called again."""
-    record = restore_key(drill, PART)
-    store.delete([info.key for info in store.list(f"{RESTORES}{drill}/") if info.key != record])
-    store.delete([record])
+    """Delete everything that is recorded of a drill except its lease. Call it after its topics and groups are gone. May
+    be called again. The record is deleted before the ids of the topics: a record without them would make every topic
+    with a scratch name one of the drill."""
+    last = [restore_key(drill, PART), restore_key(drill, "targets")]
+    store.delete([info.key for info in store.list(f"{RESTORES}{drill}/") if info.key not in last])
+    for key in last:
+        store.delete([key])

@@ -9,7 +9,8 @@ from tasks.repository.document import Document
 
 class Drop(Document):
     """Takes the data that was captured before `before_ms` (Unix milliseconds) and that entry `up_to` or an earlier
-    entry named first. The points in `spared` were under a hold at that time: for them the data stays.
+    entry named first. Of data that was copied together, the newest capture counts. The points in `spared` were under a
+    hold at that time: for them the data stays.
 
     `up_to` keeps the drop away from data that a later entry names, for example from the work of a run that was adopted.
     """
@@ -18,9 +19,10 @@ class Drop(Document):
     up_to: int
     spared: tuple[int, ...] = ()
 
-    def takes(self, seq: int, captured_ms: int) -> bool:
-        """Whether it takes the data of an index line, from the points that are not spared."""
-        return seq <= self.up_to and captured_ms < self.before_ms
+    def takes(self, seq: int, newest_ms: int) -> bool:
+        """Whether it takes the data of an index line, from the points that are not spared. `newest_ms`: see
+        `IndexLine.newest_ms`."""
+        return seq <= self.up_to and newest_ms < self.before_ms
 
     def includes(self, other: Drop) -> bool:
         """Whether it takes everything that the other drop takes, from every point."""
@@ -38,6 +40,6 @@ def drops_of_point(drops: Iterable[Drop], point_seq: int) -> tuple[Drop, ...]:
     return tuple(drop for drop in drops if point_seq not in drop.spared)
 
 
-def is_dropped(drops: Iterable[Drop], seq: int, captured_ms: int) -> bool:
-    """Whether one of the drops takes the data of an index line with this seq and this time of capture."""
-    return any(drop.takes(seq, captured_ms) for drop in drops)
+def is_dropped(drops: Iterable[Drop], seq: int, newest_ms: int) -> bool:
+    """Whether one of the drops takes the data of an index line with this seq and this newest time of a capture."""
+    return any(drop.takes(seq, newest_ms) for drop in drops)

@@ -80,6 +80,11 @@ class IndexLine(PartitionDocument):
     frames: tuple[Frame, ...] = ()
 
     @property
+    def newest_ms(self) -> int:
+        """When the newest of its records was captured, in Unix milliseconds."""
+        return self.captured_ms if self.captured_to_ms is None else self.captured_to_ms
+
+    @property
     def records(self) -> int:
         """The number of restorable records in its frames. Exact unless a frame is cut."""
         return sum(frame.restorable for frame in self.frames)

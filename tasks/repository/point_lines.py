@@ -116,7 +116,7 @@ def without_dropped(lines: Iterable[IndexLine], drops: Sequence[Drop]) -> Iterat
     """The same lines; those whose data was dropped name no object, and all their offsets are a gap. Call it with
     counting lines: an older line does not count again because the data of a newer one was dropped. Pure."""
     for line in lines:
-        if line.object is not None and is_dropped(drops, line.seq or 0, line.captured_ms):
+        if line.object is not None and is_dropped(drops, line.seq or 0, line.newest_ms):
             gap = Gap(line.first, line.next, DROPPED)
             yield line.model_copy(update={**_WITHOUT_OBJECT, "gaps": (gap,), "frames": (), "aborted": ()})
         else:

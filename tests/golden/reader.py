@@ -116,7 +116,8 @@ def records(root: Path, point: Document) -> Iterator[Record]:
     for row in rows_of(root, point):
         for first, end, line in pieces(row, lines):
             drops = point["drops"]
-            gone = any(line["seq"] <= drop["up_to"] and line["captured_ms"] < drop["before_ms"] for drop in drops)
+            newest = line.get("captured_to_ms", line["captured_ms"])
+            gone = any(line["seq"] <= drop["up_to"] and newest < drop["before_ms"] for drop in drops)
             for frame in [one for one in line["frames"] if not gone and one[0] < end and first < one[1]]:
                 stored = fetched(root, line["object"], line["sha256"], line["stored_bytes"])
                 found = [record for record in frame_records(stored, line, frame) if first <= record[2] < end]

@@ -51,7 +51,7 @@ LABELS: tuple[dict[str, str], ...] = (
 @dataclass
 class Expected:
     """What a point has to restore. `records` are those that it had when it was made, and `captured_ms` says for each
-    when it was read, or when the oldest record was read that it was copied together with.
+    when it was read.
 
     Records that were read before `allowed_ms` can be gone, because a prune was able to take them. Those that were read
     before `certain_ms` have to be gone, because a prune was carried out. A hold protects the newest `whole` records.
@@ -154,8 +154,7 @@ class History:
         newest = self.world.point().seq
         if consolidate_locally(self.world.context(self.world.source), SET, workers=1) is not None:
             before = self.contents[newest]
-            oldest_ms = min([time_ms for time_ms in before.captured_ms if time_ms >= before.certain_ms], default=0)
-            times = [min(time_ms, oldest_ms) for time_ms in before.captured_ms]
+            times = before.captured_ms
             self.contents[self.world.point().seq] = self.following(before, before.records, times, is_copied=True)
             self.labels[self.world.point().seq] = {}
 

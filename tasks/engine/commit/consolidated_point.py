@@ -48,7 +48,7 @@ class ConsolidatedPoint:
         self._repository = repository
         self._plan = plan
         self._copied = CapturedRun.read(repository, plan, captured)
-        self._point_at = cache(repository.log(plan.set).point)
+        self._point_at = repository.log(plan.set).point
         self._originals = cache(self._originals_of_plan)
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.incremental_outcome import decide_incremental, truncated_notes
@@ -56,7 +55,7 @@ class IncrementalPoint:
     ) -> None:
         self._repository = repository
         self._run = CapturedRun.read(repository, plan, captured, adopted)
-        self._point_at = cache(repository.log(plan.set).point)
+        self._point_at = repository.log(plan.set).point
 
     @property
     def set_name(self) -> str:

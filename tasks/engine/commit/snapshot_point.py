@@ -4,7 +4,6 @@ precondition of its commit."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.commit.outcome import Outcome, decide
@@ -40,7 +39,7 @@ class SnapshotPoint:
     ) -> None:
         self._repository = repository
         self._run = CapturedRun.read(repository, plan, captured, adopted)
-        self._point_at = cache(repository.log(plan.set).point)
+        self._point_at = repository.log(plan.set).point
 
     @property
     def set_name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tasks.model.partition import Partition
@@ -24,6 +24,11 @@ LEAST_OBJECTS = 8
 expire."""
 
 
+MOST_SPAN_MS = 14 * 86_400_000
+"""The longest time between the oldest and the newest capture of objects that are joined. `maximum_age` takes a joined
+object when its newest part is too old, so that older parts stay at most so much longer."""
+
+
 class SegmentPlace(NamedTuple):
     """The place of one index line. `is_joinable`: see `is_joinable`."""
 
@@ -40,6 +45,7 @@ class CandidateObjects:
 
     def __init__(self) -> None:
         self._sizes: dict[str, int] = {}
+        self._times: dict[str, tuple[int, int]] = {}
         self._segments: dict[str, list[SegmentPlace]] = defaultdict(list)
 
     def add(self, line: IndexLine, *, is_whole: bool) -> None:
@@ -48,6 +54,8 @@ class CandidateObjects:
         if line.object is None or size >= SMALL_OBJECT_BYTES:
             return
         self._sizes[line.object] = size
+        oldest_ms, newest_ms = self._times.get(line.object, (line.captured_ms, line.newest_ms))
+        self._times[line.object] = min(oldest_ms, line.captured_ms), max(newest_ms, line.newest_ms)
         joinable = is_whole and is_joinable(line)
         self._segments[line.object].append(SegmentPlace(line.source, line.first, line.next, line.log_bytes, joinable))
 
@@ -61,19 +69,22 @@ class CandidateObjects:
         ]
 
     def _groups(self) -> Iterator[list[str]]:
-        """Groups of objects in the order of their runs, each of at most `WINDOW_BYTES`."""
+        """Groups of objects in the order of their runs, each of at most `WINDOW_BYTES` and `MOST_SPAN_MS`."""
         group: list[str] = []
         total = 0
         for key in sorted(self._sizes, key=lambda key: (origin_of(key)[1], key)):
             if not all(segment.is_joinable for segment in self._segments[key]):
                 continue
-            if group and total + self._sizes[key] > WINDOW_BYTES:
+            if group and (total + self._sizes[key] > WINDOW_BYTES or self._span_ms([*group, key]) > MOST_SPAN_MS):
                 yield group
                 group, total = [], 0
             group.append(key)
             total += self._sizes[key]
         if group:
             yield group
+
+    def _span_ms(self, keys: Sequence[str]) -> int:
+        return max(self._times[key][1] for key in keys) - min(self._times[key][0] for key in keys)
 
 
 def is_joinable(line: IndexLine) -> bool:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from tasks.engine.options import DrillOptions, duration_ms
-from tasks.engine.topic_selection import is_selected
+from tasks.engine.topic_selection import is_literal, is_selected
 from tasks.model.errors import NotFoundError, RefusedError
 from tasks.repository.set_state import PointSummary
 
@@ -39,11 +39,17 @@ def choose_drill_topics(
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """(the topics, the reasons for those that are left out). `names` are the topics of the point. With
     `sample_topics_percent` a share of the selected topics is drawn, at least one, and those of `always_include` are
-    added. Raises `RefusedError` if the selection matches none of them."""
+    added. Raises `RefusedError` if the selection matches none of them, and for a name that the point does not have."""
+    missing = [name for name in (*options.topics.include, *options.always_include) if _is_missing(name, names)]
+    if missing:
+        raise RefusedError(f"The point has no topic {', '.join(missing)}: correct the selection of the drill.")
     selected = [name for name in sorted(names) if is_selected(name, options.topics)]
     excluded = {name: "not selected" for name in sorted(names) if name not in selected}
     if not selected:
         raise RefusedError("The selection of topics matches no topic of the point.")
+    unselected = [name for name in options.always_include if name not in selected]
+    if unselected:
+        raise RefusedError(f"always_include names {', '.join(unselected)}, which the selection leaves out.")
     percent = options.sample_topics_percent
     if percent is None:
         return tuple(selected), excluded
@@ -53,3 +59,7 @@ def choose_drill_topics(
     chosen = {*always, *drawn}
     excluded |= {name: f"not in the sample of {percent} %" for name in selected if name not in chosen}
     return tuple(sorted(chosen)), excluded
+
+
+def _is_missing(pattern: str, names: Sequence[str]) -> bool:
+    return is_literal(pattern) and pattern not in names

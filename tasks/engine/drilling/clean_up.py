@@ -75,11 +75,6 @@ def _remove_topics(
         others = [topic for topic in present if topic not in ours]
         empty = _empty(context, others)
         kept = [topic for topic in others if topic not in empty]
-        if kept:
-            problems += [
-                f"The topic {topic.name} was made by somebody else and has records. It stays." for topic in kept
-            ]
-            return
         if not present:
             quiet += 1
             if quiet == LOOKS:
@@ -88,6 +83,7 @@ def _remove_topics(
             continue
         quiet = 0
         _delete(admin, [*ours, *empty], removed, problems)
+        problems += [f"The topic {topic.name} was made by somebody else and has records. It stays." for topic in kept]
         if problems:
             return
     problems.append(f"The scratch topics {', '.join(names)} come back after each removal: a client creates them again.")

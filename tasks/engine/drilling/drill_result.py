@@ -120,7 +120,7 @@ class Objectives:
 class ChosenData:
     """The point and the topics of a drill. `choice` says in words how the point was chosen. `excluded` are the topics
     of the point that the drill left out, each with the reason. `records` and `log_bytes` are those of the included
-    topics."""
+    topics. `incomplete` are sentences about what the point itself lacks of them."""
 
     set_name: str
     point: int
@@ -131,6 +131,7 @@ class ChosenData:
     partitions: int
     records: int
     log_bytes: int
+    incomplete: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -346,6 +346,7 @@ def _remarks(result: DrillResult) -> Iterator[str]:
     """A sentence for everything that limits what the drill proves."""
     if result.data.excluded:
         yield f"Topics of the point that were left out: {len(result.data.excluded):,}. The report gives the reasons."
+    yield from result.data.incomplete
     counts = [one for one in result.partitions if one.level == "counts"]
     samples = [one for one in result.partitions if one.level == "sample"]
     if counts:

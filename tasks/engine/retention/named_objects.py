@@ -21,7 +21,8 @@ from tasks.repository.set_log import SetLog
 
 _OBJECT = re.compile(
     rb'"seq":(null|[0-9]+),"object":"([^"\\]+)","sha256":"[^"\\]*","stored_bytes":([0-9]+),'
-    rb'"checksum":(?:null|\["[^"\\]*","[^"\\]*"\]),"captured_ms":([0-9]+)[,}]'
+    rb'"checksum":(?:null|\["[^"\\]*","[^"\\]*"\]),"captured_ms":([0-9]+),'
+    rb'(?:"captured_to_ms":([0-9]+),)?'
 )
 """The seq, the object and the time of an index line, as this program writes them. A key has no character that JSON
 escapes."""
@@ -139,6 +140,6 @@ def _named_object(text: bytes, ref: IndexRef) -> tuple[str | None, DataObject]:
     match = _OBJECT.search(text)
     if match is not None:
         seq = ref.seq if match[1] == b"null" else int(match[1])
-        return match[2].decode(), DataObject(int(match[3]), seq or 0, int(match[4]))
+        return match[2].decode(), DataObject(int(match[3]), seq or 0, int(match[5] or match[4]))
     line = IndexLine.from_text(text, key=ref.key)
-    return line.object, DataObject(line.stored_bytes or 0, line.seq or ref.seq or 0, line.captured_ms)
+    return line.object, DataObject(line.stored_bytes or 0, line.seq or ref.seq or 0, line.newest_ms)

@@ -28,7 +28,7 @@ class OldData:
 def find_old_data(names: NamedObjects, state: SetState, policy: RetentionPolicy, moment: PlanMoment) -> OldData | None:
     """The data that was captured more than `maximum_age` before the moment, and that no earlier drop took from every
     point that is not held. None if there is none, if the policy has no `maximum_age`, or if a hold protects the whole
-    set. `names` is of the set's log. Only points up to the moment are looked at.
+    set. `names` is of the set's log.
 
     The time of a capture is that of the writer's clock. Because it can be wrong, data stays until its log entry is
     older than `minimum_age` and than the grace, by the store's clock. Raises `DamagedError` if it is not known what the
@@ -42,7 +42,7 @@ def find_old_data(names: NamedObjects, state: SetState, policy: RetentionPolicy,
     youngest_ms = moment.now_ms - max(duration_ms(policy.minimum_age or policy.grace), duration_ms(policy.grace))
     limit = Drop(before_ms=before_ms, up_to=_last_stored_before(names.log, youngest_ms))
     complete = [drop for drop in state.drops if not (set(drop.spared) & set(known)) - held]
-    losing = [seq for seq in known if seq not in held and seq <= moment.seq]
+    losing = [seq for seq in known if seq not in held]
     old = {
         key: one for key, one in names.objects_of(losing) if one.is_dropped([limit]) and not one.is_dropped(complete)
     }

@@ -95,7 +95,7 @@ def read_contents(store: ObjectStore, point: PointEntry, drops: Sequence[Drop] =
     is_whole = not reader.unreadable
     topics = reader.topics()
     reader.groups()
-    dropped = [line for line in lines if line.object and is_dropped(drops, line.seq or 0, line.captured_ms)]
+    dropped = [line for line in lines if line.object and is_dropped(drops, line.seq or 0, line.newest_ms)]
     counting = {source: list(without_dropped(own, drops)) for source, own in count_lines(rows, lines).items()}
     blamed = lost_index[0] if lost_index else log_key(point.set, point.seq)
     findings = [*reader.findings, *(found for line in lines for found in _line_findings(line, blamed))]

@@ -15,14 +15,16 @@ from tasks.engine import drill_steps
 from tasks.engine.drill import clean_left_drills, drill_locally, keep_evidence
 from tasks.engine.drilling import clean_up as clean_up_module
 from tasks.engine.drilling.drill_result import DrillResult
-from tasks.engine.options import DrillOptions, EvidenceOptions
+from tasks.engine.options import DrillOptions, EvidenceOptions, RetentionPolicy
 from tasks.engine.positions.translate import TranslatedPosition
+from tasks.engine.prune import prune_locally
 from tasks.engine.scratch_names import SCRATCH
 from tasks.engine.started_restore import StartedRestore
-from tasks.model.errors import InterruptedRunError, KafkaBackupError, NotFoundError
-from tasks.repository.drills import left_drills
+from tasks.model.errors import InterruptedRunError, KafkaBackupError, LockedError, NotFoundError, RefusedError
+from tasks.repository.drills import forget_drill, left_drills
 from tasks.repository.names import new_run_id
 from tasks.repository.restores import Targets
+from tasks.store.memory.memory_store import MemoryStore
 from tests.simulation.rules.small_world import HOUR_MS, SET, SmallWorld
 from tests.support.faults import Crashed, FaultyStore
 
@@ -36,6 +38,7 @@ def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def world() -> SmallWorld:
     """Two topics with records, aborted transactions and settings, a group, and a topic of somebody else."""
     made = SmallWorld()
+    made.store = MemoryStore("rules", now_ms=made.clock.now_ms)
     made.topic(partitions=2, records=12, configs={"retention.ms": "123456789", "max.message.bytes": "2000000"})
     made.topic("bills", records=3)
     producer = made.source.transactional_producer()
@@ -307,7 +310,7 @@ def test_a_topic_with_records_that_somebody_else_made_under_a_scratch_name_stays
     result = _drill(world)
 
     assert f"The topic {names[0]} was made by somebody else and has records. It stays." in result.failures
-    assert {"live", names[0]} == {name for name in _topics(world) if name == "live" or name in names}
+    assert {"live", names[0]} == _topics(world), "the other scratch topics are removed"
     assert 1 == len(world.contents(names[0]))
 
 
@@ -328,3 +331,68 @@ def test_an_empty_topic_that_a_client_created_again_after_the_removal_is_removed
 
     assert "passed" == _drill(world).verdict
     _assert_clean(world)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"topics": {"include": ["bills", "oders"]}}, {"always_include": ["payments"]}],
+    ids=["include", "always"],
+)
+def test_a_topic_that_the_point_does_not_have_is_an_error_and_not_left_out(
+    world: SmallWorld, options: dict[str, Any]
+) -> None:
+    with pytest.raises(RefusedError, match=r"The point has no topic (oders|payments)"):
+        _drill(world, **options)
+    _assert_clean(world)
+
+
+def test_a_topic_that_must_be_included_and_is_not_selected_is_an_error(world: SmallWorld) -> None:
+    with pytest.raises(RefusedError, match="always_include names orders, which the selection leaves out"):
+        _drill(world, topics={"include": ["bills"]}, always_include=["orders"])
+
+
+def test_the_settings_are_those_of_the_incarnation_that_is_restored_and_ended_topics_are_named(
+    world: SmallWorld,
+) -> None:
+    world.source.delete_topic("orders")
+    world.source.delete_topic("bills")
+    world.topic("orders", records=2, configs={"retention.ms": "222222222"})
+    world.back_up_changes()
+
+    result = _drill(world)
+
+    assert ("passed", ()) == (result.verdict, result.failures)
+    assert {"bills": "it was deleted on the source before the point was made"} == result.data.excluded
+
+
+def test_what_the_point_lacks_is_a_remark_of_the_report(world: SmallWorld) -> None:
+    world.clock.advance(9 * 24 * HOUR_MS)
+    world.send(("bills", 0), 4)
+    world.back_up_changes(consumer_group_snapshot=False)
+    prune_locally(world.context(world.source), SET, RetentionPolicy(keep_last=9, maximum_age="7d"))
+    result = _drill(world)
+
+    stored = keep_evidence(world.repository, result, DrillOptions(), None)
+
+    assert "passed" == result.verdict
+    assert any("older than maximum_age" in sentence for sentence in result.data.incomplete)
+    assert any("has no group positions" in sentence for sentence in result.data.incomplete)
+    assert "passed with remarks" == stored.report.result.verdict
+
+
+def test_a_drill_that_was_cleaned_up_by_another_process_before_its_topics_existed_leaves_none(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original: Callable[..., Any] = vars(drill_steps)["prepare_restore"]
+
+    def prepared(context: Any, admin: Any, plan: Any) -> Any:
+        forget_drill(world.store, plan.restore)
+        return original(context, admin, plan)
+
+    monkeypatch.setattr(drill_steps, "prepare_restore", prepared)
+
+    with pytest.raises(LockedError, match="was cleaned up by another process"):
+        _drill(world)
+
+    assert {"live"} == _topics(world)
+    assert [] == list(left_drills(world.store))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tasks.engine.backup_steps import capture_bins, commit_run
 from tasks.engine.consolidate import consolidate_locally
-from tasks.engine.consolidation.candidates import LEAST_OBJECTS
+from tasks.engine.consolidation.candidates import LEAST_OBJECTS, MOST_SPAN_MS
 from tasks.engine.holds import add_hold, release_hold
+from tasks.engine.incremental import incremental_locally
 from tasks.engine.options import RetentionPolicy
 from tasks.engine.prune import Pruned, change_points, delete_unnamed, plan_prune, prune_locally
 from tasks.engine.retention.approval import ApprovalLimits
@@ -231,23 +234,95 @@ def test_what_is_younger_than_minimum_age_stays(world: SmallWorld) -> None:
     assert done.plan.old.drop.before_ms <= world.clock.now_ms() - 7 * DAY_MS
 
 
-def test_a_consolidated_object_goes_by_its_oldest_part(world: SmallWorld) -> None:
+def test_a_consolidated_object_goes_when_its_newest_part_is_too_old(world: SmallWorld) -> None:
     _changes(world, LEAST_OBJECTS)
     assert consolidate_locally(world.context(world.source), SET, workers=1) is not None
-    newest = _source(world)
-    world.clock.advance(DAY_MS)
-    only_newest = RetentionPolicy(keep_last=1, maximum_age="300d")
-    _prune(world, only_newest)
-    world.clock.advance(2 * DAY_MS)
-    _prune(world, only_newest)
-    assert newest == _restored(world)
-
+    everything = _source(world)
     policy = RetentionPolicy(keep_last=1, maximum_age=f"{LEAST_OBJECTS}d")
-    done = _prune(world, policy)
+    for _ in range(LEAST_OBJECTS - 1):
+        world.clock.advance(DAY_MS)
+        _prune(world, policy)
+        assert everything == _restored(world), "some of its records are younger than maximum_age"
+    world.clock.advance(DAY_MS)
 
-    assert done.plan.old is not None
-    assert _restored(world) == newest[len(newest) - len(_restored(world)) :]
+    _prune(world, policy)
+
+    assert [] == _restored(world)
     world.assert_valid()
+
+
+def test_objects_of_more_than_two_weeks_are_not_joined(world: SmallWorld) -> None:
+    _changes(world, 3 * LEAST_OBJECTS)
+    assert consolidate_locally(world.context(world.source), SET, workers=1) is not None
+
+    point = world.point()
+    lines = [line for own in point.lines(point.rows.values()).values() for line in own]
+
+    assert max(line.newest_ms - line.captured_ms for line in lines) <= MOST_SPAN_MS
+    assert any(line.newest_ms > line.captured_ms for line in lines)
+
+
+def test_a_drop_takes_nothing_young_because_a_consolidation_has_copied_it_meanwhile(world: SmallWorld) -> None:
+    """A writer whose clock was far behind gives old times to a young entry. The copy of its lines and of others comes
+    between the plan and its entries."""
+    _changes(world, LEAST_OBJECTS)
+    slow = replace(world.repository, now_ms=lambda: world.clock.now_ms() - 13 * DAY_MS)
+    context = replace(world.context(world.source), repository=slow)
+    world.send(records=4)
+    incremental_locally(context, world.request(), workers=1)
+    world.clock.advance(2 * DAY_MS)
+    policy = RetentionPolicy(keep_last=100, maximum_age="13d")
+    plan = plan_prune(world.context(world.source), SET, policy)
+    assert plan.old is not None
+    consolidate_locally(world.context(world.source), SET, workers=1)
+
+    change_points(world.repository, plan)
+
+    kept = len(_source(world)) - 4
+    assert _source(world)[:kept] == _restored(world)[:kept], "only the records with the old times can be gone"
+    world.assert_valid()
+
+
+def test_a_consolidation_that_a_drop_overtakes_uses_no_dropped_original(world: SmallWorld) -> None:
+    _changes(world, LEAST_OBJECTS + 2)
+    policy = RetentionPolicy(keep_last=100, maximum_age="8d")
+    done: list[Pruned] = []
+    plain = world.store
+
+    class Overtaken(FaultyStore):
+        """The prune runs when the consolidation is about to append its entry."""
+
+        def put_if_absent(self, key: str, body: Any, *, sha256: str) -> Any:
+            if f"meta/{SET}/log/" in key and not done:
+                world.store = plain
+                done.append(_prune(world, policy))
+            return plain.put_if_absent(key, body, sha256=sha256)
+
+    world.store = Overtaken(plain)
+    with suppress(PreconditionError):
+        consolidate_locally(world.context(world.source), SET, workers=1)
+    world.store = plain
+
+    assert done[0].plan.old is not None
+    taken = 4 * len(done[0].plan.old.objects)
+    assert _source(world)[taken:] == _restored(world)
+    world.assert_valid()
+
+
+def test_data_is_not_deleted_by_a_plan_that_says_more_than_the_log(world: SmallWorld) -> None:
+    """A hold ends between the entries of a prune and its deletions, and another process makes the plan again."""
+    seqs = _changes(world, 10)
+    add_hold(world.repository, SET, "case", [seqs[4]], reason="audit", by="legal")
+    context = world.context(world.source)
+    change_points(world.repository, plan_prune(context, SET, WEEK))
+    release_hold(world.repository, SET, "case", reason="closed", by="legal")
+    again = plan_prune(context, SET, WEEK)
+    before = _restored(world, seqs[4])
+
+    with pytest.raises(PreconditionError, match="changed during the prune"):
+        delete_unnamed(context, again)
+
+    assert before == _restored(world, seqs[4])
 
 
 def test_a_consolidation_leaves_dropped_data_out(world: SmallWorld) -> None:

@@ -310,10 +310,22 @@ def test_a_plan_is_refused_if_its_points_or_the_policy_have_changed(world: Small
         unexpire(world.repository, SET, first)
     live = _live(world)
 
-    with pytest.raises(RefusedError, match="another one now"):
+    with pytest.raises(RefusedError, match=r"another one now|were brought back"):
         _prune(world, LAST_TWO if change != "policy" else RetentionPolicy(keep_last=2, grace="48h"), plan=plan)
 
     assert live == _live(world)
+
+
+def test_a_plan_that_was_carried_out_does_not_expire_points_again_that_were_brought_back(world: SmallWorld) -> None:
+    first, *_ = _snapshots(world, 4)
+    plan = _plan(world).id
+    _prune(world, plan=plan)
+    unexpire(world.repository, SET, first)
+
+    with pytest.raises(RefusedError, match="were brought back"):
+        _prune(world, plan=plan)
+
+    assert first in _live(world)
 
 
 def test_a_plan_that_a_clock_ahead_made_is_carried_out_and_one_of_another_set_is_refused(world: SmallWorld) -> None:
