@@ -139,7 +139,7 @@ def inspect(repository: Repository, chosen: ChosenPoint) -> Inspection:
     reading = read_whole_log(log)
     if chosen.seq not in reading.state.points:
         raise NotFoundError(f"{log.set_name}@{chosen.seq} was removed before it could be validated.")
-    point = log.point(chosen.seq).entry
+    point = log.point_entry(chosen.seq)
     contents = read_contents(repository.store, point, chosen.drops)
     checked = Checked([*reading.findings, *contents.findings], objects=contents.objects)
     return Inspection(point=point, contents=contents, checked=checked, named=named_lines(contents))

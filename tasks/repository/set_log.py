@@ -130,16 +130,21 @@ class SetLog:
         return state
 
     def point(self, seq: int) -> RestorePoint:
-        """The point with this seq, with the drops of the state that was read last. Raises `NotFoundError` if the entry
-        is missing or is not a point, and what `read_entry` raises."""
+        """The point with this seq, with the drops of the state that was read last. Raises what `point_entry` raises,
+        and what `state` raises if no state was read before."""
         known = self.known_points.get(self.set_name)
         if known is not None and known.seq == seq and known.drops == self._drops_of(seq):
             return known
+        point = self.known_points[self.set_name] = self.opened(self.point_entry(seq))
+        return point
+
+    def point_entry(self, seq: int) -> PointEntry:
+        """The entry of the point with this seq, whatever the state of the log. Raises `NotFoundError` if the entry is
+        missing or is not a point, and what `read_entry` raises."""
         found = self.read_entry(seq)
         if found is None or not isinstance(found[0], PointEntry):
             raise NotFoundError(f"{self.set_name}@{seq} is not a restore point.")
-        point = self.known_points[self.set_name] = self.opened(found[0])
-        return point
+        return found[0]
 
     def opened(self, entry: PointEntry) -> RestorePoint:
         """The point of an entry, with the drops of the state that was read last."""

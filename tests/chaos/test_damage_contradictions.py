@@ -94,7 +94,7 @@ def test_a_newer_repository_is_refused_with_one_sentence(backup: Backup) -> None
 
 
 def test_an_entry_of_a_newer_version_or_unknown_kind_is_refused(backup: Backup) -> None:
-    for change in ({"format": 2}, {"kind": "drop"}):
+    for change in ({"format": 2}, {"kind": "melt"}):
         with pytest.raises(UnsupportedError, match=log_key(SET, 4)) as raised:
             validated(with_edited(backup.store, log_key(SET, 4), **change), "quick")
         assert _is_one_sentence(raised.value)
