@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from tasks.engine.drill import clean_drill, keep_evidence
 from tasks.engine.drilling.drill_result import CleanUp, DrillResult, GroupComparison, OwnerCheck, SettingsComparison
 from tasks.engine.drilling.owner_checks import run_checks
 from tasks.engine.evidence.store_evidence import StoredEvidence
+from tasks.engine.progress import noting_first
 from tasks.engine.replay import replay
 from tasks.engine.restore_steps import check_restore
 from tasks.engine.run_context import ClusterContext
@@ -24,7 +24,6 @@ from tasks.flow_support.retries import one_shot_task, repeatable_task
 from tasks.flow_support.states import with_state_name
 from tasks.flow_support.task_context import task_context
 from tasks.flow_support.wiring import cluster_access, cluster_section, load_signing_key, now_ms, repository
-from tasks.model.partition import Partition
 from tasks.repository.names import restore_lease_key
 from tasks.repository.points import PointReference
 
@@ -51,14 +50,9 @@ def plan_drill(work: DrillWork) -> PlannedDrill:
 @one_shot_task("restore", run_name="restore {bin_task.label}")
 def restore_bin(work: DrillWork, planned: PlannedDrill, bin_task: BinTask) -> RestoredBin:
     """Write the partitions of one bin into their scratch topics. The task is never retried."""
-    began, is_first, first_ms = time.monotonic(), threading.Lock(), list[int]()
+    began, first_ms = time.monotonic(), list[int]()
     with _cluster_context(work) as context:
-
-        def progress(partition: Partition, *, records: int, log_bytes: int) -> None:
-            if is_first.acquire(blocking=False):
-                first_ms.append(now_ms())
-            context.progress(partition, records=records, log_bytes=log_bytes)
-
+        progress = noting_first(context.progress, lambda: first_ms.append(now_ms()))
         begun = begun_drill(work, planned)
         replay.replay_bin(replace(context, progress=progress), begun.started, begun.targets, bin_task.number)
     return RestoredBin(bin_task.number, first_ms[0] if first_ms else None, time.monotonic() - began)

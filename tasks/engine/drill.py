@@ -3,7 +3,6 @@ made is removed again, whatever happened before. Also removes what drills have l
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -29,12 +28,12 @@ from tasks.engine.evidence.evidence_context import ConfiguredEvidence
 from tasks.engine.evidence.signing_keys import SigningKey
 from tasks.engine.evidence.store_evidence import StoredEvidence, evidence_context, store_evidence
 from tasks.engine.options import DrillOptions, duration_ms
+from tasks.engine.progress import noting_first
 from tasks.engine.replay.replay import replay_bin
 from tasks.engine.restore_steps import check_restore, restore_lease
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.workers import run_all
 from tasks.model.errors import DamagedError, LockedError, UnsupportedError
-from tasks.model.partition import Partition
 from tasks.repository.drills import find_drill, left_drills
 from tasks.repository.leases import acquire, kept
 from tasks.repository.names import restore_lease_key
@@ -86,14 +85,11 @@ def drill_locally(
 def _restore(context: ClusterContext, options: DrillOptions, begun: BegunDrill, found: DrillFindings) -> None:
     """Replay all bins, and write and compare the group positions."""
     now_ms, started = context.repository.now_ms, begun.started
-    is_first = threading.Lock()
 
-    def progress(partition: Partition, *, records: int, log_bytes: int) -> None:
-        if is_first.acquire(blocking=False):
-            found.times = replace(found.times, first_record_ms=now_ms())
-        context.progress(partition, records=records, log_bytes=log_bytes)
+    def note_first() -> None:
+        found.times = replace(found.times, first_record_ms=now_ms())
 
-    replaying = replace(context, progress=progress)
+    replaying = replace(context, progress=noting_first(context.progress, note_first))
     workers = options.max_concurrent_partitions
     bins = range(len(started.plan.bins))
     run_all(lambda number: replay_bin(replaying, started, begun.targets, number), bins, workers, context.stop)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from tasks.model.partition import Partition
@@ -18,3 +20,15 @@ class Progress(Protocol):
 
 def silent(partition: Partition, *, records: int, log_bytes: int) -> None:
     """A `Progress` that reports nothing."""
+
+
+def noting_first(progress: Progress, note: Callable[[], None]) -> Progress:
+    """The same progress, which calls `note` once, before the first report."""
+    is_first = threading.Lock()
+
+    def report(partition: Partition, *, records: int, log_bytes: int) -> None:
+        if is_first.acquire(blocking=False):
+            note()
+        progress(partition, records=records, log_bytes=log_bytes)
+
+    return report

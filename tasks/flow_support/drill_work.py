@@ -25,7 +25,6 @@ from tasks.flow_support.progress_artifact import progress_artifact
 from tasks.flow_support.states import report_event
 from tasks.flow_support.wiring import cluster_access, load_signing_key, now_ms, repository
 from tasks.model.errors import KafkaBackupError
-from tasks.model.partition import Partition
 from tasks.repository.names import check_set_name, new_run_id
 from tasks.repository.points import PointReference
 from tasks.repository.restores import RestorePlan
@@ -156,8 +155,3 @@ def begun_drill(work: DrillWork, planned: PlannedDrill) -> BegunDrill:
     return flow_run_cache(work.flow_run).cached(
         "drill", lambda: reopened(opened, work.drill, planned.data, planned.findings)
     )
-
-
-def sources_of(planned: PlannedDrill, number: int) -> list[Partition]:
-    """The source partitions of a bin."""
-    return [planned.plan.partitions[index].source for index in planned.plan.bins[number]]

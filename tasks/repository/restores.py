@@ -10,6 +10,7 @@ from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError
 from tasks.model.partition import Partition
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
 from tasks.repository.drops import Drop
+from tasks.repository.entries import is_empty
 from tasks.repository.names import RESTORES, restore_key, restore_part
 from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
@@ -64,7 +65,7 @@ class RestorePlan(Document):
     topics: tuple[TopicCopy, ...]
     partitions: tuple[PartitionCopy, ...]
     bins: tuple[tuple[int, ...], ...]
-    drops: tuple[Drop, ...] = Field((), exclude_if=lambda drops: not drops)
+    drops: tuple[Drop, ...] = Field((), exclude_if=is_empty)
     tool: str
 
 

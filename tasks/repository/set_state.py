@@ -33,6 +33,7 @@ from tasks.repository.entries import (
     UnexpireEntry,
     UnmarkEntry,
     VoidEntry,
+    is_absent,
     is_empty,
 )
 from tasks.repository.names import log_key
@@ -94,11 +95,6 @@ class Freeze(Document):
     since_ms: int
 
 
-def _is_none(value: Freeze | None) -> bool:
-    """Whether a member is left out of the stored state, because earlier versions do not know it."""
-    return value is None
-
-
 class Mark(Document):
     """A mark that exists. `offsets` refers to its offsets, and `run` is the id under which they were stored. `time_ms`
     is the time of its entry."""
@@ -131,8 +127,8 @@ class SetState(Document):
     points: dict[int, PointSummary] = Field(default_factory=dict)
     expired: dict[int, ExpiredPoint] = Field(default_factory=dict)
     holds: dict[str, Hold] = Field(default_factory=dict)
-    drops: tuple[Drop, ...] = Field((), exclude_if=lambda drops: not drops)
-    frozen: Freeze | None = Field(None, exclude_if=_is_none)
+    drops: tuple[Drop, ...] = Field((), exclude_if=is_empty)
+    frozen: Freeze | None = Field(None, exclude_if=is_absent)
     marks: dict[str, Mark] = Field(default_factory=dict, exclude_if=is_empty)
     closed_runs: dict[str, int] = Field(default_factory=dict)
     closed_from: int = 1

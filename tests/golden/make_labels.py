@@ -7,8 +7,6 @@ the other golden repositories, only a new format version is a reason to run this
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 from tasks.engine.freeze import freeze_repository, thaw_repository
@@ -17,7 +15,7 @@ from tasks.engine.marks import remove_mark, set_mark
 from tasks.engine.options import BackupOptions, RetentionPolicy, TopicSelection
 from tasks.engine.prune import prune_locally
 from tasks.store.memory.memory_store import MemoryStore
-from tests.golden.expected import expected_record
+from tests.golden.expected import expected_record, write_golden
 from tests.simulation.rules.small_world import DAY_MS, SET, SmallWorld
 
 FOLDER = Path(__file__).with_name("format-1-labels")
@@ -83,15 +81,7 @@ def history() -> tuple[SmallWorld, dict[str, object]]:
 def main() -> None:
     """Write the repository and what its live points and marks have to yield."""
     world, expected = history()
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    for info in world.store.list(""):
-        if not info.key.startswith(("probe/", "restores/", "pins/", "leases/")):
-            path = FOLDER / info.key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(world.store.get(info.key)[0])
-    (FOLDER / "expected.json").write_text(
-        json.dumps(expected, separators=(",", ":")).replace('"],["', '"],\n["') + "\n"
-    )
+    write_golden(FOLDER, world.store, expected)
 
 
 if __name__ == "__main__":

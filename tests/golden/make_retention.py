@@ -7,8 +7,6 @@ new format version is a reason to run this, into a folder of its own.
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 from tasks.engine.consolidate import consolidate_locally
@@ -17,7 +15,7 @@ from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy
 from tasks.engine.prune import prune_locally, unexpire
 from tasks.store.memory.memory_store import MemoryStore
-from tests.golden.expected import expected_record
+from tests.golden.expected import expected_record, write_golden
 from tests.simulation.rules.small_world import DAY_MS, SET, SmallWorld
 
 FOLDER = Path(__file__).with_name("format-1-retention")
@@ -70,14 +68,8 @@ def history() -> tuple[SmallWorld, dict[int, list[list[object]]]]:
 def main() -> None:
     """Write the repository and what its live points have to yield."""
     world, expected = history()
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    for info in world.store.list(""):
-        if not info.key.startswith(("probe/", "restores/", "pins/", "leases/")):
-            path = FOLDER / info.key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(world.store.get(info.key)[0])
     live = {str(seq): expected[seq] for seq in world.repository.state(SET).points}
-    (FOLDER / "expected.json").write_text(json.dumps(live, separators=(",", ":")).replace('"],["', '"],\n["') + "\n")
+    write_golden(FOLDER, world.store, live)
 
 
 if __name__ == "__main__":

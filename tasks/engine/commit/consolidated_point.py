@@ -48,7 +48,7 @@ class ConsolidatedPoint:
         self._repository = repository
         self._plan = plan
         self._copied = CapturedRun.read(repository, plan, captured)
-        self._point_at = repository.log(plan.set).point
+        self._log = repository.log(plan.set)
         self._originals = cache(self._originals_of_plan)
 
     @property
@@ -59,8 +59,8 @@ class ConsolidatedPoint:
     def build(self, state: SetState) -> PointEntry:
         """See `PointProducer.build`."""
         plan, store = self._plan, self._repository.store
-        check_open(self._repository.log(plan.set), state, plan.run, begun_after=plan.begun_after)
-        newest = self._point_at(state.newest_point or 0)
+        check_open(self._log, state, plan.run, begun_after=plan.begun_after)
+        newest = self._log.point(state.newest_point or 0)
         lines = newest.lines(newest.rows.values())
         whole = cache(partial(_whole_ids, lines))
         used = [copy for copy in self._copies() if all(line_id(line) in whole(line.source) for line in copy.originals)]
@@ -98,7 +98,7 @@ class ConsolidatedPoint:
 
     def _originals_of_plan(self) -> Mapping[tuple[Partition, int], tuple[IndexLine, ...]]:
         """The lines that each range was copied from, by partition and first offset."""
-        based_on = self._point_at(self._plan.based_on or 0)
+        based_on = self._log.point(self._plan.based_on or 0)
         sources = {planned.source for planned in self._plan.partitions}
         lines = based_on.lines(row for source, row in based_on.rows.items() if source in sources)
         return {

@@ -55,7 +55,7 @@ class IncrementalPoint:
     ) -> None:
         self._repository = repository
         self._run = CapturedRun.read(repository, plan, captured, adopted)
-        self._point_at = repository.log(plan.set).point
+        self._log = repository.log(plan.set)
 
     @property
     def set_name(self) -> str:
@@ -65,10 +65,10 @@ class IncrementalPoint:
     def build(self, state: SetState) -> PointEntry:
         """See `PointProducer.build`."""
         plan = self._run.plan
-        check_open(self._repository.log(plan.set), state, plan.run, begun_after=plan.begun_after)
+        check_open(self._log, state, plan.run, begun_after=plan.begun_after)
         if state.newest_point is None:
             raise PreconditionError(f"The set {plan.set} has no point that this incremental run could continue.")
-        newest = self._point_at(state.newest_point)
+        newest = self._log.point(state.newest_point)
         check_incremental(plan, newest.rows)
         outcomes = decide_incremental(plan, self._run.lines, self._run.failures, newest.rows, now_ms=plan.planned_ms)
         failed = {outcome.row.source for outcome in outcomes if outcome.row.failure is not None}

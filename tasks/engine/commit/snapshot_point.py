@@ -39,7 +39,7 @@ class SnapshotPoint:
     ) -> None:
         self._repository = repository
         self._run = CapturedRun.read(repository, plan, captured, adopted)
-        self._point_at = repository.log(plan.set).point
+        self._log = repository.log(plan.set)
 
     @property
     def set_name(self) -> str:
@@ -49,7 +49,7 @@ class SnapshotPoint:
     def build(self, state: SetState) -> PointEntry:
         """See `PointProducer.build`."""
         plan = self._run.plan
-        check_open(self._repository.log(plan.set), state, plan.run, begun_after=plan.begun_after)
+        check_open(self._log, state, plan.run, begun_after=plan.begun_after)
         newest = self._point(state.newest_point)
         rows = newest.rows if newest else {}
         based_on = self._point(plan.based_on)
@@ -60,7 +60,7 @@ class SnapshotPoint:
         return self._entry(state, newest, outcomes)
 
     def _point(self, seq: int | None) -> RestorePoint | None:
-        return None if seq is None else self._point_at(seq)
+        return None if seq is None else self._log.point(seq)
 
     def _entry(self, state: SetState, newest: RestorePoint | None, outcomes: Sequence[Outcome]) -> PointEntry:
         plan, store = self._run.plan, self._repository.store

@@ -1,5 +1,5 @@
-"""Chooses the point and the topics of a drill. The choice depends only on the drill's id, so it can be repeated and
-nobody can pick an easy one. Pure."""
+"""Chooses the point and the topics of a drill. The choice depends only on the drill's id, so it can be repeated, and it
+cannot be made easy on purpose. Pure."""
 
 from __future__ import annotations
 
