@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError
 
 from tasks.model.control_characters import control_character_problem
 from tasks.model.errors import ConfigError
+from tasks.store.endpoint import check_endpoint
 from tasks.store.s3.boto3_errors import setup_error
-from tasks.store.s3.endpoint import check_endpoint
 from tasks.store.s3.settings import S3Settings
 
 POOL_CONNECTIONS = 64
