@@ -13,9 +13,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from tasks.model.errors import ConfigError
+from tasks.store.endpoint import check_endpoint
 from tasks.store.s3.boto3_errors import setup_error
 from tasks.store.s3.common_parameters import add_common_parameters
-from tasks.store.s3.endpoint import check_endpoint
 from tasks.store.s3.session import open_session
 from tasks.store.s3.settings import S3Settings
 

@@ -14,7 +14,7 @@ from tasks.model.durations import duration_ms
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import ConnectTimeoutMs, OptionalSecret, OptionalText, none_if_empty
 from tasks.model.waiting import CONNECT_TIMEOUT_MS
-from tasks.store.s3.endpoint import check_endpoint
+from tasks.store.endpoint import check_endpoint
 from tasks.store.settings import Prefix, RequiredText, StoreSettings, without_control_characters
 
 Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]

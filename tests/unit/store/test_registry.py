@@ -16,6 +16,9 @@ from tasks.store.planned import PLANNED_BACKENDS
 from tasks.store.registry import BACKENDS, KEYS, PLANNED_NAMES, open_store, settings_from_url
 from tasks.store.s3.settings import S3Settings
 
+SDKS = ("botocore", "google.auth", "azure.core")
+"""A module of the SDK of each backend that has one."""
+
 
 @pytest.mark.parametrize(
     ("url", "settings"),
@@ -99,9 +102,24 @@ def test_the_keys_of_every_backend_include_backend() -> None:
 def test_importing_the_registry_imports_no_adapter_and_no_sdk() -> None:
     code = "import sys, tasks.store.registry; print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    sdks = {"boto3", "botocore", "prefect"} & set(shown.split())
+    sdks = {"prefect", *SDKS} & set(shown.split())
     adapters = [name for name in shown.split() if name.startswith("tasks.store.") and name.endswith("_store")]
     assert ([], []) == (sorted(sdks), adapters)
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [("file:///", None), ("memory://demo", None), ("s3://bucket", "botocore")],
+)
+def test_opening_a_store_imports_no_sdk_of_another_backend(url: str, own: str | None) -> None:
+    code = f"""
+import sys
+from tasks.store.registry import open_store, settings_from_url
+open_store(settings_from_url({url!r}))
+print(*sys.modules)
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert {own} - {None} == set(SDKS) & set(shown.split())
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
