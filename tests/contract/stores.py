@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from tasks.store.local.local_store import LocalStore
 from tasks.store.memory.memory_store import MemoryStore
@@ -35,6 +36,7 @@ STORES: dict[str, Callable[[Path], ObjectStore]] = {
 BUCKETS: dict[str, tuple[str, Callable[[MinIO], ObjectStore]]] = {
     "s3": ("minio", lambda minio: s3(minio, prefix=f"team/{uuid.uuid4().hex}")),
     "s3-tls": ("minio_tls", lambda minio: s3(minio)),
+    "s3-single-writer": ("minio", lambda minio: s3(minio, single_writer=True)),
 }
 """Stores of a server: the name of its fixture, and the function that opens one of its buckets."""
 
@@ -72,9 +74,9 @@ def locking_s3(minio: MinIO, mode: str) -> S3Store:
     return S3Store(settings, is_immutable=is_data)
 
 
-def s3(minio: MinIO, prefix: str = "") -> ObjectStore:
+def s3(minio: MinIO, prefix: str = "", **changes: Any) -> ObjectStore:
     """The store of a new bucket, or of a prefix of it."""
-    return S3Store(minio.settings(minio.new_bucket(), prefix))
+    return S3Store(minio.settings(minio.new_bucket(), prefix, **changes))
 
 
 def create(store: ObjectStore, key: str, data: bytes = b"x") -> ObjectInfo:
