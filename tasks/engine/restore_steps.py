@@ -44,7 +44,7 @@ from tasks.model.errors import AccessError, KafkaBackupError, NotFoundError, Sto
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.leases import Lease, acquire, kept
 from tasks.repository.names import restore_lease_key
-from tasks.repository.pins import pinned
+from tasks.repository.pins import pinned, restore_purpose
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
@@ -98,7 +98,7 @@ def restore_lease(context: RunContext, reference: PointReference, restore: str) 
     repository = context.repository
     point = repository.point(reference)
     lease = _acquired(context, restore)
-    purpose = f"restore {restore}"
+    purpose = restore_purpose(restore)
     try:
         with (
             pinned(repository.store, point.set_name, point.seq, purpose=purpose, now_ms=repository.now_ms),
