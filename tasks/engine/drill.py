@@ -49,7 +49,7 @@ def drill_locally(
     bootstrap_servers: Sequence[str] = (),
     chosen: Callable[[ChosenData], None] = lambda data: None,
 ) -> DrillResult:
-    """Carry out a drill. First remove what earlier drills have left that died. `drill` is the new id. `chosen` is called
+    """Remove what earlier drills have left that died, and carry out a drill. `drill` is its new id. `chosen` is called
     when the scratch topics exist.
 
     An error of the cluster, the store or the data becomes a problem of the result, and the drill has failed. Errors

@@ -158,7 +158,10 @@ def open_drill(
 
 def begun_drill(work: DrillWork, planned: PlannedDrill) -> BegunDrill:
     """The drill for the steps of this process, which reads it once."""
-    opened = repository(work.flow_run, work.repository)
-    return flow_run_cache(work.flow_run).cached(
-        "drill", lambda: reopened(opened, work.drill, planned.data, planned.findings)
+    opened, cache = repository(work.flow_run, work.repository), flow_run_cache(work.flow_run)
+    return cache.cached(
+        "drill",
+        lambda: reopened(
+            opened, work.drill, planned.data, planned.findings, is_one_of_several=not cache.is_flow_process
+        ),
     )
