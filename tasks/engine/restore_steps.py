@@ -178,7 +178,7 @@ def begin_restore(
     return _started(repository, preview.plan, preview.source.point, clock=clock)
 
 
-def started_restore(repository: Repository, restore: str, *, is_one_of_several: bool) -> StartedRestore:
+def started_restore(repository: Repository, restore: str, *, is_one_of_several: bool = False) -> StartedRestore:
     """The restore that `begin_restore` started, for other processes. If several processes write at the same time, this
     one gets its share of the rate limit. Raises `NotFoundError` if there is no such restore, or its point was
     removed."""
