@@ -60,12 +60,44 @@ class S3Repository(Block):
         False, title="Path style", description="Put the bucket into the path of URLs, as MinIO needs it."
     )
     allow_http: bool = Field(False, title="Allow http", description="Accept an endpoint without TLS.")
+    ca_bundle: str | None = Field(
+        None, title="CA file", description="File with the certificate authorities to trust. Empty: those of the system."
+    )
+    use_fips_endpoint: bool = Field(
+        False, title="FIPS", description="Use Amazon's endpoint with FIPS 140 cryptography."
+    )
+    use_dualstack_endpoint: bool = Field(False, title="Dual stack", description="Use Amazon's endpoint with IPv6.")
     sse: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
         None,
         title="Encryption",
         description="Server-side encryption of each object. Empty: the bucket decides.",
     )
     sse_kms_key_id: str | None = Field(None, title="KMS key", description="Id or ARN of the key for aws:kms.")
+    sse_kms_context: dict[str, str] = Field(
+        default_factory=dict, title="KMS context", description="Encryption context for aws:kms, as names and values."
+    )
+    sse_customer_key: SecretStr | None = Field(
+        None,
+        title="Customer key",
+        description="Key of 32 bytes in Base64 for each object. The store does not keep it: without it nothing can be "
+        "read. Instead of Encryption.",
+    )
+    storage_class: str | None = Field(
+        None,
+        title="Storage class",
+        description="Class of data objects, such as STANDARD_IA. Not an archive. Empty: the standard class.",
+    )
+    tags: dict[str, str] = Field(
+        default_factory=dict, title="Tags", description="Tags of each object, at most 10.", max_length=10
+    )
+    requester_pays: bool = Field(
+        False, title="Requester pays", description="Accept that requests are charged to this account."
+    )
+    expected_bucket_owner: str | None = Field(
+        None,
+        title="Bucket owner",
+        description="Id of the account that has to own the bucket: 12 digits. Requests to another one's bucket fail.",
+    )
     object_lock_mode: Literal["compliance", "governance"] | None = Field(
         None,
         title="Object lock",
@@ -74,6 +106,12 @@ class S3Repository(Block):
     object_lock_for: str | None = Field(
         None, title="Lock for", description="How long an object is locked from its write on: 30d."
     )
+    single_writer: bool = Field(
+        False,
+        title="Single writer",
+        description="States that only one machine ever writes there, for stores without conditional writes. If that is "
+        "not true, data is lost.",
+    )
     connect_timeout_ms: int | None = Field(
         None,
         title="Connect timeout (ms)",
@@ -81,6 +119,71 @@ class S3Repository(Block):
         ge=1_000,
         le=600_000,
     )
+    profile: str | None = Field(
+        None, title="Profile", description="Profile of the AWS files of the machine, also of IAM Identity Center (SSO)."
+    )
+    role_arn: str | None = Field(
+        None, title="Role", description="ARN of a role to assume. The other credentials only obtain those of the role."
+    )
+    external_id: str | None = Field(None, title="External id", description="External id, if the role asks for one.")
+    web_identity_token_file: str | None = Field(
+        None, title="Token file", description="File with a web identity token, which obtains credentials of the role."
+    )
     access_key: str | None = Field(None, title="Access key", description="Id of the access key.")
     secret_key: SecretStr | None = Field(None, title="Secret key", description="Secret of the access key.")
     session_token: SecretStr | None = Field(None, title="Session token", description="Token of temporary credentials.")
+
+
+class AzureRepository(Block):
+    """
+    A container of Azure Blob Storage, or a prefix of it, with backups. Without a key, a token and an application the
+    identity comes from the environment, the pod, the machine or the Azure CLI.
+
+    Example:
+        ```python
+        from blocks import AzureRepository
+
+        repository = AzureRepository.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "Azure Repository"
+    _block_type_slug = "azure-repository"
+    _description = "A container of Azure Blob Storage with Kafka backups."
+    _documentation_url = HttpUrl("https://learn.microsoft.com/azure/storage/blobs/")
+
+    account_name: str | None = Field(None, title="Account", description="Name of the storage account.")
+    container_name: str = Field("", title="Container", description="Name of the container.")
+    prefix: str = Field(
+        "", title="Prefix", description="The repository is everything under this prefix; empty: the container."
+    )
+    endpoint: str | None = Field(
+        None,
+        title="Endpoint",
+        description="URL of the account's blob service in another cloud than Azure's public one.",
+    )
+    account_key: SecretStr | None = Field(None, title="Account key", description="One of the account's two keys.")
+    sas_token: SecretStr | None = Field(
+        None, title="SAS token", description="Query of a SAS URL of the container: sv=…&sp=…&se=…&sig=…."
+    )
+    connection_string: SecretStr | None = Field(
+        None, title="Connection string", description="Instead of the account and its key or SAS token."
+    )
+    use_workload_identity: bool = Field(
+        False, title="Workload identity", description="Use the federated identity of the pod that runs the flow."
+    )
+    client_id: str | None = Field(
+        None,
+        title="Client id",
+        description="Id of the application; without its secret: of the machine's managed identity.",
+    )
+    tenant_id: str | None = Field(None, title="Tenant id", description="Id of the application's tenant.")
+    client_secret: SecretStr | None = Field(None, title="Client secret", description="Secret of the application.")
+    allow_http: bool = Field(False, title="Allow http", description="Accept an endpoint without TLS.")
+    connect_timeout_ms: int | None = Field(
+        None,
+        title="Connect timeout (ms)",
+        description="How long to wait for a store that did not answer yet. Default: 20000.",
+        ge=1_000,
+        le=600_000,
+    )

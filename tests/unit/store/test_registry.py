@@ -10,11 +10,15 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.model.errors import ConfigError, NotFoundError, UnsupportedError
+from tasks.store.azure.settings import AzureSettings
 from tasks.store.local.settings import LocalSettings
 from tasks.store.memory.settings import MemorySettings
 from tasks.store.planned import PLANNED_BACKENDS
 from tasks.store.registry import BACKENDS, KEYS, PLANNED_NAMES, open_store, settings_from_url
 from tasks.store.s3.settings import S3Settings
+
+SDKS = ("botocore", "google.auth", "azure.core")
+"""A module of the SDK of each backend that has one."""
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,11 @@ from tasks.store.s3.settings import S3Settings
         ("memory://demo", MemorySettings(path="demo")),
         ("s3://bucket", S3Settings(bucket="bucket")),
         ("s3://bucket/team/kafka", S3Settings(bucket="bucket", prefix="team/kafka")),
+        ("az://account/container", AzureSettings(account_name="account", container_name="container")),
+        (
+            "az://account/container/team/kafka",
+            AzureSettings(account_name="account", container_name="container", prefix="team/kafka"),
+        ),
     ],
 )
 def test_a_url_stands_for_settings(url: str, settings: object) -> None:
@@ -44,13 +53,15 @@ def test_a_planned_store_is_not_available_yet_and_the_message_shows_no_secret(sc
 @pytest.mark.parametrize(
     "url",
     ["", "/plain/path", "ftp://u:geheim@h/x", "file://host/geheim", "file:relative", "file://", "memory://", "memory://a/b",
-     "s3://key:geheim@bucket/p", "s3://bucket/p?key=geheim", "file:///a?b=geheim", "file:///a#b", "http//geheim", "file://[geheim"],
+     "s3://key:geheim@bucket/p", "s3://bucket/p?key=geheim", "file:///a?b=geheim", "file:///a#b", "http//geheim", "file://[geheim",
+     "az://key:geheim@account/c", "az://account/c?sig=geheim", "az://account", "az://account/", "az:///container",
+     "abfss://geheim@account.dfs.core.windows.net/", "wasb://geheim"],
 )  # fmt: skip
 def test_any_other_url_is_a_configuration_error_that_shows_the_right_form(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
         settings_from_url(url)
     assert "geheim" not in str(refused.value)
-    assert any(form in str(refused.value) for form in ("file:///", "memory://", "s3://", "%23"))
+    assert any(form in str(refused.value) for form in ("file:///", "memory://", "s3://", "az://", "%23"))
 
 
 @pytest.mark.parametrize("prefix", ["a//b", "..", ".hidden", "a%20b"])
@@ -77,7 +88,8 @@ def test_a_missing_folder_is_made_only_with_create(tmp_path: Path) -> None:
 @pytest.mark.parametrize("prefix", ["..", "a/../..", ".hidden", "a b"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_prefix_that_is_not_an_object_key_is_refused(backend: str, prefix: str) -> None:
-    fields = {"path": "/p"} if "path" in KEYS[backend] else {"bucket": "b"}
+    names = {"path": "/p", "bucket": "b", "account_name": "a1", "container_name": "abc"}
+    fields = {name: value for name, value in names.items() if name in KEYS[backend]}
     with pytest.raises(ValueError, match="is not a prefix"):
         BACKENDS[backend].model_validate({**fields, "prefix": prefix})
 
@@ -99,23 +111,45 @@ def test_the_keys_of_every_backend_include_backend() -> None:
 def test_importing_the_registry_imports_no_adapter_and_no_sdk() -> None:
     code = "import sys, tasks.store.registry; print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    sdks = {"boto3", "botocore", "prefect"} & set(shown.split())
+    sdks = {"prefect", *SDKS} & set(shown.split())
     adapters = [name for name in shown.split() if name.startswith("tasks.store.") and name.endswith("_store")]
     assert ([], []) == (sorted(sdks), adapters)
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("file:///", None),
+        ("memory://demo", None),
+        ("s3://bucket", "botocore"),
+        ("az://account/container", "azure.core"),
+    ],
+)
+def test_opening_a_store_imports_no_sdk_of_another_backend(url: str, own: str | None) -> None:
+    code = f"""
+import sys
+from tasks.store.registry import open_store, settings_from_url
+open_store(settings_from_url({url!r}))
+print(*sys.modules)
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert {own} - {None} == set(SDKS) & set(shown.split())
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_no_text_of_any_backend_has_a_control_character(backend: str) -> None:
     kind = BACKENDS[backend]
-    texts = {
-        name
-        for name, field in kind.model_fields.items()
-        if name not in ("backend", "sse") and "str" in str(field.annotation).lower()
-    }
+    kinds = {name: str(field.annotation).lower() for name, field in kind.model_fields.items()}
+    texts = {name for name, found in kinds.items() if name not in ("backend", "sse") and "str" in found}
+    mappings = {name for name in texts if kinds[name].startswith("dict")}
+    values = {name: {"team": "/geheim\n"} if name in mappings else "/geheim\n" for name in texts}
+
     with pytest.raises(ValidationError) as refused:
-        kind.model_validate(dict.fromkeys(texts, "/geheim\n"))
-    problems = {str(one["loc"][0]): one["msg"] for one in refused.value.errors()}
-    assert dict.fromkeys(texts, "Value error, ends with a line break: remove it") == problems
+        kind.model_validate(values)
+
+    problems = {str(one["loc"][0]): one["msg"].removeprefix("Value error, ") for one in refused.value.errors()}
+    problem = "ends with a line break: remove it"
+    assert {name: f"team {problem}" if name in mappings else problem for name in texts} == problems
 
 
 @pytest.mark.parametrize("url", ["file:///backups\r", "file:///backups%0A", "s3://bucket/prefix\n"])
