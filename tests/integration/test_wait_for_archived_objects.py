@@ -22,7 +22,7 @@ from tests.support.round_trip import Backups, contents, now_ms
 
 pytestmark = [pytest.mark.kafka, pytest.mark.minio]
 
-THAW = {"tier": "Bulk", "days": 2, "check_every": "10s"}
+THAW = {"tier": "Bulk", "days": 2, "check_every": "20s"}
 
 
 @pytest.fixture
@@ -80,9 +80,9 @@ def test_a_restore_waits_without_a_process_until_archived_objects_are_back_and_r
     )
     waiting = installation.awaited(run, lambda one: one.state_name == WAITING)
     installation.awaited(run, lambda one: not installation.processes_of(one.id))
+    assert {1} == live_pins(backups.store, topic, now_ms=now_ms() + DAY_MS - 60_000)
     _back_up(kafka, backups, topic)
 
-    assert {1} == live_pins(backups.store, topic, now_ms=now_ms() + DAY_MS)
     assert "2 on their way back" in (waiting.state.message or "" if waiting.state else "")
     assert 2 == backups.repository.state(topic).newest_point
     ended = installation.ended(run)
