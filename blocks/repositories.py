@@ -60,12 +60,44 @@ class S3Repository(Block):
         False, title="Path style", description="Put the bucket into the path of URLs, as MinIO needs it."
     )
     allow_http: bool = Field(False, title="Allow http", description="Accept an endpoint without TLS.")
+    ca_bundle: str | None = Field(
+        None, title="CA file", description="File with the certificate authorities to trust. Empty: those of the system."
+    )
+    use_fips_endpoint: bool = Field(
+        False, title="FIPS", description="Use Amazon's endpoint with FIPS 140 cryptography."
+    )
+    use_dualstack_endpoint: bool = Field(False, title="Dual stack", description="Use Amazon's endpoint with IPv6.")
     sse: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
         None,
         title="Encryption",
         description="Server-side encryption of each object. Empty: the bucket decides.",
     )
     sse_kms_key_id: str | None = Field(None, title="KMS key", description="Id or ARN of the key for aws:kms.")
+    sse_kms_context: dict[str, str] = Field(
+        default_factory=dict, title="KMS context", description="Encryption context for aws:kms, as names and values."
+    )
+    sse_customer_key: SecretStr | None = Field(
+        None,
+        title="Customer key",
+        description="Key of 32 bytes in Base64 for each object. The store does not keep it: without it nothing can be "
+        "read. Instead of Encryption.",
+    )
+    storage_class: str | None = Field(
+        None,
+        title="Storage class",
+        description="Class of data objects, such as STANDARD_IA. Not an archive. Empty: the standard class.",
+    )
+    tags: dict[str, str] = Field(
+        default_factory=dict, title="Tags", description="Tags of each object, at most 10.", max_length=10
+    )
+    requester_pays: bool = Field(
+        False, title="Requester pays", description="Accept that requests are charged to this account."
+    )
+    expected_bucket_owner: str | None = Field(
+        None,
+        title="Bucket owner",
+        description="Id of the account that has to own the bucket: 12 digits. Requests to another one's bucket fail.",
+    )
     object_lock_mode: Literal["compliance", "governance"] | None = Field(
         None,
         title="Object lock",
@@ -74,12 +106,28 @@ class S3Repository(Block):
     object_lock_for: str | None = Field(
         None, title="Lock for", description="How long an object is locked from its write on: 30d."
     )
+    single_writer: bool = Field(
+        False,
+        title="Single writer",
+        description="States that only one machine ever writes there, for stores without conditional writes. If that is "
+        "not true, data is lost.",
+    )
     connect_timeout_ms: int | None = Field(
         None,
         title="Connect timeout (ms)",
         description="How long to wait for a store that did not answer yet. Default: 20000.",
         ge=1_000,
         le=600_000,
+    )
+    profile: str | None = Field(
+        None, title="Profile", description="Profile of the AWS files of the machine, also of IAM Identity Center (SSO)."
+    )
+    role_arn: str | None = Field(
+        None, title="Role", description="ARN of a role to assume. The other credentials only obtain those of the role."
+    )
+    external_id: str | None = Field(None, title="External id", description="External id, if the role asks for one.")
+    web_identity_token_file: str | None = Field(
+        None, title="Token file", description="File with a web identity token, which obtains credentials of the role."
     )
     access_key: str | None = Field(None, title="Access key", description="Id of the access key.")
     secret_key: SecretStr | None = Field(None, title="Secret key", description="Secret of the access key.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.config.models import ClusterSection, StorageSection
 from tasks.model.waiting import Contact, OnWaiting
-from tasks.repository.names import is_immutable
+from tasks.repository.names import is_data, is_immutable
 from tasks.store.protocol import ObjectStore, OnNote
 from tasks.store.registry import open_store, settings_from_url
 from tasks.store.retrying import RetryingStore
@@ -59,7 +59,7 @@ def store_of(
 
     Raises the errors of `open_store`, for example `NotFoundError` if the folder is missing.
     """
-    store = open_store(section, create=create, on_note=on_note, is_immutable=is_immutable)
+    store = open_store(section, create=create, on_note=on_note, is_immutable=is_immutable, is_data=is_data)
     return RetryingStore(
         store,
         connect_timeout_ms=section.first_answer_ms,

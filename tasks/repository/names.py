@@ -29,6 +29,11 @@ def is_immutable(key: str) -> bool:
     return parts[0] in ("data", "fragments", "reports") or (parts[0] == "meta" and parts[2:3] != ["checkpoints"])
 
 
+def is_data(key: str) -> bool:
+    """Whether the object is a data object, which contains records."""
+    return key.startswith("data/")
+
+
 def check_set_name(name: str) -> str:
     """Returns the name. Raises `ConfigError` if a backup set cannot have it."""
     if not _SET_NAME.fullmatch(name):

@@ -92,6 +92,15 @@ def nothing_is_immutable(key: str) -> bool:
     return False
 
 
+IsData = Callable[[str], bool]
+"""Tells whether the object of a key contains records. A store can keep such objects in a cheaper storage class."""
+
+
+def nothing_is_data(key: str) -> bool:
+    """All objects have the standard storage class."""
+    return False
+
+
 OnNote = Callable[[str], None]
 """Receives a sentence about the store that an operator should know, but that is not an error."""
 
@@ -103,6 +112,13 @@ class ObjectStore(Protocol):
     @property
     def location(self) -> str:
         """The store as a URL without secrets, for messages. Sends no request."""
+        ...
+
+    @property
+    def is_single_writer(self) -> bool:
+        """Whether the settings state that only one machine writes to the store at a time. Then `put_if_absent` and
+        `compare_and_swap` read the object before they write it, and keep their promises about concurrent callers only
+        if that statement is true. Sends no request."""
         ...
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:

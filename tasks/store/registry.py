@@ -21,7 +21,7 @@ from tasks.model.setting_fields import validation_problems
 from tasks.store.local.settings import LocalSettings
 from tasks.store.memory.settings import MemorySettings
 from tasks.store.planned import PLANNED_BACKENDS
-from tasks.store.protocol import IsImmutable, ObjectStore, OnNote, nothing_is_immutable
+from tasks.store.protocol import IsData, IsImmutable, ObjectStore, OnNote, nothing_is_data, nothing_is_immutable
 from tasks.store.s3.settings import S3Settings
 
 StorageSettings = LocalSettings | MemorySettings | S3Settings
@@ -100,6 +100,7 @@ def open_store(
     create: bool = False,
     on_note: OnNote | None = None,
     is_immutable: IsImmutable = nothing_is_immutable,
+    is_data: IsData = nothing_is_data,
 ) -> ObjectStore:
     """Open the store. With `create` a missing folder is made. The store does not retry: see `RetryingStore`.
 
@@ -120,6 +121,6 @@ def open_store(
         case S3Settings():
             from tasks.store.s3.s3_store import S3Store
 
-            return S3Store(settings, is_immutable=is_immutable)
+            return S3Store(settings, is_immutable=is_immutable, is_data=is_data)
         case _:
             assert_never(settings)

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from tasks.model.control_characters import control_character_problem
+from tasks.model.control_characters import control_character_problems
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import checked_by
 from tasks.model.waiting import CONNECT_TIMEOUT_MS
@@ -41,13 +41,14 @@ RequiredText = Annotated[str, Field(min_length=1)]
 
 
 def without_control_characters(*names: str) -> Any:
-    """A validator that refuses control characters in these fields, before other validators run. YAML files are checked
-    before, but blocks are not in files. Its message does not contain the value."""
+    """A validator that refuses control characters in these fields, before other validators run. A field is a text, or
+    contains texts. YAML files are checked before, but blocks are not in files. Its message does not contain the
+    value."""
 
     def check(value: object) -> object:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if isinstance(text, str) and (problem := control_character_problem(text)):
-            raise ValueError(f"{problem}: remove it")
+        for problem in control_character_problems(text):
+            raise ValueError(f"{problem.strip()}: remove it")
         return value
 
     return field_validator(*names, mode="before")(check)
@@ -104,6 +105,12 @@ class StoreSettings(BaseModel, ABC):
     def lock_ms(self) -> int | None:
         """For how many milliseconds the store locks immutable objects. None if it locks nothing."""
         return None
+
+    @property
+    def is_single_writer(self) -> bool:
+        """Whether the settings state that only one machine ever writes to the store at a time. Then writes need no
+        conditions of the store: see `ObjectStore.is_single_writer`."""
+        return False
 
     @property
     def first_answer_ms(self) -> int:

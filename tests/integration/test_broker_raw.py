@@ -35,6 +35,7 @@ from tests.support import producing, reading
 from tests.support.batch_factory import make_batch, make_records
 from tests.support.kafka import KafkaCluster
 from tests.support.producing import OutRecord, Transaction
+from tests.support.quotas import fetch_quota
 
 pytestmark = pytest.mark.kafka
 OPEN = {"message.timestamp.before.max.ms": str(2**63 - 1), "message.timestamp.after.max.ms": str(2**63 - 1)}
@@ -285,34 +286,23 @@ def test_a_fetcher_never_receives_the_answer_to_a_request_of_another_fetcher(
 
 
 def test_a_throttled_fetch_ends_when_the_position_is_reached(kafka: KafkaCluster, topic_name: str) -> None:
-    """A broker limits the mean rate over ten seconds, so it throttles only after ten times the rate per second."""
+    """A broker limits the mean of the last 10 to 11 seconds. So it throttles an answer with which it would have sent
+    more than eleven times the rate. It uses a new limit some time after it has accepted it."""
     [partition] = _topic(kafka, topic_name)
     producing.produce(kafka.bootstrap, topic_name, [OutRecord(value=bytes(1000))] * 850, records_per_batch=10)
-    with Cluster(_options(kafka, client_id=topic_name)) as slow:
-        _limit_fetching(slow, topic_name, bytes_per_second=80_000)
+    options = _options(kafka, client_id=topic_name)
+    with fetch_quota(options, 70_000), Cluster(options) as slow:
+        readings = [_read(_fetcher(slow, max_bytes=850_000), partition, 850)]
+        while not any(map(_is_throttled, readings[-1][1])) and len(readings) < 20:
+            readings.append(_read(_fetcher(slow, max_bytes=850_000), partition, 850))
 
-        data, answers = _read(_fetcher(slow, max_bytes=850_000), partition, 850)
-
-    assert 850 == sum(header.record_count for _, header in iter_headers(data))
-    assert any(answer.throttle_time_ms > 0 and not answer.records for answer in answers)
+    assert {850} == {sum(header.record_count for _, header in iter_headers(data)) for data, _ in readings}
+    assert any(map(_is_throttled, readings[-1][1]))
 
 
-def _limit_fetching(cluster: Cluster, client_id: str, *, bytes_per_second: int) -> None:
-    from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest
-
-    entry = AlterClientQuotasRequest.EntryData
-    request = AlterClientQuotasRequest(
-        entries=[
-            entry(
-                entity=[entry.EntityData(entity_type="client-id", entity_name=client_id)],
-                ops=[entry.OpData(key="consumer_byte_rate", value=float(bytes_per_second), remove=False)],
-            )
-        ],
-        validate_only=False,
-    )
-    request.API_VERSION = 1
-    [answer] = cluster.any_connection().call(request).entries
-    assert ErrorCode.NONE == answer.error_code
+def _is_throttled(answer: Fetched) -> bool:
+    """Whether the broker returned no records, only the time to wait."""
+    return answer.throttle_time_ms > 0 and not answer.records
 
 
 def test_the_brokers_report_the_bytes_of_each_partition(kafka: KafkaCluster, cluster: Cluster, topic_name: str) -> None:

@@ -36,6 +36,10 @@ class CountingStore:
     def location(self) -> str:
         return self._inner.location
 
+    @property
+    def is_single_writer(self) -> bool:
+        return self._inner.is_single_writer
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         self._note("put_if_absent", key)
         return self._inner.put_if_absent(key, body, sha256=sha256)

@@ -147,6 +147,10 @@ class FaultyStore:
     def location(self) -> str:
         return self._inner.location
 
+    @property
+    def is_single_writer(self) -> bool:
+        return self._inner.is_single_writer
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         return self._write("put_if_absent", key, lambda: self._inner.put_if_absent(key, body, sha256=sha256))
 

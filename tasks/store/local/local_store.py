@@ -92,6 +92,10 @@ class LocalStore:
     def location(self) -> str:
         return self._root.as_uri()
 
+    @property
+    def is_single_writer(self) -> bool:
+        return False
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         """See the protocol. `sha256` is not verified, because a file system computes no checksum."""
         with self._translated(key):

@@ -39,6 +39,7 @@ class MemoryStore:
 
     For tests it simulates a store with locks: with `lock_ms`, `put_if_absent` locks immutable objects for so long. The
     objects of keys in `legal_holds` are under a legal hold, and deletions of keys in `undeletable` are refused.
+    `is_single_writer` is only the value of the property: this store always tests conditions and writes in one step.
     """
 
     def __init__(
@@ -48,11 +49,13 @@ class MemoryStore:
         now_ms: Callable[[], int] = _now_ms,
         is_immutable: IsImmutable = nothing_is_immutable,
         lock_ms: int | None = None,
+        is_single_writer: bool = False,
     ) -> None:
         self._name = name
         self._now_ms = now_ms
         self._is_immutable = is_immutable
         self._lock_ms = lock_ms
+        self._is_single_writer = is_single_writer
         self._locked_until: dict[str, int] = {}
         self.legal_holds: set[str] = set()
         self.undeletable: set[str] = set()
@@ -63,6 +66,10 @@ class MemoryStore:
     @property
     def location(self) -> str:
         return f"memory://{self._name}"
+
+    @property
+    def is_single_writer(self) -> bool:
+        return self._is_single_writer
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         """See the protocol. Raises `StoreError` if the body does not have the digest `sha256`."""

@@ -2,5 +2,5 @@
 
 `settings.py` does not import boto3. `s3_store.py` is the adapter; it uses the client of `client.py`. `translation.py`
 turns every exception of boto3 into an error of `tasks.model.errors`, with the rules of `error_responses.py` and
-`boto3_errors.py`. `endpoint.py` checks endpoint URLs, and `diagnosis.py` finds a port that expects TLS.
+`boto3_errors.py`.
 """

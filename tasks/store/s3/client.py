@@ -1,24 +1,22 @@
-"""Makes the boto3 client of a store: credentials, pooled connections, timeouts, no retries. Refuses control characters
-in credentials, and keeps secrets out of logs. Imported only when a store is opened."""
+"""Makes the boto3 client of a store: pooled connections, timeouts, endpoint, no retries. Keeps secrets out of logs.
+Imported only when a store is opened."""
 
 from __future__ import annotations
 
 import logging
-import os
 from base64 import b64encode
-from collections.abc import Mapping
 from hashlib import md5
+from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.config import Config
-from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
 
-from tasks.model.control_characters import control_character_problem
 from tasks.model.errors import ConfigError
+from tasks.store.endpoint import check_endpoint
 from tasks.store.s3.boto3_errors import setup_error
-from tasks.store.s3.endpoint import check_endpoint
+from tasks.store.s3.common_parameters import add_common_parameters
+from tasks.store.s3.session import open_session
 from tasks.store.s3.settings import S3Settings
 
 POOL_CONNECTIONS = 64
@@ -44,7 +42,7 @@ def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_
     without `allow_http`, and for a control character in a variable `AWS_…` or in the credentials of a profile.
     """
     _keep_secrets_out_of_logs()
-    _check_environment(os.environ)
+    _check_ca_bundle(settings.ca_bundle)
     config = Config(
         retries={"total_max_attempts": 1, "mode": "standard"},  # because `RetryingStore` repeats requests
         connect_timeout=connect_timeout_s,
@@ -53,11 +51,12 @@ def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_
         response_checksum_validation="when_required",  # because readers check the digests in the repository's index
         # Each body is sent with its SHA-256 in a signed header. Signing the body too would only hash it a second time.
         s3={"addressing_style": "path" if settings.path_style else "auto", "payload_signing_enabled": False},
+        use_fips_endpoint=settings.use_fips_endpoint or None,  # None: the environment or a profile decides
+        use_dualstack_endpoint=settings.use_dualstack_endpoint or None,
     )
     try:
-        session = boto3.session.Session(**_credentials(settings), region_name=settings.region)
-        client = session.client("s3", endpoint_url=settings.endpoint, config=config)
-        _check_credentials(session.get_credentials())
+        session = open_session(settings)
+        client = session.client("s3", endpoint_url=settings.endpoint, config=config, verify=settings.ca_bundle)
     except BotoCoreError as error:
         problem = setup_error(error, settings)
         if problem is None:
@@ -67,42 +66,21 @@ def open_client(settings: S3Settings, *, connect_timeout_s: float, read_timeout_
     except ValueError:  # botocore raises it for an invalid endpoint in the environment
         raise ConfigError("The endpoint of S3 in the environment or the profile is not a URL: correct it.") from None
     check_endpoint(client.meta.endpoint_url, allow_http=settings.allow_http)
+    add_common_parameters(client, settings)
     client.meta.events.register_first("before-call.s3", _follow_no_region_redirect)
     client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)
     return client
 
 
-def _check_environment(environment: Mapping[str, str]) -> None:
-    """Raises `ConfigError` if a variable `AWS_…` contains a control character. Without this check, a line break in a
-    key would make an invalid header, and the request would fail like one whose connection was cut."""
-    for name, value in environment.items():
-        problem = control_character_problem(value) if name.startswith("AWS_") else None
-        if problem is not None:
-            raise ConfigError(f"The environment variable {name} {problem}: remove it.")
-
-
-def _credentials(settings: S3Settings) -> dict[str, str | None]:
-    """The credentials of the settings. Empty if they have none: then boto3 takes them from the environment, a profile
-    or a role."""
-    if settings.access_key is None or settings.secret_key is None:
-        return {}
-    token = settings.session_token
-    return {
-        "aws_access_key_id": settings.access_key,
-        "aws_secret_access_key": settings.secret_key.get_secret_value(),
-        "aws_session_token": token.get_secret_value() if token else None,
-    }
-
-
-def _check_credentials(credentials: Any) -> None:
-    """Raises `ConfigError` if credentials of the environment or of a profile contain a control character, because a
-    header cannot contain it. Credentials of a role are not checked, because that would need a request."""
-    if type(credentials) is not Credentials:
+def _check_ca_bundle(path: str | None) -> None:
+    """Raises `ConfigError` if the file cannot be read. Otherwise the first request would fail like one that was not
+    answered."""
+    if path is None:
         return
-    named = {"access key": credentials.access_key, "secret key": credentials.secret_key}
-    for name, value in {**named, "session token": credentials.token}.items():
-        if value and (problem := control_character_problem(value)):
-            raise ConfigError(f"The {name} of S3 in the environment or the profile {problem}: remove it.")
+    try:
+        Path(path).open("rb").close()
+    except OSError as error:
+        raise ConfigError(f"ca_bundle {path} cannot be read: {error.strerror}.") from None
 
 
 def _add_content_md5(params: dict[str, Any], **_: object) -> None:

@@ -19,8 +19,8 @@ from tasks.model.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from tasks.store.diagnosis import speaks_tls
 from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Client, open_client
-from tasks.store.s3.diagnosis import speaks_tls
 from tasks.store.s3.error_responses import Request, unreadable_response
 from tasks.store.s3.settings import S3Settings
 from tasks.store.s3.translation import translated

@@ -1,19 +1,22 @@
 """A bucket of S3, or of a store that speaks its protocol, as an object store.
 
 Each write is one PUT with the object's SHA-256, which the store verifies and keeps. `put_if_absent` and
-`compare_and_swap` add a condition (`If-None-Match: *`, `If-Match`); `put` has none. `version` is the ETag. If the
-settings ask for it, `put_if_absent` locks immutable objects. This store does not retry: see `RetryingStore`.
+`compare_and_swap` add a condition (`If-None-Match: *`, `If-Match`); `put` has none. With `single_writer` they read the
+object first, and send no condition. `version` is the ETag. If the settings ask for it, `put_if_absent` locks immutable
+objects. This store does not retry: see `RetryingStore`.
 """
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from hashlib import sha256 as sha256_of
 from typing import Any
+from urllib.parse import urlencode
 
 from tasks.model.errors import (
     AccessError,
@@ -30,7 +33,16 @@ from tasks.model.errors import (
 )
 from tasks.store.body_reader import BodyReader
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
-from tasks.store.protocol import Body, Checksum, IsImmutable, ObjectInfo, Unfinished, nothing_is_immutable
+from tasks.store.protocol import (
+    Body,
+    Checksum,
+    IsData,
+    IsImmutable,
+    ObjectInfo,
+    Unfinished,
+    nothing_is_data,
+    nothing_is_immutable,
+)
 from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from tasks.store.s3.error_responses import deleted_key_error
 from tasks.store.s3.object_locks import ObjectLocks
@@ -57,6 +69,7 @@ class S3Store:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
         is_immutable: IsImmutable = nothing_is_immutable,
+        is_data: IsData = nothing_is_data,
     ) -> None:
         """Sends no request to S3, so a missing bucket is found only by the first request. Without `access_key` in the
         settings, boto3 obtains the credentials here, which can need requests to the machine's metadata service.
@@ -69,17 +82,21 @@ class S3Store:
         self._requests = S3Requests(settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
         self._locks = ObjectLocks(self._requests)
         self._is_immutable = is_immutable
+        self._is_data = is_data
 
     @property
     def location(self) -> str:
         return self._settings.location
 
+    @property
+    def is_single_writer(self) -> bool:
+        return self._settings.is_single_writer
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         lock = self._locks.headers() if self._is_immutable(key) else {}
+        condition = self._condition(key, None, ObjectExistsError)
         try:
-            info = self._put(
-                key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, IfNoneMatch="*", **lock
-            )
+            info = self._put(key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, **condition, **lock)
         except StoreUnavailableError as error:
             if error.is_conflict and self._version(key) is not None:
                 raise ObjectExistsError(f"{key} already exists in {self.location}", key=key) from None
@@ -92,7 +109,7 @@ class S3Store:
         return self._put(key, body, _digest(body))
 
     def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
-        condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+        condition = self._condition(key, expected, ObjectChangedError)
         try:
             return self._put(key, body, _digest(body), condition_error=ObjectChangedError, **condition)
         except StoreUnavailableError as error:
@@ -215,7 +232,7 @@ class S3Store:
         with self._requests.request("PutObject", key, is_write=True, condition_error=condition_error) as request:
             response = self._requests.client.put_object(
                 **self._object(key),
-                **self._encryption(),
+                **self._stored_as(key),
                 **headers_of_write,
                 Body=reader,
                 ContentLength=reader.size_bytes,
@@ -242,6 +259,15 @@ class S3Store:
             raise failed
         return sum(bool(one.get("DeleteMarker")) for one in response.get("Deleted", ()))
 
+    def _condition(self, key: str, expected: str | None, error: type[StoreError]) -> dict[str, str]:
+        """The parameters for the condition of a write. With `single_writer` there are none: the object is read here
+        instead, and the error of the condition is raised here."""
+        if not self.is_single_writer:
+            return {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+        if self._version(key) != expected:
+            raise error(f"{key} in {self.location} is not in the expected state", key=key)
+        return {}
+
     def _version(self, key: str) -> str | None:
         """The object's current version. None if there is no object."""
         try:
@@ -249,8 +275,16 @@ class S3Store:
         except ObjectNotFoundError:
             return None
 
-    def _encryption(self) -> dict[str, str]:
-        named = {"ServerSideEncryption": self._settings.sse, "SSEKMSKeyId": self._settings.sse_kms_key_id}
+    def _stored_as(self, key: str) -> dict[str, str]:
+        """The parameters for how the store keeps the object: encryption, storage class, tags."""
+        settings = self._settings
+        named = {
+            "ServerSideEncryption": settings.sse,
+            "SSEKMSKeyId": settings.sse_kms_key_id,
+            "SSEKMSEncryptionContext": _encoded_context(settings.sse_kms_context),
+            "StorageClass": settings.storage_class if self._is_data(key) else None,
+            "Tagging": urlencode(settings.tags) or None,
+        }
         return {name: value for name, value in named.items() if value is not None}
 
     def _empty_range(self, key: str, start: int) -> bytes:
@@ -267,6 +301,11 @@ def _digest(body: Body) -> bytes:
     for part in body:
         digest.update(part)
     return digest.digest()
+
+
+def _encoded_context(context: Mapping[str, str]) -> str | None:
+    """The encryption context as its header has it: JSON in Base64."""
+    return b64encode(json.dumps(dict(context)).encode()).decode() if context else None
 
 
 def _info(key: str, size_bytes: int, modified: datetime, response: dict[str, Any]) -> ObjectInfo:

@@ -32,6 +32,10 @@ class StruckStore:
         """Where it is, for messages."""
         return self._inner.location
 
+    @property
+    def is_single_writer(self) -> bool:
+        return self._inner.is_single_writer
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         """See `ObjectStore.put_if_absent`."""
         return self._write(lambda: self._inner.put_if_absent(key, body, sha256=sha256))

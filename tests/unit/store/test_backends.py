@@ -6,6 +6,7 @@ A new backend needs an example here; the tests run for every backend of the regi
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +22,22 @@ from tasks.model.errors import ConfigError
 from tasks.store.registry import BACKENDS, KEYS, StorageSettings, open_store, settings_from_url
 
 SECRET = "geheim-7f3a"
+CUSTOMER_KEY = b64encode(SECRET.ljust(32, "!").encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """All keys of a section, none with its default; and a URL with the keys that it means."""
+    """Sections that together have all keys, none with its default; and a URL with the keys that it means. `others` are
+    sections with keys that cannot be used together with those of `section`."""
 
     section: Mapping[str, object]
     url: str
     url_section: Mapping[str, object]
+    others: tuple[Mapping[str, object], ...] = ()
+
+    @property
+    def sections(self) -> tuple[Mapping[str, object], ...]:
+        return (self.section, *self.others)
 
 
 @pytest.fixture
@@ -51,12 +59,31 @@ def examples(tmp_path: Path) -> dict[str, Example]:
                 "session_token": f"{SECRET}-2",
                 "sse": "aws:kms",
                 "sse_kms_key_id": "key-1",
+                "sse_kms_context": {"team": "platform"},
+                "storage_class": "STANDARD_IA",
+                "tags": {"team": "platform"},
+                "requester_pays": True,
+                "expected_bucket_owner": "123456789012",
                 "object_lock_mode": "compliance",
                 "object_lock_for": "30d",
+                "single_writer": True,
                 "connect_timeout_ms": 5_000,
             },
             "s3://backups/team",
             {"bucket": "backups", "prefix": "team"},
+            (
+                {
+                    "bucket": "backups",
+                    "profile": "backup",
+                    "role_arn": "arn:aws:iam::123456789012:role/backup",
+                    "external_id": "id-1",
+                    "ca_bundle": "/etc/ca.pem",
+                    "use_fips_endpoint": True,
+                    "use_dualstack_endpoint": True,
+                    "sse_customer_key": CUSTOMER_KEY,
+                },
+                {"bucket": "backups", "role_arn": "arn:r", "web_identity_token_file": "/var/token"},
+            ),
         ),
     }
 
@@ -74,7 +101,7 @@ def _settings(backend: str, section: Mapping[str, Any]) -> StorageSettings:
 
 def test_there_is_an_example_with_all_keys_for_every_backend(examples: dict[str, Example]) -> None:
     assert {name: KEYS[name] - {"backend"} for name in BACKENDS} == {
-        name: set(example.section) for name, example in examples.items()
+        name: set().union(*example.sections) for name, example in examples.items()
     }
 
 
@@ -85,12 +112,11 @@ def test_no_two_backends_share_a_url_scheme_or_a_block_type() -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_yaml_section_is_read_with_all_its_keys(examples: dict[str, Example], backend: str, tmp_path: Path) -> None:
-    section = examples[backend].section
+    for section in examples[backend].sections:
+        settings = _read(tmp_path, {"backend": backend, **section})
 
-    settings = _read(tmp_path, {"backend": backend, **section})
-
-    assert BACKENDS[backend] is type(settings)
-    assert section == {name: _plain(getattr(settings, name)) for name in section}
+        assert BACKENDS[backend] is type(settings)
+        assert section == {name: _plain(getattr(settings, name)) for name in section}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -106,11 +132,12 @@ def test_a_url_means_the_same_as_its_section(examples: dict[str, Example], backe
 
 @pytest.mark.parametrize("backend", [name for name, kind in BACKENDS.items() if kind.block_type])
 def test_a_block_means_the_same_as_its_section(examples: dict[str, Example], backend: str) -> None:
-    section = examples[backend].section
-    block = block_types()[str(BACKENDS[backend].block_type)].model_validate(section)
+    for section in examples[backend].sections:
+        block = block_types()[str(BACKENDS[backend].block_type)].model_validate(section)
 
-    assert section == field_values(block), "a field is missing in the block"
-    assert _settings(backend, section) == _settings(backend, field_values(block))
+        values = field_values(block)
+        assert section == {name: values.get(name) for name in section}, "a field is missing in the block"
+        assert _settings(backend, section) == _settings(backend, values)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -128,14 +155,16 @@ def test_an_open_store_has_the_location_of_its_settings(examples: dict[str, Exam
 def test_the_shown_section_means_the_same_and_has_variables_for_secrets(
     examples: dict[str, Example], backend: str, tmp_path: Path
 ) -> None:
-    settings = _settings(backend, examples[backend].section)
-    secrets = {name: getattr(settings, name) for name in examples[backend].section}
-    variables = {name.upper(): one.get_secret_value() for name, one in secrets.items() if isinstance(one, SecretStr)}
+    for section in examples[backend].sections:
+        settings = _settings(backend, section)
+        secrets = {name: one for name in section if isinstance(one := getattr(settings, name), SecretStr)}
+        variables = {name.upper(): one.get_secret_value() for name, one in secrets.items()}
 
-    shown = settings.shown_section()
+        shown = settings.shown_section()
 
-    assert settings == _read(tmp_path, shown, variables)
-    assert SECRET not in f"{shown} {settings!r} {settings} {settings.location}"
+        assert settings == _read(tmp_path, shown, variables)
+        texts = f"{shown} {settings!r} {settings} {settings.location}"
+        assert [] == [one for one in (SECRET, CUSTOMER_KEY) if one in texts]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -16,6 +16,9 @@ from tasks.store.planned import PLANNED_BACKENDS
 from tasks.store.registry import BACKENDS, KEYS, PLANNED_NAMES, open_store, settings_from_url
 from tasks.store.s3.settings import S3Settings
 
+SDKS = ("botocore", "google.auth", "azure.core")
+"""A module of the SDK of each backend that has one."""
+
 
 @pytest.mark.parametrize(
     ("url", "settings"),
@@ -99,23 +102,40 @@ def test_the_keys_of_every_backend_include_backend() -> None:
 def test_importing_the_registry_imports_no_adapter_and_no_sdk() -> None:
     code = "import sys, tasks.store.registry; print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    sdks = {"boto3", "botocore", "prefect"} & set(shown.split())
+    sdks = {"prefect", *SDKS} & set(shown.split())
     adapters = [name for name in shown.split() if name.startswith("tasks.store.") and name.endswith("_store")]
     assert ([], []) == (sorted(sdks), adapters)
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [("file:///", None), ("memory://demo", None), ("s3://bucket", "botocore")],
+)
+def test_opening_a_store_imports_no_sdk_of_another_backend(url: str, own: str | None) -> None:
+    code = f"""
+import sys
+from tasks.store.registry import open_store, settings_from_url
+open_store(settings_from_url({url!r}))
+print(*sys.modules)
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert {own} - {None} == set(SDKS) & set(shown.split())
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_no_text_of_any_backend_has_a_control_character(backend: str) -> None:
     kind = BACKENDS[backend]
-    texts = {
-        name
-        for name, field in kind.model_fields.items()
-        if name not in ("backend", "sse") and "str" in str(field.annotation).lower()
-    }
+    kinds = {name: str(field.annotation).lower() for name, field in kind.model_fields.items()}
+    texts = {name for name, found in kinds.items() if name not in ("backend", "sse") and "str" in found}
+    mappings = {name for name in texts if kinds[name].startswith("dict")}
+    values = {name: {"team": "/geheim\n"} if name in mappings else "/geheim\n" for name in texts}
+
     with pytest.raises(ValidationError) as refused:
-        kind.model_validate(dict.fromkeys(texts, "/geheim\n"))
-    problems = {str(one["loc"][0]): one["msg"] for one in refused.value.errors()}
-    assert dict.fromkeys(texts, "Value error, ends with a line break: remove it") == problems
+        kind.model_validate(values)
+
+    problems = {str(one["loc"][0]): one["msg"].removeprefix("Value error, ") for one in refused.value.errors()}
+    problem = "ends with a line break: remove it"
+    assert {name: f"team {problem}" if name in mappings else problem for name in texts} == problems
 
 
 @pytest.mark.parametrize("url", ["file:///backups\r", "file:///backups%0A", "s3://bucket/prefix\n"])

@@ -11,6 +11,7 @@ from tasks.model.setting_fields import validation_problems
 from tasks.store.s3.settings import S3Settings
 
 SECRET = "geheim"
+KEY = "Z2VoZWltISEhISEhISEhISEhISEhISEhISEhISEhISE="
 
 
 def _problems(**fields: Any) -> str:
@@ -44,6 +45,22 @@ def test_no_text_of_the_settings_shows_a_secret() -> None:
         ({"sse": "rot13"}, "sse Input should be 'AES256', 'aws:kms' or 'aws:kms:dsse'"),
         ({"sse_kms_key_id": "k"}, "sse_kms_key_id belongs to sse: aws:kms or aws:kms:dsse"),
         ({"sse": "AES256", "sse_kms_key_id": "k"}, "sse_kms_key_id belongs to sse: aws:kms or aws:kms:dsse"),
+        ({"sse_kms_context": {"a": "b"}}, "sse_kms_context belongs to sse: aws:kms or aws:kms:dsse"),
+        ({"sse_customer_key": SECRET}, "sse_customer_key should be 32 random bytes in Base64"),
+        ({"sse_customer_key": KEY, "sse": "AES256"}, "sse_customer_key replaces sse: remove one of them"),
+        ({"sse_customer_key": KEY, "allow_http": True}, "S3 takes it only over TLS: remove allow_http"),
+        ({"storage_class": "GLACIER"}, "GLACIER is an archive: a run could not read what it wrote"),
+        ({"tags": {str(number): "x" for number in range(11)}}, "tags Dictionary should have at most 10 items"),
+        ({"expected_bucket_owner": "me"}, "expected_bucket_owner String should match pattern"),
+        ({"profile": "p", "access_key": "a", "secret_key": SECRET}, "profile and access_key are both credentials"),
+        ({"external_id": "x"}, "external_id belongs to role_arn: set it too"),
+        ({"web_identity_token_file": "f"}, "web_identity_token_file belongs to role_arn: set it too"),
+        ({"role_arn": "r", "web_identity_token_file": "f", "profile": "p"}, "replaces access_key and profile: remove"),
+        (
+            {"role_arn": "r", "web_identity_token_file": "f", "external_id": "x"},
+            "external_id cannot be used with web_i",
+        ),
+        ({"endpoint": "https://minio", "use_fips_endpoint": True}, "choose an endpoint: remove endpoint"),
         ({"object_lock_mode": "compliance"}, "object_lock_mode and object_lock_for belong together: set both or neit"),
         ({"object_lock_for": "30d"}, "object_lock_mode and object_lock_for belong together: set both or neither"),
         ({"object_lock_mode": "legal", "object_lock_for": "30d"}, "Input should be 'compliance' or 'governance'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.model.errors import ConfigError
-from tasks.store.s3.endpoint import check_endpoint
+from tasks.store.endpoint import check_endpoint
 
 
 @pytest.mark.parametrize("endpoint", ["https://minio.example.com", "https://[::1]:9000", "https://minio:9000/path"])

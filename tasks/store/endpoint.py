@@ -1,4 +1,4 @@
-"""Checks endpoint URLs of S3: https, or http with `allow_http`."""
+"""Checks endpoint URLs of stores: https, or http with `allow_http`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds out whether the port of an http endpoint uses TLS, if its answers are not those of S3.
+"""Finds out whether the port of an http endpoint uses TLS, if its answers are not those of the store.
 
 A port with TLS answers a request without TLS with an alert, with an error page, or not at all. An overloaded server
 also does not answer. So only a TLS handshake shows the difference.
