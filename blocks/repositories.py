@@ -132,3 +132,58 @@ class S3Repository(Block):
     access_key: str | None = Field(None, title="Access key", description="Id of the access key.")
     secret_key: SecretStr | None = Field(None, title="Secret key", description="Secret of the access key.")
     session_token: SecretStr | None = Field(None, title="Session token", description="Token of temporary credentials.")
+
+
+class AzureRepository(Block):
+    """
+    A container of Azure Blob Storage, or a prefix of it, with backups. Without a key, a token and an application the
+    identity comes from the environment, the pod, the machine or the Azure CLI.
+
+    Example:
+        ```python
+        from blocks import AzureRepository
+
+        repository = AzureRepository.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "Azure Repository"
+    _block_type_slug = "azure-repository"
+    _description = "A container of Azure Blob Storage with Kafka backups."
+    _documentation_url = HttpUrl("https://learn.microsoft.com/azure/storage/blobs/")
+
+    account_name: str | None = Field(None, title="Account", description="Name of the storage account.")
+    container_name: str = Field("", title="Container", description="Name of the container.")
+    prefix: str = Field(
+        "", title="Prefix", description="The repository is everything under this prefix; empty: the container."
+    )
+    endpoint: str | None = Field(
+        None,
+        title="Endpoint",
+        description="URL of the account's blob service in another cloud than Azure's public one.",
+    )
+    account_key: SecretStr | None = Field(None, title="Account key", description="One of the account's two keys.")
+    sas_token: SecretStr | None = Field(
+        None, title="SAS token", description="Query of a SAS URL of the container: sv=…&sp=…&se=…&sig=…."
+    )
+    connection_string: SecretStr | None = Field(
+        None, title="Connection string", description="Instead of the account and its key or SAS token."
+    )
+    use_workload_identity: bool = Field(
+        False, title="Workload identity", description="Use the federated identity of the pod that runs the flow."
+    )
+    client_id: str | None = Field(
+        None,
+        title="Client id",
+        description="Id of the application; without its secret: of the machine's managed identity.",
+    )
+    tenant_id: str | None = Field(None, title="Tenant id", description="Id of the application's tenant.")
+    client_secret: SecretStr | None = Field(None, title="Client secret", description="Secret of the application.")
+    allow_http: bool = Field(False, title="Allow http", description="Accept an endpoint without TLS.")
+    connect_timeout_ms: int | None = Field(
+        None,
+        title="Connect timeout (ms)",
+        description="How long to wait for a store that did not answer yet. Default: 20000.",
+        ge=1_000,
+        le=600_000,
+    )

@@ -16,29 +16,10 @@ class PlannedBackend:
     keys: frozenset[str]
 
 
-AZURE = PlannedBackend(
-    name="azure",
-    url_schemes=frozenset({"az", "azure", "abfs", "abfss", "wasb", "wasbs", "http", "https"}),
-    keys=frozenset(
-        {
-            "account_name",
-            "container_name",
-            "account_key",
-            "sas_token",
-            "prefix",
-            "endpoint",
-            "use_workload_identity",
-            "client_id",
-            "tenant_id",
-            "client_secret",
-        }
-    ),
-)
-
 GCS = PlannedBackend(
     name="gcs",
     url_schemes=frozenset({"gs", "gcs"}),
     keys=frozenset({"bucket", "service_account_path", "prefix", "endpoint"}),
 )
 
-PLANNED_BACKENDS = (AZURE, GCS)
+PLANNED_BACKENDS = (GCS,)

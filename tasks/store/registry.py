@@ -18,13 +18,18 @@ from pydantic import ValidationError
 from tasks.model.control_characters import control_character_problem
 from tasks.model.errors import ConfigError, UnsupportedError
 from tasks.model.setting_fields import validation_problems
+from tasks.store.azure.settings import AzureSettings
 from tasks.store.local.settings import LocalSettings
 from tasks.store.memory.settings import MemorySettings
 from tasks.store.planned import PLANNED_BACKENDS
 from tasks.store.protocol import IsData, IsImmutable, ObjectStore, OnNote, nothing_is_data, nothing_is_immutable
 from tasks.store.s3.settings import S3Settings
+from tasks.store.sdk import required_sdk
 
-StorageSettings = LocalSettings | MemorySettings | S3Settings
+AZURE_SDK = ("azure", "azure.core", "azure.storage.blob", "azure.identity", "requests")
+"""The backend `azure` and the modules of its SDK, for `required_sdk`."""
+
+StorageSettings = LocalSettings | MemorySettings | S3Settings | AzureSettings
 """The settings of all backends. Their field `backend` has different values."""
 
 BACKENDS: Mapping[str, type[StorageSettings]] = {kind.backend_name(): kind for kind in get_args(StorageSettings)}
@@ -45,6 +50,9 @@ KEYS: Mapping[str, frozenset[str]] = {
 """The keys that a `storage` section can have, by the name of the backend. Planned backends are included."""
 
 _BY_SCHEME: Mapping[str, type[StorageSettings]] = {kind.url_scheme: kind for kind in BACKENDS.values()}
+_BY_SIMILAR_SCHEME: Mapping[str, type[StorageSettings]] = {
+    scheme: kind for kind in BACKENDS.values() for scheme in kind.similar_schemes
+}
 _PLANNED_SCHEMES = frozenset[str]().union(*(planned.url_schemes for planned in PLANNED_BACKENDS))
 
 
@@ -75,6 +83,9 @@ def settings_from_url(url: str) -> StorageSettings:
     if parts.scheme in _PLANNED_SCHEMES:
         usable = one_of(f"{kind.url_scheme}://" for kind in BLOCK_TYPES.values())
         raise UnsupportedError(f"Storage at {parts.scheme}:// is not available yet. Use {usable}.")
+    if parts.scheme in _BY_SIMILAR_SCHEME:
+        example = _BY_SIMILAR_SCHEME[parts.scheme].url_example
+        raise ConfigError(f"A storage URL does not begin with {parts.scheme}://. Write {example}.")
     if parts.scheme not in _BY_SCHEME:
         schemes = one_of(f"{scheme}://" for scheme in _BY_SCHEME)
         raise ConfigError(f"The storage URL must begin with {schemes}, as in {LocalSettings.url_example}.")
@@ -122,5 +133,10 @@ def open_store(
             from tasks.store.s3.s3_store import S3Store
 
             return S3Store(settings, is_immutable=is_immutable, is_data=is_data)
+        case AzureSettings():
+            with required_sdk(*AZURE_SDK):
+                from tasks.store.azure.azure_store import AzureStore
+
+                return AzureStore(settings)
         case _:
             assert_never(settings)

@@ -8,11 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from tasks.store.azure.azure_store import AzureStore
 from tasks.store.local.local_store import LocalStore
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectInfo, ObjectStore
 from tasks.store.retrying import RetryingStore
 from tasks.store.s3.s3_store import S3Store
+from tests.support.azurite import Azurite
 from tests.support.faults import FaultyStore
 from tests.support.object_stores import MinIO
 
@@ -33,10 +35,12 @@ STORES: dict[str, Callable[[Path], ObjectStore]] = {
     "retrying-lost-responses-local": lambda folder: retrying(LocalStore(folder / "store", create=True), lost=True),
 }
 
-BUCKETS: dict[str, tuple[str, Callable[[MinIO], ObjectStore]]] = {
+BUCKETS: dict[str, tuple[str, Callable[[Any], ObjectStore]]] = {
     "s3": ("minio", lambda minio: s3(minio, prefix=f"team/{uuid.uuid4().hex}")),
     "s3-tls": ("minio_tls", lambda minio: s3(minio)),
     "s3-single-writer": ("minio", lambda minio: s3(minio, single_writer=True)),
+    "azure": ("azurite", lambda azurite: azure(azurite, prefix=f"team/{uuid.uuid4().hex}")),
+    "azure-tls": ("azurite_tls", lambda azurite: azure(azurite)),
 }
 """Stores of a server: the name of its fixture, and the function that opens one of its buckets."""
 
@@ -77,6 +81,11 @@ def locking_s3(minio: MinIO, mode: str) -> S3Store:
 def s3(minio: MinIO, prefix: str = "", **changes: Any) -> ObjectStore:
     """The store of a new bucket, or of a prefix of it."""
     return S3Store(minio.settings(minio.new_bucket(), prefix, **changes))
+
+
+def azure(azurite: Azurite, prefix: str = "") -> ObjectStore:
+    """The store of a new container, or of a prefix of it."""
+    return AzureStore(azurite.settings(azurite.new_container(), prefix))
 
 
 def create(store: ObjectStore, key: str, data: bytes = b"x") -> ObjectInfo:

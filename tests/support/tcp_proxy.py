@@ -7,12 +7,13 @@ It reads a whole request before it forwards anything, so that each fault happens
     cut-after     the server executes the request, its answer is lost, the client's connection is reset
     cut-answer    the client gets half of the answer's body; then the connection is closed
     stall         nothing is forwarded or answered until the client gives up
-    flip          one bit of the request's body is changed before it is forwarded
+    flip          one bit in the middle of the request's body is changed before it is forwarded
     swallow       the server executes the request; nothing is answered until the client gives up
     Answer(503, "SlowDown")                    the proxy answers with an error, nothing is forwarded
     Answer(500, "InternalError", is_late=True) the same after the server executed the request
 
-It also stands for a store that is made otherwise: `refuse_when` and `rewrite` answer every request of a kind.
+It also stands for a store that is made otherwise: `refuse_when` and `rewrite` answer every request of a kind. It keeps
+the server's answers to the writes that the server carried out, also if the client never got them.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from types import TracebackType
 from typing import BinaryIO, Literal, Self
 
-Method = Literal["GET", "HEAD", "PUT", "POST"]
+Method = Literal["GET", "HEAD", "PUT", "POST", "DELETE"]
 Name = Literal["cut-before", "cut-midway", "cut-after", "cut-answer", "stall", "flip", "swallow"]
 
 _HOP_BY_HOP = ("transfer-encoding", "connection", "content-length", "keep-alive")
@@ -37,7 +38,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An error of S3 that the proxy answers."""
+    """An error that the proxy answers, in the form of S3."""
 
     status: int
     code: str
@@ -46,9 +47,19 @@ class Answer:
     @property
     def data(self) -> bytes:
         """The bytes of the answer."""
-        body = f"<?xml version='1.0'?><Error><Code>{self.code}</Code><Message>armed fault</Message></Error>".encode()
-        head = f"HTTP/1.1 {self.status} Fault\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n"
-        return f"{head}Connection: close\r\n\r\n".encode() + body
+        head = f"HTTP/1.1 {self.status} Fault\r\nContent-Length: {len(self.body)}\r\nConnection: close\r\n"
+        lines = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        return f"{head}{lines}\r\n".encode() + self.body
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the head says beside the length."""
+        return {"Content-Type": "application/xml"}
+
+    @property
+    def body(self) -> bytes:
+        """The error as the store writes it."""
+        return f"<?xml version='1.0'?><Error><Code>{self.code}</Code><Message>armed fault</Message></Error>".encode()
 
 
 Fault = Name | Answer
@@ -86,7 +97,8 @@ class Request:
 
 
 class TcpProxy:
-    """Forwards requests until the end of the `with`. `struck` are the faults that happened, in order."""
+    """Forwards requests until the end of the `with`. `struck` are the faults that happened, in order. `carried_out` are
+    the paths of the writes that the server carried out, each with the body of its answer."""
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream = ("127.0.0.1", upstream_port)
@@ -96,6 +108,7 @@ class TcpProxy:
         self._storm: tuple[random.Random, Sequence[Fault], float] | None = None
         self._clients: set[socket.socket] = set()
         self.struck: list[Fault] = []
+        self.carried_out: list[tuple[str, bytes]] = []
         self._refusals: list[tuple[Callable[[Request], bool], Answer]] = []
         self._rewritten: dict[int, Answer] = {}
 
@@ -205,7 +218,7 @@ class TcpProxy:
             _reset(client)
             return
         if fault == "flip":
-            client.sendall(self._forwarded(request, body[:-1] + bytes([body[-1] ^ 1])))
+            client.sendall(self._forwarded(request, _flipped(body)))
             return
         answer = self._forwarded(request, body)
         if isinstance(fault, Answer):
@@ -237,6 +250,8 @@ class TcpProxy:
             with HTTPResponse(server, method=request.method) as response:
                 response.begin()
                 content = response.read()
+                if request.method in ("PUT", "POST", "DELETE") and response.status < 300:
+                    self.carried_out.append((request.path, content))
                 lines = [f"HTTP/1.1 {response.status} {response.reason}"]
                 lines += [
                     f"{name}: {value}" for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP
@@ -269,6 +284,11 @@ def _read_body(request: Request, client: socket.socket, incoming: BinaryIO) -> b
     if len(body) < request.body_bytes:
         raise OSError("the client has gone")
     return body
+
+
+def _flipped(body: bytes) -> bytes:
+    middle = len(body) // 2
+    return body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
 
 
 def _await_end(incoming: BinaryIO) -> None:

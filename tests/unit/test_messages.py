@@ -182,7 +182,7 @@ EXAMPLES: Sequence[Example] = (
     Example(
         errors.UnsupportedError,
         partial(settings_from_url, "gs://backups"),
-        "Storage at gs:// is not available yet. Use file:// or s3://.",
+        "Storage at gs:// is not available yet. Use file://, s3:// or az://.",
     ),
     Example(
         errors.RefusedError,

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.model.errors import ConfigError, NotFoundError, UnsupportedError
+from tasks.store.azure.settings import AzureSettings
 from tasks.store.local.settings import LocalSettings
 from tasks.store.memory.settings import MemorySettings
 from tasks.store.planned import PLANNED_BACKENDS
@@ -30,6 +31,11 @@ SDKS = ("botocore", "google.auth", "azure.core")
         ("memory://demo", MemorySettings(path="demo")),
         ("s3://bucket", S3Settings(bucket="bucket")),
         ("s3://bucket/team/kafka", S3Settings(bucket="bucket", prefix="team/kafka")),
+        ("az://account/container", AzureSettings(account_name="account", container_name="container")),
+        (
+            "az://account/container/team/kafka",
+            AzureSettings(account_name="account", container_name="container", prefix="team/kafka"),
+        ),
     ],
 )
 def test_a_url_stands_for_settings(url: str, settings: object) -> None:
@@ -47,13 +53,15 @@ def test_a_planned_store_is_not_available_yet_and_the_message_shows_no_secret(sc
 @pytest.mark.parametrize(
     "url",
     ["", "/plain/path", "ftp://u:geheim@h/x", "file://host/geheim", "file:relative", "file://", "memory://", "memory://a/b",
-     "s3://key:geheim@bucket/p", "s3://bucket/p?key=geheim", "file:///a?b=geheim", "file:///a#b", "http//geheim", "file://[geheim"],
+     "s3://key:geheim@bucket/p", "s3://bucket/p?key=geheim", "file:///a?b=geheim", "file:///a#b", "http//geheim", "file://[geheim",
+     "az://key:geheim@account/c", "az://account/c?sig=geheim", "az://account", "az://account/", "az:///container",
+     "abfss://geheim@account.dfs.core.windows.net/", "wasb://geheim"],
 )  # fmt: skip
 def test_any_other_url_is_a_configuration_error_that_shows_the_right_form(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
         settings_from_url(url)
     assert "geheim" not in str(refused.value)
-    assert any(form in str(refused.value) for form in ("file:///", "memory://", "s3://", "%23"))
+    assert any(form in str(refused.value) for form in ("file:///", "memory://", "s3://", "az://", "%23"))
 
 
 @pytest.mark.parametrize("prefix", ["a//b", "..", ".hidden", "a%20b"])
@@ -80,7 +88,8 @@ def test_a_missing_folder_is_made_only_with_create(tmp_path: Path) -> None:
 @pytest.mark.parametrize("prefix", ["..", "a/../..", ".hidden", "a b"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_prefix_that_is_not_an_object_key_is_refused(backend: str, prefix: str) -> None:
-    fields = {"path": "/p"} if "path" in KEYS[backend] else {"bucket": "b"}
+    names = {"path": "/p", "bucket": "b", "account_name": "a1", "container_name": "abc"}
+    fields = {name: value for name, value in names.items() if name in KEYS[backend]}
     with pytest.raises(ValueError, match="is not a prefix"):
         BACKENDS[backend].model_validate({**fields, "prefix": prefix})
 
@@ -109,7 +118,12 @@ def test_importing_the_registry_imports_no_adapter_and_no_sdk() -> None:
 
 @pytest.mark.parametrize(
     ("url", "own"),
-    [("file:///", None), ("memory://demo", None), ("s3://bucket", "botocore")],
+    [
+        ("file:///", None),
+        ("memory://demo", None),
+        ("s3://bucket", "botocore"),
+        ("az://account/container", "azure.core"),
+    ],
 )
 def test_opening_a_store_imports_no_sdk_of_another_backend(url: str, own: str | None) -> None:
     code = f"""
