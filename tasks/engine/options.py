@@ -23,6 +23,7 @@ from tasks.model.durations import Duration as Duration
 from tasks.model.durations import duration_ms as duration_ms
 from tasks.model.errors import ConfigError
 from tasks.model.labels import check_label_rule, check_labels
+from tasks.store.archive import RetrievalTier
 
 
 def _check_topic(name: str) -> str:
@@ -339,6 +340,32 @@ def lock_problem(lock_ms: int | None, policy: RetentionPolicy | None) -> str | N
 
 
 KEEP_RULES = tuple(name for name in RetentionPolicy.model_fields if name.startswith("keep_"))
+
+
+class ThawOptions(Options):
+    """How a flow asks the store for archived objects, and how it waits for them."""
+
+    tier: RetrievalTier = Field(
+        "Standard",
+        title="Retrieval",
+        description="How fast S3 brings the objects back, and at which price. Bulk is slow and cheap.",
+    )
+    days: int = Field(
+        7, ge=1, le=365, title="Days", description="How many days the objects can be read once they are back."
+    )
+    check_every: Duration = Field(
+        "1h", title="Check every", description="How long the run waits, without a process, before it looks again."
+    )
+    give_up_after: Duration = Field(
+        "4d", title="Give up after", description="The run fails if the objects are not back after this time."
+    )
+
+    @field_validator("check_every")
+    @classmethod
+    def _is_within_a_day(cls, value: str) -> str:
+        if not 10_000 <= duration_ms(value) <= DAY_MS:
+            raise ValueError("should be between 10s and 24h")
+        return value
 
 
 class RestoreOptions(Options):

@@ -13,7 +13,10 @@ from tasks.repository.sealed_objects import find_sealed, overwrite_sealed
 from tasks.store.protocol import ObjectStore
 
 LIFETIME_MS = 3_600_000
-"""How long a pin is valid without a renewal."""
+"""How long a pin of a running reader is valid without a renewal."""
+
+LONGEST_LIFE_MS = 48 * LIFETIME_MS
+"""How long any pin is valid at most after it was written: a reader without a process has one of this age."""
 
 
 class Pin(Document):
@@ -78,6 +81,21 @@ def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms:
         done.set()
         keeper.join()
         _remove(store, key)
+
+
+def pin_until(store: ObjectStore, set_name: str, seq: int, *, pin: str, purpose: str, until_ms: int) -> None:
+    """Pin a point until this time, without a process that renews the pin. `pin` is an id of 16 hex characters; a second
+    call with it replaces the pin. The time must not be later than `LONGEST_LIFE_MS` from now.
+
+    Call it while the point is pinned already, otherwise the point can have been removed. Raises the store's error if
+    the pin cannot be written.
+    """
+    overwrite_sealed(store, pin_key(set_name, pin), Pin(seq=seq, purpose=purpose, expires_ms=until_ms))
+
+
+def unpin(store: ObjectStore, set_name: str, pin: str) -> None:
+    """Remove a pin of `pin_until`. Does nothing if there is none. If it cannot be deleted, it expires by itself."""
+    _remove(store, pin_key(set_name, pin))
 
 
 def _remove(store: ObjectStore, key: str) -> None:
