@@ -40,7 +40,6 @@ BUCKETS: dict[str, tuple[str, Callable[[Any], ObjectStore]]] = {
     "s3-tls": ("minio_tls", lambda minio: s3(minio)),
     "s3-single-writer": ("minio", lambda minio: s3(minio, single_writer=True)),
     "azure": ("azurite", lambda azurite: azure(azurite, prefix=f"team/{uuid.uuid4().hex}")),
-    "azure-tls": ("azurite_tls", lambda azurite: azure(azurite)),
 }
 """Stores of a server: the name of its fixture, and the function that opens one of its buckets."""
 
