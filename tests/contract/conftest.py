@@ -22,7 +22,14 @@ _KAFKAS = [
 ]
 
 
-@pytest.fixture(params=[*STORES, *(pytest.param(name, marks=pytest.mark.minio) for name in BUCKETS)])
+def _marks(bucket: str) -> pytest.MarkDecorator:
+    """The mark of the server of one of `BUCKETS`."""
+    server, _ = BUCKETS[bucket]
+    mark: pytest.MarkDecorator = getattr(pytest.mark, server.removesuffix("_tls"))
+    return mark
+
+
+@pytest.fixture(params=[*STORES, *(pytest.param(name, marks=_marks(name)) for name in BUCKETS)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
     if request.param in BUCKETS:
         server, opened_in = BUCKETS[request.param]
