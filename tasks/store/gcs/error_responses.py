@@ -77,8 +77,10 @@ class Response:
     message: str = ""
 
 
-class RetainedError(AccessError):
-    """The store keeps the object because of a retention policy, a retention of the object, or a hold."""
+def is_retained(response: Response) -> bool:
+    """Whether the store refused to delete an object because of a retention policy, a retention of the object, or a
+    hold."""
+    return response.status == 403 and response.reason in _RETAINED
 
 
 def response_error(response: Response, request: Request, *, has_answered: bool) -> KafkaBackupError:
@@ -142,8 +144,6 @@ def _refused(response: Response, request: Request) -> KafkaBackupError:
     if response.reason in _THROTTLED:
         reason = f"{request.target}: the store answers {response.reason}"
         return StoreUnavailableError(reason, key=request.key, is_answer=True)
-    if response.reason in _RETAINED and request.operation == "objects.delete":
-        return RetainedError(message)
     if response.reason in _RETAINED:
         return ConfigError(
             f"{request.bucket} does not allow {request.key} to be overwritten, because of a retention policy or a "

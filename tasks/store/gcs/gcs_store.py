@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 
-from google.api_core.exceptions import from_http_response
+from google.api_core.exceptions import Forbidden, from_http_response
 
 from tasks.model.errors import (
     AccessError,
@@ -31,9 +31,10 @@ from tasks.model.errors import (
     UnsupportedError,
 )
 from tasks.store.gcs.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
-from tasks.store.gcs.error_responses import Request, RetainedError
+from tasks.store.gcs.error_responses import Request, is_retained
 from tasks.store.gcs.requests import GcsRequests
 from tasks.store.gcs.settings import GcsSettings
+from tasks.store.gcs.translation import error_response
 from tasks.store.gcs.upload import UploadBody
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
 from tasks.store.protocol import Body, Checksum, IsImmutable, ObjectInfo, Unfinished, nothing_is_immutable
@@ -178,12 +179,12 @@ class GcsStore:
         for error in errors.values():
             if not isinstance(error, AccessError):
                 raise error
-        hidden = list(results.values()).count(True) if keeps_versions else 0
-        if errors:
-            locked = [key for key, error in errors.items() if isinstance(error, RetainedError)]
+        hidden = list(results.values()).count("deleted") if keeps_versions else 0
+        retained = [key for key, result in results.items() if result == "retained"]
+        if errors or retained:
             raise UndeletedError(
-                denied={key: str(error) for key, error in errors.items() if key not in locked},
-                locked={key: self._retained_until_ms(key) for key in locked},
+                denied={key: str(error) for key, error in errors.items()},
+                locked={key: self._retained_until_ms(key) for key in retained},
                 hidden=hidden,
             )
         return hidden
@@ -268,16 +269,21 @@ class GcsStore:
                 self._requests.check_is_of_gcs(page.raw_page, ("kind",), request)
             yield request, page.raw_page
 
-    def _deleted(self, key: str) -> bool | KafkaBackupError:
-        """Whether the object existed and was deleted, or the error."""
+    def _deleted(self, key: str) -> Literal["deleted", "missing", "retained"] | KafkaBackupError:
+        """What became of the object, or the error."""
         try:
             with self._requests.request("objects.delete", key, is_write=True):
-                self._blob(key).delete(timeout=self._requests.timeout, retry=None)
+                try:
+                    self._blob(key).delete(timeout=self._requests.timeout, retry=None)
+                except Forbidden as error:
+                    if is_retained(error_response(error)):
+                        return "retained"
+                    raise
         except ObjectNotFoundError:
-            return False
+            return "missing"
         except KafkaBackupError as error:
             return error
-        return True
+        return "deleted"
 
     def _retained_until_ms(self, key: str) -> int | None:
         """When the retention of the object ends. None for a hold, and if that cannot be read."""

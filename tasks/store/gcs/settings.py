@@ -30,6 +30,7 @@ class GcsSettings(StoreSettings):
     """
 
     url_scheme: ClassVar[str] = "gs"
+    similar_schemes: ClassVar[frozenset[str]] = frozenset({"gcs"})
     url_example: ClassVar[str] = "gs://bucket/prefix"
     block_type: ClassVar[str | None] = "gcs-repository"
 

@@ -18,18 +18,15 @@ def translated(request: Request, *, has_answered: bool) -> Iterator[None]:
     try:
         yield
     except GoogleAPICallError as error:
-        response = error_response(error)
-        if response is None:
+        if error.code is None:
             raise sdk_error(error, request, has_answered=has_answered) from error
-        raise response_error(response, request, has_answered=has_answered) from error
+        raise response_error(error_response(error), request, has_answered=has_answered) from error
     except FOREIGN as error:
         raise sdk_error(error, request, has_answered=has_answered) from error
 
 
-def error_response(error: GoogleAPICallError) -> Response | None:
-    """The error response that caused the exception. None if there was none."""
-    if error.code is None:
-        return None
+def error_response(error: GoogleAPICallError) -> Response:
+    """The error response that caused the exception, which has to have a status."""
     first = next((one for one in error.errors if isinstance(one, dict)), {})
     reason, message = str(first.get("reason") or ""), str(first.get("message") or "")
-    return Response(status=int(error.code), reason=reason, message=message)
+    return Response(status=int(error.code or 0), reason=reason, message=message)

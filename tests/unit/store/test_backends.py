@@ -22,6 +22,7 @@ from tasks.model.errors import ConfigError
 from tasks.store.registry import BACKENDS, KEYS, StorageSettings, open_store, settings_from_url
 
 SECRET = "geheim-7f3a"
+AZURE_KEY = b64encode(SECRET.encode()).decode()
 CUSTOMER_KEY = b64encode(SECRET.ljust(32, "!").encode()).decode()
 
 
@@ -41,11 +42,62 @@ class Example:
 
 
 @pytest.fixture
-def examples(tmp_path: Path) -> dict[str, Example]:
+def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Example]:
+    """With application default credentials of Google, because a store without any cannot be opened."""
     folder = str(tmp_path)
+    google = {"type": "authorized_user", "client_id": "a", "client_secret": SECRET, "refresh_token": SECRET}
+    (tmp_path / "google.json").write_text(json.dumps(google), encoding="utf-8")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", f"{folder}/google.json")
     return {
         "filesystem": Example({"path": folder, "prefix": "team"}, f"file://{folder}", {"path": folder}),
         "memory": Example({"path": "demo", "prefix": "team"}, "memory://demo", {"path": "demo"}),
+        "azure": Example(
+            {
+                "account_name": "account",
+                "container_name": "backups",
+                "prefix": "team",
+                "endpoint": "http://127.0.0.1:1/account",
+                "account_key": AZURE_KEY,
+                "allow_http": True,
+                "connect_timeout_ms": 5_000,
+            },
+            "az://account/backups/team",
+            {"account_name": "account", "container_name": "backups", "prefix": "team"},
+            (
+                {"account_name": "account", "container_name": "backups", "sas_token": f"sv=1&sig={SECRET}"},
+                {"container_name": "backups", "connection_string": f"AccountName=account;AccountKey={AZURE_KEY}"},
+                {
+                    "account_name": "account",
+                    "container_name": "backups",
+                    "use_workload_identity": True,
+                    "client_id": "client",
+                    "tenant_id": "tenant",
+                },
+                {
+                    "account_name": "account",
+                    "container_name": "backups",
+                    "client_id": "client",
+                    "tenant_id": "tenant",
+                    "client_secret": SECRET,
+                },
+            ),
+        ),
+        "gcs": Example(
+            {
+                "bucket": "backups",
+                "prefix": "team",
+                "endpoint": "http://127.0.0.1:1",
+                "project": "billing",
+                "allow_http": True,
+                "connect_timeout_ms": 5_000,
+            },
+            "gs://backups/team",
+            {"bucket": "backups", "prefix": "team"},
+            (
+                {"bucket": "backups", "service_account_path": "/etc/kafka-backup/google.json"},
+                {"bucket": "backups", "service_account_json": json.dumps({"private_key": SECRET})},
+            ),
+        ),
         "s3": Example(
             {
                 "bucket": "backups",
@@ -164,7 +216,7 @@ def test_the_shown_section_means_the_same_and_has_variables_for_secrets(
 
         assert settings == _read(tmp_path, shown, variables)
         texts = f"{shown} {settings!r} {settings} {settings.location}"
-        assert [] == [one for one in (SECRET, CUSTOMER_KEY) if one in texts]
+        assert [] == [one for one in (SECRET, CUSTOMER_KEY, AZURE_KEY) if one in texts]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
