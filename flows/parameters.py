@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from tasks.engine.options import BackupOptions, RestoreOptions, TopicSelection
+from tasks.engine.options import BackupOptions, RestoreOptions, ThawOptions, TopicSelection
 
 
 def form_field(title: str, description: str) -> Any:
@@ -52,6 +52,14 @@ BackupOptionsParam = Annotated[
 ]
 RestoreOptionsParam = Annotated[
     RestoreOptions, form_field("Options", "How the restore writes the topics, their settings and group positions.")
+]
+ThawParam = Annotated[
+    ThawOptions | None,
+    form_field(
+        "Archived objects",
+        "Asks the store for archived objects, which S3 charges, and waits for them without a process. Empty means that "
+        "nothing is asked for.",
+    ),
 ]
 
 ALL_TOPICS = TopicSelection()

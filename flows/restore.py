@@ -15,14 +15,16 @@ from flows.parameters import (
     RepositoryName,
     RestoreOptionsParam,
     TargetCluster,
+    ThawParam,
     TopicsParam,
     form_field,
 )
+from tasks.flow_support.archived_wait import await_objects, chosen_point, end_wait
 from tasks.flow_support.fan_out import THREADS, fan_out
 from tasks.flow_support.restore_report import report_preview, report_replayed_bin, report_restore, report_restore_plan
 from tasks.flow_support.restore_work import open_preview, open_restore, require_consent
 from tasks.flow_support.run_names import run_name
-from tasks.restore import finish_topics, plan_restore, prepare_topics, replay_bin, verify_targets
+from tasks.restore import ask_for_objects, finish_topics, plan_restore, prepare_topics, replay_bin, verify_targets
 
 Consent = Annotated[
     bool,
@@ -59,6 +61,7 @@ def restore(
     topics: TopicsParam = ALL_TOPICS,
     options: RestoreOptionsParam = DEFAULT_RESTORE_OPTIONS,
     purge_confirmed: Consent = False,
+    thaw: ThawParam = None,
 ) -> State[Any]:
     """Restore a point into new or empty topics, verify them, write group positions if configured, and give the topics
     their settings.
@@ -68,15 +71,22 @@ def restore(
     run also ends as `Failed`. If the point does not contain all data of the topics, or a position could not be written,
     it ends as `Partial`. Settings that would delete restored records wait for `kafka-backup finalize`.
 
+    With `thaw`, a restore that needs archived objects asks the store for them, and the run ends its process until the
+    time of its next check. Then it starts again, with the same point, which stays pinned.
+
     A restore that began to write and was not verified cannot be continued: its topics stay as they are, and a new
     restore needs other topics, or `purge_topics`.
     """
     if options.dry_run:
         return validate_restore.fn(backup_id, target, repository, topics, options)
     require_consent(options, is_given=purge_confirmed)
-    with open_restore(backup_id, target, repository) as work:
+    with open_restore(chosen_point(backup_id), target, repository) as work:
         planning = plan_restore.submit(work, topics, options)
         planned = planning.result()
+        if thaw is not None and planned.needs_only_objects:
+            asked = ask_for_objects.submit(work, topics, options, thaw).result()
+            return await_objects(work.repository, work.point, thaw, asked)
+        end_wait(work.repository, work.point)
         if planned.is_refused:
             return report_preview(work, planned)
         report_restore_plan(work, planned)

@@ -72,9 +72,8 @@ def retention(
             decision = decide_on_plan(work, limits, approval)
             if decision.end is not None:
                 return decision.end
-            expire_points.submit(work, planned.sha256, decision.approved_by).result()
-            return report_pruned(
-                work, [delete_part.submit(work, part).result() for part in planned.parts], decision.approved_by
-            )
+            in_use = expire_points.submit(work, planned.sha256, decision.approved_by).result()
+            deleted = [delete_part.submit(work, part).result() for part in planned.parts]
+            return report_pruned(work, deleted, in_use, decision.approved_by)
     except LockedError as error:
         return skipped(f"{backup_id}: {error}")

@@ -39,12 +39,13 @@ def plan_points(work: PruneWork) -> PlannedPrune:
 
 
 @repeatable_task("expire")
-def expire_points(work: PruneWork, sha256: str, approved_by: str | None) -> None:
-    """Append the entries by which points expire and are removed. Raises `RefusedError` if the plan has another SHA-256:
+def expire_points(work: PruneWork, sha256: str, approved_by: str | None) -> tuple[int, ...]:
+    """Append the entries by which points expire and are removed. Returns the points that do not expire now, because
+    they are being read. Raises `RefusedError` if the plan has another SHA-256:
     a task that runs in another process than the flow makes the plan again."""
     plan = prune_plan(work)
     require_sha256(plan, sha256)
-    change_points(repository(work.flow_run, work.repository), plan, approved_by=approved_by)
+    return change_points(repository(work.flow_run, work.repository), plan, approved_by=approved_by)
 
 
 @repeatable_task("delete", run_name="delete {part}")

@@ -8,22 +8,22 @@ from contextlib import contextmanager
 
 from tasks.engine import restore_steps
 from tasks.engine.bins import MAX_BINS
-from tasks.engine.options import RestoreOptions, TopicSelection
+from tasks.engine.options import RestoreOptions, ThawOptions, TopicSelection
 from tasks.engine.replay import replay
 from tasks.engine.replay.verify import Mismatch
 from tasks.engine.restore_steps import FinishedRestore
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.started_restore import StartedRestore
 from tasks.engine.target.restore_plan import RestoreRequest
+from tasks.engine.thaw_objects import Thawed, data_of_restore, thaw_data
 from tasks.flow_support.bin_tasks import BinTask
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.restore_work import PlannedRestore, ReplayedBin, RestoreWork, targets_of
 from tasks.flow_support.retries import one_shot_task, repeatable_task
 from tasks.flow_support.task_context import task_context
-from tasks.flow_support.wiring import cluster_access, repository
+from tasks.flow_support.wiring import archive, cluster_access, repository
 from tasks.reports.restore import positions_by_group
 from tasks.repository.names import restore_lease_key
-from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 
 
@@ -34,10 +34,7 @@ def plan_restore(
     """Plan the restore and check the target. The plan is stored unless the restore is a preview or is refused. Nothing
     else is written."""
     cache, opened = flow_run_cache(work.flow_run), repository(work.flow_run, work.repository)
-    request = RestoreRequest(
-        restore=work.restore, topics=topics, options=options, most_bins=MAX_BINS, bins_are_tasks=True
-    )
-    point = opened.point(PointReference(work.set_name, seq=work.seq))
+    request, point = _request(work, topics, options), opened.point(work.point)
     context = cache.run_context(opened).on(cluster_access(work.flow_run, work.target))
     with context.admin() as admin:
         preview = restore_steps.preview_restore(context, admin, point, request)
@@ -45,6 +42,15 @@ def plan_restore(
     if not is_preview and not planned.is_refused:
         cache.cached("started", lambda: restore_steps.begin_restore(opened, preview))
     return planned
+
+
+@repeatable_task("ask for archived objects")
+def ask_for_objects(work: RestoreWork, topics: TopicSelection, options: RestoreOptions, thaw: ThawOptions) -> Thawed:
+    """Ask the store for the archived objects that the restore reads, except those that are on their way back."""
+    cache, opened = flow_run_cache(work.flow_run), repository(work.flow_run, work.repository)
+    needed = data_of_restore(opened, opened.point(work.point), _request(work, topics, options))
+    context = cache.run_context(opened)
+    return thaw_data(context, archive(work.flow_run, work.repository), needed, days=thaw.days, tier=thaw.tier)
 
 
 @one_shot_task("prepare topics")
@@ -79,6 +85,10 @@ def finish_topics(work: RestoreWork, mismatches: Sequence[Mismatch]) -> Finished
         return restore_steps.finish_restore(context.repository, admin, started, targets_of(work), mismatches)
 
 
+def _request(work: RestoreWork, topics: TopicSelection, options: RestoreOptions) -> RestoreRequest:
+    return RestoreRequest(restore=work.restore, topics=topics, options=options, most_bins=MAX_BINS, bins_are_tasks=True)
+
+
 @contextmanager
 def _cluster_context(work: RestoreWork) -> Iterator[ClusterContext]:
     with task_context(work.flow_run, work.repository, lease=restore_lease_key(work.restore)) as context:
@@ -87,4 +97,7 @@ def _cluster_context(work: RestoreWork) -> Iterator[ClusterContext]:
 
 def _started(work: RestoreWork, opened: Repository) -> StartedRestore:
     cache = flow_run_cache(work.flow_run)
-    return cache.cached("started", lambda: restore_steps.started_restore(opened, work.restore))
+    return cache.cached(
+        "started",
+        lambda: restore_steps.started_restore(opened, work.restore, is_one_of_several=not cache.is_flow_process),
+    )

@@ -6,7 +6,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from tasks.engine.options import ThawOptions
 from tasks.engine.run_context import RunContext
+from tasks.engine.thaw_objects import Thawed, thaw_data
 from tasks.engine.validate import ValidationResult, check_runs, verdict
 from tasks.engine.validation.objects import check_objects
 from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
@@ -14,7 +16,7 @@ from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.retries import repeatable_task
 from tasks.flow_support.states import with_state_name
 from tasks.flow_support.validation_work import CheckedBin, PlannedValidation, ValidationWork, bins, inspection
-from tasks.flow_support.wiring import repository
+from tasks.flow_support.wiring import archive, repository
 from tasks.model.partition import Partition
 
 
@@ -24,6 +26,14 @@ def inspect_point(work: ValidationWork) -> PlannedValidation:
     found = inspection(work)
     bin_tasks = bin_tasks_of([{line.source for key in keys for line, _ in found.named[key]} for keys in bins(work)])
     return PlannedValidation(bin_tasks, len(found.named), found.point.totals.log_bytes)
+
+
+@repeatable_task("ask for archived objects")
+def ask_for_objects(work: ValidationWork, thaw: ThawOptions) -> Thawed:
+    """Ask the store for the archived objects of the point, except those that are on their way back."""
+    context = flow_run_cache(work.flow_run).run_context(repository(work.flow_run, work.repository))
+    needed = inspection(work).named.keys()
+    return thaw_data(context, archive(work.flow_run, work.repository), needed, days=thaw.days, tier=thaw.tier)
 
 
 @repeatable_task("check", run_name="{bin_task.label}")

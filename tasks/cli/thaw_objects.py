@@ -11,11 +11,9 @@ from tasks.cli.inputs import find_point, log_notes, open_storage
 from tasks.cli.session import Session
 from tasks.config.load import load_repository
 from tasks.engine.run_context import RunContext
-from tasks.engine.thaw_objects import Thawed, thaw_objects
-from tasks.model.counting import counted
+from tasks.engine.thaw_objects import thaw_objects
 from tasks.model.errors import ConfigError
-from tasks.reports.figures import size_text
-from tasks.repository.points import format_time
+from tasks.reports.thaw_objects import thawed_text
 from tasks.store.archive import RetrievalTier
 from tasks.store.bucket import open_archive
 
@@ -39,7 +37,8 @@ def run_thaw_objects(
     session.stops_gracefully = True
     context = RunContext(repository=repository, stop=session.stop)
     thawed = thaw_objects(context, archive, point, topics=topics, days=days, tier=chosen)
-    session.print(f"{point.name}: {_text(thawed)}")
+    later = "" if thawed.is_done else " Run the command again later."
+    session.print(f"{point.name}: {thawed_text(thawed)}{later}")
     session.print_json(
         {
             "point": point.name,
@@ -49,17 +48,3 @@ def run_thaw_objects(
         }
     )
     return OK if thawed.is_done else INCOMPLETE
-
-
-def _text(thawed: Thawed) -> str:
-    archived = thawed.archived
-    if archived.is_empty:
-        return f"none of its {counted(thawed.needed, 'object')} is archived."
-    until = f" until {format_time(archived.readable_until_ms)}" if archived.readable_until_ms is not None else ""
-    parts = [
-        f"{counted(thawed.requested, 'object')} requested now",
-        f"{archived.returning:,} on their way back",
-        f"{archived.readable:,} back{until}",
-    ]
-    rest = f" {size_text(archived.bytes)} cannot be read yet: run the command again later." if archived.objects else ""
-    return f"{', '.join(parts)}, of {counted(thawed.needed, 'object')}.{rest}"

@@ -23,6 +23,7 @@ from tasks.model.durations import Duration as Duration
 from tasks.model.durations import duration_ms as duration_ms
 from tasks.model.errors import ConfigError
 from tasks.model.labels import check_label_rule, check_labels
+from tasks.store.archive import RetrievalTier
 
 
 def _check_topic(name: str) -> str:
@@ -341,6 +342,32 @@ def lock_problem(lock_ms: int | None, policy: RetentionPolicy | None) -> str | N
 KEEP_RULES = tuple(name for name in RetentionPolicy.model_fields if name.startswith("keep_"))
 
 
+class ThawOptions(Options):
+    """How a flow asks the store for archived objects, and how it waits for them."""
+
+    tier: RetrievalTier = Field(
+        "Standard",
+        title="Retrieval",
+        description="How fast S3 brings the objects back, and at which price. Bulk is slow and cheap.",
+    )
+    days: int = Field(
+        7, ge=1, le=365, title="Days", description="How many days the objects can be read once they are back."
+    )
+    check_every: Duration = Field(
+        "1h", title="Check every", description="How long the run waits, without a process, before it looks again."
+    )
+    give_up_after: Duration = Field(
+        "4d", title="Give up after", description="The run fails if the objects are not back after this time."
+    )
+
+    @field_validator("check_every")
+    @classmethod
+    def _is_within_a_day(cls, value: str) -> str:
+        if not 10_000 <= duration_ms(value) <= DAY_MS:
+            raise ValueError("should be between 10s and 24h")
+        return value
+
+
 class RestoreOptions(Options):
     """How a restore writes topics, their settings and group positions. The form in Prefect's UI shows the fields in
     this order: the usual ones first."""
@@ -398,6 +425,21 @@ class RestoreOptions(Options):
     dry_run: bool = Field(False, title="Dry run", description="Plans and checks the restore, and changes nothing.")
     max_concurrent_partitions: int = Field(
         4, ge=1, le=64, title="Workers", description="Number of partitions that are written at the same time."
+    )
+    rate_limit_bytes_per_sec: int | None = Field(
+        None,
+        ge=100_000,
+        exclude_if=lambda limit: limit is None,
+        title="Most bytes per second",
+        description="Bytes of record batches that all workers together write in a second, on average. Empty means no "
+        "limit.",
+    )
+    rate_limit_records_per_sec: int | None = Field(
+        None,
+        ge=1_000,
+        exclude_if=lambda limit: limit is None,
+        title="Most records per second",
+        description="Records that all workers together write in a second, on average. Empty means no limit.",
     )
     produce_timeout_ms: int = Field(
         30_000,
@@ -519,6 +561,21 @@ class DrillOptions(Options):
     )
     max_concurrent_partitions: int = Field(
         4, ge=1, le=64, title="Workers", description="Number of partitions that are restored and compared at a time."
+    )
+    rate_limit_bytes_per_sec: int | None = Field(
+        None,
+        ge=100_000,
+        exclude_if=lambda limit: limit is None,
+        title="Most bytes per second",
+        description="Bytes of record batches that all workers together write in a second, on average. Empty means no "
+        "limit.",
+    )
+    rate_limit_records_per_sec: int | None = Field(
+        None,
+        ge=1_000,
+        exclude_if=lambda limit: limit is None,
+        title="Most records per second",
+        description="Records that all workers together write in a second, on average. Empty means no limit.",
     )
     checks: tuple[OwnerCheckOption, ...] = Field(
         (),

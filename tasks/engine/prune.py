@@ -38,6 +38,7 @@ from tasks.repository.entries import (
 )
 from tasks.repository.leases import acquire, kept
 from tasks.repository.names import prune_lease_key
+from tasks.repository.pins import live_pins
 from tasks.repository.repository import Repository
 from tasks.repository.set_state import SetState
 from tasks.store.protocol import ObjectStore
@@ -48,10 +49,11 @@ BATCH_OBJECTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What a prune did."""
+    """What a prune did. `in_use` are the points of the plan that did not expire, because they are being read."""
 
     plan: PrunePlan
     deleted: Deleted
+    in_use: tuple[int, ...] = ()
 
 
 def plan_prune(context: RunContext, set_name: str, policy: RetentionPolicy) -> PrunePlan:
@@ -77,8 +79,9 @@ def prune_locally(
         else:
             plan = plan_again(context.repository, set_name, policy, plan_id, now_ms=now_ms)
             require_sha256(plan, plan_id.sha256)
-        change_points(context.repository, plan)
-        return Pruned(plan, delete_unnamed(context, plan).plus(delete_left_overs(context, plan)))
+        in_use = change_points(context.repository, plan)
+        deleted = delete_unnamed(context, plan).plus(delete_left_overs(context, plan))
+        return Pruned(plan, deleted, in_use)
 
 
 def plan_again(
@@ -124,9 +127,12 @@ def pruning(context: RunContext, set_name: str) -> Iterator[int]:
         yield min(context.repository.now_ms(), context.repository.store.head(key).modified_ms)
 
 
-def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str | None = None) -> None:
+def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str | None = None) -> tuple[int, ...]:
     """Append the entries of a plan: points expire and are removed, old data leaves the set, and runs that died are
     voided. May be called again. `approved_by` is who claims to have approved the plan, for the log.
+
+    Returns the points of the plan that do not expire now, because they are pinned. A reader that waits for archived
+    objects opens its point again later, and an expired point cannot be opened. The next prune plans them again.
 
     Raises `PreconditionError` if a point has come under a hold, got a label that the policy keeps, or was brought back
     since the plan, and `RefusedError` if the repository is frozen."""
@@ -135,11 +141,13 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
     for run in plan.unnamed.dead_runs:
         void_run(repository, plan.set_name, run, "its writer has written nothing for longer than the grace")
     log = repository.log(plan.set_name)
+    pinned = live_pins(log.store, plan.set_name, now_ms=repository.now_ms()) if plan.expire else set()
+    left_to_expire = partial(_left_to_expire, pinned=pinned)
 
     def expire(state: SetState) -> AnyEntry:
         return ExpireEntry(
             **repository.next_change(plan.set_name, state),
-            points=_left_to_expire(plan, state),
+            points=left_to_expire(plan, state),
             policy=_stored_policy(plan),
             plan_sha256=plan.sha256,
             approved_by=approved_by,
@@ -149,11 +157,12 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
         points = _left_to_remove(plan, state)
         return RemoveEntry(**repository.next_change(plan.set_name, state), points=points)
 
-    for build, left in ((expire, _left_to_expire), (remove, _left_to_remove)):
+    for build, left in ((expire, left_to_expire), (remove, _left_to_remove)):
         if left(plan, log.state()):
             log.append(build)
     if plan.old is not None and plan.old.drop not in log.state().drops:
         log.append(partial(_drop_entry, repository, plan, plan.old, approved_by))
+    return tuple(seq for seq in plan.expire if seq in pinned and seq in log.state().points)
 
 
 def _drop_entry(
@@ -180,10 +189,10 @@ def _stored_policy(plan: PrunePlan) -> dict[str, Any]:
     return plan.policy.model_dump(mode="json", exclude_none=True, exclude={"tiers"})
 
 
-def _left_to_expire(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
-    """The points that are still live. The others have expired already, by an earlier call."""
+def _left_to_expire(plan: PrunePlan, state: SetState, *, pinned: Collection[int]) -> tuple[int, ...]:
+    """The points that are still live and not pinned. Others have expired already, by an earlier call."""
     _require_unchanged(plan, plan.expire, {*state.points, *state.expired}, state)
-    return tuple(seq for seq in plan.expire if seq in state.points)
+    return tuple(seq for seq in plan.expire if seq in state.points and seq not in pinned)
 
 
 def _left_to_remove(plan: PrunePlan, state: SetState) -> tuple[int, ...]:

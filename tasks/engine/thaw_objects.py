@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from tasks.engine.archived import ArchivedObjects, archived_objects
 from tasks.engine.options import DAY_MS, TopicSelection
 from tasks.engine.retention.named_objects import NamedObjects
 from tasks.engine.run_context import RunContext
+from tasks.engine.target.restore_plan import RestoreRequest, read_source
 from tasks.engine.target.selection import choose, incarnations
 from tasks.engine.topic_selection import select_topics
 from tasks.engine.workers import run_all
@@ -58,8 +59,14 @@ def thaw_objects(
     whose state the listing does not show it sends one request more. Raises `ConfigError` for a topic that the point
     does not contain, `InterruptedRunError` on `stop`, and the errors of the store: then some objects were asked for.
     """
+    return thaw_data(context, archive, _needed(context.repository, point, topics), days=days, tier=tier)
+
+
+def thaw_data(
+    context: RunContext, archive: ObjectArchive, needed: Collection[str], *, days: int, tier: RetrievalTier
+) -> Thawed:
+    """Ask for those of the data objects `needed` that are archived, as `thaw_objects` does."""
     repository = context.repository
-    needed = _needed(repository, point, topics)
     in_archives = [info for info in _listed(repository, needed) if info.archive is not None]
     found = run_all(lambda info: _known(repository, info), in_archives, WORKERS, context.stop)
     asked = [info for info in found if _is_to_be_asked(info, now_ms=repository.now_ms())]
@@ -75,21 +82,26 @@ def thaw_objects(
     return Thawed(needed=len(needed), requested=len(asked), archived=replace(archived, returning=returning))
 
 
-def _needed(repository: Repository, point: RestorePoint, topics: Sequence[str]) -> Mapping[str, int]:
-    """The data objects with their stored bytes: all that the point names, or those that a restore of the topics
-    reads."""
+def data_of_restore(repository: Repository, point: RestorePoint, request: RestoreRequest) -> set[str]:
+    """The keys of the data objects that a restore reads. Raises `RefusedError` as `read_source`."""
+    lines = read_source(repository, point, request).lines
+    return {line.object for own in lines.values() for line in own if line.object is not None}
+
+
+def _needed(repository: Repository, point: RestorePoint, topics: Sequence[str]) -> Collection[str]:
+    """The keys of the data objects that the point names, or of those that a restore of the topics reads."""
     if not topics:
-        return NamedObjects(repository.log(point.set_name)).data_of([point.seq], point.drops)
+        return NamedObjects(repository.log(point.set_name)).data_of([point.seq], point.drops).keys()
     rows = list(point.rows.values())
     states = {Incarnation(state.topic, state.topic_id): state for state in point.topics.topics}
     available = dict.fromkeys(incarnations(rows), False)
     names = select_topics(available, TopicSelection(include=tuple(topics)), include_internal=True)
     chosen = choose(rows, states, names, mapping={}, partitions=None)
     lines = point.lines([row for topic in chosen for row in topic.rows])
-    return {line.object: line.stored_bytes or 0 for own in lines.values() for line in own if line.object is not None}
+    return {line.object for own in lines.values() for line in own if line.object is not None}
 
 
-def _listed(repository: Repository, needed: Mapping[str, int]) -> list[ObjectInfo]:
+def _listed(repository: Repository, needed: Collection[str]) -> list[ObjectInfo]:
     sets = sorted({origin_of(key)[0] for key in needed})
     return [info for name in sets for info in repository.store.list(data_prefix(name)) if info.key in needed]
 

@@ -49,6 +49,11 @@ class ChosenPoint(NamedTuple):
         """The reference of the point: `set@17`."""
         return f"{self.set_name}@{self.seq}"
 
+    @property
+    def reference(self) -> PointReference:
+        """The reference of the point."""
+        return PointReference(self.set_name, seq=self.seq)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:

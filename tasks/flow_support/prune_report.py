@@ -33,10 +33,12 @@ def report_prune_plan(work: PruneWork) -> None:
     )
 
 
-def report_pruned(work: PruneWork, deleted: Sequence[Deleted], approved_by: str | None) -> State[Any]:
+def report_pruned(
+    work: PruneWork, deleted: Sequence[Deleted], in_use: Sequence[int], approved_by: str | None
+) -> State[Any]:
     """Publish what was done. If anything was changed, emit an event with the numbers. Returns the final state."""
     plan = prune_plan(work)
-    done = Pruned(plan, reduce(Deleted.plus, deleted, Deleted()))
+    done = Pruned(plan, reduce(Deleted.plus, deleted, Deleted()), tuple(in_use))
     text = pruned_text(done)
     approval = f"\n\nApproved by {quoted(approved_by)}." if approved_by else ""
     publish(
@@ -48,7 +50,13 @@ def report_pruned(work: PruneWork, deleted: Sequence[Deleted], approved_by: str 
         ),
     )
     if plan.expire or plan.remove or done.deleted.objects:
-        numbers = {**plan_numbers(plan), "deleted_objects": done.deleted.objects, "deleted_bytes": done.deleted.bytes}
+        expired = len(plan.expire) - len(in_use)
+        numbers = {
+            **plan_numbers(plan),
+            "expired": expired,
+            "deleted_objects": done.deleted.objects,
+            "deleted_bytes": done.deleted.bytes,
+        }
         report_event("kafka-backup.retention.pruned", text, {**numbers, "approved_by": approved_by})
     denied = denied_text(done.deleted)
     return completed(text) if denied is None else failed(f"{text} {denied}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tasks.engine.options import RestoreOptions
 from tasks.engine.restore_steps import restore_lease, restore_targets
-from tasks.engine.target.findings import Finding, has_errors
+from tasks.engine.target.findings import Finding, has_errors, only_archived
 from tasks.flow_support.bin_tasks import BinTask, bin_tasks_of
 from tasks.flow_support.flow_run_cache import flow_run_cache, stop_on_failure
 from tasks.flow_support.open_flow import open_flow
@@ -33,6 +33,11 @@ class RestoreWork:
     seq: int
     restore: str
 
+    @property
+    def point(self) -> PointReference:
+        """The point that is restored."""
+        return PointReference(self.set_name, seq=self.seq)
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedRestore:
@@ -47,6 +52,11 @@ class PlannedRestore:
     def is_refused(self) -> bool:
         """Whether a finding is an error."""
         return has_errors(self.findings)
+
+    @property
+    def needs_only_objects(self) -> bool:
+        """Whether nothing forbids the restore except archived objects."""
+        return only_archived(self.findings)
 
     @property
     def bin_tasks(self) -> tuple[BinTask, ...]:

@@ -26,6 +26,8 @@ from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import validation_problems
 from tasks.reports.recipe import Places
 from tasks.repository.repository import Repository
+from tasks.store.archive import ObjectArchive
+from tasks.store.bucket import open_archive
 from tasks.store.registry import BLOCK_TYPES, StorageSettings
 
 BlockT = TypeVar("BlockT", bound=Block)
@@ -73,6 +75,17 @@ def repository(flow_run: str, reference: str, *, before_creation: Callable[[], N
         return found
 
     return cache.cached(("repository", reference), opened)
+
+
+def archive(flow_run: str, reference: str) -> ObjectArchive:
+    """The archived objects of a repository's block. They are opened once per process and flow run. Raises what
+    `storage_section` and `open_archive` raise."""
+    cache = flow_run_cache(flow_run)
+
+    def opened() -> ObjectArchive:
+        return open_archive(storage_section(reference), stop=cache.stop, on_waiting=wait_logger())
+
+    return cache.cached(("archive", reference), opened)
 
 
 def load_signing_key(name: str) -> SigningKey:

@@ -95,11 +95,12 @@ def approval_form_text(plan: PrunePlan, state: SetState, need: str) -> str:
 
 def pruned_text(done: Pruned) -> str:
     """What was done, in one sentence."""
-    plan = done.plan
+    plan, deleted, in_use = done.plan, done.deleted, len(done.in_use)
+    reading = f" Did not expire yet, because they are being read: {counted(in_use, 'point')}." if in_use else ""
     return (
-        f"{plan.set_name}: {counted(len(plan.expire), 'point')} expired, {len(plan.remove):,} removed, "
-        f"{len(plan.kept):,} kept. {counted(done.deleted.objects, 'object')} with {size_text(done.deleted.bytes)} "
-        f"deleted{_kinds_text(done.deleted)}.{_kept_text(done.deleted)}"
+        f"{plan.set_name}: {counted(len(plan.expire) - in_use, 'point')} expired, {len(plan.remove):,} removed, "
+        f"{len(plan.kept):,} kept.{reading} {counted(deleted.objects, 'object')} with {size_text(deleted.bytes)} "
+        f"deleted{_kinds_text(deleted)}.{_kept_text(deleted)}"
     )
 
 
@@ -180,6 +181,7 @@ def pruned_document(done: Pruned) -> dict[str, Any]:
     """The plan and what was deleted, as JSON members."""
     return {
         "plan": plan_document(done.plan),
+        "in_use": list(done.in_use),
         "deleted": _kinds_document(done.deleted),
         "deleted_objects": done.deleted.objects,
         "deleted_bytes": done.deleted.bytes,

@@ -6,14 +6,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.model.errors import AccessError, StoreError, StoreFullError
+from tasks.model.errors import AccessError, DamagedError, StoreError, StoreFullError
 from tasks.repository.document import FORMAT_MAJOR, Document
-from tasks.repository.names import new_id, pin_key, pin_prefix
+from tasks.repository.names import PINS, new_id, pin_key, pin_prefix
 from tasks.repository.sealed_objects import find_sealed, overwrite_sealed
 from tasks.store.protocol import ObjectStore
 
 LIFETIME_MS = 3_600_000
-"""How long a pin is valid without a renewal."""
+"""How long a pin of a running reader is valid without a renewal."""
+
+LONGEST_LIFE_MS = 48 * LIFETIME_MS
+"""How long any pin is valid at most after it was written: a reader without a process has one of this age."""
 
 
 class Pin(Document):
@@ -38,6 +41,23 @@ def expired_pins(store: ObjectStore, set_name: str, *, before_ms: int) -> dict[s
     old = {info.key: info.size_bytes for info in store.list(pin_prefix(set_name)) if info.modified_ms <= before_ms}
     pins = {key: find_sealed(store, key, Pin) for key in old}
     return {key: old[key] for key, pin in pins.items() if pin is not None and pin.expires_ms <= before_ms}
+
+
+def restore_purpose(restore: str) -> str:
+    """The purpose of the pin of a restore."""
+    return f"restore {restore}"
+
+
+def remove_pins(store: ObjectStore, purpose: str) -> None:
+    """Delete the pins with this purpose, in all sets. Call it for a reader that has ended or died. A damaged pin stays,
+    because it is not known whose it is."""
+    for info in list(store.list(PINS)):
+        try:
+            pin = find_sealed(store, info.key, Pin)
+        except DamagedError:
+            continue
+        if pin is not None and pin.purpose == purpose:
+            store.delete([info.key])
 
 
 @contextmanager
@@ -78,6 +98,21 @@ def pinned(store: ObjectStore, set_name: str, seq: int, *, purpose: str, now_ms:
         done.set()
         keeper.join()
         _remove(store, key)
+
+
+def pin_until(store: ObjectStore, set_name: str, seq: int, *, pin: str, purpose: str, until_ms: int) -> None:
+    """Pin a point until this time, without a process that renews the pin. `pin` is an id of 16 hex characters; a second
+    call with it replaces the pin. The time must not be later than `LONGEST_LIFE_MS` from now.
+
+    Call it while the point is pinned already, otherwise the point can have been removed. Raises the store's error if
+    the pin cannot be written.
+    """
+    overwrite_sealed(store, pin_key(set_name, pin), Pin(seq=seq, purpose=purpose, expires_ms=until_ms))
+
+
+def unpin(store: ObjectStore, set_name: str, pin: str) -> None:
+    """Remove a pin of `pin_until`. Does nothing if there is none. If it cannot be deleted, it expires by itself."""
+    _remove(store, pin_key(set_name, pin))
 
 
 def _remove(store: ObjectStore, key: str) -> None:

@@ -17,7 +17,8 @@ class Finding:
     """One sentence about one subject: a topic, a partition, a group or an object. An `error` forbids the restore.
 
     `is_denied`: a permission is missing. `is_missing_data`: the point itself does not contain all data of the subject.
-    `purged_offsets`: how many offsets of the subject `purge_topics` deletes.
+    `purged_offsets`: how many offsets of the subject `purge_topics` deletes. `is_archived`: the objects can be read
+    after the store brought them back.
     """
 
     level: FindingLevel
@@ -26,6 +27,7 @@ class Finding:
     is_denied: bool = False
     is_missing_data: bool = False
     purged_offsets: int = 0
+    is_archived: bool = False
 
     def __str__(self) -> str:
         return f"{self.level}: {self.sentence}"
@@ -54,3 +56,9 @@ def refusal_of(findings: Sequence[Finding]) -> KafkaBackupError:
 def has_errors(findings: Sequence[Finding]) -> bool:
     """Whether a finding forbids the restore."""
     return any(finding.level == "error" for finding in findings)
+
+
+def only_archived(findings: Sequence[Finding]) -> bool:
+    """Whether nothing forbids the restore except archived objects."""
+    errors = [finding for finding in findings if finding.level == "error"]
+    return bool(errors) and all(finding.is_archived for finding in errors)

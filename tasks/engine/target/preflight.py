@@ -129,6 +129,7 @@ def _archived_objects(source: RestoreSource, infos: Mapping[str, ObjectInfo | No
             source.point.name,
             f"{archived_text(archived)} with {archived.bytes:,} bytes are archived, and the store has to bring them "
             f"back first. {command} asks for them and says when they are back.",
+            is_archived=True,
         )
 
 

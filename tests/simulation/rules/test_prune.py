@@ -20,6 +20,7 @@ from tasks.engine.retention.plan_id import PlanId
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.engine.source.snapshot_plan import plan_snapshot
 from tasks.model.errors import ConfigError, LockedError, NotFoundError, RefusedError
+from tasks.reports.retention import pruned_text
 from tasks.repository.entries import ExpireEntry, VoidEntry
 from tasks.repository.leases import acquire
 from tasks.repository.names import capture_lease_key, is_immutable, prune_lease_key
@@ -219,11 +220,28 @@ def test_a_hold_on_the_set_keeps_everything(world: SmallWorld) -> None:
     assert seqs == _live(world)
 
 
+def test_a_point_that_is_being_read_does_not_expire_so_that_a_reader_that_waits_can_open_it_again(
+    world: SmallWorld,
+) -> None:
+    first, second, *_ = _snapshots(world, 4)
+    with pinned(world.store, SET, first, purpose="restore", now_ms=world.clock.now_ms):
+        done = _prune(world)
+        assert ((first, second), (first,)) == (done.plan.expire, done.in_use)
+        assert first in _live(world)
+        assert [second] == list(world.repository.state(SET).expired)
+        assert "1 point expired" in pruned_text(done)
+        assert "because they are being read: 1 point." in pruned_text(done)
+
+    assert () == _prune(world).in_use
+    assert {first, second} == set(world.repository.state(SET).expired)
+
+
 def test_a_pinned_point_keeps_its_data_until_the_reader_is_done(world: SmallWorld) -> None:
     first, *_ = _snapshots(world, 3)
     data = _keys(world)
+    _prune(world)
+    assert first in world.repository.state(SET).expired
     with pinned(world.store, SET, first, purpose="restore", now_ms=lambda: world.clock.now_ms() + 9 * DAY_MS):
-        _prune(world)
         world.clock.advance(DAY_MS)
         _prune(world)
         assert data == _keys(world)

@@ -193,8 +193,6 @@ def test_the_time_of_a_cycle_is_the_segment_interval_else_the_checkpoint_interva
         ("restore", "partition_mapping: {0: 1}"),
         ("restore", "repartitioning: {orders: 6}"),
         ("restore", "include_original_offset_header: true"),
-        ("restore", "rate_limit_records_per_sec: 5"),
-        ("restore", "rate_limit_bytes_per_sec: 5"),
         ("restore", "auto_consumer_groups: true"),
         ("restore", "offset_report: report.json"),
         ("restore", "acls: true"),
