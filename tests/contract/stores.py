@@ -43,7 +43,6 @@ BUCKETS: dict[str, tuple[str, Callable[[Any], ObjectStore]]] = {
     "gcs": ("fake_gcs", lambda server: gcs(server, prefix=f"team/{uuid.uuid4().hex}")),
     "gcs-tls": ("fake_gcs_tls", lambda server: gcs(server)),
     "azure": ("azurite", lambda azurite: azure(azurite, prefix=f"team/{uuid.uuid4().hex}")),
-    "azure-tls": ("azurite_tls", lambda azurite: azure(azurite)),
 }
 """Stores of a server: the name of its fixture, and the function that opens one of its buckets."""
 
