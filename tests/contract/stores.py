@@ -39,7 +39,6 @@ BUCKETS: dict[str, tuple[str, Callable[[Any], ObjectStore]]] = {
     "s3": ("minio", lambda minio: s3(minio, prefix=f"team/{uuid.uuid4().hex}")),
     "s3-tls": ("minio_tls", lambda minio: s3(minio)),
     "azure": ("azurite", lambda azurite: azure(azurite, prefix=f"team/{uuid.uuid4().hex}")),
-    "azure-tls": ("azurite_tls", lambda azurite: azure(azurite)),
 }
 """Stores of a server: the name of its fixture, and the function that opens one of its buckets."""
 

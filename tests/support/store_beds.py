@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import md5, sha256
 from typing import Any, ClassVar
 
+from tasks.store.azure.azure_store import AzureStore
 from tasks.store.protocol import Checksum, ObjectStore
 from tasks.store.retrying import RetryingStore
 from tasks.store.s3.s3_store import S3Store
+from tests.support.azurite import ACCOUNT, Azurite
 from tests.support.object_stores import MinIO
 from tests.support.tcp_proxy import Answer, Fault, Method, Name, TcpProxy
 
@@ -131,6 +133,59 @@ def s3_bed(minio: MinIO) -> Iterator[S3Bed]:
 
 
 @dataclass(frozen=True)
+class AzureBed(Bed):
+    """A container of Azurite, which keeps no older versions. So the proxy's record shows the writes that landed."""
+
+    answers: ClassVar[Mapping[str, Answer]] = {
+        "slow-down": Answer(503, "ServerBusy"),
+        "conflict": Answer(409, "AccountBeingCreated"),
+        "too-many-requests": Answer(429, "TooManyRequests"),
+        "error": Answer(500, "InternalError"),
+        "late-error": Answer(500, "InternalError", is_late=True),
+        "late-timeout": Answer(500, "OperationTimedOut", is_late=True),
+    }
+    methods: ClassVar[Mapping[str, Method]] = {
+        **dict.fromkeys(OPERATIONS, "GET"),
+        **dict.fromkeys(WRITES, "PUT"),
+        "delete": "DELETE",
+        "head": "HEAD",
+    }
+    bodiless = ("head", *WRITES)
+
+    azurite: Azurite
+    container: str
+
+    def checksum(self, body: bytes) -> Checksum:
+        return Checksum(kind="md5", value=md5(body, usedforsecurity=False).hexdigest())
+
+    def writes(self, key: str) -> list[bytes]:
+        path = f"/{self.container}/{key}"
+        return [body for sent, body in reversed(self.proxy.carried_out_bodies) if sent.partition("?")[0].endswith(path)]
+
+    def begin(self, old: bytes) -> None:
+        self.direct.delete([info.key for info in self.direct.list("")])
+        self.proxy.carried_out_bodies.clear()
+        self.through.put("old", [old])
+
+    def nowhere(self, endpoint: str) -> ObjectStore:
+        return AzureStore(self.azurite.settings(self.container, endpoint=f"{endpoint}/{ACCOUNT}"))
+
+
+@contextmanager
+def azure_bed(azurite: Azurite) -> Iterator[AzureBed]:
+    """A new container of Azurite."""
+    container = azurite.new_container()
+    with TcpProxy(azurite.port) as proxy:
+        through = AzureStore(
+            azurite.settings(container, endpoint=f"{proxy.endpoint}/{ACCOUNT}"),
+            connect_timeout_s=TIMEOUT_S,
+            read_timeout_s=TIMEOUT_S,
+        )
+        direct = AzureStore(azurite.settings(container))
+        yield AzureBed(proxy=proxy, direct=direct, through=through, azurite=azurite, container=container)
+
+
+@dataclass(frozen=True)
 class BedKind:
     """The fixture of a server, which is also the marker of its tests, and the function that makes a bed on it."""
 
@@ -138,4 +193,4 @@ class BedKind:
     make: Callable[[Any], AbstractContextManager[Bed]]
 
 
-BEDS: Mapping[str, BedKind] = {"s3": BedKind("minio", s3_bed)}
+BEDS: Mapping[str, BedKind] = {"s3": BedKind("minio", s3_bed), "azure": BedKind("azurite", azure_bed)}
