@@ -32,6 +32,10 @@ def test_a_browser_is_started_only_with_a_display(
 ) -> None:
     opened: list[str] = []
 
-    is_open = open_page(tmp_path, environment, platform, lambda url: not opened.append(url))
+    def open_url(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    is_open = open_page(tmp_path, environment, platform, open_url)
 
     assert (expected, [tmp_path.as_uri()] * expected) == (is_open, opened)
