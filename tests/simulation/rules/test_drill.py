@@ -606,3 +606,36 @@ def test_a_drill_that_ended_early_does_not_claim_to_have_read_its_objects(
     assert isinstance(report.integrity.objects_read, Unknown)
     assert isinstance(report.integrity.log_chain, Unknown)
     assert isinstance(report.where.lock_mode, Unknown)
+
+
+def test_groups_with_odd_names_and_positions_are_drilled_like_others(world: SmallWorld) -> None:
+    names = ("", "a b\n/é..%2e", "x" * 240, "beyond the end")
+    for name in names:
+        world.commit(name, {("orders", 0): 500 if name == "beyond the end" else 3})
+    world.back_up()
+    world.clock.advance(HOUR_MS)
+
+    result = _drill(world)
+
+    assert ("passed", ()) == (result.verdict, result.failures)
+    assert {*names, "billing"} == {one.group for one in result.groups}
+    _assert_clean(world)
+
+
+def test_a_drill_names_the_setting_that_somebody_set_back_while_it_ran(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator for topics does that, and Kafka then deletes restored records."""
+
+    def set_back(begun: Any) -> Any:
+        with world.admin() as admin:
+            admin.alter_topic_configs(begun.targets.partitions[0].topic, {"retention.ms": "3600000"}, [])
+        return begun
+
+    _after(drill_module, "begin_drill", set_back, monkeypatch)
+
+    result = _drill(world)
+
+    assert "failed" == result.verdict
+    assert any("retention.ms" in failure and "3600000" in failure for failure in result.failures), result.failures
+    _assert_clean(world)
