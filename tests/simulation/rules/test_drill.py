@@ -629,9 +629,10 @@ def test_a_drill_names_the_setting_that_somebody_set_back_while_it_ran(
 
     def set_back(begun: Any) -> Any:
         with world.admin() as admin:
-            admin.alter_topic_configs(begun.targets.partitions[0].topic, {"retention.ms": "3600000"}, [])
+            admin.alter_topic_configs(begun.record.topics["orders"], {"retention.ms": "3600000"}, [])
         return begun
 
+    world.clock.advance(48 * HOUR_MS)  # the records are older than the retention of their topic
     _after(drill_module, "begin_drill", set_back, monkeypatch)
 
     result = _drill(world)
