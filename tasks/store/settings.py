@@ -115,6 +115,11 @@ class StoreSettings(BaseModel, ABC):
         return self.location
 
     @property
+    def lock_mode(self) -> str | None:
+        """How the store locks immutable objects, in its own words. None if it locks nothing."""
+        return None
+
+    @property
     def lock_ms(self) -> int | None:
         """For how many milliseconds the store locks immutable objects. None if it locks nothing."""
         return None
