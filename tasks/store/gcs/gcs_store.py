@@ -145,6 +145,7 @@ class GcsStore:
         last = ""
         for request, page in self._pages(self._prefix + check_prefix(prefix)):
             for item in page.get("items", ()):
+                self._requests.check_is_of_gcs(item, ("name",), request)
                 key = item["name"][len(self._prefix) :]
                 if not all(map(is_component, key.split("/"))):
                     continue

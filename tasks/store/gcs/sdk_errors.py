@@ -28,12 +28,14 @@ FOREIGN = (
     *(auth.GoogleAuthError, GoogleAPIError),
     *(storage.InvalidPathError, storage.InvalidResponse, storage.DataCorruption),
     *(foreign.RequestException, http.HTTPError),
+    *(OSError, ValueError),
 )
-"""The classes of all exceptions of Google's libraries and of the libraries below them."""
+"""The classes of all exceptions of Google's libraries and of the libraries below them. requests raises an `OSError` for
+a file of authorities that it cannot read. A `ValueError` is a response whose numbers or times cannot be read."""
 
 _UNREADABLE = (
     *(foreign.InvalidJSONError, foreign.ContentDecodingError, foreign.TooManyRedirects),
-    *(storage.InvalidResponse, http.DecodeError),
+    *(storage.InvalidResponse, http.DecodeError, ValueError),
 )
 _INVALID_REQUEST = (
     *(foreign.InvalidHeader, foreign.InvalidURL, foreign.MissingSchema, foreign.InvalidSchema, foreign.URLRequired),
@@ -104,14 +106,18 @@ def _tls_error(error: Exception, request: Request) -> KafkaBackupError | None:
             f"Cannot verify the certificate of {request.bucket}: {reason}. Check this certificate. "
             "Set REQUESTS_CA_BUNDLE to the certificate of its authority if a private authority signed it."
         )
-    is_file = any(isinstance(one, _UNREADABLE_FILE) or "invalid path" in str(one) for one in _causes(error))
-    if is_file or (cause is not None and cause.reason in _NO_CERTIFICATE):
+    if any(_is_of_file(one) for one in _causes(error)) or (cause is not None and cause.reason in _NO_CERTIFICATE):
         return ConfigError("The file of REQUESTS_CA_BUNDLE cannot be read, or contains no certificate: correct it.")
     if cause is not None and cause.reason in _NO_TLS:
         return ConfigError(
             f"{request.bucket} does not speak TLS: correct `endpoint`, or use http and `allow_http: true`."
         )
     return None
+
+
+def _is_of_file(error: BaseException) -> bool:
+    """Whether the error is about the file of REQUESTS_CA_BUNDLE. requests has no class for a missing one."""
+    return isinstance(error, _UNREADABLE_FILE) or (type(error) is OSError and "invalid path" in str(error))
 
 
 def _endpoint_error(error: Exception, request: Request) -> KafkaBackupError | None:
