@@ -7,7 +7,6 @@ with a token, so after a failure to obtain one nothing was changed.
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -47,7 +46,10 @@ _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", sock
 _UNREADABLE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError)
 _NO_CERTIFICATE = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE"})
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
-_CODE = re.compile(r"[a-z_]{1,40}")
+_OAUTH_CODES = (
+    *("access_denied", "invalid_client", "invalid_grant", "invalid_request", "invalid_scope", "invalid_target"),
+    *("unauthorized_client", "unsupported_grant_type"),
+)
 
 
 def sdk_error(error: Exception, request: Request, *, has_answered: bool) -> KafkaBackupError:
@@ -91,11 +93,8 @@ def credentials_error(error: auth.GoogleAuthError) -> KafkaBackupError:
 
 def _code(error: auth.GoogleAuthError) -> str:
     """The error code of OAuth in the exception, for example `invalid_grant`, or the name of the exception's class."""
-    for argument in error.args:
-        code = argument.get("error") if isinstance(argument, dict) else str(argument).partition(":")[0]
-        if isinstance(code, str) and _CODE.fullmatch(code):
-            return code
-    return type(error).__name__
+    text = str(error)
+    return next((code for code in _OAUTH_CODES if code in text), type(error).__name__)
 
 
 def _tls_error(error: Exception, request: Request) -> KafkaBackupError | None:
