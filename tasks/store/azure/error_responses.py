@@ -238,7 +238,8 @@ def _refused(response: Response, request: Request, now: datetime) -> KafkaBackup
         return AccessError(f"{request.container}: {_REFUSED[code]}.")
     if code == "UnauthorizedBlobOverwrite" and request.condition_error is ObjectExistsError:
         return ObjectExistsError(f"{request.target} already exists", key=request.key)
-    if response.status == 401 or code in _UNAUTHENTICATED or _has_expired(request.settings, now):
+    is_unauthenticated = code in _UNAUTHENTICATED or "failed to authenticate" in response.message  # as Azurite says it
+    if response.status == 401 or is_unauthenticated or _has_expired(request.settings, now):
         return AccessError(_wrong_credentials(response, request, now))
     return AccessError(_access_denied(response, request))
 
