@@ -44,7 +44,6 @@ def _error(
     [
         (READ, 404, "notFound", "No such object: backups/a", ObjectNotFoundError, "a is not in gs://backups"),
         (DELETE, 404, "notFound", "No such object: backups/a", ObjectNotFoundError, "a is not in gs://backups"),
-        (READ, 404, "notFound", "The specified bucket does not exist.", NotFoundError, "There is no bucket gs://back"),
         (LIST, 404, "notFound", "Not Found", NotFoundError, "There is no bucket gs://backups: create it"),
         (SWAP, 404, "notFound", "Not Found", NotFoundError, "There is no bucket gs://backups: create it"),
         (READ, 416, "", "", DamagedError, "it ends before the requested bytes"),
