@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.engine.retention.named_objects import NamedObjects, named_by_plan
+from tasks.model.errors import DamagedError
 from tasks.repository.drops import Drop
 from tasks.repository.leases import read_lease
 from tasks.repository.names import capture_lease_key, plan_prefix, run_of, run_prefixes
@@ -68,7 +69,22 @@ def find_unnamed(
 
 def needed_by_pins(log: SetLog, *, now_ms: int) -> set[str]:
     """The keys that the pinned points need now. Raises as `find_unnamed`."""
-    return NamedObjects(log).of_points(live_pins(log.store, log.set_name, now_ms=now_ms))
+    return _of_pins(NamedObjects(log), now_ms)
+
+
+def _of_pins(names: NamedObjects, now_ms: int) -> set[str]:
+    """What the pinned points need. A pin that was written after its point was removed protects nothing if an index of
+    the point is gone already: its reader reads the log again, and finds that the point was removed."""
+    log, keys = names.log, set[str]()
+    for seq in sorted(live_pins(log.store, log.set_name, now_ms=now_ms)):
+        try:
+            keys |= names.of_points([seq])
+        except DamagedError:
+            state = log.state()
+            is_removed = seq not in state.points and seq not in state.expired
+            if not (is_removed and names.is_missing_index(seq)):
+                raise
+    return keys
 
 
 def _named(
@@ -78,7 +94,7 @@ def _named(
     log = names.log
     seqs = {*state.points, *state.expired} - set(removed)
     keys = {mark.offsets.key for mark in state.marks.values()}
-    keys |= names.of_points(live_pins(log.store, log.set_name, now_ms=now_ms))
+    keys |= _of_pins(names, now_ms)
     for run in _planned_open_runs(log, state):
         plan = find_plan(log.store, log.set_name, run)
         if plan is None:
