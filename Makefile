@@ -1,4 +1,4 @@
-# Each target creates what it needs: a virtual environment in .venv, Kafka's jars in .kafka, MinIO and Azurite in .bin.
+# Each target creates what it needs: a virtual environment in .venv, Kafka's jars in .kafka, the servers of objects in .bin.
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest -q
@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 servers: install
-	$(PYTHON) -c 'from tests.support.store_programs import fetch_azurite, fetch_minio, fetch_ministack; fetch_azurite(); fetch_minio(); fetch_ministack()'
+	$(PYTHON) -c 'from tests.support.store_programs import fetch_azurite, fetch_fake_gcs, fetch_minio, fetch_ministack; fetch_azurite(); fetch_fake_gcs(); fetch_minio(); fetch_ministack()'
 
 demo: install
 	$(PYTHON) -m tests.demo
@@ -34,7 +34,7 @@ test: servers
 # In memory where there is such a folder: thousands of fsyncs to a busy disk take longer than the tests.
 test-fast: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)
 test-fast: install
-	$(PYTEST) $(FAST) $(PARALLEL) -m 'not soak and not exhaustive and not kafka and not minio and not azurite' -o tmp_path_retention_policy=failed
+	$(PYTEST) $(FAST) $(PARALLEL) -m 'not soak and not exhaustive and not kafka and not minio and not azurite and not fake_gcs' -o tmp_path_retention_policy=failed
 
 soak: servers
 	$(PYTEST) tests --ignore=tests/bench

@@ -10,9 +10,9 @@ from __future__ import annotations
 from prefect.blocks.core import Block
 
 from blocks.kafka_cluster import KafkaCluster
-from blocks.repositories import AzureRepository, LocalRepository, S3Repository
+from blocks.repositories import AzureRepository, GcsRepository, LocalRepository, S3Repository
 
-__all__ = ["AzureRepository", "KafkaCluster", "LocalRepository", "S3Repository", "block_types"]
+__all__ = ["AzureRepository", "GcsRepository", "KafkaCluster", "LocalRepository", "S3Repository", "block_types"]
 
 
 def block_types() -> dict[str, type[Block]]:

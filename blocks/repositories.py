@@ -187,3 +187,49 @@ class AzureRepository(Block):
         ge=1_000,
         le=600_000,
     )
+
+
+class GcsRepository(Block):
+    """
+    A bucket of Google Cloud Storage, or a prefix of it, with backups. Without a key of a service account the
+    credentials are the application default credentials, for example those of a workload identity.
+
+    Example:
+        ```python
+        from blocks import GcsRepository
+
+        repository = GcsRepository.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "GCS Repository"
+    _block_type_slug = "gcs-repository"
+    _description = "A bucket of Google Cloud Storage with Kafka backups."
+    _documentation_url = HttpUrl("https://cloud.google.com/storage/docs/request-preconditions")
+
+    bucket: str = Field("", title="Bucket", description="Name of the bucket.")
+    prefix: str = Field(
+        "", title="Prefix", description="The repository is everything under this prefix; empty: the bucket."
+    )
+    endpoint: str | None = Field(
+        None, title="Endpoint", description="URL of the store if it is not Google's public one."
+    )
+    project: str | None = Field(
+        None, title="Project", description="Project that pays for the requests to a bucket whose requester pays."
+    )
+    service_account_path: str | None = Field(
+        None, title="Key file", description="Absolute path of the key file of a service account, where the flows run."
+    )
+    service_account_json: SecretStr | None = Field(
+        None, title="Key", description="Content of the key file of a service account. Instead of Key file."
+    )
+    allow_http: bool = Field(
+        False, title="Allow http", description="Accept an endpoint without TLS. No credentials are sent to it."
+    )
+    connect_timeout_ms: int | None = Field(
+        None,
+        title="Connect timeout (ms)",
+        description="How long to wait for a store that did not answer yet. Default: 20000.",
+        ge=1_000,
+        le=600_000,
+    )

@@ -97,4 +97,7 @@ def _cluster_context(work: RestoreWork) -> Iterator[ClusterContext]:
 
 def _started(work: RestoreWork, opened: Repository) -> StartedRestore:
     cache = flow_run_cache(work.flow_run)
-    return cache.cached("started", lambda: restore_steps.started_restore(opened, work.restore))
+    return cache.cached(
+        "started",
+        lambda: restore_steps.started_restore(opened, work.restore, is_one_of_several=not cache.is_flow_process),
+    )

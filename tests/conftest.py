@@ -17,12 +17,14 @@ import pytest
 
 from tests.support.ambient_aws import no_ambient_aws
 from tests.support.ambient_azure import no_ambient_azure
+from tests.support.ambient_google import no_ambient_google
 from tests.support.kafka import DEFAULT_VERSION, KafkaCluster, MissingToolError, require_tools
 from tests.support.processes import guard_children, interrupt_on
-from tests.support.store_programs import require_azurite, require_minio
+from tests.support.store_programs import require_azurite, require_fake_gcs, require_minio
 
 if TYPE_CHECKING:
     from tests.support.azurite import Azurite
+    from tests.support.fake_gcs import FakeGcs
     from tests.support.installation import Installation
     from tests.support.object_stores import MinIO, MiniStack
 
@@ -84,6 +86,7 @@ _SERVERS: Mapping[str, Callable[[], None]] = {
     "kafka": lambda: require_tools(KAFKA_VERSION),
     "minio": require_minio,
     "azurite": require_azurite,
+    "fake_gcs": require_fake_gcs,
 }
 """By marker: what raises unless the server can be started."""
 
@@ -99,6 +102,13 @@ def _no_ambient_aws() -> Iterator[None]:
 def _no_ambient_azure() -> Iterator[None]:
     """No test depends on what this machine knows of Azure."""
     with no_ambient_azure():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_ambient_google() -> Iterator[None]:
+    """No test depends on what this machine knows of Google's cloud."""
+    with no_ambient_google():
         yield
 
 
@@ -144,6 +154,33 @@ def _azurite_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Azu
 def azurite_tls(_azurite_tls: tuple[Azurite, Path], monkeypatch: pytest.MonkeyPatch) -> Azurite:
     """One Azurite over TLS likewise; the test and the processes it starts trust it."""
     server, ca = _azurite_tls
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
+    return server
+
+
+@pytest.fixture(scope="session")
+def fake_gcs() -> Iterator[FakeGcs]:
+    """One fake-gcs-server over http for all tests of the session, which use buckets of their own."""
+    from tests.support.fake_gcs import FakeGcs  # here, since no other test pays for importing the SDK
+
+    with FakeGcs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _fake_gcs_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeGcs, Path]]:
+    from tests.support.certificates import Authority
+    from tests.support.fake_gcs import FakeGcs
+
+    authority = Authority(tmp_path_factory.mktemp("fake-gcs-authority"))
+    with FakeGcs(authority=authority) as server:
+        yield server, authority.ca
+
+
+@pytest.fixture
+def fake_gcs_tls(_fake_gcs_tls: tuple[FakeGcs, Path], monkeypatch: pytest.MonkeyPatch) -> FakeGcs:
+    """One fake-gcs-server over TLS likewise; the test and the processes it starts trust it."""
+    server, ca = _fake_gcs_tls
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
     return server
 

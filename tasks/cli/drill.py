@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from tasks.cli.exit_codes import FAILED, OK
@@ -11,14 +12,14 @@ from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access
 from tasks.config.load import load_drill
 from tasks.config.models import DrillFile
-from tasks.engine.drill import clean_left_drills, drill_locally, keep_evidence
+from tasks.engine.drill import drill_locally, keep_evidence
 from tasks.engine.drilling.drill_result import ChosenData
+from tasks.engine.drilling.left_drills import clean_left_drills
 from tasks.engine.evidence.signing_keys import SigningKey
 from tasks.engine.options import DrillOptions
 from tasks.engine.run_context import ClusterContext
-from tasks.model.counting import counted
 from tasks.model.errors import ConfigError
-from tasks.reports.drill import chosen_text, drill_document, drill_lines, evidence_document, evidence_line
+from tasks.reports.drill import chosen_text, drill_document, drill_lines, evidence_document, evidence_line, left_lines
 from tasks.repository.names import new_run_id
 
 
@@ -80,16 +81,9 @@ def drill_options(file: DrillFile) -> DrillOptions:
 
 def _clean(session: Session, context: ClusterContext) -> int:
     cleaned = clean_left_drills(context)
-    for drill, done in cleaned.items():
-        session.print(f"{drill}: {counted(len(done.topics), 'topic')}, {counted(len(done.groups), 'group')} removed")
-        for problem in done.problems:
-            session.warn(problem)
+    for line in left_lines(cleaned):
+        session.print(line)
     if not cleaned:
         session.print("No drill has left anything.")
-    session.print_json(
-        {
-            drill: {"topics": dict(done.topics), "groups": list(done.groups), "problems": list(done.problems)}
-            for drill, done in cleaned.items()
-        }
-    )
+    session.print_json({drill: asdict(done) for drill, done in cleaned.items()})
     return FAILED if any(done.problems for done in cleaned.values()) else OK

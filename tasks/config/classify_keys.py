@@ -11,14 +11,13 @@ from pydantic import BaseModel
 
 from tasks.config.keys import KEYS_WITHIN, NOT_YET, NOTED, is_disabled
 from tasks.config.yaml_tree import Place, Tree, path_text
-from tasks.store.registry import BACKENDS, KEYS, PLANNED_NAMES, recommended_backends
+from tasks.store.registry import KEYS
 
 _STORAGE: Place = ("storage",)
 _PRESENT = "offset_storage"
 """A section that has a meaning without keys."""
 
 _ALL_STORAGE_KEYS = frozenset[str]().union(*KEYS.values())
-_AVAILABLE_STORAGE_KEYS = frozenset[str]().union(*(KEYS[name] for name in BACKENDS))
 
 
 def classify_keys(
@@ -60,19 +59,15 @@ class _KeySorter:
         return kept
 
     def _storage(self, storage: Mapping[str, Any]) -> dict[str, Any]:
-        """The keys of the section's backend with their values. A key of another backend, and a backend that is not
-        available, are problems."""
+        """The keys of the section's backend with their values. A key of another backend is a problem."""
         backend = storage.get("backend")
         name = backend if isinstance(backend, str) else ""
         own = KEYS.get(name, _ALL_STORAGE_KEYS)
         for key in storage:
             if key not in _ALL_STORAGE_KEYS:
-                self._unknown((*_STORAGE, key), _AVAILABLE_STORAGE_KEYS)
-            elif key not in own and name in BACKENDS:
+                self._unknown((*_STORAGE, key), _ALL_STORAGE_KEYS)
+            elif key not in own:
                 self._tree.add_problem((*_STORAGE, key), f"{key!r} is not a key of backend {name!r}.")
-        if name in PLANNED_NAMES:
-            sentence = f"backend {name!r} is not available yet: use {recommended_backends()}."
-            self._tree.add_problem((*_STORAGE, "backend"), sentence)
         return {key: member for key, member in storage.items() if key in own}
 
     def _key_without_field(self, model: type[BaseModel], place: Place, member: object) -> None:

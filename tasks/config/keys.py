@@ -44,8 +44,6 @@ NOT_YET: Mapping[str, str] = {
     "restore.partition_mapping": "this version keeps partition numbers",
     "restore.repartitioning": "this version keeps partition numbers",
     "restore.include_original_offset_header": "this version adds no headers",
-    "restore.rate_limit_records_per_sec": "this version has no rate limits",
-    "restore.rate_limit_bytes_per_sec": "this version has no rate limits",
     "restore.auto_consumer_groups": "write positions with reset_consumer_offsets",
     "restore.offset_report": "the output of --json contains the report of positions",
     **dict.fromkeys(_KERBEROS_KEYS, "this version has no Kerberos client, so it cannot use GSSAPI"),

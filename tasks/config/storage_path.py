@@ -1,5 +1,5 @@
-"""Makes `storage.path` of a configuration file absolute. `~` is the home folder. A relative path is relative to the
-folder that contains the file."""
+"""Makes the paths in `storage` of a configuration file absolute: the folder of a repository, and the key file of a
+service account. `~` is the home folder. A relative path is relative to the folder that contains the file."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from typing import Any
 
 from tasks.config.yaml_tree import Tree
 from tasks.model.errors import ConfigError
+from tasks.store.gcs.settings import GcsSettings
 from tasks.store.local.settings import LocalSettings, folder_path
 
-_PLACE = ("storage", "path")
+_PATHS = {LocalSettings.backend_name(): "path", GcsSettings.backend_name(): "service_account_path"}
+"""The key of the path by the name of the backend."""
 
 
 def expand_storage_path(tree: Tree, value: dict[str, Any]) -> None:
-    """Make `storage.path` in `value` absolute if the backend is a folder. If the home folder is not known, a problem is
-    added to the tree."""
+    """Make the path in the section `storage` of `value` absolute. If the home folder is not known, a problem is added
+    to the tree."""
     storage = value.get("storage")
-    if not isinstance(storage, dict) or storage.get("backend") != LocalSettings.backend_name():
+    backend = storage.get("backend") if isinstance(storage, dict) else None
+    if not isinstance(storage, dict) or not isinstance(backend, str) or backend not in _PATHS:
         return
-    written = tree.texts.get(_PLACE, storage.get("path"))  # the text of `path: ${DAY}`, whose value can be a number
+    key = _PATHS[backend]
+    place = ("storage", key)
+    written = tree.texts.get(place, storage.get(key))  # the text of `path: ${DAY}`, whose value can be a number
     if not isinstance(written, str) or not written:
         return
     try:
-        storage["path"] = folder_path(written, base=Path(tree.file).parent)
+        storage[key] = folder_path(written, base=Path(tree.file).parent)
     except ConfigError as error:
-        tree.add_problem(_PLACE, f"'storage.path': {error}.")
+        tree.add_problem(place, f"'storage.{key}': {error}.")

@@ -13,7 +13,6 @@ from tasks.engine.capture.capture_ranges import IsCompacted, capture_ranges
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.capture.object_sink import ObjectSettings
 from tasks.engine.capture.range_reader import CaptureRange
-from tasks.engine.capture.rate_limit import shared_limit
 from tasks.engine.commit.adoption import Adopted, epoch_after, find_adoptable
 from tasks.engine.commit.commit import PointProducer, commit_point
 from tasks.engine.commit.incremental_point import IncrementalPoint
@@ -21,6 +20,7 @@ from tasks.engine.commit.point_parts import NOTHING_ADOPTED
 from tasks.engine.commit.runs import run_lease, void_run
 from tasks.engine.commit.snapshot_point import SnapshotPoint
 from tasks.engine.commit.tiling import Cover
+from tasks.engine.rate_limit import shared_limit
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.source.snapshot_plan import SnapshotRequest
 from tasks.engine.workers import run_all

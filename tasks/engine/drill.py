@@ -1,5 +1,5 @@
 """A drill in one process: a point is restored into scratch topics, compared with the backup, and everything that was
-made is removed again, whatever happened before. Also removes what drills have left that died."""
+made is removed again, whatever happened before."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tasks.engine.drilling.drill_result import (
     DrillResult,
     DrillTimes,
 )
+from tasks.engine.drilling.left_drills import clean_left_drills
 from tasks.engine.drilling.owner_checks import run_checks
 from tasks.engine.evidence.evidence_context import ConfiguredEvidence
 from tasks.engine.evidence.signing_keys import SigningKey
@@ -33,10 +34,7 @@ from tasks.engine.replay.replay import replay_bin
 from tasks.engine.restore_steps import check_restore, restore_lease
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.workers import run_all
-from tasks.model.errors import DamagedError, LockedError, UnsupportedError
-from tasks.repository.drills import find_drill, left_drills
-from tasks.repository.leases import acquire, kept
-from tasks.repository.names import restore_lease_key
+from tasks.repository.drills import find_drill
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 
@@ -51,7 +49,8 @@ def drill_locally(
     bootstrap_servers: Sequence[str] = (),
     chosen: Callable[[ChosenData], None] = lambda data: None,
 ) -> DrillResult:
-    """Carry out a drill. `drill` is its new id. `chosen` is called when the scratch topics exist.
+    """Remove what earlier drills have left that died, and carry out a drill. `drill` is its new id. `chosen` is called
+    when the scratch topics exist.
 
     An error of the cluster, the store or the data becomes a problem of the result, and the drill has failed. Errors
     before the scratch topics exist are raised: `NotFoundError` if there is no such set or point, `RefusedError` if the
@@ -59,10 +58,18 @@ def drill_locally(
     the clean-up.
     """
     repository = context.repository
+    earlier = clean_left_drills(context, is_own_cluster_only=True)
     choice = choose_point(repository, set_name, options, drill)
     times = DrillTimes(requested_ms=requested_ms, started_ms=repository.now_ms())
     with restore_lease(context, PointReference(set_name, seq=choice.point.seq), drill) as point:
-        found = DrillFindings(drill=drill, options=options, point=point.entry, newest_ms=choice.newest_ms, times=times)
+        found = DrillFindings(
+            drill=drill,
+            options=options,
+            point=point.entry,
+            newest_ms=choice.newest_ms,
+            times=times,
+            earlier=earlier,
+        )
         try:
             with context.admin() as admin:
                 most_bins = options.max_concurrent_partitions * BINS_PER_WORKER
@@ -125,30 +132,3 @@ def clean_drill(context: ClusterContext, drill: str) -> CleanUp | None:
     called again."""
     record = find_drill(context.repository.restore_state, drill)
     return None if record is None else clean_up(context, record)
-
-
-def clean_left_drills(context: ClusterContext) -> dict[str, CleanUp]:
-    """Remove what drills have left that died, by the id of the drill. A drill that is running is left alone."""
-    repository = context.repository
-    done: dict[str, CleanUp] = {}
-    for drill in list(left_drills(repository.restore_state)):
-        key = restore_lease_key(drill)
-        try:
-            lease = acquire(repository.restore_state, key, stop=context.stop, clock=context.clock)
-        except LockedError:
-            continue
-        with kept(lease, context.stop):
-            cleaned = _cleaned(context, drill)
-        if cleaned is not None:
-            done[drill] = cleaned
-        if cleaned is None or not cleaned.problems:
-            repository.restore_state.delete([key])
-    return done
-
-
-def _cleaned(context: ClusterContext, drill: str) -> CleanUp | None:
-    """As `clean_drill`. A record that cannot be read is a problem, so that those of other drills are cleaned up."""
-    try:
-        return clean_drill(context, drill)
-    except (DamagedError, UnsupportedError) as error:
-        return CleanUp(topics={}, groups=(), problems=(str(error),))

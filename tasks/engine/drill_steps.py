@@ -102,6 +102,8 @@ def begin_drill(
             finalize="apply",
             default_replication_factor=options.default_replication_factor,
             max_concurrent_partitions=options.max_concurrent_partitions,
+            rate_limit_bytes_per_sec=options.rate_limit_bytes_per_sec,
+            rate_limit_records_per_sec=options.rate_limit_records_per_sec,
         ),
         most_bins=most_bins,
         bins_are_tasks=bins_are_tasks,
@@ -122,7 +124,7 @@ def begin_drill(
         tool=tool_name(),
     )
     write_drill(repository.restore_state, record)
-    started = begin_restore(repository, preview)
+    started = begin_restore(repository, preview, clock=context.clock)
     data = ChosenData(
         set_name=point.set_name,
         point=point.seq,
@@ -149,9 +151,16 @@ def _incomplete(point: RestorePoint, findings: Sequence[Finding]) -> Iterator[st
         yield f"The point has no group positions: {point.entry.groups_failure or 'they are not part of this backup'}."
 
 
-def reopened(repository: Repository, drill: str, data: ChosenData, findings: tuple[Finding, ...]) -> BegunDrill:
-    """The drill that `begin_drill` began, for other processes. Raises `NotFoundError` if there is no such drill, or its
-    point was removed."""
+def reopened(
+    repository: Repository,
+    drill: str,
+    data: ChosenData,
+    findings: tuple[Finding, ...],
+    *,
+    is_one_of_several: bool,
+) -> BegunDrill:
+    """The drill that `begin_drill` began, for other processes, see `started_restore`. Raises `NotFoundError` if there
+    is no such drill, or its point was removed."""
     record = find_drill(repository.restore_state, drill)
     if record is None:
         raise NotFoundError(f"There is no drill {drill} at {repository.restore_state.location}.")
@@ -159,7 +168,7 @@ def reopened(repository: Repository, drill: str, data: ChosenData, findings: tup
         data=data,
         record=record,
         findings=findings,
-        started=started_restore(repository, drill),
+        started=started_restore(repository, drill, is_one_of_several=is_one_of_several),
         targets=restore_targets(repository, drill),
     )
 

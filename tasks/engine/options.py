@@ -426,6 +426,21 @@ class RestoreOptions(Options):
     max_concurrent_partitions: int = Field(
         4, ge=1, le=64, title="Workers", description="Number of partitions that are written at the same time."
     )
+    rate_limit_bytes_per_sec: int | None = Field(
+        None,
+        ge=100_000,
+        exclude_if=lambda limit: limit is None,
+        title="Most bytes per second",
+        description="Bytes of record batches that all workers together write in a second, on average. Empty means no "
+        "limit.",
+    )
+    rate_limit_records_per_sec: int | None = Field(
+        None,
+        ge=1_000,
+        exclude_if=lambda limit: limit is None,
+        title="Most records per second",
+        description="Records that all workers together write in a second, on average. Empty means no limit.",
+    )
     produce_timeout_ms: int = Field(
         30_000,
         ge=1_000,
@@ -546,6 +561,21 @@ class DrillOptions(Options):
     )
     max_concurrent_partitions: int = Field(
         4, ge=1, le=64, title="Workers", description="Number of partitions that are restored and compared at a time."
+    )
+    rate_limit_bytes_per_sec: int | None = Field(
+        None,
+        ge=100_000,
+        exclude_if=lambda limit: limit is None,
+        title="Most bytes per second",
+        description="Bytes of record batches that all workers together write in a second, on average. Empty means no "
+        "limit.",
+    )
+    rate_limit_records_per_sec: int | None = Field(
+        None,
+        ge=1_000,
+        exclude_if=lambda limit: limit is None,
+        title="Most records per second",
+        description="Records that all workers together write in a second, on average. Empty means no limit.",
     )
     checks: tuple[OwnerCheckOption, ...] = Field(
         (),

@@ -71,7 +71,7 @@ def restore_locally(
     with restore_lease(context, reference, request.restore) as point, context.admin() as admin:
         preview = preview_restore(context, admin, point, request)
         previewed(preview)
-        started = begin_restore(repository, preview)
+        started = begin_restore(repository, preview, clock=context.clock)
         targets = prepare_restore(context, admin, started.plan)
         bins = range(len(started.plan.bins))
         run_all(lambda number: replay_bin(context, started, targets, number), bins, workers, context.stop)

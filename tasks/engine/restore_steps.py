@@ -7,11 +7,13 @@ what it needs of the earlier steps, so any process can run it. Completed steps a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 
 from tasks.broker.ports import ClusterAdmin
+from tasks.engine.options import RestoreOptions
 from tasks.engine.pattern_notes import pattern_notes
 from tasks.engine.positions.translate import (
     LeftOutPosition,
@@ -23,6 +25,7 @@ from tasks.engine.positions.translate import (
     translate,
 )
 from tasks.engine.positions.write import write_positions
+from tasks.engine.rate_limit import WriteLimit
 from tasks.engine.replay.staged_settings import changed_settings
 from tasks.engine.replay.verify import Mismatch, verify_counts
 from tasks.engine.run_context import ClusterContext, RunContext
@@ -44,7 +47,7 @@ from tasks.model.errors import AccessError, KafkaBackupError, NotFoundError, Sto
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.leases import Lease, acquire, kept
 from tasks.repository.names import restore_lease_key
-from tasks.repository.pins import pinned
+from tasks.repository.pins import pinned, restore_purpose
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
@@ -98,7 +101,7 @@ def restore_lease(context: RunContext, reference: PointReference, restore: str) 
     repository = context.repository
     point = repository.point(reference)
     lease = _acquired(context, restore)
-    purpose = f"restore {restore}"
+    purpose = restore_purpose(restore)
     try:
         with (
             pinned(repository.store, point.set_name, point.seq, purpose=purpose, now_ms=repository.now_ms),
@@ -164,20 +167,24 @@ def preview_restore(
     )
 
 
-def begin_restore(repository: Repository, preview: Preview) -> StartedRestore:
-    """Store the plan. Raises `RefusedError` if the preflight found errors (`AccessError` if one of them is a missing
-    permission); then nothing is stored."""
+def begin_restore(
+    repository: Repository, preview: Preview, *, clock: Callable[[], float] = time.monotonic
+) -> StartedRestore:
+    """Store the plan. `clock` is that of the rate limit. Raises `RefusedError` if the preflight found errors
+    (`AccessError` if one of them is a missing permission); then nothing is stored."""
     if has_errors(preview.findings):
         raise refusal_of(preview.findings)
     write_part(repository.restore_state, preview.plan.restore, "plan", preview.plan)
-    return _started(repository, preview.plan, preview.source.point)
+    return _started(repository, preview.plan, preview.source.point, clock=clock)
 
 
-def started_restore(repository: Repository, restore: str) -> StartedRestore:
-    """The restore that `begin_restore` started, for other processes. Raises `NotFoundError` if there is no such
-    restore, or its point was removed."""
+def started_restore(repository: Repository, restore: str, *, is_one_of_several: bool = False) -> StartedRestore:
+    """The restore that `begin_restore` started, for other processes. If several processes write at the same time, this
+    one gets its share of the rate limit. Raises `NotFoundError` if there is no such restore, or its point was
+    removed."""
     plan = read_restore_plan(repository.restore_state, restore)
-    return _started(repository, plan, repository.point(PointReference(plan.set, seq=plan.point)))
+    point = repository.point(PointReference(plan.set, seq=plan.point))
+    return _started(repository, plan, point, is_one_of_several=is_one_of_several)
 
 
 def prepare_restore(context: ClusterContext, admin: ClusterAdmin, plan: RestorePlan) -> Targets:
@@ -246,13 +253,27 @@ def finish_restore(
     return FinishedRestore(positions=positions, left_out=left_out, deferred=deferred)
 
 
-def _started(repository: Repository, plan: RestorePlan, point: RestorePoint) -> StartedRestore:
-    planned = replace(point, drops=plan.drops)
+def _started(
+    repository: Repository,
+    plan: RestorePlan,
+    point: RestorePoint,
+    *,
+    is_one_of_several: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+) -> StartedRestore:
+    planned, options = replace(point, drops=plan.drops), RestoreOptions.model_validate(plan.options)
+    writers = min(options.max_concurrent_partitions, len(plan.bins))
     return StartedRestore(
         plan=plan,
         lines=planned.lines([point.rows[copy.source] for copy in plan.partitions]),
         groups=point.groups,
         reader=FrameReader(repository.store),
+        limit=WriteLimit.of(
+            options.rate_limit_bytes_per_sec,
+            options.rate_limit_records_per_sec,
+            processes=max(1, writers) if is_one_of_several else 1,
+            clock=clock,
+        ),
     )
 
 

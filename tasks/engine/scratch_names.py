@@ -9,7 +9,7 @@ from hashlib import sha256
 SCRATCH = "kafka-backup-drill-"
 """What every scratch name contains, followed by the id of the drill and `-`."""
 
-_SCRATCH = re.compile(re.escape(SCRATCH) + r"[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}-")
+_SCRATCH = re.compile(re.escape(SCRATCH) + r"([0-9]{8}T[0-9]{9}Z-[0-9a-f]{8})-")
 _LONGEST_NAME = 249
 """The longest name of a topic (org.apache.kafka.common.internals.Topic)."""
 
@@ -26,3 +26,9 @@ def scratch_name(prefix: str, drill: str, name: str) -> str:
 def is_scratch(name: str) -> bool:
     """Whether a drill made the topic or group with this name."""
     return _SCRATCH.search(name) is not None
+
+
+def drill_of(name: str) -> str | None:
+    """The id of the drill that made the topic or group with this name. None if none made it."""
+    found = _SCRATCH.search(name)
+    return found[1] if found else None

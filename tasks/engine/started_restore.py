@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.engine.options import RestoreOptions
+from tasks.engine.rate_limit import NO_LIMIT, WriteLimit
 from tasks.model.partition import Partition
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
@@ -17,12 +18,13 @@ from tasks.repository.state_objects import GroupsState
 class StartedRestore:
     """The plan of a restore and the data that it restores. Make one for each process, because its reader caches packed
     objects for all threads. `lines` are the counting lines of each source partition. `groups` is None if the point has
-    no positions."""
+    no positions. `limit` is shared by all threads that write for the restore."""
 
     plan: RestorePlan
     lines: Mapping[Partition, Sequence[IndexLine]]
     groups: GroupsState | None
     reader: FrameReader
+    limit: WriteLimit = NO_LIMIT
 
     @property
     def options(self) -> RestoreOptions:

@@ -15,6 +15,7 @@ from tasks.engine.drill import clean_drill
 from tasks.engine.drill_steps import BegunDrill, PointChoice, choose_point, reopened
 from tasks.engine.drilling.drill_findings import DrillFindings
 from tasks.engine.drilling.drill_result import ChosenData, DrillTimes, PartitionComparison
+from tasks.engine.drilling.left_drills import clean_left_drills
 from tasks.engine.options import DrillOptions
 from tasks.engine.restore_steps import restore_lease
 from tasks.engine.target.findings import Finding
@@ -112,9 +113,9 @@ class OpenDrill:
 def open_drill(
     set_name: str, target: str, repository_name: str, options: DrillOptions, signing_key: str | None
 ) -> Iterator[OpenDrill]:
-    """A new drill. Its lease is held and its point is pinned while the body runs. If the body raises, the run's stop
-    event is set. Whatever the drill has made and the body has not removed is removed at the end, also after a
-    cancellation.
+    """A new drill, after the removal of what earlier drills have left that died. Its lease is held and its point is
+    pinned while the body runs. If the body raises, the run's stop event is set. Whatever the drill has made and the
+    body has not removed is removed at the end, also after a cancellation.
 
     Raises `ConfigError` for a wrong name or a signing key that cannot be used, and what `choose_point`, `open_flow` and
     `restore_lease` raise.
@@ -127,13 +128,19 @@ def open_drill(
     ):
         if signing_key is not None:
             load_signing_key(signing_key)  # a key that cannot be used is found before the drill and not after it
-        choice = choose_point(flow.repository, set_name, options, drill)
         context = flow.cache.run_context(flow.repository).on(cluster_access(flow.flow_run, target))
+        earlier = clean_left_drills(context, is_own_cluster_only=True)
+        choice = choose_point(flow.repository, set_name, options, drill)
         reference = PointReference(set_name, seq=choice.point.seq)
         times = DrillTimes(requested_ms=requested_ms, started_ms=now_ms())
         with restore_lease(context, reference, drill) as point:
             found = DrillFindings(
-                drill=drill, options=options, point=point.entry, newest_ms=choice.newest_ms, times=times
+                drill=drill,
+                options=options,
+                point=point.entry,
+                newest_ms=choice.newest_ms,
+                times=times,
+                earlier=earlier,
             )
             work = DrillWork(flow.flow_run, target, flow.repository_name, set_name, choice, options, drill)
             try:
@@ -151,7 +158,10 @@ def open_drill(
 
 def begun_drill(work: DrillWork, planned: PlannedDrill) -> BegunDrill:
     """The drill for the steps of this process, which reads it once."""
-    opened = repository(work.flow_run, work.repository)
-    return flow_run_cache(work.flow_run).cached(
-        "drill", lambda: reopened(opened, work.drill, planned.data, planned.findings)
+    opened, cache = repository(work.flow_run, work.repository), flow_run_cache(work.flow_run)
+    return cache.cached(
+        "drill",
+        lambda: reopened(
+            opened, work.drill, planned.data, planned.findings, is_one_of_several=not cache.is_flow_process
+        ),
     )

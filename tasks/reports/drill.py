@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tasks.engine.drilling.drill_result import ChosenData, DrillResult
+from tasks.engine.drilling.drill_result import ChosenData, CleanUp, DrillResult
 from tasks.engine.evidence.store_evidence import StoredEvidence
 from tasks.model.counting import counted
 from tasks.reports.figures import duration_text, size_text, table_cell, table_text
@@ -60,10 +60,18 @@ def drill_lines(result: DrillResult) -> Iterator[str]:
         f"checks: {len(result.checks):,}"
     )
     if result.clean_up is not None:
-        topics, groups = counted(len(result.clean_up.topics), "topic"), counted(len(result.clean_up.groups), "group")
-        yield f"removed: {topics}, {groups}"
+        yield f"clean-up: {result.clean_up.summary}"
+    yield from left_lines(result.earlier)
     for failure in result.failures:
         yield f"problem: {failure}"
+
+
+def left_lines(cleaned: Mapping[str, CleanUp]) -> Iterator[str]:
+    """What was removed of earlier drills, and what stays of them."""
+    for drill, one in cleaned.items():
+        if one.has_removed:
+            yield f"earlier drill {drill}: {one.summary}"
+        yield from (f"earlier drill {drill}: {sentence}" for sentence in (*one.problems, *one.kept))
 
 
 def partition_rows(result: DrillResult) -> list[Row]:

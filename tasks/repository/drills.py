@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.repository.document import FORMAT_MAJOR, Document
-from tasks.repository.names import RESTORES, restore_key, restore_part
+from tasks.repository.names import REPORTS, RESTORES, report_part, restore_key, restore_part
 from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
 
@@ -48,11 +48,14 @@ def left_drills(store: ObjectStore) -> Iterator[str]:
             yield restore
 
 
+def reported_drills(store: ObjectStore) -> set[str]:
+    """The ids of all drills that have a report. Takes one listing."""
+    return {report_part(info.key)[1] for info in store.list(REPORTS)}
+
+
 def forget_drill(store: ObjectStore, drill: str) -> None:
     """Delete everything that is recorded of a drill except its lease. Call it after its topics and groups are gone. May
-    be called again. The record is deleted before the ids of the topics: a record without them would make every topic
-    with a scratch name one of the drill."""
-    last = [restore_key(drill, PART), restore_key(drill, "targets")]
-    store.delete([info.key for info in store.list(f"{RESTORES}{drill}/") if info.key not in last])
-    for key in last:
-        store.delete([key])
+    be called again. The record is deleted last, so that the rest is found if this process dies in between."""
+    last = restore_key(drill, PART)
+    store.delete([info.key for info in store.list(f"{RESTORES}{drill}/") if info.key != last])
+    store.delete([last])

@@ -173,9 +173,13 @@ def prune_lease_key(set_name: str) -> str:
     return f"leases/_prune-{set_name}.json"
 
 
+RESTORE_LEASES = "leases/_restore-"
+"""What the keys of the leases of restores begin with."""
+
+
 def restore_lease_key(restore: str) -> str:
     """A set's name never begins with `_`, so a restore's lease never has the key of a set's lease."""
-    return f"leases/_restore-{restore}.json"
+    return f"{RESTORE_LEASES}{restore}.json"
 
 
 def lease_subject(key: str) -> tuple[str, str]:
@@ -187,8 +191,12 @@ def lease_subject(key: str) -> tuple[str, str]:
     return "set", name
 
 
+PINS = "pins/"
+"""The folder with one folder for each set."""
+
+
 def pin_prefix(set_name: str) -> str:
-    return f"pins/{set_name}/"
+    return f"{PINS}{set_name}/"
 
 
 def pin_key(set_name: str, pin: str) -> str:

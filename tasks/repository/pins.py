@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.model.errors import AccessError, StoreError, StoreFullError
+from tasks.model.errors import AccessError, DamagedError, StoreError, StoreFullError
 from tasks.repository.document import FORMAT_MAJOR, Document
-from tasks.repository.names import new_id, pin_key, pin_prefix
+from tasks.repository.names import PINS, new_id, pin_key, pin_prefix
 from tasks.repository.sealed_objects import find_sealed, overwrite_sealed
 from tasks.store.protocol import ObjectStore
 
@@ -41,6 +41,23 @@ def expired_pins(store: ObjectStore, set_name: str, *, before_ms: int) -> dict[s
     old = {info.key: info.size_bytes for info in store.list(pin_prefix(set_name)) if info.modified_ms <= before_ms}
     pins = {key: find_sealed(store, key, Pin) for key in old}
     return {key: old[key] for key, pin in pins.items() if pin is not None and pin.expires_ms <= before_ms}
+
+
+def restore_purpose(restore: str) -> str:
+    """The purpose of the pin of a restore."""
+    return f"restore {restore}"
+
+
+def remove_pins(store: ObjectStore, purpose: str) -> None:
+    """Delete the pins with this purpose, in all sets. Call it for a reader that has ended or died. A damaged pin stays,
+    because it is not known whose it is."""
+    for info in list(store.list(PINS)):
+        try:
+            pin = find_sealed(store, info.key, Pin)
+        except DamagedError:
+            continue
+        if pin is not None and pin.purpose == purpose:
+            store.delete([info.key])
 
 
 @contextmanager

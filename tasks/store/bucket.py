@@ -11,6 +11,7 @@ from tasks.model.waiting import Contact, OnWaiting
 from tasks.store.archive import ObjectArchive, RetrievalTier
 from tasks.store.azure.settings import AzureSettings
 from tasks.store.bucket_rules import BucketRule, BucketRules, BucketState
+from tasks.store.gcs.settings import GcsSettings
 from tasks.store.registry import AZURE_SDK, StorageSettings
 from tasks.store.retrying import DEADLINE_MS, RepeatedCalls
 from tasks.store.s3.settings import S3Settings
@@ -30,6 +31,11 @@ def open_bucket_rules(
         raise UnsupportedError(
             f"The lifecycle rules of {settings.location} belong to its storage account, and this program does not "
             "read or write them: see the portal of Azure."
+        )
+    if isinstance(settings, GcsSettings):
+        raise UnsupportedError(
+            f"This program does not read or write the lifecycle rules of {settings.bucket_location}: use `gcloud "
+            "storage buckets update --lifecycle-file`."
         )
     if not isinstance(settings, S3Settings):
         raise UnsupportedError(
@@ -56,6 +62,10 @@ def open_archive(
                 from tasks.store.azure.azure_archive import AzureArchive
 
                 return RetryingArchive(AzureArchive(settings), repeated)
+        case GcsSettings():
+            raise UnsupportedError(
+                f"{settings.location} has no archived objects: Google Cloud Storage reads every storage class at once."
+            )
         case _:
             raise UnsupportedError(
                 f"{settings.location} has no archived objects: only buckets and containers have them."

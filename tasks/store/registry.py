@@ -2,7 +2,7 @@
 Makes the errors for wrong URLs and backends.
 
 To add a backend: a folder with `settings.py` and an adapter, its settings in `StorageSettings`, and a case in
-`open_store`. If it is in `planned.py`, remove it there. If its settings have a `block_type`, `blocks` needs a block
+`open_store`. If its settings have a `block_type`, `blocks` needs a block
 with this slug. Keys, URL schemes and messages follow from the settings. docs/ARCHITECTURE.md lists the other files.
 """
 
@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from tasks.model.control_characters import control_character_problem
-from tasks.model.errors import ConfigError, UnsupportedError
+from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import validation_problems
 from tasks.store.azure.settings import AzureSettings
+from tasks.store.gcs.settings import GcsSettings
 from tasks.store.local.settings import LocalSettings
 from tasks.store.memory.settings import MemorySettings
-from tasks.store.planned import PLANNED_BACKENDS
 from tasks.store.protocol import IsData, IsImmutable, ObjectStore, OnNote, nothing_is_data, nothing_is_immutable
 from tasks.store.s3.settings import S3Settings
 from tasks.store.sdk import required_sdk
@@ -29,7 +29,10 @@ from tasks.store.sdk import required_sdk
 AZURE_SDK = ("azure", "azure.core", "azure.storage.blob", "azure.identity", "requests")
 """The backend `azure` and the modules of its SDK, for `required_sdk`."""
 
-StorageSettings = LocalSettings | MemorySettings | S3Settings | AzureSettings
+GCS_SDK = ("gcs", "google.cloud.storage", "google.auth", "google.api_core", "requests")
+"""The backend `gcs` and the modules of its SDK, for `required_sdk`."""
+
+StorageSettings = LocalSettings | MemorySettings | S3Settings | AzureSettings | GcsSettings
 """The settings of all backends. Their field `backend` has different values."""
 
 BACKENDS: Mapping[str, type[StorageSettings]] = {kind.backend_name(): kind for kind in get_args(StorageSettings)}
@@ -40,20 +43,13 @@ BLOCK_TYPES: Mapping[str, type[StorageSettings]] = {
 }
 """The settings classes by the slugs of their Prefect blocks."""
 
-PLANNED_NAMES = frozenset(planned.name for planned in PLANNED_BACKENDS)
-"""The names of the backends that this version does not have yet."""
-
-KEYS: Mapping[str, frozenset[str]] = {
-    **{name: frozenset(kind.model_fields) for name, kind in BACKENDS.items()},
-    **{planned.name: planned.keys | {"backend"} for planned in PLANNED_BACKENDS},
-}
-"""The keys that a `storage` section can have, by the name of the backend. Planned backends are included."""
+KEYS: Mapping[str, frozenset[str]] = {name: frozenset(kind.model_fields) for name, kind in BACKENDS.items()}
+"""The keys that a `storage` section can have, by the name of the backend."""
 
 _BY_SCHEME: Mapping[str, type[StorageSettings]] = {kind.url_scheme: kind for kind in BACKENDS.values()}
 _BY_SIMILAR_SCHEME: Mapping[str, type[StorageSettings]] = {
     scheme: kind for kind in BACKENDS.values() for scheme in kind.similar_schemes
 }
-_PLANNED_SCHEMES = frozenset[str]().union(*(planned.url_schemes for planned in PLANNED_BACKENDS))
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -62,16 +58,11 @@ def one_of(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def recommended_backends() -> str:
-    """The backends that messages recommend instead of one that is not available: those with a Prefect block."""
-    return one_of(repr(kind.backend_name()) for kind in BLOCK_TYPES.values())
-
-
 def settings_from_url(url: str) -> StorageSettings:
     """The settings for a `--storage` URL.
 
-    Raises `UnsupportedError` for the scheme of a planned backend, and `ConfigError` for any other wrong URL. Messages
-    contain only the scheme, and a prefix that is not an object key, because the rest of a URL can be a secret.
+    Raises `ConfigError` for a wrong URL. Messages contain only the scheme, and a prefix that is not an object key,
+    because the rest of a URL can be a secret.
     """
     problem = control_character_problem(url)
     if problem is not None:
@@ -80,9 +71,6 @@ def settings_from_url(url: str) -> StorageSettings:
         parts = urlsplit(url)
     except ValueError:
         raise ConfigError(f"The storage URL cannot be parsed. Write {LocalSettings.url_example}.") from None
-    if parts.scheme in _PLANNED_SCHEMES:
-        usable = one_of(f"{kind.url_scheme}://" for kind in BLOCK_TYPES.values())
-        raise UnsupportedError(f"Storage at {parts.scheme}:// is not available yet. Use {usable}.")
     if parts.scheme in _BY_SIMILAR_SCHEME:
         example = _BY_SIMILAR_SCHEME[parts.scheme].url_example
         raise ConfigError(f"A storage URL does not begin with {parts.scheme}://. Write {example}.")
@@ -138,5 +126,10 @@ def open_store(
                 from tasks.store.azure.azure_store import AzureStore
 
                 return AzureStore(settings)
+        case GcsSettings():
+            with required_sdk(*GCS_SDK):
+                from tasks.store.gcs.gcs_store import GcsStore
+
+                return GcsStore(settings)
         case _:
             assert_never(settings)

@@ -18,13 +18,12 @@ from tasks.repository.entries import NoteEntry
 from tasks.repository.leases import acquire
 from tasks.store.protocol import Body, ObjectStore
 from tests.support.made_backup import SET, append_note, make_repository
-from tests.support.store_beds import BEDS, FAULTS, NOT_CARRIED_OUT, OPERATIONS, WRITES, Bed
+from tests.support.store_beds import BEDS, FAULTS, NOT_CARRIED_OUT, OLD, OPERATIONS, WRITES, Bed
 from tests.support.tcp_proxy import TcpProxy
 
 BODY: Body = [bytes([number]) * 50_000 for number in range(5)]
 WHOLE = b"".join(BODY)
 DIGEST = sha256(WHOLE).hexdigest()
-OLD = b"old" * 50_000
 
 
 pytestmark = pytest.mark.parametrize(
@@ -47,7 +46,7 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Bed]:
 @pytest.fixture
 def bed(shared: Bed) -> Iterator[Bed]:
     """With the object `old` in it."""
-    shared.begin(OLD)
+    shared.begin()
     shared.proxy.struck.clear()
     yield shared
     shared.proxy.calm()

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from tasks.store.azure.azure_store import AzureStore
+from tasks.store.gcs.gcs_store import GcsStore
 from tasks.store.local.local_store import LocalStore
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectInfo, ObjectStore
 from tasks.store.retrying import RetryingStore
 from tasks.store.s3.s3_store import S3Store
 from tests.support.azurite import Azurite
+from tests.support.fake_gcs import FakeGcs
 from tests.support.faults import FaultyStore
 from tests.support.object_stores import MinIO
 
@@ -38,8 +40,9 @@ STORES: dict[str, Callable[[Path], ObjectStore]] = {
 BUCKETS: dict[str, tuple[str, Callable[[Any], ObjectStore]]] = {
     "s3": ("minio", lambda minio: s3(minio, prefix=f"team/{uuid.uuid4().hex}")),
     "s3-tls": ("minio_tls", lambda minio: s3(minio)),
+    "gcs": ("fake_gcs", lambda server: gcs(server, prefix=f"team/{uuid.uuid4().hex}")),
+    "gcs-tls": ("fake_gcs_tls", lambda server: gcs(server)),
     "azure": ("azurite", lambda azurite: azure(azurite, prefix=f"team/{uuid.uuid4().hex}")),
-    "azure-tls": ("azurite_tls", lambda azurite: azure(azurite)),
 }
 """Stores of a server: the name of its fixture, and the function that opens one of its buckets."""
 
@@ -80,6 +83,11 @@ def locking_s3(minio: MinIO, mode: str) -> S3Store:
 def s3(minio: MinIO, prefix: str = "") -> ObjectStore:
     """The store of a new bucket, or of a prefix of it."""
     return S3Store(minio.settings(minio.new_bucket(), prefix))
+
+
+def gcs(server: FakeGcs, prefix: str = "") -> ObjectStore:
+    """The store of a new bucket, or of a prefix of it."""
+    return GcsStore(server.settings(server.new_bucket(), prefix))
 
 
 def azure(azurite: Azurite, prefix: str = "") -> ObjectStore:

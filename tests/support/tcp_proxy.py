@@ -98,7 +98,8 @@ class Request:
 
 class TcpProxy:
     """Forwards requests until the end of the `with`. `struck` are the faults that happened, in order. `carried_out` are
-    the paths of the writes that the server carried out, each with the body of its answer."""
+    the paths of the writes that the server carried out, each with the body of its answer; `carried_out_bodies` the same
+    with the body of the request."""
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream = ("127.0.0.1", upstream_port)
@@ -109,6 +110,7 @@ class TcpProxy:
         self._clients: set[socket.socket] = set()
         self.struck: list[Fault] = []
         self.carried_out: list[tuple[str, bytes]] = []
+        self.carried_out_bodies: list[tuple[str, bytes]] = []
         self._refusals: list[tuple[Callable[[Request], bool], Answer]] = []
         self._rewritten: dict[int, Answer] = {}
 
@@ -252,6 +254,7 @@ class TcpProxy:
                 content = response.read()
                 if request.method in ("PUT", "POST", "DELETE") and response.status < 300:
                     self.carried_out.append((request.path, content))
+                    self.carried_out_bodies.append((request.path, body))
                 lines = [f"HTTP/1.1 {response.status} {response.reason}"]
                 lines += [
                     f"{name}: {value}" for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP

@@ -34,7 +34,6 @@ from tasks.config.models import (
     TopicsSection,
 )
 from tasks.engine.options import EvidenceOptions, OwnerCheckOption, Tier
-from tasks.store.planned import PLANNED_BACKENDS
 from tasks.store.registry import BACKENDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,18 +174,13 @@ def test_the_examples_are_valid_files(tmp_path: Path) -> None:
 def listed() -> str:
     """The text of docs/CONFIGURATION.md."""
     tables = "".join(f"## {heading}\n\n{_TABLE_HEAD}{''.join(_rows(model))}\n" for heading, _, model in SECTIONS)
-    planned = "".join(
-        f"| `{one.name}` | {', '.join(f'`{key}`' for key in sorted(one.keys))} |\n" for one in PLANNED_BACKENDS
-    )
     return (
         f"{_HEAD}{_EXAMPLES}{tables}"
         "## Keys without a meaning here\n\nThey are accepted with a note.\n\n| key | because |\n| --- | --- |\n"
         f"{''.join(f'| `{key}` | {reason} |{chr(10)}' for key, reason in NOTED.items())}\n"
         "## Keys that are not available yet\n\nThey are refused, unless their value disables the feature (`false`, "
         "`null` or empty).\n\n| key | because |\n| --- | --- |\n"
-        f"{''.join(f'| `{key}` | {reason} |{chr(10)}' for key, reason in NOT_YET.items())}\n"
-        "## Backends that are not available yet\n\n| backend | keys |\n| --- | --- |\n"
-        f"{planned}"
+        f"{''.join(f'| `{key}` | {reason} |{chr(10)}' for key, reason in NOT_YET.items())}"
     )
 
 

@@ -39,9 +39,9 @@ from tasks.repository.plans import PlannedPartition
 from tasks.repository.repository import Repository
 from tasks.store.local import os_errors
 from tasks.store.memory.memory_store import MemoryStore
-from tasks.store.registry import settings_from_url
 from tasks.store.s3.error_responses import Request, response_error
 from tasks.store.s3.settings import S3Settings
+from tasks.store.sdk import required_sdk
 from tests.support.made_backup import SET, capture_logs, commit_logs, make_repository, plan_logs
 from tests.support.made_logs import plain_log
 
@@ -167,6 +167,11 @@ def _undeleted(key: str) -> None:
     store.delete([key])
 
 
+def _without_sdk() -> None:
+    with required_sdk("gcs", "google.auth"):
+        raise ModuleNotFoundError("No module named 'google.auth'", name="google.auth")
+
+
 _ORDERS = Action("describe", "topic orders")
 _DENIED = Action("read", "topic orders", (Permission("Read", "Topic", "orders"),))
 _POSITION = Action("fetch", "orders-0")
@@ -181,8 +186,9 @@ EXAMPLES: Sequence[Example] = (
     ),
     Example(
         errors.UnsupportedError,
-        partial(settings_from_url, "gs://backups"),
-        "Storage at gs:// is not available yet. Use file://, s3:// or az://.",
+        _without_sdk,
+        "The backend 'gcs' needs the Python package google.auth, which is not installed. "
+        "Run pip install 'prefect-kafka-backup[gcs]'.",
     ),
     Example(
         errors.RefusedError,

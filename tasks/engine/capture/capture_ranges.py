@@ -15,8 +15,8 @@ from tasks.engine.capture.capture_result import CapturedRange, CaptureFailure, C
 from tasks.engine.capture.first_answers import FirstAnswers
 from tasks.engine.capture.object_sink import ObjectSettings, ObjectSink
 from tasks.engine.capture.range_reader import Batches, CaptureRange, Diverged, EmptyTail, Event, RangeReader, Trimmed
-from tasks.engine.capture.rate_limit import RateLimit
 from tasks.engine.capture.segment import Segment, SegmentStart
+from tasks.engine.rate_limit import RateLimit
 from tasks.engine.run_context import ClusterContext, RunContext
 from tasks.model.errors import AccessError, BrokerError, InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition

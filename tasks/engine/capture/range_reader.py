@@ -12,8 +12,8 @@ from typing import Literal
 from tasks.batches.header import BatchHeader
 from tasks.broker.log_values import Fetched
 from tasks.broker.ports import LogReader
-from tasks.engine.capture.rate_limit import RateLimit
 from tasks.engine.capture.scan import scan
+from tasks.engine.rate_limit import RateLimit
 from tasks.model.errors import BrokerUnavailableError, OffsetOutOfRangeError, TopicGoneError
 from tasks.model.partition import Partition
 from tasks.model.ranges import OVERTAKEN, TOPIC_GONE, TRIMMED, TRUNCATED, Gap

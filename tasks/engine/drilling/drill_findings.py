@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -39,6 +39,7 @@ class DrillFindings:
     checks: list[OwnerCheck] = field(default_factory=list)
     clean_up: CleanUp | None = None
     problems: list[str] = field(default_factory=list)
+    earlier: Mapping[str, CleanUp] = field(default_factory=dict)
 
     @contextmanager
     def noting_errors(self) -> Iterator[None]:
@@ -74,6 +75,7 @@ class DrillFindings:
                 rpo_s=(times.started_ms - self.newest_ms) / 1000,
             ),
             problems=tuple(self.problems),
+            earlier=self.earlier,
         )
 
 

@@ -4,9 +4,10 @@ but the verdict is made here. Times are Unix milliseconds, durations are seconds
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from tasks.model.counting import counted
 from tasks.model.partition import Partition
 
 CompareLevel = Literal["full", "sample", "counts"]
@@ -62,12 +63,28 @@ class GroupComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanUp:
-    """What the drill removed: scratch topics by name with their topic ids, and scratch groups. `problems` are sentences
-    about what it could not remove or did not touch because somebody else made it."""
+    """What was removed of a drill: scratch topics by name with their topic ids, and scratch groups. `problems` are
+    sentences about what could not be removed, `kept` about what has a name of the drill and was made by somebody else.
+    `came_back` are the names of topics that a client created again, empty, and that were removed again."""
 
     topics: Mapping[str, str]
     groups: tuple[str, ...]
     problems: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    came_back: tuple[str, ...] = ()
+
+    @property
+    def has_removed(self) -> bool:
+        """Whether something was there to remove."""
+        return bool(self.topics or self.groups)
+
+    @property
+    def summary(self) -> str:
+        """What was removed, in a few words."""
+        again = (
+            f", {counted(len(self.came_back), 'topic')} again after a client had created it" if self.came_back else ""
+        )
+        return f"{counted(len(self.topics), 'topic')} and {counted(len(self.groups), 'group')} removed{again}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +154,8 @@ class ChosenData:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillResult:
     """Everything that a drill knows at its end. `drill` is its id, which is also that of its restore. `problems` are
-    sentences about failures that no comparison contains, for example the error that ended the drill."""
+    sentences about failures that no comparison contains, for example the error that ended the drill. `earlier` is what
+    this drill has removed of earlier ones that died, by their ids."""
 
     drill: str
     data: ChosenData
@@ -153,6 +171,7 @@ class DrillResult:
     times: DrillTimes
     objectives: Objectives
     problems: tuple[str, ...] = ()
+    earlier: Mapping[str, CleanUp] = field(default_factory=dict)
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -170,7 +189,7 @@ class DrillResult:
         if self.clean_up is None:
             found.append("Nothing was cleaned up.")
         else:
-            found += self.clean_up.problems
+            found += [*self.clean_up.problems, *self.clean_up.kept]
         return tuple(found)
 
     @property

@@ -355,6 +355,11 @@ def _remarks(result: DrillResult) -> Iterator[str]:
         compared = sum(one.compared_records for one in samples)
         expected = sum(one.expected_records for one in samples)
         yield (f"In {counted(len(samples), 'partition')} a sample was compared: {compared:,} of {expected:,} records.")
+    if result.clean_up is not None and result.clean_up.came_back:
+        yield f"A client created scratch topics again. The drill removed them: {', '.join(result.clean_up.came_back)}."
+    for drill, left in result.earlier.items():
+        sentences = " ".join((*left.problems, *left.kept))
+        yield f"The earlier drill {drill} had left something: {left.summary}. {sentences}".rstrip()
     if _is_other_cluster(result) is False:
         yield "The drill ran on the source cluster, so it does not show that another cluster can take over."
 

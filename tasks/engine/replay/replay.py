@@ -61,7 +61,10 @@ def _replay_partitions(
     context: ClusterContext, writer: LogWriter, started: StartedRestore, targets: Targets, indexes: Sequence[int]
 ) -> None:
     """Replay several partitions at the same time, so that small batches share requests."""
-    sources = {targets.partitions[index].target: _outgoing_batches(started, targets, index) for index in indexes}
+    sources = {
+        targets.partitions[index].target: _limited(context, started, _outgoing_batches(started, targets, index))
+        for index in indexes
+    }
     source_of = {targets.partitions[index].target: started.plan.partitions[index].source for index in indexes}
 
     def acknowledged(target: Partition, batch: OutgoingBatch) -> None:
@@ -97,6 +100,15 @@ def _numbered_frames(reader: FrameReader, lines: Sequence[IndexLine]) -> Iterato
         for frame, log in reader.frames(line):
             yield before // BARRIER_LOG_BYTES, line, frame, log
             before += frame.log_bytes
+
+
+def _limited(
+    context: ClusterContext, started: StartedRestore, batches: Iterator[OutgoingBatch]
+) -> Iterator[OutgoingBatch]:
+    """The same batches, each as soon as the rate limit of the restore allows it."""
+    for batch in batches:
+        started.limit.spend(log_bytes=len(batch.data), records=batch.records, stop=context.stop)
+        yield batch
 
 
 def _outgoing_batches(started: StartedRestore, targets: Targets, index: int) -> Iterator[OutgoingBatch]:

@@ -57,8 +57,9 @@ def _check_environment(environment: Mapping[str, str]) -> None:
 
 
 def _keep_secrets_out_of_logs() -> None:
-    """Give these loggers at least the level WARNING, because the SDK logs the URL of each request at INFO, urllib3 at
-    DEBUG, and the URL contains the SAS token. `-v` sets DEBUG for all loggers."""
+    """Give these loggers at least the level ERROR. The SDK logs the URL of each request at INFO, urllib3 at DEBUG, and
+    the URL contains the SAS token; `-v` sets DEBUG for all loggers. Warnings repeat the errors of identities, which are
+    raised as well."""
     for name in ("azure", "msal", "urllib3"):
         logger = logging.getLogger(name)
-        logger.setLevel(max(logger.getEffectiveLevel(), logging.WARNING))
+        logger.setLevel(max(logger.getEffectiveLevel(), logging.ERROR))

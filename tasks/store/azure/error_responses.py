@@ -47,8 +47,8 @@ _ARCHIVED = frozenset({"BlobArchived", "BlobBeingRehydrated"})
 _NOT_CARRIED_OUT = frozenset(
     {
         *("ServerBusy", "AccountBeingCreated", "SystemInUse"),
-        *("Md5Mismatch", "InvalidMd5", "MD5_MISMATCH", "INVALID_OPERATION"),  # a byte was changed on the way
-        *("Crc64Mismatch", "RequestTimeout", "IncompleteBody"),
+        *("Md5Mismatch", "Crc64Mismatch"),  # a byte was changed on the way
+        *("RequestTimeout", "IncompleteBody"),
     }
 )
 """The codes that mean that nothing was changed. The same request can succeed later."""
@@ -204,7 +204,8 @@ def _error_by_status(response: Response, request: Request) -> KafkaBackupError:
         return DamagedError(f"{request.target} is incomplete: it ends before the requested bytes", key=request.key)
     if status == 507:
         return StoreFullError(f"{reason}: no space is left there. Free space, or use another place.", key=request.key)
-    if code in _NOT_CARRIED_OUT or status in (408, 409, 412, 429):
+    is_changed = code == "InvalidOperation" and "md5" in response.message.lower()  # Azurite's code for it
+    if code in _NOT_CARRIED_OUT or is_changed or status in (408, 409, 412, 429):
         is_conflict = condition_error is not None and status == 409
         return StoreUnavailableError(reason, key=request.key, is_answer=bool(code), is_conflict=is_conflict)
     if status >= 500 and status != 501:
@@ -237,7 +238,8 @@ def _refused(response: Response, request: Request, now: datetime) -> KafkaBackup
         return AccessError(f"{request.container}: {_REFUSED[code]}.")
     if code == "UnauthorizedBlobOverwrite" and request.condition_error is ObjectExistsError:
         return ObjectExistsError(f"{request.target} already exists", key=request.key)
-    if response.status == 401 or code in _UNAUTHENTICATED or _has_expired(request.settings, now):
+    is_unauthenticated = code in _UNAUTHENTICATED or "failed to authenticate" in response.message  # as Azurite says it
+    if response.status == 401 or is_unauthenticated or _has_expired(request.settings, now):
         return AccessError(_wrong_credentials(response, request, now))
     return AccessError(_access_denied(response, request))
 

@@ -20,9 +20,9 @@ from tasks.store.azure.error_responses import Request, not_azure, temporary_erro
 
 _E = TypeVar("_E", bound=BaseException)
 
-FOREIGN = (foreign.AzureError, RequestException, http.HTTPError, ValueError)
-"""The classes of all exceptions of the SDK and of the libraries below it. `ValueError` is raised for responses without
-the headers or the XML of Azure."""
+FOREIGN = (foreign.AzureError, RequestException, http.HTTPError, OSError, ValueError)
+"""The classes of all exceptions of the SDK and of the libraries below it. `OSError` is raised for a missing
+file of trusted authorities, and `ValueError` for responses without the headers or the XML of Azure."""
 
 _UNREADABLE = (foreign.DecodeError, foreign.TooManyRedirectsError, foreign.ODataV4Error, ValueError)
 _NOT_CONNECTED = (http.NewConnectionError, http.ConnectTimeoutError, http.NameResolutionError, http.ProxyError)

@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 
-from tasks.broker.admin_values import NewTopicSpec
+from tasks.broker.admin_values import CommittedOffset, NewTopicSpec
 from tasks.engine import drill as drill_module
 from tasks.engine import drill_steps
-from tasks.engine.drill import clean_left_drills, drill_locally, keep_evidence
+from tasks.engine.drill import drill_locally, keep_evidence
 from tasks.engine.drilling import clean_up as clean_up_module
 from tasks.engine.drilling.drill_result import DrillResult
+from tasks.engine.drilling.left_drills import clean_left_drills
 from tasks.engine.options import DrillOptions, EvidenceOptions, RetentionPolicy
 from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.prune import prune_locally
-from tasks.engine.scratch_names import SCRATCH
+from tasks.engine.scratch_names import SCRATCH, scratch_name
 from tasks.engine.started_restore import StartedRestore
 from tasks.model.errors import InterruptedRunError, KafkaBackupError, LockedError, NotFoundError, RefusedError
-from tasks.repository.drills import forget_drill, left_drills
+from tasks.repository.drills import DrillRecord, find_drill, forget_drill, left_drills
 from tasks.repository.names import new_run_id
 from tasks.repository.restores import Targets
 from tasks.store.memory.memory_store import MemoryStore
@@ -32,6 +33,7 @@ from tests.support.faults import Crashed, FaultyStore
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clean_up_module, "PAUSE_S", 0.0)
+    monkeypatch.setattr(clean_up_module, "PAUSE_AFTER_RETURN_S", 0.0)
 
 
 @pytest.fixture
@@ -75,7 +77,8 @@ def _assert_clean(world: SmallWorld) -> None:
     assert 2 == len(world.contents("live"))
     with world.admin() as admin:
         assert [] == [group.group_id for group in admin.list_groups()]
-    assert [] == [info.key for prefix in ("restores/", "leases/_restore") for info in world.store.list(prefix)]
+    folders = ("restores/", "leases/_restore", "pins/")
+    assert [] == [info.key for prefix in folders for info in world.store.list(prefix)]
 
 
 def test_a_drill_restores_compares_everything_and_leaves_nothing(world: SmallWorld) -> None:
@@ -237,7 +240,7 @@ def test_a_clean_up_that_removes_nothing_fails_the_drill_and_the_next_one_tries_
     monkeypatch.setattr(
         clean_up_module,
         "_delete",
-        lambda admin, topics, removed, problems: problems.append("The topic x remains: denied"),
+        lambda admin, topics, done: done.problems.append("The topic x remains: denied"),
     )
     result = _drill(world)
     assert ("failed", ("The topic x remains: denied",)) == (result.verdict, result.failures)
@@ -266,24 +269,34 @@ def test_a_stopped_drill_is_cleaned_up_too(world: SmallWorld, monkeypatch: pytes
     _assert_clean(world)
 
 
-@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
-def test_whatever_a_crash_leaves_behind_is_removed_later_and_nothing_else(world: SmallWorld, *, is_after: bool) -> None:
-    plain, crashes = world.store, 0
-    for write in range(1, 60):
-        world.store = faulty = FaultyStore(plain)
-        faulty.crash_at(write, after=is_after)
-        try:
-            _drill(world)
-        except Crashed:
-            crashes += 1
-        else:
-            break
-        finally:
-            world.store = plain
+def _crashed(world: SmallWorld, write: int, *, is_after: bool) -> bool:
+    """Whether the drill crashed at this write, before or after it was done."""
+    plain = world.store
+    world.store = faulty = FaultyStore(plain)
+    faulty.crash_at(write, after=is_after)
+    try:
+        _drill(world)
+    except Crashed:
+        return True
+    finally:
+        world.store = plain
         world.clock.advance(HOUR_MS)
-        clean_left_drills(world.context(world.target))
-        assert {"live"} == _topics(world)
-        assert [] == list(left_drills(world.store))
+    return False
+
+
+@pytest.mark.parametrize("is_next_drill", [False, True], ids=["clean", "next-drill"])
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+def test_whatever_a_crash_leaves_behind_is_removed_later_and_nothing_else(
+    world: SmallWorld, *, is_after: bool, is_next_drill: bool
+) -> None:
+    crashes = 0
+    while _crashed(world, crashes + 1, is_after=is_after):
+        crashes += 1
+        if is_next_drill:
+            assert "passed" == _drill(world).verdict
+        else:
+            clean_left_drills(world.context(world.target))
+        _assert_clean(world)
 
     assert crashes > 5
     assert "passed" == _drill(world).verdict
@@ -321,9 +334,9 @@ def test_an_empty_topic_that_a_client_created_again_after_the_removal_is_removed
     original: Callable[..., None] = vars(clean_up_module)["_delete"]
     again = iter([True, True])
 
-    def deleted(admin: Any, topics: Any, removed: Any, problems: Any) -> None:
-        original(admin, topics, removed, problems)
-        if next(again, False):
+    def deleted(admin: Any, topics: Any, done: Any) -> None:
+        original(admin, topics, done)
+        if topics and next(again, False):
             specs = [NewTopicSpec(name=topics[0].name, partitions=1, replication_factor=1, configs={})]
             admin.create_topics(specs)
 
@@ -396,3 +409,123 @@ def test_a_drill_that_was_cleaned_up_by_another_process_before_its_topics_existe
 
     assert {"live"} == _topics(world)
     assert [] == list(left_drills(world.store))
+
+
+def _record_of_dead_drill(world: SmallWorld, monkeypatch: pytest.MonkeyPatch, step: str) -> DrillRecord:
+    """The record of a drill that died at a step: after it, nothing was cleaned up."""
+
+    def dies(*args: Any, **kwargs: Any) -> Any:
+        raise Crashed
+
+    monkeypatch.setattr(drill_steps if hasattr(drill_steps, step) else drill_module, step, dies)
+    monkeypatch.setattr(drill_module, "clean_drill", lambda context, drill: None)
+    with pytest.raises(Crashed):
+        _drill(world)
+    monkeypatch.undo()
+    monkeypatch.setattr(clean_up_module, "PAUSE_S", 0.0)
+    monkeypatch.setattr(clean_up_module, "PAUSE_AFTER_RETURN_S", 0.0)
+    world.clock.advance(HOUR_MS)
+    [drill] = left_drills(world.store)
+    record = find_drill(world.store, drill)
+    assert record is not None
+    return record
+
+
+def _made_by_somebody_else(world: SmallWorld, name: str, *, records: int) -> None:
+    with world.admin() as admin:
+        admin.delete_topics([name])
+        admin.create_topics([NewTopicSpec(name=name, partitions=1, replication_factor=1, configs={})])
+    if records:
+        world.send((name, 0), records, cluster=world.target)
+
+
+@pytest.mark.parametrize("step", ["prepare_restore", "replay_bin"], ids=["without-ids", "with-ids"])
+def test_a_topic_with_records_that_somebody_made_under_the_name_of_a_dead_drill_stays(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    record = _record_of_dead_drill(world, monkeypatch, step)
+    foreign = record.topics["bills"]
+    _made_by_somebody_else(world, foreign, records=2)
+
+    result = _drill(world)
+
+    [left] = result.earlier.values()
+    assert (f"The topic {foreign} was made by somebody else and has records. It stays.",) == left.kept
+    assert () == left.problems
+    assert {"live", foreign} == _topics(world)
+    assert 2 == len(world.contents(foreign))
+    assert [] == list(left_drills(world.store)), "nothing of the drill itself is left"
+    assert "passed" == result.verdict
+
+
+def test_an_empty_topic_of_a_drill_that_died_before_it_knew_the_id_is_removed(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = _record_of_dead_drill(world, monkeypatch, "prepare_restore")
+    _made_by_somebody_else(world, record.topics["bills"], records=0)
+
+    cleaned = clean_left_drills(world.context(world.target))
+
+    assert {record.topics["bills"]} == cleaned[record.restore].topics.keys()
+    _assert_clean(world)
+
+
+def test_a_group_with_positions_of_other_topics_stays(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = _record_of_dead_drill(world, monkeypatch, "replay_bin")
+    group = record.groups["billing"]
+    with world.admin() as admin:
+        admin.commit_offsets(group, [CommittedOffset(topic="live", partition=0, offset=1)])
+
+    [cleaned] = clean_left_drills(world.context(world.target)).values()
+
+    assert (f"The group {group} has positions of other topics, so somebody else made it. It stays.",) == cleaned.kept
+    with world.admin() as admin:
+        assert [group] == [one.group_id for one in admin.list_groups()]
+
+
+@pytest.mark.parametrize("records", [0, 2])
+def test_a_topic_that_came_back_after_a_drill_is_removed_by_the_next_one_if_it_is_empty(
+    world: SmallWorld, records: int
+) -> None:
+    first = _drill(world)
+    keep_evidence(world.repository, first, DrillOptions(), None)
+    assert first.clean_up is not None
+    name = next(iter(first.clean_up.topics))
+    world.clock.advance(HOUR_MS)
+    _made_by_somebody_else(world, name, records=records)
+
+    result = _drill(world)
+
+    left = result.earlier[first.drill]
+    if records:
+        assert (f"The topic {name} was made by somebody else and has records. It stays.",) == left.kept
+        assert {"live", name} == _topics(world)
+    else:
+        assert (name,) == left.came_back
+        _assert_clean(world)
+    stored = keep_evidence(world.repository, result, DrillOptions(), None)
+    assert any(first.drill in finding.text for finding in stored.report.result.findings)
+
+
+def test_a_drill_on_another_cluster_is_left_to_a_clean_up_there(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = _record_of_dead_drill(world, monkeypatch, "replay_bin")
+    there = _topics(world)
+
+    assert {} == clean_left_drills(world.context(world.source), is_own_cluster_only=True)
+    [asked] = clean_left_drills(world.context(world.source)).values()
+    assert any("ran on another cluster" in problem for problem in asked.problems)
+    assert there == _topics(world)
+    assert [record.restore] == list(left_drills(world.store))
+
+
+def test_a_scratch_topic_of_an_unknown_drill_is_named_and_stays(world: SmallWorld) -> None:
+    name = scratch_name("", new_run_id(7), "orders")
+    world.topic(name, cluster=world.target)
+
+    [asked] = clean_left_drills(world.context(world.target)).values()
+
+    assert (f"The topic {name} has the name of a drill that this repository does not know. It stays.",) == asked.kept
+    assert {} == _drill(world).earlier, "another repository can have a drill that runs"
+    assert {"live", name} == _topics(world)

@@ -16,8 +16,8 @@ from tasks.engine.capture.capture_ranges import capture_ranges
 from tasks.engine.capture.capture_result import CaptureResult
 from tasks.engine.capture.object_sink import ObjectSettings
 from tasks.engine.capture.range_reader import CaptureRange
-from tasks.engine.capture.rate_limit import RateLimit
 from tasks.engine.incremental import incremental_locally
+from tasks.engine.rate_limit import RateLimit
 from tasks.engine.snapshot import snapshot_locally
 from tasks.engine.source.snapshot_plan import SnapshotRequest, plan_snapshot
 from tasks.model.errors import InterruptedRunError

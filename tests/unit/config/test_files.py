@@ -10,7 +10,7 @@ from tasks.config.adapters import connection_options
 from tasks.config.load import load_backup, load_repository, load_restore
 from tasks.model.errors import ConfigError
 from tasks.store.local.settings import LocalSettings
-from tasks.store.registry import BACKENDS, PLANNED_NAMES, one_of, recommended_backends
+from tasks.store.registry import BACKENDS, one_of
 
 BACKEND_NAMES = one_of(map(repr, BACKENDS))
 
@@ -193,8 +193,6 @@ def test_the_time_of_a_cycle_is_the_segment_interval_else_the_checkpoint_interva
         ("restore", "partition_mapping: {0: 1}"),
         ("restore", "repartitioning: {orders: 6}"),
         ("restore", "include_original_offset_header: true"),
-        ("restore", "rate_limit_records_per_sec: 5"),
-        ("restore", "rate_limit_bytes_per_sec: 5"),
         ("restore", "auto_consumer_groups: true"),
         ("restore", "offset_report: report.json"),
         ("restore", "acls: true"),
@@ -207,15 +205,6 @@ def test_a_key_of_a_planned_feature_is_refused_in_one_sentence(tmp_path: Path, s
     assert 1 == len(problem.splitlines())
     assert " is not available yet: " in problem
     assert "hunter2" not in problem
-
-
-@pytest.mark.parametrize("backend", sorted(PLANNED_NAMES))
-def test_a_backend_that_is_not_available_yet_is_refused_in_one_sentence(tmp_path: Path, backend: str) -> None:
-    storage = f"storage: {{backend: {backend}, bucket: b, secret_key: hunter2}}"
-    problem = _problem(tmp_path, RESTORE.replace("storage: {backend: filesystem, path: /backups}", storage))
-
-    expected = f"file.yaml:5: backend '{backend}' is not available yet: use {recommended_backends()}."
-    assert expected == problem
 
 
 def test_keys_of_s3_that_contradict_each_other_are_refused_and_no_secret_is_shown(tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ import pytest
 
 from tasks.config.load import load_backup, load_policy
 from tasks.model.errors import ConfigError
-from tasks.store.planned import PLANNED_BACKENDS, PlannedBackend
-from tasks.store.registry import recommended_backends
 from tests.unit.config.test_files import BACKUP
 
 SECTIONS = {
@@ -144,16 +142,3 @@ def test_the_keys_of_an_offset_database_are_noted_and_misspelled_ones_are_unknow
         load_backup(path, {})
 
     assert [True] * 4 == ["the stored offsets are those of the newest restore point" in note for note in notes]
-
-
-@pytest.mark.parametrize("planned", PLANNED_BACKENDS, ids=lambda planned: planned.name)
-def test_every_key_of_a_planned_backend_is_known(tmp_path: Path, planned: PlannedBackend) -> None:
-    body = "".join(f"  {key}: x\n" for key in planned.keys)
-    storage = BACKUP.partition("storage:\n")[2].partition("backup:\n")[0]
-    path = tmp_path / "f.yaml"
-    path.write_text(BACKUP.replace(storage, f"  backend: {planned.name}\n{body}"), encoding="utf-8")
-    with pytest.raises(ConfigError) as caught:
-        load_backup(path, {})
-    assert f"{path}:8: backend '{planned.name}' is not available yet: use {recommended_backends()}." == str(
-        caught.value
-    )

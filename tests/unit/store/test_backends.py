@@ -42,8 +42,12 @@ class Example:
 
 
 @pytest.fixture
-def examples(tmp_path: Path) -> dict[str, Example]:
+def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Example]:
+    """With application default credentials of Google, because a store without any cannot be opened."""
     folder = str(tmp_path)
+    google = {"type": "authorized_user", "client_id": "a", "client_secret": SECRET, "refresh_token": SECRET}
+    (tmp_path / "google.json").write_text(json.dumps(google), encoding="utf-8")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", f"{folder}/google.json")
     return {
         "filesystem": Example({"path": folder, "prefix": "team"}, f"file://{folder}", {"path": folder}),
         "memory": Example({"path": "demo", "prefix": "team"}, "memory://demo", {"path": "demo"}),
@@ -76,6 +80,22 @@ def examples(tmp_path: Path) -> dict[str, Example]:
                     "tenant_id": "tenant",
                     "client_secret": SECRET,
                 },
+            ),
+        ),
+        "gcs": Example(
+            {
+                "bucket": "backups",
+                "prefix": "team",
+                "endpoint": "http://127.0.0.1:1",
+                "project": "billing",
+                "allow_http": True,
+                "connect_timeout_ms": 5_000,
+            },
+            "gs://backups/team",
+            {"bucket": "backups", "prefix": "team"},
+            (
+                {"bucket": "backups", "service_account_path": "/etc/kafka-backup/google.json"},
+                {"bucket": "backups", "service_account_json": json.dumps({"private_key": SECRET})},
             ),
         ),
         "s3": Example(

@@ -162,6 +162,14 @@ def test_an_unknown_conflict_says_that_the_blob_itself_shows_what_happened() -> 
         assert error.is_conflict
 
 
+def test_a_byte_that_changed_on_the_way_is_sent_again_also_with_the_code_of_azurite() -> None:
+    error = _error(PUT, 400, "InvalidOperation", message="Provided contentMD5 doesn't match.")
+    assert StoreUnavailableError is type(error)
+    assert StoreError is type(
+        _error(PUT, 400, "InvalidOperation", message="Invalid operation against a blob snapshot.")
+    )
+
+
 def test_an_old_server_that_does_not_know_the_protocols_version_is_named() -> None:
     error = _error(READ, 400, "InvalidHeaderValue", message="The value for x-ms-version is not known")
     assert ConfigError is type(error)

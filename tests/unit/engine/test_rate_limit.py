@@ -1,4 +1,4 @@
-"""The rate limit of a backup: what its workers receive together, on a made clock."""
+"""Rate limits of a backup and a restore, on a made clock."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tasks.batches.records import Record, encode_batch
 from tasks.broker.log_values import Fetched
 from tasks.broker.ports import LogReader
 from tasks.engine.capture.range_reader import CaptureRange, RangeReader
-from tasks.engine.capture.rate_limit import Bucket, RateLimit, shared_limit
 from tasks.engine.options import BackupOptions
+from tasks.engine.rate_limit import NO_LIMIT, Bucket, RateLimit, WriteLimit, shared_limit
 from tasks.model.errors import InterruptedRunError
 from tasks.model.partition import Partition
 
@@ -124,3 +124,23 @@ def test_the_next_request_is_sent_when_the_received_bytes_are_paid_for() -> None
 )
 def test_one_answer_has_at_most_the_bytes_of_a_second(rate: int | None, expected: int) -> None:
     assert expected == BackupOptions(max_bytes_per_second=rate).fetch_bytes
+
+
+def test_several_writers_stay_below_both_limits_together() -> None:
+    time = MadeTime()
+    limit = WriteLimit.of(RATE, 50, clock=lambda: time.now_s)
+    for _ in range(40):
+        limit.spend(log_bytes=100, records=10, stop=time)
+    assert pytest.approx(max(40 * 100 / RATE, 40 * 10 / 50)) == time.now_s - 100.0
+
+
+def test_processes_that_write_for_one_restore_share_its_limit() -> None:
+    limits = [WriteLimit.of(RATE, None, processes=4) for _ in range(4)]
+    assert pytest.approx(RATE) == sum(one.log_bytes.per_second for one in limits if one.log_bytes)
+    assert all(one.records is None for one in limits)
+
+
+def test_without_a_limit_nothing_waits() -> None:
+    time = MadeTime()
+    NO_LIMIT.spend(log_bytes=1 << 40, records=1 << 40, stop=time)
+    assert [] == time.waits_s

@@ -1,0 +1,186 @@
+"""A request to Google Cloud Storage, and the error of `tasks.model.errors` for each error response, with the permission
+that is missing.
+
+The HTTP status selects the error, and for some statuses also the reason in the response. A response without a reason is
+not from the store, or was cut:
+
+    404 no object or no bucket · 412 the condition failed · 416 the object is cut · 400 with a wrong checksum, 409, 429:
+    not carried out (409 to a conditional write: a conflict) · other 5xx except 501, 408: unknown for a write,
+    unavailable for a read · 401, 403 credentials or permission, a retention policy, or too many requests ·
+    others: `StoreError`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.model.errors import (
+    AccessError,
+    ConfigError,
+    DamagedError,
+    KafkaBackupError,
+    NotFoundError,
+    ObjectNotFoundError,
+    OutcomeUnknownError,
+    StoreError,
+    StoreUnavailableError,
+)
+from tasks.store.gcs.settings import GcsSettings
+
+PERMISSIONS = {
+    "objects.insert": "storage.objects.create",
+    "objects.get": "storage.objects.get",
+    "objects.list": "storage.objects.list",
+    "objects.delete": "storage.objects.delete",
+    "buckets.get": "storage.buckets.get",
+}
+"""The permission of each operation that this backend uses."""
+
+_ALSO = {
+    "objects.insert": ", and storage.objects.delete to overwrite an object",
+    "objects.get": " and storage.objects.list (without it the store answers 403 for a missing object)",
+}
+_RETAINED = frozenset({"retentionPolicyNotMet", "objectUnderActiveHold"})
+"""The reasons for an object that a retention policy, a retention of its own or a hold protects."""
+
+_THROTTLED = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request. `operation` is its name in the JSON API. `condition_error` is the error to raise if its condition
+    fails."""
+
+    settings: GcsSettings
+    operation: str
+    key: str | None = None
+    is_write: bool = False
+    condition_error: type[StoreError] | None = None
+
+    @property
+    def bucket(self) -> str:
+        """The bucket and its endpoint, for messages."""
+        return self.settings.bucket_location
+
+    @property
+    def target(self) -> str:
+        """The object in its bucket, or the bucket, for messages."""
+        return f"{self.key} in {self.bucket}" if self.key else self.bucket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """An error response. `reason` and `message` are those of the store's JSON; the reason is empty if there is none."""
+
+    status: int
+    reason: str = ""
+    message: str = ""
+
+
+def is_retained(response: Response) -> bool:
+    """Whether the store refused to delete an object because of a retention policy, a retention of the object, or a
+    hold."""
+    return response.status == 403 and response.reason in _RETAINED
+
+
+def response_error(response: Response, request: Request, *, has_answered: bool) -> KafkaBackupError:
+    """The error for an error response. Pure.
+
+    `has_answered`: this store gave an answer of its protocol before. Then its endpoint is right, so a response that is
+    not from the store is a temporary failure. Without it, such a response means a wrong endpoint.
+    """
+    status = response.status
+    if status == 416:
+        return DamagedError(f"{request.target} is incomplete: it ends before the requested bytes", key=request.key)
+    if not response.reason and status < 500 and status not in (401, 403, 408, 412, 429):
+        return unreadable_response(request, has_answered=has_answered)
+    match status:
+        case 401 | 403:
+            return _refused(response, request)
+        case 400:
+            return _wrong_request(response, request)
+        case 404:
+            return _missing(response, request)
+        case 412 if request.condition_error is not None:
+            return request.condition_error(f"{request.target} is not in the expected state", key=request.key)
+    reason = f"{request.target}: the store answers {response.reason or status}"
+    if status in (409, 429):
+        is_conflict = status == 409 and request.condition_error is not None
+        return StoreUnavailableError(reason, key=request.key, is_answer=bool(response.reason), is_conflict=is_conflict)
+    if status == 408 or (status >= 500 and status != 501):
+        return temporary_error(reason, request, is_answer=bool(response.reason))
+    return StoreError(f"{reason}: {printable(response.message)}", key=request.key)
+
+
+def unreadable_response(request: Request, *, has_answered: bool) -> KafkaBackupError:
+    """The error for a response that is not from the store. `has_answered`: see `response_error`."""
+    if has_answered:
+        return temporary_error(f"{request.target}: the response cannot be read", request)
+    return not_gcs(request)
+
+
+def not_gcs(request: Request) -> ConfigError:
+    """The error for an endpoint at which another program answers."""
+    return ConfigError(f"The endpoint of {request.bucket} does not speak Google Cloud Storage. Check `endpoint`.")
+
+
+def temporary_error(reason: str, request: Request, *, is_answer: bool = False) -> StoreError:
+    """The error for a temporary failure after the request was sent. For a write it is `OutcomeUnknownError`, because
+    the write can have been carried out; for a read it is `StoreUnavailableError`. `is_answer`: the store sent this
+    failure."""
+    if request.is_write:
+        return OutcomeUnknownError(reason, key=request.key)
+    return StoreUnavailableError(reason, key=request.key, is_answer=is_answer)
+
+
+def printable(text: str) -> str:
+    """Text of a response without control characters, and at most 300 characters of it."""
+    return "".join(letter for letter in text if letter.isprintable())[:300]
+
+
+def _refused(response: Response, request: Request) -> KafkaBackupError:
+    """The error for the statuses 401 and 403."""
+    message = printable(response.message)
+    if response.reason in _THROTTLED:
+        reason = f"{request.target}: the store answers {response.reason}"
+        return StoreUnavailableError(reason, key=request.key, is_answer=True)
+    if response.reason in _RETAINED:
+        return ConfigError(
+            f"{request.bucket} does not allow {request.key} to be overwritten, because of a retention policy or a "
+            "hold. Heads, leases, pins and restores of a repository are overwritten: use a bucket without them."
+        )
+    if response.reason == "sslRequired":
+        return ConfigError(f"{request.bucket} requires TLS: write `endpoint` with https://")
+    answer = f" The store's message: {message}" if message else ""
+    if "serviceusage" in message:
+        return AccessError(
+            f"{request.bucket}: the credentials need serviceusage.services.use in the project of `project`.{answer}"
+        )
+    if response.status == 401 and "Anonymous" not in message:
+        return AccessError(f"{request.bucket}: the store does not accept the credentials. Check them.{answer}")
+    permission = f"{PERMISSIONS[request.operation]}{_ALSO.get(request.operation, '')}"
+    return AccessError(f"{request.target}: access denied. The credentials need {permission}.{answer}")
+
+
+def _wrong_request(response: Response, request: Request) -> KafkaBackupError:
+    """The error for the status 400."""
+    message = printable(response.message)
+    lowered = message.lower()
+    reason = f"{request.target}: the store answers {response.reason}"
+    if request.operation == "objects.insert" and ("crc32c" in lowered or "md5" in lowered):
+        return StoreUnavailableError(f"{reason}: bytes were changed on the way", key=request.key, is_answer=True)
+    if "requester pays" in lowered:
+        return ConfigError(f"The requester pays for {request.bucket}: set `project` to the project that pays.")
+    if "project" in lowered and request.settings.project is not None:
+        return ConfigError(f"{request.bucket} does not accept the project {request.settings.project!r}: {message}")
+    if "bucket name" in lowered:
+        return ConfigError(f"{request.settings.bucket!r} is not a valid name for a bucket: correct `bucket`.")
+    return StoreError(f"{reason}: {message}", key=request.key)
+
+
+def _missing(response: Response, request: Request) -> KafkaBackupError:
+    """The error for the status 404. The store names what is missing only in its message."""
+    is_of_object = request.operation in ("objects.get", "objects.delete")
+    if is_of_object and "bucket does not exist" not in response.message:
+        return ObjectNotFoundError(f"{request.key} is not in {request.bucket}", key=request.key)
+    return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct `bucket` and `endpoint`.")
