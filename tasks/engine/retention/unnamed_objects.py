@@ -10,11 +10,14 @@ from tasks.engine.retention.named_objects import NamedObjects, named_by_plan
 from tasks.model.errors import DamagedError
 from tasks.repository.drops import Drop
 from tasks.repository.leases import read_lease
-from tasks.repository.names import capture_lease_key, plan_prefix, run_of, run_prefixes
+from tasks.repository.names import capture_lease_key, log_key, log_prefix, plan_prefix, run_of, run_prefixes
 from tasks.repository.pins import live_pins
 from tasks.repository.plans import find_plan
 from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState
+
+_MOST_REQUESTS = 20
+"""The number of entries whose times are read one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,18 @@ def _planned_open_runs(log: SetLog, state: SetState) -> Iterator[str]:
 def _closing_times(log: SetLog, state: SetState, runs: Collection[str]) -> dict[str, int]:
     """When each of the runs that are closed was closed, by the store's clock. The clock of a writer can be wrong."""
     seqs = log.closings_of(runs, state)
-    times = {seq: log.stored_ms(seq) for seq in set(seqs.values())}
+    times = _stored_times(log, set(seqs.values()))
     return {run: times[seq] for run, seq in seqs.items()}
+
+
+def _stored_times(log: SetLog, seqs: Collection[int]) -> dict[int, int]:
+    """When these entries were stored, by the store's clock. For many of them the log is listed, because a request for
+    each entry would take longer."""
+    listed: dict[str, int] = {}
+    if len(seqs) > _MOST_REQUESTS:
+        listed = {info.key: info.modified_ms for info in log.store.list(log_prefix(log.set_name))}
+    keys = {seq: log_key(log.set_name, seq) for seq in seqs}
+    return {seq: listed[key] if key in listed else log.stored_ms(seq) for seq, key in keys.items()}
 
 
 def _dead_runs(
