@@ -12,6 +12,7 @@ from tasks.config.adapters import connection_options
 from tasks.config.models import ClusterSection, StorageSection
 from tasks.engine.check import CheckContext
 from tasks.model.errors import UnsupportedError
+from tasks.repository.names import is_immutable
 from tasks.repository.repository import Repository
 from tasks.store.bucket import open_bucket_rules
 from tasks.store.bucket_rules import BucketRules
@@ -35,7 +36,7 @@ def check_context(
         )
 
     def open_repository() -> Repository:
-        store = RetryingStore(open_store(storage), deadline_ms=TRIAL_DEADLINE_MS, stop=stop)
+        store = RetryingStore(open_store(storage, is_immutable=is_immutable), deadline_ms=TRIAL_DEADLINE_MS, stop=stop)
         return Repository.open(store, now_ms)
 
     def open_bucket() -> BucketRules | None:

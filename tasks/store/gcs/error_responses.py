@@ -147,7 +147,8 @@ def _refused(response: Response, request: Request) -> KafkaBackupError:
     if response.reason in _RETAINED:
         return ConfigError(
             f"{request.bucket} does not allow {request.key} to be overwritten, because of a retention policy or a "
-            "hold. Heads, leases, pins and restores of a repository are overwritten: use a bucket without them."
+            "hold. Heads, leases, pins and restores of a repository are overwritten: set mutable_bucket to a bucket "
+            "without them."
         )
     if response.reason == "sslRequired":
         return ConfigError(f"{request.bucket} requires TLS: write `endpoint` with https://")
