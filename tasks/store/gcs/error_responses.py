@@ -100,7 +100,7 @@ def response_error(response: Response, request: Request, *, has_answered: bool) 
         case 400:
             return _wrong_request(response, request)
         case 404:
-            return _missing(response, request)
+            return _missing(request)
         case 412 if request.condition_error is not None:
             return request.condition_error(f"{request.target} is not in the expected state", key=request.key)
     reason = f"{request.target}: the store answers {response.reason or status}"
@@ -179,9 +179,8 @@ def _wrong_request(response: Response, request: Request) -> KafkaBackupError:
     return StoreError(f"{reason}: {message}", key=request.key)
 
 
-def _missing(response: Response, request: Request) -> KafkaBackupError:
-    """The error for the status 404. The store names what is missing only in its message."""
-    is_of_object = request.operation in ("objects.get", "objects.delete")
-    if is_of_object and "bucket does not exist" not in response.message:
+def _missing(request: Request) -> KafkaBackupError:
+    """The error for the status 404. The store answers it for a missing object and for a missing bucket."""
+    if request.operation in ("objects.get", "objects.delete"):
         return ObjectNotFoundError(f"{request.key} is not in {request.bucket}", key=request.key)
     return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct `bucket` and `endpoint`.")
