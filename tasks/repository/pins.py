@@ -46,9 +46,9 @@ def _read(store: ObjectStore, info: ObjectInfo, now_ms: int) -> Pin | None:
         minutes = max(0, now_ms - info.modified_ms) // 60_000
         left = (ends_ms - now_ms) // 60_000
         raise DamagedError(
-            f"The pin {info.key}, written {minutes:,} minutes ago, is damaged, so it is not known which point its reader "
-            f"needs. Nothing is deleted while it can be valid, which is {left:,} minutes more. If no restore, validation "
-            "or consolidation of the set is running or waiting, delete the object.",
+            f"The pin {info.key}, written {minutes:,} minutes ago, is damaged, so it is not known which point its "
+            f"reader needs. Nothing is deleted while it can be valid, which is {left:,} minutes more. If no restore, "
+            "validation or consolidation of the set is running or waiting, delete the object.",
             key=info.key,
         ) from error
 
