@@ -135,6 +135,7 @@ def _list_points(session: Session, repository: Repository, labels: Sequence[str]
     session.print_json(
         {
             "repository_id": repository.root.repository_id,
+            **({"note": repository.note} if repository.note else {}),
             "frozen": freeze_json(freeze),
             "sets": {
                 name: {"points": [_point_document(point, spaces.get(name, {})) for point in points]}

@@ -42,7 +42,9 @@ def opened_or_created(
     before_creation()
     with removed_on_failure(section):
         store = store_of(section, create=True, stop=stop, on_waiting=on_waiting, on_note=on_note)
-        return Repository.open_or_create(store, now_ms), True
+        created = Repository.open_or_create(store, now_ms)
+    _note(created, on_note)
+    return created, True
 
 
 def require_plannable(
@@ -75,7 +77,14 @@ def _opened(
     except NotFoundError:  # a missing folder, which is made later
         return None
     try:
-        return Repository.open(store, now_ms)
+        found = Repository.open(store, now_ms)
     except NotFoundError:
         next(store.list(""), None)
         return None
+    _note(found, on_note)
+    return found
+
+
+def _note(repository: Repository, on_note: OnNote | None) -> None:
+    if repository.note is not None and on_note is not None:
+        on_note(repository.note)

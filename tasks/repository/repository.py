@@ -13,7 +13,7 @@ from tasks.repository.freeze import find_freeze, frozen_error
 from tasks.repository.names import SETS, check_set_name, log_prefix, new_id
 from tasks.repository.points import PointReference, choose_point
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.root import Root, open_or_create_root, read_root
+from tasks.repository.root import Root, open_or_create_root, read_root, single_writer_note
 from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import Freeze, SetState
 from tasks.store.protocol import ObjectStore
@@ -51,13 +51,24 @@ class Repository:
     def open(cls, store: ObjectStore, now_ms: Callable[[], int]) -> Repository:
         """Open an existing repository. Raises `NotFoundError` if there is none, `DamagedError` if its root is missing
         or damaged, and `UnsupportedError` for a newer format."""
-        return cls(store, read_root(store), now_ms)
+        return cls._opened(store, read_root(store), now_ms)
 
     @classmethod
     def open_or_create(cls, store: ObjectStore, now_ms: Callable[[], int]) -> Repository:
         """Open the repository, or create it if there is none. Raises `ConfigError` for a store that ignores write
         conditions or shows writes late, and otherwise what `open` raises."""
-        return cls(store, open_or_create_root(store, now_ms=now_ms(), tool=tool_name()), now_ms)
+        return cls._opened(store, open_or_create_root(store, now_ms=now_ms(), tool=tool_name()), now_ms)
+
+    @classmethod
+    def _opened(cls, store: ObjectStore, root: Root, now_ms: Callable[[], int]) -> Repository:
+        if root.single_writer:
+            store.write_alone()
+        return cls(store, root, now_ms)
+
+    @property
+    def note(self) -> str | None:
+        """What an operator has to know about the whole repository, or None."""
+        return single_writer_note(self.store)
 
     def log(self, set_name: str) -> SetLog:
         """The log of a set, also if it has no entry. Raises `ConfigError` for a name that a set cannot have."""

@@ -3,6 +3,8 @@ of conditional writes."""
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from tasks.model.errors import ConfigError, DamagedError, NotFoundError, ObjectExistsError
 from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.names import ROOT_KEY, SETS, new_id
@@ -27,6 +29,9 @@ class Root(Document):
     created_ms: int
     tool: str
     probe: ProbeOutcome
+    single_writer: bool = Field(False, exclude_if=lambda is_one: not is_one)
+    """The settings stated, when the repository was created, that only one machine ever writes to it. So its store can
+    lack write conditions, also if the settings do not state it any more."""
 
 
 def read_root(store: ObjectStore) -> Root:
@@ -55,12 +60,28 @@ def open_or_create_root(store: ObjectStore, *, now_ms: int, tool: str) -> Root:
     except NotFoundError:
         pass
     outcome = require_conditions(store)
-    root = Root(repository_id=new_id() + new_id(), created_ms=now_ms, tool=tool, probe=outcome)
+    root = Root(
+        repository_id=new_id() + new_id(),
+        created_ms=now_ms,
+        tool=tool,
+        probe=outcome,
+        single_writer=store.is_single_writer,
+    )
     try:
         put_sealed(store, ROOT_KEY, root)
     except ObjectExistsError:
         return read_root(store)
     return root
+
+
+def single_writer_note(store: ObjectStore) -> str | None:
+    """What an operator has to know about a repository whose store is used by a single writer. None for all others."""
+    if not store.is_single_writer:
+        return None
+    return (
+        f"{store.location} is used with single_writer: nothing prevents two machines from writing there at the same "
+        "time. If they do, restore points are lost. A lease only shows who writes."
+    )
 
 
 def require_conditions(store: ObjectStore) -> ProbeOutcome:
@@ -71,7 +92,8 @@ def require_conditions(store: ObjectStore) -> ProbeOutcome:
         answers = f" It answers: {' · '.join(probed.reasons)}." if probed.reasons else ""
         raise ConfigError(
             f"{store.location} ignores or refuses write conditions, or shows writes late ({_weakness(outcome)}): "
-            f"two writers could overwrite each other there. Use another store.{answers}"
+            "two writers could overwrite each other there. Use another store. If it is S3 and only one machine ever "
+            f"writes there, set single_writer: true.{answers}"
         )
     return outcome
 

@@ -1,4 +1,4 @@
-"""The port of object stores: thirteen methods and their promises. `tests/contract` tests them for every adapter.
+"""The port of object stores: fourteen methods and their promises. `tests/contract` tests them for every adapter.
 
 Keys are relative to the store's prefix and contain only `[A-Za-z0-9._/-]`. Parts between slashes are not empty and do
 not begin with a dot. Every method raises `ConfigError` for another key. A key cannot be a folder of another key (`a/b`
@@ -116,9 +116,14 @@ class ObjectStore(Protocol):
 
     @property
     def is_single_writer(self) -> bool:
-        """Whether the settings state that only one machine writes to the store at a time. Then `put_if_absent` and
-        `compare_and_swap` read the object before they write it, and keep their promises about concurrent callers only
-        if that statement is true. Sends no request."""
+        """Whether the settings or the repository state that only one machine writes to the store at a time. Then
+        `put_if_absent` and `compare_and_swap` read the object before they write it, and keep their promises about
+        concurrent callers only if that statement is true. Sends no request."""
+        ...
+
+    def write_alone(self) -> None:
+        """The repository states that only one machine writes to it. A store that can lack write conditions has
+        `is_single_writer` from now on; other stores ignore the call. Sends no request. May be called twice."""
         ...
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:

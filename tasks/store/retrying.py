@@ -188,6 +188,9 @@ class RetryingStore:
     def is_single_writer(self) -> bool:
         return self._inner.is_single_writer
 
+    def write_alone(self) -> None:
+        self._inner.write_alone()
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         def put() -> ObjectInfo:
             return self._inner.put_if_absent(key, body, sha256=sha256)

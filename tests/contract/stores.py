@@ -40,6 +40,7 @@ STORES: dict[str, Callable[[Path], ObjectStore]] = {
 BUCKETS: dict[str, tuple[str, Callable[[Any], ObjectStore]]] = {
     "s3": ("minio", lambda minio: s3(minio, prefix=f"team/{uuid.uuid4().hex}")),
     "s3-tls": ("minio_tls", lambda minio: s3(minio)),
+    "s3-single-writer": ("minio", lambda minio: s3(minio, single_writer=True)),
     "gcs": ("fake_gcs", lambda server: gcs(server, prefix=f"team/{uuid.uuid4().hex}")),
     "gcs-tls": ("fake_gcs_tls", lambda server: gcs(server)),
     "azure": ("azurite", lambda azurite: azure(azurite, prefix=f"team/{uuid.uuid4().hex}")),
@@ -80,9 +81,9 @@ def locking_s3(minio: MinIO, mode: str) -> S3Store:
     return S3Store(settings, is_immutable=is_data)
 
 
-def s3(minio: MinIO, prefix: str = "") -> ObjectStore:
+def s3(minio: MinIO, prefix: str = "", **changes: Any) -> ObjectStore:
     """The store of a new bucket, or of a prefix of it."""
-    return S3Store(minio.settings(minio.new_bucket(), prefix))
+    return S3Store(minio.settings(minio.new_bucket(), prefix, **changes))
 
 
 def gcs(server: FakeGcs, prefix: str = "") -> ObjectStore:

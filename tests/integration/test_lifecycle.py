@@ -16,7 +16,7 @@ from tasks.store.s3.s3_store import S3Store
 from tests.support.command import COMMAND
 from tests.support.made_backup import SET, make_repository
 from tests.support.object_stores import ROOT_CREDENTIALS, MinIO, MiniStack, ObjectStoreServer
-from tests.support.printed_policy import printed_policy
+from tests.support.printed_policy import policy_of_role, printed_policy
 from tests.support.s3_credentials import S3Credentials
 
 pytestmark = pytest.mark.minio
@@ -232,7 +232,7 @@ def test_the_printed_policy_is_enough_and_each_missing_right_is_named(bed: Bed, 
         assert 1 == len(denied.splitlines())
         assert f"The credentials need {action}" in denied
         assert {"logs": FOREIGN} == bed.rules()
-    bed.write(minio.temporary_credentials(printed_policy("S3.md", bed.bucket, number=1)))
+    bed.write(minio.temporary_credentials(policy_of_role("lifecycle", bed.bucket)))
     bed.command("apply", "--yes", "--without-uploads")
     assert 2 == len(bed.rules())
 

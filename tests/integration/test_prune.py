@@ -20,7 +20,7 @@ from tests.support.command import COMMAND
 from tests.support.made_backup import SET, back_up, keys, make_repository
 from tests.support.made_logs import plain_log
 from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
-from tests.support.printed_policy import printed_policy
+from tests.support.printed_policy import policy_of_role
 from tests.support.s3_credentials import S3Credentials
 
 pytestmark = pytest.mark.minio
@@ -184,7 +184,7 @@ def test_kills_at_random_moments_leave_whole_points_and_no_rest(bed: Bed, kills:
 
 def test_a_pruner_needs_no_right_to_read_data(minio: MinIO, tmp_path: Path) -> None:
     bed = _on_minio(minio, tmp_path)
-    bed.write(**_credentials(minio.temporary_credentials(printed_policy("OPERATIONS.md", bed.storage["bucket"]))))
+    bed.write(**_credentials(minio.temporary_credentials(policy_of_role("pruner", bed.storage["bucket"]))))
 
     bed.command("validate", "--backup-id", SET, code=12)
     deadline = time.monotonic() + 60

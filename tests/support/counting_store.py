@@ -40,6 +40,9 @@ class CountingStore:
     def is_single_writer(self) -> bool:
         return self._inner.is_single_writer
 
+    def write_alone(self) -> None:
+        self._inner.write_alone()
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         self._note("put_if_absent", key)
         return self._inner.put_if_absent(key, body, sha256=sha256)

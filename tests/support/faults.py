@@ -151,6 +151,9 @@ class FaultyStore:
     def is_single_writer(self) -> bool:
         return self._inner.is_single_writer
 
+    def write_alone(self) -> None:
+        self._inner.write_alone()
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         return self._write("put_if_absent", key, lambda: self._inner.put_if_absent(key, body, sha256=sha256))
 

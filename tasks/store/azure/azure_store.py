@@ -95,6 +95,9 @@ class AzureStore:
     def is_single_writer(self) -> bool:
         return False
 
+    def write_alone(self) -> None:
+        """See the protocol. Does nothing: this store always tests conditions itself."""
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         """See the protocol. `sha256` is not used: Azure verifies an MD5."""
         try:

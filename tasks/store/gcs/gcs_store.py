@@ -84,6 +84,9 @@ class GcsStore:
     def is_single_writer(self) -> bool:
         return False
 
+    def write_alone(self) -> None:
+        """See the protocol. Does nothing: this store always tests conditions itself."""
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         """See the protocol. The store cannot verify `sha256`; it verifies the CRC-32C of the body."""
         try:

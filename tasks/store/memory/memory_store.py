@@ -71,6 +71,9 @@ class MemoryStore:
     def is_single_writer(self) -> bool:
         return self._is_single_writer
 
+    def write_alone(self) -> None:
+        """See the protocol. Does nothing: this store always tests conditions itself."""
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         """See the protocol. Raises `StoreError` if the body does not have the digest `sha256`."""
         data = b"".join(body)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -33,6 +34,7 @@ from tasks.model.errors import (
 )
 from tasks.store.body_reader import BodyReader
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
+from tasks.store.machine_lock import machine_lock
 from tasks.store.protocol import (
     Body,
     Checksum,
@@ -83,6 +85,7 @@ class S3Store:
         self._locks = ObjectLocks(self._requests)
         self._is_immutable = is_immutable
         self._is_data = is_data
+        self._is_single_writer = settings.is_single_writer
 
     @property
     def location(self) -> str:
@@ -90,13 +93,18 @@ class S3Store:
 
     @property
     def is_single_writer(self) -> bool:
-        return self._settings.is_single_writer
+        return self._is_single_writer
+
+    def write_alone(self) -> None:
+        self._is_single_writer = True
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         lock = self._locks.headers() if self._is_immutable(key) else {}
-        condition = self._condition(key, None, ObjectExistsError)
         try:
-            info = self._put(key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, **condition, **lock)
+            with self._condition(key, None, ObjectExistsError) as condition:
+                info = self._put(
+                    key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, **condition, **lock
+                )
         except StoreUnavailableError as error:
             if error.is_conflict and self._version(key) is not None:
                 raise ObjectExistsError(f"{key} already exists in {self.location}", key=key) from None
@@ -109,9 +117,9 @@ class S3Store:
         return self._put(key, body, _digest(body))
 
     def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
-        condition = self._condition(key, expected, ObjectChangedError)
         try:
-            return self._put(key, body, _digest(body), condition_error=ObjectChangedError, **condition)
+            with self._condition(key, expected, ObjectChangedError) as condition:
+                return self._put(key, body, _digest(body), condition_error=ObjectChangedError, **condition)
         except StoreUnavailableError as error:
             if error.is_conflict and self._version(key) != expected:
                 raise ObjectChangedError(f"{key} is not at the expected version in {self.location}", key=key) from None
@@ -259,14 +267,19 @@ class S3Store:
             raise failed
         return sum(bool(one.get("DeleteMarker")) for one in response.get("Deleted", ()))
 
-    def _condition(self, key: str, expected: str | None, error: type[StoreError]) -> dict[str, str]:
-        """The parameters for the condition of a write. With `single_writer` there are none: the object is read here
-        instead, and the error of the condition is raised here."""
+    @contextmanager
+    def _condition(self, key: str, expected: str | None, error: type[StoreError]) -> Iterator[dict[str, str]]:
+        """A context for a write whose condition is that the object's version is `expected`: the parameters of the
+        write. With `single_writer` there are none: the object is read here instead, the error of the condition is
+        raised here, and the write has to be in the context, so that no other process of this machine writes between.
+        """
         if not self.is_single_writer:
-            return {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
-        if self._version(key) != expected:
-            raise error(f"{key} in {self.location} is not in the expected state", key=key)
-        return {}
+            yield {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+            return
+        with machine_lock(self.location):
+            if self._version(key) != expected:
+                raise error(f"{key} in {self.location} is not in the expected state", key=key)
+            yield {}
 
     def _version(self, key: str) -> str | None:
         """The object's current version. None if there is no object."""

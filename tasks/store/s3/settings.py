@@ -26,6 +26,7 @@ LockMode = Literal["compliance", "governance"]
 
 _ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _CUSTOMER_KEY_BYTES = 32
+_ACCOUNT_DIGITS = 12
 
 
 def _check_duration(text: str | None) -> str | None:
@@ -40,6 +41,12 @@ def _check_storage_class(text: str | None) -> str | None:
             f"{text} is an archive: a run could not read what it wrote. Write another class, and move old data with "
             "`retention.tiers`"
         )
+    return text
+
+
+def _check_account(text: str | None) -> str | None:
+    if text is not None and not (len(text) == _ACCOUNT_DIGITS and text.isascii() and text.isdigit()):
+        raise ValueError("should be the id of an account: 12 digits in quotes")
     return text
 
 
@@ -105,7 +112,7 @@ class S3Settings(StoreSettings):
     storage_class: Annotated[OptionalText, AfterValidator(_check_storage_class)] = None
     tags: dict[str, str] = Field(default_factory=dict, max_length=10)
     requester_pays: bool = False
-    expected_bucket_owner: Annotated[str | None, BeforeValidator(none_if_empty), Field(pattern=r"^[0-9]{12}$")] = None
+    expected_bucket_owner: Annotated[OptionalText, AfterValidator(_check_account)] = None
     object_lock_mode: Annotated[LockMode | None, BeforeValidator(none_if_empty)] = None
     object_lock_for: Annotated[str | None, BeforeValidator(none_if_empty), AfterValidator(_check_duration)] = None
     single_writer: bool = False

@@ -36,6 +36,9 @@ class StruckStore:
     def is_single_writer(self) -> bool:
         return self._inner.is_single_writer
 
+    def write_alone(self) -> None:
+        self._inner.write_alone()
+
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         """See `ObjectStore.put_if_absent`."""
         return self._write(lambda: self._inner.put_if_absent(key, body, sha256=sha256))
