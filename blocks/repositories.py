@@ -157,6 +157,15 @@ class AzureRepository(Block):
     prefix: str = Field(
         "", title="Prefix", description="The repository is everything under this prefix; empty: the container."
     )
+    mutable_container: str | None = Field(
+        None,
+        title="Mutable container",
+        description="Container for what is overwritten: heads, leases, pins, restores. For a container with an "
+        "immutability policy.",
+    )
+    mutable_prefix: str = Field(
+        "", title="Mutable prefix", description="What is overwritten is under this prefix of the mutable container."
+    )
     endpoint: str | None = Field(
         None,
         title="Endpoint",
@@ -210,6 +219,15 @@ class GcsRepository(Block):
     bucket: str = Field("", title="Bucket", description="Name of the bucket.")
     prefix: str = Field(
         "", title="Prefix", description="The repository is everything under this prefix; empty: the bucket."
+    )
+    mutable_bucket: str | None = Field(
+        None,
+        title="Mutable bucket",
+        description="Bucket for what is overwritten: heads, leases, pins, restores. For a bucket with a retention "
+        "policy.",
+    )
+    mutable_prefix: str = Field(
+        "", title="Mutable prefix", description="What is overwritten is under this prefix of the mutable bucket."
     )
     endpoint: str | None = Field(
         None, title="Endpoint", description="URL of the store if it is not Google's public one."

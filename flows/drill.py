@@ -20,6 +20,7 @@ from tasks.drill import (
     plan_drill,
     restore_bin,
     store_report,
+    verify_log,
 )
 from tasks.engine.options import DrillOptions
 from tasks.flow_support.drill_report import report_drill, report_drill_plan, report_restored_bin
@@ -92,6 +93,7 @@ def _restore_and_compare(drill: OpenDrill, planned: PlannedDrill) -> None:
         width=width,
     )
     found.partitions += [one for bin_ in compared.results for one in bin_.partitions]
+    found.log_chain = verify_log.submit(work, return_state=False, wait_for=compared.futures).result()
     if work.options.checks:
         found.checks += check_by_owner.submit(work, planned, return_state=False, wait_for=compared.futures).result()
     found.settings += compare_settings.submit(work, planned, return_state=False, wait_for=compared.futures).result()

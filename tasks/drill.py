@@ -12,7 +12,7 @@ from tasks.engine.bins import MAX_BINS
 from tasks.engine.drill import clean_drill, keep_evidence
 from tasks.engine.drilling.drill_result import CleanUp, DrillResult, GroupComparison, OwnerCheck, SettingsComparison
 from tasks.engine.drilling.owner_checks import run_checks
-from tasks.engine.evidence.store_evidence import StoredEvidence
+from tasks.engine.evidence.store_evidence import ObjectLock, StoredEvidence
 from tasks.engine.progress import noting_first
 from tasks.engine.replay import replay
 from tasks.engine.restore_steps import check_restore
@@ -23,7 +23,14 @@ from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.retries import one_shot_task, repeatable_task
 from tasks.flow_support.states import with_state_name
 from tasks.flow_support.task_context import task_context
-from tasks.flow_support.wiring import cluster_access, cluster_section, load_signing_key, now_ms, repository
+from tasks.flow_support.wiring import (
+    cluster_access,
+    cluster_section,
+    load_signing_key,
+    now_ms,
+    repository,
+    storage_section,
+)
 from tasks.repository.names import restore_lease_key
 from tasks.repository.points import PointReference
 
@@ -92,6 +99,13 @@ def compare_settings(work: DrillWork, planned: PlannedDrill) -> list[SettingsCom
         return drill_steps.compare_settings(admin, begun_drill(work, planned), point)
 
 
+@repeatable_task("log")
+def verify_log(work: DrillWork) -> str:
+    """Verify the chain of the set's log. Returns which entries were verified."""
+    with _cluster_context(work) as context:
+        return drill_steps.verify_log(context.repository, work.set_name)
+
+
 @one_shot_task("owner's checks")
 def check_by_owner(work: DrillWork, planned: PlannedDrill) -> list[OwnerCheck]:
     """Run the checks of the owner of the data, one after the other."""
@@ -110,7 +124,8 @@ def clean_scratch(work: DrillWork) -> CleanUp | None:
 def store_report(work: DrillWork, result: DrillResult, signing_key: str | None) -> StoredEvidence:
     """Store the report of the drill in the repository, signed with the key of the Secret block of this name."""
     key = None if signing_key is None else load_signing_key(signing_key)
-    return keep_evidence(repository(work.flow_run, work.repository), result, work.options, key)
+    lock = ObjectLock.of(storage_section(work.repository))
+    return keep_evidence(repository(work.flow_run, work.repository), result, work.options, key, lock)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from tasks.engine.drill import drill_locally, keep_evidence
 from tasks.engine.drilling.drill_result import ChosenData
 from tasks.engine.drilling.left_drills import clean_left_drills
 from tasks.engine.evidence.signing_keys import SigningKey
+from tasks.engine.evidence.store_evidence import ObjectLock
 from tasks.engine.options import DrillOptions
 from tasks.engine.run_context import ClusterContext
 from tasks.model.errors import ConfigError
@@ -55,7 +56,7 @@ def _drill(session: Session, context: ClusterContext, file: DrillFile, requested
             bootstrap_servers=file.target.bootstrap_servers,
             chosen=chosen,
         )
-    stored = keep_evidence(context.repository, result, options, key)
+    stored = keep_evidence(context.repository, result, options, key, ObjectLock.of(file.storage))
     for line in drill_lines(result):
         session.print(line)
     session.print(evidence_line(stored))

@@ -11,6 +11,7 @@ from tasks.broker.kafka_access import KafkaAccess
 from tasks.config.adapters import connection_options
 from tasks.config.models import ClusterSection, StorageSection
 from tasks.engine.check import CheckContext
+from tasks.repository.names import is_immutable
 from tasks.repository.repository import Repository
 from tasks.store.registry import open_store
 from tasks.store.retrying import RetryingStore
@@ -32,7 +33,7 @@ def check_context(
         )
 
     def open_repository() -> Repository:
-        store = RetryingStore(open_store(storage), deadline_ms=TRIAL_DEADLINE_MS, stop=stop)
+        store = RetryingStore(open_store(storage, is_immutable=is_immutable), deadline_ms=TRIAL_DEADLINE_MS, stop=stop)
         return Repository.open(store, now_ms)
 
     return CheckContext(

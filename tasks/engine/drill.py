@@ -14,6 +14,7 @@ from tasks.engine.drill_steps import (
     compare_bin,
     compare_positions,
     compare_settings,
+    verify_log,
 )
 from tasks.engine.drilling.clean_up import clean_up
 from tasks.engine.drilling.drill_findings import DrillFindings
@@ -27,7 +28,7 @@ from tasks.engine.drilling.left_drills import clean_left_drills
 from tasks.engine.drilling.owner_checks import run_checks
 from tasks.engine.evidence.evidence_context import ConfiguredEvidence
 from tasks.engine.evidence.signing_keys import SigningKey
-from tasks.engine.evidence.store_evidence import StoredEvidence, evidence_context, store_evidence
+from tasks.engine.evidence.store_evidence import ObjectLock, StoredEvidence, evidence_context, store_evidence
 from tasks.engine.options import DrillOptions, duration_ms
 from tasks.engine.progress import noting_first
 from tasks.engine.replay.replay import replay_bin
@@ -80,6 +81,7 @@ def drill_locally(
                 _restore(context, options, begun, found)
                 _compare(context, options, begun, found)
                 found.checks += run_checks(options.checks, begun.record, bootstrap_servers)
+                found.log_chain = verify_log(repository, set_name)
                 with context.admin() as admin:  # last: with its own retention a topic can lose its records
                     found.settings += compare_settings(admin, begun, point)
                 found.times = replace(found.times, verified_ms=repository.now_ms())
@@ -116,15 +118,19 @@ def _compare(context: ClusterContext, options: DrillOptions, begun: BegunDrill, 
 
 
 def keep_evidence(
-    repository: Repository, result: DrillResult, options: DrillOptions, key: SigningKey | None
+    repository: Repository,
+    result: DrillResult,
+    options: DrillOptions,
+    key: SigningKey | None,
+    lock: ObjectLock | None = None,
 ) -> StoredEvidence:
-    """Store the report of a drill in the repository, signed if there is a key. May be called again with the same
-    arguments. Raises what `store_evidence` raises."""
+    """Store the report of a drill in the repository, signed if there is a key. `lock` is that of the store's immutable
+    objects. May be called again with the same arguments. Raises what `store_evidence` raises."""
     every = options.every
     configured = ConfiguredEvidence(
         **options.evidence.model_dump(), drill_every_ms=None if every is None else duration_ms(every)
     )
-    return store_evidence(repository, result, evidence_context(repository, configured), key)
+    return store_evidence(repository, result, evidence_context(repository, configured), key, lock)
 
 
 def clean_drill(context: ClusterContext, drill: str) -> CleanUp | None:

@@ -36,12 +36,16 @@ from tasks.engine.started_restore import StartedRestore
 from tasks.engine.target.finalize import finish_settings
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.restore_plan import RestoreRequest
-from tasks.model.errors import LockedError, NotFoundError
+from tasks.model.errors import DamagedError, LockedError, NotFoundError
 from tasks.repository.drills import DrillRecord, find_drill, write_drill
+from tasks.repository.names import log_key
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.restores import Targets
 from tasks.repository.set_state import PointSummary
+
+MOST_ENTRIES = 500
+"""So many of the newest entries of a set's log are verified. A validation verifies all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,19 +61,22 @@ class BegunDrill:
 
 @dataclass(frozen=True, slots=True)
 class PointChoice:
-    """The point of a drill, how it was chosen in words, and the time of the set's newest point in Unix milliseconds."""
+    """The point of a drill, how it was chosen in words, the time of the set's newest point in Unix milliseconds, and
+    the tier if the point was chosen by tiers."""
 
     point: PointSummary
     how: str
     newest_ms: int
+    tier: str | None = None
 
 
 def choose_point(repository: Repository, set_name: str, options: DrillOptions, drill: str) -> PointChoice:
     """Choose the point of a drill. Raises `NotFoundError` if there is no such set or no point, and what
     `choose_drill_point` raises."""
-    points = repository.state(set_name).points
-    point, how = choose_drill_point(points, options, drill, now_ms=repository.now_ms())
-    return PointChoice(point, how, points[max(points)].time_ms)
+    state = repository.state(set_name)
+    points = state.points
+    chosen = choose_drill_point(points, options, drill, now_ms=repository.now_ms(), last_tier=state.drilled_tier)
+    return PointChoice(chosen.point, chosen.how, points[max(points)].time_ms, chosen.tier)
 
 
 def begin_drill(
@@ -136,12 +143,45 @@ def begin_drill(
         records=sum(copy.records for copy in plan.partitions),
         log_bytes=sum(copy.log_bytes for copy in plan.partitions),
         incomplete=tuple(_incomplete(point, preview.findings)),
+        tier=choice.tier,
+        objects=_objects_of(point, started),
     )
     targets = prepare_restore(context, admin, plan)
     if find_drill(repository.restore_state, drill) is None:
         clean_up(context, record)
         raise LockedError(f"The drill {drill} was cleaned up by another process before it began.")
     return BegunDrill(data=data, record=record, findings=tuple(preview.findings), started=started, targets=targets)
+
+
+def _objects_of(point: RestorePoint, started: StartedRestore) -> dict[str, str]:
+    """The data objects of the plan and the objects that describe the point, with the SHA-256 of each."""
+    refs = [*point.entry.table, point.entry.topics, *([point.entry.groups] if point.entry.groups else [])]
+    data = {
+        line.object: line.sha256
+        for lines in started.lines.values()
+        for line in lines
+        if line.object is not None and line.sha256 is not None
+    }
+    return {**{ref.key: ref.sha256 for ref in refs}, **data}
+
+
+def verify_log(repository: Repository, set_name: str) -> str:
+    """Read the newest entries of the set's log, at most `MOST_ENTRIES`, and check that each names the SHA-256 of the
+    entry before it. Returns which ones, in words. Raises `DamagedError` if the chain is broken."""
+    log = repository.log(set_name).without_memory()
+    newest = log.state().seq
+    first = max(1, newest - MOST_ENTRIES + 1)
+    before: str | None = None
+    for seq in range(first, newest + 1):
+        found = log.read_entry(seq)
+        key = log_key(set_name, seq)
+        if found is None:
+            raise DamagedError(f"{key} is missing, although later entries exist", key=key)
+        entry, digest = found
+        if entry.parent != before and seq > first:
+            raise DamagedError(f"{key} does not name the entry before it: the log was edited or mixed up", key=key)
+        before = digest
+    return f"verified: entries {first:,} to {newest:,} of {newest:,}, each names the SHA-256 of the entry before it"
 
 
 def _incomplete(point: RestorePoint, findings: Sequence[Finding]) -> Iterator[str]:

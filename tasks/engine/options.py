@@ -513,11 +513,14 @@ class DrillOptions(Options):
     """What a restore drill restores, how it compares, and its objectives. The form in Prefect's UI shows the fields in
     this order: the usual ones first."""
 
-    point: Literal["latest", "random", "oldest"] = Field(
-        "latest", title="Point", description="The restore point that is drilled: the latest, one at random, the oldest."
+    point: Literal["latest", "random", "oldest", "tiers"] = Field(
+        "latest",
+        title="Point",
+        description="The restore point that is drilled: the latest, one at random, the oldest. With tiers each drill "
+        "takes the next of: the newest point, and the newest of the last earlier day, week, month and year.",
     )
     within: Duration | None = Field(
-        None, title="Within", description="For random and oldest: only points that are at most so old. 30d."
+        None, title="Within", description="For random, oldest and tiers: only points that are at most so old. 30d."
     )
     topics: TopicSelection = Field(
         TopicSelection(), title="Topics", description="The topics of the point that are restored. Empty means all."

@@ -14,6 +14,7 @@ from tasks.engine.commit.completeness import NewPoint
 from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.backup_work import BackupWork, PlannedBackup
 from tasks.flow_support.flow_run_cache import flow_run_cache
+from tasks.flow_support.overdue_report import report_overdue_drills
 from tasks.flow_support.start_report import report_start
 from tasks.flow_support.states import completed, partial, report_event
 from tasks.flow_support.wiring import places
@@ -42,7 +43,8 @@ def report_backup(work: BackupWork, captured: Sequence[CaptureResult], taken: Ne
     """Publish the artifacts of the new point. Returns the final state: completed, or `Partial` if something is missing.
 
     Emits `kafka-backup.point.shrunk` if the point contains less than the point before it and retention does not explain
-    that. The state does not change, because the point contains everything that was configured.
+    that, and `kafka-backup.drill.overdue` if no drill of a topic passed in time. The state does not change, because the
+    point contains everything that was configured.
     """
     cache = flow_run_cache(work.flow_run)
     cache.counter.is_done = True
@@ -56,6 +58,7 @@ def report_backup(work: BackupWork, captured: Sequence[CaptureResult], taken: Ne
     )
     for event, sentence in notable_events(taken.point):
         report_event(event, sentence)
+    report_overdue_drills(work.flow_run, work.repository, taken.point.set)
     headline = backup_headline(taken)
     shrunk = taken.point.shrunk
     if shrunk is not None and shrunk.counts.is_notable:

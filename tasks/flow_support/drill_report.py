@@ -11,6 +11,7 @@ from tasks.engine.evidence.store_evidence import StoredEvidence
 from tasks.flow_support.artifacts import artifact_key, markdown, publish, table
 from tasks.flow_support.drill_work import DrillWork, PlannedDrill, RestoredBin
 from tasks.flow_support.flow_run_cache import flow_run_cache
+from tasks.flow_support.overdue_report import report_overdue_drills
 from tasks.flow_support.start_report import report_start
 from tasks.flow_support.states import completed, emit_of_run, failed, report_event
 from tasks.reports.drill import chosen_text, drill_headline, drill_summary, evidence_line, partition_rows
@@ -46,6 +47,7 @@ def report_drill(work: DrillWork, result: DrillResult, stored: StoredEvidence) -
             f"Evidence of the drill of {name}",
         ),
     )
+    report_overdue_drills(work.flow_run, work.repository, work.set_name)
     headline = drill_headline(result)
     numbers = {
         "set": result.data.set_name,

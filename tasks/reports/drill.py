@@ -123,7 +123,9 @@ def _objective(achieved_s: float | None, target_s: float | None) -> str:
 
 def drill_document(result: DrillResult) -> dict[str, Any]:
     """The result as JSON members. Times are Unix milliseconds, durations are seconds."""
-    return {**asdict(result), "verdict": result.verdict, "failures": list(result.failures)}
+    document = asdict(result)
+    del document["data"]["objects"]  # they can be many, and the report has them
+    return {**document, "verdict": result.verdict, "failures": list(result.failures)}
 
 
 def evidence_line(stored: StoredEvidence) -> str:

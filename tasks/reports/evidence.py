@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tasks.engine.evidence.overdue import OverdueDrills
 from tasks.engine.evidence.register import RegisterRow
 from tasks.engine.evidence.report import DrillReport, Number, Objective, Text, Unknown
 from tasks.model.counting import counted
@@ -31,6 +32,15 @@ def register_text(rows: Sequence[RegisterRow]) -> str:
             )
             for row in rows
         ],
+    )
+
+
+def overdue_text(found: OverdueDrills) -> str:
+    """The topics that are overdue, in one sentence."""
+    last = "none passed" if found.passed_ms is None else f"the oldest passed drill is of {format_time(found.passed_ms)}"
+    return (
+        f"restore drills of {found.set_name} are overdue for {counted(len(found.topics), 'topic')} "
+        f"({some_of(found.topics)}): {last}, and one is due every {duration_text(found.every_ms / 1000)}"
     )
 
 

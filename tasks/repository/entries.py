@@ -241,12 +241,14 @@ class UnmarkEntry(Entry):
 
 
 class DrillNote(Document):
-    """A restore drill of the point that a note names: its id, its verdict, and the key and SHA-256 of its report."""
+    """A restore drill of the point that a note names: its id, its verdict, and the key and SHA-256 of its report.
+    `tier` is that of the point if the tiers are drilled in turn."""
 
     id: str
     verdict: str
     report: str
     report_sha256: str
+    tier: str | None = Field(None, exclude_if=is_absent)
 
 
 class NoteEntry(Entry):

@@ -41,7 +41,11 @@ def read_root(store: ObjectStore) -> Root:
     if root is not None:
         return root
     if next(iter(store.list(SETS)), None) is not None:
-        raise DamagedError(f"{ROOT_KEY} is missing at {store.location}, although {SETS} has objects", key=ROOT_KEY)
+        raise DamagedError(
+            f"{ROOT_KEY} is missing at {store.location}, although {SETS} has objects. If this repository has a "
+            "mutable_bucket, mutable_container or mutable_prefix, the storage section has to name it.",
+            key=ROOT_KEY,
+        )
     raise NotFoundError(
         f"There is no repository at {store.location}. Correct the storage section, or make a first backup."
     )

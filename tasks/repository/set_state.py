@@ -111,9 +111,9 @@ class SetState(Document):
     """The state after the entries 1 … `seq`. `tip` is the SHA-256 of the stored bytes of entry `seq`: the `parent` of
     the next entry.
 
-    `points` are the live points, `expired` those that have expired and are not removed yet. `drops` are the drops that
-    are in force. `frozen` is the freeze that the log contains. A repository can be frozen without it: see
-    `tasks.repository.freeze`.
+    `points` are the live points, `expired` those that have expired and are not removed yet. `drops` are the drops
+    that are in force. `drilled_tier` is the tier of the last drill that drilled the tiers in turn. `frozen` is the
+    freeze that the log contains. A repository can be frozen without it: see `tasks.repository.freeze`.
 
     `closed_runs` maps runs to the seq of the entry that closed them, in the order of the log: a point, a void or a
     mark. The unmark of a mark closes its run again. The map contains every run that was closed by entry `closed_from`
@@ -130,6 +130,7 @@ class SetState(Document):
     drops: tuple[Drop, ...] = Field((), exclude_if=is_empty)
     frozen: Freeze | None = Field(None, exclude_if=is_absent)
     marks: dict[str, Mark] = Field(default_factory=dict, exclude_if=is_empty)
+    drilled_tier: str | None = Field(None, exclude_if=is_absent)
     closed_runs: dict[str, int] = Field(default_factory=dict)
     closed_from: int = 1
 
@@ -155,6 +156,7 @@ class Fold:
         self._drops = start.drops
         self._frozen = start.frozen
         self._marks = dict(start.marks)
+        self._drilled_tier = start.drilled_tier
         self._closed_runs = dict(start.closed_runs)
         self._closed_from = start.closed_from
         self._newest_point = start.newest_point
@@ -205,7 +207,8 @@ class Fold:
             case UnmarkEntry():
                 self._unmark(entry)
             case NoteEntry():
-                pass
+                if entry.drill is not None and entry.drill.tier is not None:
+                    self._drilled_tier = entry.drill.tier
             case _:
                 assert_never(entry)
 
@@ -222,6 +225,7 @@ class Fold:
                 "drops": self._drops,
                 "frozen": self._frozen,
                 "marks": dict(self._marks),
+                "drilled_tier": self._drilled_tier,
                 "closed_runs": dict(self._closed_runs),
                 "closed_from": self._closed_from,
             }

@@ -25,6 +25,7 @@ from tasks.store.memory.settings import MemorySettings
 from tasks.store.protocol import IsData, IsImmutable, ObjectStore, OnNote, nothing_is_data, nothing_is_immutable
 from tasks.store.s3.settings import S3Settings
 from tasks.store.sdk import required_sdk
+from tasks.store.split import SplitStore
 
 AZURE_SDK = ("azure", "azure.core", "azure.storage.blob", "azure.identity", "requests")
 """The backend `azure` and the modules of its SDK, for `required_sdk`."""
@@ -105,9 +106,21 @@ def open_store(
 
     Raises `NotFoundError` if the folder is missing, `ConfigError` if the settings cannot be used, `AccessError` if the
     folder cannot be made or read or the credentials cannot be obtained, and `StoreError` for any other failure to make
-    or read the folder. A missing bucket is found only by the first request. The adapter
-    and its SDK are imported here, so that users of other backends do not wait for the import.
+    or read the folder. A missing bucket is found only by the first request. The adapter and its SDK are imported here,
+    so that users of other backends do not wait for the import.
     """
+
+    def opened(place: StorageSettings) -> ObjectStore:
+        return _opened(place, create=create, on_note=on_note, is_immutable=is_immutable, is_data=is_data)
+
+    mutable = settings.mutable_settings()
+    return opened(settings) if mutable is None else SplitStore(opened(settings), opened(mutable), is_immutable)
+
+
+def _opened(
+    settings: StorageSettings, *, create: bool, on_note: OnNote | None, is_immutable: IsImmutable, is_data: IsData
+) -> ObjectStore:
+    """The store of one place."""
     match settings:
         case LocalSettings():
             from tasks.store.local.local_store import LocalStore

@@ -40,6 +40,16 @@ RequiredText = Annotated[str, Field(min_length=1)]
 """A text that is required and not empty."""
 
 
+def overlap_problem(own: tuple[str, str], mutable: tuple[str, str]) -> str | None:
+    """The problem of two places (bucket, prefix) of one store that contain the same keys, or None."""
+    if own[0] != mutable[0]:
+        return None
+    one, other = (f"{prefix}/" if prefix else "" for _, prefix in (own, mutable))
+    if one.startswith(other) or other.startswith(one):
+        return "the place for mutable objects contains the other one, or is inside it: choose another bucket or prefix"
+    return None
+
+
 def without_control_characters(*names: str) -> Any:
     """A validator that refuses control characters in these fields, before other validators run. A field is a text, or
     contains texts. YAML files are checked before, but blocks are not in files. Its message does not contain the
@@ -105,8 +115,18 @@ class StoreSettings(BaseModel, ABC):
         return self.location
 
     @property
+    def lock_mode(self) -> str | None:
+        """How the store locks immutable objects, in its own words. None if it locks nothing."""
+        return None
+
+    @property
     def lock_ms(self) -> int | None:
         """For how many milliseconds the store locks immutable objects. None if it locks nothing."""
+        return None
+
+    def mutable_settings(self) -> Self | None:
+        """The settings of the place for objects that are overwritten or deleted early. None if they are in the same
+        place as all others."""
         return None
 
     @property

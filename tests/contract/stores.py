@@ -15,6 +15,7 @@ from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectInfo, ObjectStore
 from tasks.store.retrying import RetryingStore
 from tasks.store.s3.s3_store import S3Store
+from tasks.store.split import SplitStore
 from tests.support.azurite import Azurite
 from tests.support.fake_gcs import FakeGcs
 from tests.support.faults import FaultyStore
@@ -32,6 +33,7 @@ STORES: dict[str, Callable[[Path], ObjectStore]] = {
     "memory": lambda folder: MemoryStore(),
     "local": lambda folder: LocalStore(folder / "store", create=True),
     "faulty-unarmed": lambda folder: FaultyStore(MemoryStore()),
+    "split": lambda folder: SplitStore(MemoryStore("fixed"), MemoryStore("mutable"), is_data),
     "retrying-failures": lambda folder: retrying(MemoryStore(), lost=False),
     "retrying-lost-responses": lambda folder: retrying(MemoryStore(), lost=True),
     "retrying-lost-responses-local": lambda folder: retrying(LocalStore(folder / "store", create=True), lost=True),

@@ -1,5 +1,5 @@
-"""`make demo`: a real Kafka and Prefect; a backup, its validation, a restore and a drill as deployments, and a
-comparison.
+"""`make demo`: a real Kafka and Prefect; a backup, its validation, a restore and a drill as deployments, a
+comparison, and the evidence of the drill.
 
 All servers end with the demo, also after Ctrl-C, SIGTERM or SIGKILL, or when the terminal is closed.
 """
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from tests.demo import comparison, topics
+from tests.demo.evidence import show_evidence
 from tests.demo.runs import Runs
 from tests.demo.screen import console, run_command, say, show_command
 from tests.support.installation import Installation, installed
@@ -50,6 +51,7 @@ def _demo(kafka: KafkaCluster) -> int:
         _wait_at_a_terminal(installation)
     say("Prefect is stopped. The backup needs it no more:")
     run_command("kafka-backup", "list", "--storage", installation.repository.as_uri())
+    show_evidence(installation.repository)
     say(f"Done. Everything stays in {FOLDER}/ to look at; Kafka is stopped too.")
     return 0
 

@@ -35,7 +35,7 @@ class Runs:
         positions = {"consumer_group_strategy": "header-based", "reset_consumer_offsets": True}
         options = {"topic_mapping": MAPPING, **positions}
         self._run("restore/on-demand", backup_id=BACKUP_ID, target="production", options=options)
-        objectives = {"rto": "10m", "rpo": "1h"}
+        objectives = {"rto": "10m", "rpo": "1h", "every": "7d"}
         self._run("restore-drill/on-demand", backup_id=BACKUP_ID, target="production", options=objectives)
 
     def _run(self, deployment: str, **parameters: Any) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 EMAIL = "kafka-backup@test-project.iam.gserviceaccount.com"
+
+
+@cache
+def private_key() -> str:
+    """The private key of the service account, one for all tests."""
+    pem = generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem.decode()
 
 
 class GoogleTokens:
@@ -28,18 +35,21 @@ class GoogleTokens:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
-    @cached_property
+    @property
+    def token_url(self) -> str:
+        """The URL that issues tokens."""
+        return f"http://127.0.0.1:{self._server.server_port}/token"
+
+    @property
     def key(self) -> dict[str, str]:
         """The content of the key file of the service account."""
-        secret = generate_private_key(65537, 2048)
-        pem = secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return {
             "type": "service_account",
             "project_id": "test-project",
             "private_key_id": "1",
-            "private_key": pem.decode(),
+            "private_key": private_key(),
             "client_email": EMAIL,
-            "token_uri": f"http://127.0.0.1:{self._server.server_port}/token",
+            "token_uri": self.token_url,
         }
 
     @property
@@ -71,7 +81,12 @@ class GoogleTokens:
         if self.refusal is not None:
             return self.refusal
         self.issued.append(f"token-{len(self.issued)}")
-        return 200, {"access_token": self.issued[-1], "expires_in": self.lifetime_s, "token_type": "Bearer"}
+        return 200, {
+            "access_token": self.issued[-1],
+            "expires_in": self.lifetime_s,
+            "token_type": "Bearer",
+            "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        }
 
 
 def _handler(tokens: GoogleTokens) -> type[BaseHTTPRequestHandler]:

@@ -5,6 +5,7 @@ A new store needs a `StoreCase` and a line in `CASES`.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +13,18 @@ from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
 
-from blocks import AzureRepository, S3Repository
+from blocks import AzureRepository, GcsRepository, S3Repository
 from tasks.store.azure.azure_store import AzureStore
 from tasks.store.azure.settings import AzureSettings
+from tasks.store.gcs.gcs_store import GcsStore
+from tasks.store.gcs.settings import GcsSettings
 from tasks.store.protocol import ObjectStore
 from tasks.store.registry import StorageSettings
 from tasks.store.s3.s3_store import S3Store
 from tasks.store.s3.settings import S3Settings
 from tests.support.azurite import ACCOUNT, ACCOUNT_KEY, Azurite
+from tests.support.fake_gcs import FakeGcs
+from tests.support.google_tokens import private_key
 from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
 
 Section = Mapping[str, object]
@@ -232,4 +237,56 @@ class AzureCase(StoreCase):
         return f"{endpoint}/{ACCOUNT}"
 
 
-CASES: Mapping[str, type[StoreCase]] = {"s3": S3Case, "azure": AzureCase}
+class GcsCase(StoreCase):
+    """fake-gcs-server. It checks no credentials, so `test_gcs_command.py` has wrong ones."""
+
+    server_name = "fake_gcs"
+    block = GcsRepository
+    settings_type = GcsSettings
+    ca_variable = "REQUESTS_CA_BUNDLE"
+    secrets = (private_key().splitlines()[1],)
+    secret_keys = ("service_account_json",)
+    credentials = ("service_account_json",)
+    wrong = ()
+    no_credentials = "There are no credentials for Google Cloud Storage: set service_account_path"
+    no_host = "the endpoint's host does not exist"
+    not_the_protocol = "does not speak Google Cloud Storage. Check `endpoint`."
+
+    def __init__(self, server: FakeGcs) -> None:
+        self._server = server
+
+    @property
+    def endpoint(self) -> str:
+        return self._server.endpoint
+
+    def new_bucket(self) -> str:
+        return self._server.new_bucket()
+
+    def section(self, bucket: str, **changes: object) -> dict[str, object]:
+        endpoint = changes.get("endpoint", self._server.endpoint)
+        key = json.dumps(self._server.tokens.key) if str(endpoint).startswith("https:") else None
+        section = {
+            "backend": "gcs",
+            "bucket": bucket,
+            "prefix": "team",
+            "endpoint": endpoint,
+            "allow_http": True,
+            "service_account_json": key,
+            **changes,
+        }
+        return {name: value for name, value in section.items() if value is not None}
+
+    def open(self, bucket: str, prefix: str = "", **changes: Any) -> ObjectStore:
+        return GcsStore(self._server.settings(bucket, prefix, **changes))
+
+    def where(self, bucket: str) -> str:
+        return f"gs://{bucket} at {self._server.endpoint}"
+
+    def missing(self, bucket: str) -> str:
+        return f"There is no bucket {self.where(bucket)}: create it, or correct `bucket` and `endpoint`."
+
+    def at(self, endpoint: str) -> str:
+        return endpoint
+
+
+CASES: Mapping[str, type[StoreCase]] = {"s3": S3Case, "azure": AzureCase, "gcs": GcsCase}

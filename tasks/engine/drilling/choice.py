@@ -5,17 +5,38 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tasks.engine.options import DrillOptions, duration_ms
 from tasks.engine.topic_selection import is_literal, is_selected
 from tasks.model.errors import NotFoundError, RefusedError
 from tasks.repository.set_state import PointSummary
 
+TIERS = ("newest", "daily", "weekly", "monthly", "yearly")
+"""The tiers of retention, in the order in which they are drilled."""
+
+_PERIODS = {"daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m", "yearly": "%Y"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenPoint:
+    """The point, how it was chosen in words, and its tier if it was chosen by tiers."""
+
+    point: PointSummary
+    how: str
+    tier: str | None = None
+
 
 def choose_drill_point(
-    points: Mapping[int, PointSummary], options: DrillOptions, drill: str, *, now_ms: int
-) -> tuple[PointSummary, str]:
-    """(the point, how it was chosen, in words). `points` are the live points of the set, by seq.
+    points: Mapping[int, PointSummary],
+    options: DrillOptions,
+    drill: str,
+    *,
+    now_ms: int,
+    last_tier: str | None = None,
+) -> ChosenPoint:
+    """Choose the point. `points` are the live points of the set, by seq. `last_tier` is the tier that was drilled last.
 
     Raises `NotFoundError` if there is no point, and `RefusedError` if none is in the window of `within`.
     """
@@ -23,15 +44,43 @@ def choose_drill_point(
         raise NotFoundError("The set has no restore point that could be drilled.")
     ordered = [points[seq] for seq in sorted(points)]
     if options.point == "latest":
-        return ordered[-1], "the latest point of the set"
+        return ChosenPoint(ordered[-1], "the latest point of the set")
     if options.within is not None:
         ordered = [point for point in ordered if now_ms - point.time_ms <= duration_ms(options.within)]
     window = f"{len(ordered):,} points" + (f" of the last {options.within}" if options.within is not None else "")
     if not ordered:
         raise RefusedError(f"The set has no restore point of the last {options.within}.")
     if options.point == "oldest":
-        return ordered[0], f"the oldest of {window}"
-    return random.Random(drill).choice(ordered), f"drawn at random from {window}, with the drill's id as seed"
+        return ChosenPoint(ordered[0], f"the oldest of {window}")
+    if options.point == "tiers":
+        return _of_next_tier(ordered, last_tier, window)
+    how = f"drawn at random from {window}, with the drill's id as seed"
+    return ChosenPoint(random.Random(drill).choice(ordered), how)
+
+
+def _of_next_tier(ordered: Sequence[PointSummary], last_tier: str | None, window: str) -> ChosenPoint:
+    """The point of the tier after `last_tier`. A tier without a point is left out."""
+    found = _tier_points(ordered)
+    start = TIERS.index(last_tier) + 1 if last_tier in TIERS else 0
+    tier = next(tier for tier in (*TIERS[start:], *TIERS) if tier in found)
+    after = f"after {last_tier}" if last_tier is not None else "the first"
+    return ChosenPoint(found[tier], f"the tier {tier} of {window}; the tiers are drilled in turn, {after}", tier)
+
+
+def _tier_points(ordered: Sequence[PointSummary]) -> dict[str, PointSummary]:
+    """The point of each tier: the newest point, and the newest one of the last day, week, month and year before that
+    of the newest point, in UTC."""
+    newest = ordered[-1]
+    found = {"newest": newest}
+    for tier, period in _PERIODS.items():
+        earlier = [point for point in ordered if _period(point, period) != _period(newest, period)]
+        if earlier:
+            found[tier] = earlier[-1]
+    return found
+
+
+def _period(point: PointSummary, period: str) -> str:
+    return datetime.fromtimestamp(point.time_ms / 1000, UTC).strftime(period)
 
 
 def choose_drill_topics(

@@ -40,6 +40,7 @@ class DrillFindings:
     clean_up: CleanUp | None = None
     problems: list[str] = field(default_factory=list)
     earlier: Mapping[str, CleanUp] = field(default_factory=dict)
+    log_chain: str | None = None
 
     @contextmanager
     def noting_errors(self) -> Iterator[None]:
@@ -76,6 +77,7 @@ class DrillFindings:
             ),
             problems=tuple(self.problems),
             earlier=self.earlier,
+            log_chain=self.log_chain,
         )
 
 

@@ -137,7 +137,9 @@ class Objectives:
 class ChosenData:
     """The point and the topics of a drill. `choice` says in words how the point was chosen. `excluded` are the topics
     of the point that the drill left out, each with the reason. `records` and `log_bytes` are those of the included
-    topics. `incomplete` are sentences about what the point itself lacks of them."""
+    topics. `incomplete` are sentences about what the point itself lacks of them. `tier` is that of the point if it was
+    chosen by tiers. `objects` are the objects of the repository that the restore reads, with the SHA-256 that the point
+    has for each."""
 
     set_name: str
     point: int
@@ -149,13 +151,16 @@ class ChosenData:
     records: int
     log_bytes: int
     incomplete: tuple[str, ...] = ()
+    tier: str | None = None
+    objects: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillResult:
     """Everything that a drill knows at its end. `drill` is its id, which is also that of its restore. `problems` are
     sentences about failures that no comparison contains, for example the error that ended the drill. `earlier` is what
-    this drill has removed of earlier ones that died, by their ids."""
+    this drill has removed of earlier ones that died, by their ids. `log_chain` says which entries of the set's log were
+    verified."""
 
     drill: str
     data: ChosenData
@@ -172,6 +177,7 @@ class DrillResult:
     objectives: Objectives
     problems: tuple[str, ...] = ()
     earlier: Mapping[str, CleanUp] = field(default_factory=dict)
+    log_chain: str | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ from tasks.model.counting import counted
 T = TypeVar("T")
 
 UNSIGNED = "unsigned: no signing key is configured"
+NO_LOCK = "the settings of the store ask for no lock of objects; the store can lock objects by a rule of its own"
 HISTORY = 12
 """The number of drills in the chart, with this one."""
 
@@ -149,8 +150,8 @@ def _where(result: DrillResult, context: EvidenceContext) -> Where:
         store=_known(context.store, "the caller did not name the store"),
         region=_configured(stated.region),
         copy_used=_configured(stated.copy_used),
-        lock_mode=_known(context.lock_mode, "the drill recorded no object lock"),
-        lock_until_ms=_known(context.lock_until_ms, "the drill recorded no object lock"),
+        lock_mode=_known(context.lock_mode, NO_LOCK),
+        lock_until_ms=_known(context.lock_until_ms, NO_LOCK),
         recipient_key_ids=Unknown(unknown="this version does not encrypt backups"),
     )
 
@@ -253,8 +254,8 @@ def _integrity(result: DrillResult, context: EvidenceContext) -> Integrity:
         schemas=Unknown(unknown="the backup contains no schema registry"),
         outside_count=_outside_count(result, context),
         gaps=_known(context.gaps, "the point could not be read again when the report was made"),
-        objects_read=_known(context.objects_read, "a drill does not record which objects it read"),
-        log_chain=_known(context.log_chain, "a drill does not read the whole log; `kafka-backup validate` verifies it"),
+        objects_read=_known(context.objects_read, "the caller did not name the objects"),
+        log_chain=_known(context.log_chain, "the drill ended before it had verified the log"),
     )
 
 

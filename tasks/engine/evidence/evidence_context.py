@@ -48,9 +48,9 @@ class ConfiguredEvidence:
 class EvidenceContext:
     """Everything besides the result. None means that the caller does not know it; the report then says why.
 
-    `lock_mode` and `lock_until_ms` are those of the report's objects in the store. `objects_read` are the objects of
-    the repository that the drill read. `log_chain` says in words how the log of the set was verified. `outside_count`
-    says in words what a count outside of the backup gave.
+    `lock_mode` and `lock_until_ms` are those of the report's objects in the store; the lock ends no earlier.
+    `objects_read` are the objects of the repository that the drill read. `log_chain` says in words how the log of the
+    set was verified. `outside_count` says in words what a count outside of the backup gave.
     """
 
     configured: ConfiguredEvidence = field(default_factory=ConfiguredEvidence)
@@ -61,7 +61,7 @@ class EvidenceContext:
     lock_mode: str | None = None
     lock_until_ms: int | None = None
     gaps: tuple[Gap, ...] | None = None
-    objects_read: tuple[ReadObject, ...] | None = None
+    objects_read: tuple[ReadObject, ...] | Unknown | None = None
     log_chain: str | None = None
     outside_count: str | None = None
     previous: PreviousReport | None = None

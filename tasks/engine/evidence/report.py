@@ -257,7 +257,8 @@ class Gap(Document):
 
 
 class ReadObject(Document):
-    """An object of the repository that the drill read, and the SHA-256 of its bytes."""
+    """An object of the repository that the drill read, and its SHA-256. A data object of one partition is read in
+    parts: each part is checked by its own checksum, and the SHA-256 is the one that the index of the point has."""
 
     key: Plain
     sha256: Plain

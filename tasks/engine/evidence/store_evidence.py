@@ -9,7 +9,7 @@ from tasks.engine.evidence.build_report import build_report
 from tasks.engine.evidence.canonical import report_bytes
 from tasks.engine.evidence.dsse import sign_payload
 from tasks.engine.evidence.evidence_context import ConfiguredEvidence, EvidenceContext
-from tasks.engine.evidence.report import DrillReport, Gap, Unknown
+from tasks.engine.evidence.report import DrillReport, Gap, ReadObject, Unknown
 from tasks.engine.evidence.report_page import render_page
 from tasks.engine.evidence.signing_keys import SigningKey
 from tasks.engine.evidence.stored_reports import ENVELOPE, PAGE, REPORT, StoredReport, history_before, load_report
@@ -21,6 +21,25 @@ from tasks.repository.names import report_key
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.set_state import SetState
 from tasks.store.protocol import ObjectStore
+from tasks.store.settings import StoreSettings
+
+MOST_OBJECTS = 10_000
+"""A report lists at most so many objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLock:
+    """How the store locks immutable objects at their write: the mode, and for how long."""
+
+    mode: str
+    lock_ms: int
+
+    @classmethod
+    def of(cls, storage: StoreSettings) -> ObjectLock | None:
+        """The lock that the settings of a store ask for. None if they ask for none."""
+        if storage.lock_mode is None or storage.lock_ms is None:
+            return None
+        return cls(storage.lock_mode, storage.lock_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +65,14 @@ def evidence_context(repository: Repository, configured: ConfiguredEvidence | No
 
 
 def store_evidence(
-    repository: Repository, result: DrillResult, context: EvidenceContext, key: SigningKey | None
+    repository: Repository,
+    result: DrillResult,
+    context: EvidenceContext,
+    key: SigningKey | None,
+    lock: ObjectLock | None = None,
 ) -> StoredEvidence:
     """Store the evidence of a drill, signed if there is a key. `store_evidence` itself fills in what `context` contains
-    about earlier drills, the gaps of the point (if it has none) and the key.
+    about earlier drills, the gaps of the point (if it has none), the objects, the log, the lock and the key.
 
     May be called again with the same result, context and key: it then stores what is missing. Raises `RefusedError` if
     the drill has another report already, because a report is never changed, `NotFoundError` if there is no such set,
@@ -57,7 +80,7 @@ def store_evidence(
     """
     store, set_name, drill = repository.store, result.data.set_name, result.drill
     repository.state(set_name)
-    report = _report(repository, result, context, key)
+    report = _report(repository, result, _with_results(context, result, lock), key)
     data = report_bytes(report)
     is_new = _put_once(store, report_key(set_name, drill, REPORT), data)
     keys = [report_key(set_name, drill, REPORT)]
@@ -70,6 +93,31 @@ def store_evidence(
     if is_new or not _has_note(repository, result, stored):
         _append_note(repository, result, stored)
     return stored
+
+
+def _with_results(context: EvidenceContext, result: DrillResult, lock: ObjectLock | None) -> EvidenceContext:
+    """The context with what the drill has established. The report's objects are locked when they are written, so their
+    lock ends no earlier than that of an object from the start of the drill."""
+    return replace(
+        context,
+        objects_read=_objects_read(result),
+        log_chain=result.log_chain,
+        lock_mode=None if lock is None else lock.mode,
+        lock_until_ms=None if lock is None else result.times.started_ms + lock.lock_ms,
+    )
+
+
+def _objects_read(result: DrillResult) -> tuple[ReadObject, ...] | Unknown:
+    if result.times.data_complete_ms is None:
+        return Unknown(unknown="the drill ended before it had read all objects")
+    objects = sorted(result.data.objects.items())
+    if len(objects) > MOST_OBJECTS:
+        digest = sha256_hex("".join(f"{sha256}  {key}\n" for key, sha256 in objects).encode())
+        return Unknown(
+            unknown=f"{len(objects):,} objects were read, too many to list; the SHA-256 over their lines "
+            f"`<SHA-256>  <key>`, in the order of the keys, is {digest}"
+        )
+    return tuple(ReadObject(key=key, sha256=sha256) for key, sha256 in objects)
 
 
 def _report(
@@ -165,6 +213,7 @@ def _append_note(repository: Repository, result: DrillResult, stored: StoredEvid
         verdict=verdict,
         report=report_key(set_name, result.drill, REPORT),
         report_sha256=stored.sha256,
+        tier=result.data.tier,
     )
 
     def build(state: SetState) -> NoteEntry:

@@ -226,7 +226,7 @@ def _immutable(request: Request) -> StoreError:
         return ObjectExistsError(f"{request.target} already exists, and a policy protects it", key=request.key)
     return StoreError(
         f"{request.target} cannot be replaced or deleted, because an immutability policy or a legal hold protects "
-        "it. A repository replaces its heads and leases: use a container without such a policy.",
+        "it. A repository replaces its heads and leases: set mutable_container to a container without such a policy.",
         key=request.key,
     )
 

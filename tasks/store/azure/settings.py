@@ -15,7 +15,7 @@ from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import ConnectTimeoutMs, OptionalSecret, OptionalText
 from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.store.endpoint import check_endpoint
-from tasks.store.settings import Prefix, RequiredText, StoreSettings, without_control_characters
+from tasks.store.settings import Prefix, RequiredText, StoreSettings, overlap_problem, without_control_characters
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{1,62}")
 _CONTAINER = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
@@ -45,6 +45,10 @@ class AzureSettings(StoreSettings):
     `use_workload_identity`; the managed identity `client_id` of the machine. Without all of them, the identity comes
     from the environment, the pod, the machine or the Azure CLI.
 
+    With `mutable_container`, the blobs that are overwritten or deleted early (heads, leases, pins, restores) are in
+    this container of the same account, under `mutable_prefix`: a container with an immutability policy cannot contain
+    them. With `mutable_prefix` alone they are in the same container.
+
     Without `endpoint` the account is in Azure's public cloud. `allow_http` permits an endpoint without TLS.
     `connect_timeout_ms` is the longest time to wait for the store's first answer.
     """
@@ -58,6 +62,8 @@ class AzureSettings(StoreSettings):
     account_name: OptionalText = None
     container_name: RequiredText
     prefix: Prefix = ""
+    mutable_container: OptionalText = None
+    mutable_prefix: Prefix = ""
     endpoint: OptionalText = None
     account_key: OptionalSecret = None
     sas_token: OptionalSecret = None
@@ -71,7 +77,7 @@ class AzureSettings(StoreSettings):
 
     _no_control_characters = without_control_characters(
         *("account_name", "container_name", "prefix", "endpoint", "account_key", "sas_token", "connection_string"),
-        *("client_id", "tenant_id", "client_secret"),
+        *("client_id", "tenant_id", "client_secret", "mutable_container", "mutable_prefix"),
     )
 
     @classmethod
@@ -91,6 +97,12 @@ class AzureSettings(StoreSettings):
                 "machine or the Azure CLI."
             )
         return cls(account_name=parts.netloc, container_name=container, prefix=prefix)
+
+    def mutable_settings(self) -> Self | None:
+        if self.mutable_container is None and not self.mutable_prefix:
+            return None
+        place = {"container_name": self.mutable_container or self.container_name, "prefix": self.mutable_prefix}
+        return self.model_copy(update={**place, "mutable_container": None, "mutable_prefix": ""})
 
     @property
     def account(self) -> Account:
@@ -134,6 +146,10 @@ class AzureSettings(StoreSettings):
     def _is_consistent(self) -> Self:
         self._check_ways()
         self._check_names()
+        mutable = self.mutable_settings()
+        places = (self.container_name, self.prefix), (mutable.container_name, mutable.prefix) if mutable else ("", "")
+        if mutable and (problem := overlap_problem(*places)):
+            raise ValueError(problem)
         account = self.account
         try:
             check_endpoint(account.url, allow_http=self.allow_http)

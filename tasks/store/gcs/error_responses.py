@@ -100,7 +100,7 @@ def response_error(response: Response, request: Request, *, has_answered: bool) 
         case 400:
             return _wrong_request(response, request)
         case 404:
-            return _missing(response, request)
+            return _missing(request)
         case 412 if request.condition_error is not None:
             return request.condition_error(f"{request.target} is not in the expected state", key=request.key)
     reason = f"{request.target}: the store answers {response.reason or status}"
@@ -147,7 +147,8 @@ def _refused(response: Response, request: Request) -> KafkaBackupError:
     if response.reason in _RETAINED:
         return ConfigError(
             f"{request.bucket} does not allow {request.key} to be overwritten, because of a retention policy or a "
-            "hold. Heads, leases, pins and restores of a repository are overwritten: use a bucket without them."
+            "hold. Heads, leases, pins and restores of a repository are overwritten: set mutable_bucket to a bucket "
+            "without them."
         )
     if response.reason == "sslRequired":
         return ConfigError(f"{request.bucket} requires TLS: write `endpoint` with https://")
@@ -178,9 +179,8 @@ def _wrong_request(response: Response, request: Request) -> KafkaBackupError:
     return StoreError(f"{reason}: {message}", key=request.key)
 
 
-def _missing(response: Response, request: Request) -> KafkaBackupError:
-    """The error for the status 404. The store names what is missing only in its message."""
-    is_of_object = request.operation in ("objects.get", "objects.delete")
-    if is_of_object and "bucket does not exist" not in response.message:
+def _missing(request: Request) -> KafkaBackupError:
+    """The error for the status 404. The store answers it for a missing object and for a missing bucket."""
+    if request.operation in ("objects.get", "objects.delete"):
         return ObjectNotFoundError(f"{request.key} is not in {request.bucket}", key=request.key)
     return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct `bucket` and `endpoint`.")

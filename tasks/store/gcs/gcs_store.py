@@ -7,10 +7,12 @@ condition. This store does not retry: see `RetryingStore`.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -75,6 +77,7 @@ class GcsStore:
         self._requests = GcsRequests(settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
         self._lock = threading.Lock()
         self._keeps_versions: bool | None = None
+        self._is_bucket_known = False
 
     @property
     def location(self) -> str:
@@ -108,7 +111,7 @@ class GcsStore:
             raise
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
-        with self._requests.request("objects.get", key) as request:
+        with self._reading(key) as request:
             response = self._download(key)
             data: bytes = response.content
             headers = response.headers
@@ -124,7 +127,7 @@ class GcsStore:
     def get_range(self, key: str, start: int, length: int) -> bytes:
         if length == 0:  # HTTP has no empty ranges
             return self._empty_range(key, start)
-        with self._requests.request("objects.get", key) as request:
+        with self._reading(key) as request:
             response = self._download(key, Range=f"bytes={start}-{start + length - 1}")
             data: bytes = response.content
         if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
@@ -134,7 +137,7 @@ class GcsStore:
         return data
 
     def head(self, key: str) -> ObjectInfo:
-        with self._requests.request("objects.get", key) as request:
+        with self._reading(key) as request:
             blob = self._blob(key)
             blob.reload(projection="noAcl", timeout=self._requests.timeout, retry=None)
             return self._info(key, blob._properties, request)
@@ -148,6 +151,7 @@ class GcsStore:
         last = ""
         for request, page in self._pages(self._prefix + check_prefix(prefix)):
             for item in page.get("items", ()):
+                self._requests.check_is_of_gcs(item, ("name",), request)
                 key = item["name"][len(self._prefix) :]
                 if not all(map(is_component, key.split("/"))):
                     continue
@@ -234,6 +238,30 @@ class GcsStore:
         if (info.size_bytes, info.checksum) != (upload.size_bytes, _checksum(upload.crc32c)):
             raise DamagedError(f"{request.target}: the store did not store the bytes that were sent", key=key)
         return info
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[Request]:
+        """A context whose body reads an object. Before an object counts as missing for the first time, the bucket is
+        looked for, because the status is the same without a bucket."""
+        try:
+            with self._requests.request("objects.get", key) as request:
+                yield request
+        except ObjectNotFoundError:
+            self._check_bucket()
+            raise
+
+    def _check_bucket(self) -> None:
+        """Raises `NotFoundError` if there is no bucket. Sends a request only if none has shown that there is one. Does
+        nothing without the right to list the objects."""
+        if self._is_bucket_known:
+            return
+        client = self._requests.client
+        with contextlib.suppress(AccessError), self._requests.request("objects.list"):
+            page = client.sdk.list_blobs(
+                client.bucket, max_results=1, fields="kind", timeout=self._requests.timeout, retry=None
+            )
+            next(page.pages, None)
+        self._is_bucket_known = True
 
     def _download(self, key: str, **headers: str) -> Any:
         """The response with the bytes of the object."""

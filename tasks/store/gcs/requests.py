@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from tasks.model.errors import (
     ConfigError,
@@ -60,10 +59,10 @@ class GcsRequests:
         """Release the connections. May be called twice."""
         self.client.close()
 
-    def check_is_of_gcs(self, response: Mapping[str, Any], names: tuple[str, ...], request: Request) -> None:
-        """Raises the error of `unreadable_response` if one of these members is missing in the response. Every response
-        of the store has them, so another program answered then."""
-        if any(name not in response for name in names):
+    def check_is_of_gcs(self, response: object, names: tuple[str, ...], request: Request) -> None:
+        """Raises the error of `unreadable_response` if the response is no mapping, or if one of these members is
+        missing in it. Every response of the store has them, so another program answered then."""
+        if not isinstance(response, Mapping) or any(name not in response for name in names):
             raise unreadable_response(request, has_answered=self._has_answered)
 
     @contextmanager

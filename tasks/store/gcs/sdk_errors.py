@@ -7,7 +7,6 @@ with a token, so after a failure to obtain one nothing was changed.
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -28,12 +27,14 @@ FOREIGN = (
     *(auth.GoogleAuthError, GoogleAPIError),
     *(storage.InvalidPathError, storage.InvalidResponse, storage.DataCorruption),
     *(foreign.RequestException, http.HTTPError),
+    *(OSError, ValueError),
 )
-"""The classes of all exceptions of Google's libraries and of the libraries below them."""
+"""The classes of all exceptions of Google's libraries and of the libraries below them. requests raises an `OSError` for
+a file of authorities that it cannot read. A `ValueError` is a response whose numbers or times cannot be read."""
 
 _UNREADABLE = (
     *(foreign.InvalidJSONError, foreign.ContentDecodingError, foreign.TooManyRedirects),
-    *(storage.InvalidResponse, http.DecodeError),
+    *(storage.InvalidResponse, http.DecodeError, ValueError),
 )
 _INVALID_REQUEST = (
     *(foreign.InvalidHeader, foreign.InvalidURL, foreign.MissingSchema, foreign.InvalidSchema, foreign.URLRequired),
@@ -45,7 +46,10 @@ _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", sock
 _UNREADABLE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError)
 _NO_CERTIFICATE = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE"})
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
-_CODE = re.compile(r"[a-z_]{1,40}")
+_OAUTH_CODES = (
+    *("access_denied", "invalid_client", "invalid_grant", "invalid_request", "invalid_scope", "invalid_target"),
+    *("unauthorized_client", "unsupported_grant_type"),
+)
 
 
 def sdk_error(error: Exception, request: Request, *, has_answered: bool) -> KafkaBackupError:
@@ -89,11 +93,8 @@ def credentials_error(error: auth.GoogleAuthError) -> KafkaBackupError:
 
 def _code(error: auth.GoogleAuthError) -> str:
     """The error code of OAuth in the exception, for example `invalid_grant`, or the name of the exception's class."""
-    for argument in error.args:
-        code = argument.get("error") if isinstance(argument, dict) else str(argument).partition(":")[0]
-        if isinstance(code, str) and _CODE.fullmatch(code):
-            return code
-    return type(error).__name__
+    text = str(error)
+    return next((code for code in _OAUTH_CODES if code in text), type(error).__name__)
 
 
 def _tls_error(error: Exception, request: Request) -> KafkaBackupError | None:
@@ -104,14 +105,18 @@ def _tls_error(error: Exception, request: Request) -> KafkaBackupError | None:
             f"Cannot verify the certificate of {request.bucket}: {reason}. Check this certificate. "
             "Set REQUESTS_CA_BUNDLE to the certificate of its authority if a private authority signed it."
         )
-    is_file = any(isinstance(one, _UNREADABLE_FILE) or "invalid path" in str(one) for one in _causes(error))
-    if is_file or (cause is not None and cause.reason in _NO_CERTIFICATE):
+    if any(_is_of_file(one) for one in _causes(error)) or (cause is not None and cause.reason in _NO_CERTIFICATE):
         return ConfigError("The file of REQUESTS_CA_BUNDLE cannot be read, or contains no certificate: correct it.")
     if cause is not None and cause.reason in _NO_TLS:
         return ConfigError(
             f"{request.bucket} does not speak TLS: correct `endpoint`, or use http and `allow_http: true`."
         )
     return None
+
+
+def _is_of_file(error: BaseException) -> bool:
+    """Whether the error is about the file of REQUESTS_CA_BUNDLE. requests has no class for a missing one."""
+    return isinstance(error, _UNREADABLE_FILE) or (type(error) is OSError and "invalid path" in str(error))
 
 
 def _endpoint_error(error: Exception, request: Request) -> KafkaBackupError | None:

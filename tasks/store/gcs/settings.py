@@ -12,7 +12,7 @@ from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import ConnectTimeoutMs, OptionalSecret, OptionalText
 from tasks.model.waiting import CONNECT_TIMEOUT_MS
 from tasks.store.endpoint import check_endpoint
-from tasks.store.settings import Prefix, RequiredText, StoreSettings, without_control_characters
+from tasks.store.settings import Prefix, RequiredText, StoreSettings, overlap_problem, without_control_characters
 
 DEFAULT_ENDPOINT = "https://storage.googleapis.com"
 
@@ -24,6 +24,10 @@ class GcsSettings(StoreSettings):
     content of such a file. Without both, the credentials are the application default credentials: those of the
     environment, of a workload identity or of the machine. `project` is the project that pays for the requests to a
     bucket whose requester pays.
+
+    With `mutable_bucket`, the objects that are overwritten or deleted early (heads, leases, pins, restores) are in this
+    bucket, under `mutable_prefix`: a bucket with a retention policy cannot contain them. With `mutable_prefix` alone
+    they are in the same bucket.
 
     Without `endpoint` the bucket is in Google's cloud. `allow_http` permits an endpoint without TLS, to which no
     credentials are sent. `connect_timeout_ms` is the longest time to wait for the store's first answer.
@@ -39,6 +43,8 @@ class GcsSettings(StoreSettings):
     prefix: Prefix = ""
     endpoint: OptionalText = None
     project: OptionalText = None
+    mutable_bucket: OptionalText = None
+    mutable_prefix: Prefix = ""
     service_account_path: OptionalText = None
     service_account_json: OptionalSecret = None
     allow_http: bool = False
@@ -46,7 +52,7 @@ class GcsSettings(StoreSettings):
 
     # Not `service_account_json`, because a key file has line breaks.
     _no_control_characters = without_control_characters(
-        "bucket", "prefix", "endpoint", "project", "service_account_path"
+        *("bucket", "prefix", "mutable_bucket", "mutable_prefix", "endpoint", "project", "service_account_path")
     )
 
     @classmethod
@@ -59,6 +65,12 @@ class GcsSettings(StoreSettings):
                 "environment or the machine."
             )
         return cls(bucket=parts.netloc, prefix=parts.path)
+
+    def mutable_settings(self) -> Self | None:
+        if self.mutable_bucket is None and not self.mutable_prefix:
+            return None
+        place = {"bucket": self.mutable_bucket or self.bucket, "prefix": self.mutable_prefix}
+        return self.model_copy(update={**place, "mutable_bucket": None, "mutable_prefix": ""})
 
     @property
     def location(self) -> str:
@@ -88,6 +100,9 @@ class GcsSettings(StoreSettings):
             raise ValueError("service_account_path and service_account_json exclude each other: set one of them")
         if self.service_account_path is not None and not Path(self.service_account_path).is_absolute():
             raise ValueError("service_account_path should be an absolute path")
+        mutable = self.mutable_settings()
+        if mutable and (problem := overlap_problem((self.bucket, self.prefix), (mutable.bucket, mutable.prefix))):
+            raise ValueError(problem)
         if self.endpoint is None:
             return self
         try:

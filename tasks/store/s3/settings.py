@@ -151,6 +151,10 @@ class S3Settings(StoreSettings):
         return f"s3://{self.bucket}" + (f" at {self.endpoint}" if self.endpoint else "")
 
     @property
+    def lock_mode(self) -> str | None:
+        return None if self.object_lock_mode is None else self.object_lock_mode.upper()
+
+    @property
     def lock_ms(self) -> int | None:
         return None if self.object_lock_for is None else duration_ms(self.object_lock_for)
 

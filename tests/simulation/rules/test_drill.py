@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,8 @@ from tasks.engine.drill import drill_locally, keep_evidence
 from tasks.engine.drilling import clean_up as clean_up_module
 from tasks.engine.drilling.drill_result import DrillResult
 from tasks.engine.drilling.left_drills import clean_left_drills
+from tasks.engine.evidence.report import Unknown
+from tasks.engine.evidence.store_evidence import ObjectLock
 from tasks.engine.options import DrillOptions, EvidenceOptions, RetentionPolicy
 from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.prune import prune_locally
@@ -529,3 +532,111 @@ def test_a_scratch_topic_of_an_unknown_drill_is_named_and_stays(world: SmallWorl
     assert (f"The topic {name} has the name of a drill that this repository does not know. It stays.",) == asked.kept
     assert {} == _drill(world).earlier, "another repository can have a drill that runs"
     assert {"live", name} == _topics(world)
+
+
+def test_successive_drills_take_the_points_of_the_tiers_in_turn(world: SmallWorld) -> None:
+    world.clock.advance(24 * HOUR_MS)
+    world.send(("bills", 0), 4)
+    world.back_up()
+    points = []
+    for _ in range(3):
+        world.clock.advance(HOUR_MS)
+        result = _drill(world, point="tiers")
+        keep_evidence(world.repository, result, DrillOptions(), None)
+        points.append((result.data.tier, result.data.point))
+    world.clock.advance(HOUR_MS)
+    newest, older = max(world.repository.state(SET).points), min(world.repository.state(SET).points)
+
+    assert ("newest", newest) == points[0]
+    assert ("daily", older) == points[1]
+    assert points[2][0] not in ("daily", None)
+    _drill(world, point="tiers")
+    assert points[2][0] == world.repository.state(SET).drilled_tier, "a drill without a report does not count"
+    world.assert_valid()
+
+
+def test_the_report_names_each_object_that_was_read_and_the_entries_of_the_log_that_were_verified(
+    world: SmallWorld,
+) -> None:
+    result = _drill(world)
+    stored = keep_evidence(world.repository, result, DrillOptions(), None, ObjectLock("COMPLIANCE", 1_000))
+
+    read = stored.report.integrity.objects_read
+    assert not isinstance(read, Unknown)
+    assert {info.key for info in world.store.list("data/")} <= {one.key for one in read}
+    for one in read:
+        assert one.sha256 == hashlib.sha256(world.store.get(one.key)[0]).hexdigest()
+    assert str(stored.report.integrity.log_chain).startswith("verified: entries 1 to ")
+    assert ("COMPLIANCE", result.times.started_ms + 1_000) == (
+        stored.report.where.lock_mode,
+        stored.report.where.lock_until_ms,
+    )
+
+
+def test_a_log_with_a_replaced_entry_fails_the_drill(world: SmallWorld) -> None:
+    first = _drill(world)
+    keep_evidence(world.repository, first, DrillOptions(), None)
+    last = max(info.key for info in world.store.list(f"meta/{SET}/log/"))
+    original: Callable[..., Any] = vars(drill_steps)["verify_log"]
+
+    def replaced(repository: Any, set_name: str) -> str:
+        world.store.put(last, [world.store.get(last)[0].replace(b"passed", b"Passed")])
+        return str(original(repository, set_name))
+
+    world.clock.advance(HOUR_MS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drill_module, "verify_log", replaced)
+        result = _drill(world)
+
+    assert "failed" == result.verdict
+    assert any(last in failure for failure in result.failures)
+
+
+def test_a_drill_that_ended_early_does_not_claim_to_have_read_its_objects(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: Any, **kwargs: Any) -> None:
+        raise KafkaBackupError("the cluster went away")
+
+    monkeypatch.setattr(drill_module, "replay_bin", fails)
+    result = _drill(world)
+
+    report = keep_evidence(world.repository, result, DrillOptions(), None).report
+
+    assert isinstance(report.integrity.objects_read, Unknown)
+    assert isinstance(report.integrity.log_chain, Unknown)
+    assert isinstance(report.where.lock_mode, Unknown)
+
+
+def test_groups_with_odd_names_and_positions_are_drilled_like_others(world: SmallWorld) -> None:
+    names = ("", "a b\n/é..%2e", "x" * 240, "beyond the end")
+    for name in names:
+        world.commit(name, {("orders", 0): 500 if name == "beyond the end" else 3})
+    world.back_up()
+    world.clock.advance(HOUR_MS)
+
+    result = _drill(world)
+
+    assert ("passed", ()) == (result.verdict, result.failures)
+    assert {*names, "billing"} == {one.group for one in result.groups}
+    _assert_clean(world)
+
+
+def test_a_drill_names_the_setting_that_somebody_set_back_while_it_ran(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator for topics does that, and Kafka then deletes restored records."""
+
+    def set_back(begun: Any) -> Any:
+        with world.admin() as admin:
+            admin.alter_topic_configs(begun.record.topics["orders"], {"retention.ms": "3600000"}, [])
+        return begun
+
+    world.clock.advance(48 * HOUR_MS)  # the records are older than the retention of their topic
+    _after(drill_module, "begin_drill", set_back, monkeypatch)
+
+    result = _drill(world)
+
+    assert "failed" == result.verdict
+    assert any("retention.ms" in failure and "3600000" in failure for failure in result.failures), result.failures
+    _assert_clean(world)

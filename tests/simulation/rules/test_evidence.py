@@ -9,6 +9,7 @@ import pytest
 
 from tasks.engine.evidence.canonical import read_report
 from tasks.engine.evidence.dsse import verify_envelope
+from tasks.engine.evidence.overdue import overdue_drills
 from tasks.engine.evidence.register import read_register
 from tasks.engine.evidence.report import Unknown
 from tasks.engine.evidence.signing_keys import SigningKey, new_key_pair
@@ -25,7 +26,7 @@ from tasks.store.memory.memory_store import MemoryStore
 from tests.simulation.rules.small_world import SET as WORLD_SET
 from tests.simulation.rules.small_world import SmallWorld
 from tests.support.made_backup import SET, back_up, copy_store, keys, make_repository
-from tests.support.made_drill import DAY_MS, drill_id, failed_drill, full_context, made_context, passed_drill
+from tests.support.made_drill import DAY_MS, START_MS, drill_id, failed_drill, full_context, made_context, passed_drill
 from tests.support.made_logs import many_logs
 
 KEY = SigningKey.from_pem(new_key_pair()[0], name="key")
@@ -172,6 +173,58 @@ def test_the_register_takes_one_listing_and_one_read_for_each_report_that_it_nee
 
     read_register(counting)  # type: ignore[arg-type]
     assert ["list reports/", f"get {report_key(SET, drill_id(2), 'report.json')}"] == counting.calls
+
+
+NOW_MS = START_MS + 2 * DAY_MS
+WEEK_MS = 7 * DAY_MS
+
+
+def _overdue(repository: Repository, at_ms: int) -> tuple[tuple[str, ...], int | None] | None:
+    found = overdue_drills(repository.store, SET, now_ms=at_ms)
+    return None if found is None else (found.topics, found.passed_ms)
+
+
+def test_a_topic_is_overdue_when_its_last_passed_drill_is_older_than_the_interval(repository: Repository) -> None:
+    store_evidence(repository, passed_drill(0, topics=("orders", "payments")), full_context(), None)
+    other = passed_drill(1)
+    other = replace(other, data=replace(other.data, excluded={"payments": "not its turn"}))
+    store_evidence(repository, other, full_context(), None)
+
+    assert _overdue(repository, START_MS + WEEK_MS) is None
+    assert (("payments",), START_MS) == _overdue(repository, START_MS + WEEK_MS + 1)
+    assert (("orders", "payments"), START_MS) == _overdue(repository, START_MS + WEEK_MS + DAY_MS + 1)
+
+
+def test_a_failed_drill_does_not_count_as_a_drill_in_time(repository: Repository) -> None:
+    store_evidence(repository, failed_drill(0), full_context(), None)
+    assert (("orders", "payments"), None) == _overdue(repository, START_MS + 1)
+
+    store_evidence(repository, passed_drill(1, topics=("orders", "payments")), full_context(), None)
+    store_evidence(repository, failed_drill(2), full_context(), None)
+
+    assert _overdue(repository, START_MS + DAY_MS + WEEK_MS) is None
+    passed_ms = START_MS + DAY_MS
+    assert (("orders", "payments"), passed_ms) == _overdue(repository, passed_ms + WEEK_MS + 1)
+
+
+def test_nothing_is_overdue_without_a_report_or_an_interval_and_for_topics_that_are_gone(
+    repository: Repository,
+) -> None:
+    assert _overdue(repository, NOW_MS) is None
+    store_evidence(repository, passed_drill(0, topics=("gone", "orders")), full_context(), None)
+    store_evidence(repository, passed_drill(1), full_context(), None)
+    assert (("orders",), START_MS + DAY_MS) == _overdue(repository, START_MS + 30 * DAY_MS)
+    store_evidence(repository, passed_drill(2), made_context(), None)
+    assert _overdue(repository, START_MS + 30 * DAY_MS) is None, "the newest drill states no interval"
+
+
+def test_a_report_that_cannot_be_read_counts_as_no_drill(repository: Repository) -> None:
+    store_evidence(repository, passed_drill(0), full_context(), None)
+    store_evidence(repository, passed_drill(1), full_context(), None)
+    repository.store.delete([report_key(SET, drill_id(1), "report.json")])
+    repository.store.put(report_key(SET, drill_id(1), "report.json"), [b"{}"])
+
+    assert (("orders",), START_MS) == _overdue(repository, START_MS + WEEK_MS + 1)
 
 
 def test_a_set_without_a_report_is_not_found(repository: Repository) -> None:

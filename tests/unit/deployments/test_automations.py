@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.events.schemas.automations import Automation
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger
 
 from deployments.automations import EARLIER_NAMES, NAME, heartbeat_automation, main
 from deployments.prefect_file import deployed_flows
@@ -47,3 +50,13 @@ def test_an_automation_with_an_earlier_name_is_renamed_and_not_doubled(installed
 def test_it_concerns_every_flow_that_is_deployed() -> None:
     trigger = heartbeat_automation().trigger
     assert {"prefect.resource.name": deployed_flows()}.items() <= trigger.match_related.root.items()  # type: ignore[union-attr]
+
+
+def test_the_printed_automation_for_overdue_drills_is_one_that_prefect_accepts() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "OPERATIONS.md").read_text()
+    [printed] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "drill.overdue" in block]
+
+    automation = AutomationCore.model_validate(yaml.safe_load(printed))
+
+    assert isinstance(automation.trigger, EventTrigger)
+    assert {"kafka-backup.drill.overdue"} == automation.trigger.expect

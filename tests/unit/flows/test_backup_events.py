@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,10 +13,12 @@ from blocks import KafkaCluster, LocalRepository
 from flows.backup import incremental_backup
 from flows.continuous import continuous_backup
 from tasks.config import adapters
+from tasks.engine.evidence.store_evidence import store_evidence
 from tasks.flow_support import states
 from tasks.store.local.local_store import LocalStore
 from tests.simulation.rules.small_world import DAY_MS, SmallWorld
 from tests.support.made_backup import make_repository
+from tests.support.made_drill import full_context, passed_drill
 
 
 def _incremental(name: str) -> None:
@@ -91,3 +94,27 @@ def test_a_flow_emits_an_event_for_each_thing_that_somebody_should_know(
     assert "topic deleted: deleted (" in told["kafka-backup.topic.deleted"]
     assert "topic created again: again (" in told["kafka-backup.topic.recreated"]
     assert "stalled: 10 offsets (first: partition 0, 10 to 19)" in told["kafka-backup.transaction.stalled"]
+
+
+def test_a_backup_says_that_drills_of_its_set_are_overdue(
+    world: SmallWorld, events: list[tuple[str, str]], client: object, tmp_path: Path
+) -> None:
+    name = f"overdue-{uuid4().hex[:8]}"
+    KafkaCluster(bootstrap_servers=["127.0.0.1:9"]).save(name)
+    made = make_repository(LocalStore(tmp_path, create=True))
+    LocalRepository(path=str(tmp_path)).save(name)
+    world.topic()
+    _incremental(name)
+    drill = passed_drill()
+    drill = replace(
+        drill,
+        data=replace(drill.data, set_name=name),
+        times=replace(drill.times, started_ms=1_700_000_000_000),  # long before the clock of any machine
+    )
+    store_evidence(made, drill, full_context(), None)
+    assert not [event for event, _ in events if "drill" in event]
+
+    _incremental(name)
+
+    [sentence] = [sentence for event, sentence in events if event == "kafka-backup.drill.overdue"]
+    assert f"restore drills of {name} are overdue for 1 topic (orders)" in sentence

@@ -64,7 +64,13 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Examp
             "az://account/backups/team",
             {"account_name": "account", "container_name": "backups", "prefix": "team"},
             (
-                {"account_name": "account", "container_name": "backups", "sas_token": f"sv=1&sig={SECRET}"},
+                {
+                    "account_name": "account",
+                    "container_name": "backups",
+                    "sas_token": f"sv=1&sig={SECRET}",
+                    "mutable_container": "heads",
+                    "mutable_prefix": "team",
+                },
                 {"container_name": "backups", "connection_string": f"AccountName=account;AccountKey={AZURE_KEY}"},
                 {
                     "account_name": "account",
@@ -94,7 +100,12 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Examp
             "gs://backups/team",
             {"bucket": "backups", "prefix": "team"},
             (
-                {"bucket": "backups", "service_account_path": "/etc/kafka-backup/google.json"},
+                {
+                    "bucket": "backups",
+                    "service_account_path": "/etc/kafka-backup/google.json",
+                    "mutable_bucket": "heads",
+                    "mutable_prefix": "team",
+                },
                 {"bucket": "backups", "service_account_json": json.dumps({"private_key": SECRET})},
             ),
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from tasks.engine.drilling.choice import choose_drill_point, choose_drill_topics
@@ -28,8 +30,8 @@ POINTS = {
 
 
 def _chosen(drill: str = "d", **options: object) -> tuple[int, str]:
-    point, how = choose_drill_point(POINTS, DrillOptions.model_validate(options), drill, now_ms=NOW_MS)
-    return point.seq, how
+    chosen = choose_drill_point(POINTS, DrillOptions.model_validate(options), drill, now_ms=NOW_MS)
+    return chosen.point.seq, chosen.how
 
 
 def test_the_latest_point_is_the_default() -> None:
@@ -56,6 +58,40 @@ def test_no_point_and_no_point_in_the_window_are_errors() -> None:
     old = {1: POINTS[1]}
     with pytest.raises(RefusedError, match="no restore point of the last 1d"):
         choose_drill_point(old, DrillOptions(point="oldest", within="1d"), "d", now_ms=NOW_MS)
+
+
+def _at(*times: str) -> dict[int, PointSummary]:
+    """Points at these times."""
+    stamps = [int(datetime.fromisoformat(f"{time}+00:00").timestamp() * 1000) for time in times]
+    return {seq: POINTS[1].model_copy(update={"seq": seq, "time_ms": at}) for seq, at in enumerate(stamps, 1)}
+
+
+def _in_turn(points: dict[int, PointSummary], drills: int) -> list[tuple[str | None, int]]:
+    """(tier, seq) of successive drills."""
+    found: list[tuple[str | None, int]] = []
+    tier: str | None = None
+    for _ in range(drills):
+        chosen = choose_drill_point(points, DrillOptions(point="tiers"), "d", now_ms=NOW_MS, last_tier=tier)
+        tier = chosen.tier
+        found.append((tier, chosen.point.seq))
+    return found
+
+
+def test_tiers_are_drilled_in_turn_and_begin_again_after_the_last() -> None:
+    points = _at("2025-12-31T10:00", "2026-10-30T10:00", "2026-11-20T10:00", "2026-11-24T09:00", "2026-11-25T09:00")
+    points[6] = points[5].model_copy(update={"seq": 6, "time_ms": points[5].time_ms + 60_000})
+
+    turns = [("newest", 6), ("daily", 4), ("weekly", 3), ("monthly", 2), ("yearly", 1)]
+    assert [*turns, *turns[:2]] == _in_turn(points, 7)
+
+
+def test_a_tier_without_a_point_is_left_out() -> None:
+    points = _at("2026-11-24T09:00", "2026-11-25T09:00")
+
+    assert [("newest", 2), ("daily", 1), ("newest", 2)] == _in_turn(points, 3)
+    gone = choose_drill_point(points, DrillOptions(point="tiers"), "d", now_ms=NOW_MS, last_tier="yearly")
+    assert "newest" == gone.tier
+    assert "the tiers are drilled in turn, after yearly" in gone.how
 
 
 NAMES = [f"topic-{number:02}" for number in range(20)]
