@@ -1,5 +1,5 @@
-"""The guide's walk-through on Azure: its files as printed, but for hosts and the endpoint, with a key of the environment.
-Also the check of a file, and a flow with the block."""
+"""The guide's walk-through on Azure: its files as printed, but for hosts and the endpoint, with a key of the
+environment. Also the check of a file, and a flow with the block."""
 
 from __future__ import annotations
 
