@@ -112,6 +112,11 @@ class S3Repository(Block):
         description="States that only one machine ever writes there, for stores without conditional writes. If that is "
         "not true, data is lost.",
     )
+    credentials_block: str | None = Field(
+        None,
+        title="Credentials block",
+        description="Name of a aws-credentials block. What is empty here is taken from it.",
+    )
     connect_timeout_ms: int | None = Field(
         None,
         title="Connect timeout (ms)",
@@ -189,6 +194,11 @@ class AzureRepository(Block):
     tenant_id: str | None = Field(None, title="Tenant id", description="Id of the application's tenant.")
     client_secret: SecretStr | None = Field(None, title="Client secret", description="Secret of the application.")
     allow_http: bool = Field(False, title="Allow http", description="Accept an endpoint without TLS.")
+    credentials_block: str | None = Field(
+        None,
+        title="Credentials block",
+        description="Name of a azure-blob-storage-credentials block. What is empty here is taken from it.",
+    )
     connect_timeout_ms: int | None = Field(
         None,
         title="Connect timeout (ms)",
@@ -243,6 +253,11 @@ class GcsRepository(Block):
     )
     allow_http: bool = Field(
         False, title="Allow http", description="Accept an endpoint without TLS. No credentials are sent to it."
+    )
+    credentials_block: str | None = Field(
+        None,
+        title="Credentials block",
+        description="Name of a gcp-credentials block. What is empty here is taken from it.",
     )
     connect_timeout_ms: int | None = Field(
         None,

@@ -19,6 +19,7 @@ from tasks.config.models import ClusterSection, ConnectionSection
 from tasks.config.new_repository import opened_or_created
 from tasks.engine.evidence.signing_keys import SigningKey
 from tasks.flow_support.block_loading import find_block
+from tasks.flow_support.credential_blocks import with_credentials
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.task_log import note_logger, wait_logger
 from tasks.model.control_characters import control_character_problems
@@ -123,7 +124,8 @@ def cluster_section(cluster: str) -> ClusterSection:
 
 
 def storage_section(reference: str) -> StorageSettings:
-    """The storage section with the values of a repository's block. The reference is `type/name`.
+    """The storage section with the values of a repository's block, and of the block with credentials that it names. The
+    reference is `type/name`.
 
     Raises `ConfigError` if there is no such block, or its fields are not a valid section.
     """
@@ -133,7 +135,8 @@ def storage_section(reference: str) -> StorageSettings:
         raise ConfigError(
             f"{reference!r} names no repository: write the name of a block, or TYPE/NAME with one of the types {types}."
         )
-    return _section(BLOCK_TYPES[slug], field_values(_load(REPOSITORY_BLOCKS[slug], name)), reference)
+    values = with_credentials(field_values(_load(REPOSITORY_BLOCKS[slug], name)), slug)
+    return _section(BLOCK_TYPES[slug], values, reference)
 
 
 def places(flow_run: str, cluster: str, reference: str) -> Places:
