@@ -11,8 +11,11 @@ from tasks.broker.kafka_access import KafkaAccess
 from tasks.config.adapters import connection_options
 from tasks.config.models import ClusterSection, StorageSection
 from tasks.engine.check import CheckContext
+from tasks.model.errors import UnsupportedError
 from tasks.repository.names import is_immutable
 from tasks.repository.repository import Repository
+from tasks.store.bucket import open_bucket_rules
+from tasks.store.bucket_rules import BucketRules
 from tasks.store.registry import open_store
 from tasks.store.retrying import RetryingStore
 from tasks.store.trial import TRIAL_DEADLINE_MS, free_bytes, open_trial
@@ -36,12 +39,19 @@ def check_context(
         store = RetryingStore(open_store(storage, is_immutable=is_immutable), deadline_ms=TRIAL_DEADLINE_MS, stop=stop)
         return Repository.open(store, now_ms)
 
+    def open_bucket() -> BucketRules | None:
+        try:
+            return open_bucket_rules(storage, stop=stop, deadline_ms=TRIAL_DEADLINE_MS)
+        except UnsupportedError:
+            return None
+
     return CheckContext(
         location=storage.location,
         open_cluster=open_cluster,
         open_trial=lambda: open_trial(storage, stop=stop),
         open_repository=open_repository,
         free_bytes=lambda: free_bytes(storage),
+        open_bucket=open_bucket,
         now_ms=now_ms,
         stop=stop,
     )

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from tasks.broker.ports import ClusterAccess, ClusterAdmin
 from tasks.engine.checks.backup_permissions import backup_permission_items
+from tasks.engine.checks.bucket import bucket_items
 from tasks.engine.checks.cluster import cluster_items, is_reached, unreached_item
 from tasks.engine.checks.items import CheckItem, missing, ok, rows, unknown
-from tasks.engine.checks.jobs import BackupJob, CheckJob, RestoreJob
+from tasks.engine.checks.jobs import BackupJob, CheckJob, RestoreJob, set_name_of
 from tasks.engine.checks.restore_permissions import restore_permission_items
 from tasks.engine.checks.store import free_space_item, repository_items, trial_items
 from tasks.engine.checks.target import finding_items
@@ -24,6 +25,7 @@ from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.restore_plan import read_source
 from tasks.model.errors import ConfigError, NotFoundError
 from tasks.repository.repository import Repository
+from tasks.store.bucket_rules import BucketRules
 from tasks.store.protocol import ObjectStore
 
 
@@ -31,13 +33,15 @@ from tasks.store.protocol import ObjectStore
 class CheckContext:
     """The functions that open what a check needs. The check calls them itself, so that a failure to open something is a
     row. `open_trial` opens a store for trials whose objects are deleted again. `free_bytes` returns the free space of
-    the store, None if it is not known. `location` is the store, for messages."""
+    the store, None if it is not known. `open_bucket` returns the lifecycle rules of the store's bucket, None if it has
+    none that this program reads. `location` is the store, for messages."""
 
     location: str
     open_cluster: Callable[[], ClusterAccess]
     open_trial: Callable[[], AbstractContextManager[ObjectStore]]
     open_repository: Callable[[], Repository]
     free_bytes: Callable[[], int | None]
+    open_bucket: Callable[[], BucketRules | None]
     now_ms: Callable[[], int]
     stop: threading.Event
 
@@ -52,7 +56,8 @@ def check_cluster(context: CheckContext, job: CheckJob) -> list[CheckItem]:
 
 
 def check_store(context: CheckContext, job: CheckJob) -> list[CheckItem]:
-    """The rows about the store: rights, conditions, clock, space, repository, point. Raises `InterruptedRunError`."""
+    """The rows about the store: rights, conditions, clock, repository, point, lifecycle rules, space. Raises
+    `InterruptedRunError`."""
 
     def trial() -> list[CheckItem]:
         with context.open_trial() as store:
@@ -64,6 +69,7 @@ def check_store(context: CheckContext, job: CheckJob) -> list[CheckItem]:
     return [
         *found,
         *rows(context.location, "repository", lambda: repository_items(context.open_repository, context.location, job)),
+        *bucket_items(context.open_bucket, context.location, set_name_of(job)),
         free_space_item(context.location, context.free_bytes(), job),
     ]
 

@@ -196,8 +196,10 @@ def _left_to_expire(plan: PrunePlan, state: SetState, *, pinned: Collection[int]
 
 
 def _left_to_remove(plan: PrunePlan, state: SetState) -> tuple[int, ...]:
-    """The points that are still expired. The others were removed already, by an earlier call."""
-    _require_unchanged(plan, plan.remove, set(plan.remove) - state.points.keys(), state)
+    """The points that are still expired. The others were removed already, by an earlier call. A point that was brought
+    back since the plan is not removed, also if it has expired again: its grace began anew."""
+    since = {seq for seq, one in state.expired.items() if one.expired_by > plan.moment.seq}
+    _require_unchanged(plan, plan.remove, set(plan.remove) - state.points.keys() - since, state)
     return tuple(seq for seq in plan.remove if seq in state.expired)
 
 

@@ -174,10 +174,12 @@ class SetLog:
 
     def closings_of(self, runs: Collection[str], state: SetState) -> dict[str, int]:
         """The seq of the entry that closed each of the runs, up to the end of `state`: a point, a void, a mark, or the
-        unmark of that mark. A run that is open, or that is not a run of this set, is absent. If the state does not
-        contain one of them, the log before `state.closed_from` is read once. Raises what `read_entry` raises, and
-        `DamagedError` if an entry is missing."""
-        found = {run: state.closed_runs[run] for run in runs if run in state.closed_runs}
+        unmark of that mark. A run that is open, or that is not a run of this set, is absent. If the state contains one
+        of them neither as a closed run nor as that of a live or expired point, the log before `state.closed_from` is
+        read once. Raises what `read_entry` raises, and `DamagedError` if an entry is missing."""
+        points = [*state.points.values(), *(expired.point for expired in state.expired.values())]
+        closed = {**{point.run: point.seq for point in points}, **state.closed_runs}
+        found = {run: closed[run] for run in runs if run in closed}
         unknown = set(runs) - found.keys()
         for seq in range(1, state.closed_from if unknown else 1):
             entry, _ = self._existing_entry(seq)

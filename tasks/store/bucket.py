@@ -13,16 +13,20 @@ from tasks.store.azure.settings import AzureSettings
 from tasks.store.bucket_rules import BucketRule, BucketRules, BucketState
 from tasks.store.gcs.settings import GcsSettings
 from tasks.store.registry import AZURE_SDK, StorageSettings
-from tasks.store.retrying import RepeatedCalls
+from tasks.store.retrying import DEADLINE_MS, RepeatedCalls
 from tasks.store.s3.settings import S3Settings
 from tasks.store.sdk import required_sdk
 
 
 def open_bucket_rules(
-    settings: StorageSettings, *, stop: threading.Event, on_waiting: OnWaiting | None = None
+    settings: StorageSettings,
+    *,
+    stop: threading.Event,
+    on_waiting: OnWaiting | None = None,
+    deadline_ms: int = DEADLINE_MS,
 ) -> BucketRules:
-    """The lifecycle rules of the settings' bucket. Raises `UnsupportedError` if the backend has no such rules, and the
-    errors of `open_store`."""
+    """The lifecycle rules of the settings' bucket. Calls are repeated for at most `deadline_ms`. Raises
+    `UnsupportedError` if the backend has no such rules, and the errors of `open_store`."""
     if isinstance(settings, AzureSettings):
         raise UnsupportedError(
             f"The lifecycle rules of {settings.location} belong to its storage account, and this program does not "
@@ -39,7 +43,7 @@ def open_bucket_rules(
         )
     from tasks.store.s3.bucket_rules import S3BucketRules
 
-    return RetryingBucketRules(S3BucketRules(settings), _repeated(settings, stop, on_waiting))
+    return RetryingBucketRules(S3BucketRules(settings), _repeated(settings, stop, on_waiting, deadline_ms))
 
 
 def open_archive(
@@ -111,9 +115,12 @@ class RetryingBucketRules:
         self._call("write the lifecycle rules", attempt)
 
 
-def _repeated(settings: StorageSettings, stop: threading.Event, on_waiting: OnWaiting | None) -> RepeatedCalls:
+def _repeated(
+    settings: StorageSettings, stop: threading.Event, on_waiting: OnWaiting | None, deadline_ms: int = DEADLINE_MS
+) -> RepeatedCalls:
     return RepeatedCalls(
         subject=settings.address,
+        deadline_ms=deadline_ms,
         connect_timeout_ms=settings.first_answer_ms,
         contact=Contact(on_waiting),
         stop=stop,

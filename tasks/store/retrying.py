@@ -28,6 +28,9 @@ _PAGE_OBJECTS = 1000
 
 _log = logging.getLogger(__name__)
 
+DEADLINE_MS = 120_000
+"""How long a call is repeated, unless its caller says otherwise."""
+
 
 class RepeatedCalls:
     """Calls functions of a store, and repeats them after retryable errors, as `RetryingStore` describes. Several
@@ -37,7 +40,7 @@ class RepeatedCalls:
         self,
         *,
         subject: str,
-        deadline_ms: int = 120_000,
+        deadline_ms: int = DEADLINE_MS,
         connect_timeout_ms: int = CONNECT_TIMEOUT_MS,
         contact: Contact | None = None,
         first_wait_ms: int = 100,
@@ -157,7 +160,7 @@ class RetryingStore:
         self,
         inner: ObjectStore,
         *,
-        deadline_ms: int = 120_000,
+        deadline_ms: int = DEADLINE_MS,
         connect_timeout_ms: int = CONNECT_TIMEOUT_MS,
         contact: Contact | None = None,
         subject: str | None = None,

@@ -19,13 +19,18 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
+from pydantic import SecretStr
+
+from tasks.store.settings import StoreSettings
 from tests.bench.continuous import continuous
 from tests.bench.flows import overhead
 from tests.bench.incremental import incremental
 from tests.bench.measure import Cost, at_once, peak, ratio, run, side_by_side
 from tests.bench.report import Row, table
+from tests.support.azurite import Azurite
+from tests.support.fake_gcs import FakeGcs
 from tests.support.kafka import KafkaCluster
-from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
+from tests.support.object_stores import MinIO
 from tests.support.processes import interrupt_on, temporary_folder
 from tests.support.producing import create_topic
 
@@ -66,15 +71,14 @@ class Bench:
         shutil.rmtree(self.folder / f"repository-{topic}", ignore_errors=True)
         return self.command("backup", "--config", str(self._file("backup", topic, topic, workers)))
 
-    def backup_to(self, store: MinIO, topic: str, workers: int) -> Cost:
-        """Back it up into a bucket of its own."""
-        bucket = store.new_bucket()
-        storage = {"backend": "s3", "bucket": bucket, "region": store.region, "endpoint": store.endpoint}
-        keys = {"access_key": ROOT_CREDENTIALS.access_key, "secret_key": ROOT_CREDENTIALS.secret_key}
-        section = json.dumps({**storage, **keys, "path_style": True, "allow_http": True})
-        cost = self.command("backup", "--config", str(self._file("backup", topic, topic, workers, section)))
-        store.empty(bucket)
-        return cost
+    def backup_to(self, section: StoreSettings, topic: str, workers: int) -> Cost:
+        """Back it up into a bucket or container."""
+        shown = section.shown_section()
+        secrets = {
+            name: value.get_secret_value() for name in shown if isinstance(value := getattr(section, name), SecretStr)
+        }
+        storage = json.dumps({**shown, **secrets})
+        return self.command("backup", "--config", str(self._file("backup", topic, topic, workers, storage)))
 
     def restore(self, topic: str, workers: int) -> Cost:
         """Restore the topic's backup into a new topic, and delete that."""
@@ -205,10 +209,25 @@ def _raw(bench: Bench) -> None:
 def _to_s3(bench: Bench) -> None:
     """The same raw topic into S3."""
     with MinIO() as store:
-        on_s3, local = side_by_side(lambda: bench.backup_to(store, "raw", 4), lambda: bench.backup("raw", 4))
+        _to_store(bench, "raw", "S3 (MinIO beside it)", lambda: store.settings(store.new_bucket()))
+
+
+def _stores(bench: Bench) -> None:
+    """A raw topic into each store, beside the folder. The servers run on the same machine and are not counted."""
+    create_topic(bench.kafka.bootstrap, "stored", partitions=PARTITIONS)
+    bench.client("load", "stored", PARTITIONS, RECORDS, "none")
+    with FakeGcs() as gcs:
+        _to_store(bench, "stored", "GCS (fake-gcs-server beside it)", lambda: gcs.settings(gcs.new_bucket()))
+    with Azurite() as azurite:
+        _to_store(bench, "stored", "Azure (Azurite beside it)", lambda: azurite.settings(azurite.new_container()))
+    bench.delete("stored")
+
+
+def _to_store(bench: Bench, topic: str, name: str, place: Callable[[], StoreSettings]) -> None:
+    stored, local = side_by_side(lambda: bench.backup_to(place(), topic, 4), lambda: bench.backup(topic, 4))
     bench.rows += [
-        Row("backup to S3 (MinIO beside it): wall / to a folder", ratio(on_s3, local, "wall_s"), 1 / 0.7),
-        Row("backup to S3: MiB of memory, 4 workers", peak(on_s3), 350),
+        Row(f"backup to {name}: wall / to a folder", ratio(stored, local, "wall_s"), 1 / 0.7),
+        Row(f"backup to {name}: MiB of memory, 4 workers", peak(stored), 350),
     ]
 
 
@@ -311,6 +330,7 @@ PARTS: Mapping[str, Callable[[Bench], None]] = {
     "large-records": _large_records,
     "small-partitions": _small_partitions,
     "drill": _drill,
+    "stores": _stores,
     "incremental": _incremental,
     "continuous": _continuous,
     "flows": _flows,

@@ -5,12 +5,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasks.config.check_context import check_context
+from tasks.config.models import ClusterSection
+from tasks.engine.check import check_store
+from tasks.engine.checks.bucket import RULES
+from tasks.engine.checks.items import CheckItem
+from tasks.engine.checks.jobs import BackupJob
+from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.store.local.local_store import LocalStore
 from tasks.store.s3.s3_store import S3Store
 from tests.support.command import COMMAND
@@ -205,6 +213,10 @@ def test_a_rule_that_deletes_data_and_a_default_lock_are_findings(minio: MinIO, 
 
     assert "'cleanup' deletes objects after 9 days under 'team/'" in first
     assert "GOVERNANCE for 1 day" in second
+    warnings = [item for item in _checked(bed) if item.name == RULES]
+    assert [(first, "missing", False), (second, "missing", False)] == [
+        (item.found, item.status, item.is_needed) for item in warnings
+    ]
 
 
 def test_a_rule_that_the_store_refuses_is_one_sentence_and_changes_nothing(bed: Bed) -> None:
@@ -214,6 +226,22 @@ def test_a_rule_that_the_store_refuses_is_one_sentence_and_changes_nothing(bed: 
     bed.write(tiers=TIERS)
     bed.command("apply", "--yes", "--without-uploads", code=1)
     assert {"logs": FOREIGN} == bed.rules()
+
+
+def _checked(bed: Bed, own: S3Credentials = ROOT_CREDENTIALS) -> list[CheckItem]:
+    """The rows of a check about the store."""
+    settings = bed.server.settings(bed.bucket, "team", credentials=own)
+    cluster = ClusterSection(bootstrap_servers=["localhost:1"])
+    context = check_context(cluster, settings, now_ms=lambda: 0, stop=threading.Event())
+    return check_store(context, BackupJob(set_name=SET, topics=TopicSelection(), options=BackupOptions()))
+
+
+def test_a_check_without_the_rights_to_read_the_rules_has_a_note_and_no_finding(bed: Bed, minio: MinIO) -> None:
+    bed.put({**FOREIGN, "Filter": {"Prefix": ""}})
+    policy = printed_policy("S3.md", bed.bucket, number=1, without="s3:GetLifecycleConfiguration")
+    [note] = [item for item in _checked(bed, minio.temporary_credentials(policy)) if item.name == RULES]
+    assert ("unknown", False) == (note.status, note.is_needed)
+    assert "The credentials need s3:GetLifecycleConfiguration" in note.found
 
 
 ACTIONS = (

@@ -37,3 +37,8 @@ class RestoreJob:
 
 
 CheckJob = BackupJob | RestoreJob
+
+
+def set_name_of(job: CheckJob) -> str:
+    """The backup set that the job writes or reads."""
+    return job.set_name if isinstance(job, BackupJob) else job.reference.set_name

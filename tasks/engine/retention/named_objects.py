@@ -11,6 +11,7 @@ from itertools import chain
 from sys import intern
 from typing import NamedTuple
 
+from tasks.model.errors import ObjectNotFoundError
 from tasks.repository.compressed_objects import iter_stored
 from tasks.repository.drops import Drop, drops_of_point, is_dropped
 from tasks.repository.index import IndexRef
@@ -91,6 +92,17 @@ class NamedObjects:
         """Those of the points that name one of the data objects. Raises as `of_points`."""
         naming = {key for key, found in self._data.items() if not found.keys().isdisjoint(data_keys)}
         return tuple(seq for seq in seqs if not naming.isdisjoint(self._point(seq).index_keys))
+
+    def is_missing_index(self, seq: int) -> bool:
+        """Whether an index object of the point does not exist. Sends a request for each of them."""
+        return not all(map(self._exists, self._point(seq).index_keys))
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self.log.store.head(key)
+        except ObjectNotFoundError:
+            return False
+        return True
 
     def _objects_of(self, index_keys: Iterable[str]) -> Iterator[tuple[str, DataObject]]:
         for key in index_keys:

@@ -14,6 +14,7 @@ from tasks.engine.retention.named_objects import NamedObjects
 from tasks.engine.retention.old_data import OldData, find_old_data
 from tasks.engine.retention.plan_id import PlanId, PlanMoment
 from tasks.engine.retention.unnamed_objects import Unnamed, find_unnamed
+from tasks.model.errors import DamagedError
 from tasks.repository.document import encode_json, sha256_hex
 from tasks.repository.drops import Drop
 from tasks.repository.repository import Repository
@@ -89,11 +90,29 @@ def draft_prune(
 
     `now_ms` and `at_seq` are the plan's moment; None means the newest entry. Points and expiries after it are not
     touched by the plan, so the plan of an earlier moment is the same as it was then, unless somebody has changed the
-    points that it is about. Raises `DamagedError` if it is not known what the points name.
+    points that it is about. If another prune removes points meanwhile, the plan is made again, because the objects of
+    these points disappear. Raises `DamagedError` if it is not known what the points name.
     """
     log = repository.log(set_name)
-    names = NamedObjects(log)
-    state = log.state()  # before the listing of objects: a run that begins later is not closed in this state
+    while True:
+        state = log.state()  # before the listing of objects: a run that begins later is not closed in this state
+        try:
+            return _draft(repository, log, state, policy, now_ms=now_ms, at_seq=at_seq)
+        except DamagedError:
+            if not _was_pruned(log, state):
+                raise
+
+
+def _was_pruned(log: SetLog, state: SetState) -> bool:
+    """Whether points of this state were removed since."""
+    now = log.state()
+    return not {*state.points, *state.expired} <= {*now.points, *now.expired}
+
+
+def _draft(
+    repository: Repository, log: SetLog, state: SetState, policy: RetentionPolicy, *, now_ms: int, at_seq: int | None
+) -> PrunePlan:
+    set_name, names = log.set_name, NamedObjects(log)
     moment = PlanMoment(state.seq if at_seq is None else at_seq, now_ms)
     points = {seq: point for seq, point in state.points.items() if seq <= moment.seq}
     kept = kept_points(points, policy, state.holds.values(), now_ms)

@@ -7,13 +7,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.engine.retention.named_objects import NamedObjects, named_by_plan
+from tasks.model.errors import DamagedError
 from tasks.repository.drops import Drop
 from tasks.repository.leases import read_lease
-from tasks.repository.names import capture_lease_key, plan_prefix, run_of, run_prefixes
+from tasks.repository.names import capture_lease_key, log_key, log_prefix, plan_prefix, run_of, run_prefixes
 from tasks.repository.pins import live_pins
 from tasks.repository.plans import find_plan
 from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import SetState
+
+_MOST_REQUESTS = 20
+"""The number of entries whose times are read one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,22 @@ def find_unnamed(
 
 def needed_by_pins(log: SetLog, *, now_ms: int) -> set[str]:
     """The keys that the pinned points need now. Raises as `find_unnamed`."""
-    return NamedObjects(log).of_points(live_pins(log.store, log.set_name, now_ms=now_ms))
+    return _of_pins(NamedObjects(log), now_ms)
+
+
+def _of_pins(names: NamedObjects, now_ms: int) -> set[str]:
+    """What the pinned points need. A pin that was written after its point was removed protects nothing if an index of
+    the point is gone already: its reader reads the log again, and finds that the point was removed."""
+    log, keys = names.log, set[str]()
+    for seq in sorted(live_pins(log.store, log.set_name, now_ms=now_ms)):
+        try:
+            keys |= names.of_points([seq])
+        except DamagedError:
+            state = log.state()
+            is_removed = seq not in state.points and seq not in state.expired
+            if not (is_removed and names.is_missing_index(seq)):
+                raise
+    return keys
 
 
 def _named(
@@ -78,7 +97,7 @@ def _named(
     log = names.log
     seqs = {*state.points, *state.expired} - set(removed)
     keys = {mark.offsets.key for mark in state.marks.values()}
-    keys |= names.of_points(live_pins(log.store, log.set_name, now_ms=now_ms))
+    keys |= _of_pins(names, now_ms)
     for run in _planned_open_runs(log, state):
         plan = find_plan(log.store, log.set_name, run)
         if plan is None:
@@ -97,8 +116,18 @@ def _planned_open_runs(log: SetLog, state: SetState) -> Iterator[str]:
 def _closing_times(log: SetLog, state: SetState, runs: Collection[str]) -> dict[str, int]:
     """When each of the runs that are closed was closed, by the store's clock. The clock of a writer can be wrong."""
     seqs = log.closings_of(runs, state)
-    times = {seq: log.stored_ms(seq) for seq in set(seqs.values())}
+    times = _stored_times(log, set(seqs.values()))
     return {run: times[seq] for run, seq in seqs.items()}
+
+
+def _stored_times(log: SetLog, seqs: Collection[int]) -> dict[int, int]:
+    """When these entries were stored, by the store's clock. For many of them the log is listed, because a request for
+    each entry would take longer."""
+    listed: dict[str, int] = {}
+    if len(seqs) > _MOST_REQUESTS:
+        listed = {info.key: info.modified_ms for info in log.store.list(log_prefix(log.set_name))}
+    keys = {seq: log_key(log.set_name, seq) for seq in seqs}
+    return {seq: listed[key] if key in listed else log.stored_ms(seq) for seq, key in keys.items()}
 
 
 def _dead_runs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,10 +23,12 @@ from tasks.model.errors import (
     BrokerUnavailableError,
     ConfigError,
     InterruptedRunError,
+    KafkaBackupError,
     StoreUnavailableError,
 )
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
+from tasks.store.bucket_rules import BucketRule, BucketState
 from tasks.store.protocol import ObjectStore
 from tests.simulation.kafka import SimulatedKafka
 from tests.simulation.kafka.clock import SimulatedStop
@@ -45,6 +47,22 @@ def _now_ms() -> int:
 
 
 @dataclass
+class _Bucket:
+    """A bucket whose repository is in the folder `team`."""
+
+    answer: Callable[[], BucketState]
+    root: str = "team/"
+
+    def read(self) -> BucketState:
+        """See `BucketRules`."""
+        return self.answer()
+
+    def replace(self, before: BucketState, rules: Sequence[BucketRule]) -> None:
+        """A check writes no rules."""
+        raise AssertionError("a check changes nothing")
+
+
+@dataclass
 class Checked:
     """A world and the check of its clusters and its store."""
 
@@ -53,6 +71,7 @@ class Checked:
     job: CheckJob
     store: FaultyStore
     free_bytes: int | None = 1 << 40
+    bucket: Callable[[], BucketState] | None = None
     steps: list[str] = field(default_factory=list)
 
     def context(self) -> CheckContext:
@@ -66,6 +85,7 @@ class Checked:
             open_trial=trial,
             open_repository=lambda: Repository.open(self.store, self.world.clock.now_ms),
             free_bytes=lambda: self.free_bytes,
+            open_bucket=lambda: _Bucket(self.bucket) if self.bucket else None,
             now_ms=_now_ms,
             stop=SimulatedStop(self.world.clock),
         )
@@ -419,3 +439,52 @@ def test_a_stop_request_ends_the_check(world: SmallWorld) -> None:
 
     with pytest.raises(InterruptedRunError):
         check(context, checked.job)
+
+
+# ── the bucket ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_rules_and_settings_of_the_bucket_that_endanger_the_set_are_warnings_with_what_to_do(world: SmallWorld) -> None:
+    state = BucketState(
+        rules=(BucketRule(name="all", prefix="", expires="after 30 days"),),
+        has_versions=True,
+        default_lock="GOVERNANCE for 1 day",
+    )
+    checked = _backup(world)
+    checked.bucket = lambda: state
+    items = checked.run()
+
+    found = [one.found for one in items if one.name == "lifecycle rules"]
+    assert ["lifecycle rules"] * 3 == [name for _, name in _optional(items)]
+    assert 0 == code_of(items)
+    for text, wanted in zip(found, ("Delete the rule", "Remove the default retention", "lifecycle apply"), strict=True):
+        assert wanted in text
+
+
+def test_a_bucket_without_such_rules_is_a_row_and_a_store_without_a_bucket_is_none(world: SmallWorld) -> None:
+    checked = _restore(world)
+    checked.bucket = lambda: BucketState(rules=(), has_versions=False, default_lock=None)
+    assert "ok" == _row(checked.run(), "lifecycle rules").status
+    assert "lifecycle rules" not in {one.name for one in _restore(world).run()}
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (AccessError("s3:GetLifecycleConfiguration is missing"), "Grant"),
+        (StoreUnavailableError("it does not answer"), ""),
+    ],
+)
+def test_rules_that_cannot_be_read_are_a_note_and_no_finding(
+    world: SmallWorld, error: KafkaBackupError, advice: str
+) -> None:
+    def refuse() -> BucketState:
+        raise error
+
+    checked = _backup(world)
+    checked.bucket = refuse
+    items = checked.run()
+    row = _row(items, "lifecycle rules")
+    assert ("unknown", False, True) == (row.status, row.is_needed, str(error) in row.found)
+    assert row.advice.startswith(advice)
+    assert ([], [], 0) == (_optional(items), _open(items), code_of(items))

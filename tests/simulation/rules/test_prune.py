@@ -14,12 +14,19 @@ from tasks.engine.consolidation.candidates import LEAST_OBJECTS
 from tasks.engine.freeze import freeze_repository
 from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy
-from tasks.engine.prune import Pruned, delete_left_overs, plan_prune, prune_locally, unexpire
+from tasks.engine.prune import Pruned, change_points, delete_left_overs, plan_prune, prune_locally, unexpire
 from tasks.engine.retention.deleted import Amount
 from tasks.engine.retention.plan_id import PlanId
 from tasks.engine.retention.prune_plan import PrunePlan
 from tasks.engine.source.snapshot_plan import plan_snapshot
-from tasks.model.errors import ConfigError, LockedError, NotFoundError, RefusedError
+from tasks.model.errors import (
+    ConfigError,
+    DamagedError,
+    LockedError,
+    NotFoundError,
+    PreconditionError,
+    RefusedError,
+)
 from tasks.reports.retention import pruned_text
 from tasks.repository.entries import ExpireEntry, VoidEntry
 from tasks.repository.leases import acquire
@@ -27,6 +34,7 @@ from tasks.repository.names import capture_lease_key, is_immutable, prune_lease_
 from tasks.repository.pins import Pin, pinned
 from tasks.repository.sealed_objects import overwrite_sealed
 from tasks.store.memory.memory_store import MemoryStore
+from tasks.store.protocol import ObjectInfo
 from tests.simulation.rules.small_world import DAY_MS, HOUR_MS, SET, SmallWorld
 from tests.support.counting_store import CountingStore
 from tests.support.faults import Crashed, FaultyStore
@@ -234,6 +242,70 @@ def test_a_point_that_is_being_read_does_not_expire_so_that_a_reader_that_waits_
 
     assert () == _prune(world).in_use
     assert {first, second} == set(world.repository.state(SET).expired)
+
+
+def test_a_point_that_came_back_and_expired_again_since_the_plan_is_not_removed(world: SmallWorld) -> None:
+    """Two prunes at once, and a person between them. The point has its whole grace again."""
+    first, *_ = _snapshots(world, 3)
+    _prune(world)
+    world.clock.advance(2 * DAY_MS)
+    plan = _plan(world)
+    assert (first,) == plan.remove
+    unexpire(world.repository, SET, first)
+    _prune(world)
+
+    with pytest.raises(PreconditionError, match="was changed by another program"):
+        change_points(world.repository, plan)
+
+    assert [first] == list(world.repository.state(SET).expired)
+    unexpire(world.repository, SET, first)
+    assert [] == list(world.restore(seq=first).mismatches)
+
+
+def test_a_plan_that_meets_points_which_another_prune_removes_is_made_again(world: SmallWorld) -> None:
+    """The other prune deletes index objects between the reading of the log and the reading of the indexes."""
+    _snapshots(world, 4)
+    _prune(world)
+    world.clock.advance(DAY_MS)
+    plain, reads = world.store, 0
+
+    class Interrupted(FaultyStore):
+        """Lets the other prune run before the first index object is read."""
+
+        def get(self, key: str) -> tuple[bytes, ObjectInfo]:
+            nonlocal reads
+            if "/index/" in key:
+                reads += 1
+                if reads == 1:
+                    world.store = plain
+                    _prune(world)
+            return super().get(key)
+
+    world.store = Interrupted(plain)
+    plan = _plan(world)
+    assert ((), (), {}) == (plan.expire, plan.remove, dict(plan.unnamed.objects))
+
+
+def test_a_pin_that_came_after_the_removal_of_its_point_does_not_stop_a_prune(world: SmallWorld) -> None:
+    first, *_ = _snapshots(world, 4)
+    for _ in range(2):
+        _prune(world)
+        world.clock.advance(DAY_MS)
+    with pinned(world.store, SET, first, purpose="restore", now_ms=world.clock.now_ms):
+        _prune(world)
+
+
+def test_a_damaged_index_of_a_pinned_point_stops_a_prune_also_after_its_removal(world: SmallWorld) -> None:
+    """The reader began before the removal, so its data is still there, and nobody knows which."""
+    first, *_ = _snapshots(world, 4)
+    _prune(world)
+    with pinned(world.store, SET, first, purpose="restore", now_ms=lambda: world.clock.now_ms() + 9 * DAY_MS):
+        world.clock.advance(DAY_MS)
+        _prune(world)
+        [key] = [ref.key for ref in world.repository.log(SET).point(first).entry.index]
+        world.store.put(key, [b"damaged"])
+        with pytest.raises(DamagedError):
+            _prune(world)
 
 
 def test_a_pinned_point_keeps_its_data_until_the_reader_is_done(world: SmallWorld) -> None:

@@ -14,6 +14,7 @@ import blocks
 from blocks import KafkaCluster, block_types
 from tasks.broker.auth.security import Mechanism, Protocol, Security
 from tasks.config.models import ConnectionSection
+from tasks.flow_support.credential_blocks import FIELD
 from tasks.store.registry import BLOCK_TYPES
 
 BLOCKS = tuple(block_types().values())
@@ -55,7 +56,7 @@ def test_there_is_a_block_for_each_backend_that_has_a_block_type() -> None:
 def test_the_fields_of_a_repositorys_block_are_the_keys_of_its_backend(slug: str) -> None:
     block, settings = block_types()[slug], BLOCK_TYPES[slug]
 
-    assert set(settings.model_fields) - {"backend"} == set(block.model_fields) - {"credentials_block"}
+    assert set(settings.model_fields) - {"backend"} == set(block.model_fields) - {FIELD}
     assert _secrets(settings) == _secrets(block)
     assert _types(settings) == _types(block)
 
@@ -77,9 +78,8 @@ def test_no_secret_is_in_a_blocks_repr() -> None:
 
 
 def _types(model: type[BaseModel]) -> dict[str, set[object]]:
-    """The types of each field, without None, which only marks the field as optional."""
-    without = ("backend", "credentials_block")
-    fields = {name: field.annotation for name, field in model.model_fields.items() if name not in without}
+    """The types of each field that both have, without None, which only marks the field as optional."""
+    fields = {name: field.annotation for name, field in model.model_fields.items() if name not in ("backend", FIELD)}
     return {name: set(get_args(kind) or [kind]) - {type(None)} for name, kind in fields.items()}
 
 
