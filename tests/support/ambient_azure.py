@@ -8,13 +8,18 @@ from contextlib import contextmanager
 
 import pytest
 
+_NO_IDENTITY = {"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://127.0.0.1:1"}
+"""Nothing listens there, so no machine that runs the tests has an identity."""
+
 _PREFIXES = ("AZURE_", "IDENTITY_", "IMDS_", "MSI_")
 
 
 @contextmanager
 def no_ambient_azure() -> Iterator[None]:
-    """No variables of an identity. The machine's own identity stays, so tests name the identity that they use."""
+    """No variables of an identity, and no identity of the machine."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
             patch.delenv(name)
+        for name, value in _NO_IDENTITY.items():
+            patch.setenv(name, value)
         yield

@@ -42,6 +42,12 @@ class Azurite(StoreServer):
         """The URL of the account."""
         return f"{'https' if self._authority else 'http'}://127.0.0.1:{self.port}/{ACCOUNT}"
 
+    @property
+    def trusted(self) -> Path:
+        """The certificate of its authority."""
+        assert self._authority is not None
+        return self._authority.ca
+
     def settings(self, container: str, prefix: str = "", **changes: Any) -> AzureSettings:
         """The container as the owner of the account reaches it, except for the changes. None leaves a key out."""
         section = {

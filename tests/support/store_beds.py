@@ -138,7 +138,7 @@ def s3_bed(minio: MinIO) -> Iterator[S3Bed]:
         yield S3Bed(proxy=proxy, direct=S3Store(minio.settings(bucket)), through=through, minio=minio, bucket=bucket)
 
 
-class _GcsAnswer(Answer):
+class GcsAnswer(Answer):
     """An error in the form of Google Cloud Storage. `code` is the reason."""
 
     @property
@@ -158,12 +158,12 @@ class GcsBed(Bed):
     only in the newest bytes."""
 
     answers: ClassVar[Mapping[str, Answer]] = {
-        "slow-down": _GcsAnswer(429, "rateLimitExceeded"),
-        "conflict": _GcsAnswer(409, "conflict"),
-        "too-many-requests": _GcsAnswer(403, "userRateLimitExceeded"),
-        "error": _GcsAnswer(503, "backendError"),
-        "late-error": _GcsAnswer(500, "internalError", is_late=True),
-        "late-timeout": _GcsAnswer(504, "gatewayTimeout", is_late=True),
+        "slow-down": GcsAnswer(429, "rateLimitExceeded"),
+        "conflict": GcsAnswer(409, "conflict"),
+        "too-many-requests": GcsAnswer(403, "userRateLimitExceeded"),
+        "error": GcsAnswer(503, "backendError"),
+        "late-error": GcsAnswer(500, "internalError", is_late=True),
+        "late-timeout": GcsAnswer(504, "gatewayTimeout", is_late=True),
     }
     methods: ClassVar[Mapping[str, Method]] = {
         **dict.fromkeys(OPERATIONS, "GET"),

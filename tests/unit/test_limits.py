@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.kafka import DEFAULT_VERSION
-from tests.support.store_programs import MINIO_VERSION
+from tests.support.store_programs import AZURITE_VERSION, FAKE_GCS_VERSION, MINIO_VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "LIMITS.md"
@@ -46,6 +46,12 @@ def _servers() -> Iterator[Row]:
     yield (
         "S3",
         f"MinIO of {minio[:4]}-{minio[4:6]}-{minio[6:]}, also behind a proxy that cuts and delays",
+        "`make test`",
+    )
+    yield "Azure", f"Azurite {AZURITE_VERSION}, also behind a proxy that cuts and delays", "`make test`"
+    yield (
+        "Google Cloud Storage",
+        f"fake-gcs-server {FAKE_GCS_VERSION}, also behind a proxy that cuts and delays",
         "`make test`",
     )
     yield "file systems", "a local folder", "`make test`"

@@ -225,11 +225,8 @@ class AzureStore:
     def _put(
         self, key: str, body: Body, condition_error: type[StoreError] | None = None, **condition: Any
     ) -> ObjectInfo:
-        is_new = condition.get("match_condition") is MatchConditions.IfMissing
         reader, digest = BodyReader(body), _md5(body)
-        with self._requests.request(
-            "CreateBlob" if is_new else "PutBlob", key, is_write=True, condition_error=condition_error
-        ):
+        with self._requests.request("PutBlob", key, is_write=True, condition_error=condition_error):
             response = self._blob(key).upload_blob(
                 b"",
                 length=0,

@@ -5,6 +5,7 @@ azure-identity is imported only if the settings use an identity.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -50,7 +51,8 @@ def _identity(settings: AzureSettings) -> Any:
         WorkloadIdentityCredential,
     )
 
-    options: dict[str, Any] = {"retry_total": 1, "connection_timeout": 10, "read_timeout": 20}
+    own_cloud = {"disable_instance_discovery": True} if _is_own_authority() else {}
+    options: dict[str, Any] = {"retry_total": 1, "connection_timeout": 10, "read_timeout": 20, **own_cloud}
     if settings.client_secret is not None:
         return ClientSecretCredential(
             settings.tenant_id or "", settings.client_id or "", settings.client_secret.get_secret_value(), **options
@@ -66,7 +68,18 @@ def _identity(settings: AzureSettings) -> Any:
         exclude_powershell_credential=True,
         exclude_interactive_browser_credential=True,
         exclude_broker_credential=True,
+        **own_cloud,
     )
+
+
+def _is_own_authority() -> bool:
+    """Whether the environment names an authority that Microsoft's public directory of authorities does not know. It is
+    used without asking that directory, because private clouds cannot reach it."""
+    from azure.identity import AzureAuthorityHosts
+
+    host = os.environ.get("AZURE_AUTHORITY_HOST", "").removeprefix("https://").rstrip("/")
+    known = {one for name, one in vars(AzureAuthorityHosts).items() if not name.startswith("_")}
+    return bool(host) and host not in known
 
 
 class Identity:

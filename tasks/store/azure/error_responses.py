@@ -86,12 +86,11 @@ PERMISSIONS = {
     "GetBlob": Permission(action=f"{_BLOBS}/read", sas="r"),
     "GetBlobProperties": Permission(action=f"{_BLOBS}/read", sas="r"),
     "ListBlobs": Permission(action=f"{_BLOBS}/read", sas="l"),
-    "CreateBlob": Permission(action=f"{_BLOBS}/write", sas="c"),
     "PutBlob": Permission(action=f"{_BLOBS}/write", sas="w"),
     "DeleteBlob": Permission(action=f"{_BLOBS}/delete", sas="d"),
     "SetBlobTier": Permission(action=f"{_BLOBS}/write", sas="w"),
 }
-"""The permission for each operation of the adapter. `CreateBlob` is Put Blob if there must be no blob."""
+"""The permission for each operation of the adapter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ class Client:
             _http=self.session,
             client_options={"api_endpoint": endpoint},
         )
+        self.sdk._bucket_metadata_cache = None  # because it would read the bucket in a thread, for traces
         self.bucket = self.sdk.bucket(settings.bucket, user_project=settings.project)
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import google.auth
-from google.auth.credentials import AnonymousCredentials, Credentials
+from google.auth.credentials import AnonymousCredentials, Credentials, with_scopes_if_required
 from google.oauth2 import service_account
 
 from tasks.model.errors import AccessError, ConfigError
@@ -32,8 +32,9 @@ def open_credentials(settings: GcsSettings, *, is_encrypted: bool) -> Credential
         return AnonymousCredentials()  # type: ignore[no-untyped-call]
     name, text = _key_of(settings)
     if text is None:
-        found, _ = google.auth.default(scopes=[SCOPE])
-        return found
+        # The scope is added later: with it, the library would look up the project of a workload identity elsewhere.
+        found, _ = google.auth.default()
+        return with_scopes_if_required(found, [SCOPE])  # type: ignore[no-any-return,no-untyped-call]
     try:
         return service_account.Credentials.from_service_account_info(  # type: ignore[no-any-return,no-untyped-call]
             _parsed(name, text), scopes=[SCOPE]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from blocks import KafkaCluster, LocalRepository, S3Repository, block_types
+from blocks import GcsRepository, KafkaCluster, LocalRepository, S3Repository, block_types
 from deployments.block_file import BlockDocument, load
 from tasks.model.errors import ConfigError
 
@@ -24,14 +24,14 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_example_gives_a_document_for_each_name_with_secrets_as_they_were_set() -> None:
-    production, _, bucket = load(EXAMPLE, SECRETS)
+    found = {one[:2]: one.block for one in load(EXAMPLE, SECRETS)}
 
-    assert ("kafka-cluster", "production") == production[:2]
-    assert isinstance(production.block, KafkaCluster)
-    assert SecretStr("hunter2") == production.block.sasl_password
-    assert ("s3-repository", "production") == bucket[:2]
-    assert isinstance(bucket.block, S3Repository)
-    assert SecretStr("1e5") == bucket.block.secret_key
+    cluster, bucket = found["kafka-cluster", "production"], found["s3-repository", "production"]
+    assert isinstance(cluster, KafkaCluster)
+    assert SecretStr("hunter2") == cluster.sasl_password
+    assert isinstance(bucket, S3Repository)
+    assert SecretStr("1e5") == bucket.secret_key
+    assert isinstance(found["gcs-repository", "production"], GcsRepository)
 
 
 def test_no_secret_is_in_the_repr_of_loaded_documents() -> None:

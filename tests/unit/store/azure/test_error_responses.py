@@ -43,7 +43,7 @@ WITH_SAS = _with_sas("2027-01-01T00%3A00%3A00Z")
 READ = Request(settings=WITH_KEY, operation="GetBlob", key="a")
 LIST = Request(settings=WITH_KEY, operation="ListBlobs")
 PUT = Request(settings=WITH_KEY, operation="PutBlob", key="a", is_write=True)
-CREATE = Request(settings=WITH_KEY, operation="CreateBlob", key="a", is_write=True, condition_error=ObjectExistsError)
+CREATE = Request(settings=WITH_KEY, operation="PutBlob", key="a", is_write=True, condition_error=ObjectExistsError)
 SWAP = Request(settings=WITH_KEY, operation="PutBlob", key="a", is_write=True, condition_error=ObjectChangedError)
 
 
