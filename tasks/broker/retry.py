@@ -66,6 +66,10 @@ class RetryDeadline:
         left_s = self._left_s()
         return left_s > 0 and self._waited(min(wait_ms / 1000, left_s))
 
+    def extend(self, seconds: float) -> None:
+        """Move the deadline by this time, which does not count: nothing was tried in it."""
+        self._began += seconds
+
     def _left_s(self) -> float:
         deadline_ms = self.deadline_ms if isinstance(self.deadline_ms, int) else self.deadline_ms()
         return self._began + deadline_ms / 1000 - self.clock()

@@ -7,7 +7,7 @@ copies whose originals still count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,11 +22,12 @@ from tasks.engine.consolidation.candidates import CandidateObjects
 from tasks.engine.consolidation.join import Originals, join_ranges
 from tasks.engine.run_context import RunContext
 from tasks.engine.workers import run_all
+from tasks.model.counting import counted
 from tasks.model.errors import NotFoundError, PreconditionError
 from tasks.repository.entries import PointEntry
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.leases import acquire, kept
-from tasks.repository.names import consolidation_lease_key, new_run_id
+from tasks.repository.names import consolidation_lease_key, data_prefix, new_run_id
 from tasks.repository.pins import pinned
 from tasks.repository.plans import Plan, PlannedPartition, read_plan, write_plan
 from tasks.repository.repository import Repository, tool_name
@@ -38,11 +39,13 @@ WORKERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Consolidation:
-    """The result: the points before and after, and the partitions that could not be copied."""
+    """The result: the points before and after, and the partitions that could not be copied. `warnings` are sentences
+    about objects that were left as they are."""
 
     before: PointEntry
     after: PointEntry
     left_out: tuple[CaptureFailure, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def consolidate_locally(
@@ -84,15 +87,16 @@ def consolidating(context: RunContext, set_name: str) -> Iterator[RestorePoint]:
 def plan_consolidation(repository: Repository, point: RestorePoint, most_bins: int | None = None) -> Plan | None:
     """The ranges of the point that are copied, and their bins: one for each group of objects that are joined, or at
     most `most_bins`. None if there are too few small objects. Stores nothing. The run writes as the run of the point
-    did. Raises `DamagedError` if the point or the plan of its run is damaged."""
-    candidates = CandidateObjects()
-    lines = point.lines(point.rows.values())
-    for source in lines:
-        for line, is_whole in lines.with_wholeness(source):
-            candidates.add(line, is_whole=is_whole)
+    did. Archived objects stay as they are, and a warning of the plan has their number: lists the data of the set if
+    there is something to join. Raises `DamagedError` if the point or the plan of its run is damaged."""
+    if not _candidates(point, ()).windows():
+        return None
+    archived = {info.key for info in repository.store.list(data_prefix(point.set_name)) if not info.is_readable}
+    candidates = _candidates(point, archived)
     windows = candidates.windows()
     if not windows:
         return None
+    text = f"{counted(candidates.left_out, 'archived object')} cannot be read, and stay as they are"
     now_ms, before = repository.now_ms(), read_plan(repository.store, point.set_name, point.entry.run)
     return Plan(
         repository_id=before.repository_id,
@@ -112,8 +116,17 @@ def plan_consolidation(repository: Repository, point: RestorePoint, most_bins: i
         partitions=tuple(one for window in windows for one in window),
         bins=_bins(windows, most_bins or len(windows)),
         topics=inherited([point.entry.topics], point.seq)[0],
+        warnings=(text,) if candidates.left_out else (),
         tool=tool_name(),
     )
+
+
+def _candidates(point: RestorePoint, archived: Collection[str]) -> CandidateObjects:
+    candidates, lines = CandidateObjects(archived), point.lines(point.rows.values())
+    for source in lines:
+        for line, is_whole in lines.with_wholeness(source):
+            candidates.add(line, is_whole=is_whole)
+    return candidates
 
 
 def originals_of(point: RestorePoint, plan: Plan) -> Originals:
@@ -131,7 +144,8 @@ def commit_consolidation(repository: Repository, plan: Plan, copied: Sequence[Ca
         void_run(repository, plan.set, plan.run, str(error), begun_after=plan.begun_after)
         raise
     before = repository.log(plan.set).point(plan.based_on or 0).entry
-    return Consolidation(before, point.entry, tuple(failure for one in copied for failure in one.failures))
+    failures = tuple(failure for one in copied for failure in one.failures)
+    return Consolidation(before, point.entry, failures, plan.warnings)
 
 
 def _bins(windows: Sequence[Sequence[PlannedPartition]], most_bins: int) -> Bins:

@@ -16,6 +16,7 @@ def consolidation_text(done: Consolidation) -> str:
     return (
         f"{done.after.set}@{done.after.seq} has {counted(after.objects, 'object')} instead of {before.objects:,}, "
         f"in {size_text(after.stored_bytes)}{left_out}. The older points keep theirs."
+        + "".join(f" {warning}." for warning in done.warnings)
     )
 
 
@@ -31,6 +32,7 @@ def consolidation_document(done: Consolidation | None) -> dict[str, Any]:
     return {
         "point": done.after.to_json(),
         "objects_before": done.before.totals.objects,
+        "warnings": list(done.warnings),
         "left_out": [
             {**failure.source._asdict(), "reason": failure.reason}
             for failure in sorted(done.left_out, key=lambda one: one.source)

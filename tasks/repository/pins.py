@@ -10,7 +10,7 @@ from tasks.model.errors import AccessError, DamagedError, StoreError, StoreFullE
 from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.names import PINS, new_id, pin_key, pin_prefix
 from tasks.repository.sealed_objects import find_sealed, overwrite_sealed
-from tasks.store.protocol import ObjectStore
+from tasks.store.protocol import ObjectInfo, ObjectStore
 
 LIFETIME_MS = 3_600_000
 """How long a pin of a running reader is valid without a renewal."""
@@ -29,18 +29,44 @@ class Pin(Document):
 
 
 def live_pins(store: ObjectStore, set_name: str, *, now_ms: int) -> set[int]:
-    """The seqs of the points of a set that are being read. A pin that is damaged raises `DamagedError`, because it is
-    not known what it protects."""
-    found = (find_sealed(store, info.key, Pin) for info in store.list(pin_prefix(set_name)))
+    """The seqs of the points of a set that are being read. A damaged pin that can be valid raises `DamagedError`,
+    because it is not known what it protects. No pin is valid `LONGEST_LIFE_MS` after it was written."""
+    found = (_read(store, info, now_ms) for info in store.list(pin_prefix(set_name)))
     return {pin.seq for pin in found if pin is not None and pin.expires_ms > now_ms}
+
+
+def _read(store: ObjectStore, info: ObjectInfo, now_ms: int) -> Pin | None:
+    """The pin. None if it does not exist any more, or if it is damaged and can protect nothing any more."""
+    try:
+        return find_sealed(store, info.key, Pin)
+    except DamagedError as error:
+        ends_ms = info.modified_ms + LONGEST_LIFE_MS
+        if ends_ms <= now_ms:
+            return None
+        minutes = max(0, now_ms - info.modified_ms) // 60_000
+        left = (ends_ms - now_ms) // 60_000
+        raise DamagedError(
+            f"The pin {info.key}, written {minutes:,} minutes ago, is damaged, so it is not known which point its "
+            f"reader needs. Nothing is deleted while it can be valid, which is {left:,} minutes more. If no restore, "
+            "validation or consolidation of the set is running or waiting, delete the object.",
+            key=info.key,
+        ) from error
 
 
 def expired_pins(store: ObjectStore, set_name: str, *, before_ms: int) -> dict[str, int]:
     """The pins that have expired before this time and were not written since, with their sizes. Their readers have
-    died, because a reader renews its pin and deletes it at its end. Raises `DamagedError` as `live_pins`."""
-    old = {info.key: info.size_bytes for info in store.list(pin_prefix(set_name)) if info.modified_ms <= before_ms}
-    pins = {key: find_sealed(store, key, Pin) for key in old}
-    return {key: old[key] for key, pin in pins.items() if pin is not None and pin.expires_ms <= before_ms}
+    died, because a reader renews its pin and deletes it at its end. A damaged pin has expired `LONGEST_LIFE_MS` after
+    it was written."""
+    old = [info for info in store.list(pin_prefix(set_name)) if info.modified_ms <= before_ms]
+    return {info.key: info.size_bytes for info in old if _has_expired(store, info, before_ms)}
+
+
+def _has_expired(store: ObjectStore, info: ObjectInfo, before_ms: int) -> bool:
+    try:
+        pin = find_sealed(store, info.key, Pin)
+    except DamagedError:
+        return info.modified_ms + LONGEST_LIFE_MS <= before_ms
+    return pin is not None and pin.expires_ms <= before_ms
 
 
 def restore_purpose(restore: str) -> str:

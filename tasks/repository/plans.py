@@ -78,7 +78,8 @@ class Plan(Document):
     configured to keep positions, or if they could not be read; `groups_failure` then contains the reason. `denied`
     are the reasons for everything that is missing because a permission is missing. `not_selected` are the topics of
     the newest point that the run does not select. `warnings` are sentences about what a restore of the point has to
-    know, `notes` are sentences about patterns of the topic selection. `labels` are those of the new point.
+    know, of a consolidation about what it leaves as it is. `notes` are sentences about patterns of the topic selection.
+    `labels` are those of the new point.
     """
 
     format: int = FORMAT_MAJOR

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -134,6 +136,14 @@ def test_a_file_that_is_no_key_is_refused(shell: StoreShell, server: FakeGcs, te
     assert "geheim" not in said
 
 
+def test_no_output_shows_the_key_or_a_token(shell: StoreShell, server: FakeGcs, bucket: str) -> None:
+    section = _section(server, bucket, service_account_json=json.dumps(server.tokens.key))
+    done = shell.run("list -v", section)
+    assert server.tokens.issued
+    for secret in (*shell.secrets, *server.tokens.issued):
+        assert secret not in done.stdout + done.stderr
+
+
 def test_an_endpoint_without_tls_from_the_environment_has_to_be_allowed(shell: StoreShell, fake_gcs: FakeGcs) -> None:
     said = shell.bare("list --storage gs://orders", STORAGE_EMULATOR_HOST=fake_gcs.endpoint)
     assert 2 == said.returncode
@@ -164,6 +174,39 @@ def test_credentials_that_end_in_a_run_are_an_error_and_nothing_is_lost(server: 
         create(store, "b")
     server.tokens.refusal = None
     assert ["a"] == [info.key for info in store.list("")]
+
+
+_WRITER = """
+import sys
+from tasks.model.errors import ObjectExistsError
+from tasks.store.gcs.gcs_store import GcsStore
+from tasks.store.gcs.settings import GcsSettings
+from tests.contract.stores import create
+
+store = GcsStore(GcsSettings.model_validate_json(sys.argv[1]))
+for number in range(30):
+    try:
+        create(store, f"k/{number}", sys.argv[2].encode())
+        print(number)
+    except ObjectExistsError:
+        pass
+"""
+
+
+def test_of_several_processes_each_key_has_one_winner(fake_gcs: FakeGcs) -> None:
+    settings = fake_gcs.settings(fake_gcs.new_bucket())
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, settings.model_dump_json(), name], stdout=subprocess.PIPE, text=True
+        )
+        for name in "abc"
+    ]
+    won = {name: one.communicate(timeout=60)[0].split() for name, one in zip("abc", writers, strict=True)}
+
+    assert sorted(map(str, range(30))) == sorted(number for numbers in won.values() for number in numbers)
+    store = GcsStore(settings)
+    for name, numbers in won.items():
+        assert all(name.encode() == store.get(f"k/{number}")[0] for number in numbers)
 
 
 # ── retention: the emulator has none, so a proxy answers as Google's documentation says ──────────────────────────────

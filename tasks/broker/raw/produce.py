@@ -8,6 +8,7 @@ it is one of the producer's last five.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -141,7 +142,9 @@ class _Production:
     def _fill(self, connection: Connection, queues: list[PartitionQueue]) -> None:
         connection.pick(ApiKey.PRODUCE, PRODUCE_VERSION, PRODUCE_VERSION)
         while connection.in_flight < _MOST_IN_FLIGHT and not connection.is_draining:
+            began = time.monotonic()
             chosen = _take_next(queues)
+            self._deadline.extend(time.monotonic() - began)  # a source can wait for a rate limit
             if not chosen:
                 break
             # The partitions that did not fit into this request come first in the next one.

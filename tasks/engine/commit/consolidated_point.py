@@ -48,6 +48,7 @@ class ConsolidatedPoint:
         self._repository = repository
         self._plan = plan
         self._copied = CapturedRun.read(repository, plan, captured)
+        self._failures = [failure for one in captured for failure in one.failures]
         self._log = repository.log(plan.set)
         self._originals = cache(self._originals_of_plan)
 
@@ -64,6 +65,8 @@ class ConsolidatedPoint:
         lines = newest.lines(newest.rows.values())
         whole = cache(partial(_whole_ids, lines))
         used = [copy for copy in self._copies() if all(line_id(line) in whole(line.source) for line in copy.originals)]
+        if not used and self._failures:
+            raise PreconditionError(f"No range of {plan.set} could be copied: {self._failures[0].reason.rstrip('.')}.")
         if not used:
             raise PreconditionError(
                 f"Other runs have changed the set {plan.set} so that no copied range can be used. Nothing was changed."

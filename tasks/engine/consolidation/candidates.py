@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tasks.model.partition import Partition
@@ -41,17 +41,27 @@ class SegmentPlace(NamedTuple):
 
 class CandidateObjects:
     """The small data objects of a point, and their segments. Add all counting lines of the point, then read
-    `windows`."""
+    `windows`. Objects in `archived` cannot be read, and are left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, archived: Collection[str] = ()) -> None:
+        self._archived = archived
+        self._left_out: set[str] = set()
         self._sizes: dict[str, int] = {}
         self._times: dict[str, tuple[int, int]] = {}
         self._segments: dict[str, list[SegmentPlace]] = defaultdict(list)
+
+    @property
+    def left_out(self) -> int:
+        """The number of small objects that are archived."""
+        return len(self._left_out)
 
     def add(self, line: IndexLine, *, is_whole: bool) -> None:
         """Add a counting line of the point. `is_whole`: nothing of it was clipped."""
         size = line.stored_bytes or 0
         if line.object is None or size >= SMALL_OBJECT_BYTES:
+            return
+        if line.object in self._archived:
+            self._left_out.add(line.object)
             return
         self._sizes[line.object] = size
         oldest_ms, newest_ms = self._times.get(line.object, (line.captured_ms, line.newest_ms))

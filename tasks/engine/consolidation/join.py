@@ -14,6 +14,7 @@ from tasks.engine.capture.capture_result import CapturedRange, CaptureFailure, C
 from tasks.engine.capture.object_sink import ObjectSettings, ObjectSink
 from tasks.engine.capture.range_reader import Batches, CaptureRange, EmptyTail, Event
 from tasks.engine.run_context import RunContext
+from tasks.model.errors import ObjectArchivedError
 from tasks.model.partition import Partition
 from tasks.repository.fragments import read_fragments
 from tasks.repository.frame_reader import FrameReader
@@ -41,7 +42,8 @@ def join_ranges(context: RunContext, plan: Plan, number: int, originals: Origina
     """Copy the ranges of one bin of a plan into new data objects. May be called again: each attempt writes under a new
     writer id.
 
-    A partition whose ranges cannot be copied exactly is a failure in the result. Raises `DamagedError` if an original
+    A partition whose ranges cannot be copied exactly, or of which an object is archived, is a failure in the result.
+    Raises `DamagedError` if an original
     is damaged, `InterruptedRunError` when `stop` is set, and the store's error if the repository fails.
     """
     planned = [plan.partitions[index] for index in plan.bins[number]]
@@ -56,11 +58,11 @@ def join_ranges(context: RunContext, plan: Plan, number: int, originals: Origina
         capture = RangeCapture(range_, sink, context)
         try:
             capture.run(_events(originals.reader, one.source, lines))
-        except _CannotJoinError as error:
+        except (_CannotJoinError, ObjectArchivedError) as error:
             failures[one.source] = str(error)
         copied.append(capture.result())
     sink.flush()
-    failures |= _differing(context, plan, planned, sink, originals)
+    failures |= _differing(context, plan, [one for one in planned if one.source not in failures], sink, originals)
     return CaptureResult(
         writer=sink.writer_id,
         fragments=sink.fragments,

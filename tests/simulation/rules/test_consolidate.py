@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -21,13 +22,16 @@ from tasks.engine.consolidation import candidates, join
 from tasks.engine.consolidation.candidates import LEAST_OBJECTS
 from tasks.engine.consolidation.join import join_ranges
 from tasks.model.errors import DamagedError, InterruptedRunError, LockedError, NotFoundError, PreconditionError
+from tasks.reports.consolidation import consolidation_text
 from tasks.repository.entries import PointEntry, VoidEntry
 from tasks.repository.leases import acquire
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import consolidation_lease_key
 from tasks.repository.plans import Plan, write_plan
 from tasks.repository.restore_point import RestorePoint
+from tasks.store.protocol import ObjectInfo
 from tests.simulation.rules.small_world import HOUR_MS, SET, SmallWorld
+from tests.support.archiving_store import ArchivingStore
 from tests.support.counting_store import CountingStore
 from tests.support.faults import Crashed, FaultyStore
 
@@ -354,3 +358,53 @@ def test_the_entry_keeps_what_the_newest_point_says(world: SmallWorld) -> None:
     assert {name: getattr(before, name) for name in same} == {name: getattr(after, name) for name in same}
     assert [ref.key for ref in before.table] == [ref.key for ref in after.table]
     assert (before.topics.key, before.topics.seq or before.seq) == (after.topics.key, after.topics.seq)
+
+
+def test_archived_objects_stay_as_they_are_and_the_others_are_joined(world: SmallWorld) -> None:
+    world.store = store = ArchivingStore(now_ms=world.clock.now_ms)
+    _runs(world, 2)
+    old = [info.key for info in store.list("data/")]
+    _runs(world)
+    before = _restored(world)
+    store.archive(old)
+
+    done = _consolidated(world)
+
+    assert () == done.left_out
+    assert (f"{len(old)} archived objects cannot be read, and stay as they are",) == done.warnings
+    assert "archived objects cannot be read" in consolidation_text(done)
+    lines = world.point().lines(world.point().rows.values())
+    assert set(old) <= {line.object for source in lines for line in lines[source]}
+    assert done.after.totals.objects < done.before.totals.objects
+    for key in old:
+        store.bring_back(key, days=1, tier="Bulk")
+    store.arrive()
+    assert before == _restored(world)
+
+
+def test_an_archived_object_that_no_listing_shows_is_named_and_nothing_is_changed(world: SmallWorld) -> None:
+    """The archive tiers of INTELLIGENT_TIERING are seen only by reading."""
+
+    class Unlisted(ArchivingStore):
+        """Its listings show no archive."""
+
+        def list(self, prefix: str) -> Iterator[ObjectInfo]:
+            return (replace(info, archive=None) for info in super().list(prefix))
+
+    world.store = store = Unlisted(now_ms=world.clock.now_ms)
+    points = _runs(world)
+    objects = [info.key for info in store.list("data/")]
+
+    store.archive(objects)
+    with pytest.raises(PreconditionError, match=r"No range of set could be copied.*is archived"):
+        _consolidate(world)
+    assert points[-1].seq == world.repository.state(SET).newest_point
+
+    for key in objects[1:]:
+        store.bring_back(key, days=1, tier="Bulk")
+    store.arrive()
+    [left_out] = _consolidated(world).left_out
+    assert "is archived" in left_out.reason
+    store.bring_back(objects[0], days=1, tier="Bulk")
+    store.arrive()
+    world.assert_valid()

@@ -30,8 +30,8 @@ from tasks.model.errors import (
 from tasks.reports.retention import pruned_text
 from tasks.repository.entries import ExpireEntry, VoidEntry
 from tasks.repository.leases import acquire
-from tasks.repository.names import capture_lease_key, is_immutable, prune_lease_key
-from tasks.repository.pins import Pin, pinned
+from tasks.repository.names import capture_lease_key, is_immutable, pin_key, prune_lease_key
+from tasks.repository.pins import LONGEST_LIFE_MS, Pin, pinned
 from tasks.repository.sealed_objects import overwrite_sealed
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import ObjectInfo
@@ -306,6 +306,24 @@ def test_a_damaged_index_of_a_pinned_point_stops_a_prune_also_after_its_removal(
         world.store.put(key, [b"damaged"])
         with pytest.raises(DamagedError):
             _prune(world)
+
+
+def test_a_damaged_pin_stops_prunes_only_while_it_can_be_valid_and_goes_a_grace_later(world: SmallWorld) -> None:
+    _snapshots(world, 4)
+    key = pin_key(SET, "0" * 16)
+    world.store.put(key, [b"damaged"])
+    world.clock.advance(3 * HOUR_MS)
+    before = _keys(world)
+    with pytest.raises(DamagedError, match=r"written 180 minutes ago.*2,700 minutes more.*delete the object"):
+        _prune(world)
+    assert before == _keys(world)
+
+    world.clock.advance(LONGEST_LIFE_MS - 3 * HOUR_MS)
+    assert key not in _prune(world).plan.left_overs.objects
+    assert key in _keys(world, "pins/")
+    world.clock.advance(DAY_MS)
+    assert key in _prune(world).plan.left_overs.objects
+    assert set() == _keys(world, "pins/")
 
 
 def test_a_pinned_point_keeps_its_data_until_the_reader_is_done(world: SmallWorld) -> None:

@@ -71,3 +71,13 @@ def test_stop_ends_the_wait_with_an_interruption() -> None:
     stop.set()
     with pytest.raises(InterruptedRunError):
         RetryDeadline(60_000, stop).pause(ERROR)
+
+
+def test_a_time_that_does_not_count_moves_the_deadline() -> None:
+    clock = Clock()
+    deadline = _deadline(clock, 1_000)
+    clock.now_s += 5
+
+    assert deadline.is_over
+    deadline.extend(5)
+    assert not deadline.is_over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -255,6 +256,30 @@ def test_retries_end_at_the_deadline_and_stop_ends_them_at_once() -> None:
         with Cluster(options(broker.address)) as cluster, pytest.raises(InterruptedRunError):
             _produce(cluster, FIRST, stop=stop)
     assert [0, 3] == log.stored
+
+
+def test_the_time_that_a_source_waits_for_its_rate_limit_is_no_time_without_progress() -> None:
+    log = Log()
+    _once(log, 3, lambda: ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    acknowledged: list[int] = []
+
+    def limited() -> Iterator[OutgoingBatch]:
+        for batch in _batches():
+            time.sleep(0.1)  # five batches take longer than the deadline
+            yield batch
+
+    with ScriptedBroker(serve([log])) as broker:
+        ScriptedMetadata({FIRST: 1}, broker)
+        with Cluster(options(broker.address, retry_deadline_ms=400)) as cluster:
+            produce(
+                cluster,
+                {FIRST: limited()},
+                timeout_ms=1_000,
+                stop=threading.Event(),
+                on_acknowledged=lambda partition, batch: acknowledged.append(batch.expected_offset),
+            )
+
+    assert WHOLE == acknowledged == log.stored
 
 
 def test_a_broker_without_the_needed_version_gets_no_batches() -> None:
