@@ -1,4 +1,5 @@
-"""A process that writes to a folder store until it is done or killed; started by path by the race tests.
+"""A process that writes to a store until it is done or killed; started by path by the race tests. ROOT is a folder, or
+the `storage` section of another store as JSON.
 
 local_writer.py ROOT create NAME COUNT    wait for a line, create key/0… with the body NAME, print the keys won
 local_writer.py ROOT forever ROUND        create, overwrite and swap sealed objects, print each key when it is durable
@@ -7,6 +8,7 @@ local_writer.py ROOT forever ROUND        create, overwrite and swap sealed obje
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +17,8 @@ from pathlib import Path
 
 from tasks.model.errors import ObjectExistsError
 from tasks.store.local.local_store import LocalStore
+from tasks.store.protocol import ObjectStore
+from tasks.store.registry import BACKENDS, open_store
 
 
 def sealed_body() -> list[bytes | memoryview]:
@@ -23,7 +27,7 @@ def sealed_body() -> list[bytes | memoryview]:
     return [sha256(b"".join(parts)).digest(), *parts]
 
 
-def create(store: LocalStore, name: str, count: int) -> None:
+def create(store: ObjectStore, name: str, count: int) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(count):
@@ -34,7 +38,7 @@ def create(store: LocalStore, name: str, count: int) -> None:
             continue
 
 
-def write_forever(store: LocalStore, round_name: str) -> None:
+def write_forever(store: ObjectStore, round_name: str) -> None:
     for number in itertools.count():
         key = f"torn/{round_name}/{number}"
         body = sealed_body()
@@ -48,11 +52,18 @@ def write_forever(store: LocalStore, round_name: str) -> None:
 
 
 def main(root: str, command: str, *arguments: str) -> None:
-    commands: dict[str, Callable[[LocalStore], None]] = {
+    commands: dict[str, Callable[[ObjectStore], None]] = {
         "create": lambda store: create(store, arguments[0], int(arguments[1])),
         "forever": lambda store: write_forever(store, arguments[0]),
     }
-    commands[command](LocalStore(Path(root), create=True))
+    commands[command](_opened(root))
+
+
+def _opened(root: str) -> ObjectStore:
+    if not root.startswith("{"):
+        return LocalStore(Path(root), create=True)
+    section = json.loads(root)
+    return open_store(BACKENDS[section["backend"]].model_validate(section))
 
 
 if __name__ == "__main__":

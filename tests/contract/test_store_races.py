@@ -1,8 +1,10 @@
-"""The promises about concurrent callers: threads for every store, and killed processes for the local store."""
+"""The promises about concurrent callers: threads and processes for every store, and killed processes for the local
+store."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 import threading
@@ -13,10 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from tasks.model.errors import ObjectChangedError, ObjectExistsError
 from tasks.store.local.local_store import LocalStore
 from tasks.store.protocol import ObjectInfo, ObjectStore
 from tests.contract.stores import create
+from tests.support.store_cases import CASES
 
 _T = TypeVar("_T")
 THREADS = 16
@@ -113,7 +118,7 @@ def test_a_reader_never_sees_part_of_an_object(store: ObjectStore) -> None:
 
 
 @contextmanager
-def writers(root: Path, *argument_lists: list[str]) -> Iterator[list[subprocess.Popen[str]]]:
+def writers(root: Path | str, *argument_lists: list[str]) -> Iterator[list[subprocess.Popen[str]]]:
     started = [
         subprocess.Popen(
             [sys.executable, str(WRITER), str(root), *arguments],
@@ -137,8 +142,24 @@ def read_line(writer: subprocess.Popen[str]) -> str:
 
 
 def test_of_several_processes_that_create_the_same_keys_each_key_has_one_winner(tmp_path: Path) -> None:
+    _race_processes(tmp_path, LocalStore(tmp_path, create=True))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=getattr(pytest.mark, case.server_name)) for name, case in CASES.items()]
+)
+def test_of_several_processes_that_create_the_same_keys_in_a_bucket_each_key_has_one_winner(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    case = CASES[name](request.getfixturevalue(CASES[name].server_name))
+    bucket = case.new_bucket()
+    _race_processes(json.dumps(case.section(bucket)), case.open(bucket, "team"))
+
+
+def _race_processes(root: Path | str, store: ObjectStore) -> None:
+    """Four processes create the same keys of an empty store."""
     names = [str(number) for number in range(4)]
-    with writers(tmp_path, *(["create", name, "40"] for name in names)) as started:
+    with writers(root, *(["create", name, "40"] for name in names)) as started:
         assert [read_line(writer) for writer in started] == ["ready"] * 4
         for writer in started:
             assert writer.stdin
@@ -147,7 +168,6 @@ def test_of_several_processes_that_create_the_same_keys_each_key_has_one_winner(
         claims = [
             (key, name) for name, writer in zip(names, started, strict=True) for key in writer.communicate()[0].split()
         ]
-    store = LocalStore(tmp_path, create=False)
     assert len(claims) == 40
     assert sorted(claims) == [(info.key, store.get(info.key)[0].decode()) for info in store.list("")]
 
