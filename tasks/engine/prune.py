@@ -90,15 +90,16 @@ def plan_again(
     """The plan of the id's moment. It has another SHA-256 than the id if the points have been changed since then. Reads
     the log entries after the moment.
 
-    Raises `RefusedError` if a point of the plan was brought back, and what `PlanMoment.not_after` and `draft_prune`
-    raise.
+    Raises `RefusedError` if somebody has brought a point of the plan back, and what `PlanMoment.not_after` and
+    `draft_prune` raise. A point that a prune itself brought back, because a reader had pinned it, changes nothing.
     """
     state = repository.state(set_name)
     moment = plan_id.moment.not_after(PlanMoment(state.seq, now_ms))
     plan = draft_prune(repository, set_name, policy, now_ms=moment.now_ms, at_seq=moment.seq)
     for seq in range(moment.seq + 1, state.seq + 1 if plan.expire else 0):
         found = repository.log(set_name).read_entry(seq)
-        if found is not None and isinstance(found[0], UnexpireEntry) and set(found[0].points) & set(plan.expire):
+        entry = found[0] if found is not None else None
+        if isinstance(entry, UnexpireEntry) and entry.plan_sha256 is None and set(entry.points) & set(plan.expire):
             raise RefusedError(
                 f"Points of this plan were brought back since it was made. Make a new plan for {set_name} with "
                 "`kafka-backup prune`, and give its id."
@@ -132,7 +133,8 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
     voided. May be called again. `approved_by` is who claims to have approved the plan, for the log.
 
     Returns the points of the plan that do not expire now, because they are pinned. A reader that waits for archived
-    objects opens its point again later, and an expired point cannot be opened. The next prune plans them again.
+    objects opens its point again later, and an expired point cannot be opened. If a point was pinned while it expired,
+    it is brought back. The next prune plans these points again.
 
     Raises `PreconditionError` if a point has come under a hold, got a label that the policy keeps, or was brought back
     since the plan, and `RefusedError` if the repository is frozen."""
@@ -141,28 +143,66 @@ def change_points(repository: Repository, plan: PrunePlan, *, approved_by: str |
     for run in plan.unnamed.dead_runs:
         void_run(repository, plan.set_name, run, "its writer has written nothing for longer than the grace")
     log = repository.log(plan.set_name)
-    pinned = live_pins(log.store, plan.set_name, now_ms=repository.now_ms()) if plan.expire else set()
-    left_to_expire = partial(_left_to_expire, pinned=pinned)
+    in_use = _expire(repository, plan, approved_by)
+
+    def remove(state: SetState) -> AnyEntry:
+        points = _left_to_remove(plan, state)
+        return RemoveEntry(**repository.next_change(plan.set_name, state), points=_require_some(points))
+
+    with suppress(_NothingLeftError):
+        log.append(remove)
+    if plan.old is not None and plan.old.drop not in log.state().drops:
+        log.append(partial(_drop_entry, repository, plan, plan.old, approved_by))
+    live = log.state().points
+    return tuple(seq for seq in plan.expire if seq in in_use and seq in live)
+
+
+class _NothingLeftError(Exception):
+    """No point is left for an entry, so it is not appended."""
+
+
+def _require_some(points: tuple[int, ...]) -> tuple[int, ...]:
+    if not points:
+        raise _NothingLeftError
+    return points
+
+
+def _expire(repository: Repository, plan: PrunePlan, approved_by: str | None) -> set[int]:
+    """Append the entry by which the points of the plan expire, except pinned ones. Returns the pinned points.
+
+    The pins are read before the entry is appended and again after it. A reader pins its point and then reads the log.
+    If its pin is written between the two readings, it can have found its point live, so the point is brought back.
+    """
+    pinned: set[int] = set()
+    if not plan.expire:
+        return pinned
+    log = repository.log(plan.set_name)
+
+    def read_pins() -> None:
+        pinned.update(live_pins(log.store, plan.set_name, now_ms=repository.now_ms()))
 
     def expire(state: SetState) -> AnyEntry:
+        read_pins()
         return ExpireEntry(
             **repository.next_change(plan.set_name, state),
-            points=left_to_expire(plan, state),
+            points=_require_some(_left_to_expire(plan, state, pinned=pinned)),
             policy=_stored_policy(plan),
             plan_sha256=plan.sha256,
             approved_by=approved_by,
         )
 
-    def remove(state: SetState) -> AnyEntry:
-        points = _left_to_remove(plan, state)
-        return RemoveEntry(**repository.next_change(plan.set_name, state), points=points)
+    def bring_back(state: SetState) -> AnyEntry:
+        points = tuple(seq for seq in plan.expire if seq in state.expired and seq in pinned)
+        return UnexpireEntry(
+            **repository.next_change(plan.set_name, state), points=_require_some(points), plan_sha256=plan.sha256
+        )
 
-    for build, left in ((expire, left_to_expire), (remove, _left_to_remove)):
-        if left(plan, log.state()):
-            log.append(build)
-    if plan.old is not None and plan.old.drop not in log.state().drops:
-        log.append(partial(_drop_entry, repository, plan, plan.old, approved_by))
-    return tuple(seq for seq in plan.expire if seq in pinned and seq in log.state().points)
+    with suppress(_NothingLeftError):
+        log.append(expire)
+    read_pins()
+    with suppress(_NothingLeftError):
+        log.append(bring_back)
+    return pinned
 
 
 def _drop_entry(

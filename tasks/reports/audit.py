@@ -130,7 +130,8 @@ def _drop(entry: DropEntry) -> str:
 
 
 def _unexpire(entry: UnexpireEntry) -> str:
-    return f"{_points(entry.points)} brought back"
+    because = "" if entry.plan_sha256 is None else " by the prune, because they were being read"
+    return f"{_points(entry.points)} brought back{because}"
 
 
 def _remove(entry: RemoveEntry) -> str:

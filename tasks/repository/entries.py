@@ -137,10 +137,12 @@ class ExpireEntry(Entry):
 
 
 class UnexpireEntry(Entry):
-    """These expired points are live again."""
+    """These expired points are live again. `plan_sha256` is the digest of the plan by which they had expired, if its
+    prune brought them back because readers had pinned them meanwhile. None if somebody asked for it."""
 
     kind: Literal["unexpire"] = "unexpire"
     points: tuple[int, ...]
+    plan_sha256: str | None = Field(None, exclude_if=is_absent)
 
 
 class RemoveEntry(Entry):

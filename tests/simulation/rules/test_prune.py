@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import pytest
@@ -14,7 +14,7 @@ from tasks.engine.consolidation.candidates import LEAST_OBJECTS
 from tasks.engine.freeze import freeze_repository
 from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy
-from tasks.engine.prune import Pruned, change_points, delete_left_overs, plan_prune, prune_locally, unexpire
+from tasks.engine.prune import Pruned, change_points, delete_left_overs, plan_again, plan_prune, prune_locally, unexpire
 from tasks.engine.retention.deleted import Amount
 from tasks.engine.retention.plan_id import PlanId
 from tasks.engine.retention.prune_plan import PrunePlan
@@ -30,11 +30,11 @@ from tasks.model.errors import (
 from tasks.reports.retention import pruned_text
 from tasks.repository.entries import ExpireEntry, VoidEntry
 from tasks.repository.leases import acquire
-from tasks.repository.names import capture_lease_key, is_immutable, pin_key, prune_lease_key
+from tasks.repository.names import capture_lease_key, is_immutable, log_prefix, pin_key, prune_lease_key
 from tasks.repository.pins import LONGEST_LIFE_MS, Pin, pinned
 from tasks.repository.sealed_objects import overwrite_sealed
 from tasks.store.memory.memory_store import MemoryStore
-from tasks.store.protocol import ObjectInfo
+from tasks.store.protocol import Body, ObjectInfo
 from tests.simulation.rules.small_world import DAY_MS, HOUR_MS, SET, SmallWorld
 from tests.support.counting_store import CountingStore
 from tests.support.faults import Crashed, FaultyStore
@@ -242,6 +242,67 @@ def test_a_point_that_is_being_read_does_not_expire_so_that_a_reader_that_waits_
 
     assert () == _prune(world).in_use
     assert {first, second} == set(world.repository.state(SET).expired)
+
+
+class _PinnedMeanwhile(FaultyStore):
+    """A reader pins its point after a prune has listed the pins, and before the prune appends its first entry. Then the
+    reader finds its point live."""
+
+    def __init__(self, world: SmallWorld, seq: int, pins: ExitStack) -> None:
+        super().__init__(world.store)
+        self._world, self._seq, self._pins, self._plain = world, seq, pins, world.store
+
+    def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+        if key.startswith(log_prefix(SET)) and self._world.store is self:
+            self._world.store = self._plain
+            pin = pinned(self._plain, SET, self._seq, purpose="restore", now_ms=self._world.clock.now_ms)
+            self._pins.enter_context(pin)
+            assert self._seq in _live(self._world)
+        return super().put_if_absent(key, body, sha256=sha256)
+
+
+def test_a_point_that_a_reader_pins_while_it_expires_is_brought_back(world: SmallWorld) -> None:
+    first, second, *_ = _snapshots(world, 4)
+    plan = _plan(world)
+    with ExitStack() as pins:
+        world.store = _PinnedMeanwhile(world, first, pins)
+        assert (first,) == change_points(world.repository, plan)
+        assert first in _live(world)
+        assert [second] == list(world.repository.state(SET).expired)
+
+        again = plan_again(world.repository, SET, LAST_TWO, PlanId.parse(str(plan.id)), now_ms=world.clock.now_ms())
+        assert (first,) == again.expire, "another process of the same prune can go on"
+        assert (first,) == change_points(world.repository, again)
+
+    assert () == _prune(world).in_use
+    assert {first, second} == set(world.repository.state(SET).expired)
+
+
+def test_a_point_that_was_pinned_while_another_writer_was_faster_does_not_expire(world: SmallWorld) -> None:
+    first, second, *_ = _snapshots(world, 4)
+    plan = _plan(world)
+    plain = world.store
+    with ExitStack() as pins:
+
+        class Overtaken(FaultyStore):
+            """Another writer appends before the first entry of the prune, and a reader pins its point then."""
+
+            def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+                if key.startswith(log_prefix(SET)) and world.store is self:
+                    world.store = plain
+                    world.send(records=1)
+                    world.back_up()
+                    pins.enter_context(pinned(plain, SET, first, purpose="restore", now_ms=world.clock.now_ms))
+                return super().put_if_absent(key, body, sha256=sha256)
+
+        world.store = Overtaken(plain)
+        entries = world.repository.state(SET).seq
+        assert (first,) == change_points(world.repository, plan)
+
+    log = world.repository.log(SET)
+    kinds = [entry.kind for entry in log.entries() if entry.seq > entries]
+    assert "unexpire" not in kinds
+    assert [second] == list(world.repository.state(SET).expired)
 
 
 def test_a_point_that_came_back_and_expired_again_since_the_plan_is_not_removed(world: SmallWorld) -> None:

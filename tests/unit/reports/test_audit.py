@@ -81,6 +81,9 @@ def test_every_other_change_names_its_subject_its_author_and_its_reason() -> Non
     entries: dict[AnyEntry, str] = {
         VoidEntry(**COMMON, run="r", reason="its writer died"): "run r ended without a point: its writer died",
         UnexpireEntry(**COMMON, points=(1,)): "@1 brought back",
+        UnexpireEntry(**COMMON, points=(1, 2), plan_sha256="ab" * 32): (
+            "@1, @2 brought back by the prune, because they were being read"
+        ),
         RemoveEntry(**COMMON, points=(1, 2)): "@1, @2 removed, and cannot come back",
         HoldEntry(**COMMON, name="case 7", points=(4,), reason="audit", by="legal"): (
             'hold "case 7" on @4 by legal: audit'
