@@ -45,8 +45,11 @@ def check_context(
         except UnsupportedError:
             return None
 
+    mutable = storage.mutable_settings()
     return CheckContext(
         location=storage.location,
+        trial_location=(mutable or storage).location,
+        open_data_place=None if mutable is None else lambda: open_trial(storage, stop=stop, in_data_place=True),
         open_cluster=open_cluster,
         open_trial=lambda: open_trial(storage, stop=stop),
         open_repository=open_repository,

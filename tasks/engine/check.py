@@ -18,7 +18,7 @@ from tasks.engine.checks.cluster import cluster_items, is_reached, unreached_ite
 from tasks.engine.checks.items import CheckItem, missing, ok, rows, unknown
 from tasks.engine.checks.jobs import BackupJob, CheckJob, RestoreJob, set_name_of
 from tasks.engine.checks.restore_permissions import restore_permission_items
-from tasks.engine.checks.store import free_space_item, repository_items, trial_items
+from tasks.engine.checks.store import data_place_items, free_space_item, repository_items, trial_items
 from tasks.engine.checks.target import finding_items
 from tasks.engine.restore_steps import preview_restore
 from tasks.engine.run_context import ClusterContext
@@ -32,13 +32,16 @@ from tasks.store.protocol import ObjectStore
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
     """The functions that open what a check needs. The check calls them itself, so that a failure to open something is a
-    row. `open_trial` opens a store for trials whose objects are deleted again. `free_bytes` returns the free space of
-    the store, None if it is not known. `open_bucket` returns the lifecycle rules of the store's bucket, None if it has
-    none that this program reads. `location` is the store, for messages."""
+    row. `open_trial` opens a store for trials whose objects are deleted again; `trial_location` is its location.
+    `open_data_place` opens the place of the data; None if that is the same store. `free_bytes` returns the free space
+    of the store, None if it is not known. `open_bucket` returns the lifecycle rules of the store's bucket, None if it
+    has none that this program reads. `location` is the store, for messages."""
 
     location: str
     open_cluster: Callable[[], ClusterAccess]
     open_trial: Callable[[], AbstractContextManager[ObjectStore]]
+    trial_location: str
+    open_data_place: Callable[[], AbstractContextManager[ObjectStore]] | None
     open_repository: Callable[[], Repository]
     free_bytes: Callable[[], int | None]
     open_bucket: Callable[[], BucketRules | None]
@@ -61,17 +64,30 @@ def check_store(context: CheckContext, job: CheckJob) -> list[CheckItem]:
 
     def trial() -> list[CheckItem]:
         with context.open_trial() as store:
-            return trial_items(store, context.location, context.now_ms)
+            return trial_items(store, context.trial_location, context.now_ms)
 
-    found = rows(context.location, "open", trial)
+    found = rows(context.trial_location, "open", trial)
     if any(item.status == "unknown" and item.is_needed for item in found[:1]):
         return found  # the store does not answer, and each further row would wait for it again
     return [
         *found,
+        *_data_place_items(context),
         *rows(context.location, "repository", lambda: repository_items(context.open_repository, context.location, job)),
         *bucket_items(context.open_bucket, context.location, set_name_of(job)),
         free_space_item(context.location, context.free_bytes(), job),
     ]
+
+
+def _data_place_items(context: CheckContext) -> list[CheckItem]:
+    open_place = context.open_data_place
+    if open_place is None:
+        return []
+
+    def trial() -> list[CheckItem]:
+        with open_place() as store:
+            return data_place_items(store, context.location)
+
+    return rows(context.location, "open", trial)
 
 
 def check_job(context: CheckContext, job: CheckJob, earlier: Sequence[CheckItem]) -> list[CheckItem]:

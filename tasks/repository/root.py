@@ -78,6 +78,14 @@ def open_or_create_root(store: ObjectStore, *, now_ms: int, tool: str) -> Root:
     return root
 
 
+def adopt_single_writer(store: ObjectStore) -> None:
+    """Make the store used by a single writer if there is a repository that states it. Raises the errors of
+    `find_sealed`."""
+    root = find_sealed(store, ROOT_KEY, Root)
+    if root is not None and root.single_writer:
+        store.write_alone()
+
+
 def single_writer_note(store: ObjectStore) -> str | None:
     """What an operator has to know about a repository whose store is used by a single writer. None for all others."""
     if not store.is_single_writer:

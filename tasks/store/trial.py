@@ -24,9 +24,12 @@ check."""
 
 
 @contextmanager
-def open_trial(settings: StorageSettings, *, stop: threading.Event) -> Iterator[ObjectStore]:
+def open_trial(
+    settings: StorageSettings, *, stop: threading.Event, in_data_place: bool = False
+) -> Iterator[ObjectStore]:
     """A store that behaves like the one in the settings, with the same permissions. Its calls are retried for at most
-    `TRIAL_DEADLINE_MS`.
+    `TRIAL_DEADLINE_MS`. If the settings have two places, it is the one for what is overwritten, or with `in_data_place`
+    the one for data.
 
     For a folder it is a scratch folder inside it. If the folder does not exist yet, the scratch folder is inside the
     nearest folder above it that exists. It is removed after the body. For other backends it is the store itself, and
@@ -37,7 +40,7 @@ def open_trial(settings: StorageSettings, *, stop: threading.Event) -> Iterator[
         with _scratch_store(settings.folder) as store:
             yield RetryingStore(store, deadline_ms=TRIAL_DEADLINE_MS, stop=stop)
     else:
-        with closing(open_store(settings)) as opened:
+        with closing(open_store(settings, is_immutable=lambda key: in_data_place)) as opened:
             yield RetryingStore(opened, deadline_ms=TRIAL_DEADLINE_MS, stop=stop)
 
 

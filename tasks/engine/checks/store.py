@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -13,6 +14,7 @@ from tasks.model.errors import ConfigError, InterruptedRunError, KafkaBackupErro
 from tasks.repository.freeze import freeze_text
 from tasks.repository.points import PointReference, format_time
 from tasks.repository.repository import Repository
+from tasks.repository.root import adopt_single_writer
 from tasks.store.probe import PROBE_PREFIX, ProbeResult, probe
 from tasks.store.protocol import ObjectStore
 
@@ -36,6 +38,8 @@ def trial_items(store: ObjectStore, location: str, now_ms: Callable[[], int]) ->
     listed = _tried(location, LIST, lambda: _discard(store.list(key)))
     if listed.status == "unknown":  # the store does not answer, and each further trial would wait for it again
         return [listed]
+    with contextlib.suppress(KafkaBackupError):  # the row about the repository has this error
+        adopt_single_writer(store)
     lock = rows(location, "object lock", lambda: _nothing(store.check_lock))
     deleted = optional(_tried(location, DELETE, lambda: store.delete([key])))
     if deleted.status != "ok":
@@ -47,6 +51,21 @@ def trial_items(store: ObjectStore, location: str, now_ms: Callable[[], int]) ->
         return [listed, *lock, deleted, *_written_items(store, location, key, now_ms)]
     finally:
         rows(location, DELETE, lambda: _nothing(lambda: store.delete([key])))
+
+
+def data_place_items(store: ObjectStore, location: str) -> list[CheckItem]:
+    """The rows about the place of the data, if it is not the place of what is overwritten. Nothing is written there,
+    because a retention policy would keep the objects of the trial. Raises `InterruptedRunError`."""
+    key = f"{PROBE_PREFIX}{secrets.token_hex(8)}-check"
+    listed = _tried(location, LIST, lambda: _discard(store.list(key)))
+    if listed.status == "unknown":
+        return [listed]
+    reason = "not tried, because a retention policy of the place would keep the object of the trial"
+    return [
+        listed,
+        _tried(location, READ, lambda: _read_missing(store, key)),
+        optional(unknown(location, WRITE, reason, "The first backup shows whether writing is allowed.")),
+    ]
 
 
 def condition_items(location: str, result: ProbeResult) -> Iterator[CheckItem]:
@@ -83,6 +102,8 @@ def repository_items(open_repository: Callable[[], Repository], location: str, j
             yield error_item(location, "repository", error)
         return
     yield ok(location, "repository", f"its id is {repository.root.repository_id}")
+    if repository.note is not None:
+        yield ok(location, "single writer", repository.note)
     freeze = repository.freeze()
     if freeze is not None:
         yield ok(location, "freeze", f"{freeze_text(freeze)}. Backups and restores go on, and nothing is deleted")

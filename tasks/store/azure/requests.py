@@ -9,34 +9,17 @@ from typing import Any
 
 from azure.storage.blob import BlobProperties
 
-from tasks.model.errors import (
-    ConfigError,
-    DamagedError,
-    ObjectArchivedError,
-    ObjectChangedError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    OutcomeUnknownError,
-    StoreError,
-    StoreUnavailableError,
-)
+from tasks.model.errors import StoreError
 from tasks.store.azure.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, open_client
 from tasks.store.azure.error_responses import Request, unreadable_response
 from tasks.store.azure.settings import AzureSettings
 from tasks.store.azure.translation import translated
-from tasks.store.diagnosis import speaks_tls
-
-_ANSWERS_OF_AZURE = (ObjectNotFoundError, ObjectExistsError, ObjectChangedError, ObjectArchivedError, DamagedError)
-"""The errors that only an answer of Azure can cause."""
+from tasks.store.first_answer import FirstAnswer
 
 
 class AzureRequests:
-    """The client of one container. Several threads can use it at the same time.
-
-    Until Azure has answered for the first time, the timeouts are shorter, so that several attempts fit into the
-    `connect_timeout_ms` of the settings: a quarter of it to connect, and half of it to wait for a response. Later
-    requests have the timeouts of the constructor.
-    """
+    """The client of one container. Several threads can use it at the same time. Until Azure has answered, the timeouts
+    are those of `FirstAnswer`; later they are those of the constructor."""
 
     def __init__(
         self,
@@ -48,16 +31,17 @@ class AzureRequests:
         """Sends no request to Azure. Raises what `open_client` raises."""
         self.settings = settings
         self.client = open_client(settings)
-        first_s = settings.connect_timeout_ms / 1000
-        self._first_timeouts = (min(connect_timeout_s, first_s / 4), min(read_timeout_s, first_s / 2))
-        self._later_timeouts = (connect_timeout_s, read_timeout_s)
-        self._has_answered = False
-        self._is_diagnosed = False
+        self._first_answer = FirstAnswer(
+            settings.account.url,
+            first_answer_ms=settings.connect_timeout_ms,
+            connect_timeout_s=connect_timeout_s,
+            read_timeout_s=read_timeout_s,
+        )
 
     @property
     def timeouts(self) -> dict[str, Any]:
         """The timeouts of the next request, as arguments of the SDK's methods."""
-        connect_s, read_s = self._later_timeouts if self._has_answered else self._first_timeouts
+        connect_s, read_s = self._first_answer.timeouts
         return {"connection_timeout": connect_s, "read_timeout": read_s}
 
     def close(self) -> None:
@@ -70,7 +54,7 @@ class AzureRequests:
         """Raises the error of `unreadable_response` if the properties have no ETag. Every blob has one, so another
         program answered then."""
         if properties.etag is None or properties.last_modified is None:
-            raise unreadable_response(request, has_answered=self._has_answered)
+            raise unreadable_response(request, has_answered=self._first_answer.has_answered)
 
     @contextmanager
     def pages_of_azure(self, request: Request) -> Iterator[None]:
@@ -79,7 +63,7 @@ class AzureRequests:
         try:
             yield
         except AttributeError:
-            raise unreadable_response(request, has_answered=self._has_answered) from None
+            raise unreadable_response(request, has_answered=self._first_answer.has_answered) from None
 
     @contextmanager
     def request(
@@ -95,24 +79,5 @@ class AzureRequests:
         request = Request(
             settings=self.settings, operation=operation, key=key, is_write=is_write, condition_error=condition_error
         )
-        try:
-            with translated(request, has_answered=self._has_answered):
-                yield request
-        except _ANSWERS_OF_AZURE:
-            self._has_answered = True
-            raise
-        except (ConfigError, StoreUnavailableError, OutcomeUnknownError) as error:
-            if self._is_tls_endpoint():
-                raise ConfigError(
-                    f"The endpoint {self.settings.account.url} speaks TLS: write it with https://"
-                ) from error
-            raise
-        self._has_answered = True
-
-    def _is_tls_endpoint(self) -> bool:
-        """Whether the port of an http endpoint that has not answered uses TLS. Tests it only once for each store,
-        because the test can take seconds."""
-        if self._has_answered or self._is_diagnosed:
-            return False
-        self._is_diagnosed = True
-        return speaks_tls(self.settings.account.url)
+        with self._first_answer.awaited(), translated(request, has_answered=self._first_answer.has_answered):
+            yield request

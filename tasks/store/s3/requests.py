@@ -8,34 +8,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from tasks.model.errors import (
-    ConfigError,
-    DamagedError,
-    ObjectArchivedError,
-    ObjectChangedError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    OutcomeUnknownError,
-    StoreError,
-    StoreUnavailableError,
-)
-from tasks.store.diagnosis import speaks_tls
+from tasks.model.errors import StoreError
+from tasks.store.first_answer import FirstAnswer
 from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Client, open_client
 from tasks.store.s3.error_responses import Request, unreadable_response
 from tasks.store.s3.settings import S3Settings
 from tasks.store.s3.translation import translated
 
-_ANSWERS_OF_S3 = (ObjectNotFoundError, ObjectExistsError, ObjectChangedError, ObjectArchivedError, DamagedError)
-"""The errors that only an answer of S3 can cause."""
-
 
 class S3Requests:
-    """The clients of one bucket. Several threads can use them at the same time.
-
-    Until S3 has answered for the first time, the timeouts are shorter, so that several attempts fit into the
-    `connect_timeout_ms` of the settings: a quarter of it to connect, and half of it to wait for a response. Later
-    requests have the timeouts of the constructor.
-    """
+    """The clients of one bucket. Several threads can use them at the same time. Until S3 has answered, the timeouts are
+    those of `FirstAnswer`; later they are those of the constructor."""
 
     def __init__(
         self,
@@ -46,22 +29,24 @@ class S3Requests:
     ) -> None:
         """Sends no request to S3. Raises what `open_client` raises."""
         self.settings = settings
-        self._timeouts = (connect_timeout_s, read_timeout_s)
-        first_s = settings.connect_timeout_ms / 1000
-        self._first_client = self._opened_client(min(connect_timeout_s, first_s / 4), min(read_timeout_s, first_s / 2))
+        self._first_answer = FirstAnswer(
+            settings.endpoint or "",
+            first_answer_ms=settings.connect_timeout_ms,
+            connect_timeout_s=connect_timeout_s,
+            read_timeout_s=read_timeout_s,
+        )
+        self._first_client = self._opened_client(*self._first_answer.first_timeouts)
         self._later_client: Client = None
         self._lock = threading.Lock()
-        self._has_answered = False
-        self._is_diagnosed = False
 
     @property
     def client(self) -> Client:
         """The client for the next request."""
-        if not self._has_answered:
+        if not self._first_answer.has_answered:
             return self._first_client
         with self._lock:
             if self._later_client is None:
-                self._later_client = self._opened_client(*self._timeouts)
+                self._later_client = self._opened_client(*self._first_answer.later_timeouts)
             return self._later_client
 
     def close(self) -> None:
@@ -74,7 +59,7 @@ class S3Requests:
         """Raises the error of `unreadable_response` if one of these members is missing in the response. Every response
         of S3 has them, so another program answered then."""
         if any(name not in response for name in names):
-            raise unreadable_response(request, has_answered=self._has_answered)
+            raise unreadable_response(request, has_answered=self._first_answer.has_answered)
 
     @contextmanager
     def request(
@@ -90,27 +75,8 @@ class S3Requests:
         request = Request(
             settings=self.settings, operation=operation, key=key, is_write=is_write, condition_error=condition_error
         )
-        try:
-            with translated(request, has_answered=self._has_answered):
-                yield request
-        except _ANSWERS_OF_S3:
-            self._has_answered = True
-            raise
-        except (ConfigError, StoreUnavailableError, OutcomeUnknownError) as error:
-            if self._is_tls_endpoint():
-                raise ConfigError(
-                    f"The endpoint {self.settings.endpoint} speaks TLS: write it with https://"
-                ) from error
-            raise
-        self._has_answered = True
+        with self._first_answer.awaited(), translated(request, has_answered=self._first_answer.has_answered):
+            yield request
 
     def _opened_client(self, connect_timeout_s: float, read_timeout_s: float) -> Client:
         return open_client(self.settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
-
-    def _is_tls_endpoint(self) -> bool:
-        """Whether the port of an http endpoint that has not answered uses TLS. Tests it only once for each store,
-        because the test can take seconds."""
-        if self._has_answered or self._is_diagnosed:
-            return False
-        self._is_diagnosed = True
-        return speaks_tls(self.settings.endpoint or "")

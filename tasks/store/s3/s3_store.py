@@ -8,10 +8,12 @@ objects. This store does not retry: see `RetryingStore`.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -27,6 +29,7 @@ from tasks.model.errors import (
     ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
+    OutcomeUnknownError,
     StoreError,
     StoreUnavailableError,
     UndeletedError,
@@ -53,6 +56,8 @@ from tasks.store.s3.s3_archive import headed_archive, listed_archive
 from tasks.store.s3.settings import S3Settings
 
 _DELETES_PER_REQUEST = 1000
+_LATE_WRITE_S = 30.0
+_LATE_WRITE_PAUSE_S = 0.5
 _WITH_RESTORE_STATUS = {"OptionalObjectAttributes": ["RestoreStatus"]}
 """Asks for the state of archived objects in a listing. Stores that do not know it ignore it."""
 
@@ -276,10 +281,25 @@ class S3Store:
         if not self.is_single_writer:
             yield {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
             return
-        with machine_lock(self.location):
+        with nullcontext() if self._is_data(key) else machine_lock(self.location):  # no two writers share a data key
             if self._version(key) != expected:
                 raise error(f"{key} in {self.location} is not in the expected state", key=key)
-            yield {}
+            try:
+                yield {}
+            except OutcomeUnknownError:
+                self._await_late_write(key, expected)
+                raise
+
+    def _await_late_write(self, key: str, expected: str | None) -> None:
+        """Wait until a write without a response has changed the object, but at most `_LATE_WRITE_S`. A store can carry
+        it out after the connection was cut. Without a condition it would then overwrite what another process has
+        written meanwhile. The lock is held during the wait, so no other process of this machine writes."""
+        deadline = time.monotonic() + _LATE_WRITE_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(StoreError):
+                if self._version(key) != expected:
+                    return
+            time.sleep(_LATE_WRITE_PAUSE_S)
 
     def _version(self, key: str) -> str | None:
         """The object's current version. None if there is no object."""

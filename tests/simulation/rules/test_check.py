@@ -15,6 +15,7 @@ from tasks.cli.check import code_of
 from tasks.engine.check import CheckContext, check
 from tasks.engine.checks.items import CheckItem
 from tasks.engine.checks.jobs import BackupJob, CheckJob, RestoreJob
+from tasks.engine.checks.store import trial_items
 from tasks.engine.freeze import freeze_repository
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.run_context import RunContext
@@ -29,7 +30,8 @@ from tasks.model.errors import (
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 from tasks.store.bucket_rules import BucketRule, BucketState
-from tasks.store.protocol import ObjectStore
+from tasks.store.memory.memory_store import MemoryStore
+from tasks.store.protocol import Body, ObjectInfo, ObjectStore
 from tests.simulation.kafka import SimulatedKafka
 from tests.simulation.kafka.clock import SimulatedStop
 from tests.simulation.kafka.groups import POSITIONS_TOPIC
@@ -72,6 +74,7 @@ class Checked:
     store: FaultyStore
     free_bytes: int | None = 1 << 40
     bucket: Callable[[], BucketState] | None = None
+    data_place: ObjectStore | None = None
     steps: list[str] = field(default_factory=list)
 
     def context(self) -> CheckContext:
@@ -79,8 +82,15 @@ class Checked:
         def trial() -> Iterator[ObjectStore]:
             yield self.store
 
+        @contextmanager
+        def opened_data_place() -> Iterator[ObjectStore]:
+            assert self.data_place is not None
+            yield self.data_place
+
         return CheckContext(
-            location=self.store.location,
+            location=self.data_place.location if self.data_place else self.store.location,
+            trial_location=self.store.location,
+            open_data_place=opened_data_place if self.data_place else None,
             open_cluster=lambda: self.cluster.access(user=USER),
             open_trial=trial,
             open_repository=lambda: Repository.open(self.store, self.world.clock.now_ms),
@@ -488,3 +498,57 @@ def test_rules_that_cannot_be_read_are_a_note_and_no_finding(
     assert ("unknown", False, True) == (row.status, row.is_needed, str(error) in row.found)
     assert row.advice.startswith(advice)
     assert ([], [], 0) == (_optional(items), _open(items), code_of(items))
+
+
+class _Denied(MemoryStore):
+    """The place of the data, in which nothing is allowed but to list."""
+
+    def get(self, key: str) -> tuple[bytes, ObjectInfo]:
+        raise AccessError(f"{key} in {self.location}: access denied.")
+
+    def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+        raise AssertionError("a check writes nothing to the place of the data")
+
+
+def test_the_place_of_the_data_has_rows_of_its_own_and_nothing_is_written_there(world: SmallWorld) -> None:
+    checked = _backup(world, "orders")
+    checked.data_place = _Denied("data")
+
+    rows = {item.name: item for item in checked.run() if item.subject == "memory://data"}
+
+    assert ("ok", "missing", "unknown") == tuple(
+        rows[name].status for name in ("list objects", "read objects", "write objects")
+    )
+    assert "a retention policy of the place would keep the object of the trial" in rows["write objects"].found
+
+
+class _WithoutConditions(MemoryStore):
+    """Ignores the conditions of writes until it is told that there is a single writer."""
+
+    is_told = False
+
+    @property
+    def is_single_writer(self) -> bool:
+        return self.is_told
+
+    def write_alone(self) -> None:
+        self.is_told = True
+
+    def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+        return super().put_if_absent(key, body, sha256=sha256) if self.is_told else self.put(key, body)
+
+    def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
+        return super().compare_and_swap(key, body, expected=expected) if self.is_told else self.put(key, body)
+
+
+@pytest.mark.parametrize("is_stated", [True, False])
+def test_a_store_without_conditions_is_right_for_a_repository_that_states_a_single_writer(is_stated: bool) -> None:
+    store = _WithoutConditions("weak")
+    if is_stated:
+        store.write_alone()
+        Repository.open_or_create(store, _now_ms)
+        store.is_told = False
+
+    found = {item.name: item.status for item in trial_items(store, store.location, _now_ms)}
+
+    assert ("ok" if is_stated else "missing") == found["conditional put"]
