@@ -5,10 +5,11 @@ The error code of the response selects the error. If its code is not listed here
 
     404 no blob · 412 the condition failed · 416 the blob is cut · 409 a conflict, not carried out ·
     429, ServerBusy: not carried out · 507 the store is full ·
-    other 5xx except 501: unknown for a write, unavailable for a read ·
+    408, other 5xx except 501: unknown for a write, unavailable for a read ·
     401, 403 credentials or permission · redirects: configuration · others: `StoreError`
 
-A response of Azure always has a code. One without a code is from another program, or it was cut.
+A response of Azure always has a code. One without a code is from another program, for example a gateway, or it was cut.
+It does not show whether a write was carried out, so its 408, 409 and 412 leave the outcome unknown.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ def response_error(
         )
     if 300 <= status < 400:
         return ConfigError(f"{request.container} answers with a redirect: correct `endpoint`.")
-    if not code and status < 500 and status not in (408, 409, 412, 416, 429):
+    if not code and status < 500 and status not in (408, 416, 429):
         return unreadable_response(request, has_answered=has_answered)
     return _error_by_status(response, request)
 
@@ -204,10 +205,10 @@ def _error_by_status(response: Response, request: Request) -> KafkaBackupError:
     if status == 507:
         return StoreFullError(f"{reason}: no space is left there. Free space, or use another place.", key=request.key)
     is_changed = code == "InvalidOperation" and "md5" in response.message.lower()  # Azurite's code for it
-    if code in _NOT_CARRIED_OUT or is_changed or status in (408, 409, 412, 429):
+    if code in _NOT_CARRIED_OUT or is_changed or status in (409, 412, 429):
         is_conflict = condition_error is not None and status == 409
         return StoreUnavailableError(reason, key=request.key, is_answer=bool(code), is_conflict=is_conflict)
-    if status >= 500 and status != 501:
+    if status == 408 or (status >= 500 and status != 501):
         return temporary_error(reason, request, is_answer=bool(code))
     if code == "InvalidHeaderValue" and "x-ms-version" in response.message:
         return ConfigError(f"{request.container} does not know this version of Azure's protocol: correct `endpoint`.")

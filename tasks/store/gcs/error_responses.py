@@ -2,7 +2,8 @@
 that is missing.
 
 The HTTP status selects the error, and for some statuses also the reason in the response. A response without a reason is
-not from the store, or was cut:
+not from the store, or was cut. It does not show whether a write was carried out, so its 408, 409 and 412 leave the
+outcome unknown:
 
     404 no object or no bucket · 412 the condition failed · 416 the object is cut · 400 with a wrong checksum, 409, 429:
     not carried out (409 to a conditional write: a conflict) · other 5xx except 501, 408: unknown for a write,
@@ -20,6 +21,7 @@ from tasks.model.errors import (
     DamagedError,
     KafkaBackupError,
     NotFoundError,
+    ObjectExistsError,
     ObjectNotFoundError,
     OutcomeUnknownError,
     StoreError,
@@ -92,7 +94,7 @@ def response_error(response: Response, request: Request, *, has_answered: bool) 
     status = response.status
     if status == 416:
         return DamagedError(f"{request.target} is incomplete: it ends before the requested bytes", key=request.key)
-    if not response.reason and status < 500 and status not in (401, 403, 408, 412, 429):
+    if not response.reason and status < 500 and status not in (401, 403, 408, 429):
         return unreadable_response(request, has_answered=has_answered)
     match status:
         case 401 | 403:
@@ -144,6 +146,11 @@ def _refused(response: Response, request: Request) -> KafkaBackupError:
     if response.reason in _THROTTLED:
         reason = f"{request.target}: the store answers {response.reason}"
         return StoreUnavailableError(reason, key=request.key, is_answer=True)
+    if response.reason in _RETAINED and request.condition_error is ObjectExistsError:
+        # Only an object that exists can be protected. It can be this request's own, if an earlier response was lost.
+        return ObjectExistsError(
+            f"{request.target} already exists, and a retention policy or a hold protects it", key=request.key
+        )
     if response.reason in _RETAINED:
         return ConfigError(
             f"{request.bucket} does not allow {request.key} to be overwritten, because of a retention policy or a "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ from tasks.model.errors import (
 )
 from tasks.store.azure.error_responses import PERMISSIONS, Request, Response, response_error
 from tasks.store.azure.settings import AzureSettings
+from tasks.store.memory.memory_store import MemoryStore
+from tasks.store.protocol import Body, ObjectInfo
+from tasks.store.retrying import RetryingStore
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 KEY = b64encode(b"geheim").decode()
@@ -44,6 +48,7 @@ READ = Request(settings=WITH_KEY, operation="GetBlob", key="a")
 LIST = Request(settings=WITH_KEY, operation="ListBlobs")
 PUT = Request(settings=WITH_KEY, operation="PutBlob", key="a", is_write=True)
 CREATE = Request(settings=WITH_KEY, operation="PutBlob", key="a", is_write=True, condition_error=ObjectExistsError)
+SHA256 = sha256(b"x").hexdigest()
 SWAP = Request(settings=WITH_KEY, operation="PutBlob", key="a", is_write=True, condition_error=ObjectChangedError)
 
 
@@ -93,7 +98,13 @@ def test_a_final_response_has_an_error_of_its_own(
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(503, "ServerBusy"), (429, "TooManyRequests"), (400, "Md5Mismatch"), (409, "AccountBeingCreated"), (408, "")],
+    [
+        (503, "ServerBusy"),
+        (429, "TooManyRequests"),
+        (400, "Md5Mismatch"),
+        (409, "AccountBeingCreated"),
+        (408, "RequestTimeout"),
+    ],
 )
 def test_a_request_that_was_not_carried_out_can_be_sent_again(status: int, code: str) -> None:
     for request in (READ, CREATE, SWAP, PUT):
@@ -101,7 +112,11 @@ def test_a_request_that_was_not_carried_out_can_be_sent_again(status: int, code:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(500, "InternalError"), (500, "OperationTimedOut"), (502, ""), (503, ""), (504, "")]
+    ("status", "code"),
+    [
+        *((500, "InternalError"), (500, "OperationTimedOut"), (408, "SomethingNew")),
+        *((502, ""), (503, ""), (504, ""), (408, ""), (409, ""), (412, "")),
+    ],
 )
 def test_any_other_server_error_leaves_the_outcome_of_a_write_unknown(status: int, code: str) -> None:
     assert StoreUnavailableError is type(_error(READ, status, code))
@@ -149,10 +164,28 @@ def test_the_operation_decides_which_permission_is_named(operation: str) -> None
 
 
 def test_a_response_without_a_code_of_azure_means_a_wrong_endpoint_at_first_and_a_temporary_failure_later() -> None:
-    for status in (200, 400, 404, 405):
+    for status in (200, 400, 404, 405, 409, 412):
         assert ConfigError is type(_error(READ, status, "", has_answered=False))
         assert StoreUnavailableError is type(_error(READ, status, ""))
         assert OutcomeUnknownError is type(_error(PUT, status, ""))
+
+
+@pytest.mark.parametrize("status", [408, 409, 412])
+def test_a_write_whose_success_a_gateway_hid_is_found_in_the_store(status: int) -> None:
+    class Hidden(MemoryStore):
+        is_hidden = True
+
+        def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+            info = super().put_if_absent(key, body, sha256=sha256)
+            if self.is_hidden:
+                self.is_hidden = False
+                raise _error(CREATE, status, "")
+            return info
+
+    store = Hidden("memory")
+    assert 1 == RetryingStore(store, first_wait_ms=1).put_if_absent("a", [b"x"], sha256=SHA256).size_bytes
+    with pytest.raises(ObjectExistsError):
+        RetryingStore(store).put_if_absent("a", [b"x"], sha256=SHA256)
 
 
 def test_an_unknown_conflict_says_that_the_blob_itself_shows_what_happened() -> None:

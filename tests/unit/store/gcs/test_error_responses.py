@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from hashlib import sha256
+from typing import ClassVar
+
 import pytest
 
 from tasks.model.errors import (
@@ -19,6 +23,9 @@ from tasks.model.errors import (
 )
 from tasks.store.gcs.error_responses import PERMISSIONS, Request, Response, is_retained, response_error
 from tasks.store.gcs.settings import GcsSettings
+from tasks.store.memory.memory_store import MemoryStore
+from tasks.store.protocol import Body, ObjectInfo
+from tasks.store.retrying import RetryingStore
 
 SETTINGS = GcsSettings(bucket="backups", project="billing")
 READ = Request(settings=SETTINGS, operation="objects.get", key="a")
@@ -63,6 +70,13 @@ def _error(
             *(403, "retentionPolicyNotMet", "until 2027", ConfigError),
             "does not allow a to be overwritten, because of a retention policy or a hold. Heads, leases, pins and rest",
         ),
+        (
+            SWAP,
+            *(403, "retentionPolicyNotMet", "until 2027", ConfigError),
+            "does not allow a to be overwritten, because of a retention policy or a hold. Heads, leases, pins and rest",
+        ),
+        (CREATE, 403, "retentionPolicyNotMet", "m", ObjectExistsError, "a in gs://backups already exists, and a ret"),
+        (CREATE, 403, "objectUnderActiveHold", "m", ObjectExistsError, "a in gs://backups already exists, and a ret"),
         (READ, 403, "sslRequired", "", ConfigError, "requires TLS: write `endpoint` with https://"),
         (READ, 400, "required", "Bucket is a requester pays bucket but no user project", ConfigError, "set `project`"),
         (READ, 400, "invalid", "User project specified is invalid.", ConfigError, "does not accept the project 'bill"),
@@ -121,11 +135,26 @@ def test_the_operation_decides_which_permission_is_named(operation: str) -> None
 
 
 def test_without_a_reason_the_response_is_of_another_program_at_first_and_a_temporary_failure_later() -> None:
-    for status in (400, 404, 405, 409):
+    for status in (400, 404, 405, 409, 412):
         assert ConfigError is type(_error(READ, status, has_answered=False))
         assert "does not speak Google Cloud Storage. Check `endpoint`." in str(_error(READ, status, has_answered=False))
         assert StoreUnavailableError is type(_error(READ, status))
         assert OutcomeUnknownError is type(_error(PUT, status))
+
+
+@pytest.mark.parametrize("second", [(412, "conditionNotMet"), (403, "retentionPolicyNotMet")])
+@pytest.mark.parametrize("first", [408, 409, 412, 503])
+def test_a_write_whose_success_a_gateway_hid_is_found_in_the_store(first: int, second: tuple[int, str]) -> None:
+    class Hidden(MemoryStore):
+        answers: ClassVar = [(first, ""), second]
+
+        def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
+            with suppress(ObjectExistsError):
+                super().put_if_absent(key, body, sha256=sha256)
+            raise _error(CREATE, *self.answers.pop(0))
+
+    store = RetryingStore(Hidden("memory"), first_wait_ms=1)
+    assert 1 == store.put_if_absent("a", [b"x"], sha256=sha256(b"x").hexdigest()).size_bytes
 
 
 def test_a_retention_policy_and_a_hold_are_known_by_their_reasons() -> None:
