@@ -55,9 +55,10 @@ def thaw_objects(
     """Ask for every archived object that the point needs, or that a restore of these topics needs, unless it is on its
     way back. Once back, it can be read for `days` days; one that can be read for less than a day is asked for again.
 
-    May be called again at any time, also to find out what is back. Lists the data of the set. For an archived object
-    whose state the listing does not show it sends one request more. Raises `ConfigError` for a topic that the point
-    does not contain, `InterruptedRunError` on `stop`, and the errors of the store: then some objects were asked for.
+    May be called again at any time, also to find out what is back. Lists the data of the set. For an object whose
+    archive or state the listing does not show it sends one request more. Raises `ConfigError` for a topic that the
+    point does not contain, `InterruptedRunError` on `stop`, and the errors of the store: then some objects were asked
+    for.
     """
     return thaw_data(context, archive, _needed(context.repository, point, topics), days=days, tier=tier)
 
@@ -67,14 +68,15 @@ def thaw_data(
 ) -> Thawed:
     """Ask for those of the data objects `needed` that are archived, as `thaw_objects` does."""
     repository = context.repository
-    in_archives = [info for info in _listed(repository, needed) if info.archive is not None]
-    found = run_all(lambda info: _known(repository, info), in_archives, WORKERS, context.stop)
+    listed = [info for info in _listed(repository, needed) if info.archive is not None or info.is_archive_hidden]
+    found = run_all(lambda info: _known(repository, info), listed, WORKERS, context.stop)
     asked = [info for info in found if _is_to_be_asked(info, now_ms=repository.now_ms())]
 
     def ask(info: ObjectInfo) -> None:
         if context.stop.is_set():
             raise InterruptedRunError("The request was stopped. Run the command again: it asks for the rest.")
-        archive.bring_back(info.key, days=days, tier=tier)
+        is_for_good = info.archive is not None and info.archive.stays_readable
+        archive.bring_back(info.key, days=None if is_for_good else days, tier=tier)
 
     run_all(ask, asked, WORKERS, context.stop)
     archived = archived_objects(found)
@@ -109,7 +111,7 @@ def _listed(repository: Repository, needed: Collection[str]) -> list[ObjectInfo]
 def _known(repository: Repository, info: ObjectInfo) -> ObjectInfo:
     """The object with the state of its archive."""
     is_unknown = info.archive is not None and info.archive.state == "unknown"
-    return repository.store.head(info.key) if is_unknown else info
+    return repository.store.head(info.key) if is_unknown or info.is_archive_hidden else info
 
 
 def _is_to_be_asked(info: ObjectInfo, *, now_ms: int) -> bool:

@@ -79,7 +79,7 @@ class RetryingArchive:
         self._inner = inner
         self._call = call
 
-    def bring_back(self, key: str, *, days: int, tier: RetrievalTier) -> None:
+    def bring_back(self, key: str, *, days: int | None, tier: RetrievalTier) -> None:
         self._call(f"bring back {key}", lambda: self._inner.bring_back(key, days=days, tier=tier))
 
 

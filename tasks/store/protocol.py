@@ -41,11 +41,13 @@ if the response does not tell."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveInfo:
     """The archive that contains an object. `readable_until_ms` is the end of the time in which the object can be read,
-    in Unix milliseconds; only with the state `readable`."""
+    in Unix milliseconds; only with the state `readable`. `stays_readable`: once it is back, it is in the archive no
+    more."""
 
     storage_class: str
     state: ArchiveState
     readable_until_ms: int | None = None
+    stays_readable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,8 @@ class ObjectInfo:
     swap has to write other bytes. `modified_ms` is from the store's clock in Unix milliseconds. It can be rounded down
     to seconds, and after a write it can be the time of the response. `head` returns the same checksum as the write;
     other methods can leave it out. `archive` is None for an object that can be read at once, and after a write or a
-    read. `list` can leave its state unknown.
+    read. `list` can leave its state unknown. `is_archive_hidden`: the object was listed without an archive, but can be
+    in one, which only `head` shows.
     """
 
     key: str
@@ -65,6 +68,7 @@ class ObjectInfo:
     version: str
     checksum: Checksum | None = None
     archive: ArchiveInfo | None = None
+    is_archive_hidden: bool = False
 
     @property
     def is_readable(self) -> bool:

@@ -22,7 +22,7 @@ class AzureArchive:
         self._settings = settings
         self._requests = AzureRequests(settings)
 
-    def bring_back(self, key: str, *, days: int, tier: RetrievalTier) -> None:
+    def bring_back(self, key: str, *, days: int | None, tier: RetrievalTier) -> None:
         """See the protocol. A blob that is back stays in the tier Hot, whatever `days` is, because Azure has no copies
         that end. Raises `UnsupportedError` for the tier `Bulk`, which Azure does not have."""
         if tier not in _PRIORITIES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -19,6 +20,10 @@ from tasks.store.s3.settings import S3Settings
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """The storage classes whose objects cannot be read at once. Those of GLACIER_IR can."""
 
+TIERING = "INTELLIGENT_TIERING"
+"""The storage class whose objects can be in an archive, which a listing does not show. An object that is back is in the
+archive no more, so a request for it must not have a number of days."""
+
 _DONE = frozenset({"RestoreAlreadyInProgress", "ObjectAlreadyInActiveTierError"})
 
 
@@ -30,8 +35,10 @@ class S3Archive:
         self._settings = settings
         self._requests = S3Requests(settings)
 
-    def bring_back(self, key: str, *, days: int, tier: RetrievalTier) -> None:
-        wanted = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
+    def bring_back(self, key: str, *, days: int | None, tier: RetrievalTier) -> None:
+        wanted: dict[str, Any] = {"GlacierJobParameters": {"Tier": tier}}
+        if days is not None:
+            wanted["Days"] = days
         place = {"Bucket": self._settings.bucket, "Key": self._settings.root + check_key(key)}
         with self._requests.request("RestoreObject", key, is_write=True):
             try:
@@ -57,16 +64,22 @@ def listed_archive(item: Mapping[str, Any]) -> ArchiveInfo | None:
     return _info(storage_class, bool(status.get("IsRestoreInProgress")), status.get("RestoreExpiryDate"))
 
 
+def is_archive_hidden(item: Mapping[str, Any]) -> bool:
+    """Whether an object in a listing can be in an archive that only HEAD shows."""
+    return item.get("StorageClass") == TIERING
+
+
 def headed_archive(response: Mapping[str, Any]) -> ArchiveInfo | None:
     """The archive of an object in a response to HEAD. An object of INTELLIGENT_TIERING can be in an archive too."""
     inner = response.get("ArchiveStatus")
-    storage_class = f"INTELLIGENT_TIERING {inner}" if inner else response.get("StorageClass")
+    storage_class = f"{TIERING} {inner}" if inner else response.get("StorageClass")
     if inner is None and storage_class not in ARCHIVES:
         return None
     status = str(response.get("Restore") or "")
     found = re.search(r'expiry-date="([^"]*)"', status)
     until = parsedate_to_datetime(found[1]) if found else None
-    return _info(str(storage_class), 'ongoing-request="true"' in status, until)
+    info = _info(str(storage_class), 'ongoing-request="true"' in status, until)
+    return replace(info, stays_readable=inner is not None)
 
 
 def _info(storage_class: str, is_returning: bool, until: datetime | None) -> ArchiveInfo:

@@ -52,7 +52,7 @@ from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from tasks.store.s3.error_responses import deleted_key_error
 from tasks.store.s3.object_locks import ObjectLocks
 from tasks.store.s3.requests import S3Requests
-from tasks.store.s3.s3_archive import headed_archive, listed_archive
+from tasks.store.s3.s3_archive import headed_archive, is_archive_hidden, listed_archive
 from tasks.store.s3.settings import S3Settings
 
 _DELETES_PER_REQUEST = 1000
@@ -173,7 +173,8 @@ class S3Store:
                 raise UnsupportedError(
                     f"{self.location} does not list its objects in order: use another kind of bucket."
                 )
-            yield replace(_info(key, item["Size"], item["LastModified"], item), archive=listed_archive(item))
+            info = _info(key, item["Size"], item["LastModified"], item)
+            yield replace(info, archive=listed_archive(item), is_archive_hidden=is_archive_hidden(item))
             last = key
 
     def list_folders(self, folder: str) -> tuple[str, ...]:

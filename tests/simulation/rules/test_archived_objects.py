@@ -158,6 +158,22 @@ def test_an_older_point_asks_only_for_its_own_objects(world: SmallWorld) -> None
     assert 1 == len(_store(world).asked)
 
 
+def test_objects_whose_archive_no_listing_shows_are_asked_for_and_come_back(world: SmallWorld) -> None:
+    """The archive tiers of INTELLIGENT_TIERING."""
+    _store(world).hides_archives = True
+    keys = _archive(world, "orders")
+
+    first = _thaw(world)
+    assert (len(keys), len(keys), False) == (first.requested, first.archived.returning, first.is_done)
+    again = _thaw(world)
+    assert (0, len(keys), False) == (again.requested, again.archived.returning, again.is_done)
+    _store(world).arrive()
+
+    assert (0, True) == (_thaw(world).requested, _thaw(world).is_done)
+    assert keys == sorted(_store(world).asked)
+    assert [] == list(world.restore().mismatches)
+
+
 @pytest.mark.parametrize("archives", [False, True])
 def test_archives_cost_a_restore_and_a_validation_no_further_request(world: SmallWorld, archives: bool) -> None:
     if archives:

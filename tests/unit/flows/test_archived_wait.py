@@ -11,9 +11,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from httpx import ConnectError
+from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
-from prefect.exceptions import Pause
+from prefect.exceptions import ObjectNotFound, Pause
 from prefect.flow_engine import run_flow
 from prefect.flows import Flow
 from prefect.states import Pending
@@ -22,25 +24,42 @@ from pydantic import ValidationError
 
 from blocks import LocalRepository
 from flows.validate import validate
+from tasks.engine.archived import ArchivedObjects
 from tasks.engine.options import RetentionPolicy, ThawOptions
 from tasks.engine.prune import prune_locally
 from tasks.engine.run_context import RunContext
+from tasks.engine.thaw_objects import Thawed
 from tasks.flow_support import archived_wait, states, wiring
+from tasks.flow_support.open_flow import open_flow
 from tasks.repository.pins import LONGEST_LIFE_MS, live_pins
+from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 from tests.support.archiving_store import ArchivingStore
 from tests.support.made_backup import SET, back_up, keys
 from tests.support.made_logs import plain_log
 
+DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 THAW = {"tier": "Bulk", "days": 3, "check_every": "2h"}
 
 
-class Runs:
-    """A set with one point, all of whose objects are archived, and runs of a deployment of `validate`."""
+@flow(persist_result=False)
+def misled(repository: str, thaw: ThawOptions) -> State[Any]:
+    """Always finds that all objects are back, and always needs to wait."""
+    back = Thawed(needed=1, requested=0, archived=ArchivedObjects(readable=1))
+    with open_flow(repository) as opened:
+        return archived_wait.await_objects(opened.repository_name, PointReference(SET, seq=1), thaw, back)
 
-    def __init__(self, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch) -> None:
+
+class Runs:
+    """A set with one point, all of whose objects are archived, and runs of a deployment of a flow, which is `validate`
+    unless another is given."""
+
+    def __init__(
+        self, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, flow: Flow[..., Any] = validate
+    ) -> None:
         self.client = client
+        self.flow = flow
         self.ahead_ms = 0
         self.store = ArchivingStore(now_ms=self.now_ms)
         self.repository = Repository.open_or_create(self.store, self.now_ms)
@@ -53,7 +72,7 @@ class Runs:
         monkeypatch.setattr(wiring, "open_archive", lambda settings, **how: self.store)
         monkeypatch.setattr(wiring, "now_ms", self.now_ms)
         monkeypatch.setattr(archived_wait, "now_ms", self.now_ms)
-        deployment = validate.to_deployment(self.block, entrypoint_type=EntrypointType.MODULE_PATH)
+        deployment = flow.to_deployment(self.block, entrypoint_type=EntrypointType.MODULE_PATH)
         self._deployment: UUID = deployment.apply()  # type: ignore[union-attr, assignment]
 
     def now_ms(self) -> int:
@@ -62,7 +81,9 @@ class Runs:
 
     def start(self, **parameters: Any) -> tuple[UUID, State[Any]]:
         """Start a run of the deployment. Returns its id and the state in which its process ended."""
-        given = {"backup_id": SET, "repository": self.block, **parameters}
+        given = {"repository": self.block, **parameters}
+        if self.flow is validate:
+            given["backup_id"] = SET
         run = self.client.create_flow_run_from_deployment(self._deployment, parameters=given)
         return run.id, self.go_on(run.id)
 
@@ -70,9 +91,8 @@ class Runs:
         """Execute the run in this process, as a worker does. Returns the state in which that ended."""
         self.client.set_flow_run_state(run, Pending(), force=True)
         flow_run = self.client.read_flow_run(run)
-        as_flow: Flow[..., Any] = validate
         with suppress(Pause):  # a run that waits ends its process with it
-            run_flow(as_flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
+            run_flow(self.flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
         state = self.client.read_flow_run(run).state
         assert state is not None
         return state
@@ -169,6 +189,86 @@ def test_a_run_without_a_deployment_asks_and_says_that_it_cannot_wait(runs: Runs
     ended: State[Any] = validate(SET, runs.block, thaw=ThawOptions(), return_state=True)
     assert ("FAILED", True) == (ended.type.value, "it has no deployment" in (ended.message or ""))
     assert runs.objects == sorted(runs.store.asked)
+
+
+def test_a_run_that_gave_up_can_be_retried_and_waits_anew(runs: Runs) -> None:
+    run, _ = runs.start(thaw={**THAW, "give_up_after": "1d"})
+    runs.ahead_ms = 25 * HOUR_MS
+    assert "FAILED" == runs.go_on(run).type.value
+
+    assert archived_wait.WAITING == runs.go_on(run).name
+    runs.ahead_ms += 23 * HOUR_MS
+    assert archived_wait.WAITING == runs.go_on(run).name
+    runs.ahead_ms += 2 * HOUR_MS
+    assert "FAILED" == runs.go_on(run).type.value
+
+
+def test_a_run_that_has_waited_and_is_retried_much_later_waits_anew_for_the_same_point(runs: Runs) -> None:
+    run, _ = runs.start(thaw={**THAW, "give_up_after": "1d"})
+    runs.store.arrive(days=3)
+    assert "Completed" == runs.go_on(run).name
+    back_up(runs.repository, [plain_log("orders", batches=3)])
+    runs.store.archive(runs.objects)
+    runs.ahead_ms = 5 * DAY_MS
+
+    waiting = runs.go_on(run)
+
+    assert (archived_wait.WAITING, True) == (waiting.name, f"{SET}@1: " in (waiting.message or ""))
+
+
+def test_objects_whose_archive_no_listing_shows_are_asked_for_and_waited_for(runs: Runs) -> None:
+    runs.store.hides_archives = True
+    runs.store.archive(runs.objects)
+
+    run, waiting = runs.start(thaw=THAW)
+
+    assert (archived_wait.WAITING, runs.objects) == (waiting.name, sorted(runs.store.asked))
+    runs.store.arrive()
+    assert "Completed" == runs.go_on(run).name
+
+
+def test_a_run_that_cannot_read_objects_that_are_back_starts_at_once_only_once_and_gives_up(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Runs(client, monkeypatch, misled)
+    thaw = {**THAW, "give_up_after": "1d"}
+
+    run, first = runs.start(thaw=thaw)
+    second = runs.go_on(run)
+
+    delays = [(one.state_details.scheduled_time.timestamp() - time.time()) // 3600 for one in (first, second)]  # type: ignore[union-attr]
+    assert [-1, 1] == delays
+    runs.ahead_ms = 25 * HOUR_MS
+    ended = runs.go_on(run)
+    assert ("FAILED", True) == (ended.type.value, "cannot read all objects 1d after" in (ended.message or ""))
+    assert [] == keys(runs.store, "pins/")
+
+
+def test_a_run_does_not_wait_for_a_point_that_has_expired_meanwhile(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Runs(client, monkeypatch, misled)
+    runs.prune_all_but_the_newest()
+
+    _, ended = runs.start(thaw=THAW)
+
+    assert ("FAILED", True) == (ended.type.value, f"{SET}@1 has expired meanwhile" in (ended.message or ""))
+    assert [] == keys(runs.store, "pins/")
+
+
+@pytest.mark.parametrize("error", [ConnectError("no"), ObjectNotFound(Exception("no"))])
+def test_an_error_of_the_server_while_a_wait_is_planned_is_one_clear_sentence(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(SyncPrefectClient, "update_flow_run_labels", refuse)
+
+    _, ended = runs.start(thaw=THAW)
+
+    sentence = f"The Prefect server did not store the wait of this run: {type(error).__name__}. Check the server and"
+    assert ("FAILED", True) == (ended.type.value, sentence in (ended.message or ""))
 
 
 @pytest.mark.parametrize("given", ["9s", "25h", "2d"])

@@ -94,6 +94,17 @@ def test_the_requester_pays_for_every_request_for_objects() -> None:
     assert sent.keys() - {"rules"} == paid
 
 
+@pytest.mark.parametrize(("days", "is_sent"), [(7, True), (None, False)])
+def test_a_request_for_an_archived_object_has_days_only_if_they_are_given(days: int | None, is_sent: bool) -> None:
+    """S3 refuses them for objects of INTELLIGENT_TIERING, and needs them for all others."""
+    archive = S3Archive(S3Settings.model_validate(FIXED))
+    with _recorded(archive._requests.client) as found, pytest.raises((_Sent, KafkaBackupError)):
+        archive.bring_back("data/a", days=days, tier="Bulk")
+    body = bytes(found[0].body or b"")
+    assert (is_sent, True) == (b"<Days>7</Days>" in body, b"<Tier>Bulk</Tier>" in body)
+    assert is_sent or b"Days" not in body
+
+
 def test_the_customers_key_is_in_every_request_that_reads_or_writes_an_object() -> None:
     sent = _requests_of(sse_customer_key=b64encode(KEY).decode())
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.store.protocol import ArchiveInfo
-from tasks.store.s3.s3_archive import headed_archive, listed_archive
+from tasks.store.s3.s3_archive import headed_archive, is_archive_hidden, listed_archive
 
 UNTIL = datetime(2026, 12, 2, tzinfo=UTC)
 UNTIL_MS = int(UNTIL.timestamp()) * 1000
@@ -55,6 +55,18 @@ def test_a_head_shows_whether_an_object_can_be_read(response: dict[str, Any], ex
 )
 def test_a_listing_shows_it_only_for_objects_that_somebody_asked_for(item: dict[str, Any], expected: Any) -> None:
     assert expected == _parts(listed_archive(item))
+
+
+def test_only_a_head_shows_the_archive_of_an_object_of_intelligent_tiering_which_stays_readable() -> None:
+    item = {"StorageClass": "INTELLIGENT_TIERING"}
+    assert (None, True) == (listed_archive(item), is_archive_hidden(item))
+    assert not is_archive_hidden({"StorageClass": "GLACIER"})
+    archived = headed_archive({**item, "ArchiveStatus": "ARCHIVE_ACCESS"})
+    assert archived is not None
+    assert archived.stays_readable
+    plain = headed_archive({"StorageClass": "GLACIER"})
+    assert plain is not None
+    assert not plain.stays_readable
 
 
 def _parts(info: ArchiveInfo | None) -> tuple[str, str, int | None] | None:
