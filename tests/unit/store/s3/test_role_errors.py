@@ -40,7 +40,7 @@ def _response(status: int, code: str) -> Any:
 def sts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """`sts["answer"]` is the status and the code with which STS answers."""
     answers: dict[str, Any] = {}
-    real = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+    real = botocore.client.BaseClient._make_api_call
 
     def call_api(self: Any, operation: str, parameters: Any) -> Any:
         if operation == "AssumeRole":
