@@ -11,11 +11,12 @@ from tasks.broker.kafka_access import KafkaAccess
 from tasks.config.adapters import connection_options
 from tasks.config.models import ClusterSection, StorageSection
 from tasks.engine.check import CheckContext
-from tasks.model.errors import UnsupportedError
 from tasks.repository.names import is_immutable
 from tasks.repository.repository import Repository
 from tasks.store.bucket import open_bucket_rules
 from tasks.store.bucket_rules import BucketRules
+from tasks.store.local.settings import LocalSettings
+from tasks.store.memory.settings import MemorySettings
 from tasks.store.registry import open_store
 from tasks.store.retrying import RetryingStore
 from tasks.store.trial import TRIAL_DEADLINE_MS, free_bytes, open_trial
@@ -40,10 +41,9 @@ def check_context(
         return Repository.open(store, now_ms)
 
     def open_bucket() -> BucketRules | None:
-        try:
-            return open_bucket_rules(storage, stop=stop, deadline_ms=TRIAL_DEADLINE_MS)
-        except UnsupportedError:
+        if isinstance(storage, (LocalSettings, MemorySettings)):
             return None
+        return open_bucket_rules(storage, stop=stop, deadline_ms=TRIAL_DEADLINE_MS)
 
     mutable = storage.mutable_settings()
     return CheckContext(

@@ -33,6 +33,7 @@ KafkaBackupError                 something failed (exit 1)
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 
 class KafkaBackupError(Exception):
@@ -112,8 +113,20 @@ class InterruptedRunError(KafkaBackupError):
     written."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """Objects that a deletion has deleted or found missing. `hidden` is how many of them the store keeps as older
+    versions."""
+
+    keys: frozenset[str] = frozenset()
+    hidden: int = 0
+
+
 class StoreError(KafkaBackupError):
-    """The object store failed. `key` is the key of the object, if the error concerns one."""
+    """The object store failed. `key` is the key of the object, if the error concerns one. `deleted` is what a deletion
+    of several objects had done before it failed, as far as the store knows it."""
+
+    deleted = Deleted()
 
     def __init__(self, message: str, *, key: str | None = None) -> None:
         super().__init__(message)

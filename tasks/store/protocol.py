@@ -197,7 +197,8 @@ class ObjectStore(Protocol):
 
         An immutable object whose lock has not ended stays as it is, also where the store would hide it. Raises
         `UndeletedError` if there are such objects, or if the store refused to delete some: then all others were
-        deleted. After another error some can be deleted and others not."""
+        deleted. After another error some can be deleted and others not. `StoreError.deleted` names those of which the
+        store knows that they are."""
         ...
 
     def unfinished(self) -> Iterator[Unfinished]:

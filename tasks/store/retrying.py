@@ -18,7 +18,9 @@ from tasks.model.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
     OutcomeUnknownError,
+    StoreError,
     StoreUnavailableError,
+    UndeletedError,
 )
 from tasks.model.waiting import CONNECT_TIMEOUT_MS, Contact
 from tasks.store.protocol import Body, ObjectInfo, ObjectStore, Unfinished
@@ -231,8 +233,24 @@ class RetryingStore:
         self._call("read whether the store locks objects", self._inner.check_lock)
 
     def delete(self, keys: Iterable[str]) -> int:
-        all_keys = tuple(keys)
-        return self._call(f"delete {counted(len(all_keys), 'object')}", lambda: self._inner.delete(all_keys))
+        """See the protocol. What a failed attempt has deleted is not deleted again, because the next attempt would find
+        it missing and not count it as hidden."""
+        left = tuple(keys)
+        hidden = 0
+
+        def attempt() -> int:
+            nonlocal left, hidden
+            try:
+                return hidden + self._inner.delete(left)
+            except StoreError as error:
+                hidden += error.deleted.hidden
+                left = tuple(key for key in left if key not in error.deleted.keys)
+                raise
+            except UndeletedError as error:
+                all_hidden = hidden + error.hidden
+                raise UndeletedError(denied=error.denied, locked=error.locked, hidden=all_hidden) from error
+
+        return self._call(f"delete {counted(len(left), 'object')}", attempt)
 
     def unfinished(self) -> Iterator[Unfinished]:
         yield from self._call("list unfinished writes", lambda: tuple(self._inner.unfinished()))

@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from tasks.model.errors import UndeletedError
+from tasks.model.errors import Deleted, StoreError, UndeletedError
 from tasks.store.protocol import Body, IsImmutable, ObjectInfo, ObjectStore, Unfinished
 
 
@@ -65,14 +65,21 @@ class SplitStore:
         all_keys = tuple(keys)
         denied: dict[str, str] = {}
         locked: dict[str, int | None] = {}
+        done: list[str] = []
         hidden = 0
         for store in self._both:
+            doomed = [key for key in all_keys if self._of(key) is store]
             try:
-                hidden += store.delete([key for key in all_keys if self._of(key) is store])
+                hidden += store.delete(doomed)
+            except StoreError as error:
+                gone = error.deleted.keys.union(done) - denied.keys() - locked.keys()
+                error.deleted = Deleted(keys=gone, hidden=hidden + error.deleted.hidden)
+                raise
             except UndeletedError as error:
                 denied.update(error.denied)
                 locked.update(error.locked)
                 hidden += error.hidden
+            done += doomed
         if denied or locked:
             raise UndeletedError(denied=denied, locked=locked, hidden=hidden)
         return hidden

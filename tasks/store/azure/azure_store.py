@@ -25,6 +25,7 @@ from tasks.model.errors import (
     AccessError,
     ConfigError,
     DamagedError,
+    Deleted,
     KafkaBackupError,
     ObjectChangedError,
     ObjectExistsError,
@@ -196,14 +197,16 @@ class AzureStore:
         doomed = [check_key(key) for key in keys]
         failures: _Failures = []
 
-        def delete_one(key: str) -> _Deletion:
-            return _Deletion() if failures else self._delete_one(key, failures)
+        def delete_one(key: str) -> _Deletion | None:
+            return None if failures else self._delete_one(key, failures)
 
         with ThreadPoolExecutor(_DELETING_THREADS, thread_name_prefix="delete-blobs") as pool:
-            found = dict(zip(doomed, pool.map(delete_one, doomed), strict=True))
-        if failures:
-            raise failures[0]
+            results = dict(zip(doomed, pool.map(delete_one, doomed), strict=True))
+        found = {key: result for key, result in results.items() if result is not None}
         hidden = sum(one.is_hidden for one in found.values())
+        if failures:
+            gone = frozenset(key for key, one in found.items() if not one.is_locked and not one.denied)
+            raise _failure(failures, Deleted(keys=gone, hidden=hidden))
         locked = {key: one.locked_until_ms for key, one in found.items() if one.is_locked}
         denied = {key: one.denied for key, one in found.items() if one.denied}
         if locked or denied:
@@ -240,8 +243,8 @@ class AzureStore:
             key, reader.size_bytes, response["last_modified"], response["etag"], content_md5=response["content_md5"]
         )
 
-    def _delete_one(self, key: str, failures: _Failures) -> _Deletion:
-        """Delete a blob. An error that concerns all blobs is added to `failures`."""
+    def _delete_one(self, key: str, failures: _Failures) -> _Deletion | None:
+        """Delete a blob. An error that concerns all blobs is added to `failures`, and the result is None."""
         kinds: list[str] = []
 
         def note(response: PipelineResponse[Any, Any]) -> None:
@@ -261,7 +264,7 @@ class AzureStore:
             return _Deletion(denied=str(error))
         except KafkaBackupError as error:
             failures.append(error)
-            return _Deletion()
+            return None
         return _Deletion(is_hidden=kinds[-1:] == ["false"])
 
     def _kept(self, key: str, error: HttpResponseError) -> _Deletion | None:
@@ -334,6 +337,14 @@ class AzureStore:
 
     def _blob(self, key: str) -> BlobClient:
         return self._requests.client.get_blob_client(self._prefix + check_key(key))
+
+
+def _failure(failures: _Failures, deleted: Deleted) -> KafkaBackupError:
+    """The first failure, with what the deletion has done."""
+    first = failures[0]
+    if isinstance(first, StoreError):
+        first.deleted = deleted
+    return first
 
 
 def _md5(body: Body) -> bytes:

@@ -16,14 +16,17 @@ from tasks.store.azure.sdk_errors import FOREIGN, sdk_error
 @contextmanager
 def translated(request: Request, *, has_answered: bool) -> Iterator[None]:
     """Turns an exception of the SDK in the body into an error of `tasks.model.errors`. `has_answered`: see
-    `response_error`."""
+    `response_error`. A traceback of the new error does not contain the exception of the SDK if that can contain a
+    signature."""
     try:
         yield
     except HttpResponseError as error:
         response = error_response(error)
         if response is None:
             raise sdk_error(error, request, has_answered=has_answered) from error
-        raise response_error(response, request, has_answered=has_answered) from error
+        problem = response_error(response, request, has_answered=has_answered)
+        # Azure explains a refusal in AuthenticationErrorDetail, which can contain a signature.
+        raise problem from (None if response.status in (401, 403) or response.detail else error)
     except FOREIGN as error:
         raise sdk_error(error, request, has_answered=has_answered) from error
 

@@ -23,6 +23,7 @@ from tasks.model.errors import (
     AccessError,
     ConfigError,
     DamagedError,
+    Deleted,
     KafkaBackupError,
     ObjectChangedError,
     ObjectExistsError,
@@ -183,10 +184,13 @@ class GcsStore:
         with ThreadPoolExecutor(min(_DELETE_THREADS, len(doomed)), thread_name_prefix="gcs-deletes") as pool:
             results = dict(zip(doomed, pool.map(self._deleted, doomed), strict=True))
         errors = {key: result for key, result in results.items() if isinstance(result, KafkaBackupError)}
+        hidden = list(results.values()).count("deleted") if keeps_versions else 0
         for error in errors.values():
+            if isinstance(error, StoreError):
+                gone = frozenset(key for key, result in results.items() if result in ("deleted", "missing"))
+                error.deleted = Deleted(keys=gone, hidden=hidden)
             if not isinstance(error, AccessError):
                 raise error
-        hidden = list(results.values()).count("deleted") if keeps_versions else 0
         retained = [key for key, result in results.items() if result == "retained"]
         if errors or retained:
             raise UndeletedError(

@@ -31,7 +31,7 @@ from tasks.model.errors import (
 from tasks.store.s3.settings import S3Settings
 
 _EXPIRED = "the session token has expired: renew the credentials"
-_CREDENTIALS = {
+CREDENTIALS = {
     "InvalidAccessKeyId": "the store does not know this access key: check the credentials",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key: check the credentials, also "
     "for a space or a line break at their end",
@@ -44,7 +44,7 @@ _CREDENTIALS = {
 }
 """The codes for wrong credentials, and the text for each in messages."""
 
-_NOT_CARRIED_OUT = frozenset(
+NOT_CARRIED_OUT = frozenset(
     {
         *("SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded"),
         *("TooManyRequests", "TooManyRequestsException", "BandwidthLimitExceeded"),
@@ -103,8 +103,8 @@ def response_error(response: Any, request: Request, *, has_answered: bool) -> Ka
     """
     details, status = response.get("Error", {}), int(response["ResponseMetadata"]["HTTPStatusCode"])
     code = str(details.get("Code", ""))
-    if code in _CREDENTIALS:
-        return AccessError(f"{request.bucket}: {_CREDENTIALS[code]}.")
+    if code in CREDENTIALS:
+        return AccessError(f"{request.bucket}: {CREDENTIALS[code]}.")
     if code in _OTHER_REGION_OR_ENDPOINT or status in (301, 302, 307, 308):
         return ConfigError(_other_region_or_endpoint(response, request))
     if code == "InvalidBucketName":
@@ -123,13 +123,13 @@ def response_error(response: Any, request: Request, *, has_answered: bool) -> Ka
         return unreadable_response(request, has_answered=has_answered)
     if status == 404 and request.key is None:
         return _bucket_not_found(code, request, has_answered=has_answered)
-    return _error_by_status(code, status, _printable(str(details.get("Message", ""))), request)
+    return _error_by_status(code, status, printable(str(details.get("Message", ""))), request)
 
 
 def deleted_key_error(code: str, message: str, request: Request) -> KafkaBackupError | None:
     """The error for one key in the response to DeleteObjects. None if the key did not exist."""
     status = {"AccessDenied": 403, "NoSuchKey": 404, "InternalError": 500, "ServiceUnavailable": 503}.get(code, 400)
-    return None if status == 404 else _error_by_status(code, status, _printable(message), request)
+    return None if status == 404 else _error_by_status(code, status, printable(message), request)
 
 
 def unreadable_response(request: Request, *, has_answered: bool) -> KafkaBackupError:
@@ -169,7 +169,7 @@ def _error_by_status(code: str, status: int, message: str, request: Request) -> 
     if condition_error and status == 409:
         # Amazon S3 answers 409 while another request changes the object; other stores whenever the condition fails.
         return StoreUnavailableError(reason, key=request.key, is_answer=True, is_conflict=True)
-    if code in _NOT_CARRIED_OUT or status in (409, 429):
+    if code in NOT_CARRIED_OUT or status in (409, 429):
         return StoreUnavailableError(reason, key=request.key, is_answer=not code.isdigit())
     if status >= 500 and status != 501:
         return temporary_error(reason, request, is_answer=bool(code) and not code.isdigit())
@@ -196,7 +196,7 @@ def _bucket_not_found(code: str, request: Request, *, has_answered: bool) -> Kaf
     """The error for the response 404 to a request about a bucket, with another code than `NoSuchBucket`. S3 sends
     `NoSuchBucket` for a missing bucket. With another code, the endpoint probably contains the bucket's name already:
     then S3 treats the bucket in the request as a key."""
-    reason = f"{request.bucket} answers {_printable(code) or 404} to {request.operation}"
+    reason = f"{request.bucket} answers {printable(code) or 404} to {request.operation}"
     if has_answered:
         return temporary_error(reason, request)
     return ConfigError(
@@ -206,7 +206,7 @@ def _bucket_not_found(code: str, request: Request, *, has_answered: bool) -> Kaf
 
 def _other_region_or_endpoint(response: Any, request: Request) -> str:
     headers = response["ResponseMetadata"].get("HTTPHeaders", {})
-    region = _printable(str(response.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region") or ""))
+    region = printable(str(response.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region") or ""))
     configured = request.settings.region
     if region and region != configured:
         instead = f", not {configured}" if configured else ""
@@ -214,6 +214,6 @@ def _other_region_or_endpoint(response: Any, request: Request) -> str:
     return f"{request.bucket} cannot be reached at this endpoint: correct `region`, `endpoint` and `access_key`."
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text of a response without control characters, and at most 300 characters of it."""
     return "".join(letter for letter in text if letter.isprintable())[:300]
