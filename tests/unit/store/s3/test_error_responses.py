@@ -71,9 +71,10 @@ def test_a_request_that_was_not_carried_out_can_be_sent_again(status: int, code:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(500, "InternalError"), (502, "502"), (503, "503"), (503, "ServiceUnavailable"), (504, "504")]
+    ("status", "code"),
+    [(500, "InternalError"), (502, "502"), (503, "503"), (503, "ServiceUnavailable"), (504, "504"), (408, "408")],
 )
-def test_any_other_server_error_leaves_the_outcome_of_a_write_unknown(status: int, code: str) -> None:
+def test_any_other_server_or_gateway_error_leaves_the_outcome_of_a_write_unknown(status: int, code: str) -> None:
     assert StoreUnavailableError is type(_error(READ, status, code))
     for request in (CREATE, SWAP):
         assert OutcomeUnknownError is type(_error(request, status, code))
