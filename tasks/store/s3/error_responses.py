@@ -154,7 +154,7 @@ def temporary_error(reason: str, request: Request, *, is_answer: bool = False) -
 
 def _error_by_status(code: str, status: int, message: str, request: Request) -> KafkaBackupError:
     condition_error = request.condition_error
-    if status == 408 and code not in _NOT_CARRIED_OUT:
+    if status == 408 and code not in NOT_CARRIED_OUT:
         # A gateway sends it, possibly after S3 has carried the write out. S3 itself sends `RequestTimeout`.
         return temporary_error(f"{request.target}: the store answers {code or status}", request)
     # S3 answers 404 to a swap of an object that was deleted.
