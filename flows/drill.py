@@ -59,7 +59,8 @@ def restore_drill(
     something differs, if nothing was compared, if an objective was missed, or if something could not be removed.
     """
     with open_drill(backup_id, target, repository, options, signing_key) as drill:
-        planned = plan_drill.submit(drill.work).result()
+        new = plan_drill.submit(drill.work).result()
+        planned, drill.found.objects = new.planned, new.objects
         report_drill_plan(drill.work, planned)
         with drill.found.noting_errors(), drill.ending_tasks():  # or tasks would go on into removed topics
             _restore_and_compare(drill, planned)

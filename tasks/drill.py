@@ -18,7 +18,7 @@ from tasks.engine.replay import replay
 from tasks.engine.restore_steps import check_restore
 from tasks.engine.run_context import ClusterContext
 from tasks.flow_support.bin_tasks import BinTask
-from tasks.flow_support.drill_work import ComparedBin, DrillWork, PlannedDrill, RestoredBin, begun_drill
+from tasks.flow_support.drill_work import ComparedBin, DrillWork, NewDrill, PlannedDrill, RestoredBin, begun_drill
 from tasks.flow_support.flow_run_cache import flow_run_cache
 from tasks.flow_support.retries import one_shot_task, repeatable_task
 from tasks.flow_support.states import with_state_name
@@ -36,7 +36,7 @@ from tasks.repository.points import PointReference
 
 
 @one_shot_task("plan")
-def plan_drill(work: DrillWork) -> PlannedDrill:
+def plan_drill(work: DrillWork) -> NewDrill:
     """Choose the topics, check the target, and make the scratch topics."""
     with _cluster_context(work) as context, context.admin() as admin:
         point = context.repository.point(PointReference(work.set_name, seq=work.choice.point.seq))
@@ -51,7 +51,8 @@ def plan_drill(work: DrillWork) -> PlannedDrill:
             bins_are_tasks=True,
         )
     flow_run_cache(work.flow_run).cached("drill", lambda: begun)
-    return PlannedDrill(begun.data, begun.started.plan, begun.findings)
+    planned = PlannedDrill(begun.data, begun.started.plan, begun.findings)
+    return NewDrill(planned, drill_steps.objects_of(point, begun.started))
 
 
 @one_shot_task("restore", run_name="restore {bin_task.label}")

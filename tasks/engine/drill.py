@@ -14,6 +14,7 @@ from tasks.engine.drill_steps import (
     compare_bin,
     compare_positions,
     compare_settings,
+    objects_of,
     verify_log,
 )
 from tasks.engine.drilling.clean_up import clean_up
@@ -76,6 +77,7 @@ def drill_locally(
                 most_bins = options.max_concurrent_partitions * BINS_PER_WORKER
                 begun = begin_drill(context, admin, point, choice, options, drill=drill, most_bins=most_bins)
             found.target_cluster_id = begun.record.cluster_id
+            found.objects = objects_of(point, begun.started)
             chosen(begun.data)
             with found.noting_errors():
                 _restore(context, options, begun, found)

@@ -144,7 +144,6 @@ def begin_drill(
         log_bytes=sum(copy.log_bytes for copy in plan.partitions),
         incomplete=tuple(_incomplete(point, preview.findings)),
         tier=choice.tier,
-        objects=_objects_of(point, started),
     )
     targets = prepare_restore(context, admin, plan)
     if find_drill(repository.restore_state, drill) is None:
@@ -153,8 +152,9 @@ def begin_drill(
     return BegunDrill(data=data, record=record, findings=tuple(preview.findings), started=started, targets=targets)
 
 
-def _objects_of(point: RestorePoint, started: StartedRestore) -> dict[str, str]:
-    """The data objects of the plan and the objects that describe the point, with the SHA-256 of each."""
+def objects_of(point: RestorePoint, started: StartedRestore) -> dict[str, str]:
+    """The data objects of the plan and the objects that describe the point, with the SHA-256 of each. They can be more
+    than 100,000: keep them out of values that many tasks receive."""
     refs = [*point.entry.table, point.entry.topics, *([point.entry.groups] if point.entry.groups else [])]
     data = {
         line.object: line.sha256

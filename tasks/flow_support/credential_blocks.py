@@ -24,7 +24,8 @@ _Values = Mapping[str, Any]
 
 def with_credentials(values: Mapping[str, object], repository_type: str) -> dict[str, object]:
     """The values of a repository's block, completed by those of the block that its `credentials_block` names. A value
-    of the repository's block is used instead of one of the other block.
+    of the repository's block is used instead of one of the other block. If the repository's block has a credential,
+    none of the other block is used, because members of two credentials do not fit together.
 
     Raises `ConfigError` if there is no such block, or if its type does not belong to the type of the repository's
     block.
@@ -35,6 +36,8 @@ def with_credentials(values: Mapping[str, object], repository_type: str) -> dict
         return own
     slug, section_of = _BRIDGES[repository_type]
     found = section_of(_document(str(reference), slug))
+    if any(own.get(name) for name in _OWN_CREDENTIALS[repository_type]):
+        found = {name: value for name, value in found.items() if name in _NO_CREDENTIALS}
     return {**{name: value for name, value in found.items() if value not in (None, "", {})}, **own}
 
 
@@ -90,3 +93,16 @@ _BRIDGES: Mapping[str, tuple[str, Callable[[_Values], dict[str, object]]]] = {
     "azure-repository": ("azure-blob-storage-credentials", _azure),
 }
 """The type of the block with credentials for each type of a repository's block, and the function that translates it."""
+
+_OWN_CREDENTIALS: Mapping[str, frozenset[str]] = {
+    "s3-repository": frozenset({"access_key", "secret_key", "session_token", "profile", "web_identity_token_file"}),
+    "gcs-repository": frozenset({"service_account_path", "service_account_json"}),
+    "azure-repository": frozenset(
+        {"account_key", "sas_token", "connection_string", "client_id", "client_secret", "use_workload_identity"}
+    ),
+}
+"""The fields that are credentials, for each type of a repository's block. `role_arn` is none, because it needs other
+credentials, which can be those of the other block."""
+
+_NO_CREDENTIALS = frozenset({"region", "endpoint", "ca_bundle", "account_name"})
+"""The keys from a block with credentials that say where the store is."""

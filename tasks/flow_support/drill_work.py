@@ -4,7 +4,7 @@ when it ends, in whatever way."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -53,7 +53,7 @@ class DrillWork:
 @dataclass(frozen=True, slots=True)
 class PlannedDrill:
     """A drill whose scratch topics exist: what it restores, the plan of its restore, and the findings of the
-    preflight."""
+    preflight. It is a parameter of the task of each bin."""
 
     data: ChosenData
     plan: RestorePlan
@@ -63,6 +63,15 @@ class PlannedDrill:
     def bin_tasks(self) -> tuple[BinTask, ...]:
         """One task for each bin, named after the source partitions that it restores or compares."""
         return bin_tasks_of([[self.plan.partitions[index].source for index in bin_] for bin_ in self.plan.bins])
+
+
+@dataclass(frozen=True, slots=True)
+class NewDrill:
+    """A planned drill, and the objects that it reads with the SHA-256 of each. The objects are for the report alone: as
+    a part of `planned`, Prefect would visit each of them for each task."""
+
+    planned: PlannedDrill
+    objects: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,11 @@ def register_text(rows: Sequence[RegisterRow]) -> str:
 
 def overdue_text(found: OverdueDrills) -> str:
     """The topics that are overdue, in one sentence."""
-    last = "none passed" if found.passed_ms is None else f"the oldest passed drill is of {format_time(found.passed_ms)}"
+    last = (
+        "not each of them passed one of the last drills"
+        if found.passed_ms is None
+        else f"the oldest passed drill is of {format_time(found.passed_ms)}"
+    )
     return (
         f"restore drills of {found.set_name} are overdue for {counted(len(found.topics), 'topic')} "
         f"({some_of(found.topics)}): {last}, and one is due every {duration_text(found.every_ms / 1000)}"

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.model.errors import AccessError, DamagedError, StoreError, StoreFullError
+from tasks.model.errors import AccessError, DamagedError, StoreError, StoreFullError, UnsupportedError
 from tasks.repository.document import FORMAT_MAJOR, Document
 from tasks.repository.names import PINS, new_id, pin_key, pin_prefix
 from tasks.repository.sealed_objects import find_sealed, overwrite_sealed
@@ -75,12 +75,12 @@ def restore_purpose(restore: str) -> str:
 
 
 def remove_pins(store: ObjectStore, purpose: str) -> None:
-    """Delete the pins with this purpose, in all sets. Call it for a reader that has ended or died. A damaged pin stays,
-    because it is not known whose it is."""
+    """Delete the pins with this purpose, in all sets. Call it for a reader that has ended or died. A pin that is
+    damaged, or that a later version wrote, stays, because it is not known whose it is."""
     for info in list(store.list(PINS)):
         try:
             pin = find_sealed(store, info.key, Pin)
-        except DamagedError:
+        except (DamagedError, UnsupportedError):
             continue
         if pin is not None and pin.purpose == purpose:
             store.delete([info.key])

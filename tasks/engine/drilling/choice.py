@@ -16,6 +16,9 @@ from tasks.repository.set_state import PointSummary
 TIERS = ("newest", "daily", "weekly", "monthly", "yearly")
 """The tiers of retention, in the order in which they are drilled."""
 
+NOT_IN_SAMPLE = "not in the sample"
+"""The beginning of the reason for a topic that was selected and not drawn. Stored reports contain it."""
+
 _PERIODS = {"daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m", "yearly": "%Y"}
 
 
@@ -106,7 +109,7 @@ def choose_drill_topics(
     others = [name for name in selected if name not in always]
     drawn = random.Random(drill).sample(others, min(len(others), max(1, -(-len(selected) * percent // 100))))
     chosen = {*always, *drawn}
-    excluded |= {name: f"not in the sample of {percent} %" for name in selected if name not in chosen}
+    excluded |= {name: f"{NOT_IN_SAMPLE} of {percent} %" for name in selected if name not in chosen}
     return tuple(sorted(chosen)), excluded
 
 

@@ -41,6 +41,7 @@ class DrillFindings:
     problems: list[str] = field(default_factory=list)
     earlier: Mapping[str, CleanUp] = field(default_factory=dict)
     log_chain: str | None = None
+    objects: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def noting_errors(self) -> Iterator[None]:
@@ -78,6 +79,7 @@ class DrillFindings:
             problems=tuple(self.problems),
             earlier=self.earlier,
             log_chain=self.log_chain,
+            objects=self.objects,
         )
 
 

@@ -138,8 +138,7 @@ class ChosenData:
     """The point and the topics of a drill. `choice` says in words how the point was chosen. `excluded` are the topics
     of the point that the drill left out, each with the reason. `records` and `log_bytes` are those of the included
     topics. `incomplete` are sentences about what the point itself lacks of them. `tier` is that of the point if it was
-    chosen by tiers. `objects` are the objects of the repository that the restore reads, with the SHA-256 that the point
-    has for each."""
+    chosen by tiers. Each task of a drill receives these values, so nothing here grows with the number of objects."""
 
     set_name: str
     point: int
@@ -152,7 +151,6 @@ class ChosenData:
     log_bytes: int
     incomplete: tuple[str, ...] = ()
     tier: str | None = None
-    objects: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +158,8 @@ class DrillResult:
     """Everything that a drill knows at its end. `drill` is its id, which is also that of its restore. `problems` are
     sentences about failures that no comparison contains, for example the error that ended the drill. `earlier` is what
     this drill has removed of earlier ones that died, by their ids. `log_chain` says which entries of the set's log were
-    verified."""
+    verified. `objects` are the objects of the repository that the restore reads, with the SHA-256 that the point has
+    for each."""
 
     drill: str
     data: ChosenData
@@ -178,6 +177,7 @@ class DrillResult:
     problems: tuple[str, ...] = ()
     earlier: Mapping[str, CleanUp] = field(default_factory=dict)
     log_chain: str | None = None
+    objects: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failures(self) -> tuple[str, ...]:

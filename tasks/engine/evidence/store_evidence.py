@@ -110,7 +110,7 @@ def _with_results(context: EvidenceContext, result: DrillResult, lock: ObjectLoc
 def _objects_read(result: DrillResult) -> tuple[ReadObject, ...] | Unknown:
     if result.times.data_complete_ms is None:
         return Unknown(unknown="the drill ended before it had read all objects")
-    objects = sorted(result.data.objects.items())
+    objects = sorted(result.objects.items())
     if len(objects) > MOST_OBJECTS:
         digest = sha256_hex("".join(f"{sha256}  {key}\n" for key, sha256 in objects).encode())
         return Unknown(

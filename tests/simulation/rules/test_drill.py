@@ -564,6 +564,7 @@ def test_the_report_names_each_object_that_was_read_and_the_entries_of_the_log_t
     read = stored.report.integrity.objects_read
     assert not isinstance(read, Unknown)
     assert {info.key for info in world.store.list("data/")} <= {one.key for one in read}
+    assert "data/" not in repr(result.data), "each task of a drill receives the data, so they name no object"
     for one in read:
         assert one.sha256 == hashlib.sha256(world.store.get(one.key)[0]).hexdigest()
     assert str(stored.report.integrity.log_chain).startswith("verified: entries 1 to ")

@@ -195,6 +195,61 @@ def test_a_topic_is_overdue_when_its_last_passed_drill_is_older_than_the_interva
     assert (("orders", "payments"), START_MS) == _overdue(repository, START_MS + WEEK_MS + DAY_MS + 1)
 
 
+def _sampled(repository: Repository, number: int, topic: str, others: tuple[str, ...]) -> None:
+    """Store the report of a drill of one topic, whose sample left out the others."""
+    drill = passed_drill(number, topics=(topic,))
+    left = dict.fromkeys(others, "not in the sample of 5 %")
+    store_evidence(repository, replace(drill, data=replace(drill.data, excluded=left)), full_context(), None)
+
+
+def test_a_topic_that_the_samples_of_all_last_drills_left_out_is_overdue(repository: Repository) -> None:
+    """A topic that the samples have left out for less than the interval is not."""
+    _sampled(repository, 0, "rare", ("orders",))
+    for number in range(1, 14):
+        _sampled(repository, number, "orders", ("rare",) if number < 12 else ("new", "rare"))
+
+    assert (("rare",), None) == _overdue(repository, START_MS + 13 * DAY_MS)
+    assert (("new", "rare"), None) == _overdue(repository, START_MS + 12 * DAY_MS + WEEK_MS + 1)
+
+
+def test_daily_samples_within_a_long_interval_are_read_to_the_last_drill_of_each_topic(
+    repository: Repository,
+) -> None:
+    _sampled(repository, 0, "rare", ("orders",))
+    for number in range(1, 15):
+        _sampled(repository, number, "orders", ("rare",))
+    newest = passed_drill(15)
+    context = full_context()
+    context = replace(context, configured=replace(context.configured, drill_every_ms=14 * DAY_MS))
+    newest = replace(newest, data=replace(newest.data, excluded={"rare": "not in the sample of 5 %"}))
+    store_evidence(repository, newest, context, None)
+
+    assert _overdue(repository, START_MS + 14 * DAY_MS) is None
+    assert (("rare",), START_MS) == _overdue(repository, START_MS + 14 * DAY_MS + 1)
+
+
+def test_overdue_drills_are_found_with_as_few_reads_as_possible(repository: Repository) -> None:
+    """Each backup asks for them, and a report can be large."""
+    for number in range(14):
+        store_evidence(repository, passed_drill(number, topics=("orders", "payments")), full_context(), None)
+    every_topic_passed = _reads_of_overdue(repository)
+    _sampled(repository, 14, "orders", ("payments",))
+    one_is_in_the_report_before = _reads_of_overdue(repository)
+    store_evidence(repository, passed_drill(15, topics=("orders", "rare")), made_context(), None)
+    no_interval = _reads_of_overdue(repository)
+    store_evidence(repository, failed_drill(16), full_context(), None)
+    one_was_never_tested = _reads_of_overdue(repository)
+
+    assert (1, 2, 1, 12) == (every_topic_passed, one_is_in_the_report_before, no_interval, one_was_never_tested)
+
+
+def _reads_of_overdue(repository: Repository) -> int:
+    counting = _Counting(repository.store)
+    overdue_drills(counting, SET, now_ms=START_MS + 30 * DAY_MS)  # type: ignore[arg-type]
+    assert "list" == counting.calls[0].partition(" ")[0]
+    return len(counting.calls) - 1
+
+
 def test_a_failed_drill_does_not_count_as_a_drill_in_time(repository: Repository) -> None:
     store_evidence(repository, failed_drill(0), full_context(), None)
     assert (("orders", "payments"), None) == _overdue(repository, START_MS + 1)

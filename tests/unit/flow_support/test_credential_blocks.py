@@ -20,6 +20,7 @@ from tasks.store.s3.settings import S3Settings
 
 SECRET = "marker-51c2"
 AZURE_KEY = "bWFya2VyLTUxYzI="
+ROLE = "arn:aws:iam::123456789012:role/backup"
 
 
 def _saved(client: SyncPrefectClient, slug: str, **data: Any) -> str:
@@ -84,6 +85,55 @@ def test_an_azure_repository_takes_the_connection_of_azure_credentials(client: S
     assert isinstance(second, AzureSettings)
     assert SecretStr(text) == first.connection_string
     assert ("account", "account", True) == (first.account.name, second.account.name, second.uses_tokens)
+
+
+def test_an_s3_repository_with_own_keys_takes_no_part_of_other_credentials(client: SyncPrefectClient) -> None:
+    name = _saved(
+        client,
+        "aws-credentials",
+        aws_access_key_id="AKIA",
+        aws_secret_access_key="other",
+        aws_session_token="other",
+        region_name="eu-west-1",
+        aws_client_parameters={"endpoint_url": "https://minio.example.com"},
+    )
+
+    with_keys, with_profile, with_role = (
+        storage_section(_reference(S3Repository(bucket="b", credentials_block=name, **own)))
+        for own in ({"access_key": "OWN", "secret_key": SECRET}, {"profile": "own"}, {"role_arn": ROLE})
+    )
+
+    place = {"bucket": "b", "region": "eu-west-1", "endpoint": "https://minio.example.com"}
+    other = {"access_key": "AKIA", "secret_key": "other", "session_token": "other"}
+    assert S3Settings.model_validate({**place, "access_key": "OWN", "secret_key": SECRET}) == with_keys
+    assert S3Settings.model_validate({**place, "profile": "own"}) == with_profile
+    assert S3Settings.model_validate({**place, "role_arn": ROLE, **other}) == with_role, "a role needs credentials"
+
+
+def test_gcs_and_azure_repositories_with_own_keys_take_no_part_of_other_credentials(
+    client: SyncPrefectClient,
+) -> None:
+    google = _saved(client, "gcp-credentials", service_account_info={"private_key": "other"})
+    azure = _saved(
+        client,
+        "azure-blob-storage-credentials",
+        account_url="https://account.blob.core.windows.net",
+        tenant_id="tenant",
+        client_id="app",
+        client_secret="other",
+    )
+
+    first = storage_section(
+        _reference(GcsRepository(bucket="b", service_account_path="/own.json", credentials_block=google))
+    )
+    second = storage_section(
+        _reference(AzureRepository(container_name="backups", account_key=AZURE_KEY, credentials_block=azure))
+    )
+
+    assert GcsSettings(bucket="b", service_account_path="/own.json") == first
+    assert isinstance(second, AzureSettings)
+    assert ("account", SecretStr(AZURE_KEY)) == (second.account.name, second.account_key)
+    assert (None, None, None) == (second.tenant_id, second.client_id, second.client_secret)
 
 
 def test_a_block_of_another_type_or_without_a_document_is_named(client: SyncPrefectClient) -> None:

@@ -7,7 +7,10 @@ import json
 import pytest
 
 from tasks.model.errors import AccessError
-from tasks.repository.pins import LIFETIME_MS, pinned
+from tasks.repository.document import FORMAT_MAJOR
+from tasks.repository.names import new_id, pin_key
+from tasks.repository.pins import LIFETIME_MS, Pin, pinned, remove_pins
+from tasks.repository.sealed_objects import overwrite_sealed
 from tasks.store.memory.memory_store import MemoryStore
 from tasks.store.protocol import Body, ObjectInfo
 from tests.support.faults import FaultyStore
@@ -55,3 +58,14 @@ def test_a_reader_that_may_not_write_reads_without_a_pin_and_is_told() -> None:
         assert not is_pinned
     with pinned(MemoryStore(), "s", 1, purpose="a", now_ms=lambda: 0) as is_pinned:
         assert is_pinned
+
+
+def test_a_pin_of_a_later_version_stays_when_those_of_a_dead_reader_are_removed() -> None:
+    store = MemoryStore()
+    later, own = pin_key("s", new_id()), pin_key("other", new_id())
+    overwrite_sealed(store, later, Pin(format=FORMAT_MAJOR + 1, seq=1, purpose="restore a", expires_ms=0))
+    overwrite_sealed(store, own, Pin(seq=1, purpose="restore a", expires_ms=0))
+
+    remove_pins(store, "restore a")
+
+    assert [later] == [info.key for info in store.list("pins/")]
