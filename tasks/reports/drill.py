@@ -124,7 +124,7 @@ def _objective(achieved_s: float | None, target_s: float | None) -> str:
 def drill_document(result: DrillResult) -> dict[str, Any]:
     """The result as JSON members. Times are Unix milliseconds, durations are seconds."""
     document = asdict(result)
-    del document["data"]["objects"]  # they can be many, and the report has them
+    del document["objects"]  # they can be many, and the report has them
     return {**document, "verdict": result.verdict, "failures": list(result.failures)}
 
 
