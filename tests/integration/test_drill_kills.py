@@ -95,6 +95,7 @@ def test_whatever_a_killed_flow_run_or_worker_leaves_is_removed_by_the_next_run(
     backups = Backups(bootstrap_servers=bed.kafka.bootstrap_servers, store=store, set_name=topic_name)
     backups.back_up([bed.topic])
     bed.backups = backups
+    of_other_tests = set(bed.recorded())  # the installation has one repository for all
     asked = {"backup_id": topic_name, "target": "production", "options": {"topics": {"include": [bed.topic]}}}
     for _ in range(kills):
         run = installation.start("restore-drill/on-demand", **asked)
@@ -111,4 +112,4 @@ def test_whatever_a_killed_flow_run_or_worker_leaves_is_removed_by_the_next_run(
 
         assert StateType.COMPLETED == again.state_type, again.state
         assert [] == bed.scratch()
-        assert [] == bed.recorded()
+        assert set(bed.recorded()) <= of_other_tests
