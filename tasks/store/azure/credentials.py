@@ -19,7 +19,7 @@ from azure.core.credentials import (
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 
 from tasks.model.errors import AccessError, ConfigError, KafkaBackupError, StoreUnavailableError
-from tasks.store.azure.sdk_errors import cause_of, reason_of
+from tasks.store.azure.sdk_errors import FAILURES
 from tasks.store.azure.settings import AzureSettings
 
 _T = TypeVar("_T")
@@ -122,8 +122,8 @@ def identity_error(error: Exception, settings: AzureSettings) -> KafkaBackupErro
     is_none_left = _is_ambient(settings) and not code  # no identity of the chain has worked
     if isinstance(error, CredentialUnavailableError) or is_none_left:
         return AccessError(f"There are no credentials for {where}: {_cure(settings)}.")
-    if cause_of(error, ServiceRequestError) or cause_of(error, ServiceResponseError):
-        return StoreUnavailableError(f"No token for {where} can be obtained: {reason_of(error)}")
+    if FAILURES.cause(error, ServiceRequestError) or FAILURES.cause(error, ServiceResponseError):
+        return StoreUnavailableError(f"No token for {where} can be obtained: {FAILURES.reason(error)}")
     return AccessError(
         f"The identity for {where} is refused{f' ({code})' if code else ''}: check client_id, tenant_id and its secret "
         "or federation, also whether they have expired."

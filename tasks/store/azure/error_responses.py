@@ -29,12 +29,12 @@ from tasks.model.errors import (
     ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
-    OutcomeUnknownError,
     StoreError,
     StoreFullError,
     StoreUnavailableError,
 )
 from tasks.store.azure.settings import AzureSettings
+from tasks.store.request import StoreRequest, printable
 
 IMMUTABLE = frozenset({"BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold", "ImmutableStoragePolicyViolation"})
 """The codes for a blob that a policy or a legal hold protects."""
@@ -94,6 +94,10 @@ PERMISSIONS = {
 """The permission for each operation of the adapter."""
 
 
+Request = StoreRequest[AzureSettings]
+"""`operation` is a key of `PERMISSIONS`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """An error response. `code` is Azure's error code, empty if it has none. `detail` explains a failed authentication;
@@ -104,28 +108,6 @@ class Response:
     message: str = ""
     detail: str = ""
     date: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request. `operation` is a key of `PERMISSIONS`. `condition_error` is the error to raise if its condition
-    fails."""
-
-    settings: AzureSettings
-    operation: str
-    key: str | None = None
-    is_write: bool = False
-    condition_error: type[StoreError] | None = None
-
-    @property
-    def container(self) -> str:
-        """The container and its endpoint, for messages."""
-        return self.settings.container_location
-
-    @property
-    def target(self) -> str:
-        """The object in its container, or the container, for messages."""
-        return f"{self.key} in {self.container}" if self.key else self.container
 
 
 def response_error(
@@ -143,7 +125,7 @@ def response_error(
         return AccessError(_wrong_credentials(response, request, now or datetime.now(UTC)))
     if code in _NO_CONTAINER:
         return NotFoundError(
-            f"There is no container {request.container}: create it, or correct `container_name`, `account_name` and "
+            f"There is no container {request.place}: create it, or correct `container_name`, `account_name` and "
             "`endpoint`."
         )
     if code in _ARCHIVED:
@@ -157,7 +139,7 @@ def response_error(
             f"There cannot be a blob {request.target}: correct `container_name`, `prefix` and `endpoint`."
         )
     if 300 <= status < 400:
-        return ConfigError(f"{request.container} answers with a redirect: correct `endpoint`.")
+        return ConfigError(f"{request.place} answers with a redirect: correct `endpoint`.")
     if not code and status < 500 and status not in (408, 416, 429):
         return unreadable_response(request, has_answered=has_answered)
     return _error_by_status(response, request)
@@ -166,22 +148,13 @@ def response_error(
 def unreadable_response(request: Request, *, has_answered: bool) -> KafkaBackupError:
     """The error for a response that is not from Azure. `has_answered`: see `response_error`."""
     if has_answered:
-        return temporary_error(f"{request.target}: the response cannot be read", request)
+        return request.temporary_error(f"{request.target}: the response cannot be read")
     return not_azure(request)
 
 
 def not_azure(request: Request) -> ConfigError:
     """The error for an endpoint at which another program answers."""
-    return ConfigError(f"The endpoint of {request.container} is not Azure Blob Storage. Check `endpoint`.")
-
-
-def temporary_error(reason: str, request: Request, *, is_answer: bool = False) -> StoreError:
-    """The error for a temporary failure after the request was sent. For a write it is `OutcomeUnknownError`, because
-    the write can have been carried out; for a read it is `StoreUnavailableError`. `is_answer`: Azure sent this
-    failure."""
-    if request.is_write:
-        return OutcomeUnknownError(reason, key=request.key)
-    return StoreUnavailableError(reason, key=request.key, is_answer=is_answer)
+    return ConfigError(f"The endpoint of {request.place} is not Azure Blob Storage. Check `endpoint`.")
 
 
 def _error_by_status(response: Response, request: Request) -> KafkaBackupError:
@@ -209,16 +182,16 @@ def _error_by_status(response: Response, request: Request) -> KafkaBackupError:
         is_conflict = condition_error is not None and status == 409
         return StoreUnavailableError(reason, key=request.key, is_answer=bool(code), is_conflict=is_conflict)
     if status == 408 or (status >= 500 and status != 501):
-        return temporary_error(reason, request, is_answer=bool(code))
+        return request.temporary_error(reason, is_answer=bool(code))
     if code == "InvalidHeaderValue" and "x-ms-version" in response.message:
-        return ConfigError(f"{request.container} does not know this version of Azure's protocol: correct `endpoint`.")
-    return StoreError(f"{reason}: {_printable(response.message)}", key=request.key)
+        return ConfigError(f"{request.place} does not know this version of Azure's protocol: correct `endpoint`.")
+    return StoreError(f"{reason}: {_first_line(response.message)}", key=request.key)
 
 
 def _not_found(request: Request, reason: str) -> KafkaBackupError:
     if request.key is None:
         return ConfigError(f"{reason}: correct `account_name`, `container_name` and `endpoint`.")
-    return ObjectNotFoundError(f"{request.key} is not in {request.container}", key=request.key)
+    return ObjectNotFoundError(f"{request.key} is not in {request.place}", key=request.key)
 
 
 def _immutable(request: Request) -> StoreError:
@@ -235,7 +208,7 @@ def _immutable(request: Request) -> StoreError:
 def _refused(response: Response, request: Request, now: datetime) -> KafkaBackupError:
     code = response.code
     if code in _REFUSED:
-        return AccessError(f"{request.container}: {_REFUSED[code]}.")
+        return AccessError(f"{request.place}: {_REFUSED[code]}.")
     if code == "UnauthorizedBlobOverwrite" and request.condition_error is ObjectExistsError:
         return ObjectExistsError(f"{request.target} already exists", key=request.key)
     is_unauthenticated = code in _UNAUTHENTICATED or "failed to authenticate" in response.message  # as Azurite says it
@@ -259,7 +232,7 @@ def _wrong_credentials(response: Response, request: Request, now: datetime) -> s
         what = "the signature of the SAS token is wrong: check sas_token, or make a new one"
     else:
         what = "the store does not accept the token of this identity: check the tenant and the account"
-    return f"{request.container}: {what}."
+    return f"{request.place}: {what}."
 
 
 def _is_clock_wrong(response: Response, now: datetime) -> bool:
@@ -295,7 +268,5 @@ def _access_denied(response: Response, request: Request) -> str:
     return f"{request.target}: access denied. {needs}.{answer}"
 
 
-def _printable(text: str) -> str:
-    """The first line of a response's text without control characters, and at most 300 characters of it."""
-    first = text.strip().partition("\n")[0]
-    return "".join(letter for letter in first if letter.isprintable())[:300]
+def _first_line(text: str) -> str:
+    return printable(text.strip().partition("\n")[0])

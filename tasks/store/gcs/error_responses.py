@@ -23,11 +23,11 @@ from tasks.model.errors import (
     NotFoundError,
     ObjectExistsError,
     ObjectNotFoundError,
-    OutcomeUnknownError,
     StoreError,
     StoreUnavailableError,
 )
 from tasks.store.gcs.settings import GcsSettings
+from tasks.store.request import StoreRequest, printable
 
 PERMISSIONS = {
     "objects.insert": "storage.objects.create",
@@ -48,26 +48,8 @@ _RETAINED = frozenset({"retentionPolicyNotMet", "objectUnderActiveHold"})
 _THROTTLED = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request. `operation` is its name in the JSON API. `condition_error` is the error to raise if its condition
-    fails."""
-
-    settings: GcsSettings
-    operation: str
-    key: str | None = None
-    is_write: bool = False
-    condition_error: type[StoreError] | None = None
-
-    @property
-    def bucket(self) -> str:
-        """The bucket and its endpoint, for messages."""
-        return self.settings.bucket_location
-
-    @property
-    def target(self) -> str:
-        """The object in its bucket, or the bucket, for messages."""
-        return f"{self.key} in {self.bucket}" if self.key else self.bucket
+Request = StoreRequest[GcsSettings]
+"""`operation` is a key of `PERMISSIONS`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,34 +92,20 @@ def response_error(response: Response, request: Request, *, has_answered: bool) 
         is_conflict = status == 409 and request.condition_error is not None
         return StoreUnavailableError(reason, key=request.key, is_answer=bool(response.reason), is_conflict=is_conflict)
     if status == 408 or (status >= 500 and status != 501):
-        return temporary_error(reason, request, is_answer=bool(response.reason))
+        return request.temporary_error(reason, is_answer=bool(response.reason))
     return StoreError(f"{reason}: {printable(response.message)}", key=request.key)
 
 
 def unreadable_response(request: Request, *, has_answered: bool) -> KafkaBackupError:
     """The error for a response that is not from the store. `has_answered`: see `response_error`."""
     if has_answered:
-        return temporary_error(f"{request.target}: the response cannot be read", request)
+        return request.temporary_error(f"{request.target}: the response cannot be read")
     return not_gcs(request)
 
 
 def not_gcs(request: Request) -> ConfigError:
     """The error for an endpoint at which another program answers."""
-    return ConfigError(f"The endpoint of {request.bucket} does not speak Google Cloud Storage. Check `endpoint`.")
-
-
-def temporary_error(reason: str, request: Request, *, is_answer: bool = False) -> StoreError:
-    """The error for a temporary failure after the request was sent. For a write it is `OutcomeUnknownError`, because
-    the write can have been carried out; for a read it is `StoreUnavailableError`. `is_answer`: the store sent this
-    failure."""
-    if request.is_write:
-        return OutcomeUnknownError(reason, key=request.key)
-    return StoreUnavailableError(reason, key=request.key, is_answer=is_answer)
-
-
-def printable(text: str) -> str:
-    """Text of a response without control characters, and at most 300 characters of it."""
-    return "".join(letter for letter in text if letter.isprintable())[:300]
+    return ConfigError(f"The endpoint of {request.place} does not speak Google Cloud Storage. Check `endpoint`.")
 
 
 def _refused(response: Response, request: Request) -> KafkaBackupError:
@@ -153,19 +121,19 @@ def _refused(response: Response, request: Request) -> KafkaBackupError:
         )
     if response.reason in _RETAINED:
         return ConfigError(
-            f"{request.bucket} does not allow {request.key} to be overwritten, because of a retention policy or a "
+            f"{request.place} does not allow {request.key} to be overwritten, because of a retention policy or a "
             "hold. Heads, leases, pins and restores of a repository are overwritten: set mutable_bucket to a bucket "
             "without them."
         )
     if response.reason == "sslRequired":
-        return ConfigError(f"{request.bucket} requires TLS: write `endpoint` with https://")
+        return ConfigError(f"{request.place} requires TLS: write `endpoint` with https://")
     answer = f" The store's message: {message}" if message else ""
     if "serviceusage" in message:
         return AccessError(
-            f"{request.bucket}: the credentials need serviceusage.services.use in the project of `project`.{answer}"
+            f"{request.place}: the credentials need serviceusage.services.use in the project of `project`.{answer}"
         )
     if response.status == 401 and "Anonymous" not in message:
-        return AccessError(f"{request.bucket}: the store does not accept the credentials. Check them.{answer}")
+        return AccessError(f"{request.place}: the store does not accept the credentials. Check them.{answer}")
     permission = f"{PERMISSIONS[request.operation]}{_ALSO.get(request.operation, '')}"
     return AccessError(f"{request.target}: access denied. The credentials need {permission}.{answer}")
 
@@ -178,9 +146,9 @@ def _wrong_request(response: Response, request: Request) -> KafkaBackupError:
     if request.operation == "objects.insert" and ("crc32c" in lowered or "md5" in lowered):
         return StoreUnavailableError(f"{reason}: bytes were changed on the way", key=request.key, is_answer=True)
     if "requester pays" in lowered:
-        return ConfigError(f"The requester pays for {request.bucket}: set `project` to the project that pays.")
+        return ConfigError(f"The requester pays for {request.place}: set `project` to the project that pays.")
     if "project" in lowered and request.settings.project is not None:
-        return ConfigError(f"{request.bucket} does not accept the project {request.settings.project!r}: {message}")
+        return ConfigError(f"{request.place} does not accept the project {request.settings.project!r}: {message}")
     if "bucket name" in lowered:
         return ConfigError(f"{request.settings.bucket!r} is not a valid name for a bucket: correct `bucket`.")
     return StoreError(f"{reason}: {message}", key=request.key)
@@ -189,5 +157,5 @@ def _wrong_request(response: Response, request: Request) -> KafkaBackupError:
 def _missing(request: Request) -> KafkaBackupError:
     """The error for the status 404. The store answers it for a missing object and for a missing bucket."""
     if request.operation in ("objects.get", "objects.delete"):
-        return ObjectNotFoundError(f"{request.key} is not in {request.bucket}", key=request.key)
-    return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct `bucket` and `endpoint`.")
+        return ObjectNotFoundError(f"{request.key} is not in {request.place}", key=request.key)
+    return NotFoundError(f"There is no bucket {request.place}: create it, or correct `bucket` and `endpoint`.")

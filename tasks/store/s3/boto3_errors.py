@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
-from typing import TypeVar
 
 from botocore import exceptions as foreign
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from tasks.model.errors import AccessError, ConfigError, KafkaBackupError, StoreError, StoreUnavailableError
-from tasks.store.s3.error_responses import Request, not_s3, temporary_error
+from tasks.store.s3.error_responses import Request, not_s3
 from tasks.store.s3.settings import S3Settings
-
-_E = TypeVar("_E", bound=BaseException)
+from tasks.store.sdk_failures import NO_CERTIFICATE, NO_SUCH_HOST, NO_TLS, UNREADABLE_FILE, SdkFailures
 
 _NO_CREDENTIALS = (
     *(foreign.NoCredentialsError, foreign.PartialCredentialsError, foreign.CredentialRetrievalError),
@@ -41,10 +38,7 @@ _CONNECTION_BROKEN = (
     *(foreign.HTTPClientError, foreign.SSLError, foreign.IncompleteReadError, foreign.ChecksumError),
     *(ResponseParserError, HTTPError),
 )
-_NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
-_UNREADABLE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError)
-_NO_CERTIFICATE = frozenset({"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE"})
-_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
+_FAILURES = SdkFailures(timeouts=(foreign.ReadTimeoutError, foreign.ConnectTimeoutError), has_causes_in_args=False)
 
 FOREIGN = (foreign.BotoCoreError, ResponseParserError, HTTPError)
 """The classes of all exceptions of boto3 except `ClientError`, which is an error response."""
@@ -59,9 +53,9 @@ def boto3_error(error: Exception, request: Request, *, has_answered: bool) -> Ka
     if not has_answered and (problem := _endpoint_error(error, request)):
         return problem
     if isinstance(error, _NOT_CONNECTED):
-        return StoreUnavailableError(f"{request.bucket} cannot be reached: {_reason(error)}", key=request.key)
+        return StoreUnavailableError(f"{request.place} cannot be reached: {_reason(error)}", key=request.key)
     if isinstance(error, _CONNECTION_BROKEN):
-        return temporary_error(f"{request.target}: {_reason(error)}", request)
+        return request.temporary_error(f"{request.target}: {_reason(error)}")
     return StoreError(f"{request.target}: boto3 failed with {type(error).__name__}", key=request.key)
 
 
@@ -92,18 +86,20 @@ def _no_credentials(error: Exception) -> str:
 
 
 def _tls_error(error: foreign.SSLError, request: Request) -> KafkaBackupError | None:
-    cause = _cause(error, ssl.SSLError)
+    cause = _FAILURES.cause(error, ssl.SSLError)
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = cause.verify_message.rstrip(".")
         return AccessError(
-            f"Cannot verify the certificate of {request.bucket}: {reason}. Check this certificate. "
+            f"Cannot verify the certificate of {request.place}: {reason}. Check this certificate. "
             "Set AWS_CA_BUNDLE to the certificate of its authority if a private authority signed it."
         )
-    if isinstance(_cause(error, OSError), _UNREADABLE_FILE) or (cause is not None and cause.reason in _NO_CERTIFICATE):
+    if isinstance(_FAILURES.cause(error, OSError), UNREADABLE_FILE) or (
+        cause is not None and cause.reason in NO_CERTIFICATE
+    ):
         return ConfigError("The file of AWS_CA_BUNDLE cannot be read, or contains no certificate: correct it.")
-    if cause is not None and cause.reason in _NO_TLS:
+    if cause is not None and cause.reason in NO_TLS:
         return ConfigError(
-            f"{request.bucket} does not speak TLS: correct `endpoint`, or use http and `allow_http: true`."
+            f"{request.place} does not speak TLS: correct `endpoint`, or use http and `allow_http: true`."
         )
     return None
 
@@ -111,45 +107,21 @@ def _tls_error(error: foreign.SSLError, request: Request) -> KafkaBackupError | 
 def _endpoint_error(error: Exception, request: Request) -> ConfigError | None:
     """The error if the endpoint is wrong; otherwise None. Called only until the store has answered for the first
     time."""
-    unresolved = _cause(error, socket.gaierror)
-    if unresolved is not None and unresolved.errno in _NO_SUCH_HOST:
-        return ConfigError(f"{request.bucket}: the endpoint's host does not exist: correct `endpoint` and `region`.")
+    unresolved = _FAILURES.cause(error, socket.gaierror)
+    if unresolved is not None and unresolved.errno in NO_SUCH_HOST:
+        return ConfigError(f"{request.place}: the endpoint's host does not exist: correct `endpoint` and `region`.")
     if isinstance(error, ResponseParserError):
         return not_s3(request)
-    if type(error) is foreign.HTTPClientError and type(_cause(error, ValueError)) in (ValueError, UnicodeEncodeError):
+    if type(error) is foreign.HTTPClientError and type(_FAILURES.cause(error, ValueError)) in (
+        ValueError,
+        UnicodeEncodeError,
+    ):
         return ConfigError(
-            f"No request to {request.bucket} can be made with these settings: look for line breaks and other invisible "
+            f"No request to {request.place} can be made with these settings: look for line breaks and other invisible "
             "characters in the credentials, the region and the endpoint."
         )
     return None
 
 
 def _reason(error: Exception) -> str:
-    cause = _cause(error, OSError)
-    if isinstance(error, (foreign.ReadTimeoutError, foreign.ConnectTimeoutError)) or isinstance(cause, TimeoutError):
-        return "no response before the timeout"
-    if isinstance(error, ResponseParserError):
-        return "the response cannot be read"
-    if isinstance(cause, ssl.SSLError):
-        what = (cause.reason or "").lower().replace("_", " ")
-        return f"the TLS handshake failed ({what or 'no reason'}); check that the port of the endpoint uses TLS"
-    if cause is not None and cause.strerror:
-        return cause.strerror.lower()
-    return "the connection was cut"
-
-
-def _cause(error: BaseException, kind: type[_E]) -> _E | None:
-    """The innermost exception of this class among the error and its causes. None if there is none."""
-    return next((one for one in reversed(list(_causes(error))) if isinstance(one, kind)), None)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and its causes. boto3 keeps a cause in `kwargs`, urllib3 in `reason`, and Python in `__cause__` or
-    `__context__`."""
-    seen: set[int] = set()
-    current: object = error
-    while isinstance(current, BaseException) and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        inner = getattr(current, "kwargs", {}).get("error")
-        current = inner or getattr(current, "reason", None) or current.__cause__ or current.__context__
+    return "the response cannot be read" if isinstance(error, ResponseParserError) else _FAILURES.reason(error)

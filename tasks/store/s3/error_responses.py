@@ -11,7 +11,6 @@ the HTTP status selects it:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from tasks.model.errors import (
@@ -23,11 +22,11 @@ from tasks.model.errors import (
     ObjectArchivedError,
     ObjectChangedError,
     ObjectNotFoundError,
-    OutcomeUnknownError,
     StoreError,
     StoreFullError,
     StoreUnavailableError,
 )
+from tasks.store.request import StoreRequest, printable
 from tasks.store.s3.settings import S3Settings
 
 _EXPIRED = "the session token has expired: renew the credentials"
@@ -73,26 +72,8 @@ _PERMISSIONS = {
 """The permissions of the operations whose names differ from their permissions."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request. `operation` is its name in the S3 API. `condition_error` is the error to raise if its condition
-    fails."""
-
-    settings: S3Settings
-    operation: str
-    key: str | None = None
-    is_write: bool = False
-    condition_error: type[StoreError] | None = None
-
-    @property
-    def bucket(self) -> str:
-        """The bucket and its endpoint, for messages."""
-        return self.settings.bucket_location
-
-    @property
-    def target(self) -> str:
-        """The object in its bucket, or the bucket, for messages."""
-        return f"{self.key} in {self.bucket}" if self.key else self.bucket
+Request = StoreRequest[S3Settings]
+"""`operation` is its name in the S3 API."""
 
 
 def response_error(response: Any, request: Request, *, has_answered: bool) -> KafkaBackupError:
@@ -104,7 +85,7 @@ def response_error(response: Any, request: Request, *, has_answered: bool) -> Ka
     details, status = response.get("Error", {}), int(response["ResponseMetadata"]["HTTPStatusCode"])
     code = str(details.get("Code", ""))
     if code in CREDENTIALS:
-        return AccessError(f"{request.bucket}: {CREDENTIALS[code]}.")
+        return AccessError(f"{request.place}: {CREDENTIALS[code]}.")
     if code in _OTHER_REGION_OR_ENDPOINT or status in (301, 302, 307, 308):
         return ConfigError(_other_region_or_endpoint(response, request))
     if code == "InvalidBucketName":
@@ -116,7 +97,7 @@ def response_error(response: Any, request: Request, *, has_answered: bool) -> Ka
             key=request.key,
         )
     if code == "NoSuchBucket":
-        return NotFoundError(f"There is no bucket {request.bucket}: create it, or correct `bucket` and `endpoint`.")
+        return NotFoundError(f"There is no bucket {request.place}: create it, or correct `bucket` and `endpoint`.")
     # boto3 uses the status as the code when the response has no error code of S3. Responses to HEAD never have one.
     # Any other such response was cut, or another program sent it: its 404 does not mean that there is no object.
     if code.isdigit() and status in (400, 404, 405) and request.operation != "HeadObject":
@@ -135,33 +116,25 @@ def deleted_key_error(code: str, message: str, request: Request) -> KafkaBackupE
 def unreadable_response(request: Request, *, has_answered: bool) -> KafkaBackupError:
     """The error for a response that is not from S3. `has_answered`: see `response_error`."""
     if has_answered:
-        return temporary_error(f"{request.target}: the response cannot be read", request)
+        return request.temporary_error(f"{request.target}: the response cannot be read")
     return not_s3(request)
 
 
 def not_s3(request: Request) -> ConfigError:
     """The error for an endpoint at which another program answers."""
-    return ConfigError(f"The endpoint of {request.bucket} does not speak S3. Check `endpoint`.")
-
-
-def temporary_error(reason: str, request: Request, *, is_answer: bool = False) -> StoreError:
-    """The error for a temporary failure after the request was sent. For a write it is `OutcomeUnknownError`, because
-    the write can have been carried out; for a read it is `StoreUnavailableError`. `is_answer`: S3 sent this failure."""
-    if request.is_write:
-        return OutcomeUnknownError(reason, key=request.key)
-    return StoreUnavailableError(reason, key=request.key, is_answer=is_answer)
+    return ConfigError(f"The endpoint of {request.place} does not speak S3. Check `endpoint`.")
 
 
 def _error_by_status(code: str, status: int, message: str, request: Request) -> KafkaBackupError:
     condition_error = request.condition_error
     if status == 408 and code not in NOT_CARRIED_OUT:
         # A gateway sends it, possibly after S3 has carried the write out. S3 itself sends `RequestTimeout`.
-        return temporary_error(f"{request.target}: the store answers {code or status}", request)
+        return request.temporary_error(f"{request.target}: the store answers {code or status}")
     # S3 answers 404 to a swap of an object that was deleted.
     if condition_error and (status == 412 or (status == 404 and condition_error is ObjectChangedError)):
         return condition_error(f"{request.target} is not in the expected state", key=request.key)
     if status == 404:
-        return ObjectNotFoundError(f"{request.key} is not in {request.bucket}", key=request.key)
+        return ObjectNotFoundError(f"{request.key} is not in {request.place}", key=request.key)
     if status == 416:
         return DamagedError(f"{request.target} is incomplete: it ends before the requested bytes", key=request.key)
     reason = f"{request.target}: the store answers {code or status}"
@@ -175,7 +148,7 @@ def _error_by_status(code: str, status: int, message: str, request: Request) -> 
     if code in NOT_CARRIED_OUT or status in (409, 429):
         return StoreUnavailableError(reason, key=request.key, is_answer=not code.isdigit())
     if status >= 500 and status != 501:
-        return temporary_error(reason, request, is_answer=bool(code) and not code.isdigit())
+        return request.temporary_error(reason, is_answer=bool(code) and not code.isdigit())
     if status == 501 and request.operation == "PutObject" and request.settings.sse:
         return ConfigError(f"{reason}: {message} The store does not support sse: {request.settings.sse}. Remove sse.")
     return StoreError(f"{reason}: {message}", key=request.key)
@@ -199,9 +172,9 @@ def _bucket_not_found(code: str, request: Request, *, has_answered: bool) -> Kaf
     """The error for the response 404 to a request about a bucket, with another code than `NoSuchBucket`. S3 sends
     `NoSuchBucket` for a missing bucket. With another code, the endpoint probably contains the bucket's name already:
     then S3 treats the bucket in the request as a key."""
-    reason = f"{request.bucket} answers {printable(code) or 404} to {request.operation}"
+    reason = f"{request.place} answers {printable(code) or 404} to {request.operation}"
     if has_answered:
-        return temporary_error(reason, request)
+        return request.temporary_error(reason)
     return ConfigError(
         f"{reason}, as if the bucket were an object: remove the bucket's name from `endpoint`, or correct `path_style`."
     )
@@ -213,10 +186,5 @@ def _other_region_or_endpoint(response: Any, request: Request) -> str:
     configured = request.settings.region
     if region and region != configured:
         instead = f", not {configured}" if configured else ""
-        return f"{request.bucket} is in region {region}{instead}: set region: {region}."
-    return f"{request.bucket} cannot be reached at this endpoint: correct `region`, `endpoint` and `access_key`."
-
-
-def printable(text: str) -> str:
-    """Text of a response without control characters, and at most 300 characters of it."""
-    return "".join(letter for letter in text if letter.isprintable())[:300]
+        return f"{request.place} is in region {region}{instead}: set region: {region}."
+    return f"{request.place} cannot be reached at this endpoint: correct `region`, `endpoint` and `access_key`."

@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.model.errors import AccessError, ConfigError, KafkaBackupError, StoreUnavailableError
-from tasks.store.s3.error_responses import CREDENTIALS, NOT_CARRIED_OUT, Request, printable
+from tasks.store.request import printable
+from tasks.store.s3.error_responses import CREDENTIALS, NOT_CARRIED_OUT, Request
 
 _UNAVAILABLE = NOT_CARRIED_OUT | {"IDPCommunicationError"}
 _INVALID = frozenset({"ValidationError", "ValidationException", "InvalidParameterValue", "MalformedPolicyDocument"})
@@ -37,7 +38,7 @@ def role_error(response: Any, operation: str, request: Request) -> KafkaBackupEr
     details, status = response.get("Error", {}), int(response["ResponseMetadata"]["HTTPStatusCode"])
     code, message = str(details.get("Code", "")), printable(str(details.get("Message", "")))
     arn = request.settings.role_arn
-    failure = f"{request.bucket}: no credentials of the role {arn or 'of the profile'}"
+    failure = f"{request.place}: no credentials of the role {arn or 'of the profile'}"
     if code in _UNAVAILABLE or status == 429 or status >= 500:
         return StoreUnavailableError(f"{failure}: STS answers {code or status}", key=request.key)
     if code in _WRONG_CREDENTIALS:
