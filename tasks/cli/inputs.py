@@ -36,7 +36,7 @@ def open_repository(session: Session, config: Path | None, storage: str | None) 
     if config is None:
         assert storage is not None
         store = store_at(storage, stop=session.stop, on_waiting=session.report_wait)
-        return _noted(session, Repository.open(store, now_ms)), None
+        return Repository.open(store, now_ms).noted(session.log_note), None
     loaded = load_repository(config)
     log_notes(session, loaded.notes)
     return open_storage(session, loaded.file.storage), loaded.file.backup_id
@@ -46,13 +46,7 @@ def open_storage(session: Session, storage: StorageSection) -> Repository:
     """Open the repository of a storage section. Raises `NotFoundError` if there is none, and the errors of the
     store."""
     store = store_of(storage, stop=session.stop, on_waiting=session.report_wait, on_note=session.log_note)
-    return _noted(session, Repository.open(store, now_ms))
-
-
-def _noted(session: Session, repository: Repository) -> Repository:
-    if repository.note is not None:
-        session.log_note(repository.note)
-    return repository
+    return Repository.open(store, now_ms).noted(session.log_note)
 
 
 def with_state(session: Session, repository: Repository, state: str | None, *, create: bool = False) -> Repository:

@@ -43,8 +43,7 @@ def opened_or_created(
     with removed_on_failure(section):
         store = store_of(section, create=True, stop=stop, on_waiting=on_waiting, on_note=on_note)
         created = Repository.open_or_create(store, now_ms)
-    _note(created, on_note)
-    return created, True
+    return created.noted(on_note), True
 
 
 def require_plannable(
@@ -81,10 +80,4 @@ def _opened(
     except NotFoundError:
         next(store.list(""), None)
         return None
-    _note(found, on_note)
-    return found
-
-
-def _note(repository: Repository, on_note: OnNote | None) -> None:
-    if repository.note is not None and on_note is not None:
-        on_note(repository.note)
+    return found.noted(on_note)

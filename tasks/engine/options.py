@@ -42,6 +42,27 @@ CYCLE_MS = 30_000
 """The usual time from the begin of one cycle of a continuous backup to the begin of the next."""
 
 
+WrittenBytesPerSecond = Annotated[
+    int | None,
+    Field(
+        ge=100_000,
+        exclude_if=lambda limit: limit is None,
+        title="Most bytes per second",
+        description="Bytes of record batches that all workers together write in a second, on average. Empty means no "
+        "limit.",
+    ),
+]
+WrittenRecordsPerSecond = Annotated[
+    int | None,
+    Field(
+        ge=1_000,
+        exclude_if=lambda limit: limit is None,
+        title="Most records per second",
+        description="Records that all workers together write in a second, on average. Empty means no limit.",
+    ),
+]
+
+
 def _check_labels(labels: dict[str, str]) -> dict[str, str]:
     try:
         check_labels(labels)
@@ -426,21 +447,8 @@ class RestoreOptions(Options):
     max_concurrent_partitions: int = Field(
         4, ge=1, le=64, title="Workers", description="Number of partitions that are written at the same time."
     )
-    rate_limit_bytes_per_sec: int | None = Field(
-        None,
-        ge=100_000,
-        exclude_if=lambda limit: limit is None,
-        title="Most bytes per second",
-        description="Bytes of record batches that all workers together write in a second, on average. Empty means no "
-        "limit.",
-    )
-    rate_limit_records_per_sec: int | None = Field(
-        None,
-        ge=1_000,
-        exclude_if=lambda limit: limit is None,
-        title="Most records per second",
-        description="Records that all workers together write in a second, on average. Empty means no limit.",
-    )
+    rate_limit_bytes_per_sec: WrittenBytesPerSecond = None
+    rate_limit_records_per_sec: WrittenRecordsPerSecond = None
     produce_timeout_ms: int = Field(
         30_000,
         ge=1_000,
@@ -565,21 +573,8 @@ class DrillOptions(Options):
     max_concurrent_partitions: int = Field(
         4, ge=1, le=64, title="Workers", description="Number of partitions that are restored and compared at a time."
     )
-    rate_limit_bytes_per_sec: int | None = Field(
-        None,
-        ge=100_000,
-        exclude_if=lambda limit: limit is None,
-        title="Most bytes per second",
-        description="Bytes of record batches that all workers together write in a second, on average. Empty means no "
-        "limit.",
-    )
-    rate_limit_records_per_sec: int | None = Field(
-        None,
-        ge=1_000,
-        exclude_if=lambda limit: limit is None,
-        title="Most records per second",
-        description="Records that all workers together write in a second, on average. Empty means no limit.",
-    )
+    rate_limit_bytes_per_sec: WrittenBytesPerSecond = None
+    rate_limit_records_per_sec: WrittenRecordsPerSecond = None
     checks: tuple[OwnerCheckOption, ...] = Field(
         (),
         title="Checks",

@@ -64,10 +64,8 @@ def repository(flow_run: str, reference: str, *, before_creation: Callable[[], N
     def opened() -> Repository:
         section, on_waiting, on_note = storage_section(reference), wait_logger(), note_logger()
         if before_creation is None:
-            found = Repository.open(store_of(section, stop=cache.stop, on_waiting=on_waiting, on_note=on_note), now_ms)
-            if found.note is not None:
-                on_note(found.note)
-            return found
+            store = store_of(section, stop=cache.stop, on_waiting=on_waiting, on_note=on_note)
+            return Repository.open(store, now_ms).noted(on_note)
         found, _ = opened_or_created(
             section,
             now_ms,

@@ -16,7 +16,7 @@ from tasks.repository.restore_point import RestorePoint
 from tasks.repository.root import Root, open_or_create_root, read_root, single_writer_note
 from tasks.repository.set_log import SetLog
 from tasks.repository.set_state import Freeze, SetState
-from tasks.store.protocol import ObjectStore
+from tasks.store.protocol import ObjectStore, OnNote
 
 
 @cache
@@ -69,6 +69,12 @@ class Repository:
     def note(self) -> str | None:
         """What an operator has to know about the whole repository, or None."""
         return single_writer_note(self.store)
+
+    def noted(self, on_note: OnNote | None) -> Repository:
+        """This repository, after `on_note` was called with the note if there is one."""
+        if self.note is not None and on_note is not None:
+            on_note(self.note)
+        return self
 
     def log(self, set_name: str) -> SetLog:
         """The log of a set, also if it has no entry. Raises `ConfigError` for a name that a set cannot have."""

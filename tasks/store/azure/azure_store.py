@@ -23,15 +23,12 @@ from azure.storage.blob import BlobClient, BlobPrefix, BlobProperties, ContentSe
 
 from tasks.model.errors import (
     AccessError,
-    ConfigError,
-    DamagedError,
     Deleted,
     KafkaBackupError,
     ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
     StoreError,
-    StoreUnavailableError,
     UndeletedError,
     UnsupportedError,
 )
@@ -43,8 +40,9 @@ from tasks.store.azure.settings import AzureSettings
 from tasks.store.azure.translation import error_response
 from tasks.store.azure.transport import sends
 from tasks.store.body_reader import BodyReader
+from tasks.store.bucket_store import BucketStore, cut_error
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
-from tasks.store.protocol import ArchiveInfo, Body, Checksum, ObjectInfo, Unfinished
+from tasks.store.protocol import ArchiveInfo, Body, Checksum, ObjectInfo
 
 _DELETING_THREADS = 16
 _PAGE_BLOBS = 5000
@@ -69,11 +67,14 @@ class _Deletion:
     denied: str = ""
 
 
-class AzureStore:
+class AzureStore(BucketStore):
     """The blobs under a prefix of a container.
 
     `ObjectInfo.modified_ms` is rounded down to seconds. Only writes and `head` return a checksum.
     """
+
+    _settings: AzureSettings
+    _requests: AzureRequests
 
     def __init__(
         self,
@@ -88,25 +89,10 @@ class AzureStore:
         self._prefix = settings.root
         self._requests = AzureRequests(settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)
 
-    @property
-    def location(self) -> str:
-        return self._settings.location
-
-    @property
-    def is_single_writer(self) -> bool:
-        return False
-
-    def write_alone(self) -> None:
-        """See the protocol. Does nothing: this store always tests conditions itself."""
-
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         """See the protocol. `sha256` is not used: Azure verifies an MD5."""
-        try:
+        with self._resolving_conflicts(key, None, ObjectExistsError):
             return self._put(key, body, ObjectExistsError, match_condition=MatchConditions.IfMissing)
-        except StoreUnavailableError as error:
-            if error.is_conflict and self._version(key) is not None:
-                raise ObjectExistsError(f"{key} already exists in {self.location}", key=key) from None
-            raise
 
     def put(self, key: str, body: Body) -> ObjectInfo:
         return self._put(key, body)
@@ -117,12 +103,8 @@ class AzureStore:
             if expected is None
             else {"match_condition": MatchConditions.IfNotModified, "etag": expected}
         )
-        try:
+        with self._resolving_conflicts(key, expected, ObjectChangedError):
             return self._put(key, body, ObjectChangedError, **condition)
-        except StoreUnavailableError as error:
-            if error.is_conflict and self._version(key) != expected:
-                raise ObjectChangedError(f"{key} is not at the expected version in {self.location}", key=key) from None
-            raise
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         with self._requests.request("GetBlob", key):
@@ -149,7 +131,7 @@ class AzureStore:
         if not all(one.startswith(f"bytes {start}-") for one in ranges):
             raise StoreError(f"{request.target}: the store returned other bytes than the requested range", key=key)
         if len(data) != length:
-            raise _cut_error(key, start + length)
+            raise cut_error(key, start + length)
         return data
 
     def head(self, key: str) -> ObjectInfo:
@@ -212,18 +194,6 @@ class AzureStore:
         if locked or denied:
             raise UndeletedError(denied=denied, locked=locked, hidden=hidden)
         return hidden
-
-    def unfinished(self) -> Iterator[Unfinished]:
-        """Nothing: each write is one request, of which the store keeps all or nothing."""
-        yield from ()
-
-    def delete_unfinished(self, names: Iterable[str]) -> None:
-        """See the protocol."""
-        for name in names:
-            raise ConfigError(f"{name!r} is not the rest of a write in {self.location}.")
-
-    def close(self) -> None:
-        self._requests.close()
 
     def _put(
         self, key: str, body: Body, condition_error: type[StoreError] | None = None, **condition: Any
@@ -323,18 +293,6 @@ class AzureStore:
                 token = getattr(pages, "continuation_token", None) or ""
             yield from items
 
-    def _version(self, key: str) -> str | None:
-        """The blob's current version. None if there is no blob."""
-        try:
-            return self.head(key).version
-        except ObjectNotFoundError:
-            return None
-
-    def _empty_range(self, key: str, start: int) -> bytes:
-        if start > self.head(key).size_bytes:
-            raise _cut_error(key, start)
-        return b""
-
     def _blob(self, key: str) -> BlobClient:
         return self._requests.client.get_blob_client(self._prefix + check_key(key))
 
@@ -381,7 +339,3 @@ def _info(
         checksum=Checksum(kind="md5", value=bytes(content_md5).hex()) if content_md5 else None,
         archive=archive,
     )
-
-
-def _cut_error(key: str, end: int) -> DamagedError:
-    return DamagedError(f"{key} is incomplete: it ends before byte {end}", key=key)

@@ -4,20 +4,19 @@ translation of errors."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from azure.storage.blob import BlobProperties
 
-from tasks.model.errors import StoreError
 from tasks.store.azure.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, open_client
 from tasks.store.azure.error_responses import Request, unreadable_response
 from tasks.store.azure.settings import AzureSettings
 from tasks.store.azure.translation import translated
-from tasks.store.first_answer import FirstAnswer
+from tasks.store.server_requests import ServerRequests
 
 
-class AzureRequests:
+class AzureRequests(ServerRequests[AzureSettings]):
     """The client of one container. Several threads can use it at the same time. Until Azure has answered, the timeouts
     are those of `FirstAnswer`; later they are those of the constructor."""
 
@@ -29,13 +28,9 @@ class AzureRequests:
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
         """Sends no request to Azure. Raises what `open_client` raises."""
-        self.settings = settings
         self.client = open_client(settings)
-        self._first_answer = FirstAnswer(
-            settings.account.url,
-            first_answer_ms=settings.connect_timeout_ms,
-            connect_timeout_s=connect_timeout_s,
-            read_timeout_s=read_timeout_s,
+        super().__init__(
+            settings, settings.account.url, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s
         )
 
     @property
@@ -54,7 +49,7 @@ class AzureRequests:
         """Raises the error of `unreadable_response` if the properties have no ETag. Every blob has one, so another
         program answered then."""
         if properties.etag is None or properties.last_modified is None:
-            raise unreadable_response(request, has_answered=self._first_answer.has_answered)
+            raise unreadable_response(request, has_answered=self._has_answered)
 
     @contextmanager
     def pages_of_azure(self, request: Request) -> Iterator[None]:
@@ -63,21 +58,7 @@ class AzureRequests:
         try:
             yield
         except AttributeError:
-            raise unreadable_response(request, has_answered=self._first_answer.has_answered) from None
+            raise unreadable_response(request, has_answered=self._has_answered) from None
 
-    @contextmanager
-    def request(
-        self,
-        operation: str,
-        key: str | None = None,
-        *,
-        is_write: bool = False,
-        condition_error: type[StoreError] | None = None,
-    ) -> Iterator[Request]:
-        """A context whose body sends the request. Translates the errors of the body, and records that Azure has
-        answered."""
-        request = Request(
-            settings=self.settings, operation=operation, key=key, is_write=is_write, condition_error=condition_error
-        )
-        with self._first_answer.awaited(), translated(request, has_answered=self._first_answer.has_answered):
-            yield request
+    def _sending(self, request: Request) -> AbstractContextManager[None]:
+        return translated(request, has_answered=self._has_answered)

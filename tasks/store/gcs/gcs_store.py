@@ -21,7 +21,6 @@ from google.api_core.exceptions import Forbidden, from_http_response
 
 from tasks.model.errors import (
     AccessError,
-    ConfigError,
     DamagedError,
     Deleted,
     KafkaBackupError,
@@ -29,10 +28,10 @@ from tasks.model.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
     StoreError,
-    StoreUnavailableError,
     UndeletedError,
     UnsupportedError,
 )
+from tasks.store.bucket_store import BucketStore, cut_error
 from tasks.store.gcs.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from tasks.store.gcs.error_responses import Request, is_retained
 from tasks.store.gcs.requests import GcsRequests
@@ -40,7 +39,7 @@ from tasks.store.gcs.settings import GcsSettings
 from tasks.store.gcs.translation import error_response
 from tasks.store.gcs.upload import UploadBody
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
-from tasks.store.protocol import Body, Checksum, IsImmutable, ObjectInfo, Unfinished, nothing_is_immutable
+from tasks.store.protocol import Body, Checksum, IsImmutable, ObjectInfo, nothing_is_immutable
 
 _PROPERTIES = "name,size,generation,timeCreated,crc32c"
 _PAGE = f"kind,nextPageToken,prefixes,items({_PROPERTIES})"
@@ -52,12 +51,15 @@ _DELETE_THREADS = 16
 """How many objects are deleted at the same time, because each is a request of its own."""
 
 
-class GcsStore:
+class GcsStore(BucketStore):
     """The objects under a prefix of a bucket.
 
     `ObjectInfo.modified_ms` is the time at which the generation was created; `get` rounds it down to seconds. Every
     method returns a checksum.
     """
+
+    _settings: GcsSettings
+    _requests: GcsRequests
 
     def __init__(
         self,
@@ -80,36 +82,17 @@ class GcsStore:
         self._keeps_versions: bool | None = None
         self._is_bucket_known = False
 
-    @property
-    def location(self) -> str:
-        return self._settings.location
-
-    @property
-    def is_single_writer(self) -> bool:
-        return False
-
-    def write_alone(self) -> None:
-        """See the protocol. Does nothing: this store always tests conditions itself."""
-
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         """See the protocol. The store cannot verify `sha256`; it verifies the CRC-32C of the body."""
-        try:
+        with self._resolving_conflicts(key, None, ObjectExistsError):
             return self._put(key, body, condition_error=ObjectExistsError, generation=_ABSENT)
-        except StoreUnavailableError as error:
-            if error.is_conflict and self._version(key) is not None:
-                raise ObjectExistsError(f"{key} already exists in {self.location}", key=key) from None
-            raise
 
     def put(self, key: str, body: Body) -> ObjectInfo:
         return self._put(key, body)
 
     def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
-        try:
+        with self._resolving_conflicts(key, expected, ObjectChangedError):
             return self._put(key, body, condition_error=ObjectChangedError, generation=expected or _ABSENT)
-        except StoreUnavailableError as error:
-            if error.is_conflict and self._version(key) != expected:
-                raise ObjectChangedError(f"{key} is not at the expected version in {self.location}", key=key) from None
-            raise
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         with self._reading(key) as request:
@@ -134,7 +117,7 @@ class GcsStore:
         if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             raise StoreError(f"{request.target}: the store returned other bytes than the requested range", key=key)
         if len(data) != length:
-            raise _cut_error(key, start + length)
+            raise cut_error(key, start + length)
         return data
 
     def head(self, key: str) -> ObjectInfo:
@@ -199,18 +182,6 @@ class GcsStore:
                 hidden=hidden,
             )
         return hidden
-
-    def unfinished(self) -> Iterator[Unfinished]:
-        """Nothing: each write is one request, of which the store keeps all or nothing."""
-        yield from ()
-
-    def delete_unfinished(self, names: Iterable[str]) -> None:
-        """See the protocol."""
-        for name in names:
-            raise ConfigError(f"{name!r} is not the rest of a write in {self.location}.")
-
-    def close(self) -> None:
-        self._requests.close()
 
     def _put(
         self,
@@ -349,18 +320,6 @@ class GcsStore:
             return False
         return bool(client.bucket.versioning_enabled)
 
-    def _version(self, key: str) -> str | None:
-        """The object's current version. None if there is no object."""
-        try:
-            return self.head(key).version
-        except ObjectNotFoundError:
-            return None
-
-    def _empty_range(self, key: str, start: int) -> bytes:
-        if start > self.head(key).size_bytes:
-            raise _cut_error(key, start)
-        return b""
-
     def _info(self, key: str, properties: Mapping[str, Any], request: Request) -> ObjectInfo:
         self._requests.check_is_of_gcs(properties, ("size", "generation", "timeCreated", "crc32c"), request)
         return ObjectInfo(
@@ -397,7 +356,3 @@ def _crc32c_of(header: str) -> bytes:
 
 def _checksum(crc32c: bytes) -> Checksum | None:
     return Checksum(kind="crc32c", value=crc32c.hex()) if crc32c else None
-
-
-def _cut_error(key: str, end: int) -> DamagedError:
-    return DamagedError(f"{key} is incomplete: it ends before byte {end}", key=key)

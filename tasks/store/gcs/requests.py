@@ -6,15 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tasks.model.errors import StoreError
-from tasks.store.first_answer import FirstAnswer
 from tasks.store.gcs.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, open_client
 from tasks.store.gcs.error_responses import Request, unreadable_response
 from tasks.store.gcs.settings import GcsSettings
 from tasks.store.gcs.translation import translated
+from tasks.store.server_requests import ServerRequests
 
 
-class GcsRequests:
+class GcsRequests(ServerRequests[GcsSettings]):
     """The client of one bucket. Several threads can use it at the same time. Until the store has answered, the timeouts
     are those of `FirstAnswer`; later they are those of the constructor."""
 
@@ -26,13 +25,9 @@ class GcsRequests:
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
         """Sends no request to the store. Raises what `open_client` raises."""
-        self.settings = settings
         self.client = open_client(settings)
-        self._first_answer = FirstAnswer(
-            self.client.endpoint,
-            first_answer_ms=settings.connect_timeout_ms,
-            connect_timeout_s=connect_timeout_s,
-            read_timeout_s=read_timeout_s,
+        super().__init__(
+            settings, self.client.endpoint, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s
         )
 
     @property
@@ -48,22 +43,10 @@ class GcsRequests:
         """Raises the error of `unreadable_response` if the response is no mapping, or if one of these members is
         missing in it. Every response of the store has them, so another program answered then."""
         if not isinstance(response, Mapping) or any(name not in response for name in names):
-            raise unreadable_response(request, has_answered=self._first_answer.has_answered)
+            raise unreadable_response(request, has_answered=self._has_answered)
 
     @contextmanager
-    def request(
-        self,
-        operation: str,
-        key: str | None = None,
-        *,
-        is_write: bool = False,
-        condition_error: type[StoreError] | None = None,
-    ) -> Iterator[Request]:
-        """A context whose body sends the request. Translates the errors of the body, and records that the store has
-        answered."""
-        request = Request(
-            settings=self.settings, operation=operation, key=key, is_write=is_write, condition_error=condition_error
-        )
-        with self._first_answer.awaited(), translated(request, has_answered=self._first_answer.has_answered):
+    def _sending(self, request: Request) -> Iterator[None]:
+        with translated(request, has_answered=self._has_answered):
             self.client.renew_token(self.timeout)
-            yield request
+            yield

@@ -4,19 +4,18 @@ errors, and the recognition of answers that are not from S3."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from tasks.model.errors import StoreError
-from tasks.store.first_answer import FirstAnswer
 from tasks.store.s3.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Client, open_client
 from tasks.store.s3.error_responses import Request, unreadable_response
 from tasks.store.s3.settings import S3Settings
 from tasks.store.s3.translation import translated
+from tasks.store.server_requests import ServerRequests
 
 
-class S3Requests:
+class S3Requests(ServerRequests[S3Settings]):
     """The clients of one bucket. Several threads can use them at the same time. Until S3 has answered, the timeouts are
     those of `FirstAnswer`; later they are those of the constructor."""
 
@@ -28,12 +27,8 @@ class S3Requests:
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
         """Sends no request to S3. Raises what `open_client` raises."""
-        self.settings = settings
-        self._first_answer = FirstAnswer(
-            settings.endpoint or "",
-            first_answer_ms=settings.connect_timeout_ms,
-            connect_timeout_s=connect_timeout_s,
-            read_timeout_s=read_timeout_s,
+        super().__init__(
+            settings, settings.endpoint or "", connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s
         )
         self._first_client = self._opened_client(*self._first_answer.first_timeouts)
         self._later_client: Client = None
@@ -59,24 +54,10 @@ class S3Requests:
         """Raises the error of `unreadable_response` if one of these members is missing in the response. Every response
         of S3 has them, so another program answered then."""
         if any(name not in response for name in names):
-            raise unreadable_response(request, has_answered=self._first_answer.has_answered)
+            raise unreadable_response(request, has_answered=self._has_answered)
 
-    @contextmanager
-    def request(
-        self,
-        operation: str,
-        key: str | None = None,
-        *,
-        is_write: bool = False,
-        condition_error: type[StoreError] | None = None,
-    ) -> Iterator[Request]:
-        """A context whose body sends the request. Translates the errors of the body, and records that S3 has
-        answered."""
-        request = Request(
-            settings=self.settings, operation=operation, key=key, is_write=is_write, condition_error=condition_error
-        )
-        with self._first_answer.awaited(), translated(request, has_answered=self._first_answer.has_answered):
-            yield request
+    def _sending(self, request: Request) -> AbstractContextManager[None]:
+        return translated(request, has_answered=self._has_answered)
 
     def _opened_client(self, connect_timeout_s: float, read_timeout_s: float) -> Client:
         return open_client(self.settings, connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s)

@@ -23,19 +23,16 @@ from urllib.parse import urlencode
 
 from tasks.model.errors import (
     AccessError,
-    ConfigError,
-    DamagedError,
     KafkaBackupError,
     ObjectChangedError,
     ObjectExistsError,
-    ObjectNotFoundError,
     OutcomeUnknownError,
     StoreError,
-    StoreUnavailableError,
     UndeletedError,
     UnsupportedError,
 )
 from tasks.store.body_reader import BodyReader
+from tasks.store.bucket_store import BucketStore, cut_error
 from tasks.store.keys import check_folder, check_key, check_prefix, is_component
 from tasks.store.machine_lock import machine_lock
 from tasks.store.protocol import (
@@ -44,7 +41,6 @@ from tasks.store.protocol import (
     IsData,
     IsImmutable,
     ObjectInfo,
-    Unfinished,
     nothing_is_data,
     nothing_is_immutable,
 )
@@ -62,12 +58,15 @@ _WITH_RESTORE_STATUS = {"OptionalObjectAttributes": ["RestoreStatus"]}
 """Asks for the state of archived objects in a listing. Stores that do not know it ignore it."""
 
 
-class S3Store:
+class S3Store(BucketStore):
     """The objects under a prefix of a bucket.
 
     `ObjectInfo.modified_ms` is rounded down to seconds; after a write it is the time of the response. Only writes and
     `head` return a checksum.
     """
+
+    _settings: S3Settings
+    _requests: S3Requests
 
     def __init__(
         self,
@@ -93,10 +92,6 @@ class S3Store:
         self._is_single_writer = settings.is_single_writer
 
     @property
-    def location(self) -> str:
-        return self._settings.location
-
-    @property
     def is_single_writer(self) -> bool:
         return self._is_single_writer
 
@@ -105,15 +100,11 @@ class S3Store:
 
     def put_if_absent(self, key: str, body: Body, *, sha256: str) -> ObjectInfo:
         lock = self._locks.headers() if self._is_immutable(key) else {}
-        try:
-            with self._condition(key, None, ObjectExistsError) as condition:
-                info = self._put(
-                    key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, **condition, **lock
-                )
-        except StoreUnavailableError as error:
-            if error.is_conflict and self._version(key) is not None:
-                raise ObjectExistsError(f"{key} already exists in {self.location}", key=key) from None
-            raise
+        with (
+            self._resolving_conflicts(key, None, ObjectExistsError),
+            self._condition(key, None, ObjectExistsError) as condition,
+        ):
+            info = self._put(key, body, bytes.fromhex(sha256), condition_error=ObjectExistsError, **condition, **lock)
         if lock:
             self._locks.check_first(key, self._prefix + key)
         return info
@@ -122,13 +113,11 @@ class S3Store:
         return self._put(key, body, _digest(body))
 
     def compare_and_swap(self, key: str, body: Body, *, expected: str | None) -> ObjectInfo:
-        try:
-            with self._condition(key, expected, ObjectChangedError) as condition:
-                return self._put(key, body, _digest(body), condition_error=ObjectChangedError, **condition)
-        except StoreUnavailableError as error:
-            if error.is_conflict and self._version(key) != expected:
-                raise ObjectChangedError(f"{key} is not at the expected version in {self.location}", key=key) from None
-            raise
+        with (
+            self._resolving_conflicts(key, expected, ObjectChangedError),
+            self._condition(key, expected, ObjectChangedError) as condition,
+        ):
+            return self._put(key, body, _digest(body), condition_error=ObjectChangedError, **condition)
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo]:
         with self._requests.request("GetObject", key) as request:
@@ -148,7 +137,7 @@ class S3Store:
         if not str(response.get("ContentRange", "")).startswith(f"bytes {start}-"):
             raise StoreError(f"{request.target}: the store returned other bytes than the requested range", key=key)
         if len(data) != length:
-            raise _cut_error(key, start + length)
+            raise cut_error(key, start + length)
         return data
 
     def head(self, key: str) -> ObjectInfo:
@@ -206,18 +195,6 @@ class S3Store:
                 hidden=hidden,
             )
         return hidden
-
-    def unfinished(self) -> Iterator[Unfinished]:
-        """Nothing: each write is one request, of which the store keeps all or nothing."""
-        yield from ()
-
-    def delete_unfinished(self, names: Iterable[str]) -> None:
-        """See the protocol."""
-        for name in names:
-            raise ConfigError(f"{name!r} is not the rest of a write in {self.location}.")
-
-    def close(self) -> None:
-        self._requests.close()
 
     def _listed(self, member: str, full_prefix: str, **more: object) -> Iterator[dict[str, Any]]:
         """The items of `member` in all pages of a listing."""
@@ -302,13 +279,6 @@ class S3Store:
                     return
             time.sleep(_LATE_WRITE_PAUSE_S)
 
-    def _version(self, key: str) -> str | None:
-        """The object's current version. None if there is no object."""
-        try:
-            return self.head(key).version
-        except ObjectNotFoundError:
-            return None
-
     def _stored_as(self, key: str) -> dict[str, str]:
         """The parameters for how the store keeps the object: encryption, storage class, tags."""
         settings = self._settings
@@ -320,11 +290,6 @@ class S3Store:
             "Tagging": urlencode(settings.tags) or None,
         }
         return {name: value for name, value in named.items() if value is not None}
-
-    def _empty_range(self, key: str, start: int) -> bytes:
-        if start > self.head(key).size_bytes:
-            raise _cut_error(key, start)
-        return b""
 
     def _object(self, key: str) -> dict[str, str]:
         return {"Bucket": self._settings.bucket, "Key": self._prefix + check_key(key)}
@@ -358,7 +323,3 @@ def _checksum(response: dict[str, Any]) -> Checksum | None:
     if value is None or response.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
         return None
     return Checksum(kind="sha256", value=b64decode(value).hex())
-
-
-def _cut_error(key: str, end: int) -> DamagedError:
-    return DamagedError(f"{key} is incomplete: it ends before byte {end}", key=key)
