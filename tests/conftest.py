@@ -10,8 +10,9 @@ import re
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -24,9 +25,12 @@ from tests.support.store_programs import require_azurite, require_fake_gcs, requ
 
 if TYPE_CHECKING:
     from tests.support.azurite import Azurite
+    from tests.support.certificates import Authority
     from tests.support.fake_gcs import FakeGcs
     from tests.support.installation import Installation
     from tests.support.object_stores import MinIO, MiniStack
+
+_Server = TypeVar("_Server")
 
 KAFKA_VERSION = os.environ.get("KAFKA_VERSION", DEFAULT_VERSION)
 
@@ -122,6 +126,18 @@ def kafka() -> Iterator[KafkaCluster]:
         yield cluster
 
 
+@contextmanager
+def _over_tls(
+    server_of: Callable[[Authority], AbstractContextManager[_Server]], folders: pytest.TempPathFactory
+) -> Iterator[tuple[_Server, Path]]:
+    """(a server with a certificate of a new authority, the file with the certificate of the authority)."""
+    from tests.support.certificates import Authority
+
+    authority = Authority(folders.mktemp("authority"))
+    with server_of(authority) as server:
+        yield server, authority.ca
+
+
 @pytest.fixture(scope="session")
 def minio() -> Iterator[MinIO]:
     """One MinIO over http for all tests of the session, which use buckets or prefixes of their own."""
@@ -143,16 +159,14 @@ def azurite() -> Iterator[Azurite]:
 @pytest.fixture(scope="session")
 def _azurite_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Azurite, Path]]:
     from tests.support.azurite import Azurite
-    from tests.support.certificates import Authority
 
-    authority = Authority(tmp_path_factory.mktemp("azurite-authority"))
-    with Azurite(authority=authority) as server:
-        yield server, authority.ca
+    with _over_tls(lambda authority: Azurite(authority=authority), tmp_path_factory) as opened:
+        yield opened
 
 
 @pytest.fixture
 def azurite_tls(_azurite_tls: tuple[Azurite, Path], monkeypatch: pytest.MonkeyPatch) -> Azurite:
-    """One Azurite over TLS likewise; the test and the processes it starts trust it."""
+    """One Azurite over TLS for all tests of the session. The test and the processes that it starts trust it."""
     server, ca = _azurite_tls
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
     return server
@@ -169,17 +183,15 @@ def fake_gcs() -> Iterator[FakeGcs]:
 
 @pytest.fixture(scope="session")
 def _fake_gcs_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeGcs, Path]]:
-    from tests.support.certificates import Authority
     from tests.support.fake_gcs import FakeGcs
 
-    authority = Authority(tmp_path_factory.mktemp("fake-gcs-authority"))
-    with FakeGcs(authority=authority) as server:
-        yield server, authority.ca
+    with _over_tls(lambda authority: FakeGcs(authority=authority), tmp_path_factory) as opened:
+        yield opened
 
 
 @pytest.fixture
 def fake_gcs_tls(_fake_gcs_tls: tuple[FakeGcs, Path], monkeypatch: pytest.MonkeyPatch) -> FakeGcs:
-    """One fake-gcs-server over TLS likewise; the test and the processes it starts trust it."""
+    """One fake-gcs-server over TLS for all tests of the session. The test and the processes that it starts trust it."""
     server, ca = _fake_gcs_tls
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
     return server
@@ -196,17 +208,15 @@ def ministack() -> Iterator[MiniStack]:
 
 @pytest.fixture(scope="session")
 def _minio_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MinIO, Path]]:
-    from tests.support.certificates import Authority
     from tests.support.object_stores import MinIO
 
-    authority = Authority(tmp_path_factory.mktemp("minio-authority"))
-    with MinIO(authority=authority) as server:
-        yield server, authority.ca
+    with _over_tls(lambda authority: MinIO(authority=authority), tmp_path_factory) as opened:
+        yield opened
 
 
 @pytest.fixture
 def minio_tls(_minio_tls: tuple[MinIO, Path], monkeypatch: pytest.MonkeyPatch) -> MinIO:
-    """One MinIO over TLS likewise; the test and the processes it starts trust it."""
+    """One MinIO over TLS for all tests of the session. The test and the processes that it starts trust it."""
     server, ca = _minio_tls
     monkeypatch.setenv("AWS_CA_BUNDLE", str(ca))
     return server

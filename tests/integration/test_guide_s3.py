@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import KAFKA_VERSION
 from tests.support.kafka import KafkaCluster
 from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
-from tests.support.producing import OutRecord, create_topic, produce
-from tests.support.reading import read_all
+from tests.support.walk_through import assert_restored, back_up_list_and_validate, guides_cluster, run_command
 
 pytestmark = [pytest.mark.kafka, pytest.mark.minio]
 
-COMMAND = str(Path(sys.executable).with_name("kafka-backup"))
 BACKUP = """\
 mode: backup
 backup_id: "first-backup-orders"
@@ -53,11 +48,7 @@ HOSTS = ("kafka:9092", "dr-broker-1:9092")
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[KafkaCluster]:
-    """A cluster of its own, since the files say what their topics are called."""
-    with KafkaCluster(KAFKA_VERSION) as cluster:
-        create_topic(cluster.bootstrap, "orders", partitions=2)
-        for partition in range(2):
-            produce(cluster.bootstrap, "orders", (OutRecord(b"k", b"%d" % n) for n in range(500)), partition=partition)
+    with guides_cluster() as cluster:
         yield cluster
 
 
@@ -80,30 +71,14 @@ def _company(text: str) -> str:
     return text.replace("my-kafka-backups", "company-kafka-backups")
 
 
-def _run(folder: Path, command: str) -> str:
-    done = subprocess.run(
-        [COMMAND, *command.split()], cwd=folder, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert 0 == done.returncode, done.stderr
-    return done.stdout
-
-
 def test_the_guides_walk_through_runs_on_s3_as_printed(folder: Path, cluster: KafkaCluster, minio_tls: MinIO) -> None:
     for bucket in ("my-kafka-backups", "company-kafka-backups"):
         minio_tls.client.create_bucket(Bucket=bucket)
 
-    _run(folder, "backup --config backup.yaml")
-    assert "first-backup-orders@1" in _run(folder, "list --config backup.yaml")
-    validated = _run(folder, "validate --config backup.yaml --backup-id first-backup-orders")
-    assert "no damage found" in validated
-    assert "1,000 records" in validated
-    _run(folder, "backup --config company.yaml")
-    _run(folder, "restore --config restore.yaml")
+    back_up_list_and_validate(lambda command: run_command(folder, command))
+    run_command(folder, "backup --config company.yaml")
+    run_command(folder, "restore --config restore.yaml")
 
-    for partition in range(2):
-        expected = [(record.key, record.value) for record in read_all(cluster.bootstrap, "orders", partition)]
-        restored = read_all(cluster.bootstrap, "orders_restored", partition)
-        assert expected == [(record.key, record.value) for record in restored]
-        assert 500 == len(expected)
+    assert_restored(cluster)
     stored = minio_tls.client.list_objects_v2(Bucket="my-kafka-backups")["Contents"]
     assert all(one["Key"].startswith("backups/production/") for one in stored)

@@ -22,10 +22,9 @@ from tasks.store.protocol import ObjectStore
 from tasks.store.registry import StorageSettings
 from tasks.store.s3.s3_store import S3Store
 from tasks.store.s3.settings import S3Settings
-from tests.support.azurite import ACCOUNT, ACCOUNT_KEY, Azurite
-from tests.support.fake_gcs import FakeGcs
+from tests.support.azurite import ACCOUNT, ACCOUNT_KEY
 from tests.support.google_tokens import private_key
-from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
+from tests.support.object_stores import ROOT_CREDENTIALS
 
 Section = Mapping[str, object]
 
@@ -66,16 +65,28 @@ class StoreCase(ABC):
     not_the_protocol: ClassVar[str]
     """What the message says of a website."""
 
-    @abstractmethod
-    def __init__(self, server: Any) -> None: ...
+    def __init__(self, server: Any) -> None:
+        self._server = server
 
-    @abstractmethod
     def new_bucket(self) -> str:
         """An empty bucket or container that no other test has."""
+        return str(self._server.new_bucket())
+
+    def section(self, bucket: str, **changes: object) -> dict[str, object]:
+        """The section `storage` as the owner writes it, with the changes. A change to None leaves the key out."""
+        endpoint = str(changes.get("endpoint", self._server.endpoint))
+        section = {
+            "prefix": "team",
+            "allow_http": True,
+            "endpoint": endpoint,
+            **self._keys(bucket, endpoint),
+            **changes,
+        }
+        return {name: value for name, value in section.items() if value is not None}
 
     @abstractmethod
-    def section(self, bucket: str, **changes: object) -> dict[str, object]:
-        """The section `storage` as the owner writes it, but for the changes; None leaves a key out."""
+    def _keys(self, bucket: str, endpoint: str) -> dict[str, object]:
+        """The keys of the section that only this store has."""
 
     @abstractmethod
     def open(self, bucket: str, prefix: str = "", **changes: Any) -> ObjectStore:
@@ -85,18 +96,18 @@ class StoreCase(ABC):
     def where(self, bucket: str) -> str:
         """The bucket in messages, with its endpoint."""
 
-    @abstractmethod
     def missing(self, bucket: str) -> str:
         """The message for a bucket that does not exist."""
+        return f"There is no bucket {self.where(bucket)}: create it, or correct `bucket` and `endpoint`."
 
-    @abstractmethod
     def at(self, endpoint: str) -> str:
         """The value of `endpoint` for a server at this URL."""
+        return endpoint
 
     @property
-    @abstractmethod
     def endpoint(self) -> str:
         """The URL of the server."""
+        return str(self._server.endpoint)
 
     def location(self, bucket: str) -> str:
         """The repository under the prefix `team`, in messages."""
@@ -128,42 +139,21 @@ class S3Case(StoreCase):
     no_host = "the endpoint's host does not exist"
     not_the_protocol = "does not speak S3. Check `endpoint`."
 
-    def __init__(self, server: MinIO) -> None:
-        self._server = server
-
-    @property
-    def endpoint(self) -> str:
-        return self._server.endpoint
-
-    def new_bucket(self) -> str:
-        return self._server.new_bucket()
-
-    def section(self, bucket: str, **changes: object) -> dict[str, object]:
-        section = {
+    def _keys(self, bucket: str, endpoint: str) -> dict[str, object]:
+        return {
             "backend": "s3",
             "bucket": bucket,
-            "prefix": "team",
             "region": self._server.region,
-            "endpoint": self._server.endpoint,
             "path_style": True,
-            "allow_http": True,
             "access_key": ROOT_CREDENTIALS.access_key,
             "secret_key": ROOT_CREDENTIALS.secret_key,
-            **changes,
         }
-        return {name: value for name, value in section.items() if value is not None}
 
     def open(self, bucket: str, prefix: str = "", **changes: Any) -> ObjectStore:
         return S3Store(self._server.settings(bucket, prefix, **changes))
 
     def where(self, bucket: str) -> str:
         return f"s3://{bucket} at {self._server.endpoint}"
-
-    def missing(self, bucket: str) -> str:
-        return f"There is no bucket {self.where(bucket)}: create it, or correct `bucket` and `endpoint`."
-
-    def at(self, endpoint: str) -> str:
-        return endpoint
 
 
 class AzureCase(StoreCase):
@@ -198,28 +188,20 @@ class AzureCase(StoreCase):
     no_host = "there is no such host, so there is no such storage account"
     not_the_protocol = "is not Azure Blob Storage. Check `endpoint`."
 
-    def __init__(self, server: Azurite) -> None:
-        self._server = server
-
     @property
     def endpoint(self) -> str:
-        return self._server.endpoint.removesuffix(f"/{ACCOUNT}")
+        return super().endpoint.removesuffix(f"/{ACCOUNT}")
 
     def new_bucket(self) -> str:
-        return self._server.new_container()
+        return str(self._server.new_container())
 
-    def section(self, bucket: str, **changes: object) -> dict[str, object]:
-        section = {
+    def _keys(self, bucket: str, endpoint: str) -> dict[str, object]:
+        return {
             "backend": "azure",
             "account_name": ACCOUNT,
             "container_name": bucket,
-            "prefix": "team",
-            "endpoint": self._server.endpoint,
             "account_key": ACCOUNT_KEY,
-            "allow_http": True,
-            **changes,
         }
-        return {name: value for name, value in section.items() if value is not None}
 
     def open(self, bucket: str, prefix: str = "", **changes: Any) -> ObjectStore:
         return AzureStore(self._server.settings(bucket, prefix, **changes))
@@ -252,41 +234,15 @@ class GcsCase(StoreCase):
     no_host = "the endpoint's host does not exist"
     not_the_protocol = "does not speak Google Cloud Storage. Check `endpoint`."
 
-    def __init__(self, server: FakeGcs) -> None:
-        self._server = server
-
-    @property
-    def endpoint(self) -> str:
-        return self._server.endpoint
-
-    def new_bucket(self) -> str:
-        return self._server.new_bucket()
-
-    def section(self, bucket: str, **changes: object) -> dict[str, object]:
-        endpoint = changes.get("endpoint", self._server.endpoint)
-        key = json.dumps(self._server.tokens.key) if str(endpoint).startswith("https:") else None
-        section = {
-            "backend": "gcs",
-            "bucket": bucket,
-            "prefix": "team",
-            "endpoint": endpoint,
-            "allow_http": True,
-            "service_account_json": key,
-            **changes,
-        }
-        return {name: value for name, value in section.items() if value is not None}
+    def _keys(self, bucket: str, endpoint: str) -> dict[str, object]:
+        key = json.dumps(self._server.tokens.key) if endpoint.startswith("https:") else None
+        return {"backend": "gcs", "bucket": bucket, "service_account_json": key}
 
     def open(self, bucket: str, prefix: str = "", **changes: Any) -> ObjectStore:
         return GcsStore(self._server.settings(bucket, prefix, **changes))
 
     def where(self, bucket: str) -> str:
         return f"gs://{bucket} at {self._server.endpoint}"
-
-    def missing(self, bucket: str) -> str:
-        return f"There is no bucket {self.where(bucket)}: create it, or correct `bucket` and `endpoint`."
-
-    def at(self, endpoint: str) -> str:
-        return endpoint
 
 
 CASES: Mapping[str, type[StoreCase]] = {"s3": S3Case, "azure": AzureCase, "gcs": GcsCase}

@@ -357,7 +357,7 @@ def test_a_pin_that_came_after_the_removal_of_its_point_does_not_stop_a_prune(wo
 
 
 def test_a_damaged_index_of_a_pinned_point_stops_a_prune_also_after_its_removal(world: SmallWorld) -> None:
-    """The reader began before the removal, so its data is still there, and nobody knows which."""
+    """The reader began before the removal. Its data is still there, and the damaged index does not show which it is."""
     first, *_ = _snapshots(world, 4)
     _prune(world)
     with pinned(world.store, SET, first, purpose="restore", now_ms=lambda: world.clock.now_ms() + 9 * DAY_MS):

@@ -98,7 +98,7 @@ class Runs:
         return state
 
     def prune_all_but_the_newest(self) -> None:
-        """A new point, and a prune that would delete all of the others at once, if nobody read them."""
+        """Make a new point, and prune: all other points that are not read are deleted at once."""
         back_up(self.repository, [plain_log("orders", batches=3)])
         policy = RetentionPolicy(keep_last=1, grace="1s")
         prune_locally(RunContext(repository=self.repository), SET, policy)
