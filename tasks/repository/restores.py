@@ -20,13 +20,14 @@ Step = Literal["replayed", "verified", "groups", "settings", "finalized"]
 
 
 class PartitionCopy(PartitionDocument):
-    """One source partition and its target. `records` are the restorable records, `log_bytes` the bytes of the source's
-    batches."""
+    """One source partition and its target. `records` are the records to restore, `log_bytes` the bytes of the source's
+    batches. `section_records` are the records to restore of each section, if the index does not show them."""
 
     target_topic: str
     target_partition: int
     records: int
     log_bytes: int
+    section_records: tuple[int, ...] = Field((), exclude_if=is_empty)
 
 
 class TopicCopy(Document):

@@ -17,7 +17,7 @@ import pytest
 import zstandard
 
 from tasks.batches.records import Record, decode_records
-from tasks.engine.replay.replay import target_batches
+from tasks.engine.replay.target_batches import target_batches
 from tasks.engine.run_context import RunContext
 from tasks.engine.validate import validate_locally
 from tasks.model.errors import UnsupportedError

@@ -1,7 +1,7 @@
 """Replay: writes stored batches to their target partitions, and verifies the result.
 
-Here are the batches to send, the replay of one bin (`replay`), the check that staged settings are still in force
-(`staged_settings`), and the comparison of restored targets with the backup (`verify`).
+Here are the batches to send (`target_batches`), the replay of one bin (`replay`), the check that staged settings are
+still in force (`staged_settings`), and the comparison of restored targets with the backup (`verify`).
 
 Promises: every restorable record is written exactly once, in order, with its timestamp and headers. The batches are a
 function of the plan and the index lines alone, so that a repeated replay builds the same batches. A target whose log

@@ -1,29 +1,22 @@
-"""Replays one bin: sends the stored batches in order, with the producer identity of the restore. Decides which records
-of a frame are written, and refuses a target that does not end at its base offset."""
+"""Replays one bin: sends the stored batches in order, with the producer identity of the restore. Refuses a target that
+does not end at its base offset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from tasks.batches.header import record_count, stamp
-from tasks.batches.regroup import regroup
-from tasks.batches.rewrite import needs_rebuild, next_sequence, rebuild
+from tasks.batches.rewrite import next_sequence
 from tasks.broker.log_values import OutgoingBatch
 from tasks.broker.ports import LogWriter
 from tasks.engine.bins import PARTITIONS_AT_ONCE
 from tasks.engine.replay.staged_settings import changed_settings
+from tasks.engine.replay.target_batches import target_batches
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.started_restore import StartedRestore
 from tasks.model.errors import BrokerError, DamagedError, RefusedError
 from tasks.model.partition import Partition
-from tasks.repository.frame_reader import FrameReader
-from tasks.repository.lines import Frame, IndexLine
 from tasks.repository.restores import TargetPartition, Targets
-
-BARRIER_LOG_BYTES = 4 << 20
-"""The distance of barriers: regrouping starts again whenever the log bytes of the frames before have passed another
-multiple of this number. So a repeated replay from a barrier builds the same batches."""
 
 
 def replay_bin(context: ClusterContext, started: StartedRestore, targets: Targets, number: int) -> None:
@@ -73,35 +66,6 @@ def _replay_partitions(
     writer.produce(sources, timeout_ms=started.options.produce_timeout_ms, on_acknowledged=acknowledged)
 
 
-def restorable_batches(reader: FrameReader, line: IndexLine, frame: Frame, log: bytes) -> Iterator[bytes]:
-    """The batches of a frame as they are written: dense, with CreateTime, without markers and aborted data."""
-    for position, header in reader.restorable(line, frame, log):
-        batch = log[position : position + header.size_bytes]
-        is_inside = header.base_offset >= line.first and header.next_offset <= line.next
-        if is_inside and not needs_rebuild(header):
-            yield batch
-            continue
-        rebuilt = rebuild(batch, first=line.first, next=line.next)
-        if rebuilt is not None:
-            yield rebuilt
-
-
-def target_batches(reader: FrameReader, lines: Sequence[IndexLine], *, regroup_bytes: int) -> Iterator[bytes]:
-    """The sequence of batches that is written to a target partition. It depends on the arguments alone."""
-    for _, section in groupby(_numbered_frames(reader, lines), key=lambda item: item[0]):
-        batches = (batch for _, line, frame, log in section for batch in restorable_batches(reader, line, frame, log))
-        yield from regroup(batches, target_bytes=regroup_bytes)
-
-
-def _numbered_frames(reader: FrameReader, lines: Sequence[IndexLine]) -> Iterator[tuple[int, IndexLine, Frame, bytes]]:
-    """Yields (section, line, frame, its batches). The section is the number of barriers before the frame."""
-    before = 0
-    for line in lines:
-        for frame, log in reader.frames(line):
-            yield before // BARRIER_LOG_BYTES, line, frame, log
-            before += frame.log_bytes
-
-
 def _limited(
     context: ClusterContext, started: StartedRestore, batches: Iterator[OutgoingBatch]
 ) -> Iterator[OutgoingBatch]:
@@ -113,9 +77,9 @@ def _limited(
 
 def _outgoing_batches(started: StartedRestore, targets: Targets, index: int) -> Iterator[OutgoingBatch]:
     copy, target = started.plan.partitions[index], targets.partitions[index]
-    lines, regroup_bytes = started.lines[copy.source], started.plan.regroup_bytes
+    lines, wanted = started.lines[copy.source], started.filter_of(copy.source)
     sent = sequence = 0
-    for batch in target_batches(started.reader, lines, regroup_bytes=regroup_bytes):
+    for batch in target_batches(started.reader, lines, wanted, regroup_bytes=started.plan.regroup_bytes):
         records = record_count(batch)
         yield OutgoingBatch(
             data=stamp(

@@ -11,7 +11,8 @@ from tasks.batches.header import iter_headers
 from tasks.batches.records import Record, decode_records
 from tasks.broker.ports import PartitionFetcher
 from tasks.broker.retry import RetryDeadline
-from tasks.engine.replay.replay import restorable_batches
+from tasks.engine.record_filter.batches import kept_batches
+from tasks.engine.record_filter.record_filter import Kept, RecordFilter
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.started_restore import StartedRestore
 from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, TopicGoneError
@@ -51,7 +52,7 @@ def verify_counts(context: ClusterContext, started: StartedRestore, targets: Tar
                 # If the bounds are wrong, the first or last offset does not have to exist.
                 deadline = RetryDeadline(log.retry_deadline_ms, context.stop, context.clock)
                 found += list(_bound_mismatch(copy, target, bounds)) or _edge_mismatches(
-                    started.reader, copy, target, started.lines[copy.source], fetcher, deadline
+                    started, copy, target, fetcher, deadline
                 )
     return found
 
@@ -83,31 +84,33 @@ def _bound_mismatch(copy: PartitionCopy, target: TargetPartition, bounds: tuple[
 
 
 def _edge_mismatches(
-    reader: FrameReader,
+    started: StartedRestore,
     copy: PartitionCopy,
     target: TargetPartition,
-    lines: Sequence[IndexLine],
     fetcher: PartitionFetcher,
     deadline: RetryDeadline,
 ) -> Iterator[Mismatch]:
     if copy.records == 0:
         return
+    lines, wanted = started.lines[copy.source], started.filter_of(copy.source)
     for which, offset, expected in (
-        ("first", target.base, _edge_record(reader, lines, 0)),
-        ("last", target.base + copy.records - 1, _edge_record(reader, lines, -1)),
+        ("first", target.base, _edge_record(started.reader, lines, wanted, 0)),
+        ("last", target.base + copy.records - 1, _edge_record(started.reader, lines, wanted, -1)),
     ):
         actual = _record_at(fetcher, target.target, offset, deadline)
         if expected is None or actual is None or actual[1:] != expected[1:]:
             yield Mismatch(target.target, f"the {which} restored record, at offset {offset}, differs from the backup.")
 
 
-def _edge_record(reader: FrameReader, lines: Sequence[IndexLine], edge: int) -> Record | None:
-    """The first (`edge` 0) or last (`edge` -1) restorable record of a partition. None if there is none."""
+def _edge_record(reader: FrameReader, lines: Sequence[IndexLine], wanted: RecordFilter, edge: int) -> Record | None:
+    """The first (`edge` 0) or last (`edge` -1) kept record of a partition. None if there is none."""
     step = 1 if edge == 0 else -1
     for line in lines[::step]:
         for frame in line.frames[::step]:
+            if wanted.kept(line, frame) is Kept.NONE:
+                continue
             [(_, log)] = reader.frames(line, [frame])
-            batches = restorable_batches(reader, line, frame, log)
+            batches = kept_batches(reader, line, frame, log, wanted)
             found = deque(batches if edge else islice(batches, 1), maxlen=1)
             if found:
                 return decode_records(found[0])[edge]

@@ -10,6 +10,8 @@ from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigEntry, TopicDe
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.bins import Bins
 from tasks.engine.options import RestoreOptions, TopicSelection
+from tasks.engine.record_filter.record_filter import KEEPS_ALL
+from tasks.engine.record_filter.sections import counted_sections, hides_counts, shown_sections
 from tasks.engine.target.restore_bins import bins_for_tasks, bins_for_workers
 from tasks.engine.target.selection import ChosenTopic, choose, incarnations
 from tasks.engine.target.staging import (
@@ -26,6 +28,7 @@ from tasks.model.partition import Incarnation, Partition, require_topic_ids
 from tasks.model.suggestions import did_you_mean
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
+from tasks.repository.partition_table import Row
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
 from tasks.repository.restores import PartitionCopy, RestorePlan, TopicCopy
@@ -158,17 +161,7 @@ def draft_restore(
         UnfinishedRestores.read(repository.store, repository.restore_state) if view.topics else UnfinishedRestores(())
     )
     copies = [
-        PartitionCopy(
-            topic=row.topic,
-            topic_id=row.topic_id,
-            partition=row.partition,
-            target_topic=topic.target,
-            target_partition=row.partition,
-            records=sum(
-                reader.count_records(line) if is_readable else line.records for line in source.lines[row.source]
-            ),
-            log_bytes=sum(line.log_bytes for line in source.lines[row.source]),
-        )
+        _partition_copy(row, topic, source.lines[row.source], reader, is_readable=is_readable)
         for topic in source.chosen
         for row in topic.rows
     ]
@@ -201,6 +194,23 @@ def draft_restore(
         tool=tool_name(),
     )
     return DraftRestore(plan=plan, needs=needs)
+
+
+def _partition_copy(
+    row: Row, topic: ChosenTopic, lines: Sequence[IndexLine], reader: FrameReader, *, is_readable: bool
+) -> PartitionCopy:
+    is_hidden = is_readable and hides_counts(lines, KEEPS_ALL)
+    counts = counted_sections(reader, lines, KEEPS_ALL) if is_hidden else shown_sections(lines, KEEPS_ALL)
+    return PartitionCopy(
+        topic=row.topic,
+        topic_id=row.topic_id,
+        partition=row.partition,
+        target_topic=topic.target,
+        target_partition=row.partition,
+        records=sum(counts),
+        log_bytes=sum(line.log_bytes for line in lines),
+        section_records=tuple(counts) if is_hidden else (),
+    )
 
 
 def _regroup_bytes(in_force: Iterable[Mapping[str, str]]) -> int:
