@@ -41,7 +41,6 @@ NOT_YET: Mapping[str, str] = {
     "restore.time_window_start": "this version restores whole restore points",
     "restore.time_window_end": "this version restores whole restore points",
     "restore.until_offset": "this version restores whole restore points",
-    "restore.partition_mapping": "this version keeps partition numbers",
     "restore.repartitioning": "this version keeps partition numbers",
     "restore.include_original_offset_header": "this version adds no headers",
     "restore.auto_consumer_groups": "write positions with reset_consumer_offsets",

@@ -26,7 +26,7 @@ from tasks.engine.options import (
     TopicSelection,
     lock_problem,
 )
-from tasks.engine.topic_selection import compile_pattern
+from tasks.engine.topic_patterns import compile_pattern
 from tasks.model.addresses import parse_address
 from tasks.model.errors import ConfigError
 from tasks.model.setting_fields import ConnectTimeoutMs, checked_by

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from tasks.engine.topic_patterns import check_target, compile_pattern, is_literal, is_topic_name
 from tasks.model.durations import DAY_MS as DAY_MS
 from tasks.model.durations import Duration as Duration
 from tasks.model.durations import duration_ms as duration_ms
@@ -27,8 +28,8 @@ from tasks.store.archive import RetrievalTier
 
 
 def _check_topic(name: str) -> str:
-    """Return the name. Raises `ValueError` if Kafka does not allow it (org.apache.kafka.common.internals.Topic)."""
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) or name in (".", ".."):
+    """Return the name. Raises `ValueError` if Kafka does not allow it."""
+    if not is_topic_name(name):
         raise ValueError("should be a topic's name: letters, digits, '.', '_' and '-', at most 249 characters")
     return name
 
@@ -79,8 +80,30 @@ def _check_label_rule(rule: str) -> str:
     return rule
 
 
+def _check_mapping(mapping: dict[str, str]) -> dict[str, str]:
+    """Return the mapping. Raises `ValueError` for a target that is not the name of a topic, or that its pattern cannot
+    fill."""
+    for source, target in mapping.items():
+        try:
+            check_target(source, target)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        if is_literal(source):
+            _check_topic(target)
+    return mapping
+
+
+def _check_pattern(pattern: str) -> str:
+    try:
+        compile_pattern(pattern)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return pattern
+
+
 LabelRule = Annotated[str, AfterValidator(_check_label_rule)]
 TopicName = Annotated[str, AfterValidator(_check_topic)]
+TopicPattern = Annotated[str, AfterValidator(_check_pattern)]
 PartitionNumber = Annotated[int, Field(ge=0)]
 
 
@@ -393,10 +416,11 @@ class RestoreOptions(Options):
     """How a restore writes topics, their settings and group positions. The form in Prefect's UI shows the fields in
     this order: the usual ones first."""
 
-    topic_mapping: dict[str, TopicName] = Field(
+    topic_mapping: Annotated[dict[str, str], AfterValidator(_check_mapping)] = Field(
         default_factory=dict,
         title="Topic mapping",
-        description="Target topic for each source topic. A topic that is not named keeps its name.",
+        description="Target topic for each source topic. Patterns are allowed: orders-*: copy-* or ~(.*)-eu: $1. A "
+        "topic that no rule matches keeps its name. Topics with the same target are written one after the other.",
     )
     consumer_group_strategy: Literal["skip", "header-based", "timestamp-based", "cluster-scan", "manual"] = Field(
         "skip",
@@ -416,6 +440,27 @@ class RestoreOptions(Options):
         min_length=1,
         title="Source partitions",
         description="Numbers of the partitions to restore. Empty means all partitions.",
+    )
+    partition_mapping: dict[PartitionNumber, PartitionNumber] = Field(
+        default_factory=dict,
+        exclude_if=lambda mapping: not mapping,
+        title="Partition mapping",
+        description="Target partition for each source partition, of all topics. A partition that is not named keeps "
+        "its number. Partitions with the same target are written one after the other.",
+    )
+    topic_ids: dict[TopicName, str] = Field(
+        default_factory=dict,
+        exclude_if=lambda ids: not ids,
+        title="Topic ids",
+        description="Which topic to restore if the point has several of one name, because it was deleted and created "
+        "again: the id that a refusal lists.",
+    )
+    order: tuple[TopicPattern, ...] = Field(
+        (),
+        exclude_if=lambda patterns: not patterns,
+        title="Order",
+        description="Source topics that are restored first: names or patterns, the most important first. The others "
+        "follow.",
     )
     topic_configs: Literal["apply", "validate", "ignore"] = Field(
         "apply",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from tasks.engine.options import TopicSelection
-from tasks.engine.topic_selection import compile_pattern, is_literal
+from tasks.engine.topic_patterns import compile_pattern, is_literal
 from tasks.model.errors import ConfigError
 from tasks.model.quoting import some_of
 

@@ -98,7 +98,7 @@ def _needed(repository: Repository, point: RestorePoint, topics: Sequence[str]) 
     states = {Incarnation(state.topic, state.topic_id): state for state in point.topics.topics}
     available = dict.fromkeys(incarnations(rows), False)
     names = select_topics(available, TopicSelection(include=tuple(topics)), include_internal=True)
-    chosen = choose(rows, states, names, mapping={}, partitions=None)
+    chosen = choose(rows, states, names, targets={name: name for name in names}, partitions=None)
     lines = point.lines([row for topic in chosen for row in topic.rows])
     return {line.object for own in lines.values() for line in own if line.object is not None}
 

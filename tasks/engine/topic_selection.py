@@ -1,20 +1,16 @@
-"""Topic selections: literal names, globs with `*` and `?`, and regular expressions after `~`. Decides when internal
-topics are selected, and refuses invalid patterns. Pure."""
+"""Topic selections: which topics the patterns of a selection select, and when internal topics are selected. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import translate
 from functools import lru_cache
 
 from tasks.engine.options import TopicSelection
 from tasks.engine.scratch_names import is_scratch
+from tasks.engine.topic_patterns import compile_pattern, is_literal
 from tasks.model.errors import ConfigError
 from tasks.model.suggestions import did_you_mean
-
-_TOPIC_CHARACTERS = re.compile(r"[A-Za-z0-9._*?-]")
-"""The characters of topic names (org.apache.kafka.common.internals.Topic), and those of globs."""
 
 
 def select_topics(
@@ -61,45 +57,6 @@ def is_selected(name: str, selection: TopicSelection) -> bool:
     if is_scratch(name):
         return False
     return _matches_any(name, selection.include or ("*",)) and not _matches_any(name, selection.exclude)
-
-
-def is_literal(pattern: str) -> bool:
-    """Whether the pattern is a plain name. Topic names cannot contain the special characters of patterns."""
-    return not pattern.startswith("~") and not set(pattern) & set("*?")
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern that matches whole names. Raises `ConfigError` for an invalid regular expression, and for a
-    name or glob with a character that no topic name has, because it would silently match nothing."""
-    if not pattern.startswith("~"):
-        _check_characters(pattern)
-        return re.compile(translate(pattern))
-    try:
-        return re.compile(pattern[1:])
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ConfigError(f"{pattern!r} is not a regular expression: {error}.") from None
-
-
-def _check_characters(pattern: str) -> None:
-    foreign = sorted(set(filter(_is_foreign, pattern)))
-    if not foreign:
-        return
-    bare = pattern.strip()
-    if bare != pattern and bare and not any(map(_is_foreign, bare)):
-        raise ConfigError(f"{pattern!r} begins or ends with a space, which no topic name does: write {bare!r}.")
-    shown = " ".join(repr(character) for character in foreign)
-    if set(foreign) <= {",", " "}:
-        raise ConfigError(
-            f"{pattern!r} contains {shown}, which no topic name does: write each pattern as its own item."
-        )
-    expression = f"~{pattern}"
-    raise ConfigError(
-        f"{pattern!r} contains {shown}, which no topic name does. A regular expression begins with ~: {expression!r}."
-    )
-
-
-def _is_foreign(character: str) -> bool:
-    return not _TOPIC_CHARACTERS.fullmatch(character)
 
 
 def _hint(selection: TopicSelection) -> str:

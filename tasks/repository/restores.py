@@ -31,12 +31,14 @@ class PartitionCopy(PartitionDocument):
 
 
 class TopicCopy(Document):
-    """One target topic. `settings` are its settings after the restore, `staging` its settings during the replay, and
+    """One target topic. It gets the settings of the source `topic`, and also the records of `other_topics`. `settings`
+    are its settings after the restore, `staging` its settings during the replay, and
     `original` the settings that an existing topic had before. `deferred` are the names of those settings that would
     delete restored records. They wait for `finalize`, unless the restore was configured to apply them."""
 
     topic: str
     topic_id: str
+    other_topics: tuple[str, ...] = Field((), exclude_if=is_empty)
     target: str
     partitions: int
     replication_factor: int
@@ -71,7 +73,7 @@ class RestorePlan(Document):
 
 
 class TargetPartition(Document):
-    """A target partition, and the offset at which its first restored record is written."""
+    """A target partition, and the offset at which the first restored record of the source partition is written."""
 
     topic: str
     topic_id: str
@@ -94,6 +96,16 @@ class Targets(Document):
     producer_id: int
     producer_epoch: int
     partitions: tuple[TargetPartition, ...]
+
+
+def planned_bounds(plan: RestorePlan, targets: Targets) -> dict[Partition, tuple[int, int]]:
+    """(base, end) of each target partition: the offsets at which its first restored record is and its last one ends.
+    Several source partitions can have one target partition. Pure."""
+    bounds: dict[Partition, tuple[int, int]] = {}
+    for copy, target in zip(plan.partitions, targets.partitions, strict=True):
+        base, _ = bounds.get(target.target, (target.base, target.base))
+        bounds[target.target] = (base, target.base + copy.records)
+    return bounds
 
 
 class StepDone(Document):

@@ -29,7 +29,7 @@ from tasks.engine.commit.snapshot_point import SnapshotPoint
 from tasks.engine.commit.tiling import tile
 from tasks.engine.evidence.dsse import open_envelope
 from tasks.engine.target.findings import Finding, refusal_of
-from tasks.engine.topic_selection import compile_pattern
+from tasks.engine.topic_patterns import compile_pattern
 from tasks.model import errors
 from tasks.model.errors import KafkaBackupError
 from tasks.repository.document import sha256_hex, unseal

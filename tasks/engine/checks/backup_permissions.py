@@ -11,7 +11,8 @@ from tasks.engine.checks.acls import cluster_items, group_items, hidden_topic_it
 from tasks.engine.checks.items import CheckItem, ok, optional, rows
 from tasks.engine.checks.jobs import BackupJob
 from tasks.engine.source.permissions import BACKUP_OPERATIONS
-from tasks.engine.topic_selection import is_literal, is_selected, select_topics
+from tasks.engine.topic_patterns import is_literal
+from tasks.engine.topic_selection import is_selected, select_topics
 from tasks.model.counting import counted
 
 

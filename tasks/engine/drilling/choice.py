@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tasks.engine.options import DrillOptions, duration_ms
-from tasks.engine.topic_selection import is_literal, is_selected
+from tasks.engine.topic_patterns import is_literal
+from tasks.engine.topic_selection import is_selected
 from tasks.model.errors import NotFoundError, RefusedError
 from tasks.repository.set_state import PointSummary
 

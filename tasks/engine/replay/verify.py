@@ -19,7 +19,7 @@ from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, TopicGo
 from tasks.model.partition import Partition
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
-from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets
+from tasks.repository.restores import PartitionCopy, RestorePlan, TargetPartition, Targets, planned_bounds
 
 _FETCH_BYTES = 64 << 10
 """Enough for one record. The leader sends its batch whole even if it is larger."""
@@ -34,26 +34,30 @@ class Mismatch:
 
 
 def verify_counts(context: ClusterContext, started: StartedRestore, targets: Targets) -> list[Mismatch]:
-    """Returns every mismatch of the restored partitions, in the order of the plan's bins: bounds, number of records,
-    first and last record.
+    """Returns every mismatch of the restored partitions: deleted ones, bounds and number of records, and then, in the
+    order of the plan's bins, the first and the last record of each source partition.
 
     Raises `BrokerUnavailableError` or `AccessError` if a target cannot be read. May be called again.
     """
     with context.reader() as log:
-        partitions = [target.target for target in targets.partitions]
+        partitions = list(dict.fromkeys(target.target for target in targets.partitions))
         earliest = log.list_offsets(partitions, "earliest")
         latest = log.list_offsets(partitions, "latest")
         failures = {**earliest.failures, **latest.failures}
         found = list(_deleted(failures))
+        bounds = planned_bounds(started.plan, targets)
+        wrong = {
+            target: _bound_mismatch(target, expected, (earliest.offsets[target], latest.offsets[target]))
+            for target, expected in bounds.items()
+            if target not in failures
+        }
+        found += filter(None, wrong.values())
         fetcher = log.fetcher(max_bytes=_FETCH_BYTES)
         for copy, target in _by_object(started.plan, targets):
-            if target.target not in failures:
-                bounds = (earliest.offsets[target.target], latest.offsets[target.target])
-                # If the bounds are wrong, the first or last offset does not have to exist.
+            # If the bounds are wrong, the first or last offset does not have to exist.
+            if wrong.get(target.target, True) is None:
                 deadline = RetryDeadline(log.retry_deadline_ms, context.stop, context.clock)
-                found += list(_bound_mismatch(copy, target, bounds)) or _edge_mismatches(
-                    started, copy, target, fetcher, deadline
-                )
+                found += _edge_mismatches(started, copy, target, fetcher, deadline)
     return found
 
 
@@ -73,14 +77,14 @@ def _by_object(plan: RestorePlan, targets: Targets) -> Iterator[tuple[PartitionC
         yield plan.partitions[index], targets.partitions[index]
 
 
-def _bound_mismatch(copy: PartitionCopy, target: TargetPartition, bounds: tuple[int, int]) -> Iterator[Mismatch]:
-    expected = (target.base, target.base + copy.records)
-    if bounds != expected:
-        yield Mismatch(
-            target.target,
-            f"its offsets are {bounds[0]} to {bounds[1]}, but the backup's {copy.records} records need "
-            f"{expected[0]} to {expected[1]}.",
-        )
+def _bound_mismatch(target: Partition, expected: tuple[int, int], bounds: tuple[int, int]) -> Mismatch | None:
+    if bounds == expected:
+        return None
+    return Mismatch(
+        target,
+        f"its offsets are {bounds[0]} to {bounds[1]}, but the backup's {expected[1] - expected[0]} records need "
+        f"{expected[0]} to {expected[1]}.",
+    )
 
 
 def _edge_mismatches(

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from tasks.broker.ports import ClusterAdmin
 from tasks.broker.translation import Action
 from tasks.engine.options import TopicSelection
-from tasks.engine.topic_selection import is_literal
+from tasks.engine.topic_patterns import is_literal
 from tasks.model.errors import AccessError
 
 BACKUP_OPERATIONS = ("Read", "DescribeConfigs")

@@ -43,12 +43,19 @@ def prepare_targets(context: ClusterContext, admin: ClusterAdmin, plan: RestoreP
         restore=plan.restore,
         producer_id=identity.producer_id,
         producer_epoch=identity.epoch,
-        partitions=tuple(
-            TargetPartition(topic=part.topic, topic_id=part.topic_id, partition=part.partition, base=bases[part])
-            for copy in plan.partitions
-            for part in [Partition(copy.target_topic, ids[copy.target_topic], copy.target_partition)]
-        ),
+        partitions=tuple(_target_partitions(plan, ids, bases)),
     )
+
+
+def _target_partitions(
+    plan: RestorePlan, ids: Mapping[str, str], log_ends: Mapping[Partition, int]
+) -> Iterator[TargetPartition]:
+    """The target of each source partition. Sources with the same target partition follow one another in it."""
+    ends = dict(log_ends)
+    for copy in plan.partitions:
+        part = Partition(copy.target_topic, ids[copy.target_topic], copy.target_partition)
+        yield TargetPartition(topic=part.topic, topic_id=part.topic_id, partition=part.partition, base=ends[part])
+        ends[part] += copy.records
 
 
 @dataclass(slots=True)
@@ -162,9 +169,11 @@ def _topic_ids(plan: RestorePlan, admin: ClusterAdmin) -> Mapping[str, str]:
 
 
 def _bases(plan: RestorePlan, ids: Mapping[str, str], writer: LogWriter, admin: ClusterAdmin) -> dict[Partition, int]:
-    partitions = [
-        Partition(copy.target_topic, ids[copy.target_topic], copy.target_partition) for copy in plan.partitions
-    ]
+    partitions = list(
+        dict.fromkeys(
+            Partition(copy.target_topic, ids[copy.target_topic], copy.target_partition) for copy in plan.partitions
+        )
+    )
     purged = {topic.target for topic in plan.topics if topic.is_purged}
     latest = writer.list_offsets(partitions, "latest")
     if purged:

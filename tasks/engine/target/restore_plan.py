@@ -12,6 +12,7 @@ from tasks.engine.bins import Bins
 from tasks.engine.options import RestoreOptions, TopicSelection
 from tasks.engine.record_filter.record_filter import KEEPS_ALL
 from tasks.engine.record_filter.sections import counted_sections, hides_counts, shown_sections
+from tasks.engine.target.mapping import ChosenTarget, chosen_targets, mapped_partition, mapped_topics, ranks
 from tasks.engine.target.restore_bins import bins_for_tasks, bins_for_workers
 from tasks.engine.target.selection import ChosenTopic, choose, incarnations
 from tasks.engine.target.staging import (
@@ -25,7 +26,6 @@ from tasks.engine.target.unfinished_restores import UnfinishedRestores
 from tasks.engine.topic_selection import select_topics
 from tasks.model.errors import AccessError, KafkaBackupError, RefusedError, TopicGoneError
 from tasks.model.partition import Incarnation, Partition, require_topic_ids
-from tasks.model.suggestions import did_you_mean
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
@@ -61,10 +61,12 @@ class RestoreRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreSource:
-    """What a restore reads of a point: the chosen topics, and the counting lines of their partitions."""
+    """What a restore reads of a point: the chosen topics, the same topics by target, and the counting lines of their
+    partitions."""
 
     point: RestorePoint
     chosen: Sequence[ChosenTopic]
+    targets: Sequence[ChosenTarget]
     lines: Mapping[Partition, Sequence[IndexLine]]
 
 
@@ -99,10 +101,17 @@ def read_source(repository: Repository, point: RestorePoint, request: RestoreReq
     options, rows = request.options, list(point.rows.values())
     by_incarnation = {Incarnation(state.topic, state.topic_id): state for state in point.topics.topics}
     names = _selected_names(repository, point, by_incarnation, request.topics)
-    chosen = choose(rows, by_incarnation, names, mapping=options.topic_mapping, partitions=options.source_partitions)
-    _check_mapping(options, [topic.state.topic for topic in chosen])
+    rank_of = ranks(names, options.order)
+    chosen = choose(
+        rows,
+        by_incarnation,
+        sorted(names, key=lambda name: rank_of[name]),
+        targets=mapped_topics(names, options.topic_mapping),
+        partitions=options.source_partitions,
+        topic_ids=options.topic_ids,
+    )
     lines = point.lines([row for topic in chosen for row in topic.rows])
-    return RestoreSource(point=point, chosen=chosen, lines=lines)
+    return RestoreSource(point=point, chosen=chosen, targets=chosen_targets(chosen, options), lines=lines)
 
 
 def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
@@ -161,19 +170,19 @@ def draft_restore(
         UnfinishedRestores.read(repository.store, repository.restore_state) if view.topics else UnfinishedRestores(())
     )
     copies = [
-        _partition_copy(row, topic, source.lines[row.source], reader, is_readable=is_readable)
+        _partition_copy(row, topic.target, source.lines[row.source], reader, request.options, is_readable=is_readable)
         for topic in source.chosen
         for row in topic.rows
     ]
     now_ms = repository.now_ms()
-    originals = {topic.target: _original(unfinished, topic.target, view) for topic in source.chosen}
+    originals = {target.name: _original(unfinished, target.name, view) for target in source.targets}
     regroup_bytes = _regroup_bytes(
-        _in_force(view, topic.target, _final_settings(request.options, view, topic, originals[topic.target]))
-        for topic in source.chosen
+        _in_force(view, target.name, _final_settings(request.options, view, target, originals[target.name]))
+        for target in source.targets
     )
     needs = {
-        topic.target: _needs(request.options, source, view, topic, originals[topic.target], regroup_bytes, now_ms)
-        for topic in source.chosen
+        target.name: _needs(request.options, source, view, target, originals[target.name], regroup_bytes, now_ms)
+        for target in source.targets
     }
     plan = RestorePlan(
         repository_id=repository.root.repository_id,
@@ -185,8 +194,8 @@ def draft_restore(
         options=request.options.model_dump(mode="json"),
         regroup_bytes=regroup_bytes,
         topics=tuple(
-            _topic_copy(request.options, view, topic, originals[topic.target], needs[topic.target])
-            for topic in source.chosen
+            _topic_copy(request.options, view, target, originals[target.name], needs[target.name])
+            for target in source.targets
         ),
         partitions=tuple(copies),
         bins=_bins(request, copies, source.lines),
@@ -197,7 +206,13 @@ def draft_restore(
 
 
 def _partition_copy(
-    row: Row, topic: ChosenTopic, lines: Sequence[IndexLine], reader: FrameReader, *, is_readable: bool
+    row: Row,
+    target: str,
+    lines: Sequence[IndexLine],
+    reader: FrameReader,
+    options: RestoreOptions,
+    *,
+    is_readable: bool,
 ) -> PartitionCopy:
     is_hidden = is_readable and hides_counts(lines, KEEPS_ALL)
     counts = counted_sections(reader, lines, KEEPS_ALL) if is_hidden else shown_sections(lines, KEEPS_ALL)
@@ -205,8 +220,8 @@ def _partition_copy(
         topic=row.topic,
         topic_id=row.topic_id,
         partition=row.partition,
-        target_topic=topic.target,
-        target_partition=row.partition,
+        target_topic=target,
+        target_partition=mapped_partition(row.partition, options.partition_mapping),
         records=sum(counts),
         log_bytes=sum(line.log_bytes for line in lines),
         section_records=tuple(counts) if is_hidden else (),
@@ -221,29 +236,31 @@ def _regroup_bytes(in_force: Iterable[Mapping[str, str]]) -> int:
 def _bins(
     request: RestoreRequest, copies: Sequence[PartitionCopy], lines: Mapping[Partition, Sequence[IndexLine]]
 ) -> Bins:
+    rank_of = ranks({copy.topic for copy in copies}, request.options.order)
     if request.bins_are_tasks:
-        return bins_for_tasks(copies, lines, request.most_bins, request.options.max_concurrent_partitions)
-    return bins_for_workers(copies, lines, request.most_bins)
+        return bins_for_tasks(copies, lines, request.most_bins, request.options.max_concurrent_partitions, rank_of)
+    return bins_for_workers(copies, lines, request.most_bins, rank_of)
 
 
 def _topic_copy(
     options: RestoreOptions,
     view: TargetView,
-    topic: ChosenTopic,
+    target: ChosenTarget,
     original: Mapping[str, str],
     needs: StagingNeeds,
 ) -> TopicCopy:
-    existing = view.topics.get(topic.target)
-    staging = {**_left_by_others(view, topic.target, original), **needed_staging(needs)}
+    existing = view.topics.get(target.name)
+    staging = {**_left_by_others(view, target.name, original), **needed_staging(needs)}
     return TopicCopy(
-        topic=topic.state.topic,
-        topic_id=topic.state.topic_id,
-        target=topic.target,
-        partitions=topic.state.partitions,
-        replication_factor=_replication_factor(options, topic.state, existing, view),
+        topic=target.state.topic,
+        topic_id=target.state.topic_id,
+        other_topics=tuple(topic.state.topic for topic in target.topics[1:]),
+        target=target.name,
+        partitions=target.partitions,
+        replication_factor=_replication_factor(options, target.state, existing, view),
         exists=existing is not None,
         target_id=existing.topic_id if existing else None,
-        settings=_final_settings(options, view, topic, original),
+        settings=_final_settings(options, view, target, original),
         staging=staging,
         original=dict(original),
         deferred=deferred_settings(needs, staging),
@@ -252,12 +269,12 @@ def _topic_copy(
 
 
 def _final_settings(
-    options: RestoreOptions, view: TargetView, topic: ChosenTopic, original: Mapping[str, str]
+    options: RestoreOptions, view: TargetView, target: ChosenTarget, original: Mapping[str, str]
 ) -> dict[str, str]:
     """The own settings of the topic after the restore."""
-    if options.topic_configs == "ignore" or (options.topic_configs == "validate" and topic.target in view.topics):
+    if options.topic_configs == "ignore" or (options.topic_configs == "validate" and target.name in view.topics):
         return dict(original)
-    applicable = applicable_settings(topic.state.topic_settings(), view.known_settings)
+    applicable = applicable_settings(target.state.topic_settings(), view.known_settings)
     return {**original, **applicable}
 
 
@@ -265,22 +282,31 @@ def _needs(
     options: RestoreOptions,
     source: RestoreSource,
     view: TargetView,
-    topic: ChosenTopic,
+    target: ChosenTarget,
     original: Mapping[str, str],
     regroup_bytes: int,
     now_ms: int,
 ) -> StagingNeeds:
-    final = _final_settings(options, view, topic, original)
+    final = _final_settings(options, view, target, original)
     return StagingNeeds(
-        facts=record_facts([source.lines[row.source] for row in topic.rows]),
-        during=_in_force(view, topic.target, final),
+        facts=record_facts(_lines_by_target(source, target, options)),
+        during=_in_force(view, target.name, final),
         after={**view.defaults, **final},
         known=view.known_settings,
-        is_keyed=topic.state.is_compacted,
+        is_keyed=all(topic.state.is_compacted for topic in target.topics),
         choice=options.finalize,
         joined_batch_bytes=regroup_bytes * 16 // 15,
         now_ms=now_ms,
     )
+
+
+def _lines_by_target(source: RestoreSource, target: ChosenTarget, options: RestoreOptions) -> list[Sequence[IndexLine]]:
+    """The lines that each partition of a target topic receives."""
+    found: dict[int, list[IndexLine]] = {}
+    for row in target.rows:
+        number = mapped_partition(row.partition, options.partition_mapping)
+        found.setdefault(number, []).extend(source.lines[row.source])
+    return list(found.values())
 
 
 def _in_force(view: TargetView, target: str, new: Mapping[str, str]) -> dict[str, str]:
@@ -351,13 +377,3 @@ def _other_points(repository: Repository, point: RestorePoint, selection: TopicS
                 found.append(f"{point.set_name}@{seq} has {name}.")
                 break
     return " ".join(found)
-
-
-def _check_mapping(options: RestoreOptions, names: Sequence[str]) -> None:
-    unknown = sorted(set(options.topic_mapping) - set(names))
-    if unknown:
-        near = did_you_mean(unknown[0], set(names) - set(options.topic_mapping))
-        raise RefusedError(
-            f"topic_mapping names {', '.join(unknown)}, which this restore does not include. Correct topic_mapping or "
-            f"topics.include.{near}"
-        )

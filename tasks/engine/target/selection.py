@@ -1,5 +1,4 @@
-"""The selection of a restore: which partitions and which incarnation of each topic, and which target topic for each.
-Pure."""
+"""The selection of a restore: which partitions and which incarnation of each topic. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 
 from tasks.model.errors import RefusedError
 from tasks.model.partition import Incarnation
+from tasks.model.suggestions import did_you_mean
 from tasks.repository.partition_table import Row
 from tasks.repository.state_objects import TopicState
 
@@ -35,19 +35,21 @@ def choose(
     states: Mapping[Incarnation, TopicState],
     names: Sequence[str],
     *,
-    mapping: Mapping[str, str],
+    targets: Mapping[str, str],
     partitions: Collection[int] | None,
+    topic_ids: Mapping[str, str] | None = None,
 ) -> list[ChosenTopic]:
-    """Returns the topics `names` with the selected partitions (None: all) and their targets.
+    """Returns the topics `names` with the selected partitions (None: all) and their `targets`.
 
-    Of a topic that was deleted and created again, the incarnation that existed at the point is chosen. Raises
-    `RefusedError` if the point contains several incarnations of a name and not exactly one of them existed then, if it
-    contains the records of a topic without its settings, if two topics would be written to one target, and if none of
-    the topics has a selected partition."""
-    available = incarnations(rows)
+    Of a topic that was deleted and created again, the incarnation with the id in `topic_ids` is chosen, otherwise the
+    one that existed at the point. Raises `RefusedError` if the point contains several incarnations of a name and it is
+    not clear which one to restore, if it does not have an incarnation of `topic_ids`, if it contains the records of a
+    topic without its settings, and if none of the topics has a selected partition."""
+    available, ids = incarnations(rows), topic_ids or {}
+    _check_topic_ids(ids, names)
     chosen = []
     for name in names:
-        incarnation = _chosen_incarnation(name, available[name], rows)
+        incarnation = _chosen_incarnation(name, available[name], rows, ids.get(name))
         selected = [row for row in rows if row.source.incarnation == incarnation]
         if partitions is not None:
             selected = [row for row in selected if row.partition in partitions]
@@ -58,11 +60,8 @@ def choose(
                 "Restore from another point."
             )
         if selected:
-            chosen.append(
-                ChosenTopic(state, tuple(sorted(selected, key=lambda row: row.partition)), mapping.get(name, name))
-            )
+            chosen.append(ChosenTopic(state, tuple(sorted(selected, key=lambda row: row.partition)), targets[name]))
     _check_partitions(chosen, partitions)
-    _check_targets(chosen)
     return chosen
 
 
@@ -73,19 +72,42 @@ def other_incarnations(rows: Collection[Row], chosen: Collection[ChosenTopic]) -
     return sorted({row.source.incarnation for row in rows if row.topic in names} - taken)
 
 
-def _chosen_incarnation(name: str, found: Sequence[Incarnation], rows: Collection[Row]) -> Incarnation:
+def _check_topic_ids(topic_ids: Mapping[str, str], names: Sequence[str]) -> None:
+    for name in sorted(set(topic_ids) - set(names)):
+        raise RefusedError(
+            f"topic_ids names {name}, which this restore does not include. Correct topic_ids or topics.include."
+            f"{did_you_mean(name, names)}"
+        )
+
+
+def _chosen_incarnation(
+    name: str, found: Sequence[Incarnation], rows: Collection[Row], wanted_id: str | None
+) -> Incarnation:
+    if wanted_id is not None:
+        wanted = Incarnation(name, wanted_id)
+        if wanted in found:
+            return wanted
+        raise RefusedError(
+            f"topic_ids: this point does not contain topic {name} with the id {wanted_id}. "
+            f"It contains {_listed(found, rows)}."
+        )
     if len(found) == 1:
         return found[0]
     live = sorted({row.source.incarnation for row in rows if row.topic == name and row.is_live})
     if len(live) == 1:
         return live[0]
-    ids = ", ".join(one.topic_id for one in found)
     existed = f"{len(live)} of them" if live else "none of them"
     raise RefusedError(
-        f"Topic {name} was deleted and created again, and this point contains {len(found)} incarnations of it ({ids}). "
-        f"When the point was made, {existed} existed, so it is not clear which one to restore. "
-        "Restore from a point at which exactly one of them existed."
+        f"Topic {name} was deleted and created again, and this point contains {len(found)} incarnations of it: "
+        f"{_listed(found, rows)}. When the point was made, {existed} existed, so it is not clear which one to restore. "
+        f"Name its id in topic_ids, or restore from a point at which exactly one of them existed."
     )
+
+
+def _listed(found: Sequence[Incarnation], rows: Collection[Row]) -> str:
+    """The ids, each with the number of its offsets."""
+    offsets = {one: sum(row.next - row.first for row in rows if row.source.incarnation == one) for one in found}
+    return ", ".join(f"{one.topic_id} ({offsets[one]:,} offsets)" for one in found)
 
 
 def _check_partitions(chosen: Sequence[ChosenTopic], partitions: Collection[int] | None) -> None:
@@ -97,15 +119,3 @@ def _check_partitions(chosen: Sequence[ChosenTopic], partitions: Collection[int]
             f"source_partitions: no chosen topic has partition {', '.join(map(str, missing))}; {has}. Correct "
             "source_partitions."
         )
-
-
-def _check_targets(chosen: Sequence[ChosenTopic]) -> None:
-    sources: dict[str, list[str]] = defaultdict(list)
-    for topic in chosen:
-        sources[topic.target].append(topic.state.topic)
-    for target, names in sources.items():
-        if len(names) > 1:
-            raise RefusedError(
-                f"topic_mapping sends {' and '.join(sorted(names))} to one topic, {target}; "
-                "this version restores each topic into a different topic. Map them to different topics."
-            )

@@ -3,12 +3,14 @@ collide, internal topics, replicas, different and unknown settings, retention.""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from tasks.broker.admin_values import POSITIONS_TOPIC
 from tasks.engine.options import RestoreOptions
 from tasks.engine.target.accepted_settings import unknown_setting
 from tasks.engine.target.findings import Finding
+from tasks.engine.target.mapping import ChosenTarget, mapped_partition
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
 from tasks.engine.target.staging import BEFORE, DIFFERENCE, applicable_settings, is_unknown, reason_not_applied
 from tasks.model.counting import counted
@@ -34,10 +36,12 @@ def target_findings(
     plan: RestorePlan, source: RestoreSource, view: TargetView, options: RestoreOptions
 ) -> Iterator[Finding]:
     """The findings of every target topic. Pure."""
-    states = {chosen.target: chosen.state for chosen in source.chosen}
+    states = {target.name: target.state for target in source.targets}
     for topic in plan.topics:
         yield from _topic_findings(topic, view, options)
     yield from _colliding_names(plan, view)
+    for target in source.targets:
+        yield from _shared_target(target, options)
     for topic in plan.topics:
         yield from _replica_findings(topic, states[topic.target], options, view)
     yield from _settings_findings(source, plan, view)
@@ -61,6 +65,36 @@ def _colliding_names(plan: RestorePlan, view: TargetView) -> Iterator[Finding]:
             )
 
 
+def _shared_target(target: ChosenTarget, options: RestoreOptions) -> Iterator[Finding]:
+    """Warnings for a target that gets the records of several sources, because their order by time is lost."""
+    if len(target.topics) > 1:
+        names = [topic.state.topic for topic in target.topics]
+        yield Finding(
+            "warning",
+            target.name,
+            f"it gets the records of {', '.join(names)}, one topic after the other in each partition and not in the "
+            f"order of their times, and the settings of {names[0]}.",
+        )
+        compacted = [topic.state.topic for topic in target.topics if topic.state.is_compacted]
+        if compacted:
+            yield Finding(
+                "warning",
+                target.name,
+                f"{', '.join(compacted)}: compaction keeps the last record of a key, and a key that several of the "
+                f"topics have gets its value from the last of them, {names[-1]}.",
+            )
+    for topic in target.topics:
+        sources = Counter(mapped_partition(row.partition, options.partition_mapping) for row in topic.rows)
+        shared = sorted(number for number, count in sources.items() if count > 1)
+        if shared:
+            yield Finding(
+                "warning",
+                target.name,
+                f"partition_mapping writes several partitions of {topic.state.topic} into "
+                f"{counted(len(shared), 'partition')}, one after the other and not in the order of their times.",
+            )
+
+
 def _topic_findings(topic: TopicCopy, view: TargetView, options: RestoreOptions) -> Iterator[Finding]:
     existing = view.topics.get(topic.target)
     if topic.target in _INTERNAL_TOPICS:
@@ -79,7 +113,7 @@ def _topic_findings(topic: TopicCopy, view: TargetView, options: RestoreOptions)
         yield Finding(
             "error",
             topic.target,
-            f"it has {counted(len(existing.partitions), 'partition')}, the backup has {topic.partitions}. Add "
+            f"it has {counted(len(existing.partitions), 'partition')}, the restore needs {topic.partitions}. Add "
             "partitions to it, or restore into another topic with topic_mapping.",
         )
     elif len(existing.partitions) > topic.partitions:
@@ -153,7 +187,7 @@ def _refuses_few_replicas(view: TargetView) -> bool:
 
 
 def _settings_findings(source: RestoreSource, plan: RestorePlan, view: TargetView) -> Iterator[Finding]:
-    states = {chosen.target: chosen.state for chosen in source.chosen}
+    states = {target.name: target.state for target in source.targets}
     for topic in plan.topics:
         state = states[topic.target]
         for name in sorted(state.topic_settings()):
@@ -203,9 +237,10 @@ def _effective(topic: TopicCopy, view: TargetView, name: str, unknown: str) -> s
 def _has_append_time(source: RestoreSource, topic: TopicCopy) -> bool:
     return any(
         line.timestamp_type in ("LogAppendTime", "mixed")
-        for partition, lines in source.lines.items()
-        if partition.topic_id == topic.topic_id
-        for line in lines
+        for target in source.targets
+        if target.name == topic.target
+        for row in target.rows
+        for line in source.lines[row.source]
     )
 
 

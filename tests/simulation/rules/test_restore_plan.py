@@ -51,12 +51,6 @@ def test_a_source_partition_that_no_topic_has_is_refused(world: SmallWorld) -> N
         world.restore(source_partitions=(1, 7))
 
 
-def test_two_topics_to_one_target_are_refused(world: SmallWorld) -> None:
-    with refused(RefusedError, "orders and payments to one topic, copy", code=3):
-        world.restore({"orders": "copy", "payments": "copy"})
-    assert {} == dict(world.target.topics.by_name)
-
-
 def test_a_mapping_of_a_topic_that_is_not_restored_is_refused(world: SmallWorld) -> None:
     request = world.restore_request({"orders": "copy", "payments": "other"})
     narrow = replace(request, topics=TopicSelection(include=("orders",)))

@@ -40,7 +40,7 @@ def test_a_missing_target_is_refused_when_topics_are_not_to_be_created(world: Sm
 
 def test_a_target_with_fewer_partitions_is_refused(world: SmallWorld) -> None:
     world.topic("copy", records=0, cluster=world.target)
-    with refused(RefusedError, "copy: it has 1 partition, the backup has 2", code=3):
+    with refused(RefusedError, "copy: it has 1 partition, the restore needs 2", code=3):
         world.restore()
 
 

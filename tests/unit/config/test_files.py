@@ -190,7 +190,6 @@ def test_the_time_of_a_cycle_is_the_segment_interval_else_the_checkpoint_interva
         ("restore", "time_window_start: 1783159200000"),
         ("restore", "time_window_end: 1783173600000"),
         ("restore", "until_offset: 5"),
-        ("restore", "partition_mapping: {0: 1}"),
         ("restore", "repartitioning: {orders: 6}"),
         ("restore", "include_original_offset_header: true"),
         ("restore", "auto_consumer_groups: true"),

@@ -8,7 +8,8 @@ import pytest
 
 from tasks.engine import topic_selection
 from tasks.engine.options import TopicSelection
-from tasks.engine.topic_selection import compile_pattern, select_topics
+from tasks.engine.topic_patterns import compile_pattern
+from tasks.engine.topic_selection import select_topics
 from tasks.model.errors import ConfigError
 
 TOPICS = {"orders": False, "orders-eu": False, "orders.dlq": False, "Orders": False, "__consumer_offsets": True,
@@ -104,6 +105,6 @@ def test_a_selection_of_nothing_names_the_form_of_expressions_if_it_looks_like_o
 def test_each_of_a_thousand_names_is_compiled_once() -> None:
     names = [f"topic-{number}" for number in range(1_000)]
     selection = TopicSelection(include=(*names, "~other.*"))
-    with patch.object(topic_selection, "compile_pattern", wraps=topic_selection.compile_pattern) as compiled:
+    with patch.object(topic_selection, "compile_pattern", wraps=compile_pattern) as compiled:
         assert sorted(names) == select_topics(dict.fromkeys(names, False), selection, include_internal=False)
     assert compiled.call_count <= len(names) + 2

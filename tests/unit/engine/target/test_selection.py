@@ -25,6 +25,7 @@ def _choose(
     rows: Collection[Row] = ROWS,
     mapping: Mapping[str, str] | None = None,
     partitions: Collection[int] | None = None,
+    topic_ids: Mapping[str, str] | None = None,
 ) -> list[ChosenTopic]:
     states = {
         Incarnation(row.topic, row.topic_id): TopicState(
@@ -33,7 +34,8 @@ def _choose(
         for row in rows
         if row.topic != "stateless"
     }
-    return choose(rows, states, names, mapping=mapping or {}, partitions=partitions)
+    targets = {name: (mapping or {}).get(name, name) for name in names}
+    return choose(rows, states, names, targets=targets, partitions=partitions, topic_ids=topic_ids)
 
 
 def test_chosen_topics_have_their_partitions_in_order_and_their_target() -> None:
@@ -55,15 +57,24 @@ def test_a_selected_partition_that_no_topic_has_is_refused() -> None:
 
 def test_two_incarnations_of_a_topic_are_refused_and_listed() -> None:
     rows = [*ROWS, _row("orders", 0, topic_id="2")]
-    with pytest.raises(RefusedError, match=r"contains 2 incarnations of it \(1, 2\).* 2 of them existed"):
+    with pytest.raises(RefusedError, match=r"2 incarnations of it: 1 \(2 offsets\), 2 \(1 offsets\).* 2 of them"):
         _choose(["orders"], rows)
     assert [Incarnation("orders", "1"), Incarnation("orders", "2")] == incarnations(rows)["orders"]
     assert ["clicks"] == [topic.state.topic for topic in _choose(["clicks"], rows)]
 
 
-def test_two_topics_with_the_same_target_are_refused() -> None:
-    with pytest.raises(RefusedError, match="clicks and orders to one topic, all"):
-        _choose(["orders", "clicks"], mapping={"orders": "all", "clicks": "all"})
+def test_the_incarnation_with_the_named_id_is_chosen_and_an_unknown_id_is_refused_with_the_known_ones() -> None:
+    rows = [*ROWS, _row("orders", 0, topic_id="2")]
+    assert ["2"] == [topic.state.topic_id for topic in _choose(["orders"], rows, topic_ids={"orders": "2"})]
+    with pytest.raises(
+        RefusedError, match=r"topic orders with the id 3\. It contains 1 \(2 offsets\), 2 \(1 offsets\)"
+    ):
+        _choose(["orders"], rows, topic_ids={"orders": "3"})
+
+
+def test_an_id_of_a_topic_that_is_not_restored_is_refused() -> None:
+    with pytest.raises(RefusedError, match="topic_ids names order, .* Did you mean orders"):
+        _choose(["orders"], topic_ids={"order": "1"})
 
 
 def test_records_without_the_settings_of_their_topic_are_refused() -> None:
