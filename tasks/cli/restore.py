@@ -33,7 +33,7 @@ from tasks.model.errors import ConfigError, KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text, table_text
-from tasks.reports.restore import left_out_text, positions_by_group, preview_lines, preview_verdict
+from tasks.reports.restore import estimate_text, left_out_text, positions_by_group, preview_lines, preview_verdict
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
@@ -123,6 +123,7 @@ def print_preview(session: Session, preview: Preview) -> None:
     session.print(f"{table_text(('FROM', 'TO', 'RECORDS', 'LOG'), rows)}\n")
     for line in preview_lines(plan, positions_by_group(preview.positions)):
         session.print(line)
+    session.print(estimate_text(preview.estimate))
     for one in preview.left_out:
         session.print(f"position left out: group {left_out_text(one)}")
     for finding in preview.findings:
@@ -137,6 +138,7 @@ def print_preview(session: Session, preview: Preview) -> None:
             "existing_topics": [topic.target for topic in plan.topics if topic.exists],
             "positions": [asdict(position) for position in preview.positions],
             "positions_left_out": [asdict(position) for position in preview.left_out],
+            "estimate": asdict(preview.estimate),
             "would_write_positions": bool(preview.positions and plan.options.get("reset_consumer_offsets")),
         }
     )

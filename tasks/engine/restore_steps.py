@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.options import RestoreOptions
 from tasks.engine.pattern_notes import pattern_notes
+from tasks.engine.positions.shared_targets import one_for_each_target
 from tasks.engine.positions.translate import (
     LeftOutPosition,
     PlannedPosition,
@@ -31,6 +32,7 @@ from tasks.engine.replay.verify import Mismatch, verify_counts
 from tasks.engine.run_context import ClusterContext, RunContext
 from tasks.engine.started_restore import StartedRestore
 from tasks.engine.target.accepted_settings import accepted_restore
+from tasks.engine.target.estimate import Estimate, estimated, measured_rates
 from tasks.engine.target.finalize import finish_settings, record_finalized
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.permissions import require_restorable
@@ -74,6 +76,7 @@ class Preview:
     plan: RestorePlan
     findings: Sequence[Finding]
     source: RestoreSource
+    estimate: Estimate
     positions: Sequence[PlannedPosition] = ()
     left_out: Sequence[LeftOutPosition] = ()
 
@@ -148,7 +151,7 @@ def preview_restore(
     targets = [topic.target for topic in source.chosen]
     require_restorable(admin, targets, is_purging=request.options.purge_topics)
     view = describe_target(admin, targets)
-    infos = data_infos(context.repository, source)
+    infos = data_infos(context, source)
     is_readable = all(info is None or info.is_readable for info in infos.values())
     draft = draft_restore(context.repository, request, source, view, is_readable=is_readable)
     accepted = accepted_restore(draft, admin)
@@ -158,8 +161,10 @@ def preview_restore(
         *(Finding("note", "topics", note) for note in notes),
     ]
     groups = restored_groups(point.groups, request.options)
+    rates = measured_rates(context.repository.restore_state, view.cluster_id)
     return Preview(
         plan=accepted.plan,
+        estimate=estimated(accepted.plan, rates),
         findings=findings,
         source=source,
         positions=planned_positions(accepted.plan, groups),
@@ -282,7 +287,8 @@ def _positions(
 ) -> tuple[list[TranslatedPosition], list[LeftOutPosition]]:
     options = started.options
     groups = restored_groups(started.groups, options)
-    positions, left_out = translate(started, targets, groups), left_out_positions(started.plan, groups)
+    positions = one_for_each_target(translate(started, targets, groups), started.plan, targets)
+    left_out = left_out_positions(started.plan, groups)
     return (write_positions(admin, positions) if options.reset_consumer_offsets else positions), left_out
 
 

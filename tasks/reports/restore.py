@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.engine.positions.translate import LeftOutPosition, PlannedPosition, TranslatedPosition
 from tasks.engine.restore import RestoreResult
+from tasks.engine.target.estimate import Estimate
 from tasks.engine.target.findings import Finding, has_errors
 from tasks.model.counting import counted
 from tasks.model.quoting import quoted
@@ -90,6 +91,15 @@ def preview_lines(plan: RestorePlan, positions_of: Mapping[str, int]) -> list[st
         f"group positions {_use_of_positions(plan)}: "
         + _named([f"{quoted(group)} ({counted(count, 'position')})" for group, count in sorted(positions_of.items())]),
     ]
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """How long the replay will take, and where the estimate comes from, in one line."""
+    what = f"to write: {counted(estimate.records, 'record')}, {size_text(estimate.log_bytes)} of log"
+    if estimate.seconds is None:
+        return f"{what}; no earlier restore to this cluster shows how long it takes"
+    basis = f"measured at {counted(estimate.measured, 'earlier restore')}" if estimate.measured else "by the rate limit"
+    return f"{what}; about {duration_text(estimate.seconds)}, {basis}"
 
 
 def positions_by_group(positions: Iterable[PlannedPosition]) -> dict[str, int]:

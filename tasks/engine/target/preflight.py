@@ -9,7 +9,7 @@ from tasks.broker.ports import ClusterAdmin
 from tasks.engine.archived import archived_objects, archived_text, thaw_command
 from tasks.engine.options import RestoreOptions
 from tasks.engine.positions.translate import selected_groups
-from tasks.engine.run_context import ClusterContext
+from tasks.engine.run_context import ClusterContext, RunContext
 from tasks.engine.target.accepted_settings import AcceptedRestore
 from tasks.engine.target.findings import Finding, FindingLevel, error_finding
 from tasks.engine.target.permissions import group_permission_findings
@@ -18,6 +18,7 @@ from tasks.engine.target.selection import incarnations, other_incarnations
 from tasks.engine.target.shrunk_point import shrunk_point_finding
 from tasks.engine.target.target_findings import target_findings
 from tasks.engine.target.target_records import record_findings
+from tasks.engine.workers import run_all
 from tasks.model.counting import counted
 from tasks.model.errors import InterruptedRunError, KafkaBackupError
 from tasks.model.partition import Partition
@@ -33,14 +34,16 @@ _LARGEST_REQUEST_BYTES = 100 << 20
 """The default of `socket.request.max.bytes`. A broker accepts a larger batch only if its configuration was changed."""
 
 _MOST_NAMED_TOPICS = 10
+_REQUESTS_AT_ONCE = 16
 
 
-def data_infos(repository: Repository, source: RestoreSource) -> dict[str, ObjectInfo | None]:
+def data_infos(context: RunContext, source: RestoreSource) -> dict[str, ObjectInfo | None]:
     """What the store states about each data object of the restore, in the order of the keys; None for a missing one.
-    Sends one request for each object."""
-    objects = DataObjects(repository.store)
-    keys = {line.object for part in source.lines.values() for line in part}
-    return {key: objects.info(key) for key in sorted(filter(None, keys))}
+    Sends one request for each object, several at the same time."""
+    objects = DataObjects(context.repository.store)
+    keys = sorted({line.object for part in source.lines.values() for line in part if line.object is not None})
+    infos = run_all(objects.info, keys, _REQUESTS_AT_ONCE, context.stop)
+    return dict(zip(keys, infos, strict=True))
 
 
 def preflight(
