@@ -58,7 +58,7 @@ def _acl(resource: Any, acl: Any) -> ListedAcl:
     )
 
 
-def request_new_acls(attempt: Attempt, acls: Mapping[K, ListedAcl]) -> dict[K, None | Failed]:
+def request_new_acls(attempt: Attempt, acls: Mapping[K, ListedAcl]) -> dict[K, Failed | None]:
     """Ask any broker to add the ACLs. Returns None or the failure for each key. An ACL that exists is no failure."""
     creation = CreateAclsRequest.AclCreation
     request = CreateAclsRequest(

@@ -1,5 +1,5 @@
-"""Reads and adds the cluster's access control lists, and decides which reasons for missing lists are no error: no authorizer, no
-permission, an old broker."""
+"""Reads and adds the cluster's access control lists, and decides which reasons for missing lists are no error:
+no authorizer, no permission, an old broker."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""DescribeClientQuotas and AlterClientQuotas: the request for all quotas of a cluster, the request that sets quotas, and
-the values of their answers."""
+"""DescribeClientQuotas and AlterClientQuotas: the request for all quotas of a cluster, the request that sets quotas,
+and the values of their answers."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def request_quotas(attempt: Attempt) -> list[ClientQuota] | Failed:
     ]
 
 
-def request_quota_changes(attempt: Attempt, quotas: Sequence[ClientQuota]) -> dict[QuotaEntity, None | Failed]:
-    """Ask the controller to set these values. Other values of the same entities stay. Returns None or the failure for
+def request_quota_changes(attempt: Attempt, quotas: Sequence[ClientQuota]) -> dict[QuotaEntity, Failed | None]:
+    """Ask any broker to set these values. Other values of the same entities stay. Returns None or the failure for
     each entity."""
     entry = AlterClientQuotasRequest.EntryData
     request = AlterClientQuotasRequest(
@@ -43,7 +43,7 @@ def request_quota_changes(attempt: Attempt, quotas: Sequence[ClientQuota]) -> di
         ],
         validate_only=False,
     )
-    answer = attempt.call(attempt.controller(), request, *_ALTER_QUOTAS)
+    answer = attempt.call(attempt.any_broker(), request, *_ALTER_QUOTAS)
     return {
         tuple(sorted((part.entity_type, part.entity_name) for part in result.entity)): (
             Failed(result.error_code, result.error_message) if result.error_code else None

@@ -1,5 +1,5 @@
-"""Reads and sets the quotas of clients, and decides which reasons for missing quotas are no error: no permission, an old
-broker."""
+"""Reads and sets the quotas of clients, and decides which reasons for missing quotas are no error: no permission, an
+old broker."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def set_quotas(admin: Admin, quotas: Sequence[ClientQuota]) -> dict[QuotaEntity,
     return answers
 
 
-def _answer(
-    found: dict[QuotaEntity, None | Failed], entity: QuotaEntity, action: Action
-) -> KafkaBackupError | None:
+def _answer(found: dict[QuotaEntity, Failed | None], entity: QuotaEntity, action: Action) -> KafkaBackupError | None:
     if entity not in found:
         return BrokerError(f"Cannot {action}: Kafka's answer does not contain it.")
     failed = found[entity]
