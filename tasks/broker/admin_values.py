@@ -151,3 +151,38 @@ class AclBinding:
     host: str
     operation: str
     permission: str
+
+
+QuotaEntity = tuple[tuple[str, str | None], ...]
+"""The clients to which a quota applies: pairs of a type (`user`, `client-id`, `ip`) and a name, in the order of the
+types. The name None means the default of all clients that have no quota of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientQuota:
+    """The quotas of one entity: values by Kafka's names (`producer_byte_rate`, `consumer_byte_rate`, …)."""
+
+    entity: QuotaEntity
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScramCredential:
+    """One SCRAM credential of a user, without its secret, because Kafka does not return secrets. `mechanism` is
+    Kafka's name (`SCRAM-SHA-256`, `SCRAM-SHA-512`), or a number that this version does not know."""
+
+    mechanism: str
+    iterations: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScramUser:
+    """A user with SCRAM credentials."""
+
+    name: str
+    credentials: tuple[ScramCredential, ...]
+
+
+def quota_order(entity: QuotaEntity) -> tuple[tuple[str, bool, str], ...]:
+    """The sort key of an entity. The default comes before the names of its type."""
+    return tuple((kind, name is not None, name or "") for kind, name in entity)

@@ -130,6 +130,11 @@ class BackupOptions(Options):
         description="Labels of the restore point, for example release: 1.2.3. Lists and retention rules can select "
         "points by them.",
     )
+    client_state_snapshot: bool = Field(
+        False,
+        title="Quotas and users",
+        description="Also stores the client quotas of the cluster, and the names of its SCRAM users without secrets.",
+    )
     max_bytes_per_second: int | None = Field(
         None,
         ge=1_000,

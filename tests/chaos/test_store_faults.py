@@ -131,6 +131,22 @@ def test_any_number_of_faults_in_a_row_is_survived(bed: Bed, operation: str) -> 
     assert faults == bed.proxy.struck
 
 
+def test_a_listing_of_several_pages_through_faults_has_each_key_once_and_in_order(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second page is cut, and the next attempt of it is answered too late."""
+    monkeypatch.setattr("tasks.store.azure.azure_store._PAGE_BLOBS", 1000)  # Azure's own limit is 5,000
+    keys = [f"many/{number:04d}" for number in range(1_003)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: bed.direct.put(key, [b"x"]), keys))
+    for fault in ("cut-answer", "swallow"):
+        bed.proxy.arm(bed.fault(fault), method="GET", skip=1)
+
+    assert keys == [info.key for info in bed.patient.list("many/")]
+
+    assert ["cut-answer", "swallow"] == bed.proxy.struck
+
+
 @pytest.mark.parametrize("operation", [name for name in WRITES if name != "delete"])
 def test_a_bit_that_flips_on_the_way_is_noticed_by_the_store_and_the_request_sent_again(
     bed: Bed, operation: str

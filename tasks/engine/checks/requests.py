@@ -57,6 +57,10 @@ BACKUP_REQUESTS: Final = (
     NeededRequest("DescribeProducers", 0, 0, "the producer of an open transaction is not named"),
 )
 BACKUP_GROUP_REQUESTS: Final = (*_GROUPS, NeededRequest("ListGroups", 0, 5), NeededRequest("OffsetFetch", 7, 9))
+BACKUP_CLIENT_REQUESTS: Final = (
+    NeededRequest("DescribeClientQuotas", 0, 1, "the point contains no client quotas"),
+    NeededRequest("DescribeUserScramCredentials", 0, 0, "the point contains no users"),
+)
 RESTORE_REQUESTS: Final = (
     *_EVERY_JOB,
     _SETTINGS,
@@ -77,7 +81,11 @@ def needed_requests(job: CheckJob) -> tuple[NeededRequest, ...]:
     restores (DeleteTopics) need.
     """
     if isinstance(job, BackupJob):
-        return (*BACKUP_REQUESTS, *(BACKUP_GROUP_REQUESTS if job.options.consumer_group_snapshot else ()))
+        return (
+            *BACKUP_REQUESTS,
+            *(BACKUP_GROUP_REQUESTS if job.options.consumer_group_snapshot else ()),
+            *(BACKUP_CLIENT_REQUESTS if job.options.client_state_snapshot else ()),
+        )
     options = job.request.options
     return (
         *RESTORE_REQUESTS,

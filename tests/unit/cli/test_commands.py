@@ -347,7 +347,7 @@ def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> No
 def test_describe_prints_every_partition_setting_gap_and_group(made: Made) -> None:
     described = made.document("describe", "--backup-id", SET)
 
-    expected = {"frozen", "expired", "point", "partitions", "topics", "groups", "space", "archived"}
+    expected = {"frozen", "expired", "point", "partitions", "topics", "groups", "clients", "space", "archived"}
     assert expected == described.keys()
     assert made.point.totals.partitions == len(described["partitions"])
     assert len(made.point.gaps) == len(described["point"]["gaps"]) > 0
