@@ -232,6 +232,28 @@ def finalize(
 
 
 @app.command()
+def abandon(
+    config: ConfigFile,
+    restore_id: Annotated[
+        str, typer.Argument(metavar="RESTORE", help="As `list --restores` prints it.", show_default=False)
+    ],
+    delete_topics: Annotated[
+        bool, typer.Option("--delete-topics", help="Delete the topics that the restore created.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm --delete-topics.")] = False,
+    state: StatePlace = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Give up a restore that did not end. Its topics get their settings back, or are deleted."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.abandon import run_abandon
+
+        _run(run_abandon, session, restore_id, config, delete_topics=delete_topics, yes=yes, state=state)
+
+
+@app.command()
 def unlock(
     config: OptionalConfigFile = None,
     storage: StorageUrl = None,

@@ -39,6 +39,7 @@ COMMANDS = {
     "evidence keygen": ("evidence_keys", "run_evidence_keygen", ("--out", "x.pem")),
     "thaw-objects": ("thaw_objects", "run_thaw_objects", ("--config", "x.yaml")),
     "unlock": ("unlock", "run_unlock", ("--storage", "memory://x")),
+    "abandon": ("abandon", "run_abandon", ("r1", "--config", "x.yaml")),
     "finalize": ("finalize", "run_finalize", ("r1", "--config", "x.yaml")),
 }
 """For each command its module, the function that runs it, and arguments."""
