@@ -186,18 +186,21 @@ def restore(
     config: ConfigFile,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm purge_topics.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `validate-restore`.")] = False,
+    is_new: Annotated[
+        bool, typer.Option("--new", help="Leave an unfinished restore of the same as it is, and begin another one.")
+    ] = False,
     state: StatePlace = None,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Restore a point into new or empty topics, and verify them."""
+    """Restore a point into new or empty topics, and verify them. An unfinished restore of the same is continued."""
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.restore import run_restore
 
         if dry_run:
             session.log("note: `restore --dry-run` is the same as `kafka-backup validate-restore`.")
-        _run(run_restore, session, config, only_preview=dry_run, yes=yes, state=state)
+        _run(run_restore, session, config, only_preview=dry_run, yes=yes, is_new=is_new, state=state)
 
 
 @app.command()

@@ -72,6 +72,23 @@ def preflight(
     return sorted(dict.fromkeys(findings), key=lambda finding: order[finding.level])
 
 
+def data_findings(
+    repository: Repository, source: RestoreSource, plan: RestorePlan, options: RestoreOptions
+) -> list[Finding]:
+    """The findings about the backup alone, errors first, for a restore that is continued: what the point lacks, and
+    objects that cannot be read."""
+    infos = data_infos(repository, source)
+    findings = [
+        *_damaged_objects(repository, source, plan, infos),
+        *_archived_objects(source, infos),
+        *_incarnations(source),
+        *_missing_data(source, options),
+        *_shrunk_point(repository, source),
+    ]
+    order = {"error": 0, "warning": 1, "note": 2}
+    return sorted(dict.fromkeys(findings), key=lambda finding: order[finding.level])
+
+
 def _incarnations(source: RestoreSource) -> Iterator[Finding]:
     """Warnings for chosen topics that the point contains in other incarnations too, or that did not exist at the point,
     and the findings about the run that made the point."""
