@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
+from tasks.model.quoting import quoted
+
 POSITIONS_TOPIC: Final = "__consumer_offsets"
 """The internal topic that contains the positions of all groups."""
 
@@ -186,3 +188,16 @@ class ScramUser:
 def quota_order(entity: QuotaEntity) -> tuple[tuple[str, bool, str], ...]:
     """The sort key of an entity. The default comes before the names of its type."""
     return tuple((kind, name is not None, name or "") for kind, name in entity)
+
+
+def entity_text(entity: QuotaEntity) -> str:
+    """The entity for messages: `user alice, client-id app`, `user <default>`."""
+    return ", ".join(f"{kind} {'<default>' if name is None else quoted(name)}" for kind, name in entity)
+
+
+def acl_text(acl: AclBinding) -> str:
+    """The ACL for messages: `ALLOW READ on TOPIC orders (LITERAL) for User:alice from *`."""
+    return (
+        f"{acl.permission} {acl.operation} on {acl.resource_type} {quoted(acl.resource_name)} ({acl.pattern_type}) "
+        f"for {quoted(acl.principal)} from {quoted(acl.host)}"
+    )

@@ -34,7 +34,7 @@ from tasks.model.errors import ConfigError, KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text, table_text
-from tasks.reports.restore import left_out_text, positions_by_group, preview_lines, preview_verdict
+from tasks.reports.restore import access_lines, left_out_text, positions_by_group, preview_lines, preview_verdict
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
@@ -116,6 +116,8 @@ def print_result(
     for mismatch in result.mismatches:
         session.print(f"mismatch: {mismatch.target}: {mismatch.message}")
     _print_positions(session, result)
+    for text in access_lines(result.access):
+        session.print(text)
     if result.deferred:
         session.print(
             f"to finalize: {', '.join(result.deferred)} keep a longer retention until you run "
@@ -292,6 +294,7 @@ def _result_document(result: RestoreResult, seconds: float) -> dict[str, object]
         "positions": [asdict(position) for position in result.positions],
         "positions_left_out": [asdict(position) for position in result.left_out],
         "positions_written": result.positions_written and not result.mismatches,
+        "access": result.access.report(),
         "to_finalize": list(result.deferred),
         "seconds": round(seconds, 3),
     }

@@ -394,6 +394,10 @@ class ThawOptions(Options):
         return value
 
 
+AccessMode = Literal["ignore", "plan", "apply"]
+"""What a restore does with ACLs or quotas: nothing · show what the target lacks · add it after the verification."""
+
+
 class RestoreOptions(Options):
     """How a restore writes topics, their settings and group positions. The form in Prefect's UI shows the fields in
     this order: the usual ones first."""
@@ -432,6 +436,20 @@ class RestoreOptions(Options):
         title="Finalize",
         description="When topics get their retention back: at once with apply, later with defer. Empty defers it only "
         "if it would delete restored records.",
+    )
+    acls: AccessMode = Field(
+        "ignore",
+        exclude_if=lambda mode: mode == "ignore",
+        title="ACLs",
+        description="With plan, the ACLs of the backup that the target lacks are shown. With apply, they are also "
+        "added. Nothing is removed.",
+    )
+    quotas: AccessMode = Field(
+        "ignore",
+        exclude_if=lambda mode: mode == "ignore",
+        title="Client quotas",
+        description="With plan, the quotas of the backup that the target lacks are shown. With apply, they are also "
+        "set. Other values of the target stay.",
     )
     create_topics: bool = Field(
         True, title="Create topics", description="Creates target topics that do not exist. Otherwise they are refused."

@@ -20,6 +20,7 @@ from tasks.engine.restore_steps import (
     restore_lease,
 )
 from tasks.engine.run_context import ClusterContext
+from tasks.engine.target.access import NOTHING_RESTORED, AccessResult
 from tasks.engine.target.continuation import RestoreChoice
 from tasks.engine.target.findings import Finding
 from tasks.engine.target.restore_plan import RestoreRequest
@@ -34,7 +35,8 @@ class RestoreResult:
     """The result of a restore. It is complete if there are no mismatches and `is_partial` is false.
 
     `deferred` are the target topics whose settings wait for `finalize`. `positions_written` is false if the positions
-    were only translated. `left_out` are positions that have no place in the restored topics.
+    were only translated. `left_out` are positions that have no place in the restored topics. `access` is about ACLs and
+    quotas.
     """
 
     plan: RestorePlan
@@ -44,12 +46,15 @@ class RestoreResult:
     positions_written: bool
     deferred: Sequence[str]
     left_out: Sequence[LeftOutPosition] = ()
+    access: AccessResult = NOTHING_RESTORED
 
     @property
     def is_partial(self) -> bool:
-        """Whether the point does not contain all data of the restored topics, or a position could not be written."""
+        """Whether the point does not contain all data of the restored topics, or a position, an ACL or a quota could
+        not be written."""
         has_missing_data = any(finding.is_missing_data for finding in self.findings)
-        return has_missing_data or any(position.failure for position in self.positions)
+        has_failures = any(position.failure for position in self.positions) or bool(self.access.failures)
+        return has_missing_data or has_failures
 
 
 def restore_locally(
@@ -101,4 +106,5 @@ def restore_locally(
         positions_written=request.options.reset_consumer_offsets,
         deferred=finished.deferred,
         left_out=finished.left_out,
+        access=finished.access,
     )

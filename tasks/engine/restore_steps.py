@@ -34,6 +34,13 @@ from tasks.engine.replay.verify import Mismatch, verify_counts
 from tasks.engine.run_context import ClusterContext, RunContext
 from tasks.engine.started_restore import StartedRestore
 from tasks.engine.target.accepted_settings import accepted_restore
+from tasks.engine.target.access import (
+    NOTHING_RESTORED,
+    AccessResult,
+    access_findings,
+    apply_access,
+    is_wanted,
+)
 from tasks.engine.target.continuation import RestoreChoice, choose_restore, ways_out, with_speed_of
 from tasks.engine.target.finalize import finish_settings, record_finalized
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
@@ -90,11 +97,12 @@ class Preview:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRestore:
     """The result of the last step. `deferred` are the target topics whose settings wait for `finalize`. `left_out` are
-    positions that have no place in the restored topics."""
+    positions that have no place in the restored topics. `access` is about ACLs and quotas."""
 
     positions: Sequence[TranslatedPosition] = ()
     left_out: Sequence[LeftOutPosition] = ()
     deferred: Sequence[str] = ()
+    access: AccessResult = NOTHING_RESTORED
 
 
 def choose(
@@ -190,6 +198,7 @@ def preview_restore(
     notes = pattern_notes(request.topics, {topic.state.topic for topic in source.chosen})
     findings = [
         *preflight(context, admin, accepted, source, view, request.options, infos),
+        *access_findings(admin, point, request.options, accepted.plan.topics),
         *(Finding("note", "topics", note) for note in notes),
     ]
     groups = restored_groups(point.groups, request.options)
@@ -330,8 +339,9 @@ def finish_restore(
     targets: Targets,
     mismatches: Sequence[Mismatch],
 ) -> FinishedRestore:
-    """Write the group positions if `reset_consumer_offsets` is set, otherwise only translate them. Then give the topics
-    their settings, except the deferred ones. If nothing is deferred, the restore is recorded as finalized.
+    """Write the group positions if `reset_consumer_offsets` is set, otherwise only translate them. Add ACLs and quotas
+    if the options say so. Then give the topics their settings, except the deferred ones. If nothing is deferred, the
+    restore is recorded as finalized.
 
     May be called again: recorded steps are not repeated. After mismatches it does nothing: the topics keep their
     staging settings, so that Kafka deletes no record before an operator has looked at them. Raises `RefusedError` if a
@@ -341,10 +351,11 @@ def finish_restore(
         return FinishedRestore()
     plan = started.plan
     positions, left_out = _written_positions(repository, admin, started, targets)
+    access = _access(repository, admin, started)
     deferred = _finished_settings(repository, admin, plan, targets)
     if not deferred:
         record_finalized(repository, plan)
-    return FinishedRestore(positions=positions, left_out=left_out, deferred=deferred)
+    return FinishedRestore(positions=positions, left_out=left_out, deferred=deferred, access=access)
 
 
 def _written_positions(
@@ -404,6 +415,21 @@ def _positions(
     groups = restored_groups(started.groups, options)
     positions, left_out = translate(started, targets, groups), left_out_positions(started.plan, groups)
     return (write_positions(admin, positions) if options.reset_consumer_offsets else positions), left_out
+
+
+def _access(repository: Repository, admin: ClusterAdmin, started: StartedRestore) -> AccessResult:
+    """Add ACLs and quotas, and record the result. If it is recorded already, nothing is written again: somebody can
+    have removed an ACL since then."""
+    if not is_wanted(started.options):
+        return NOTHING_RESTORED
+    plan = started.plan
+    done = read_part(repository.restore_state, plan.restore, "access", StepDone)
+    if done is not None:
+        return AccessResult.from_report(done.report)
+    point = repository.point(PointReference(plan.set, seq=plan.point))
+    result = apply_access(admin, point, started.options, plan)
+    _record(repository, plan, "access", result.report())
+    return result
 
 
 def _record(repository: Repository, plan: RestorePlan, step: Step, report: Mapping[str, object]) -> None:

@@ -15,7 +15,7 @@ from tasks.repository.names import RESTORES, restore_key, restore_part
 from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
 
-Step = Literal["replayed", "verified", "groups", "settings", "finalized", "abandoned"]
+Step = Literal["replayed", "verified", "groups", "access", "settings", "finalized", "abandoned"]
 """The steps that are recorded when they are completed, in order. `finalized` and `abandoned` end a restore."""
 
 

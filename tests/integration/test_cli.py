@@ -301,7 +301,7 @@ def test_a_planned_command_is_refused_as_not_available(tmp_path: Path, name: str
 def test_help_lists_available_commands_only(tmp_path: Path) -> None:
     shown = Shell(tmp_path, "127.0.0.1:1", "orders").run("--help").stdout
 
-    assert all(name in shown for name in ("backup", "list", "describe", "validate-restore", "finalize"))
+    assert all(name in shown for name in ("backup", "list", "describe", "validate-restore", "finalize", "state"))
     assert "lag" not in shown
 
 

@@ -10,7 +10,7 @@ from tasks.broker.admin.acl_codes import AclOperation, AclPatternType, AclPermis
 from tasks.broker.admin.acl_messages import ListedAcl, request_acls, request_new_acls
 from tasks.broker.admin.admin import Admin
 from tasks.broker.admin.admin_requests import Answers, Attempt, by_number
-from tasks.broker.admin_values import AclBinding
+from tasks.broker.admin_values import AclBinding, acl_text
 from tasks.broker.error_codes import ErrorCode
 from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import AccessError, KafkaBackupError, UnsupportedError
@@ -67,7 +67,7 @@ def create_acls(admin: Admin, bindings: Collection[AclBinding]) -> dict[AclBindi
     """See `ClusterAdmin.create_acls`."""
 
     def action(acl: AclBinding) -> Action:
-        return Action("add", acl_text(acl), (Permission("Alter", "Cluster"),))
+        return Action("add", f"the ACL {acl_text(acl)}", (Permission("Alter", "Cluster"),))
 
     def send(attempt: Attempt, chunk: list[AclBinding]) -> Answers[AclBinding, None]:
         found = request_new_acls(attempt, {acl: listed(acl) for acl in chunk})
@@ -100,20 +100,12 @@ def listed(acl: AclBinding) -> ListedAcl:
     )
 
 
-def acl_text(acl: AclBinding) -> str:
-    """The ACL for messages: `the ACL ALLOW READ on TOPIC orders (LITERAL) for User:alice from *`."""
-    return (
-        f"the ACL {acl.permission} {acl.operation} on {acl.resource_type} {acl.resource_name} ({acl.pattern_type}) "
-        f"for {acl.principal} from {acl.host}"
-    )
-
-
 def unknown_words(acl: AclBinding) -> UnsupportedError | None:
     """The error of an ACL with a name that this version does not know. It is not sent."""
     try:
         listed(acl)
     except UnsupportedError as error:
-        return UnsupportedError(f"Cannot add {acl_text(acl)}: {error}")
+        return UnsupportedError(f"Cannot add the ACL {acl_text(acl)}: {error}")
     return None
 
 

@@ -9,7 +9,7 @@ from tasks.broker.admin.admin import Admin
 from tasks.broker.admin.admin_requests import Answers, Attempt
 from tasks.broker.admin.quota_messages import request_quota_changes, request_quotas
 from tasks.broker.admin.topic_messages import Failed
-from tasks.broker.admin_values import ClientQuota, QuotaEntity, quota_order
+from tasks.broker.admin_values import ClientQuota, QuotaEntity, entity_text, quota_order
 from tasks.broker.translation import Action, Permission, error_for_code
 from tasks.model.errors import AccessError, BrokerError, KafkaBackupError, UnsupportedError
 
@@ -63,8 +63,3 @@ def _answer(found: dict[QuotaEntity, Failed | None], entity: QuotaEntity, action
         return BrokerError(f"Cannot {action}: Kafka's answer does not contain it.")
     failed = found[entity]
     return error_for_code(failed.code, action, failed.message) if failed is not None else None
-
-
-def entity_text(entity: QuotaEntity) -> str:
-    """The entity for messages: `user alice, client-id app`, `user <default>`."""
-    return ", ".join(f"{kind} {'<default>' if name is None else name}" for kind, name in entity)

@@ -69,6 +69,8 @@ RESTORE_REQUESTS: Final = (
     NeededRequest("IncrementalAlterConfigs", 0, 1),
 )
 RESTORE_GROUP_REQUESTS: Final = (*_GROUPS, NeededRequest("OffsetFetch", 7, 9), NeededRequest("OffsetCommit", 6, 9))
+_ACLS: Final = (NeededRequest("DescribeAcls", 1, 3), NeededRequest("CreateAcls", 1, 3))
+_QUOTAS: Final = (NeededRequest("DescribeClientQuotas", 0, 1), NeededRequest("AlterClientQuotas", 0, 1))
 _CREATE: Final = NeededRequest("CreateTopics", 2, 7)
 _PURGE: Final = NeededRequest("DeleteRecords", 0, 2)
 
@@ -92,6 +94,8 @@ def needed_requests(job: CheckJob) -> tuple[NeededRequest, ...]:
         *((_CREATE,) if options.create_topics else ()),
         *((_PURGE,) if options.purge_topics else ()),
         *(RESTORE_GROUP_REQUESTS if options.reset_consumer_offsets else ()),
+        *(_ACLS if options.acls == "apply" else ()),
+        *(_QUOTAS if options.quotas == "apply" else ()),
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.broker.admin.quotas import entity_text
-from tasks.broker.admin_values import ClientQuota, QuotaEntity, ScramUser, quota_order
+from tasks.broker.admin_values import ClientQuota, QuotaEntity, ScramUser, entity_text, quota_order
 from tasks.broker.translation import Action, Permission
 from tasks.model.errors import AccessError, KafkaBackupError
 from tests.simulation.kafka.calls import Client

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
-from tasks.broker.admin.acls import NO_AUTHORIZER, acl_text, unknown_words
-from tasks.broker.admin_values import AclBinding
+from tasks.broker.admin.acls import NO_AUTHORIZER, unknown_words
+from tasks.broker.admin_values import AclBinding, acl_text
 from tasks.broker.translation import Action, Permission
 from tasks.model.errors import AccessError, KafkaBackupError
 from tests.simulation.kafka.calls import Client
@@ -43,7 +43,7 @@ def create_acls(client: Client, bindings: Collection[AclBinding]) -> dict[AclBin
             permissions.rules.append(acl)
 
     def action(acl: AclBinding) -> Action:
-        return Action("add", acl_text(acl), (Permission("Alter", "Cluster"),))
+        return Action("add", f"the ACL {acl_text(acl)}", (Permission("Alter", "Cluster"),))
 
     return client.call_each("admin.create_acls", sorted(set(bindings)), add, action)
 

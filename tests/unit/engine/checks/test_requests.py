@@ -33,7 +33,9 @@ def _restore(**options: object) -> RestoreJob:
     return RestoreJob(reference=PointReference("s"), request=request)
 
 
-RESTORE = _restore(purge_topics=True, consumer_group_strategy="header-based", reset_consumer_offsets=True)
+RESTORE = _restore(
+    purge_topics=True, consumer_group_strategy="header-based", reset_consumer_offsets=True, acls="apply", quotas="apply"
+)
 JOBS: tuple[CheckJob, ...] = (BACKUP, RESTORE)
 
 
@@ -45,8 +47,8 @@ def _broker(**changes: VersionRange | None) -> BrokerDescription:
 
 
 def _versions(name: str) -> tuple[int, int]:
-    [found] = {one for job in JOBS for one in needed_requests(job) if one.name == name}
-    return found.lowest, found.highest
+    [found] = {(one.lowest, one.highest) for job in JOBS for one in needed_requests(job) if one.name == name}
+    return found
 
 
 def test_the_versions_are_those_that_the_raw_side_sends() -> None:
@@ -73,6 +75,8 @@ def test_the_versions_are_those_that_the_raw_side_sends() -> None:
         ("OffsetFetch", group_messages._OFFSET_FETCH),
         ("OffsetCommit", group_messages._OFFSET_COMMIT),
         ("DescribeAcls", acl_messages._DESCRIBE_ACLS),
+        ("CreateAcls", acl_messages._CREATE_ACLS),
+        ("AlterClientQuotas", quota_messages._ALTER_QUOTAS),
         ("DescribeClientQuotas", quota_messages._DESCRIBE_QUOTAS),
         ("DescribeUserScramCredentials", users._DESCRIBE_SCRAM),
     ],
