@@ -1,4 +1,4 @@
-"""A restore whose processes are killed at random moments, of records that are older than `producer.id.expiration.ms`."""
+"""A restore of records older than `producer.id.expiration.ms`, whose processes are killed at random moments."""
 
 from __future__ import annotations
 
