@@ -123,7 +123,7 @@ def _restore_items(
 ) -> list[CheckItem]:
     repository = context.open_repository()
     point = repository.point(job.reference)
-    targets = [topic.target for topic in read_source(repository, point, job.request).chosen]
+    targets = [target.name for target in read_source(repository, point, job.request).targets]
     permissions = restore_permission_items(admin, access.probe(context.stop), job, point, targets)
     if any(item.stops_the_job for item in permissions):
         reason = "not checked, because permissions are missing"

@@ -15,8 +15,8 @@ from tasks.repository.names import RESTORES, restore_key, restore_part
 from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
 
-Step = Literal["replayed", "verified", "groups", "settings", "finalized"]
-"""The steps that are recorded when they are completed, in order."""
+Step = Literal["replayed", "verified", "groups", "access", "settings", "finalized", "abandoned"]
+"""The steps that are recorded when they are completed, in order. `finalized` and `abandoned` end a restore."""
 
 
 class PartitionCopy(PartitionDocument):
@@ -51,10 +51,18 @@ class TopicCopy(Document):
     is_purged: bool = False
 
 
+class TopicPatterns(Document):
+    """The topics of a restore as they were asked for: names and patterns to include and to exclude."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
 class RestorePlan(Document):
     """The plan of a restore, written before anything on the cluster changes. `options` are the options of the restore
     as they were given. `drops` are those that concerned the point when the plan was made: what was dropped later
-    is restored too, because the restore pins its point."""
+    is restored too, because the restore pins its point. `selection` are the topics as they were asked for, so that the
+    same request is recognized later; None if an earlier version made the plan."""
 
     format: int = FORMAT_MAJOR
     repository_id: str
@@ -69,16 +77,19 @@ class RestorePlan(Document):
     partitions: tuple[PartitionCopy, ...]
     bins: tuple[tuple[int, ...], ...]
     drops: tuple[Drop, ...] = Field((), exclude_if=is_empty)
+    selection: TopicPatterns | None = Field(None, exclude_if=lambda selection: selection is None)
     tool: str
 
 
 class TargetPartition(Document):
-    """A target partition, and the offset at which the first restored record of the source partition is written."""
+    """A target partition, and the offset at which the first restored record of a source partition is written.
+    `written_before` are the records that other source partitions write before it."""
 
     topic: str
     topic_id: str
     partition: int
     base: int
+    written_before: int = Field(0, exclude_if=lambda records: records == 0)
 
     @property
     def target(self) -> Partition:

@@ -75,6 +75,23 @@ def preflight(
     return sorted(dict.fromkeys(findings), key=lambda finding: order[finding.level])
 
 
+def data_findings(
+    context: RunContext, source: RestoreSource, plan: RestorePlan, options: RestoreOptions
+) -> list[Finding]:
+    """The findings about the backup alone, errors first, for a restore that is continued: what the point lacks, and
+    objects that cannot be read."""
+    infos = data_infos(context, source)
+    findings = [
+        *_damaged_objects(context.repository, source, plan, infos),
+        *_archived_objects(source, infos),
+        *_incarnations(source),
+        *_missing_data(source, options),
+        *_shrunk_point(context.repository, source),
+    ]
+    order = {"error": 0, "warning": 1, "note": 2}
+    return sorted(dict.fromkeys(findings), key=lambda finding: order[finding.level])
+
+
 def _incarnations(source: RestoreSource) -> Iterator[Finding]:
     """Warnings for chosen topics that the point contains in other incarnations too, or that did not exist at the point,
     and the findings about the run that made the point."""
@@ -85,8 +102,8 @@ def _incarnations(source: RestoreSource) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 topic.state.topic,
-                f"it was deleted and created again. The incarnation that existed at the point ({topic.state.topic_id}) "
-                f"is restored, and not {', '.join(ids)}: for that one choose a point at which it existed.",
+                f"it was deleted and created again. The incarnation with the id {topic.state.topic_id} is restored, "
+                f"and not {', '.join(ids)}: to restore another one, name its id in topic_ids.",
             )
         elif not any(row.is_live for row in topic.rows):
             message = "it did not exist any more at the point, or was not selected. Its last records are restored."

@@ -31,7 +31,7 @@ from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.restores import PartitionCopy, RestorePlan, TopicCopy
+from tasks.repository.restores import PartitionCopy, RestorePlan, TopicCopy, TopicPatterns
 from tasks.repository.state_objects import TopicState
 
 REGROUP_BYTES = 960 << 10
@@ -98,11 +98,19 @@ class DraftRestore:
 
 def read_source(repository: Repository, point: RestorePoint, request: RestoreRequest) -> RestoreSource:
     """Read what the point contains of the selected topics. Raises `RefusedError` if it does not contain one of them."""
+    chosen = chosen_topics(repository, point, request)
+    lines = point.lines([row for topic in chosen for row in topic.rows])
+    return RestoreSource(point=point, chosen=chosen, targets=chosen_targets(chosen, request.options), lines=lines)
+
+
+def chosen_topics(repository: Repository, point: RestorePoint, request: RestoreRequest) -> list[ChosenTopic]:
+    """The topics and partitions of the point that the request selects, and their targets. Raises what `read_source`
+    raises."""
     options, rows = request.options, list(point.rows.values())
     by_incarnation = {Incarnation(state.topic, state.topic_id): state for state in point.topics.topics}
     names = _selected_names(repository, point, by_incarnation, request.topics)
     rank_of = ranks(names, options.order)
-    chosen = choose(
+    return choose(
         rows,
         by_incarnation,
         sorted(names, key=lambda name: rank_of[name]),
@@ -110,8 +118,6 @@ def read_source(repository: Repository, point: RestorePoint, request: RestoreReq
         partitions=options.source_partitions,
         topic_ids=options.topic_ids,
     )
-    lines = point.lines([row for topic in chosen for row in topic.rows])
-    return RestoreSource(point=point, chosen=chosen, targets=chosen_targets(chosen, options), lines=lines)
 
 
 def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
@@ -200,6 +206,7 @@ def draft_restore(
         partitions=tuple(copies),
         bins=_bins(request, copies, source.lines),
         drops=source.point.drops,
+        selection=TopicPatterns(include=request.topics.include, exclude=request.topics.exclude),
         tool=tool_name(),
     )
     return DraftRestore(plan=plan, needs=needs)

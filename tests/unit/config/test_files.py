@@ -194,8 +194,6 @@ def test_the_time_of_a_cycle_is_the_segment_interval_else_the_checkpoint_interva
         ("restore", "include_original_offset_header: true"),
         ("restore", "auto_consumer_groups: true"),
         ("restore", "offset_report: report.json"),
-        ("restore", "acls: true"),
-        ("restore", "quotas: true"),
     ],
 )
 def test_a_key_of_a_planned_feature_is_refused_in_one_sentence(tmp_path: Path, section: str, line: str) -> None:

@@ -73,7 +73,7 @@ def test_the_incarnation_with_the_named_id_is_chosen_and_an_unknown_id_is_refuse
 
 
 def test_an_id_of_a_topic_that_is_not_restored_is_refused() -> None:
-    with pytest.raises(RefusedError, match="topic_ids names order, .* Did you mean orders"):
+    with pytest.raises(RefusedError, match=r"topic_ids names order, .* Did you mean orders"):
         _choose(["orders"], topic_ids={"order": "1"})
 
 
