@@ -9,7 +9,6 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -18,20 +17,15 @@ from pydantic import (
     model_validator,
 )
 
+from tasks.engine.option_base import Options as Options
+from tasks.engine.option_base import PartitionNumber, TopicName
+from tasks.engine.record_rules import RecordSelection
 from tasks.model.durations import DAY_MS as DAY_MS
 from tasks.model.durations import Duration as Duration
 from tasks.model.durations import duration_ms as duration_ms
 from tasks.model.errors import ConfigError
 from tasks.model.labels import check_label_rule, check_labels
 from tasks.store.archive import RetrievalTier
-
-
-def _check_topic(name: str) -> str:
-    """Return the name. Raises `ValueError` if Kafka does not allow it (org.apache.kafka.common.internals.Topic)."""
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) or name in (".", ".."):
-        raise ValueError("should be a topic's name: letters, digits, '.', '_' and '-', at most 249 characters")
-    return name
-
 
 SMALL_FETCH_BYTES = 1 << 20
 """Fetches below this size make a backup slow."""
@@ -80,14 +74,6 @@ def _check_label_rule(rule: str) -> str:
 
 
 LabelRule = Annotated[str, AfterValidator(_check_label_rule)]
-TopicName = Annotated[str, AfterValidator(_check_topic)]
-PartitionNumber = Annotated[int, Field(ge=0)]
-
-
-class Options(BaseModel):
-    """The base of all options. Their values cannot be changed, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TopicSelection(Options):
@@ -169,6 +155,12 @@ class BackupOptions(Options):
         ge=1,
         title="Segment records",
         description="Records after which a data object ends. Empty means that records do not end it.",
+    )
+    index_timestamps: bool = Field(
+        False,
+        title="Index timestamps",
+        description="Also stores the smallest timestamp of each frame, so that a restore of a time window reads "
+        "little. The backup decodes all records for it.",
     )
     fetch_max_bytes: int = Field(
         4 << 20,
@@ -389,9 +381,9 @@ class ThawOptions(Options):
         return value
 
 
-class RestoreOptions(Options):
+class WriteOptions(Options):
     """How a restore writes topics, their settings and group positions. The form in Prefect's UI shows the fields in
-    this order: the usual ones first."""
+    this order: the usual ones first, and those of `RecordSelection` last."""
 
     topic_mapping: dict[str, TopicName] = Field(
         default_factory=dict,
@@ -470,6 +462,10 @@ class RestoreOptions(Options):
         if value and info.data.get("consumer_group_strategy") == "skip":
             raise ValueError("needs a consumer_group_strategy other than 'skip'")
         return value
+
+
+class RestoreOptions(RecordSelection, WriteOptions):
+    """The options of a restore."""
 
 
 class EvidenceOptions(Options):

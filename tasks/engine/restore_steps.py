@@ -36,6 +36,7 @@ from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.permissions import require_restorable
 from tasks.engine.target.preflight import data_infos, preflight
 from tasks.engine.target.prepare_topics import prepare_targets
+from tasks.engine.target.record_selection import planned_filters
 from tasks.engine.target.restore_plan import (
     RestoreRequest,
     RestoreSource,
@@ -268,6 +269,7 @@ def _started(
         lines=planned.lines([point.rows[copy.source] for copy in plan.partitions]),
         groups=point.groups,
         reader=FrameReader(repository.store),
+        filters=planned_filters(plan, options),
         limit=WriteLimit.of(
             options.rate_limit_bytes_per_sec,
             options.rate_limit_records_per_sec,

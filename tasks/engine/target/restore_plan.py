@@ -4,14 +4,16 @@ Decides how large joined batches can be, and which settings an existing topic ha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigEntry, TopicDescription
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.bins import Bins
 from tasks.engine.options import RestoreOptions, TopicSelection
-from tasks.engine.record_filter.record_filter import KEEPS_ALL
-from tasks.engine.record_filter.sections import counted_sections, hides_counts, shown_sections
+from tasks.engine.record_filter.record_filter import KEEPS_ALL, RecordFilter
+from tasks.engine.record_filter.sections import Measured, counted_sections, hides_counts, measured, shown_sections
+from tasks.engine.record_filter.tally import Tally
+from tasks.engine.target.record_selection import filters_of, read_until_mark, untils_of
 from tasks.engine.target.restore_bins import bins_for_tasks, bins_for_workers
 from tasks.engine.target.selection import ChosenTopic, choose, incarnations
 from tasks.engine.target.staging import (
@@ -28,10 +30,11 @@ from tasks.model.partition import Incarnation, Partition, require_topic_ids
 from tasks.model.suggestions import did_you_mean
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
+from tasks.repository.marks import MarkedOffsets
 from tasks.repository.partition_table import Row
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.restores import PartitionCopy, RestorePlan, TopicCopy
+from tasks.repository.restores import PartitionCopy, RestorePlan, SelectedRecords, TopicCopy
 from tasks.repository.state_objects import TopicState
 
 REGROUP_BYTES = 960 << 10
@@ -61,11 +64,18 @@ class RestoreRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreSource:
-    """What a restore reads of a point: the chosen topics, and the counting lines of their partitions."""
+    """What a restore reads of a point: the chosen topics, and the counting lines of their partitions. A partition that
+    is not in `filters` is restored whole. `mark` are the offsets of the mark at which the restore ends, if it does."""
 
     point: RestorePoint
     chosen: Sequence[ChosenTopic]
     lines: Mapping[Partition, Sequence[IndexLine]]
+    filters: Mapping[Partition, RecordFilter] = field(default_factory=dict)
+    mark: MarkedOffsets | None = None
+
+    def filter_of(self, source: Partition) -> RecordFilter:
+        """The filter for the records of a source partition."""
+        return self.filters.get(source, KEEPS_ALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +105,18 @@ class DraftRestore:
 
 
 def read_source(repository: Repository, point: RestorePoint, request: RestoreRequest) -> RestoreSource:
-    """Read what the point contains of the selected topics. Raises `RefusedError` if it does not contain one of them."""
+    """Read what the point contains of the selected topics. Raises `RefusedError` if it does not contain one of them, or
+    a topic, partition or mark that a rule about records names."""
     options, rows = request.options, list(point.rows.values())
     by_incarnation = {Incarnation(state.topic, state.topic_id): state for state in point.topics.topics}
     names = _selected_names(repository, point, by_incarnation, request.topics)
     chosen = choose(rows, by_incarnation, names, mapping=options.topic_mapping, partitions=options.source_partitions)
     _check_mapping(options, [topic.state.topic for topic in chosen])
     lines = point.lines([row for topic in chosen for row in topic.rows])
-    return RestoreSource(point=point, chosen=chosen, lines=lines)
+    sources = [row.source for topic in chosen for row in topic.rows]
+    mark = read_until_mark(repository, point.set_name, options)
+    filters = filters_of(options, sources, untils_of(options, sources, mark))
+    return RestoreSource(point=point, chosen=chosen, lines=lines, filters=filters, mark=mark)
 
 
 def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
@@ -160,8 +174,13 @@ def draft_restore(
     unfinished = (
         UnfinishedRestores.read(repository.store, repository.restore_state) if view.topics else UnfinishedRestores(())
     )
+    counts_of = {
+        partition: measured(reader, source.lines[partition], wanted)
+        for partition, wanted in source.filters.items()
+        if is_readable
+    }
     copies = [
-        _partition_copy(row, topic, source.lines[row.source], reader, is_readable=is_readable)
+        _partition_copy(row, topic, source, reader, counts_of.get(row.source), is_readable=is_readable)
         for topic in source.chosen
         for row in topic.rows
     ]
@@ -172,7 +191,9 @@ def draft_restore(
         for topic in source.chosen
     )
     needs = {
-        topic.target: _needs(request.options, source, view, topic, originals[topic.target], regroup_bytes, now_ms)
+        topic.target: _needs(
+            request.options, source, counts_of, view, topic, originals[topic.target], regroup_bytes, now_ms
+        )
         for topic in source.chosen
     }
     plan = RestorePlan(
@@ -197,10 +218,21 @@ def draft_restore(
 
 
 def _partition_copy(
-    row: Row, topic: ChosenTopic, lines: Sequence[IndexLine], reader: FrameReader, *, is_readable: bool
+    row: Row,
+    topic: ChosenTopic,
+    source: RestoreSource,
+    reader: FrameReader,
+    counted: Measured | None,
+    *,
+    is_readable: bool,
 ) -> PartitionCopy:
-    is_hidden = is_readable and hides_counts(lines, KEEPS_ALL)
-    counts = counted_sections(reader, lines, KEEPS_ALL) if is_hidden else shown_sections(lines, KEEPS_ALL)
+    """`counted` is what the rules keep of the partition, None if the restore has no rules, or nothing can be read."""
+    lines, wanted = source.lines[row.source], source.filter_of(row.source)
+    is_hidden = is_readable and hides_counts(lines, wanted)
+    if counted is not None:
+        counts = counted.sections
+    else:
+        counts = counted_sections(reader, lines, wanted) if is_hidden else shown_sections(lines, wanted)
     return PartitionCopy(
         topic=row.topic,
         topic_id=row.topic_id,
@@ -208,8 +240,23 @@ def _partition_copy(
         target_topic=topic.target,
         target_partition=row.partition,
         records=sum(counts),
-        log_bytes=sum(line.log_bytes for line in lines),
+        log_bytes=counted.tally.log_bytes if counted else sum(line.log_bytes for line in lines),
         section_records=tuple(counts) if is_hidden else (),
+        selection=_selected_records(wanted, counted.tally) if counted else None,
+    )
+
+
+def _selected_records(wanted: RecordFilter, tally: Tally) -> SelectedRecords:
+    return SelectedRecords(
+        until=wanted.until,
+        left_out=dict(tally.left_out),
+        selected=dict(tally.selected),
+        oldest_ms=tally.oldest_ms,
+        newest_ms=tally.newest_ms,
+        has_exact_times=tally.has_exact_times,
+        odd_times=dict(tally.odd),
+        has_exact_odd_times=tally.has_exact_odd,
+        decoded_log_bytes=tally.decoded_log_bytes,
     )
 
 
@@ -264,6 +311,7 @@ def _final_settings(
 def _needs(
     options: RestoreOptions,
     source: RestoreSource,
+    counts: Mapping[Partition, Measured],
     view: TargetView,
     topic: ChosenTopic,
     original: Mapping[str, str],
@@ -272,7 +320,10 @@ def _needs(
 ) -> StagingNeeds:
     final = _final_settings(options, view, topic, original)
     return StagingNeeds(
-        facts=record_facts([source.lines[row.source] for row in topic.rows]),
+        facts=record_facts(
+            [source.lines[row.source] for row in topic.rows],
+            [counts[row.source].tally if row.source in counts else None for row in topic.rows],
+        ),
         during=_in_force(view, topic.target, final),
         after={**view.defaults, **final},
         known=view.known_settings,
