@@ -35,6 +35,15 @@ Consent = Annotated[
 ]
 
 
+New = Annotated[
+    bool,
+    form_field(
+        "New restore",
+        "Leaves an unfinished restore of the same as it is, and begins another one. Otherwise it is continued.",
+    ),
+]
+
+
 @flow(name="validate-restore", flow_run_name=run_name, task_runner=THREADS, persist_result=False)
 def validate_restore(
     backup_id: PointParam,
@@ -48,7 +57,7 @@ def validate_restore(
     If the restore would be refused, the run ends as `Failed`. Its artifacts contain the partitions that would be
     written and the findings, as many as a browser can show.
     """
-    with open_preview(backup_id, target, repository) as work:
+    with open_preview(backup_id, target, repository, topics, options) as work:
         planned = plan_restore.submit(work, topics, options, is_preview=True)
         return report_preview(work, planned.result())
 
@@ -62,6 +71,7 @@ def restore(
     options: RestoreOptionsParam = DEFAULT_RESTORE_OPTIONS,
     purge_confirmed: Consent = False,
     thaw: ThawParam = None,
+    new: New = False,
 ) -> State[Any]:
     """Restore a point into new or empty topics, verify them, write group positions if configured, and give the topics
     their settings.
@@ -74,13 +84,14 @@ def restore(
     With `thaw`, a restore that needs archived objects asks the store for them, and the run ends its process until the
     time of its next check. Then it starts again, with the same point, which stays pinned.
 
-    A restore that began to write and was not verified cannot be continued: its topics stay as they are, and a new
-    restore needs other topics, or `purge_topics`.
+    A restore that ended early is continued by a run with the same parameters, or by the command: what the topics
+    contain is read back, and only the rest is written. So a run that Prefect starts again continues too. With `new`
+    the unfinished restore stays as it is, and another one begins, which needs other topics, or `purge_topics`.
     """
     if options.dry_run:
         return validate_restore.fn(backup_id, target, repository, topics, options)
     require_consent(options, is_given=purge_confirmed)
-    with open_restore(chosen_point(backup_id), target, repository) as work:
+    with open_restore(chosen_point(backup_id), target, repository, topics, options, is_new=new) as work:
         planning = plan_restore.submit(work, topics, options)
         planned = planning.result()
         if thaw is not None and planned.needs_only_objects:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
+from tasks.model.quoting import quoted
+
 POSITIONS_TOPIC: Final = "__consumer_offsets"
 """The internal topic that contains the positions of all groups."""
 
@@ -151,3 +153,51 @@ class AclBinding:
     host: str
     operation: str
     permission: str
+
+
+QuotaEntity = tuple[tuple[str, str | None], ...]
+"""The clients to which a quota applies: pairs of a type (`user`, `client-id`, `ip`) and a name, in the order of the
+types. The name None means the default of all clients that have no quota of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientQuota:
+    """The quotas of one entity: values by Kafka's names (`producer_byte_rate`, `consumer_byte_rate`, …)."""
+
+    entity: QuotaEntity
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScramCredential:
+    """One SCRAM credential of a user, without its secret, because Kafka does not return secrets. `mechanism` is
+    Kafka's name (`SCRAM-SHA-256`, `SCRAM-SHA-512`), or a number that this version does not know."""
+
+    mechanism: str
+    iterations: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScramUser:
+    """A user with SCRAM credentials."""
+
+    name: str
+    credentials: tuple[ScramCredential, ...]
+
+
+def quota_order(entity: QuotaEntity) -> tuple[tuple[str, bool, str], ...]:
+    """The sort key of an entity. The default comes before the names of its type."""
+    return tuple((kind, name is not None, name or "") for kind, name in entity)
+
+
+def entity_text(entity: QuotaEntity) -> str:
+    """The entity for messages: `user alice, client-id app`, `user <default>`."""
+    return ", ".join(f"{kind} {'<default>' if name is None else quoted(name)}" for kind, name in entity)
+
+
+def acl_text(acl: AclBinding) -> str:
+    """The ACL for messages: `ALLOW READ on TOPIC orders (LITERAL) for User:alice from *`."""
+    return (
+        f"{acl.permission} {acl.operation} on {acl.resource_type} {quoted(acl.resource_name)} ({acl.pattern_type}) "
+        f"for {quoted(acl.principal)} from {quoted(acl.host)}"
+    )

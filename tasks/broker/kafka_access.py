@@ -9,9 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.broker.admin import acls, broker_defaults, groups, permissions, positions
+from tasks.broker.admin import acls, broker_defaults, groups, permissions, positions, users
+from tasks.broker.admin import quotas as client_quotas
 from tasks.broker.admin.admin import Admin
-from tasks.broker.admin_values import AclBinding, CommittedOffset, GroupDescription, GroupListing, TopicPartition
+from tasks.broker.admin_values import (
+    AclBinding,
+    ClientQuota,
+    CommittedOffset,
+    GroupDescription,
+    GroupListing,
+    QuotaEntity,
+    ScramUser,
+    TopicPartition,
+)
 from tasks.broker.auth.lifetimes import credential_lifetimes
 from tasks.broker.log_values import (
     Acknowledged,
@@ -215,6 +225,22 @@ class KafkaAdmin(Admin):
     def read_acls(self) -> tuple[tuple[AclBinding, ...], str | None]:
         """See `ClusterAdmin.read_acls`."""
         return acls.read_acls(self)
+
+    def create_acls(self, bindings: Collection[AclBinding]) -> dict[AclBinding, KafkaBackupError | None]:
+        """See `ClusterAdmin.create_acls`."""
+        return acls.create_acls(self, bindings)
+
+    def read_quotas(self) -> tuple[tuple[ClientQuota, ...], str | None]:
+        """See `ClusterAdmin.read_quotas`."""
+        return client_quotas.read_quotas(self)
+
+    def set_quotas(self, quotas: Sequence[ClientQuota]) -> dict[QuotaEntity, KafkaBackupError | None]:
+        """See `ClusterAdmin.set_quotas`."""
+        return client_quotas.set_quotas(self, quotas)
+
+    def read_users(self) -> tuple[tuple[ScramUser, ...], str | None]:
+        """See `ClusterAdmin.read_users`."""
+        return users.read_users(self)
 
     def require_on_cluster(self, action: Action) -> None:
         """See `ClusterAdmin.require_on_cluster`."""

@@ -14,12 +14,15 @@ from typing import Protocol
 from tasks.batches.record_columns import RecordColumns
 from tasks.broker.admin_values import (
     AclBinding,
+    ClientQuota,
     CommittedOffset,
     ConfigChange,
     ConfigEntry,
     GroupDescription,
     GroupListing,
     NewTopicSpec,
+    QuotaEntity,
+    ScramUser,
     TopicDescription,
     TopicPartition,
 )
@@ -327,6 +330,26 @@ class ClusterAdmin(Protocol):
     def read_acls(self) -> tuple[tuple[AclBinding, ...], str | None]:
         """(all ACLs of the cluster in a fixed order, None); or (no ACLs, the reason why they could not be read). The
         reason can be a missing permission, a cluster without authorizer, or brokers without this request."""
+        ...
+
+    def create_acls(self, bindings: Collection[AclBinding]) -> dict[AclBinding, KafkaBackupError | None]:
+        """Add ACLs. Returns None or the error for each. An ACL that exists already is no error. On return the brokers
+        show the added ones. May be called again."""
+        ...
+
+    def read_quotas(self) -> tuple[tuple[ClientQuota, ...], str | None]:
+        """(all quotas of clients in a fixed order, None); or (no quotas, the reason why they could not be read). The
+        reason can be a missing permission, or brokers without this request."""
+        ...
+
+    def set_quotas(self, quotas: Sequence[ClientQuota]) -> dict[QuotaEntity, KafkaBackupError | None]:
+        """Set these values. Other values of the same entities, and other entities, stay. Returns None or the error for
+        each entity. On return the brokers show the new values. May be called again."""
+        ...
+
+    def read_users(self) -> tuple[tuple[ScramUser, ...], str | None]:
+        """(all users with SCRAM credentials in a fixed order, None); or (no users, the reason why they could not be
+        read). The reason can be a missing permission, or brokers without this request. Kafka returns no secrets."""
         ...
 
     def require_on_cluster(self, action: Action) -> None:

@@ -25,7 +25,7 @@ from tasks.repository.partition_table import Row
 from tasks.repository.points import PointReference, format_time
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.state_objects import GroupsState, TopicsState
+from tasks.repository.state_objects import ClientsState, GroupsState, TopicsState
 
 
 def run_describe(session: Session, config: Path | None, storage: str | None, backup_id: str | None) -> int:
@@ -46,6 +46,7 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
     _print_point(session, entry, rows, labels)
     _print_topics(session, topics)
     _print_groups(session, entry, groups)
+    _print_clients(session, point.clients)
     archived = _print_archived(session, point)
     space = _print_space(session, repository, point)
     freeze = repository.freeze(entry.set)
@@ -58,6 +59,7 @@ def run_describe(session: Session, config: Path | None, storage: str | None, bac
             "partitions": [row.to_json() for row in rows],
             "topics": topics.to_json(),
             "groups": groups.to_json() if groups else None,
+            "clients": point.clients.to_json() if point.clients else None,
             "archived": archived.to_json() if archived else None,
             "space": asdict(space) if space else None,
         }
@@ -157,3 +159,11 @@ def _print_groups(session: Session, point: PointEntry, groups: GroupsState | Non
             session.print(f"group {quoted(group.group)}: {group.failure}")
     for name in groups.not_covered:
         session.print(f"not covered: {name}")
+
+
+def _print_clients(session: Session, clients: ClientsState | None) -> None:
+    if clients is None:
+        session.print("quotas and users: not included in this backup")
+        return
+    session.print(f"client quotas: {clients.quotas_absent or len(clients.quotas)}")
+    session.print(f"users: {clients.users_absent or len(clients.users)}")

@@ -85,9 +85,18 @@ def find_point(session: Session, repository: Repository, backup_id: str | None) 
         raise ConfigError("Name the restore point: --backup-id SET, SET@NUMBER or SET@TIME.")
     reference = PointReference.parse(backup_id)
     point = repository.point(reference)
-    if reference.seq is None:
-        session.log(f"{backup_id} is {point.name} of {format_time(point.entry.time_ms)}, {point.entry.status}.")
+    log_point(session, reference, point)
     return point
+
+
+def log_point(session: Session, reference: PointReference, point: RestorePoint) -> None:
+    """Log the name of the point that a reference without a seq selects."""
+    if reference.seq is not None:
+        return
+    asked = reference.set_name
+    if reference.time_ms is not None:
+        asked = f"{asked}@{format_time(reference.time_ms)}"
+    session.log(f"{asked} is {point.name} of {format_time(point.entry.time_ms)}, {point.entry.status}.")
 
 
 def print_freeze(session: Session, freeze: Freeze | None) -> None:

@@ -50,7 +50,7 @@ app = typer.Typer(
 )
 
 PLANNED_COMMANDS = (
-    *("offsets", "lag", "export", "cat", "state", "copy", "standby", "promote"),
+    *("offsets", "lag", "export", "cat", "copy", "standby", "promote"),
     *("keygen", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
@@ -186,18 +186,21 @@ def restore(
     config: ConfigFile,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm purge_topics.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `validate-restore`.")] = False,
+    is_new: Annotated[
+        bool, typer.Option("--new", help="Leave an unfinished restore of the same as it is, and begin another one.")
+    ] = False,
     state: StatePlace = None,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Restore a point into new or empty topics, and verify them."""
+    """Restore a point into new or empty topics, and verify them. An unfinished restore of the same is continued."""
     with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
         from tasks.cli.restore import run_restore
 
         if dry_run:
             session.log("note: `restore --dry-run` is the same as `kafka-backup validate-restore`.")
-        _run(run_restore, session, config, only_preview=dry_run, yes=yes, state=state)
+        _run(run_restore, session, config, only_preview=dry_run, yes=yes, is_new=is_new, state=state)
 
 
 @app.command()
@@ -555,6 +558,52 @@ def audit_show(
         from tasks.cli.audit import run_audit_show
 
         _run(run_audit_show, session, config, storage, backup_id, since=since, limit=limit)
+
+
+_state = typer.Typer(help="Topics, groups, ACLs, quotas and users of a point.", no_args_is_help=True)
+app.add_typer(_state, name="state")
+
+
+@_state.command(name="show")
+def state_show(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    topics: Annotated[bool, typer.Option("--topics", help="Only topics with their own settings.")] = False,
+    groups: Annotated[bool, typer.Option("--groups", help="Only groups with their positions.")] = False,
+    acls: Annotated[bool, typer.Option("--acls", help="Only ACLs.")] = False,
+    quotas: Annotated[bool, typer.Option("--quotas", help="Only client quotas.")] = False,
+    users: Annotated[bool, typer.Option("--users", help="Only users.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show what a point contains beyond records."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.state import chosen_sections, run_state_show
+
+        sections = chosen_sections(topics=topics, groups=groups, acls=acls, quotas=quotas, users=users)
+        _run(run_state_show, session, config, storage, backup_id, sections=sections)
+
+
+@_state.command(name="diff")
+def state_diff(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    other: Annotated[
+        str | None,
+        typer.Option("--with", metavar="ID", help="Another point instead of the live cluster.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare a point with the live cluster of the file, or with another point. Ends with 3 if something differs."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.state import run_state_diff
+
+        _run(run_state_diff, session, config, storage, backup_id, other=other)
 
 
 @app.command(name="thaw-objects")

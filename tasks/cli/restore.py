@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tasks.cli.exit_codes import ACCESS, FAILED, INCOMPLETE, OK, exit_code_of
-from tasks.cli.inputs import find_point, log_notes, open_storage, with_state
+from tasks.cli.inputs import log_notes, log_point, open_storage, with_state
 from tasks.cli.progress_bars import ProgressBar
 from tasks.cli.session import Session, now_ms
 from tasks.config.adapters import cluster_access
@@ -24,8 +24,9 @@ from tasks.engine.options import RestoreOptions
 from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.progress import Progress
 from tasks.engine.restore import RestoreResult, restore_locally
-from tasks.engine.restore_steps import Preview, preview_restore
+from tasks.engine.restore_steps import Preview, choose, preview_restore
 from tasks.engine.run_context import ClusterContext
+from tasks.engine.target.continuation import RestoreChoice
 from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.restore_plan import RestoreRequest
 from tasks.model.counting import counted
@@ -33,16 +34,19 @@ from tasks.model.errors import ConfigError, KafkaBackupError
 from tasks.model.partition import Partition
 from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text, table_text
-from tasks.reports.restore import left_out_text, positions_by_group, preview_lines, preview_verdict
+from tasks.reports.restore import access_lines, left_out_text, positions_by_group, preview_lines, preview_verdict
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 from tasks.repository.restores import StepDone, read_part
 
 
-def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool, state: str | None = None) -> int:
-    """Restore with the configuration in the file. With `only_preview`, or with `dry_run` in the file, only print the
-    preview. `yes` confirms `purge_topics`. Returns the exit code. `state`: see `with_state`."""
+def run_restore(
+    session: Session, config: Path, *, only_preview: bool, yes: bool, is_new: bool = False, state: str | None = None
+) -> int:
+    """Restore with the configuration in the file, or continue the unfinished restore of the same, unless `is_new`. With
+    `only_preview`, or with `dry_run` in the file, only print the preview. `yes` confirms `purge_topics`. Returns the
+    exit code. `state`: see `with_state`."""
     loaded = load_restore(config)
     log_notes(session, loaded.notes)
     request = restore_request(loaded.file)
@@ -53,11 +57,23 @@ def run_restore(session: Session, config: Path, *, only_preview: bool, yes: bool
     if not is_preview:
         repository = with_state(session, repository, state, create=True)
     context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
+    asked = _Asked(PointReference.parse(loaded.file.backup_id), request, is_new, config, state)
     if is_preview:
-        return _preview(session, context, loaded.file.backup_id, request)
+        return _preview(session, context, asked)
     if request.options.purge_topics and not yes:
-        confirm_purge(session, _previewed(session, context, loaded.file.backup_id, request))
-    return _restore(session, context, loaded.file.backup_id, request, config, state)
+        confirm_purge(session, _previewed(session, context, asked))
+    return _restore(session, context, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the command line asks for."""
+
+    reference: PointReference
+    request: RestoreRequest
+    is_new: bool
+    config: Path
+    state: str | None
 
 
 def restore_request(file: RestoreFile) -> RestoreRequest:
@@ -100,6 +116,8 @@ def print_result(
     for mismatch in result.mismatches:
         session.print(f"mismatch: {mismatch.target}: {mismatch.message}")
     _print_positions(session, result)
+    for text in access_lines(result.access):
+        session.print(text)
     if result.deferred:
         session.print(
             f"to finalize: {', '.join(result.deferred)} keep a longer retention until you run "
@@ -144,10 +162,11 @@ def print_preview(session: Session, preview: Preview) -> None:
 
 @contextmanager
 def count_written_records(
-    repository: Repository, restore: str, config: Path, state: str | None
+    repository: Repository, restore: Callable[[], str]
 ) -> Iterator[Callable[[Progress], Progress]]:
-    """Count the records that the body writes. If it fails after some were written, its error also says how many, and
-    how to go on. The body gets a function that returns a progress which counts them and reports to the given one."""
+    """Count the records that the targets contain of the restore. If the body fails after some were written, its error
+    also says how many, and how to go on. The body gets a function that returns a progress which counts them and reports
+    to the given one. `restore` returns the id of the restore."""
     lock, written = threading.Lock(), 0
 
     def counting(report: Progress) -> Progress:
@@ -163,11 +182,11 @@ def count_written_records(
         yield counting
     except KafkaBackupError as error:
         if written:
-            error.args = (f"{str(error).rstrip('.')}. {_written(repository, restore, written, config, state)}",)
+            error.args = (f"{str(error).rstrip('.')}. {_written(repository, restore(), written)}",)
         raise
 
 
-def _written(repository: Repository, restore: str, records: int, config: Path, state: str | None) -> str:
+def _written(repository: Repository, restore: str, records: int) -> str:
     """What a failed restore has written, and how to go on."""
     text = f"Restore {restore} had written {counted(records, 'record')}"
     try:
@@ -175,10 +194,10 @@ def _written(repository: Repository, restore: str, records: int, config: Path, s
     except KafkaBackupError:
         verified = None
     if verified is not None and not verified.report.get("mismatches"):
-        return f"{text}, and they are verified. To go on: `{_finalize_command(restore, config, state)}`."
+        return f"{text}, and they are verified. To continue it, correct the cause and run the same command again."
     return (
-        f"{text}, which are not verified; its topics keep the settings of the restore. To go on, correct the cause, "
-        "and restore again into other topics with topic_mapping, or into the same ones with purge_topics."
+        f"{text}, which are not verified; its topics keep the settings of the restore. To continue it, correct the "
+        f"cause and run the same command again. To give it up: `kafka-backup abandon {restore}`."
     )
 
 
@@ -189,11 +208,11 @@ def _finalize_command(restore: str, config: Path, state: str | None) -> str:
 
 def confirm_purge(session: Session, preview: Preview) -> None:
     """Ask before records are deleted, because the option in a file is not enough. The question names the topics and
-    how much they contain. A restore that is refused, or that purges nothing, needs no answer.
+    how much they contain. A restore that is refused, or that purges nothing any more, needs no answer.
 
     Raises `ConfigError` unless the answer is yes, and if stdin is not a terminal.
     """
-    topics = [topic.target for topic in preview.plan.topics if topic.is_purged]
+    topics = [topic.target for topic in preview.plan.topics if topic.is_purged and not preview.is_prepared]
     if not topics or has_errors(preview.findings):
         return
     offsets = {finding.subject: finding.purged_offsets for finding in preview.findings if finding.purged_offsets}
@@ -206,14 +225,19 @@ def confirm_purge(session: Session, preview: Preview) -> None:
         raise ConfigError("The purge was not confirmed. Nothing was changed.")
 
 
-def _previewed(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest) -> Preview:
-    point = find_point(session, context.repository, backup_id)
+def _previewed(session: Session, context: ClusterContext, asked: _Asked) -> Preview:
     with context.admin() as admin:
-        return preview_restore(context, admin, point, request)
+        choice = choose(context, admin, asked.reference, asked.request, since_ms=None if asked.is_new else 0)
+        if choice.note:
+            session.log(f"note: {choice.note}")
+        point = context.repository.point(choice.point)
+        if not choice.is_continued:
+            log_point(session, asked.reference, point)
+        return preview_restore(context, admin, point, replace(asked.request, restore=choice.restore))
 
 
-def _preview(session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest) -> int:
-    preview = _previewed(session, context, backup_id, request)
+def _preview(session: Session, context: ClusterContext, asked: _Asked) -> int:
+    preview = _previewed(session, context, asked)
     print_preview(session, preview)
     return exit_code_of(refusal_of(preview.findings)) if has_errors(preview.findings) else OK
 
@@ -222,13 +246,21 @@ def _log_finding(session: Session, finding: Finding) -> None:
     (session.log if finding.level == "note" else session.warn)(str(finding))
 
 
-def _restore(
-    session: Session, context: ClusterContext, backup_id: str, request: RestoreRequest, config: Path, state: str | None
-) -> int:
-    started = time.monotonic()
-    point = find_point(session, context.repository, backup_id)
+def _restore(session: Session, context: ClusterContext, asked: _Asked) -> int:
+    started, restore = time.monotonic(), asked.request.restore
     session.stops_gracefully = True
     with ProgressBar(session) as bar:
+
+        def chosen(choice: RestoreChoice) -> None:
+            nonlocal restore
+            restore = choice.restore
+            if choice.note:
+                session.warn(choice.note)
+            if not choice.is_continued:
+                log_point(session, asked.reference, context.repository.point(choice.point))
+
+        def waiting(owner: str) -> None:
+            session.log(f"Another writer ({owner}) has the lease of the restore. Waiting to see whether it is alive.")
 
         def previewed(preview: Preview) -> None:
             for finding in preview.findings:
@@ -236,15 +268,18 @@ def _restore(
                     _log_finding(session, finding)
             bar.start("restoring", sum(copy.log_bytes for copy in preview.plan.partitions))
 
-        with count_written_records(context.repository, request.restore, config, state) as progress_to:
+        with count_written_records(context.repository, lambda: restore) as progress_to:
             result = restore_locally(
                 replace(context, progress=progress_to(bar)),
-                PointReference(point.set_name, seq=point.seq),
-                request,
-                workers=request.options.max_concurrent_partitions,
+                asked.reference,
+                asked.request,
+                workers=asked.request.options.max_concurrent_partitions,
+                is_new=asked.is_new,
+                chosen=chosen,
+                waiting=waiting,
                 previewed=previewed,
             )
-    print_result(session, result, time.monotonic() - started, config, state)
+    print_result(session, result, time.monotonic() - started, asked.config, asked.state)
     return code_of(result)
 
 
@@ -259,6 +294,7 @@ def _result_document(result: RestoreResult, seconds: float) -> dict[str, object]
         "positions": [asdict(position) for position in result.positions],
         "positions_left_out": [asdict(position) for position in result.left_out],
         "positions_written": result.positions_written and not result.mismatches,
+        "access": result.access.report(),
         "to_finalize": list(result.deferred),
         "seconds": round(seconds, 3),
     }

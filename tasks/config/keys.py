@@ -43,8 +43,6 @@ NOT_YET: Mapping[str, str] = {
     "restore.auto_consumer_groups": "write positions with reset_consumer_offsets",
     "restore.offset_report": "the output of --json contains the report of positions",
     **dict.fromkeys(_KERBEROS_KEYS, "this version has no Kerberos client, so it cannot use GSSAPI"),
-    "restore.acls": "this version backs ACLs up and does not restore them",
-    "restore.quotas": "this version does not restore quotas",
 }
 """Keys and sections that are refused with this sentence, unless the value disables the feature (`is_disabled`)."""
 

@@ -155,7 +155,7 @@ def begin_drill(
 def objects_of(point: RestorePoint, started: StartedRestore) -> dict[str, str]:
     """The data objects of the plan and the objects that describe the point, with the SHA-256 of each. They can be more
     than 100,000: keep them out of values that many tasks receive."""
-    refs = [*point.entry.table, point.entry.topics, *([point.entry.groups] if point.entry.groups else [])]
+    refs = [*point.entry.table, *point.entry.states]
     data = {
         line.object: line.sha256
         for lines in started.lines.values()

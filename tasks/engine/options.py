@@ -116,6 +116,11 @@ class BackupOptions(Options):
         description="Labels of the restore point, for example release: 1.2.3. Lists and retention rules can select "
         "points by them.",
     )
+    client_state_snapshot: bool = Field(
+        False,
+        title="Quotas and users",
+        description="Also stores the client quotas of the cluster, and the names of its SCRAM users without secrets.",
+    )
     max_bytes_per_second: int | None = Field(
         None,
         ge=1_000,
@@ -381,6 +386,10 @@ class ThawOptions(Options):
         return value
 
 
+AccessMode = Literal["ignore", "plan", "apply"]
+"""What a restore does with ACLs or quotas: nothing · show what the target lacks · add it after the verification."""
+
+
 class WriteOptions(Options):
     """How a restore writes topics, their settings and group positions. The form in Prefect's UI shows the fields in
     this order: the usual ones first, and those of `RecordSelection` last."""
@@ -419,6 +428,20 @@ class WriteOptions(Options):
         title="Finalize",
         description="When topics get their retention back: at once with apply, later with defer. Empty defers it only "
         "if it would delete restored records.",
+    )
+    acls: AccessMode = Field(
+        "ignore",
+        exclude_if=lambda mode: mode == "ignore",
+        title="ACLs",
+        description="With plan, the ACLs of the backup that the target lacks are shown. With apply, they are also "
+        "added. Nothing is removed.",
+    )
+    quotas: AccessMode = Field(
+        "ignore",
+        exclude_if=lambda mode: mode == "ignore",
+        title="Client quotas",
+        description="With plan, the quotas of the backup that the target lacks are shown. With apply, they are also "
+        "set. Other values of the target stay.",
     )
     create_topics: bool = Field(
         True, title="Create topics", description="Creates target topics that do not exist. Otherwise they are refused."

@@ -20,7 +20,7 @@ class StartedRestore:
     """The plan of a restore and the data that it restores. Make one for each process, because its reader caches packed
     objects for all threads. `lines` are the counting lines of each source partition. `groups` is None if the point has
     no positions. `limit` is shared by all threads that write for the restore. A partition that is not in `filters` has
-    no filter."""
+    no filter. `is_replayed`: it is recorded that all records are written."""
 
     plan: RestorePlan
     lines: Mapping[Partition, Sequence[IndexLine]]
@@ -28,6 +28,7 @@ class StartedRestore:
     reader: FrameReader
     limit: WriteLimit = NO_LIMIT
     filters: Mapping[Partition, RecordFilter] = field(default_factory=dict)
+    is_replayed: bool = False
 
     def filter_of(self, source: Partition) -> RecordFilter:
         """The filter for the records of a source partition."""

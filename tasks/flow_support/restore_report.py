@@ -81,6 +81,7 @@ def report_restore(
         positions_written=bool(planned.plan.options["reset_consumer_offsets"]),
         deferred=finished.deferred,
         left_out=finished.left_out,
+        access=finished.access,
     )
     key, name = artifact_key("restore", work.set_name), f"{work.set_name}@{work.seq}"
     rows = restored_rows(result, targets_of(work), {one.number: one.seconds for one in replayed})

@@ -28,8 +28,8 @@ that its flow run is cancelled."""
 
 
 def repeatable_task(name: str, *, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task that can run several times, because the remains of a failed attempt have no effect. It is retried
-    `RETRIES` times."""
+    """A task that can run several times, because the remains of a failed attempt have no effect, or because the next
+    attempt reads them back. It is retried `RETRIES` times."""
     return task(
         name=name,
         task_run_name=run_name or name,
@@ -43,7 +43,7 @@ def repeatable_task(name: str, *, run_name: str | None = None) -> Callable[[Call
 
 
 def one_shot_task(name: str, *, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task that Prefect never retries, because it changes a cluster."""
+    """A task that Prefect never retries, because what it changes on a cluster is not read back."""
     return task(name=name, task_run_name=run_name or name, retries=0, persist_result=False, cache_policy=NO_CACHE)
 
 
@@ -64,6 +64,12 @@ def failures_or_retry(failures: Sequence[CaptureFailure]) -> list[str]:
     if passing and not _is_last_attempt():
         raise BrokerUnavailableError(passing[0].reason)
     return [failure.reason for failure in failures]
+
+
+def is_retry() -> bool:
+    """Whether an earlier attempt of the current task run failed. False outside of a task run."""
+    context = TaskRunContext.get()
+    return context is not None and context.task_run.run_count > 1
 
 
 def _is_last_attempt() -> bool:

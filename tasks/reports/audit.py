@@ -39,7 +39,7 @@ SHOWN_DIGITS = 12
 """The number of characters of a plan's digest that a line shows."""
 
 _TECHNICAL = frozenset({"format", "repository_id", "parent", "digest", "id", "newest_point"})
-_NAMES_OF_OBJECTS = frozenset({"index", "table", "topics", "groups"})
+_NAMES_OF_OBJECTS = frozenset({"index", "table", "topics", "groups", "clients"})
 
 
 def audit_line(entry: AnyEntry) -> str:

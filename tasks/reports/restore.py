@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.engine.positions.translate import LeftOutPosition, PlannedPosition, TranslatedPosition
 from tasks.engine.restore import RestoreResult
+from tasks.engine.target.access import AccessResult
 from tasks.engine.target.findings import Finding, has_errors
 from tasks.model.counting import counted
 from tasks.model.quoting import quoted
@@ -130,6 +131,8 @@ def restore_headline(result: RestoreResult) -> str:
         if failed
         else ""
     )
+    refused = result.access.failures
+    unwritten += f"; {counted(len(refused), 'ACL or quota', 'ACLs or quotas')} not written" if refused else ""
     to_finalize = f"; to finalize: {', '.join(result.deferred)}" if result.deferred else ""
     partitions = counted(len(plan.partitions), "partition")
     records = counted(sum(copy.records for copy in plan.partitions), "record")
@@ -153,9 +156,19 @@ def restore_summary(result: RestoreResult, seconds: float, places: Places) -> st
             *listed("Findings of the preflight", notes),
             *_positions(result.positions, are_written=result.positions_written),
             *listed("Positions left out", [left_out_text(one) for one in result.left_out]),
+            *listed("ACLs and client quotas", access_lines(result.access)),
             *_to_finalize(result, places),
         )
     )
+
+
+def access_lines(access: AccessResult) -> list[str]:
+    """A line for each ACL and quota that was written, or that could not be written."""
+    return [
+        *(f"ACL added: {text}" for text in access.acls_added),
+        *(f"quota set: {text}" for text in access.quotas_set),
+        *(f"not written: {text}" for text in access.failures),
+    ]
 
 
 def left_out_text(position: LeftOutPosition) -> str:

@@ -3,7 +3,7 @@ their statuses."""
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
 from typing import Literal, get_args
 
 from pydantic import Field
@@ -77,15 +77,16 @@ class Totals(Document):
 
 
 class PointEntry(Entry):
-    """A restore point: it names exactly the data that can be restored. `index`, `table`, `topics` and `groups` are
-    references to the objects that contain the details.
+    """A restore point: it names exactly the data that can be restored. `index`, `table`, `topics`, `groups`
+    and `clients` are references to the objects that contain the details.
 
     `failures`, `gaps` and `trimmed` are those of this run. `truncated` are ranges of earlier points whose records the
     cluster lost in an unclean leader election, `ended` the partitions that this run does not read any more, `warnings`
     sentences for a restore. `groups` is None if the run was not configured to keep positions, or if they could not be
-    read; `groups_failure` then contains the reason. `shrunk` is what the point contains less than the newest point
-    before it, None if that is nothing or an older version wrote the entry. `labels` are those that the run was given;
-    later `label` entries change them.
+    read; `groups_failure` then contains the reason. `clients` is None if the run was not configured to keep quotas
+    and users. `shrunk` is what the point contains less than the newest point before it, None if
+    that is nothing or an older version wrote the entry. `labels` are those that the run was given; later `label`
+    entries change them.
     """
 
     kind: Literal["point"] = "point"
@@ -100,6 +101,7 @@ class PointEntry(Entry):
     topics: StoredRef
     groups: StoredRef | None = None
     groups_failure: str | None = None
+    clients: StoredRef | None = Field(None, exclude_if=is_absent)
     totals: Totals
     failures: tuple[PartitionNote, ...] = ()
     gaps: tuple[PartitionNote, ...] = ()
@@ -109,6 +111,11 @@ class PointEntry(Entry):
     warnings: tuple[str, ...] = Field((), exclude_if=is_empty)
     shrunk: Shrinkage | None = None
     labels: dict[str, str] = Field(default_factory=dict, exclude_if=is_empty)
+
+    @property
+    def states(self) -> Iterator[StoredRef]:
+        """The references to the state objects that the point has."""
+        return (ref for ref in (self.topics, self.groups, self.clients) if ref is not None)
 
     @property
     def stalled(self) -> tuple[PartitionNote, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -76,11 +77,11 @@ class Plan(Document):
     the partitions to read; a bin is the work of one task. `based_on` is the seq of the newest point when the plan was
     made. `begun_after` is the seq of the log's newest entry when the run began, None if it is not known: the run was
     closed later, or not at all. `groups` is None if the run was not configured to keep positions, or if they could not
-    be read; `groups_failure` then contains the reason. `denied`
-    are the reasons for everything that is missing because a permission is missing. `not_selected` are the topics of
-    the newest point that the run does not select. `warnings` are sentences about what a restore of the point has to
-    know, of a consolidation about what it leaves as it is. `notes` are sentences about patterns of the topic selection.
-    `labels` are those of the new point.
+    be read; `groups_failure` then contains the reason. `clients` is None if the run was not configured to keep quotas
+    and users. `denied` are the reasons for everything that is missing because a permission is missing. `not_selected`
+    are the topics of the newest point that the run does not select. `warnings` are sentences about what a restore of
+    the point has to know, of a consolidation about what it leaves as it is. `notes` are sentences about patterns of the
+    topic selection, and about quotas or users that could not be read. `labels` are those of the new point.
     """
 
     format: int = FORMAT_MAJOR
@@ -108,11 +109,17 @@ class Plan(Document):
     topics: StoredRef
     groups: StoredRef | None = None
     groups_failure: str | None = None
+    clients: StoredRef | None = Field(None, exclude_if=_is_default)
     denied: tuple[str, ...] = ()
     not_selected: tuple[str, ...] = ()
     notes: tuple[str, ...] = Field((), exclude_if=_is_default)
     labels: dict[str, str] = Field(default_factory=dict, exclude_if=_is_default)
     tool: str
+
+    @property
+    def states(self) -> Iterator[StoredRef]:
+        """The references to the state objects that the plan names."""
+        return (ref for ref in (self.topics, self.groups, self.clients) if ref is not None)
 
 
 def write_plan(store: ObjectStore, plan: Plan) -> Plan:

@@ -12,14 +12,14 @@ from tasks.repository.drops import Drop
 from tasks.repository.entries import PointEntry
 from tasks.repository.partition_table import Row, read_table
 from tasks.repository.point_lines import PointLines, read_lines
-from tasks.repository.state_objects import GroupsState, TopicsState, read_state
+from tasks.repository.state_objects import ClientsState, GroupsState, TopicsState, read_state
 from tasks.store.protocol import ObjectStore
 
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """One point of a set. `rows`, `topics` and `groups` are read at the first use and kept. They raise `DamagedError`
-    if an object is missing or damaged, and `UnsupportedError` if a later version wrote it.
+    """One point of a set. `rows`, `topics`, `groups` and `clients` are read at the first use and kept. They raise
+    `DamagedError` if an object is missing or damaged, and `UnsupportedError` if a later version wrote it.
 
     `drops` are the drops that concern the point, as they were when it was opened."""
 
@@ -57,6 +57,11 @@ class RestorePoint:
         """The groups with their positions. None if the point has none; `entry.groups_failure` is the reason if they
         could not be read."""
         return read_state(self.store, self.entry.groups, GroupsState) if self.entry.groups else None
+
+    @cached_property
+    def clients(self) -> ClientsState | None:
+        """The quotas of clients and the users. None if the run was not configured to keep them."""
+        return read_state(self.store, self.entry.clients, ClientsState) if self.entry.clients else None
 
     def lines(self, rows: Iterable[Row]) -> PointLines:
         """The lines that count for each row, in offset order, disjoint, clipped to the row's [first, next). A line

@@ -15,8 +15,8 @@ from tasks.repository.names import RESTORES, restore_key, restore_part
 from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
 
-Step = Literal["replayed", "verified", "groups", "settings", "finalized"]
-"""The steps that are recorded when they are completed, in order."""
+Step = Literal["replayed", "verified", "groups", "access", "settings", "finalized", "abandoned"]
+"""The steps that are recorded when they are completed, in order. `finalized` and `abandoned` end a restore."""
 
 
 class SelectedRecords(Document):
@@ -71,10 +71,18 @@ class TopicCopy(Document):
     is_purged: bool = False
 
 
+class TopicPatterns(Document):
+    """The topics of a restore as they were asked for: names and patterns to include and to exclude."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
 class RestorePlan(Document):
     """The plan of a restore, written before anything on the cluster changes. `options` are the options of the restore
     as they were given. `drops` are those that concerned the point when the plan was made: what was dropped later
-    is restored too, because the restore pins its point."""
+    is restored too, because the restore pins its point. `selection` are the topics as they were asked for, so that the
+    same request is recognized later; None if an earlier version made the plan."""
 
     format: int = FORMAT_MAJOR
     repository_id: str
@@ -89,6 +97,7 @@ class RestorePlan(Document):
     partitions: tuple[PartitionCopy, ...]
     bins: tuple[tuple[int, ...], ...]
     drops: tuple[Drop, ...] = Field((), exclude_if=is_empty)
+    selection: TopicPatterns | None = Field(None, exclude_if=lambda selection: selection is None)
     tool: str
 
 

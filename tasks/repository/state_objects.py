@@ -1,5 +1,5 @@
-"""State objects: the topics with their settings and ACLs, and the consumer groups with their positions. Decides from
-its settings whether a topic is compacted, and how long it keeps tombstones."""
+"""State objects: the topics with their settings and ACLs, the consumer groups with their positions, and the quotas and
+users of clients. Decides from its settings whether a topic is compacted, and how long it keeps tombstones."""
 
 from __future__ import annotations
 
@@ -118,12 +118,51 @@ class GroupsState(Document):
     not_covered: tuple[str, ...] = ()
 
 
-StateT = TypeVar("StateT", TopicsState, GroupsState)
+class QuotaPart(Document):
+    """One part of the entity that a quota is for: its type (`user`, `client-id`, `ip`) and name. The name None means
+    the default of all clients without a quota of their own."""
+
+    type: str
+    name: str | None
 
 
-def write_state(
-    store: ObjectStore, set_name: str, run: str, state: TopicsState | GroupsState, *, newest: StoredRef | None
-) -> StoredRef:
+class QuotaState(Document):
+    """The quotas of one entity: values by Kafka's names."""
+
+    entity: tuple[QuotaPart, ...]
+    values: dict[str, float]
+
+
+class CredentialState(Document):
+    """One SCRAM credential, without its secret, because Kafka does not return secrets."""
+
+    mechanism: str
+    iterations: int
+
+
+class UserState(Document):
+    """A user with SCRAM credentials."""
+
+    user: str
+    credentials: tuple[CredentialState, ...]
+
+
+class ClientsState(Document):
+    """The quotas of clients and the users with SCRAM credentials, of the whole cluster. If the one or the other could
+    not be read, it is empty and `quotas_absent` or `users_absent` contains the reason."""
+
+    format: int = FORMAT_MAJOR
+    quotas: tuple[QuotaState, ...]
+    quotas_absent: str | None = None
+    users: tuple[UserState, ...]
+    users_absent: str | None = None
+
+
+AnyState = TopicsState | GroupsState | ClientsState
+StateT = TypeVar("StateT", TopicsState, GroupsState, ClientsState)
+
+
+def write_state(store: ObjectStore, set_name: str, run: str, state: AnyState, *, newest: StoredRef | None) -> StoredRef:
     """Store the state. If it is equal to the newest point's state, nothing is stored and `newest` is returned: the
     reference to the existing object, with its seq."""
     stored, digest = compress_object(encode_json(state.to_json()))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from tasks.broker.admin_values import CommittedOffset, NewTopicSpec
+from tasks.broker.admin_values import AclBinding, ClientQuota, CommittedOffset, NewTopicSpec
 from tasks.broker.translation import Action, Permission
 from tasks.model.errors import AccessError, BrokerError, OffsetOutOfRangeError
 from tests.contract.kafka_batches import identity_of, outgoing, send, stamped
@@ -49,6 +50,75 @@ def test_rules_are_read_in_the_words_of_kafka_acls(guarded_bed: GuardedKafkaBed,
         )
         for rule in rules
     ]
+
+
+def _read_acl(topic: str, user: str, **words: str) -> AclBinding:
+    found = AclBinding(
+        resource_type="TOPIC",
+        resource_name=topic,
+        pattern_type="LITERAL",
+        principal=f"User:{user}",
+        host="*",
+        operation="READ",
+        permission="ALLOW",
+    )
+    return replace(found, **words)
+
+
+def test_acls_are_added_once_and_shown_and_an_unknown_word_is_that_acls_error(
+    guarded_bed: GuardedKafkaBed, topic_name: str
+) -> None:
+    new = [_read_acl(topic_name, user) for user in ("alice", "bob")]
+    odd = _read_acl(topic_name, "alice", operation="JUGGLE")
+    with admin_of(guarded_bed) as admin, guarded_bed.deny("Topic", topic_name, "Delete"):
+        before = set(admin.read_acls()[0])
+        answers = admin.create_acls([*new, odd])
+        assert [None, None] == [answers[one] for one in new]
+        assert "JUGGLE" in str(answers[odd])
+        assert {new[0]: None} == admin.create_acls([new[0], new[0]])
+        assert {*before, *new} == set(admin.read_acls()[0])
+
+
+def test_without_an_authorizer_no_acl_is_added(bed: KafkaBed, topic_name: str) -> None:
+    acl = _read_acl(topic_name, "alice")
+    with admin_of(bed) as admin:
+        disabled = admin.create_acls([acl])[acl]
+
+    assert isinstance(disabled, BrokerError)
+    assert 54 == disabled.code
+
+
+def test_quotas_are_set_value_by_value_and_read_in_order(bed: KafkaBed, topic_name: str) -> None:
+    user, default = (("user", topic_name),), (("client-id", None), ("user", topic_name))
+    with admin_of(bed) as admin:
+        first = ClientQuota(entity=user, values={"producer_byte_rate": 1000.0, "request_percentage": 12.5})
+        assert {user: None, default: None} == admin.set_quotas(
+            [first, ClientQuota(entity=default, values={"consumer_byte_rate": 2.0**40})]
+        )
+        assert {user: None} == admin.set_quotas([ClientQuota(entity=user, values={"producer_byte_rate": 2000.0})])
+        found, reason = admin.read_quotas()
+        assert ((), None) == admin.read_users()
+
+    assert None is reason
+    assert [
+        (default, {"consumer_byte_rate": 2.0**40}),
+        (user, {"producer_byte_rate": 2000.0, "request_percentage": 12.5}),
+    ] == [(quota.entity, quota.values) for quota in found if quota.entity[-1] == ("user", topic_name)]
+
+
+def test_quotas_and_users_without_permission_are_a_reason(guarded_bed: GuardedKafkaBed, topic_name: str) -> None:
+    quota = ClientQuota(entity=(("user", topic_name),), values={"producer_byte_rate": 1000.0})
+    denied_operations = ("DescribeConfigs", "AlterConfigs", "Describe")
+    with admin_of(guarded_bed) as admin, guarded_bed.deny("Cluster", CLUSTER, *denied_operations):
+        quotas, why_no_quotas = admin.read_quotas()
+        users, why_no_users = admin.read_users()
+        [denied] = admin.set_quotas([quota]).values()
+
+    assert ((), ()) == (quotas, users)
+    assert "DescribeConfigs on Cluster" in str(why_no_quotas)
+    assert "Describe on Cluster" in str(why_no_users)
+    assert isinstance(denied, AccessError)
+    assert "AlterConfigs on Cluster" in str(denied)
 
 
 def test_missing_permissions_on_topics_and_groups_are_named(guarded_bed: GuardedKafkaBed, topic_name: str) -> None:

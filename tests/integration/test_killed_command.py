@@ -66,7 +66,7 @@ def test_a_killed_backup_leaves_no_point_and_the_next_run_finishes_it_and_makes_
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_records_of_a_killed_restore_stay_until_a_confirmed_purge_restores_them_again(
+def test_a_killed_restore_is_continued_by_the_same_command_without_duplicates(
     kafka: KafkaCluster, backup_file: Path, topic_name: str, number: signal.Signals
 ) -> None:
     assert 0 == _run("backup", "--config", str(backup_file)).returncode
@@ -83,17 +83,17 @@ def test_records_of_a_killed_restore_stay_until_a_confirmed_purge_restores_them_
         "the topic must keep its staging settings"
     )
     [killed] = json.loads(_run("list", "--restores", "--config", str(file), "--json").stdout)["restores"]
-    assert "begun" == killed["state"]
 
-    refused = _run("restore", "--config", str(file))
+    other = file.with_name("other.yaml")
+    other.write_text(file.read_text() + "  purge_topics: true\n")
+    refused = _run("restore", "--config", str(other), "--yes")
     assert 3 == refused.returncode
-    assert f"{target}-0: it is not empty ({written:,} offset" in refused.stderr
-    assert written == end_offset(kafka.bootstrap, target)
-    assert 0 != _run("finalize", killed["restore"], "--config", str(file)).returncode
+    assert "its purge_topics is False and not True" in refused.stderr
+    assert f"kafka-backup abandon {killed['restore']}" in refused.stderr
 
-    file.write_text(file.read_text() + "  purge_topics: true\n")
-    again = _run("restore", "--config", str(file), "--yes")
+    again = _run("restore", "--config", str(file))
     assert 0 == again.returncode, again.stderr
+    assert f"The unfinished restore {killed['restore']} of killed@1 is continued" in again.stderr
     assert contents(kafka.bootstrap, topic_name) == contents(kafka.bootstrap, target)
     assert OWN == own_settings(kafka.bootstrap_servers, target)
 

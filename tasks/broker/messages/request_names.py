@@ -50,6 +50,8 @@ REQUEST_NAMES: Final[Mapping[int, str]] = {
     47: "OffsetDelete",
     48: "DescribeClientQuotas",
     49: "AlterClientQuotas",
+    50: "DescribeUserScramCredentials",
+    51: "AlterUserScramCredentials",
     60: "DescribeCluster",
     61: "DescribeProducers",
     65: "DescribeTransactions",

@@ -12,16 +12,20 @@ from types import MappingProxyType
 from typing import Any
 
 from kafka.protocol.admin import (
+    AlterClientQuotasRequest,
+    CreateAclsRequest,
     CreatePartitionsRequest,
     CreateTopicsRequest,
     DeleteGroupsRequest,
     DeleteRecordsRequest,
     DeleteTopicsRequest,
     DescribeAclsRequest,
+    DescribeClientQuotasRequest,
     DescribeClusterRequest,
     DescribeConfigsRequest,
     DescribeGroupsRequest,
     DescribeLogDirsRequest,
+    DescribeUserScramCredentialsRequest,
     IncrementalAlterConfigsRequest,
     ListGroupsRequest,
 )
@@ -40,18 +44,22 @@ from tasks.broker.messages.produce_answer import decode_produce_answer
 from tasks.broker.messages.produce_request import PRODUCE_VERSION
 
 __all__ = [
+    "AlterClientQuotasRequest",
     "ApiVersionsRequest",
+    "CreateAclsRequest",
     "CreatePartitionsRequest",
     "CreateTopicsRequest",
     "DeleteGroupsRequest",
     "DeleteRecordsRequest",
     "DeleteTopicsRequest",
     "DescribeAclsRequest",
+    "DescribeClientQuotasRequest",
     "DescribeClusterRequest",
     "DescribeConfigsRequest",
     "DescribeGroupsRequest",
     "DescribeLogDirsRequest",
     "DescribeProducersRequest",
+    "DescribeUserScramCredentialsRequest",
     "FetchRequest",
     "FindCoordinatorRequest",
     "IncrementalAlterConfigsRequest",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tasks.broker.admin_values import POSITIONS_TOPIC
 from tasks.broker.ports import ClusterAdmin
-from tasks.broker.translation import SEES_ALL_GROUPS
+from tasks.broker.translation import SEES_ALL_GROUPS, Permission
 from tasks.engine.checks.acls import cluster_items, group_items, hidden_topic_items, topic_items
 from tasks.engine.checks.items import CheckItem, ok, optional, rows
 from tasks.engine.checks.jobs import BackupJob
@@ -24,6 +24,7 @@ def backup_permission_items(admin: ClusterAdmin, job: BackupJob) -> list[CheckIt
     return [
         *rows("topics", "selection", lambda: _topic_items(admin, job)),
         *_group_items(admin, job),
+        *_client_items(admin, job),
         *map(optional, positions),
     ]
 
@@ -55,3 +56,13 @@ def _group_items(admin: ClusterAdmin, job: BackupJob) -> list[CheckItem]:
         yield from group_items(admin, sorted(one.group_id for one in admin.list_groups()), ("Describe",))
 
     return [*sees_all, *rows("groups", "Describe", describable)]
+
+
+def _client_items(admin: ClusterAdmin, job: BackupJob) -> list[CheckItem]:
+    """Optional rows, because a point without quotas and users has all records. The users need the permission that the
+    groups need, which has a row."""
+    if not job.options.client_state_snapshot:
+        return []
+    quotas = Permission("DescribeConfigs", "Cluster")
+    found = rows("Cluster kafka-cluster", quotas.operation, lambda: cluster_items(admin, quotas))
+    return [optional(item) for item in found]

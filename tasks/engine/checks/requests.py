@@ -57,6 +57,10 @@ BACKUP_REQUESTS: Final = (
     NeededRequest("DescribeProducers", 0, 0, "the producer of an open transaction is not named"),
 )
 BACKUP_GROUP_REQUESTS: Final = (*_GROUPS, NeededRequest("ListGroups", 0, 5), NeededRequest("OffsetFetch", 7, 9))
+BACKUP_CLIENT_REQUESTS: Final = (
+    NeededRequest("DescribeClientQuotas", 0, 1, "the point contains no client quotas"),
+    NeededRequest("DescribeUserScramCredentials", 0, 0, "the point contains no users"),
+)
 RESTORE_REQUESTS: Final = (
     *_EVERY_JOB,
     _SETTINGS,
@@ -65,6 +69,8 @@ RESTORE_REQUESTS: Final = (
     NeededRequest("IncrementalAlterConfigs", 0, 1),
 )
 RESTORE_GROUP_REQUESTS: Final = (*_GROUPS, NeededRequest("OffsetFetch", 7, 9), NeededRequest("OffsetCommit", 6, 9))
+_ACLS: Final = (NeededRequest("DescribeAcls", 1, 3), NeededRequest("CreateAcls", 1, 3))
+_QUOTAS: Final = (NeededRequest("DescribeClientQuotas", 0, 1), NeededRequest("AlterClientQuotas", 0, 1))
 _CREATE: Final = NeededRequest("CreateTopics", 2, 7)
 _PURGE: Final = NeededRequest("DeleteRecords", 0, 2)
 
@@ -77,13 +83,19 @@ def needed_requests(job: CheckJob) -> tuple[NeededRequest, ...]:
     restores (DeleteTopics) need.
     """
     if isinstance(job, BackupJob):
-        return (*BACKUP_REQUESTS, *(BACKUP_GROUP_REQUESTS if job.options.consumer_group_snapshot else ()))
+        return (
+            *BACKUP_REQUESTS,
+            *(BACKUP_GROUP_REQUESTS if job.options.consumer_group_snapshot else ()),
+            *(BACKUP_CLIENT_REQUESTS if job.options.client_state_snapshot else ()),
+        )
     options = job.request.options
     return (
         *RESTORE_REQUESTS,
         *((_CREATE,) if options.create_topics else ()),
         *((_PURGE,) if options.purge_topics else ()),
         *(RESTORE_GROUP_REQUESTS if options.reset_consumer_offsets else ()),
+        *(_ACLS if options.acls == "apply" else ()),
+        *(_QUOTAS if options.quotas == "apply" else ()),
     )
 
 

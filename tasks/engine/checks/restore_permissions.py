@@ -33,8 +33,16 @@ def restore_permission_items(
     return [
         *rows("topics", "ACLs", lambda: _topic_items(admin, probe, job, targets)),
         *rows("groups", "Read", lambda: _group_items(admin, job, point)),
+        *rows("Cluster", "ACLs and quotas", lambda: _access_items(admin, job)),
         *map(optional, rows("Cluster", "DescribeConfigs", lambda: cluster_items(admin, _READS_BROKER_SETTINGS))),
     ]
+
+
+def _access_items(admin: ClusterAdmin, job: RestoreJob) -> Iterator[CheckItem]:
+    options = job.request.options
+    for mode, operation in ((options.acls, "Alter"), (options.quotas, "AlterConfigs")):
+        if mode == "apply":
+            yield from cluster_items(admin, Permission(operation, "Cluster"))
 
 
 def _topic_items(

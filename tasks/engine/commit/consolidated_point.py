@@ -84,6 +84,7 @@ class ConsolidatedPoint:
                 "table": inherited(newest.entry.table, newest.seq),
                 "topics": inherited([newest.entry.topics], newest.seq)[0],
                 "groups": inherited([newest.entry.groups], newest.seq)[0] if newest.entry.groups else None,
+                "clients": inherited([newest.entry.clients], newest.seq)[0] if newest.entry.clients else None,
                 "totals": _totals(newest, lines, replaced, copies),
                 "shrunk": None,
                 "labels": {},

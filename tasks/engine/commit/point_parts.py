@@ -97,6 +97,7 @@ class CapturedRun:
             "topics": plan.topics,
             "groups": plan.groups,
             "groups_failure": plan.groups_failure,
+            "clients": plan.clients,
             "failures": failures,
             "gaps": gaps,
             "trimmed": trimmed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tasks.engine.options import RestoreOptions
@@ -67,6 +67,17 @@ def restored_groups(state: GroupsState | None, options: RestoreOptions) -> list[
     if state is None or options.consumer_group_strategy == "skip":
         return []
     return selected_groups(state, options.consumer_groups)
+
+
+def recorded_positions(
+    report: Mapping[str, object],
+) -> tuple[list[TranslatedPosition], list[LeftOutPosition]]:
+    """The positions and the left-out positions in the result of the step `groups`. Pure."""
+    positions, left_out = report.get("positions"), report.get("left_out")
+    return (
+        [TranslatedPosition(**one) for one in positions] if isinstance(positions, list) else [],
+        [LeftOutPosition(**one) for one in left_out] if isinstance(left_out, list) else [],
+    )
 
 
 def planned_positions(plan: RestorePlan, groups: Sequence[GroupState]) -> list[PlannedPosition]:

@@ -1,41 +1,79 @@
-"""Replays one bin: sends the stored batches in order, with the producer identity of the restore. Refuses a target that
-does not end at its base offset."""
+"""Replays one bin: sends the stored batches in order, with the producer identity of the restore. If the targets contain
+a part of them already, only the rest is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from tasks.batches.header import record_count, stamp
-from tasks.batches.rewrite import next_sequence
-from tasks.broker.log_values import OutgoingBatch
-from tasks.broker.ports import LogWriter
+from tasks.broker.log_values import OffsetAnswers, OutgoingBatch
+from tasks.broker.ports import LogReader, LogWriter
 from tasks.engine.bins import PARTITIONS_AT_ONCE
+from tasks.engine.replay.log_ends import log_ends, still_ends
+from tasks.engine.replay.outgoing import outgoing_batches
 from tasks.engine.replay.staged_settings import changed_settings
-from tasks.engine.replay.target_batches import target_batches
+from tasks.engine.replay.written_batches import remaining_batches
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.started_restore import StartedRestore
-from tasks.model.errors import BrokerError, DamagedError, RefusedError
+from tasks.model.errors import BrokerError, RefusedError
 from tasks.model.partition import Partition
-from tasks.repository.restores import TargetPartition, Targets
+from tasks.repository.restores import Targets
 
 
-def replay_bin(context: ClusterContext, started: StartedRestore, targets: Targets, number: int) -> None:
-    """Write every restorable record of the bin's partitions to their targets, exactly once.
+def replay_bin(
+    context: ClusterContext, started: StartedRestore, targets: Targets, number: int, *, is_repeated: bool = False
+) -> None:
+    """Write every restorable record of the bin's partitions to their targets, exactly once. May be called again after
+    an error or a crash: what the targets contain is read back, and only the rest is sent.
 
-    Raises `RefusedError` unless each target's log ends at its base offset, and if somebody else changed a staged
-    setting; `DamagedError` if the backup does not have the records of its index, `BrokerError` if the target cluster
-    refuses a batch. Must not be called again after it wrote.
+    `is_repeated`: an earlier call of this bin can have requests on their way, so the ends of the logs are awaited.
+    Raises `RefusedError` if a target contains anything else than the beginning of what this restore writes, and if
+    somebody else changed a staged setting; `DamagedError` if the backup does not have the records of its index;
+    `BrokerError` if the target cluster refuses a batch.
     """
     indexes = started.plan.bins[number]
     try:
-        with context.writer() as writer:
-            _check_ends_at_base(writer, [targets.partitions[index] for index in indexes])
+        with context.writer() as writer, context.reader() as log:
+            bounds = _bounds(context, writer, targets, indexes, is_repeated=is_repeated)
             for start in range(0, len(indexes), PARTITIONS_AT_ONCE):
-                _replay_partitions(context, writer, started, targets, indexes[start : start + PARTITIONS_AT_ONCE])
+                together = indexes[start : start + PARTITIONS_AT_ONCE]
+                sources = {index: _source(context, log, started, targets, index, bounds) for index in together}
+                _replay_partitions(context, writer, started, targets, sources)
     except BrokerError as error:
         _require_staged(context, started, indexes, error)
         raise
     _require_staged(context, started, indexes, None)
+
+
+def _bounds(
+    context: ClusterContext, writer: LogWriter, targets: Targets, indexes: Sequence[int], *, is_repeated: bool
+) -> dict[Partition, tuple[int, int]]:
+    """(first offset, end) of each target log that does not end at its base offset."""
+    base = {targets.partitions[index].target: targets.partitions[index].base for index in indexes}
+    ends = still_ends(context, writer, list(base)) if is_repeated else log_ends(writer, list(base))
+    written = [part for part, end in ends.items() if end != base[part]]
+    earliest = writer.list_offsets(written, "earliest") if written else OffsetAnswers()
+    for failure in earliest.failures.values():
+        raise failure
+    return {part: (earliest.offsets[part], ends[part]) for part in written}
+
+
+def _source(
+    context: ClusterContext,
+    log: LogReader,
+    started: StartedRestore,
+    targets: Targets,
+    index: int,
+    bounds: Mapping[Partition, tuple[int, int]],
+) -> Iterator[OutgoingBatch]:
+    """The batches that the target of this partition does not contain yet. Counts the others as progress."""
+    copy, target = started.plan.partitions[index], targets.partitions[index]
+    found = bounds.get(target.target)
+    if found is None:
+        return outgoing_batches(started, targets, index)
+    remaining = remaining_batches(context, log, started, targets, index, found)
+    kept = found[1] - target.base
+    context.progress(copy.source, records=kept, log_bytes=copy.log_bytes * kept // copy.records)
+    return remaining
 
 
 def _require_staged(
@@ -51,19 +89,20 @@ def _require_staged(
 
 
 def _replay_partitions(
-    context: ClusterContext, writer: LogWriter, started: StartedRestore, targets: Targets, indexes: Sequence[int]
+    context: ClusterContext,
+    writer: LogWriter,
+    started: StartedRestore,
+    targets: Targets,
+    sources: Mapping[int, Iterator[OutgoingBatch]],
 ) -> None:
     """Replay several partitions at the same time, so that small batches share requests."""
-    sources = {
-        targets.partitions[index].target: _limited(context, started, _outgoing_batches(started, targets, index))
-        for index in indexes
-    }
-    source_of = {targets.partitions[index].target: started.plan.partitions[index].source for index in indexes}
+    limited = {targets.partitions[index].target: _limited(context, started, one) for index, one in sources.items()}
+    source_of = {targets.partitions[index].target: started.plan.partitions[index].source for index in sources}
 
     def acknowledged(target: Partition, batch: OutgoingBatch) -> None:
         context.progress(source_of[target], records=batch.records, log_bytes=len(batch.data))
 
-    writer.produce(sources, timeout_ms=started.options.produce_timeout_ms, on_acknowledged=acknowledged)
+    writer.produce(limited, timeout_ms=started.options.produce_timeout_ms, on_acknowledged=acknowledged)
 
 
 def _limited(
@@ -73,39 +112,3 @@ def _limited(
     for batch in batches:
         started.limit.spend(log_bytes=len(batch.data), records=batch.records, stop=context.stop)
         yield batch
-
-
-def _outgoing_batches(started: StartedRestore, targets: Targets, index: int) -> Iterator[OutgoingBatch]:
-    copy, target = started.plan.partitions[index], targets.partitions[index]
-    lines, wanted = started.lines[copy.source], started.filter_of(copy.source)
-    sent = sequence = 0
-    for batch in target_batches(started.reader, lines, wanted, regroup_bytes=started.plan.regroup_bytes):
-        records = record_count(batch)
-        yield OutgoingBatch(
-            data=stamp(
-                batch,
-                producer_id=targets.producer_id,
-                producer_epoch=targets.producer_epoch,
-                base_sequence=sequence,
-            ),
-            records=records,
-            expected_offset=target.base + sent,
-        )
-        sent, sequence = sent + records, next_sequence(sequence, records)
-    if sent != copy.records:
-        raise DamagedError(
-            f"{copy.source}: the backup should contain {copy.records} restorable records and contains {sent}."
-        )
-
-
-def _check_ends_at_base(writer: LogWriter, targets: Sequence[TargetPartition]) -> None:
-    answers = writer.list_offsets([target.target for target in targets], "latest")
-    for failure in answers.failures.values():
-        raise failure
-    for target in targets:
-        end = answers.offsets[target.target]
-        if end != target.base:
-            raise RefusedError(
-                f"{target.target}: its log ends at {end}, but this restore begins at {target.base}. Another producer "
-                "or an earlier attempt wrote to it. Restore into another topic."
-            )

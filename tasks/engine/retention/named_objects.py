@@ -116,7 +116,7 @@ class NamedObjects:
             for ref in entry.index:
                 if ref.key not in self._refs:
                     self._refs[ref.key] = ref if ref.seq is not None else ref.model_copy(update={"seq": seq})
-            others = (*entry.table, entry.topics, *([entry.groups] if entry.groups else []))
+            others = (*entry.table, *entry.states)
             self._points[seq] = _PointNames(
                 index_keys=tuple(intern(ref.key) for ref in entry.index),
                 others=(plan_key(entry.set, entry.run), *(intern(ref.key) for ref in others)),
@@ -126,9 +126,7 @@ class NamedObjects:
 
 def named_by_plan(plan: Plan) -> Iterator[str]:
     """The keys of the states that the plan of an open run names. They can be of an earlier run."""
-    yield plan.topics.key
-    if plan.groups is not None:
-        yield plan.groups.key
+    return (ref.key for ref in plan.states)
 
 
 def _data_objects(chunks: Iterable[bytes], ref: IndexRef) -> dict[str, DataObject]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasks.broker.admin_values import TopicDescription
 from tasks.broker.log_values import OffsetAnswers
@@ -17,6 +18,7 @@ from tasks.engine.bins import Bins, bins_to_capture
 from tasks.engine.options import BackupOptions, TopicSelection
 from tasks.engine.pattern_notes import pattern_notes
 from tasks.engine.run_context import ClusterContext
+from tasks.engine.source.client_state import client_notes, read_clients
 from tasks.engine.source.group_state import groups_of_topics, read_groups
 from tasks.engine.source.open_transactions import with_open_transactions
 from tasks.engine.source.permissions import denied_topics
@@ -33,7 +35,14 @@ from tasks.repository.names import capture_lease_key
 from tasks.repository.plans import EndedPartition, Plan, PlanFailure, PlannedPartition, write_plan
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.state_objects import GroupsState, TopicsState, TopicState, write_state
+from tasks.repository.state_objects import (
+    AnyState,
+    ClientsState,
+    GroupsState,
+    TopicsState,
+    TopicState,
+    write_state,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +70,22 @@ class ClusterState:
     topics_state: TopicsState
     groups: GroupsState | None
     groups_failure: str | None
+    clients: ClientsState | None
+    """None if the configuration does not include quotas and users."""
     denied: tuple[str, ...]
     hidden: Mapping[str, str]
     """The topics of the newest point that the user can no longer describe, with the reasons."""
 
     not_selected: tuple[str, ...]
     """The topics of the newest point that this run does not select."""
+
+
+class _StateRefs(NamedTuple):
+    """The stored state objects of a plan."""
+
+    topics: StoredRef
+    groups: StoredRef | None
+    clients: StoredRef | None
 
 
 def plan_snapshot(context: ClusterContext, request: SnapshotRequest) -> Plan:
@@ -128,7 +147,7 @@ def make_plan(
     """The plan of a run of any kind. Stores the state objects that it names, unless it is a dry run. `last_states` are
     earlier states of topics that the cluster does not describe any more and that the new point contains."""
     repository, options = context.repository, request.options
-    groups_ref, topics_ref = _write_states(repository, request, cluster, last_states, newest, is_dry_run=is_dry_run)
+    states = _write_states(repository, request, cluster, last_states, newest, is_dry_run=is_dry_run)
     return Plan(
         repository_id=repository.root.repository_id,
         set=request.set_name,
@@ -151,13 +170,17 @@ def make_plan(
         failures=failures,
         ended=ended,
         warnings=warnings,
-        topics=topics_ref,
-        groups=groups_ref,
+        topics=states.topics,
+        groups=states.groups,
         groups_failure=cluster.groups_failure,
+        clients=states.clients,
         denied=(*cluster.denied, *cluster.hidden.values()),
         not_selected=cluster.not_selected,
         labels=options.labels,
-        notes=tuple(pattern_notes(request.topics, {topic.name for topic in cluster.topics})),
+        notes=(
+            *pattern_notes(request.topics, {topic.name for topic in cluster.topics}),
+            *client_notes(cluster.clients),
+        ),
         tool=tool_name(),
     )
 
@@ -234,6 +257,7 @@ def read_cluster_state(admin: ClusterAdmin, request: SnapshotRequest, newest: Re
         topics_state=read_topics(admin, topics),
         groups=groups_of_topics(groups, {name: ids[name] for name in chosen if name in ids}) if groups else None,
         groups_failure=groups_failure,
+        clients=read_clients(admin) if options.client_state_snapshot else None,
         denied=denied,
         hidden=denied_topics(admin, missing),
         not_selected=_not_selected(newest, chosen, visible, request.topics),
@@ -271,17 +295,20 @@ def _write_states(
     newest: RestorePoint | None,
     *,
     is_dry_run: bool,
-) -> tuple[StoredRef | None, StoredRef]:
+) -> _StateRefs:
     if is_dry_run:
         not_stored = StoredRef(key="", sha256="", stored_bytes=0)
-        return not_stored, not_stored
+        return _StateRefs(not_stored, not_stored, not_stored)
 
-    def write(state: TopicsState | GroupsState, ref: StoredRef | None) -> StoredRef:
+    def write(state: AnyState, ref: StoredRef | None) -> StoredRef:
         earlier = ref.model_copy(update={"seq": ref.seq or newest.seq}) if ref and newest else None
         return write_state(repository.store, request.set_name, request.run, state, newest=earlier)
 
-    groups = write(cluster.groups, newest.entry.groups if newest else None) if cluster.groups else None
-    return groups, write(_with_topics(cluster.topics_state, last_states), newest.entry.topics if newest else None)
+    entry = newest.entry if newest else None
+    groups = write(cluster.groups, entry.groups if entry else None) if cluster.groups else None
+    clients = write(cluster.clients, entry.clients if entry else None) if cluster.clients else None
+    topics = write(_with_topics(cluster.topics_state, last_states), entry.topics if entry else None)
+    return _StateRefs(topics, groups, clients)
 
 
 def _with_topics(state: TopicsState, more: Sequence[TopicState]) -> TopicsState:

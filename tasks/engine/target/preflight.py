@@ -15,6 +15,7 @@ from tasks.engine.target.findings import Finding, FindingLevel, error_finding
 from tasks.engine.target.permissions import group_permission_findings
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
 from tasks.engine.target.selection import incarnations, other_incarnations
+from tasks.engine.target.selection_findings import selection_findings
 from tasks.engine.target.shrunk_point import shrunk_point_finding
 from tasks.engine.target.target_findings import target_findings
 from tasks.engine.target.target_records import record_findings
@@ -59,6 +60,7 @@ def preflight(
         *target_findings(plan, source, view, options),
         *accepted.findings,
         *_incarnations(source),
+        *selection_findings(context.repository, source, plan, options),
         *_missing_data(source, options),
         *_shrunk_point(context.repository, source),
         *record_findings(context, plan, view, options),
@@ -67,6 +69,23 @@ def preflight(
         *_archived_objects(source, infos),
         *_oversized_batches(source),
         *_group_findings(admin, source, options),
+    ]
+    order = {"error": 0, "warning": 1, "note": 2}
+    return sorted(dict.fromkeys(findings), key=lambda finding: order[finding.level])
+
+
+def data_findings(
+    repository: Repository, source: RestoreSource, plan: RestorePlan, options: RestoreOptions
+) -> list[Finding]:
+    """The findings about the backup alone, errors first, for a restore that is continued: what the point lacks, and
+    objects that cannot be read."""
+    infos = data_infos(repository, source)
+    findings = [
+        *_damaged_objects(repository, source, plan, infos),
+        *_archived_objects(source, infos),
+        *_incarnations(source),
+        *_missing_data(source, options),
+        *_shrunk_point(repository, source),
     ]
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(dict.fromkeys(findings), key=lambda finding: order[finding.level])

@@ -1,14 +1,14 @@
 """Prepares the target topics of a restore: creates or stages them, purges them if configured, reads their ids and base
-offsets. After an error it undoes what it has changed, except a purge, which cannot be undone. After a stop it undoes
-nothing."""
+offsets. Takes over the topics that an earlier attempt of the same restore created. After an error it undoes what it has
+changed, except a purge, which cannot be undone. After a stop it undoes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tasks.broker.admin_values import ConfigChange
+from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigChange, ConfigEntry, TopicDescription
 from tasks.broker.ports import ClusterAdmin, LogWriter
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.accepted_settings import creation_settings, creation_spec
@@ -18,9 +18,21 @@ from tasks.model.partition import Partition, require_topic_ids
 from tasks.repository.restores import RestorePlan, TargetPartition, Targets, TopicCopy
 
 
-def prepare_targets(context: ClusterContext, admin: ClusterAdmin, plan: RestorePlan) -> Targets:
+def prepare_targets(
+    context: ClusterContext,
+    admin: ClusterAdmin,
+    plan: RestorePlan,
+    *,
+    is_repeated: bool = False,
+    undone: Callable[[KafkaBackupError], None] = lambda error: None,
+) -> Targets:
     """Create the topics that do not exist and stage those that do. Returns the ids and base offsets of the targets, and
     the producer identity, which have to be stored before the first record is written.
+
+    `is_repeated`: an earlier attempt of this restore ended while it prepared the topics, and wrote no record. A topic
+    that it created is taken over if it is empty and has the partitions and the creation settings of the plan;
+    otherwise `RefusedError` is raised. A purge is repeated. `undone` is called with an error that a repetition does not
+    pass, if everything was undone after it.
 
     Raises `RefusedError` if an existing topic is not the planned one or is not empty, and `AccessError` if a permission
     is missing that could not be checked before the topic existed. After an error of the cluster the topics that were
@@ -29,8 +41,8 @@ def prepare_targets(context: ClusterContext, admin: ClusterAdmin, plan: RestoreP
     then nothing is undone.
     """
     done = _Done()
-    with _undone_after_errors(context, admin, done):
-        _create(plan, admin, done)
+    with _undone_after_errors(context, admin, done, undone):
+        _create(plan, admin, done, found_topics(context, admin, plan) if is_repeated else {})
         ids = _topic_ids(plan, admin)
         done.ids |= {name: ids[name] for name in done.created}
         _stage(plan, ids, admin, done)
@@ -60,8 +72,49 @@ class _Done:
     staged: list[TopicCopy] = field(default_factory=list)
 
 
-def _create(plan: RestorePlan, admin: ClusterAdmin, done: _Done) -> None:
-    specs = [creation_spec(topic, creation_settings(topic)) for topic in plan.topics if not topic.exists]
+def found_topics(context: ClusterContext, admin: ClusterAdmin, plan: RestorePlan) -> dict[str, str | None]:
+    """The topics that the plan creates and that exist already: why this restore did not create them, as a text, or None
+    if it can have created them: they are empty and have the partitions and the creation settings of the plan."""
+    planned = {topic.target: topic for topic in plan.topics if not topic.exists}
+    described = admin.describe_topics(list(planned)) if planned else []
+    configs = admin.known_topic_configs([topic.name for topic in described]) if described else {}
+    parts = [Partition(topic.name, topic.topic_id, part.partition) for topic in described for part in topic.partitions]
+    with context.reader() as log:
+        latest = log.list_offsets(parts, "latest")
+    for failure in latest.failures.values():
+        raise failure
+    filled = {part.topic for part in parts if latest.offsets[part] != 0}
+    return {
+        topic.name: _difference(
+            topic, planned[topic.name], configs.get(topic.name, ()), is_empty=topic.name not in filled
+        )
+        for topic in described
+    }
+
+
+def _difference(
+    topic: TopicDescription, planned: TopicCopy, configs: Sequence[ConfigEntry], *, is_empty: bool
+) -> str | None:
+    """Why a topic is not the one that the plan creates, as a text; None if it can be. Pure."""
+    if not is_empty:
+        return "it is not empty"
+    if len(topic.partitions) != planned.partitions:
+        return f"it has {len(topic.partitions)} partitions instead of {planned.partitions}"
+    own = {entry.name: entry.value for entry in configs if entry.source == DYNAMIC_TOPIC_CONFIG}
+    name = next((name for name, value in creation_settings(planned).items() if own.get(name) != value), None)
+    return None if name is None else f"its {name} is {own.get(name)} instead of {creation_settings(planned)[name]}"
+
+
+def _create(plan: RestorePlan, admin: ClusterAdmin, done: _Done, found: Mapping[str, str | None]) -> None:
+    done.created += [name for name, difference in found.items() if difference is None]
+    for name, difference in found.items():
+        if difference is not None:
+            raise RefusedError(
+                f"{name} exists, and this restore did not create it: {difference}. Delete the topic or restore into "
+                f"another one: `kafka-backup abandon {plan.restore}`, and restore again."
+            )
+    missing = [topic for topic in plan.topics if not topic.exists and topic.target not in found]
+    specs = [creation_spec(topic, creation_settings(topic)) for topic in missing]
     answers = admin.create_topics(specs) if specs else {}
     done.created += [name for name, error in answers.items() if error is None]
     _raise_first(answers)
@@ -86,9 +139,12 @@ def _raise_first(answers: Mapping[str, KafkaBackupError | None]) -> None:
 
 
 @contextmanager
-def _undone_after_errors(context: ClusterContext, admin: ClusterAdmin, done: _Done) -> Iterator[None]:
+def _undone_after_errors(
+    context: ClusterContext, admin: ClusterAdmin, done: _Done, undone: Callable[[KafkaBackupError], None]
+) -> Iterator[None]:
     """Undo what was done if the body fails. The error is raised again, and its message then names what could not be
-    undone. After `InterruptedRunError` nothing is undone, because that needs requests that would be interrupted too."""
+    undone. If everything was undone and the error is not retryable, `undone` is called with it. After
+    `InterruptedRunError` nothing is undone, because that needs requests that would be interrupted too."""
     try:
         yield
     except InterruptedRunError:
@@ -97,6 +153,8 @@ def _undone_after_errors(context: ClusterContext, admin: ClusterAdmin, done: _Do
         remaining = [*_delete_created(context, admin, done), *_restore_settings(admin, done)]
         if remaining:
             error.args = (f"{error} {' '.join(remaining)}",)
+        elif not error.retryable:
+            undone(error)
         raise
 
 

@@ -13,7 +13,7 @@ from tasks.engine.options import RestoreOptions, TopicSelection
 from tasks.engine.record_filter.record_filter import KEEPS_ALL, RecordFilter
 from tasks.engine.record_filter.sections import Measured, counted_sections, hides_counts, measured, shown_sections
 from tasks.engine.record_filter.tally import Tally
-from tasks.engine.target.record_selection import filters_of, read_until_mark, untils_of
+from tasks.engine.target.record_selection import filters_of, planned_filters, read_until_mark, untils_of
 from tasks.engine.target.restore_bins import bins_for_tasks, bins_for_workers
 from tasks.engine.target.selection import ChosenTopic, choose, incarnations
 from tasks.engine.target.staging import (
@@ -34,7 +34,7 @@ from tasks.repository.marks import MarkedOffsets
 from tasks.repository.partition_table import Row
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.restores import PartitionCopy, RestorePlan, SelectedRecords, TopicCopy
+from tasks.repository.restores import PartitionCopy, RestorePlan, SelectedRecords, TopicCopy, TopicPatterns
 from tasks.repository.state_objects import TopicState
 
 REGROUP_BYTES = 960 << 10
@@ -104,19 +104,31 @@ class DraftRestore:
     needs: Mapping[str, StagingNeeds]
 
 
-def read_source(repository: Repository, point: RestorePoint, request: RestoreRequest) -> RestoreSource:
-    """Read what the point contains of the selected topics. Raises `RefusedError` if it does not contain one of them, or
+def read_source(
+    repository: Repository, point: RestorePoint, request: RestoreRequest, *, plan: RestorePlan | None = None
+) -> RestoreSource:
+    """Read what the point contains of the selected topics. A restore with a stored `plan` ends at the offsets of this
+    plan, also if the mark does not exist any more. Raises `RefusedError` if it does not contain one of them, or
     a topic, partition or mark that a rule about records names."""
+    chosen, options = chosen_topics(repository, point, request), request.options
+    lines = point.lines([row for topic in chosen for row in topic.rows])
+    sources = [row.source for topic in chosen for row in topic.rows]
+    if plan is not None:
+        return RestoreSource(point=point, chosen=chosen, lines=lines, filters=planned_filters(plan, options))
+    mark = read_until_mark(repository, point.set_name, options)
+    filters = filters_of(options, sources, untils_of(options, sources, mark))
+    return RestoreSource(point=point, chosen=chosen, lines=lines, filters=filters, mark=mark)
+
+
+def chosen_topics(repository: Repository, point: RestorePoint, request: RestoreRequest) -> list[ChosenTopic]:
+    """The topics and partitions of the point that the request selects, and their targets. Raises `RefusedError` if the
+    point does not contain one of them."""
     options, rows = request.options, list(point.rows.values())
     by_incarnation = {Incarnation(state.topic, state.topic_id): state for state in point.topics.topics}
     names = _selected_names(repository, point, by_incarnation, request.topics)
     chosen = choose(rows, by_incarnation, names, mapping=options.topic_mapping, partitions=options.source_partitions)
     _check_mapping(options, [topic.state.topic for topic in chosen])
-    lines = point.lines([row for topic in chosen for row in topic.rows])
-    sources = [row.source for topic in chosen for row in topic.rows]
-    mark = read_until_mark(repository, point.set_name, options)
-    filters = filters_of(options, sources, untils_of(options, sources, mark))
-    return RestoreSource(point=point, chosen=chosen, lines=lines, filters=filters, mark=mark)
+    return chosen
 
 
 def describe_target(admin: ClusterAdmin, targets: Sequence[str]) -> TargetView:
@@ -212,6 +224,7 @@ def draft_restore(
         partitions=tuple(copies),
         bins=_bins(request, copies, source.lines),
         drops=source.point.drops,
+        selection=TopicPatterns(include=request.topics.include, exclude=request.topics.exclude),
         tool=tool_name(),
     )
     return DraftRestore(plan=plan, needs=needs)

@@ -3,7 +3,7 @@ they agree with each other."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from tasks.repository.lines import IndexLine
 from tasks.repository.names import log_key
 from tasks.repository.partition_table import Row, TableRef, read_table
 from tasks.repository.point_lines import counting_lines, without_dropped
-from tasks.repository.state_objects import GroupsState, TopicsState, read_state
+from tasks.repository.state_objects import ClientsState, GroupsState, TopicsState, read_state
 from tasks.store.protocol import ObjectStore
 
 
@@ -79,6 +79,13 @@ class _Reader:
         except DamagedError as error:
             self._note(self.point.groups.key if self.point.groups else "", error)
 
+    def clients(self) -> ClientsState | None:
+        try:
+            return read_state(self.store, self.point.clients, ClientsState) if self.point.clients else None
+        except DamagedError as error:
+            self._note(self.point.clients.key if self.point.clients else "", error)
+            return None
+
     def _note(self, key: str, error: DamagedError) -> None:
         self.findings.append(of_error(error))
         self.unreadable.append(key)
@@ -95,6 +102,7 @@ def read_contents(store: ObjectStore, point: PointEntry, drops: Sequence[Drop] =
     is_whole = not reader.unreadable
     topics = reader.topics()
     reader.groups()
+    clients = reader.clients()
     dropped = [line for line in lines if line.object and is_dropped(drops, line.seq or 0, line.newest_ms)]
     counting = {source: list(without_dropped(own, drops)) for source, own in count_lines(rows, lines).items()}
     blamed = lost_index[0] if lost_index else log_key(point.set, point.seq)
@@ -103,9 +111,11 @@ def read_contents(store: ObjectStore, point: PointEntry, drops: Sequence[Drop] =
         findings += hole_findings(row, counting[source], blamed)
     if topics is not None:
         findings += _topic_findings(point, rows, topics)
+    if clients is not None and point.clients is not None:
+        findings += _client_findings(point.clients.key, clients)
     if is_whole and not dropped:
         findings += total_findings(point, rows, counting)
-    objects = len(point.index) + len(point.table) + 1 + (point.groups is not None)
+    objects = len(point.index) + len(point.table) + len(list(point.states))
     gone = {id(line) for line in dropped}
     return PointContents(
         rows=rows,
@@ -187,3 +197,15 @@ def _topic_findings(point: PointEntry, rows: Mapping[Partition, Row], topics: To
         if row.is_live and source.partition >= known.get(source.incarnation, 0):
             message = "it does not contain this partition of the point"
             yield of_range(point.topics.key, source, row.first, row.next, message)
+
+
+def _client_findings(key: str, clients: ClientsState) -> Iterator[DamageFinding]:
+    """A finding for each entity or user that the state object contains twice, and for each part that has both values
+    and a reason for their absence. Pure."""
+    quotas = Counter(tuple((part.type, part.name) for part in quota.entity) for quota in clients.quotas)
+    users = Counter(user.user for user in clients.users)
+    for name, number in (*quotas.items(), *users.items()):
+        if number > 1:
+            yield of_object(key, f"it contains {name!r} {number} times")
+    if (clients.quotas and clients.quotas_absent) or (clients.users and clients.users_absent):
+        yield of_object(key, "it contains quotas or users, and states that they could not be read")

@@ -1,9 +1,10 @@
-"""The steps that read a point back: a validation, and a restore into new topics of the target, struck or not."""
+"""The steps that read a point back: a validation, and a restore into new topics of the target, struck or not. A restore
+that dies is continued."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from tasks.engine.options import RestoreOptions, TopicSelection
 from tasks.engine.restore import RestoreResult, restore_locally
@@ -13,10 +14,12 @@ from tasks.model.errors import KafkaBackupError
 from tasks.model.partition import Incarnation
 from tasks.repository.points import PointReference
 from tasks.repository.restore_point import RestorePoint
+from tasks.repository.restores import restore_ids, restore_parts
 from tests.simulation.histories.laws import check_gaps, check_positions, check_restored, require
 from tests.simulation.histories.model import content
 from tests.simulation.histories.strikes import UNDISTURBED, Strike
 from tests.simulation.histories.world import SET, World
+from tests.simulation.kafka import SimulatedKafka
 from tests.support.faults import Crashed
 
 
@@ -36,13 +39,18 @@ class Validate:
 
 @dataclass(frozen=True)
 class Restore:
-    """One of the points, restored into topics with new names; `strike.change` then happens to the target."""
+    """One of the points, restored into topics with new names; `strike.change` then happens to the target. If the
+    restore ends early, it is asked for again until it succeeds: struck once more a call later, and then undisturbed.
+
+    `is_rough`: before it is continued, the target's leaders change, its brokers are restarted and forget producers.
+    """
 
     point: int
     strike: Strike = UNDISTURBED
+    is_rough: bool = False
 
     def run(self, world: World) -> None:
-        """A restore that says it is verified is exact; an undisturbed one is verified."""
+        """A restore that says it is verified is exact; an undisturbed one is verified, also if it continues another."""
         seq = _chosen(world, self.point)
         if seq is None:
             return
@@ -50,12 +58,26 @@ class Restore:
         mapping = _mapping(world, point)
         if not mapping:
             return
-        result = self._restored(world, point, mapping)
-        if result is not None and not result.mismatches:
+        before = set(restore_ids(world.disk))
+        result = self._restored(world, point, mapping, self.strike)
+        begun = set(restore_ids(world.disk)) - before
+        for strike in (replace(self.strike, at=self.strike.at + 1), UNDISTURBED):
+            if result is None and not _is_finished(world, begun):
+                if self.is_rough:
+                    _restart_brokers(world.target)
+                    self._change(world)
+                result = self._restored(world, point, mapping, strike)
+                is_continued = result is None or not begun or result.plan.restore in begun
+                require(is_continued or not strike.kind.startswith("crash"), "a restore that died is continued", begun)
+        is_finished = result is not None or _is_finished(world, begun)
+        require(is_finished, "a restore that died is continued to its end")
+        if result is None or not result.mismatches:
             _check(world, point, mapping)
 
-    def _restored(self, world: World, point: RestorePoint, mapping: Mapping[str, str]) -> RestoreResult | None:
-        context = world.context(world.target, self.strike.store(world))
+    def _restored(
+        self, world: World, point: RestorePoint, mapping: Mapping[str, str], strike: Strike
+    ) -> RestoreResult | None:
+        context = world.context(world.target, strike.store(world))
         request = RestoreRequest(
             restore=world.run_id(),
             topics=TopicSelection(include=tuple(mapping)),
@@ -68,18 +90,18 @@ class Restore:
             most_bins=2,
         )
         try:
-            with self.strike.on(world, world.target, lambda: self._change(world)):
+            with strike.on(world, world.target, lambda: self._change(world)):
                 result = restore_locally(context, PointReference(SET, seq=point.seq), request, workers=1)
         except Crashed:
             world.log.append("  -> the process died")
             return None
         except KafkaBackupError as error:
             world.log.append(f"  -> {type(error).__name__}: {error}")
-            is_excused = self.strike.kind not in ("none", "lose-store", "lose-cluster")
+            is_excused = strike.kind not in ("none", "lose-store", "lose-cluster")
             require(is_excused, "an undisturbed restore succeeds", f"{type(error).__name__}: {error}")
             return None
         world.log.append(f"  -> {'mismatches' if result.mismatches else 'verified'}")
-        is_right = not result.mismatches or self.strike.kind == "change"
+        is_right = not result.mismatches or strike.kind == "change"
         require(is_right, "an undisturbed restore verifies", *result.mismatches)
         return result
 
@@ -92,6 +114,21 @@ class Restore:
                     if others:
                         world.target.elect((name, number), others[0])
         world.target.expire_producers()
+
+
+def _is_finished(world: World, begun: Collection[str]) -> bool:
+    """Whether it is recorded of one of these restores that nothing is left to do."""
+    parts = restore_parts(world.disk)
+    return any("finalized" in parts[restore] for restore in begun)
+
+
+def _restart_brokers(kafka: SimulatedKafka) -> None:
+    """All brokers of a cluster die and come back, and have forgotten producers."""
+    alive = list(kafka.brokers.alive)
+    for node in alive:
+        kafka.stop_node(node)
+    for node in alive:
+        kafka.start_node(node)
 
 
 def _chosen(world: World, number: int) -> int | None:

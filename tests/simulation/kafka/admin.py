@@ -9,18 +9,21 @@ from tasks.broker.admin.broker_defaults import TOPIC_DEFAULTS
 from tasks.broker.admin.topics import is_as_specified
 from tasks.broker.admin_values import (
     AclBinding,
+    ClientQuota,
     CommittedOffset,
     ConfigChange,
     ConfigEntry,
     GroupDescription,
     GroupListing,
     NewTopicSpec,
+    QuotaEntity,
+    ScramUser,
     TopicDescription,
     TopicPartition,
 )
 from tasks.broker.translation import Action, Permission
 from tasks.model.errors import BrokerUnavailableError, ConfigError, KafkaBackupError, TopicGoneError
-from tests.simulation.kafka import group_admin, permission_admin
+from tests.simulation.kafka import client_admin, group_admin, permission_admin
 from tests.simulation.kafka.calls import Client, T
 from tests.simulation.kafka.refusals import (
     OFFSET_OUT_OF_RANGE,
@@ -292,6 +295,22 @@ class SimulatedAdmin:
     def read_acls(self) -> tuple[tuple[AclBinding, ...], str | None]:
         """See `ClusterAdmin.read_acls`."""
         return permission_admin.read_acls(self.client, self.location)
+
+    def create_acls(self, bindings: Collection[AclBinding]) -> dict[AclBinding, KafkaBackupError | None]:
+        """See `ClusterAdmin.create_acls`."""
+        return permission_admin.create_acls(self.client, bindings)
+
+    def read_quotas(self) -> tuple[tuple[ClientQuota, ...], str | None]:
+        """See `ClusterAdmin.read_quotas`."""
+        return client_admin.read_quotas(self.client, self.location)
+
+    def set_quotas(self, quotas: Sequence[ClientQuota]) -> dict[QuotaEntity, KafkaBackupError | None]:
+        """See `ClusterAdmin.set_quotas`."""
+        return client_admin.set_quotas(self.client, quotas)
+
+    def read_users(self) -> tuple[tuple[ScramUser, ...], str | None]:
+        """See `ClusterAdmin.read_users`."""
+        return client_admin.read_users(self.client, self.location)
 
     def require_on_cluster(self, attempt: Action) -> None:
         """See `ClusterAdmin.require_on_cluster`."""

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
-from tasks.broker.admin_values import NewTopicSpec, TopicPartition
+from tasks.broker.admin_values import NewTopicSpec, QuotaEntity, ScramUser, TopicPartition
 from tasks.broker.log_values import ProducerIdentity
 from tasks.model.partition import Partition
 from tests.simulation.kafka.access import SimulatedAccess
@@ -74,6 +74,8 @@ class SimulatedKafka:
         self.brokers = Brokers(nodes, self.topics, self.clock.now_ms)
         self.groups = Groups()
         self.permissions = Permissions(has_authorizer)
+        self.client_quotas: dict[QuotaEntity, dict[str, float]] = {}
+        self.users: list[ScramUser] = []
         self.outside = Outside()
         self.fetch_quota = FetchQuota()
         self.wire = Wire(self.append, self.clock)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
-from tasks.broker.admin.acls import NO_AUTHORIZER
-from tasks.broker.admin_values import AclBinding
+from tasks.broker.admin.acls import NO_AUTHORIZER, unknown_words
+from tasks.broker.admin_values import AclBinding, acl_text
 from tasks.broker.translation import Action, Permission
-from tasks.model.errors import AccessError
+from tasks.model.errors import AccessError, KafkaBackupError
 from tests.simulation.kafka.calls import Client
+from tests.simulation.kafka.refusals import SECURITY_DISABLED, Refused
 
 
 def read_acls(client: Client, location: str) -> tuple[tuple[AclBinding, ...], str | None]:
@@ -26,6 +27,25 @@ def read_acls(client: Client, location: str) -> tuple[tuple[AclBinding, ...], st
         return tuple(sorted(permissions.rules)), None
 
     return client.call("admin.read_acls", "", rules)
+
+
+def create_acls(client: Client, bindings: Collection[AclBinding]) -> dict[AclBinding, KafkaBackupError | None]:
+    """Add the rules that do not exist."""
+
+    def add(acl: AclBinding, attempt: int) -> None:
+        permissions, unknown = client.kafka.permissions, unknown_words(acl)
+        if unknown is not None:
+            raise unknown
+        if not permissions.has_authorizer:
+            raise Refused(SECURITY_DISABLED)
+        permissions.require(client.user, Permission("Alter", "Cluster"))
+        if acl not in permissions.rules:
+            permissions.rules.append(acl)
+
+    def action(acl: AclBinding) -> Action:
+        return Action("add", f"the ACL {acl_text(acl)}", (Permission("Alter", "Cluster"),))
+
+    return client.call_each("admin.create_acls", sorted(set(bindings)), add, action)
 
 
 def require_on_cluster(client: Client, attempt: Action) -> None:

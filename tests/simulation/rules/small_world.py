@@ -217,12 +217,16 @@ class SmallWorld:
         seq: int | None = None,
         user: str = ANONYMOUS,
         previewed: Callable[[Preview], None] = lambda preview: None,
+        is_new: bool = False,
         **options: object,
     ) -> RestoreResult:
-        """Restore the mapped topics from the newest point, or from that of `seq`."""
+        """Restore the mapped topics from the newest point, or from that of `seq`. A restore of the same that died is
+        continued unless `is_new`."""
         context = self.context(self.target, user=user)
         request = self.restore_request(mapping, **options)
-        return restore_locally(context, PointReference(SET, seq=seq), request, workers=1, previewed=previewed)
+        return restore_locally(
+            context, PointReference(SET, seq=seq), request, workers=1, is_new=is_new, previewed=previewed
+        )
 
     def preview(
         self, mapping: Mapping[str, str] = MAPPING, *, user: str = ANONYMOUS, seq: int | None = None, **options: object

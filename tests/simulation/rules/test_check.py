@@ -236,6 +236,16 @@ def test_groups_need_two_acls_and_without_groups_both_are_no_need(world: SmallWo
     assert 0 == code_of(items)
 
 
+def test_the_permissions_for_quotas_and_users_are_optional(world: SmallWorld) -> None:
+    world.source.permissions.allow_only("another", "Cluster", CLUSTER, "All")
+
+    items = _backup(world, consumer_group_snapshot=False, client_state_snapshot=True).run()
+
+    cluster = f"Cluster {CLUSTER}"
+    assert ([], [(cluster, "Describe"), (cluster, "DescribeConfigs")]) == (_stopping(items), _optional(items))
+    assert 0 == code_of(items)
+
+
 def test_a_group_that_cannot_be_described_is_a_row(world: SmallWorld) -> None:
     world.source.permissions.allow_only("another", "Group", "billing", "All")
 

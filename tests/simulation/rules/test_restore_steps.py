@@ -14,7 +14,7 @@ from tasks.engine.restore_steps import (
     restore_targets,
     started_restore,
 )
-from tasks.model.errors import DamagedError, LockedError, NotFoundError, ObjectExistsError, RefusedError
+from tasks.model.errors import DamagedError, LockedError, NotFoundError, RefusedError
 from tasks.repository import restores
 from tasks.repository.leases import acquire
 from tasks.repository.names import capture_lease_key, new_run_id, restore_lease_key
@@ -67,23 +67,19 @@ def test_every_step_can_be_taken_by_another_process(world: SmallWorld) -> None:
 
 def test_a_restore_is_prepared_once(world: SmallWorld) -> None:
     begun = begin_restore(world.repository, world.preview())
-    world.topic("copy", records=0, cluster=world.target)
-    existing = begin_restore(world.repository, world.preview())
-    assert begun.plan.restore != existing.plan.restore
     with world.admin() as admin:
-        prepare_restore(world.context(world.target), admin, existing.plan)
-        with pytest.raises(ObjectExistsError):
-            prepare_restore(world.context(world.target), admin, existing.plan)
+        first = prepare_restore(world.context(world.target), admin, begun.plan)
+        again = prepare_restore(world.context(world.target), admin, begun.plan)
+    assert (first.partitions, first.producer_id) == (again.partitions, again.producer_id)
 
 
-def test_a_bin_that_has_written_is_not_replayed_again(world: SmallWorld) -> None:
+def test_a_bin_that_is_replayed_again_writes_nothing_twice(world: SmallWorld) -> None:
     begun = begin_restore(world.repository, world.preview())
     context = world.context(world.target)
     with context.admin() as admin:
         targets = prepare_restore(context, admin, begun.plan)
-    replay_bin(context, begun, targets, 0)
-    with refused(RefusedError, "copy-0: its log ends at 10, but this restore begins at 0", code=3):
-        replay_bin(context, begun, targets, 0)
+    for is_repeated in (False, True, False):
+        replay_bin(context, begun, targets, 0, is_repeated=is_repeated)
     assert (0, 10) == world.offsets("copy")
 
 

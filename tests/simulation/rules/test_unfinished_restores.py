@@ -46,7 +46,7 @@ def world(store: DyingStore) -> SmallWorld:
 def _die(world: SmallWorld, store: DyingStore, part: str, target: str = "copy", **options: Any) -> None:
     store.dies_at = part
     with pytest.raises(Crashed):
-        world.restore({"orders": target}, **options)
+        world.restore({"orders": target}, is_new=True, **options)
     store.dies_at = None
     assert "-1" == world.own_settings(target)["retention.ms"]
 
@@ -58,7 +58,7 @@ def test_a_second_restore_over_one_that_died_gives_the_original_settings_back(
 ) -> None:
     _die(world, store, part, target)
 
-    world.restore({"orders": target}, purge_topics=True, finalize="apply")
+    world.restore({"orders": target}, is_new=True, purge_topics=True, finalize="apply")
 
     assert own == world.own_settings(target)
     assert world.contents("orders", cluster=world.source) == world.contents(target)
@@ -72,7 +72,7 @@ def test_a_restore_that_died_before_it_wrote_down_the_ids_is_recognized_by_its_s
         world.restore({"orders": "new"})
     world.target_faults.revive()
 
-    world.restore({"orders": "new"}, finalize="apply")
+    world.restore({"orders": "new"}, is_new=True, finalize="apply")
 
     assert OWN == world.own_settings("new")
 
@@ -83,7 +83,7 @@ def test_what_somebody_has_set_since_a_restore_died_is_the_topics_own(world: Sma
     later = {"retention.ms": str(30 * DAY_MS), "max.message.bytes": "2000000"}
     settings.own = settings.changed(later, ["flush.ms"])
 
-    world.restore(topic_configs="ignore", finalize="apply")
+    world.restore(is_new=True, topic_configs="ignore", finalize="apply")
 
     assert {**later, "compression.type": "gzip"} == world.own_settings("copy")
 
@@ -93,7 +93,7 @@ def test_of_two_restores_that_died_the_oldest_knows_the_original_settings(world:
         _die(world, store, "targets", topic_configs="ignore")
         world.clock.advance(1000)
 
-    world.restore(topic_configs="ignore", finalize="apply")
+    world.restore(is_new=True, topic_configs="ignore", finalize="apply")
 
     assert EXISTING == world.own_settings("copy")
 
@@ -106,7 +106,7 @@ def test_a_topic_that_was_re_created_since_has_its_own_settings(
     world.target.delete_topic(target)
     world.topic(target, records=0, cluster=world.target, configs={"retention.ms": "-1"})
 
-    world.restore({"orders": target}, topic_configs="ignore")
+    world.restore({"orders": target}, is_new=True, topic_configs="ignore")
 
     assert {"retention.ms": "-1"} == world.own_settings(target)
 

@@ -347,7 +347,7 @@ def test_a_restore_that_cannot_be_read_is_listed_as_unreadable(made: Made) -> No
 def test_describe_prints_every_partition_setting_gap_and_group(made: Made) -> None:
     described = made.document("describe", "--backup-id", SET)
 
-    expected = {"frozen", "expired", "point", "partitions", "topics", "groups", "space", "archived"}
+    expected = {"frozen", "expired", "point", "partitions", "topics", "groups", "clients", "space", "archived"}
     assert expected == described.keys()
     assert made.point.totals.partitions == len(described["partitions"])
     assert len(made.point.gaps) == len(described["point"]["gaps"]) > 0
@@ -440,3 +440,22 @@ def test_unlock_does_not_break_the_lease_of_a_writer_that_is_alive(made: Made) -
 def test_an_empty_state_is_refused_and_makes_nothing(made: Made) -> None:
     message = made.document("list", "--restores", "--state", "", code=2)["error"]["message"]
     assert "--state is empty: give a folder or a URL, or leave the option out." == message
+
+
+def test_the_state_of_a_point_is_shown_and_what_it_lacks_has_a_reason(made: Made) -> None:
+    shown = made.run("state", "show", "--backup-id", SET)
+    for text in ("TOPIC", "orders", "GROUP", "billing", "users: not included in this backup"):
+        assert text in shown
+
+    only = made.document("state", "show", "--backup-id", SET, "--topics", "--quotas")
+    assert {"point", "topics", "quotas", "absent"} == only.keys()
+    assert (None, {"quotas": "not included in this backup"}) == (only["quotas"], only["absent"])
+
+
+def test_two_points_with_the_same_state_are_equal(made: Made) -> None:
+    same = made.document("state", "diff", "--backup-id", f"{SET}@1", "--with", f"{SET}@1")
+    assert (True, [], f"{SET}@1") == (same["is_equal"], same["differences"], same["after"])
+
+
+def test_a_comparison_needs_a_cluster_or_another_point(made: Made) -> None:
+    assert "--with ID" in made.document("state", "diff", "--backup-id", SET, code=2)["error"]["message"]

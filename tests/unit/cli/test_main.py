@@ -29,6 +29,8 @@ COMMANDS = {
     "prune": ("prune", "run_prune", ("--config", "x.yaml")),
     "label": ("label", "run_label", ("set@1", "a=b", "--storage", "memory://x")),
     "audit": ("audit", "run_audit_show", ("show", "--storage", "memory://x")),
+    "state show": ("state", "run_state_show", ("--storage", "memory://x")),
+    "state diff": ("state", "run_state_diff", ("--storage", "memory://x", "--with", "y")),
     "mark": ("mark", "run_mark", ("m", "--config", "x.yaml")),
     "unexpire": ("prune", "run_unexpire", ("--storage", "memory://x")),
     "freeze": ("freeze", "run_freeze", ("--storage", "memory://x", "--reason", "y")),

@@ -120,7 +120,7 @@ def test_a_restore_that_fails_after_it_wrote_says_how_much_and_how_to_go_on() ->
     partition = Partition("b", "id", 0)
 
     def fail(records: int) -> None:
-        with count_written_records(repository, "r1", Path("r.yaml"), None) as progress_to:
+        with count_written_records(repository, lambda: "r1") as progress_to:
             progress_to(silent)(partition, records=records, log_bytes=1)
             raise BrokerError("The disk is full.")
 
@@ -132,12 +132,12 @@ def test_a_restore_that_fails_after_it_wrote_says_how_much_and_how_to_go_on() ->
     assert "The disk is full." == failed(0)
     begin = "The disk is full. Restore r1 had written 7 records, "
     assert failed(7).startswith(f"{begin}which are not verified")
-    assert failed(7).endswith(
-        "restore again into other topics with topic_mapping, or into the same ones with purge_topics."
-    )
+    assert failed(7).endswith("run the same command again. To give it up: `kafka-backup abandon r1`.")
     done = StepDone(restore="r1", step="verified", time_ms=1, report={"mismatches": []})
     write_part(repository.store, "r1", "verified", done)
-    assert f"{begin}and they are verified. To go on: `kafka-backup finalize r1 --config r.yaml`." == failed(7)
+    assert f"{begin}and they are verified. To continue it, correct the cause and run the same command again." == failed(
+        7
+    )
 
 
 class _Terminal(io.StringIO):

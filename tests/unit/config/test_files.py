@@ -94,7 +94,10 @@ def test_the_repository_can_be_read_from_either_file(tmp_path: Path) -> None:
         ("restore", "time_window_start: 1783159200000\n  time_window_end: 2026-07-04T15:00:00+01:00"),
         ("restore", "until_offset: {orders: {0: 1200}, payments/1: 900}"),
         ("restore", "until: mark:before-migration"),
-        ("restore", "select: [{key: {prefix: [a, b]}, topics: orders}, {key: [a, b], header: {name: tenant, value: x}}]"),
+        (
+            "restore",
+            "select: [{key: {prefix: [a, b]}, topics: orders}, {key: [a, b], header: {name: tenant, value: x}}]",
+        ),
         ("restore", "exclude: [{name: bad deploy, producer_id: 4711, offsets: [7, 10-19, 100-]}]"),
         ("backup", "segment_max_bytes: 1048576"),
         ("backup", "segment_max_records: 1000"),
@@ -197,8 +200,6 @@ def test_the_time_of_a_cycle_is_the_segment_interval_else_the_checkpoint_interva
         ("restore", "include_original_offset_header: true"),
         ("restore", "auto_consumer_groups: true"),
         ("restore", "offset_report: report.json"),
-        ("restore", "acls: true"),
-        ("restore", "quotas: true"),
     ],
 )
 def test_a_key_of_a_planned_feature_is_refused_in_one_sentence(tmp_path: Path, section: str, line: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.broker.admin import acl_messages, group_messages, topic_messages
+from tasks.broker.admin import acl_messages, group_messages, quota_messages, topic_messages, users
 from tasks.broker.messages.fetch_request import FETCH_VERSIONS
 from tasks.broker.messages.produce_request import PRODUCE_VERSION
 from tasks.broker.messages.request_names import REQUEST_NAMES
@@ -20,7 +20,9 @@ from tasks.repository.points import PointReference
 from tests.simulation.kafka.outside import OFFERED
 
 BACKUP = BackupJob(
-    set_name="s", topics=TopicSelection(), options=BackupOptions.model_validate({"consumer_group_snapshot": True})
+    set_name="s",
+    topics=TopicSelection(),
+    options=BackupOptions.model_validate({"consumer_group_snapshot": True, "client_state_snapshot": True}),
 )
 
 
@@ -31,7 +33,9 @@ def _restore(**options: object) -> RestoreJob:
     return RestoreJob(reference=PointReference("s"), request=request)
 
 
-RESTORE = _restore(purge_topics=True, consumer_group_strategy="header-based", reset_consumer_offsets=True)
+RESTORE = _restore(
+    purge_topics=True, consumer_group_strategy="header-based", reset_consumer_offsets=True, acls="apply", quotas="apply"
+)
 JOBS: tuple[CheckJob, ...] = (BACKUP, RESTORE)
 
 
@@ -43,8 +47,8 @@ def _broker(**changes: VersionRange | None) -> BrokerDescription:
 
 
 def _versions(name: str) -> tuple[int, int]:
-    [found] = {one for job in JOBS for one in needed_requests(job) if one.name == name}
-    return found.lowest, found.highest
+    [found] = {(one.lowest, one.highest) for job in JOBS for one in needed_requests(job) if one.name == name}
+    return found
 
 
 def test_the_versions_are_those_that_the_raw_side_sends() -> None:
@@ -71,6 +75,10 @@ def test_the_versions_are_those_that_the_raw_side_sends() -> None:
         ("OffsetFetch", group_messages._OFFSET_FETCH),
         ("OffsetCommit", group_messages._OFFSET_COMMIT),
         ("DescribeAcls", acl_messages._DESCRIBE_ACLS),
+        ("CreateAcls", acl_messages._CREATE_ACLS),
+        ("AlterClientQuotas", quota_messages._ALTER_QUOTAS),
+        ("DescribeClientQuotas", quota_messages._DESCRIBE_QUOTAS),
+        ("DescribeUserScramCredentials", users._DESCRIBE_SCRAM),
     ],
 )
 def test_the_versions_are_those_that_the_administrative_side_sends(name: str, versions: tuple[int, int]) -> None:
