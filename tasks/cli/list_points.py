@@ -1,54 +1,30 @@
-"""The command `kafka-backup list`: the tables of sets, points and restores, and the state of a restore, which it
-computes from the recorded steps."""
+"""The command `kafka-backup list`: the tables of sets and points."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
-from tasks.cli.exit_codes import OK, exit_code_of
+from tasks.cli.exit_codes import OK
 from tasks.cli.inputs import freeze_json, open_repository, print_freeze, with_state
 from tasks.cli.list_marks import list_marks
+from tasks.cli.list_restores import list_restores
 from tasks.cli.session import Session
 from tasks.engine.retention.fate import expired_points
 from tasks.engine.space import Space, space_of_set
-from tasks.engine.target.finalize import unwritten_positions
 from tasks.model.counting import counted
-from tasks.model.errors import ConfigError, DamagedError, KafkaBackupError, UnsupportedError
+from tasks.model.errors import ConfigError
 from tasks.model.labels import check_label_rule, find_label, labels_text
 from tasks.reports.audit import fate_document
 from tasks.reports.figures import size_text, table_text
 from tasks.reports.space import space_table
 from tasks.repository.points import format_time
 from tasks.repository.repository import Repository
-from tasks.repository.restores import RestorePlan, Step, StepDone, Targets, read_part, read_restore_plan, restore_ids
 from tasks.repository.set_state import PointSummary
 
 _POINT_HEAD = ("POINT", "TIME", "KIND", "STATUS", "TOPICS", "PARTITIONS", "RECORDS", "LOG", "STORED")
 _EXPIRED_HEAD = ("POINT", "TIME", "KIND", "RECORDS", "EXPIRED", "UNTIL")
-_RESTORE_HEAD = ("RESTORE", "TIME", "POINT", "PARTITIONS", "STATE", "TO FINALIZE")
-
-
-_WRITTEN = ("verified", "deferred", "finalized")
-"""The states of a restore after the step that writes group positions. Only in these states, positions that were not
-written are reported."""
-
-
-class RestoreProgress(NamedTuple):
-    """The state of a restore, and the target topics that `kafka-backup finalize` still has to change."""
-
-    state: str
-    to_finalize: tuple[str, ...] = ()
-
-
-class _Listed(NamedTuple):
-    """A restore, its progress, and a sentence about positions that it did not write, or None."""
-
-    plan: RestorePlan
-    progress: RestoreProgress
-    unwritten: str | None
 
 
 def run_list(
@@ -81,39 +57,10 @@ def run_list(
     if marks:
         return list_marks(session, repository)
     if restores:
-        return _list_restores(session, repository)
+        return list_restores(session, repository)
     if expired:
         return _list_expired(session, repository, labels)
     return _list_points(session, repository, labels, with_space=space)
-
-
-def restore_progress(
-    plan: RestorePlan,
-    *,
-    has_targets: bool,
-    is_replayed: bool,
-    verified: StepDone | None,
-    has_groups: bool,
-    is_finalized: bool,
-) -> RestoreProgress:
-    """The state of a restore, from the steps that it recorded. Pure.
-
-    `planned`: only the plan is recorded. `begun`: the target topics exist and can contain a part of the records.
-    `replayed`: all records are written and not verified. `mismatched`: a target differs from the backup; the topics
-    keep their staging settings. `verified`: the restore ended before its topics had their final settings.
-    `deferred`: the step of the group positions is done, and the settings that would delete records wait for `finalize`.
-    `finalized`: all is done.
-    """
-    if is_finalized:
-        return RestoreProgress("finalized")
-    if verified is None:
-        return RestoreProgress("replayed" if is_replayed else "begun" if has_targets else "planned")
-    if verified.report.get("mismatches"):
-        return RestoreProgress("mismatched")
-    deferred = tuple(topic.target for topic in plan.topics if topic.deferred)
-    if has_groups and deferred:
-        return RestoreProgress("deferred", deferred)
-    return RestoreProgress("verified", tuple(topic.target for topic in plan.topics))
 
 
 def _list_points(session: Session, repository: Repository, labels: Sequence[str], *, with_space: bool) -> int:
@@ -225,66 +172,3 @@ def _point_row(name: str, point: PointSummary) -> tuple[object, ...]:
         size_text(totals.log_bytes),
         size_text(totals.stored_bytes),
     )
-
-
-def _list_restores(session: Session, repository: Repository) -> int:
-    """List the restores that can be read, and print the errors of the others. Returns the largest exit code of these
-    errors, or `OK`."""
-    found: list[_Listed] = []
-    unreadable: dict[str, KafkaBackupError] = {}
-    for restore in restore_ids(repository.restore_state):
-        try:
-            plan = read_restore_plan(repository.restore_state, restore)
-            found.append(_listed(repository, plan))
-        except (DamagedError, UnsupportedError) as error:
-            unreadable[restore] = error
-    rows = [_restore_row(one.plan, one.progress) for one in found]
-    session.print(table_text(_RESTORE_HEAD, rows) if rows else "There are no restores.")
-    for reason in (*filter(None, (one.unwritten for one in found)), *map(str, unreadable.values())):
-        session.warn(reason)
-    session.print_json(_restores_document(found, unreadable))
-    return max(map(exit_code_of, unreadable.values()), default=OK)
-
-
-def _listed(repository: Repository, plan: RestorePlan) -> _Listed:
-    def read(step: Step) -> StepDone | None:
-        return read_part(repository.restore_state, plan.restore, step, StepDone)
-
-    groups = read("groups")
-    progress = restore_progress(
-        plan,
-        has_targets=read_part(repository.restore_state, plan.restore, "targets", Targets) is not None,
-        is_replayed=read("replayed") is not None,
-        verified=read("verified"),
-        has_groups=groups is not None,
-        is_finalized=read("finalized") is not None,
-    )
-    return _Listed(plan, progress, unwritten_positions(plan, groups) if progress.state in _WRITTEN else None)
-
-
-def _restore_row(plan: RestorePlan, progress: RestoreProgress) -> tuple[object, ...]:
-    return (
-        plan.restore,
-        format_time(plan.created_ms),
-        f"{plan.set}@{plan.point}",
-        len(plan.partitions),
-        progress.state,
-        ", ".join(progress.to_finalize) or "nothing",
-    )
-
-
-def _restores_document(found: Sequence[_Listed], unreadable: Mapping[str, KafkaBackupError]) -> dict[str, object]:
-    return {
-        "unreadable": {restore: str(error) for restore, error in unreadable.items()},
-        "restores": [
-            {
-                "restore": one.plan.restore,
-                "time_ms": one.plan.created_ms,
-                "point": f"{one.plan.set}@{one.plan.point}",
-                "state": one.progress.state,
-                "to_finalize": list(one.progress.to_finalize),
-                "unwritten_positions": one.unwritten,
-            }
-            for one in found
-        ],
-    }

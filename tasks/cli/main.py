@@ -232,6 +232,28 @@ def finalize(
 
 
 @app.command()
+def abandon(
+    config: ConfigFile,
+    restore_id: Annotated[
+        str, typer.Argument(metavar="RESTORE", help="As `list --restores` prints it.", show_default=False)
+    ],
+    delete_topics: Annotated[
+        bool, typer.Option("--delete-topics", help="Delete the topics that the restore created.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm --delete-topics.")] = False,
+    state: StatePlace = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Give up a restore that did not end. Its topics get their settings back, or are deleted."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.abandon import run_abandon
+
+        _run(run_abandon, session, restore_id, config, delete_topics=delete_topics, yes=yes, state=state)
+
+
+@app.command()
 def unlock(
     config: OptionalConfigFile = None,
     storage: StorageUrl = None,
@@ -604,6 +626,34 @@ def state_diff(
         from tasks.cli.state import run_state_diff
 
         _run(run_state_diff, session, config, storage, backup_id, other=other)
+
+
+@_state.command(name="export")
+def state_export(
+    export_format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="strimzi, terraform (provider Mongey/kafka) or kafka-cli (a shell script).",
+            autocompletion=lambda: ["strimzi", "terraform", "kafka-cli"],
+            show_default=False,
+        ),
+    ],
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write topics, ACLs and quotas of a point for the tool that owns the configuration of a cluster."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.state import run_state_export
+
+        _run(run_state_export, session, config, storage, backup_id, export_format=export_format, output=output)
 
 
 @app.command(name="thaw-objects")

@@ -1,9 +1,9 @@
-"""The commands `kafka-backup state show` and `state diff`: print what a point contains beyond records, and compare it
-with a live cluster or with another point."""
+"""The commands `kafka-backup state show`, `state diff` and `state export`: print what a point contains beyond records,
+compare it with a live cluster or with another point, and write it for tools that own a cluster's configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from tasks.cli.exit_codes import INCOMPLETE, OK
@@ -19,9 +19,18 @@ from tasks.engine.cluster_state.picture import SECTIONS, ClusterPicture, Section
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.target.restore_plan import read_source
 from tasks.model.errors import ConfigError
+from tasks.reports.kafka_cli import kafka_cli_export
 from tasks.reports.state import comparison_document, comparison_lines, state_document, state_lines
+from tasks.reports.strimzi import strimzi_export
+from tasks.reports.terraform import terraform_export
 from tasks.repository.repository import Repository
 from tasks.repository.restore_point import RestorePoint
+
+EXPORTS: Mapping[str, Callable[[ClusterPicture, str], str]] = {
+    "strimzi": strimzi_export,
+    "terraform": terraform_export,
+    "kafka-cli": kafka_cli_export,
+}
 
 
 def run_state_show(
@@ -63,6 +72,42 @@ def run_state_diff(
     context = ClusterContext(repository=repository, cluster=cluster, stop=session.stop)
     captured, live = _with_cluster(context, file, point)
     return _print(session, point, captured, live, "the cluster")
+
+
+def run_state_export(
+    session: Session,
+    config: Path | None,
+    storage: str | None,
+    backup_id: str | None,
+    *,
+    export_format: str,
+    output: Path | None,
+) -> int:
+    """Write the state of a point for another tool, into `output` or on stdout. With a restore file the topics have the
+    names of the target. Returns the exit code. Raises `ConfigError` for an unknown format, and if the file cannot be
+    written."""
+    if export_format not in EXPORTS:
+        raise ConfigError(f"--format {export_format} is not known: give one of {', '.join(EXPORTS)}.")
+    repository, set_of_file = open_repository(session, config, storage)
+    point = find_point(session, repository, backup_id or set_of_file)
+    picture = picture_of_point(point)
+    if config is not None and isinstance(file := load_job(config).file, RestoreFile):
+        picture = restored_picture(picture, _targets(repository, file, point))
+    text = EXPORTS[export_format](picture, point.name)
+    if output is None:
+        session.print(text.rstrip("\n"))
+    else:
+        _write(output, text)
+        session.log(f"{point.name} was written to {output}.")
+    session.print_json({"point": point.name, "format": export_format, "text": text})
+    return OK
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror}.") from error
 
 
 def _with_cluster(

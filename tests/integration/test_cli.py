@@ -187,11 +187,11 @@ def test_deferred_retention_is_listed_until_finalize_applies_it(shell: Shell, ka
     assert [f"{shell.topic}-restored"] == restored["to_finalize"]
 
     [waiting] = shell.document("list", "--config", "backup.yaml", "--restores")["restores"]
-    assert ("deferred", [f"{shell.topic}-restored"]) == (waiting["state"], waiting["to_finalize"])
+    assert ("waiting for finalize", [f"{shell.topic}-restored"]) == (waiting["state"], waiting["to_finalize"])
 
     shell.run("finalize", restored["restore"], "--config", "restore.yaml")
     [done] = shell.document("list", "--config", "backup.yaml", "--restores")["restores"]
-    assert ("finalized", []) == (done["state"], done["to_finalize"])
+    assert ("finished", []) == (done["state"], done["to_finalize"])
     assert "nothing to finalize" in shell.run("finalize", restored["restore"], "--config", "restore.yaml").stdout
 
 
@@ -301,7 +301,7 @@ def test_a_planned_command_is_refused_as_not_available(tmp_path: Path, name: str
 def test_help_lists_available_commands_only(tmp_path: Path) -> None:
     shown = Shell(tmp_path, "127.0.0.1:1", "orders").run("--help").stdout
 
-    assert all(name in shown for name in ("backup", "list", "describe", "validate-restore", "finalize"))
+    assert all(name in shown for name in ("backup", "list", "describe", "validate-restore", "finalize", "state"))
     assert "lag" not in shown
 
 

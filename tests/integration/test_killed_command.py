@@ -83,6 +83,7 @@ def test_a_killed_restore_is_continued_by_the_same_command_without_duplicates(
         "the topic must keep its staging settings"
     )
     [killed] = json.loads(_run("list", "--restores", "--config", str(file), "--json").stdout)["restores"]
+    assert ("writing", RECORDS, None) == (killed["state"], killed["records"], killed["records_written"])
 
     other = file.with_name("other.yaml")
     other.write_text(file.read_text() + "  purge_topics: true\n")

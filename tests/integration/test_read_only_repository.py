@@ -66,4 +66,4 @@ def test_it_is_read_previewed_and_restored_with_its_state_elsewhere(backed_up: S
     assert document["restore"] in listed
     assert "There are no restores." in _run(backed_up, "list --restores --config restore.yaml")
     _run(backed_up, f"finalize {document['restore']} --config restore.yaml --state state")
-    assert "finalized" in _run(backed_up, "list --restores --config restore.yaml --state state")
+    assert "finished" in _run(backed_up, "list --restores --config restore.yaml --state state")

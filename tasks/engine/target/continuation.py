@@ -142,9 +142,12 @@ def _other_options(before: Mapping[str, object], now: RestoreOptions) -> Iterato
     except ValidationError:
         yield "its options are those of another version"
         return
-    for name, value in now.model_dump(mode="json").items():
-        if name not in FREE_OPTIONS and known.get(name) != value:
-            yield f"its {name} is {_shown(known.get(name))} and not {_shown(value)}"
+    asked = now.model_dump(mode="json")
+    for name in {**asked, **known}:  # an option with its default can be absent on one side
+        usual = RestoreOptions.model_fields[name].default
+        was, is_now = known.get(name, usual), asked.get(name, usual)
+        if name not in FREE_OPTIONS and was != is_now:
+            yield f"its {name} is {_shown(was)} and not {_shown(is_now)}"
 
 
 def _shown(value: object) -> str:

@@ -4,6 +4,7 @@ deferred ones, which can delete restored records. Makes the sentence about posit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigChange
 from tasks.broker.ports import ClusterAdmin
@@ -41,14 +42,17 @@ def finalize_restore(repository: Repository, restore: str, admin: ClusterAdmin) 
 
     If a restore died after it was verified, its topics can still be staged; they get all their settings. Raises
     `NotFoundError` for an unknown restore, `ConfigError` if it ended before it was verified or belongs to another
-    cluster, `RefusedError` if it found mismatches, or if a topic is not the one that was restored.
+    cluster, `RefusedError` if it found mismatches or was abandoned, or if a topic is not the one that was restored.
     """
     plan = read_restore_plan(repository.restore_state, restore)
     targets = read_part(repository.restore_state, restore, "targets", Targets)
     verified = read_part(repository.restore_state, restore, "verified", StepDone)
+    if read_part(repository.restore_state, restore, "abandoned", StepDone) is not None:
+        raise RefusedError(f"The restore {restore} was abandoned, so it cannot be finalized. Nothing was changed.")
     if targets is None or verified is None:
         raise ConfigError(
-            f"The restore {restore} ended before it was verified, so it cannot be finalized. Restore again."
+            f"The restore {restore} ended before it was verified, so it cannot be finalized. Run the same restore "
+            "again to continue it."
         )
     if admin.cluster_id() != plan.cluster_id:
         raise ConfigError(f"The restore {restore} wrote to cluster {plan.cluster_id}; the file names another cluster.")
@@ -98,10 +102,16 @@ def unwritten_positions(plan: RestorePlan, done: StepDone | None) -> str | None:
 def record_finalized(repository: Repository, plan: RestorePlan) -> None:
     """Record in the restore and in the set's log that the restore has no deferred settings left. If the restore keeps
     its state outside the repository, a log that cannot be written to is not an error."""
-    names = [topic.target for topic in plan.topics]
+    record_end(repository, plan, "finalized", {"topics": [topic.target for topic in plan.topics]})
+
+
+def record_end(
+    repository: Repository, plan: RestorePlan, step: Literal["finalized", "abandoned"], report: dict[str, object]
+) -> None:
+    """Record the end of a restore, in the restore and in the set's log, as `record_finalized` describes."""
     record_step(
         repository.restore_state,
-        StepDone(restore=plan.restore, step="finalized", time_ms=repository.now_ms(), report={"topics": names}),
+        StepDone(restore=plan.restore, step=step, time_ms=repository.now_ms(), report=report),
     )
     log = repository.log(plan.set)
 
@@ -109,7 +119,7 @@ def record_finalized(repository: Repository, plan: RestorePlan) -> None:
         return NoteEntry(
             **repository.next_change(plan.set, state),
             point=plan.point,
-            text=f"restore {plan.restore} finalized",
+            text=f"restore {plan.restore} {step}",
         )
 
     try:

@@ -13,7 +13,8 @@ from tasks.store.protocol import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedRestore:
-    """One unfinished restore. `targets` is None if it died before it stored the ids of the topics that it created."""
+    """One unfinished restore. `targets` is None if it died before it stored the ids of the topics that it created. Of
+    an abandoned restore only the topics that keep staged settings are here, with these settings."""
 
     topics: tuple[TopicCopy, ...]
     targets: Targets | None
@@ -27,7 +28,7 @@ class UnfinishedRestores:
 
     @classmethod
     def read(cls, *stores: ObjectStore) -> UnfinishedRestores:
-        """Read the unfinished restores of these stores once, for all topics of a new restore. Reads at most three
+        """Read the unfinished restores of these stores once, for all topics of a new restore. Reads at most four
         objects for each restore. A restore whose documents are damaged, or of a later version, is left out."""
         found = {}
         for store in dict.fromkeys(stores):
@@ -67,10 +68,22 @@ def _read(store: ObjectStore, restore: str) -> UnfinishedRestore | None:
         # A listing may lag behind writes, so the absence of `finalized` is confirmed by reading.
         if read_part(store, restore, "finalized", StepDone) is not None:
             return None
-        targets = read_part(store, restore, "targets", Targets)
-        return UnfinishedRestore(read_restore_plan(store, restore).topics, targets)
+        abandoned = read_part(store, restore, "abandoned", StepDone)
+        kept = None if abandoned is None else abandoned.report.get("kept") or {}
+        if kept == {}:
+            return None
+        topics = read_restore_plan(store, restore).topics
+        if isinstance(kept, dict):
+            topics = tuple(_with_kept(topic, kept[topic.target]) for topic in topics if topic.target in kept)
+        return UnfinishedRestore(topics, read_part(store, restore, "targets", Targets))
     except (DamagedError, UnsupportedError):
         return None
+
+
+def _with_kept(topic: TopicCopy, names: Sequence[str]) -> TopicCopy:
+    """The topic as if only these settings had been staged."""
+    staging = {name: value for name, value in topic.staging.items() if name in names}
+    return topic.model_copy(update={"staging": staging, "deferred": tuple(names)})
 
 
 def _staged(topic: TopicCopy, name: str, value: str) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tasks.broker.admin_values import AclBinding, ScramCredential, ScramUser
-from tasks.engine.restore_steps import finish_restore, restore_targets, started_restore
-from tasks.model.errors import BrokerUnavailableError, RefusedError
+from tasks.engine.restore_steps import choose, finish_restore, restore_targets, started_restore
+from tasks.model.errors import BrokerUnavailableError, InterruptedRunError, RefusedError
+from tasks.repository.points import PointReference
 from tasks.repository.restores import StepDone, read_part
-from tests.simulation.rules.small_world import SmallWorld, kafka, refused, said
+from tests.simulation.rules.small_world import SET, SmallWorld, kafka, refused, said
 
 QUOTA = (("user", "alice"),)
 OTHER_QUOTA = (("client-id", None), ("user", "bob"))
@@ -142,6 +143,44 @@ def test_the_recorded_step_is_not_repeated(world: SmallWorld) -> None:
 
     assert result.access == again.access
     assert ([], {}) == (world.target.permissions.rules, world.target.client_quotas)
+
+
+def test_a_restore_that_ended_before_the_acls_were_added_adds_them_when_it_goes_on(world: SmallWorld) -> None:
+    def stop() -> None:
+        raise InterruptedRunError("stopped")
+
+    world.target_faults.before("admin.create_acls", stop)
+    with pytest.raises(InterruptedRunError):
+        world.restore(**APPLY)
+    [restore] = world.restores()
+
+    started = started_restore(world.repository, restore)
+    with world.admin() as admin:
+        finished = finish_restore(world.repository, admin, started, restore_targets(world.repository, restore), ())
+
+    assert [ON_GROUP, replace(READ, resource_name="copy")] == _restored_acls(world)
+    assert (4, 2, ()) == (
+        len(finished.access.acls_added),
+        len(finished.access.quotas_set),
+        finished.access.failures,
+    )
+
+
+@pytest.mark.parametrize(("begun", "asked"), [("apply", "ignore"), ("ignore", "apply"), ("plan", "apply")])
+def test_a_restore_is_not_continued_with_another_choice_about_acls(world: SmallWorld, begun: str, asked: str) -> None:
+    def stop() -> None:
+        raise InterruptedRunError("stopped")
+
+    world.target_faults.before("writer.produce", stop)
+    with pytest.raises(InterruptedRunError):
+        world.restore(acls=begun)
+
+    context = world.context(world.target)
+    with context.admin() as admin, pytest.raises(RefusedError, match=f"its acls is {begun} and not {asked}"):
+        choose(context, admin, PointReference(SET), world.restore_request(acls=asked))
+    with context.admin() as admin:
+        again = choose(context, admin, PointReference(SET), world.restore_request(acls=begun))
+    assert again.is_continued
 
 
 def test_apply_is_refused_before_anything_changes_if_a_permission_or_the_data_is_missing(world: SmallWorld) -> None:

@@ -459,3 +459,17 @@ def test_two_points_with_the_same_state_are_equal(made: Made) -> None:
 
 def test_a_comparison_needs_a_cluster_or_another_point(made: Made) -> None:
     assert "--with ID" in made.document("state", "diff", "--backup-id", SET, code=2)["error"]["message"]
+
+
+def test_an_export_is_written_to_a_file_or_printed(made: Made, tmp_path: Path) -> None:
+    target = tmp_path / "state.sh"
+    made.run("state", "export", "--backup-id", SET, "--format", "kafka-cli", "--output", str(target))
+    assert target.read_text() == made.run("state", "export", "--backup-id", SET, "--format", "kafka-cli")
+    assert "kind: KafkaTopic" in made.document("state", "export", "--backup-id", SET, "--format", "strimzi")["text"]
+
+
+@pytest.mark.parametrize("arguments", [("--format", "ansible"), ("--format", "strimzi", "--output", "/missing/x")])
+def test_an_export_in_an_unknown_format_or_to_a_missing_folder_is_refused(
+    made: Made, arguments: tuple[str, ...]
+) -> None:
+    assert "ConfigError" == made.document("state", "export", "--backup-id", SET, *arguments, code=2)["error"]["type"]

@@ -30,6 +30,7 @@ COMMANDS = {
     "label": ("label", "run_label", ("set@1", "a=b", "--storage", "memory://x")),
     "audit": ("audit", "run_audit_show", ("show", "--storage", "memory://x")),
     "state show": ("state", "run_state_show", ("--storage", "memory://x")),
+    "state export": ("state", "run_state_export", ("--storage", "memory://x", "--format", "strimzi")),
     "state diff": ("state", "run_state_diff", ("--storage", "memory://x", "--with", "y")),
     "mark": ("mark", "run_mark", ("m", "--config", "x.yaml")),
     "unexpire": ("prune", "run_unexpire", ("--storage", "memory://x")),
@@ -41,6 +42,7 @@ COMMANDS = {
     "evidence keygen": ("evidence_keys", "run_evidence_keygen", ("--out", "x.pem")),
     "thaw-objects": ("thaw_objects", "run_thaw_objects", ("--config", "x.yaml")),
     "unlock": ("unlock", "run_unlock", ("--storage", "memory://x")),
+    "abandon": ("abandon", "run_abandon", ("r1", "--config", "x.yaml")),
     "finalize": ("finalize", "run_finalize", ("r1", "--config", "x.yaml")),
 }
 """For each command its module, the function that runs it, and arguments."""
