@@ -80,6 +80,16 @@ def write_body(key: bytes | None, value: bytes | None, headers: Headers) -> byte
     return b"".join(parts)
 
 
+def read_key(body: bytes) -> bytes | None:
+    """The key in the bytes of key, value and headers. Raises `IndexError` or `ValueError` if they are cut."""
+    return _read_nullable(body, 0)[0]
+
+
+def read_headers(body: bytes) -> Headers:
+    """The headers in the bytes of key, value and headers. Raises `IndexError` or `ValueError` if they are not whole."""
+    return _read_body(body)[2]
+
+
 def _nullable(content: bytes | None) -> tuple[bytes, ...]:
     return (_NULL,) if content is None else (write_varint(len(content)), content)
 

@@ -9,7 +9,6 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -18,21 +17,16 @@ from pydantic import (
     model_validator,
 )
 
-from tasks.engine.topic_patterns import check_target, compile_pattern, is_literal, is_topic_name
+from tasks.engine.option_base import Options as Options
+from tasks.engine.option_base import PartitionNumber, TopicName, TopicPattern
+from tasks.engine.record_rules import RecordSelection
+from tasks.engine.topic_patterns import check_target, is_literal, is_topic_name
 from tasks.model.durations import DAY_MS as DAY_MS
 from tasks.model.durations import Duration as Duration
 from tasks.model.durations import duration_ms as duration_ms
 from tasks.model.errors import ConfigError
 from tasks.model.labels import check_label_rule, check_labels
 from tasks.store.archive import RetrievalTier
-
-
-def _check_topic(name: str) -> str:
-    """Return the name. Raises `ValueError` if Kafka does not allow it."""
-    if not is_topic_name(name):
-        raise ValueError("should be a topic's name: letters, digits, '.', '_' and '-', at most 249 characters")
-    return name
-
 
 SMALL_FETCH_BYTES = 1 << 20
 """Fetches below this size make a backup slow."""
@@ -88,29 +82,12 @@ def _check_mapping(mapping: dict[str, str]) -> dict[str, str]:
             check_target(source, target)
         except ConfigError as error:
             raise ValueError(str(error)) from None
-        if is_literal(source):
-            _check_topic(target)
+        if is_literal(source) and not is_topic_name(target):
+            raise ValueError(f"{target!r} is not the name of a topic")
     return mapping
 
 
-def _check_pattern(pattern: str) -> str:
-    try:
-        compile_pattern(pattern)
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-    return pattern
-
-
 LabelRule = Annotated[str, AfterValidator(_check_label_rule)]
-TopicName = Annotated[str, AfterValidator(_check_topic)]
-TopicPattern = Annotated[str, AfterValidator(_check_pattern)]
-PartitionNumber = Annotated[int, Field(ge=0)]
-
-
-class Options(BaseModel):
-    """The base of all options. Their values cannot be changed, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TopicSelection(Options):
@@ -197,6 +174,12 @@ class BackupOptions(Options):
         ge=1,
         title="Segment records",
         description="Records after which a data object ends. Empty means that records do not end it.",
+    )
+    index_timestamps: bool = Field(
+        False,
+        title="Index timestamps",
+        description="Also stores the smallest timestamp of each frame, so that a restore of a time window reads "
+        "little. The backup decodes all records for it.",
     )
     fetch_max_bytes: int = Field(
         4 << 20,
@@ -421,9 +404,9 @@ AccessMode = Literal["ignore", "plan", "apply"]
 """What a restore does with ACLs or quotas: nothing · show what the target lacks · add it after the verification."""
 
 
-class RestoreOptions(Options):
+class WriteOptions(Options):
     """How a restore writes topics, their settings and group positions. The form in Prefect's UI shows the fields in
-    this order: the usual ones first."""
+    this order: the usual ones first, and those of `RecordSelection` last."""
 
     topic_mapping: Annotated[dict[str, str], AfterValidator(_check_mapping)] = Field(
         default_factory=dict,
@@ -538,6 +521,10 @@ class RestoreOptions(Options):
         if value and info.data.get("consumer_group_strategy") == "skip":
             raise ValueError("needs a consumer_group_strategy other than 'skip'")
         return value
+
+
+class RestoreOptions(RecordSelection, WriteOptions):
+    """The options of a restore."""
 
 
 class EvidenceOptions(Options):

@@ -49,6 +49,7 @@ from tasks.engine.target.findings import Finding, has_errors, refusal_of
 from tasks.engine.target.permissions import require_restorable
 from tasks.engine.target.preflight import data_findings, data_infos, preflight
 from tasks.engine.target.prepare_topics import prepare_targets
+from tasks.engine.target.record_selection import planned_filters
 from tasks.engine.target.recorded_restore import RecordedRestore, read_recorded
 from tasks.engine.target.restore_plan import (
     RestoreRequest,
@@ -224,7 +225,7 @@ def _continued_preview(context: RunContext, point: RestorePoint, request: Restor
             f"The restore {request.restore} was abandoned meanwhile. Nothing was changed. Restore again."
         )
     plan = with_speed_of(recorded.plan, request.options)
-    source = read_source(context.repository, replace(point, drops=plan.drops), request)
+    source = read_source(context.repository, replace(point, drops=plan.drops), request, plan=plan)
     groups = restored_groups(point.groups, request.options)
     return Preview(
         plan=plan,
@@ -404,6 +405,7 @@ def _started(
         lines=planned.lines([point.rows[copy.source] for copy in plan.partitions]),
         groups=point.groups,
         reader=FrameReader(repository.store),
+        filters=planned_filters(plan, options),
         is_replayed=read_part(repository.restore_state, plan.restore, "replayed", StepDone) is not None,
         limit=WriteLimit.of(
             options.rate_limit_bytes_per_sec,

@@ -56,7 +56,7 @@ def is_selected(name: str, selection: TopicSelection) -> bool:
     expression."""
     if is_scratch(name):
         return False
-    return _matches_any(name, selection.include or ("*",)) and not _matches_any(name, selection.exclude)
+    return matches_any(name, selection.include or ("*",)) and not matches_any(name, selection.exclude)
 
 
 def _hint(selection: TopicSelection) -> str:
@@ -65,7 +65,8 @@ def _hint(selection: TopicSelection) -> str:
     return f" A regular expression begins with ~: {'~' + likely[0]!r}." if likely else ""
 
 
-def _matches_any(name: str, patterns: Sequence[str]) -> bool:
+def matches_any(name: str, patterns: Sequence[str]) -> bool:
+    """Whether one of the patterns matches the name. Raises `ConfigError` for an invalid regular expression."""
     return name in patterns or any(expression.fullmatch(name) for expression in _expressions(tuple(patterns)))
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from tasks.model.errors import DamagedError, ObjectExistsError, ObjectNotFoundError
 from tasks.repository.compressed_objects import StoredRef
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
-from tasks.repository.entries import PointKind
+from tasks.repository.entries import PointKind, is_empty
 from tasks.repository.lines import IndexLine
 from tasks.repository.names import plan_key
 from tasks.repository.sealed_objects import get_sealed, put_sealed
@@ -73,16 +73,15 @@ class Plan(Document):
 
     The plan of a snapshot contains every partition. The plan of an incremental run contains those whose row changes,
     and the plan of a consolidation the stored ranges that it copies. `max_bytes_per_second` limits what each process
-    of the run reads. `bins` divide the indexes of the partitions to read; a bin is the work of one task. `based_on`
-    is the seq of the newest point when the plan was made. `begun_after` is the seq of the log's newest entry when the
-    run began, None if it is not known: the run was closed later, or not at all. `groups` is None if the run was not
-    configured to keep positions, or if they could not be read; `groups_failure` then contains the reason. `clients`
-    is None if the run was not configured to keep quotas and users. `denied` are the reasons for everything that is
-    missing because a permission is missing. `not_selected` are the topics of the newest point that the run does not
-    select. `warnings` are sentences about what a restore of the point has to know, of a consolidation about what it
-    leaves as it is. `notes` are sentences about patterns of the topic selection, and about quotas or users that could
-    not be read.
-    `labels` are those of the new point.
+    of the run reads. `index_timestamps`: the smallest timestamp of each frame is stored. `bins` divide the indexes of
+    the partitions to read; a bin is the work of one task. `based_on` is the seq of the newest point when the plan was
+    made. `begun_after` is the seq of the log's newest entry when the run began, None if it is not known: the run was
+    closed later, or not at all. `groups` is None if the run was not configured to keep positions, or if they could not
+    be read; `groups_failure` then contains the reason. `clients` is None if the run was not configured to keep quotas
+    and users. `denied` are the reasons for everything that is missing because a permission is missing. `not_selected`
+    are the topics of the newest point that the run does not select. `warnings` are sentences about what a restore of
+    the point has to know, of a consolidation about what it leaves as it is. `notes` are sentences about patterns of the
+    topic selection, and about quotas or users that could not be read. `labels` are those of the new point.
     """
 
     format: int = FORMAT_MAJOR
@@ -101,6 +100,7 @@ class Plan(Document):
     object_records: int | None = None
     fetch_bytes: int
     max_bytes_per_second: int | None = Field(None, exclude_if=_is_default)
+    index_timestamps: bool = Field(False, exclude_if=is_empty)
     partitions: tuple[PlannedPartition, ...]
     bins: tuple[tuple[int, ...], ...]
     failures: tuple[PlanFailure, ...] = ()

@@ -10,7 +10,7 @@ from tasks.model.errors import DamagedError, NotFoundError, ObjectExistsError
 from tasks.model.partition import Partition
 from tasks.repository.document import FORMAT_MAJOR, Document, PartitionDocument
 from tasks.repository.drops import Drop
-from tasks.repository.entries import is_empty
+from tasks.repository.entries import is_absent, is_empty
 from tasks.repository.names import RESTORES, restore_key, restore_part
 from tasks.repository.sealed_objects import find_sealed, put_sealed
 from tasks.store.protocol import ObjectStore
@@ -19,15 +19,37 @@ Step = Literal["replayed", "verified", "groups", "access", "settings", "finalize
 """The steps that are recorded when they are completed, in order. `finalized` and `abandoned` end a restore."""
 
 
+class SelectedRecords(Document):
+    """What the rules of a restore keep of a partition and leave out. `until` is the offset at which its restore ends,
+    by `until_offset` or by a mark. `left_out` and `selected` are numbers of records by the name of the rule.
+
+    `oldest_ms` and `newest_ms` are the timestamps of restored records, None if there are none. Unless
+    `has_exact_times`, they are those of the index: the oldest record can be older, and both can be of an aborted one.
+    `odd_times` are numbers of records, restored or left out, whose timestamps make no sense, by the kind; unless
+    `has_exact_odd_times`, there can be more. `decoded_log_bytes` were read to count the records."""
+
+    until: int | None = Field(None, exclude_if=is_absent)
+    left_out: dict[str, int] = Field(default_factory=dict, exclude_if=is_empty)
+    selected: dict[str, int] = Field(default_factory=dict, exclude_if=is_empty)
+    oldest_ms: int | None = None
+    newest_ms: int | None = None
+    has_exact_times: bool = True
+    odd_times: dict[str, int] = Field(default_factory=dict, exclude_if=is_empty)
+    has_exact_odd_times: bool = True
+    decoded_log_bytes: int = 0
+
+
 class PartitionCopy(PartitionDocument):
     """One source partition and its target. `records` are the records to restore, `log_bytes` the bytes of the source's
-    batches. `section_records` are the records to restore of each section, if the index does not show them."""
+    batches. `section_records` are the records to restore of each section, if the index does not show them. `selection`
+    is None if the restore has no rules about records."""
 
     target_topic: str
     target_partition: int
     records: int
     log_bytes: int
     section_records: tuple[int, ...] = Field((), exclude_if=is_empty)
+    selection: SelectedRecords | None = Field(None, exclude_if=is_absent)
 
 
 class TopicCopy(Document):

@@ -68,12 +68,15 @@ def make_repository(store: ObjectStore) -> Repository:
     return Repository.open_or_create(store, Clock())
 
 
-def make_backup(logs: Sequence[MadeLog] | None = None, *, compression: str = "zstd") -> MadeBackup:
+def make_backup(
+    logs: Sequence[MadeLog] | None = None, *, compression: str = "zstd", index_timestamps: bool = False
+) -> MadeBackup:
     """One point of a set in memory; by default of every kind of log there is."""
     store = MemoryStore("made")
     repository = make_repository(store)
     made = many_logs() if logs is None else logs
-    return MadeBackup(store, repository, back_up(repository, made, compression=compression), made)
+    point = back_up(repository, made, compression=compression, index_timestamps=index_timestamps)
+    return MadeBackup(store, repository, point, made)
 
 
 def make_history() -> MadeBackup:
@@ -92,9 +95,10 @@ def back_up(
     *,
     compression: str = "zstd",
     failing: Mapping[Partition, str] | None = None,
+    index_timestamps: bool = False,
 ) -> PointEntry:
     """Plan, capture and commit one snapshot. `failing` partitions are not captured, for the reason given."""
-    plan = plan_logs(repository, logs, compression=compression)
+    plan = plan_logs(repository, logs, compression=compression, index_timestamps=index_timestamps)
     return commit_logs(repository, plan, capture_logs(repository, plan, logs, failing=failing or {}))
 
 
@@ -104,7 +108,12 @@ def commit_logs(repository: Repository, plan: Plan, captured: Sequence[CaptureRe
 
 
 def plan_logs(
-    repository: Repository, logs: Sequence[MadeLog], *, run: str | None = None, compression: str = "zstd"
+    repository: Repository,
+    logs: Sequence[MadeLog],
+    *,
+    run: str | None = None,
+    compression: str = "zstd",
+    index_timestamps: bool = False,
 ) -> Plan:
     """Write the states and the plan of a run. The first log has a bin of its own, logs without data share another."""
     newest = _newest(repository)
@@ -125,6 +134,7 @@ def plan_logs(
         compression_level=3,
         object_log_bytes=128 << 20,
         fetch_bytes=8 << 20,
+        index_timestamps=index_timestamps,
         partitions=tuple(_planned(log) for log in logs),
         bins=tuple(tuple(bin_) for bin_ in ([0], packed, bare) if bin_),
         topics=topics,

@@ -34,6 +34,7 @@ from tasks.config.models import (
     TopicsSection,
 )
 from tasks.engine.options import EvidenceOptions, OwnerCheckOption, Tier
+from tasks.engine.record_rules import HeaderRule, KeyRule, RecordRule
 from tasks.store.registry import BACKENDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +130,9 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`retention`", "retention.", RetentionSection),
     ("`retention.tiers`", "retention.tiers[].", Tier),
     ("`restore`", "restore.", RestoreSection),
+    ("`restore.select` and `restore.exclude`", "restore.select|exclude[].", RecordRule),
+    ("`key` of a rule", "restore.select|exclude[].key.", KeyRule),
+    ("`header` of a rule", "restore.select|exclude[].header.", HeaderRule),
     ("`drill`", "drill.", DrillSection),
     ("`drill.evidence`", "drill.evidence.", EvidenceOptions),
     ("`drill.checks`", "drill.checks[].", OwnerCheckOption),

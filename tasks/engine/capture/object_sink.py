@@ -22,7 +22,8 @@ from tasks.store.protocol import ObjectStore
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSettings:
     """The run that writes the objects, their compression, and the limits of log bytes and records at which an object is
-    closed. If `object_records` is None, the number of records has no limit."""
+    closed. If `object_records` is None, the number of records has no limit. `index_timestamps`: the smallest timestamp
+    of each frame is stored."""
 
     repository_id: str
     set_name: str
@@ -31,6 +32,7 @@ class ObjectSettings:
     compression_level: int
     object_log_bytes: int
     object_records: int | None
+    index_timestamps: bool = False
 
     @classmethod
     def of_plan(cls, plan: Plan) -> ObjectSettings:
@@ -43,6 +45,7 @@ class ObjectSettings:
             compression_level=plan.compression_level,
             object_log_bytes=plan.object_log_bytes,
             object_records=plan.object_records,
+            index_timestamps=plan.index_timestamps,
         )
 
 
@@ -81,7 +84,8 @@ class ObjectSink:
 
         Only one segment at a time. Call `flush` after the body, not inside.
         """
-        self._segment = Segment(self._object, source, start, end)
+        scans = self.settings.index_timestamps
+        self._segment = Segment(self._object, source, start, end, index_timestamps=scans)
         try:
             yield self._segment
         finally:

@@ -10,6 +10,7 @@ from tasks.batches.aborted import AbortTracker
 from tasks.batches.description import SegmentDescription, describe_batches
 from tasks.batches.header import BatchHeader, check_codec, check_crc
 from tasks.batches.records import count_in_range
+from tasks.batches.timestamps import has_user_records, known_smallest, lowest_of
 from tasks.model.errors import UnsupportedBatchError
 from tasks.model.partition import Partition
 from tasks.model.ranges import Gap
@@ -30,7 +31,7 @@ PRECOMPRESSED_SHARE = 0.5
 @dataclass(slots=True)
 class _OpenFrame:
     """The frame that is being filled. `parts` are slices of fetch answers; adjoining batches share one. `headers` are
-    those of its batches."""
+    those of its batches. `times` are the smallest timestamps of the batches with user records, if they are scanned."""
 
     first: int
     next: int
@@ -40,6 +41,7 @@ class _OpenFrame:
     headers: list[BatchHeader] = field(default_factory=list)
     log_bytes: int = 0
     restorable: int = 0
+    times: list[int | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +58,14 @@ class Segment:
     """The batches of one partition in one data object, from `start` up to `end` at most. `ObjectSink.segment` makes it
     and stores its index line. Not thread-safe."""
 
-    def __init__(self, writer: ObjectWriter, source: Partition, start: SegmentStart, end: int) -> None:
+    def __init__(
+        self, writer: ObjectWriter, source: Partition, start: SegmentStart, end: int, *, index_timestamps: bool = False
+    ) -> None:
         self._writer = writer
         self._source = source
         self._first = start.first
         self._end = end
+        self._index_timestamps = index_timestamps
         self._trimmed_from = start.trimmed_from
         self._tracker = start.tracker
         self._open: _OpenFrame | None = None
@@ -107,6 +112,8 @@ class Segment:
         frame.restorable += restorable
         self._records += restorable
         frame.headers.append(header)
+        if self._index_timestamps and has_user_records(header):
+            frame.times.append(known_smallest(answer[at:end], header))
         if frame.log_bytes < (FULL_ENOUGH_BYTES if ends_answer else FRAME_LOG_BYTES):
             return False
         self.close_frame()
@@ -151,7 +158,7 @@ class Segment:
                 restorable=frame.restorable,
                 is_dense=described.is_dense,
                 max_ts=described.max_ts,
-                min_ts=None,
+                min_ts=lowest_of(frame.times) if self._index_timestamps else None,
                 oldest_ts=described.oldest_ts,
             )
         )

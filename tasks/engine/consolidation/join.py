@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.batches.header import HEADER_BYTES
 from tasks.broker.log_values import Fetched
@@ -48,7 +48,9 @@ def join_ranges(context: RunContext, plan: Plan, number: int, originals: Origina
     """
     planned = [plan.partitions[index] for index in plan.bins[number]]
     oldest_ms = [0]
-    sink = ObjectSink(context.repository.store, ObjectSettings.of_plan(plan), lambda: oldest_ms[0])
+    has_times = any(frame.min_ts is not None for one in planned for line in originals.of(one) for frame in line.frames)
+    settings = replace(ObjectSettings.of_plan(plan), index_timestamps=has_times)
+    sink = ObjectSink(context.repository.store, settings, lambda: oldest_ms[0])
     copied: list[CapturedRange] = []
     failures: dict[Partition, str] = {}
     for one in planned:

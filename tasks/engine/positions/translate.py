@@ -9,7 +9,7 @@ from tasks.engine.options import RestoreOptions
 from tasks.engine.positions.rank import rank
 from tasks.engine.started_restore import StartedRestore
 from tasks.repository.lines import IndexLine
-from tasks.repository.restores import RestorePlan, Targets
+from tasks.repository.restores import PartitionCopy, RestorePlan, Targets
 from tasks.repository.state_objects import GroupPosition, GroupsState, GroupState
 
 
@@ -106,10 +106,10 @@ def translate(started: StartedRestore, targets: Targets, groups: Sequence[GroupS
     found = []
     for group, position, index in _placed(started.plan, groups):
         copy, target = started.plan.partitions[index], targets.partitions[index]
-        lines = started.lines[copy.source]
-        below = min(rank(started.reader, lines, position.offset), copy.records)
+        lines, wanted = started.lines[copy.source], started.filter_of(copy.source)
+        below = min(rank(started.reader, lines, position.offset, wanted, copy.section_records), copy.records)
         translated = _translated(group, position, target.topic, target.partition, target.base + below)
-        found.append(replace(translated, note=_clamped(position.offset, lines)))
+        found.append(replace(translated, note=_clamped(position.offset, lines) or _left_out(position, copy, below)))
     return found
 
 
@@ -164,6 +164,13 @@ def _clamped(offset: int, lines: Sequence[IndexLine]) -> str | None:
     if offset < first:
         return f"{offset} is before the start of the backup at {first}, so the position is the first record"
     return None
+
+
+def _left_out(position: GroupPosition, copy: PartitionCopy, below: int) -> str | None:
+    """The note for a position after which the rules of the restore leave out all records."""
+    if copy.selection is None or not copy.selection.left_out or below < copy.records:
+        return None
+    return f"no record at or after {position.offset} is restored, so the position is the end of the restored records"
 
 
 def _translated(group: str, position: GroupPosition, topic: str, partition: int, offset: int) -> TranslatedPosition:

@@ -13,6 +13,7 @@ from tasks.broker.ports import PartitionFetcher
 from tasks.broker.retry import RetryDeadline
 from tasks.engine.record_filter.batches import kept_batches
 from tasks.engine.record_filter.record_filter import Kept, RecordFilter
+from tasks.engine.record_filter.sections import placed_frames
 from tasks.engine.run_context import ClusterContext
 from tasks.engine.started_restore import StartedRestore
 from tasks.model.errors import BrokerUnavailableError, KafkaBackupError, TopicGoneError
@@ -98,26 +99,28 @@ def _edge_mismatches(
         return
     lines, wanted = started.lines[copy.source], started.filter_of(copy.source)
     for which, offset, expected in (
-        ("first", target.base, _edge_record(started.reader, lines, wanted, 0)),
-        ("last", target.base + copy.records - 1, _edge_record(started.reader, lines, wanted, -1)),
+        ("first", target.base, _edge_record(started.reader, lines, wanted, copy.section_records, 0)),
+        ("last", target.base + copy.records - 1, _edge_record(started.reader, lines, wanted, copy.section_records, -1)),
     ):
         actual = _record_at(fetcher, target.target, offset, deadline)
         if expected is None or actual is None or actual[1:] != expected[1:]:
             yield Mismatch(target.target, f"the {which} restored record, at offset {offset}, differs from the backup.")
 
 
-def _edge_record(reader: FrameReader, lines: Sequence[IndexLine], wanted: RecordFilter, edge: int) -> Record | None:
-    """The first (`edge` 0) or last (`edge` -1) kept record of a partition. None if there is none."""
-    step = 1 if edge == 0 else -1
-    for line in lines[::step]:
-        for frame in line.frames[::step]:
-            if wanted.kept(line, frame) is Kept.NONE:
-                continue
-            [(_, log)] = reader.frames(line, [frame])
-            batches = kept_batches(reader, line, frame, log, wanted)
-            found = deque(batches if edge else islice(batches, 1), maxlen=1)
-            if found:
-                return decode_records(found[0])[edge]
+def _edge_record(
+    reader: FrameReader, lines: Sequence[IndexLine], wanted: RecordFilter, counts: Sequence[int], edge: int
+) -> Record | None:
+    """The first (`edge` 0) or last (`edge` -1) kept record of a partition. None if there is none. `counts` are the
+    records of the sections, empty if the index shows them: sections without records are not read."""
+    placed = [one for one in placed_frames(lines) if not counts or counts[one.section]]
+    for _, line, frame in placed if edge == 0 else reversed(placed):
+        if wanted.kept(line, frame) is Kept.NONE:
+            continue
+        [(_, log)] = reader.frames(line, [frame])
+        batches = kept_batches(reader, line, frame, log, wanted)
+        found = deque(batches if edge else islice(batches, 1), maxlen=1)
+        if found:
+            return decode_records(found[0])[edge]
     return None
 
 

@@ -164,6 +164,7 @@ def make_plan(
         object_records=options.segment_max_records,
         fetch_bytes=options.fetch_bytes,
         max_bytes_per_second=options.max_bytes_per_second,
+        index_timestamps=options.index_timestamps,
         partitions=planned,
         bins=bins,
         failures=failures,

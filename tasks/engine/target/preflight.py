@@ -15,6 +15,7 @@ from tasks.engine.target.findings import Finding, FindingLevel, error_finding
 from tasks.engine.target.permissions import group_permission_findings
 from tasks.engine.target.restore_plan import RestoreSource, TargetView
 from tasks.engine.target.selection import incarnations, other_incarnations
+from tasks.engine.target.selection_findings import selection_findings
 from tasks.engine.target.shrunk_point import shrunk_point_finding
 from tasks.engine.target.target_findings import target_findings
 from tasks.engine.target.target_records import record_findings
@@ -62,6 +63,7 @@ def preflight(
         *target_findings(plan, source, view, options),
         *accepted.findings,
         *_incarnations(source),
+        *selection_findings(context.repository, source, plan, options),
         *_missing_data(source, options),
         *_shrunk_point(context.repository, source),
         *record_findings(context, plan, view, options),

@@ -3,19 +3,23 @@ Decides how large joined batches can be, and which settings an existing topic ha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tasks.broker.admin_values import DYNAMIC_TOPIC_CONFIG, ConfigEntry, TopicDescription
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.bins import Bins
 from tasks.engine.options import RestoreOptions, TopicSelection
-from tasks.engine.record_filter.record_filter import KEEPS_ALL
-from tasks.engine.record_filter.sections import counted_sections, hides_counts, shown_sections
+from tasks.engine.record_filter.record_filter import KEEPS_ALL, RecordFilter
+from tasks.engine.record_filter.sections import Measured, counted_sections, hides_counts, measured, shown_sections
+from tasks.engine.record_filter.tally import Tally
 from tasks.engine.target.mapping import ChosenTarget, chosen_targets, mapped_partition, mapped_topics, ranks
+from tasks.engine.target.record_selection import filters_of, planned_filters, read_until_mark, untils_of
 from tasks.engine.target.restore_bins import bins_for_tasks, bins_for_workers
 from tasks.engine.target.selection import ChosenTopic, choose, incarnations
 from tasks.engine.target.staging import (
+    RecordFacts,
     StagingNeeds,
     applicable_settings,
     deferred_settings,
@@ -28,10 +32,11 @@ from tasks.model.errors import AccessError, KafkaBackupError, RefusedError, Topi
 from tasks.model.partition import Incarnation, Partition, require_topic_ids
 from tasks.repository.frame_reader import FrameReader
 from tasks.repository.lines import IndexLine
+from tasks.repository.marks import MarkedOffsets
 from tasks.repository.partition_table import Row
 from tasks.repository.repository import Repository, tool_name
 from tasks.repository.restore_point import RestorePoint
-from tasks.repository.restores import PartitionCopy, RestorePlan, TopicCopy, TopicPatterns
+from tasks.repository.restores import PartitionCopy, RestorePlan, SelectedRecords, TopicCopy, TopicPatterns
 from tasks.repository.state_objects import TopicState
 
 REGROUP_BYTES = 960 << 10
@@ -62,12 +67,19 @@ class RestoreRequest:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreSource:
     """What a restore reads of a point: the chosen topics, the same topics by target, and the counting lines of their
-    partitions."""
+    partitions. A partition that is not in `filters` is restored whole. `mark` are the offsets of the mark at which the
+    restore ends, if it does."""
 
     point: RestorePoint
     chosen: Sequence[ChosenTopic]
     targets: Sequence[ChosenTarget]
     lines: Mapping[Partition, Sequence[IndexLine]]
+    filters: Mapping[Partition, RecordFilter] = field(default_factory=dict)
+    mark: MarkedOffsets | None = None
+
+    def filter_of(self, source: Partition) -> RecordFilter:
+        """The filter for the records of a source partition."""
+        return self.filters.get(source, KEEPS_ALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,16 +108,27 @@ class DraftRestore:
     needs: Mapping[str, StagingNeeds]
 
 
-def read_source(repository: Repository, point: RestorePoint, request: RestoreRequest) -> RestoreSource:
-    """Read what the point contains of the selected topics. Raises `RefusedError` if it does not contain one of them."""
-    chosen = chosen_topics(repository, point, request)
+def read_source(
+    repository: Repository, point: RestorePoint, request: RestoreRequest, *, plan: RestorePlan | None = None
+) -> RestoreSource:
+    """Read what the point contains of the selected topics. A restore with a stored `plan` ends at the offsets of this
+    plan, also if the mark does not exist any more. Raises `RefusedError` if it does not contain one of them, or
+    a topic, partition or mark that a rule about records names."""
+    chosen, options = chosen_topics(repository, point, request), request.options
     lines = point.lines([row for topic in chosen for row in topic.rows])
-    return RestoreSource(point=point, chosen=chosen, targets=chosen_targets(chosen, request.options), lines=lines)
+    targets = chosen_targets(chosen, options)
+    sources = [row.source for topic in chosen for row in topic.rows]
+    if plan is not None:
+        filters = planned_filters(plan, options)
+        return RestoreSource(point=point, chosen=chosen, targets=targets, lines=lines, filters=filters)
+    mark = read_until_mark(repository, point.set_name, options)
+    filters = filters_of(options, sources, untils_of(options, sources, mark))
+    return RestoreSource(point=point, chosen=chosen, targets=targets, lines=lines, filters=filters, mark=mark)
 
 
 def chosen_topics(repository: Repository, point: RestorePoint, request: RestoreRequest) -> list[ChosenTopic]:
-    """The topics and partitions of the point that the request selects, and their targets. Raises what `read_source`
-    raises."""
+    """The topics and partitions of the point that the request selects, and their targets. Raises `RefusedError` if the
+    point does not contain one of them."""
     options, rows = request.options, list(point.rows.values())
     by_incarnation = {Incarnation(state.topic, state.topic_id): state for state in point.topics.topics}
     names = _selected_names(repository, point, by_incarnation, request.topics)
@@ -175,8 +198,15 @@ def draft_restore(
     unfinished = (
         UnfinishedRestores.read(repository.store, repository.restore_state) if view.topics else UnfinishedRestores(())
     )
+    counts_of = {
+        partition: measured(reader, source.lines[partition], wanted)
+        for partition, wanted in source.filters.items()
+        if is_readable
+    }
     copies = [
-        _partition_copy(row, topic.target, source.lines[row.source], reader, request.options, is_readable=is_readable)
+        _partition_copy(
+            row, topic.target, source, reader, counts_of.get(row.source), request.options, is_readable=is_readable
+        )
         for topic in source.chosen
         for row in topic.rows
     ]
@@ -187,7 +217,9 @@ def draft_restore(
         for target in source.targets
     )
     needs = {
-        target.name: _needs(request.options, source, view, target, originals[target.name], regroup_bytes, now_ms)
+        target.name: _needs(
+            request.options, source, counts_of, view, target, originals[target.name], regroup_bytes, now_ms
+        )
         for target in source.targets
     }
     plan = RestorePlan(
@@ -215,14 +247,20 @@ def draft_restore(
 def _partition_copy(
     row: Row,
     target: str,
-    lines: Sequence[IndexLine],
+    source: RestoreSource,
     reader: FrameReader,
+    counted: Measured | None,
     options: RestoreOptions,
     *,
     is_readable: bool,
 ) -> PartitionCopy:
-    is_hidden = is_readable and hides_counts(lines, KEEPS_ALL)
-    counts = counted_sections(reader, lines, KEEPS_ALL) if is_hidden else shown_sections(lines, KEEPS_ALL)
+    """`counted` is what the rules keep of the partition, None if the restore has no rules, or nothing can be read."""
+    lines, wanted = source.lines[row.source], source.filter_of(row.source)
+    is_hidden = is_readable and hides_counts(lines, wanted)
+    if counted is not None:
+        counts = counted.sections
+    else:
+        counts = counted_sections(reader, lines, wanted) if is_hidden else shown_sections(lines, wanted)
     return PartitionCopy(
         topic=row.topic,
         topic_id=row.topic_id,
@@ -230,8 +268,23 @@ def _partition_copy(
         target_topic=target,
         target_partition=mapped_partition(row.partition, options.partition_mapping),
         records=sum(counts),
-        log_bytes=sum(line.log_bytes for line in lines),
+        log_bytes=counted.tally.log_bytes if counted else sum(line.log_bytes for line in lines),
         section_records=tuple(counts) if is_hidden else (),
+        selection=_selected_records(wanted, counted.tally) if counted else None,
+    )
+
+
+def _selected_records(wanted: RecordFilter, tally: Tally) -> SelectedRecords:
+    return SelectedRecords(
+        until=wanted.until,
+        left_out=dict(tally.left_out),
+        selected=dict(tally.selected),
+        oldest_ms=tally.oldest_ms,
+        newest_ms=tally.newest_ms,
+        has_exact_times=tally.has_exact_times,
+        odd_times=dict(tally.odd),
+        has_exact_odd_times=tally.has_exact_odd,
+        decoded_log_bytes=tally.decoded_log_bytes,
     )
 
 
@@ -288,6 +341,7 @@ def _final_settings(
 def _needs(
     options: RestoreOptions,
     source: RestoreSource,
+    counts: Mapping[Partition, Measured],
     view: TargetView,
     target: ChosenTarget,
     original: Mapping[str, str],
@@ -296,7 +350,7 @@ def _needs(
 ) -> StagingNeeds:
     final = _final_settings(options, view, target, original)
     return StagingNeeds(
-        facts=record_facts(_lines_by_target(source, target, options)),
+        facts=_facts(options, source, counts, target),
         during=_in_force(view, target.name, final),
         after={**view.defaults, **final},
         known=view.known_settings,
@@ -307,13 +361,21 @@ def _needs(
     )
 
 
-def _lines_by_target(source: RestoreSource, target: ChosenTarget, options: RestoreOptions) -> list[Sequence[IndexLine]]:
-    """The lines that each partition of a target topic receives."""
-    found: dict[int, list[IndexLine]] = {}
-    for row in target.rows:
+def _facts(
+    options: RestoreOptions, source: RestoreSource, counts: Mapping[Partition, Measured], target: ChosenTarget
+) -> RecordFacts:
+    """The facts about the records that a target topic receives. Several sources can have one target partition."""
+    rows = list(target.rows)
+    facts = record_facts(
+        [source.lines[row.source] for row in rows],
+        [counts[row.source].tally if row.source in counts else None for row in rows],
+    )
+    sizes = Counter[int]()
+    for row in rows:
         number = mapped_partition(row.partition, options.partition_mapping)
-        found.setdefault(number, []).extend(source.lines[row.source])
-    return list(found.values())
+        sizes[number] += sum(line.log_bytes for line in source.lines[row.source])
+    is_shared = len(sizes) < len(rows)
+    return replace(facts, largest_partition_bytes=max(sizes.values())) if is_shared else facts
 
 
 def _in_force(view: TargetView, target: str, new: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from tasks.engine.record_filter.tally import Tally
 from tasks.repository.lines import IndexLine
 
 LONGEST_MS = (1 << 63) - 1
@@ -67,10 +69,34 @@ class RecordFacts:
     codecs: frozenset[str]
 
 
-def record_facts(partitions: Sequence[Sequence[IndexLine]]) -> RecordFacts:
+NO_RECORDS: Final = RecordFacts(
+    has_records=False,
+    largest_batch_bytes=0,
+    sent_batch_bytes=0,
+    largest_partition_bytes=0,
+    oldest_batch_ms=None,
+    oldest_ms=None,
+    newest_ms=None,
+    codecs=frozenset(),
+)
+
+
+def record_facts(
+    partitions: Sequence[Sequence[IndexLine]], tallies: Sequence[Tally | None] | None = None
+) -> RecordFacts:
     """The facts of the counting lines of some partitions. If a line lacks a fact that it should have, the unsafe case
-    is assumed."""
-    lines = [line for part in partitions for line in part]
+    is assumed. A partition of which only some records are restored has a tally of them; the facts are then those of the
+    batches that are written."""
+    tallies = [None] * len(partitions) if tallies is None else tallies
+    return _joined(
+        [
+            _facts_of_lines(lines) if tally is None else _facts_of_tally(lines, tally)
+            for lines, tally in zip(partitions, tallies, strict=True)
+        ]
+    )
+
+
+def _facts_of_lines(lines: Sequence[IndexLine]) -> RecordFacts:
     frames = [frame for line in lines for frame in line.frames if frame.restorable]
     largest = max((line.largest_batch_bytes for line in lines), default=0)
     minima = [frame.min_ts for frame in frames]
@@ -78,11 +104,44 @@ def record_facts(partitions: Sequence[Sequence[IndexLine]]) -> RecordFacts:
         has_records=bool(frames),
         largest_batch_bytes=largest,
         sent_batch_bytes=2 * largest if any(_is_rebuilt(line) for line in lines) else largest,
-        largest_partition_bytes=max((sum(line.log_bytes for line in part) for part in partitions), default=0),
+        largest_partition_bytes=sum(line.log_bytes for line in lines),
         oldest_batch_ms=min((-1 if one.oldest_ts is None else one.oldest_ts for one in frames), default=None),
         oldest_ms=min((one for one in minima if one is not None), default=None) if None not in minima else None,
         newest_ms=max((LONGEST_MS if one.max_ts is None else one.max_ts for one in frames), default=None),
         codecs=frozenset(codec for line in lines for codec in line.codecs),
+    )
+
+
+def _facts_of_tally(lines: Sequence[IndexLine], tally: Tally) -> RecordFacts:
+    """Batches of which records are left out are rebuilt, so that their sizes change."""
+    largest = max((line.largest_batch_bytes for line in lines), default=0)
+    if not tally.records:
+        return NO_RECORDS
+    return RecordFacts(
+        has_records=True,
+        largest_batch_bytes=largest,
+        sent_batch_bytes=2 * largest,
+        largest_partition_bytes=tally.log_bytes,
+        oldest_batch_ms=tally.oldest_batch_ms,
+        oldest_ms=tally.oldest_ms if tally.has_exact_times else None,
+        newest_ms=LONGEST_MS if tally.newest_ms is None else tally.newest_ms,
+        codecs=frozenset(codec for line in lines for codec in line.codecs),
+    )
+
+
+def _joined(facts: Sequence[RecordFacts]) -> RecordFacts:
+    """The facts of several partitions together."""
+    full = [one for one in facts if one.has_records]
+    oldest = [one.oldest_ms for one in full]
+    return RecordFacts(
+        has_records=bool(full),
+        largest_batch_bytes=max((one.largest_batch_bytes for one in facts), default=0),
+        sent_batch_bytes=max((one.sent_batch_bytes for one in facts), default=0),
+        largest_partition_bytes=max((one.largest_partition_bytes for one in facts), default=0),
+        oldest_batch_ms=min((one.oldest_batch_ms for one in full if one.oldest_batch_ms is not None), default=None),
+        oldest_ms=min((one for one in oldest if one is not None), default=None) if None not in oldest else None,
+        newest_ms=max((one.newest_ms for one in full if one.newest_ms is not None), default=None),
+        codecs=frozenset(codec for one in facts for codec in one.codecs),
     )
 
 

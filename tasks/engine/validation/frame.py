@@ -9,6 +9,7 @@ from tasks.batches.aborted import AbortedBatches
 from tasks.batches.description import SegmentDescription, describe_batches
 from tasks.batches.header import BatchHeader, check_codec, check_crc, iter_headers
 from tasks.batches.records import count_in_range
+from tasks.batches.timestamps import has_user_records, known_smallest, lowest_of
 from tasks.model.errors import UnsupportedBatchError
 from tasks.repository.lines import Frame, IndexLine
 
@@ -74,12 +75,24 @@ def _difference(
         restorable=frame.restorable if captured is None and line.is_cut(frame) else restorable,
         is_dense=described.is_dense,
         max_ts=described.max_ts,
+        min_ts=None if frame.min_ts is None else _smallest(log, headers),
         oldest_ts=described.oldest_ts,
     )
     for name, stated, found in zip(Frame._fields, frame, actual, strict=True):
         if stated != found:
             return f"its {name} is {found}, but its index line states {stated}"
     return None
+
+
+def _smallest(log: bytes, headers: Sequence[tuple[int, BatchHeader]]) -> int | None:
+    """The smallest timestamp of the records of all batches. They are decoded for it."""
+    return lowest_of(
+        [
+            known_smallest(log[position : position + header.size_bytes], header)
+            for position, header in headers
+            if has_user_records(header)
+        ]
+    )
 
 
 def _count_restorable(

@@ -27,6 +27,11 @@ class SimulatedProducer:
         self._identity = kafka.new_producer_identity() if is_idempotent else _NOBODY
         self._sequences: dict[TopicPartition, int] = {}
 
+    @property
+    def producer_id(self) -> int:
+        """Its producer id; -1 if it is not idempotent."""
+        return self._identity.producer_id
+
     def send(self, place: TopicPartition, records: Sequence[Record], *, codec: str = "none") -> int:
         """Append the records as one batch; returns the offset of the first. Raises `Refused`."""
         return self._send(place, records, codec=codec, attributes=0)

@@ -90,6 +90,15 @@ def test_the_repository_can_be_read_from_either_file(tmp_path: Path) -> None:
     ("section", "line"),
     [
         ("backup", "compression_level: 5"),
+        ("backup", "index_timestamps: true"),
+        ("restore", "time_window_start: 1783159200000\n  time_window_end: 2026-07-04T15:00:00+01:00"),
+        ("restore", "until_offset: {orders: {0: 1200}, payments/1: 900}"),
+        ("restore", "until: mark:before-migration"),
+        (
+            "restore",
+            "select: [{key: {prefix: [a, b]}, topics: orders}, {key: [a, b], header: {name: tenant, value: x}}]",
+        ),
+        ("restore", "exclude: [{name: bad deploy, producer_id: 4711, offsets: [7, 10-19, 100-]}]"),
         ("backup", "segment_max_bytes: 1048576"),
         ("backup", "segment_max_records: 1000"),
         ("backup", "fetch_max_bytes: 2097152"),
@@ -183,13 +192,9 @@ def test_the_time_of_a_cycle_is_the_segment_interval_else_the_checkpoint_interva
 @pytest.mark.parametrize(
     ("section", "line"),
     [
-        ("backup", "index_timestamps: true"),
         ("metrics", "enabled: true"),
         ("encryption", "recipients: [age1x]"),
         ("schema_registry", "url: http://x"),
-        ("restore", "time_window_start: 1783159200000"),
-        ("restore", "time_window_end: 1783173600000"),
-        ("restore", "until_offset: 5"),
         ("restore", "repartitioning: {orders: 6}"),
         ("restore", "include_original_offset_header: true"),
         ("restore", "auto_consumer_groups: true"),
