@@ -37,10 +37,12 @@ from tasks.reports.figures import duration_text, size_text, table_text
 from tasks.reports.restore import (
     access_lines,
     estimate_text,
+    left_out_records,
     left_out_text,
     positions_by_group,
     preview_lines,
     preview_verdict,
+    selection_lines,
 )
 from tasks.repository.names import new_run_id
 from tasks.repository.points import PointReference
@@ -120,6 +122,8 @@ def print_result(
         f"{counted(records, 'record')}, "
         f"{size_text(log_bytes)} of log, {duration_text(seconds)}"
     )
+    for line in selection_lines(plan):
+        session.print(line)
     for mismatch in result.mismatches:
         session.print(f"mismatch: {mismatch.target}: {mismatch.message}")
     _print_positions(session, result)
@@ -136,16 +140,19 @@ def print_result(
 def print_preview(session: Session, preview: Preview) -> None:
     """Print what a restore would write, its findings, and that nothing was changed."""
     plan = preview.plan
+    has_rules = any(copy.selection is not None for copy in plan.partitions)
     rows = [
         (
             f"{copy.topic}-{copy.partition}",
             f"{copy.target_topic}-{copy.target_partition}",
             copy.records,
+            *([left_out_records(copy)] if has_rules else []),
             size_text(copy.log_bytes),
         )
         for copy in plan.partitions
     ]
-    session.print(f"{table_text(('FROM', 'TO', 'RECORDS', 'LOG'), rows)}\n")
+    columns = ("FROM", "TO", "RECORDS", *(["LEFT OUT"] if has_rules else []), "LOG")
+    session.print(f"{table_text(columns, rows)}\n")
     for line in preview_lines(plan, positions_by_group(preview.positions)):
         session.print(line)
     session.print(estimate_text(preview.estimate))

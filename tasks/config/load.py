@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from tasks.config.check import check
 from tasks.config.classify_keys import classify_keys
+from tasks.config.key_files import with_file_keys
 from tasks.config.keys import NOT_YET
 from tasks.config.models import BackupFile, DrillFile, PolicyFile, RepositoryFile, RestoreFile
 from tasks.config.storage_path import expand_storage_path
@@ -116,6 +117,8 @@ def _checked(tree: Tree, kind: type[FileT], keys_of_other_files: Mapping[str, st
     value, notes = classify_keys(tree, kind, keys_of_other_files)
     expand_storage_path(tree, value)
     file = check(tree, kind, value)
+    if file is not None and isinstance(file, RestoreFile):
+        file = with_file_keys(tree, file)
     if tree.problems or file is None:
         raise ConfigError(tree.report())
     if isinstance(file, BackupFile):

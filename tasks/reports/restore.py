@@ -10,6 +10,7 @@ from tasks.engine.restore import RestoreResult
 from tasks.engine.target.access import AccessResult
 from tasks.engine.target.estimate import Estimate
 from tasks.engine.target.findings import Finding, has_errors
+from tasks.engine.target.selection_findings import rule_counts, time_text
 from tasks.model.counting import counted
 from tasks.model.quoting import quoted
 from tasks.reports.figures import duration_text, size_text, table_cell
@@ -26,6 +27,7 @@ def preview_rows(plan: RestorePlan, findings: Sequence[Finding]) -> list[Row]:
             "topic": copy.target_topic,
             "partition": copy.target_partition,
             "records": copy.records,
+            **({} if copy.selection is None else {"left out": left_out_records(copy)}),
             "bytes": copy.log_bytes,
             "findings": "; ".join(str(finding) for finding in findings if _concerns(finding, copy)),
         }
@@ -47,6 +49,7 @@ def restored_rows(result: RestoreResult, targets: Targets, seconds_of: Mapping[i
             "first": target.base,
             "next": target.base + copy.records,
             "records": copy.records,
+            **({} if copy.selection is None else {"left out": left_out_records(copy)}),
             "bytes": copy.log_bytes,
             "seconds": round(seconds_of[bin_of[index]], 2),
             "mismatch": mismatches.get(target.target, ""),
@@ -78,7 +81,8 @@ def preview_verdict(findings: Sequence[Finding]) -> str:
 
 
 def preview_lines(plan: RestorePlan, positions_of: Mapping[str, int]) -> list[str]:
-    """A line about the topics that would be created, one about those that exist, and one about group positions.
+    """The lines of `selection_lines`, a line about the topics that would be created, one about those that exist, and
+    one about group positions.
     `positions_of` are the numbers of positions by group."""
     new = [f"{topic.target} ({counted(topic.partitions, 'partition')})" for topic in plan.topics if not topic.exists]
     existing = [
@@ -87,6 +91,7 @@ def preview_lines(plan: RestorePlan, positions_of: Mapping[str, int]) -> list[st
         if topic.exists
     ]
     return [
+        *selection_lines(plan),
         f"topics to create: {_named(new)}",
         f"topics that exist: {_named(existing)}",
         f"group positions {_use_of_positions(plan)}: "
@@ -101,6 +106,23 @@ def estimate_text(estimate: Estimate) -> str:
         return f"{what}; no earlier restore to this cluster shows how long it takes"
     basis = f"measured at {counted(estimate.measured, 'earlier restore')}" if estimate.measured else "by the rate limit"
     return f"{what}; about {duration_text(estimate.seconds)}, {basis}"
+
+
+def selection_lines(plan: RestorePlan) -> list[str]:
+    """What the rules of a restore about records keep and leave out, in two lines. Empty without such rules."""
+    if all(copy.selection is None for copy in plan.partitions):
+        return []
+    left_out, _ = rule_counts(plan)
+    named = [f"{counted(records, 'record')} by {quoted(label)}" for label, records in sorted(left_out.items())]
+    return [
+        f"times of the restored records: {time_text(plan.partitions) or 'none'}",
+        f"left out: {_named(named)}",
+    ]
+
+
+def left_out_records(copy: PartitionCopy) -> int:
+    """The number of records of a partition that the rules leave out."""
+    return sum(copy.selection.left_out.values()) if copy.selection else 0
 
 
 def positions_by_group(positions: Iterable[PlannedPosition]) -> dict[str, int]:
@@ -162,6 +184,7 @@ def restore_summary(result: RestoreResult, seconds: float, places: Places) -> st
             *_figures(plan),
             f"| took | {duration_text(seconds)} |",
             "",
+            *_as_list(selection_lines(plan)),
             *listed("Mismatches", [f"{one.target}: {one.message}" for one in result.mismatches]),
             *listed("Findings of the preflight", notes),
             *_positions(result.positions, are_written=result.positions_written),
@@ -203,6 +226,11 @@ def _use_of_positions(plan: RestorePlan) -> str:
 
 def _concerns(finding: Finding, copy: PartitionCopy) -> bool:
     return finding.subject in (copy.target_topic, f"{copy.target_topic}-{copy.target_partition}")
+
+
+def _as_list(lines: Sequence[str]) -> list[str]:
+    """The lines as a list in markdown, with an empty line after it. Empty without lines."""
+    return [*(f"- {table_cell(line)}" for line in lines), ""] if lines else []
 
 
 def _figures(plan: RestorePlan) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The guide's walk-through with S3: its two files as printed, but for hosts and the window; the rest is ambient."""
+"""The guide's walk-through with S3: its two files as printed, but for hosts; the rest is ambient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 
 from tests.support.kafka import KafkaCluster
 from tests.support.object_stores import ROOT_CREDENTIALS, MinIO
-from tests.support.walk_through import assert_restored, back_up_list_and_validate, guides_cluster, run_command
+from tests.support.producing import OutRecord, produce
+from tests.support.reading import read_all
+from tests.support.walk_through import back_up_list_and_validate, guides_cluster, run_command
 
 pytestmark = [pytest.mark.kafka, pytest.mark.minio]
 
@@ -37,11 +39,12 @@ target:
   bootstrap_servers: [dr-broker-1:9092]
 storage: {backend: s3, bucket: company-kafka-backups, region: us-west-2}
 restore:
+  time_window_start: 1783159200000
+  time_window_end: 1783173600000
   topic_mapping: {orders: orders_restored}
   consumer_group_strategy: header-based
 """
-"""Without the two lines of its time window, which this version refuses."""
-
+WINDOW = (1783159200000, 1783173600000)
 
 HOSTS = ("kafka:9092", "dr-broker-1:9092")
 
@@ -76,9 +79,21 @@ def test_the_guides_walk_through_runs_on_s3_as_printed(folder: Path, cluster: Ka
         minio_tls.client.create_bucket(Bucket=bucket)
 
     back_up_list_and_validate(lambda command: run_command(folder, command))
+    for partition in range(2):
+        times = [at + step for at in WINDOW for step in (1, 0, -1)]
+        produce(
+            cluster.bootstrap,
+            "orders",
+            (OutRecord(b"w", b"%d" % at, timestamp=at) for at in times),
+            partition=partition,
+        )
     run_command(folder, "backup --config company.yaml")
+    preview = run_command(folder, "validate-restore --config restore.yaml")
     run_command(folder, "restore --config restore.yaml")
 
-    assert_restored(cluster)
+    assert "times of the restored records: 2026-07-04T10:00:00Z to 2026-07-04T14:00:00Z" in preview
+    for partition in range(2):
+        expected = [WINDOW[0] + 1, WINDOW[0], WINDOW[1], WINDOW[1] - 1]
+        assert expected == [one.timestamp for one in read_all(cluster.bootstrap, "orders_restored", partition)]
     stored = minio_tls.client.list_objects_v2(Bucket="my-kafka-backups")["Contents"]
     assert all(one["Key"].startswith("backups/production/") for one in stored)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.config.load import load_restore
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DOCUMENTS = sorted([README, *(ROOT / "docs").glob("*.md"), ROOT / "tasks" / "DECISIONS.md", ROOT / "CHANGELOG.md"])
@@ -39,3 +41,12 @@ def test_every_make_target_that_a_document_names_exists(document: Path) -> None:
 
 def _without_code(document: Path) -> str:
     return re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+
+
+def test_the_restore_files_of_the_runbook_are_valid(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "OPERATIONS.md").read_text()
+    files = [one for one in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if one.startswith("mode: restore")]
+    assert len(files) >= 4
+    for number, one in enumerate(files):
+        (tmp_path / f"{number}.yaml").write_text(one)
+        assert () == load_restore(tmp_path / f"{number}.yaml", {}).notes

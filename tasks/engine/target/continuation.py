@@ -28,6 +28,8 @@ FREE_OPTIONS = frozenset(
 )
 """The options that do not change what a restore writes. A continued restore uses the new values."""
 
+_MOST_CHARACTERS = 300
+
 
 @dataclass(frozen=True, slots=True)
 class RestoreChoice:
@@ -152,10 +154,15 @@ def _other_options(before: Mapping[str, object], now: RestoreOptions) -> Iterato
 
 def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "empty"
+        return _shortened(", ".join(map(str, value)) or "empty")
     if isinstance(value, dict):
         return ", ".join(f"{name}: {one}" for name, one in sorted(value.items())) or "empty"
     return "empty" if value is None else str(value)
+
+
+def _shortened(text: str) -> str:
+    """The beginning of a long text: a rule can contain thousands of keys."""
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
 
 
 def _different(recorded: RecordedRestore, shared: Sequence[str], differences: Sequence[str]) -> str:

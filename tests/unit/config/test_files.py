@@ -74,7 +74,7 @@ def test_the_backup_file_of_the_guide_is_accepted_unchanged(tmp_path: Path) -> N
     assert () == loaded.notes
 
 
-def test_the_restore_file_of_the_guide_is_accepted_without_its_time_window(tmp_path: Path) -> None:
+def test_the_restore_file_of_the_guide_is_accepted(tmp_path: Path) -> None:
     loaded = load_restore(_file(tmp_path, RESTORE), {})
 
     assert {"orders": "orders_restored"} == loaded.file.restore.topic_mapping

@@ -22,8 +22,10 @@ from tasks.repository.lines import IndexLine
 from tasks.repository.partition_table import Row
 from tasks.repository.point_lines import counting_lines
 from tasks.repository.restore_point import RestorePoint
+from tests.support.batch_factory import make_batch, make_records
+from tests.support.counting_store import CountingStore
 from tests.support.made_backup import MadeBackup, make_backup
-from tests.support.made_logs import MadeLog
+from tests.support.made_logs import MadeLog, partition
 from tests.support.random_logs import TIMES, producer_of, random_logs
 
 TIME_BOUNDS = st.one_of(st.none(), TIMES.filter(lambda time_ms: time_ms != 1_700_000_000))
@@ -179,3 +181,54 @@ def test_the_smallest_timestamp_of_a_frame_is_stored_only_if_it_is_asked_for(ind
 def test_without_rules_a_frame_is_read_only_if_it_is_cut() -> None:
     assert not KEEPS_ALL.has_rules
     assert not filter_of(RestoreOptions(), Partition("a", "x" * 22, 0), None).has_rules
+
+
+def test_a_window_of_a_hundredth_of_a_partition_reads_at_most_three_hundredths_of_its_bytes() -> None:
+    """Counting, writing, and the first and the last record together."""
+    log = _long_log(batches=1_000)
+    backup = make_backup([log], compression="none", index_timestamps=True)
+    lines, store = _lines(backup, log.source), ReadBytes(backup.store)
+    start = log.records[5_000].timestamp
+    options = RestoreOptions(time_window_start=start, time_window_end=start + 99)
+    wanted, reader = filter_of(options, log.source, None), FrameReader(store)
+
+    counted, tally = measured(reader, lines, wanted)
+    restored = _restored(reader, lines, wanted)
+
+    assert (100, 100, 100) == (sum(counted), tally.records, len(restored))
+    stored_bytes = sum(line.frame_bytes for line in lines)
+    assert 0 < store.read_bytes <= stored_bytes * 3 // 100
+
+
+def test_a_restore_without_rules_reads_nothing_to_count_its_records() -> None:
+    log = _long_log(batches=20)
+    backup = make_backup([log], compression="none")
+    store = ReadBytes(backup.store)
+    assert 200 == sum(counted_sections(FrameReader(store), _lines(backup, log.source), KEEPS_ALL))
+    assert 0 == store.read_bytes
+
+
+class ReadBytes(CountingStore):
+    """Counts the bytes of ranges that are read. A seek table at the end of an object counts too."""
+
+    read_bytes = 0
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        self.read_bytes += length
+        return super().get_range(key, start, length)
+
+
+def _long_log(*, batches: int) -> MadeLog:
+    """Ten records in each batch, each a millisecond after the one before it, in one object."""
+    made = [
+        make_records(10, first=first, size_bytes=2_000, timestamp=1_700_000_000_000 + first)
+        for first in range(0, batches * 10, 10)
+    ]
+    return MadeLog(
+        source=partition("long"),
+        start=0,
+        end=batches * 10,
+        pieces=tuple(make_batch(records, base_offset=records[0].offset) for records in made),
+        records=tuple(record for records in made for record in records),
+        batches_per_frame=2,
+    )
