@@ -37,7 +37,8 @@ _TIMESTAMPS: dict[Which, _Timestamp] = {
 def list_offsets(cluster: Cluster, partitions: Collection[Partition], which: Which) -> OffsetAnswers:
     """See `LogReader.list_offsets`.
 
-    Retries, and looks topics up by id, as `request_leaders` does.
+    Retries, and looks topics up by id, as `request_leaders` does. A partition that is given twice is asked for once,
+    because brokers refuse a request that contains it twice.
     """
     answers = OffsetAnswers()
     values: dict[Partition, tuple[int, int]] = {}
@@ -45,7 +46,7 @@ def list_offsets(cluster: Cluster, partitions: Collection[Partition], which: Whi
     def request(connection: Connection, own: Sequence[Partition]) -> Iterator[tuple[Partition, int, tuple[int, int]]]:
         return _request_offsets(connection, own, which)
 
-    request_leaders(cluster, partitions, request, "list offsets of", values, answers.failures)
+    request_leaders(cluster, list(dict.fromkeys(partitions)), request, "list offsets of", values, answers.failures)
     for partition, (offset, epoch) in values.items():
         answers.offsets[partition] = offset
         if epoch >= 0:

@@ -19,7 +19,7 @@ from tasks.engine.run_context import ClusterContext
 from tasks.engine.started_restore import StartedRestore
 from tasks.model.errors import BrokerError, RefusedError
 from tasks.model.partition import Partition
-from tasks.repository.restores import RestorePlan, Targets
+from tasks.repository.restores import RestorePlan, Targets, planned_bounds
 
 
 def replay_bin(
@@ -36,10 +36,10 @@ def replay_bin(
     indexes = started.plan.bins[number]
     try:
         with context.writer() as writer, context.reader() as log:
-            bounds = _bounds(context, writer, targets, indexes, is_repeated=is_repeated)
+            written = _written(context, writer, started.plan, targets, indexes, is_repeated=is_repeated)
             for start in range(0, len(indexes), PARTITIONS_AT_ONCE):
                 together = indexes[start : start + PARTITIONS_AT_ONCE]
-                sources = {index: _source(context, log, started, targets, index, bounds) for index in together}
+                sources = {index: _source(context, log, started, targets, index, written) for index in together}
                 _replay_partitions(context, writer, started, targets, sources)
     except BrokerError as error:
         _require_staged(context, started, indexes, error)
@@ -47,19 +47,37 @@ def replay_bin(
     _require_staged(context, started, indexes, None)
 
 
-def _bounds(
-    context: ClusterContext, writer: LogWriter, targets: Targets, indexes: Sequence[int], *, is_repeated: bool
-) -> dict[Partition, tuple[int, int]]:
-    """(first offset, end) of each target log that does not end where the restore begins to write."""
-    base: dict[Partition, int] = {}
-    for index in indexes:
-        base.setdefault(targets.partitions[index].target, targets.partitions[index].base)
-    ends = still_ends(context, writer, list(base)) if is_repeated else log_ends(writer, list(base))
-    written = [part for part, end in ends.items() if end != base[part]]
+def _written(
+    context: ClusterContext,
+    writer: LogWriter,
+    plan: RestorePlan,
+    targets: Targets,
+    indexes: Sequence[int],
+    *,
+    is_repeated: bool,
+) -> dict[int, tuple[int, int]]:
+    """(first offset of the log, end of the records) of each source partition that the log of its target contains
+    records of, or a log that does not belong to this restore."""
+    planned = planned_bounds(plan, targets)
+    names = list(dict.fromkeys(targets.partitions[index].target for index in indexes))
+    ends = still_ends(context, writer, names) if is_repeated else log_ends(writer, names)
+    written = [part for part, end in ends.items() if end != planned[part][0]]
     earliest = writer.list_offsets(written, "earliest") if written else OffsetAnswers()
     for failure in earliest.failures.values():
         raise failure
-    return {part: (earliest.offsets[part], ends[part]) for part in written}
+    found = {}
+    for index in indexes:
+        copy, target = plan.partitions[index], targets.partitions[index]
+        if target.target in earliest.offsets and not (target.written_before and ends[target.target] <= target.base):
+            end = _own_end(target.base + copy.records, planned[target.target][1], ends[target.target])
+            found[index] = (earliest.offsets[target.target], end)
+    return found
+
+
+def _own_end(own_planned: int, planned: int, end: int) -> int:
+    """The end of the records of one source partition in a log that ends at `end`. `own_planned` is the planned end of
+    its records, and `planned` that of all records of the target: if others follow, the log can end later. Pure."""
+    return min(end, own_planned) if own_planned < planned else end
 
 
 def _source(
@@ -68,30 +86,17 @@ def _source(
     started: StartedRestore,
     targets: Targets,
     index: int,
-    bounds: Mapping[Partition, tuple[int, int]],
+    written: Mapping[int, tuple[int, int]],
 ) -> Iterator[OutgoingBatch]:
     """The batches that the target of this partition does not contain yet. Counts the others as progress."""
     copy, target = started.plan.partitions[index], targets.partitions[index]
-    own = _own_bounds(started.plan, targets, index, bounds.get(target.target))
-    if own is None:
+    if index not in written:
         return outgoing_batches(started, targets, index)
-    remaining = remaining_batches(context, log, started, targets, index, own)
-    kept = own[1] - target.base
+    remaining = remaining_batches(context, log, started, targets, index, written[index])
+    kept = written[index][1] - target.base
     if kept:
         context.progress(copy.source, records=kept, log_bytes=copy.log_bytes * kept // copy.records)
     return remaining
-
-
-def _own_bounds(
-    plan: RestorePlan, targets: Targets, index: int, found: tuple[int, int] | None
-) -> tuple[int, int] | None:
-    """The bounds of a log with its end cut to the records of one source partition, if others follow it. None if the log
-    contains nothing of this source partition. Pure."""
-    copy, target = plan.partitions[index], targets.partitions[index]
-    if found is None or (target.written_before and found[1] <= target.base):
-        return None
-    is_followed = any(other.target == target.target for other in targets.partitions[index + 1 :])
-    return (found[0], min(found[1], target.base + copy.records)) if is_followed else found
 
 
 def _require_staged(

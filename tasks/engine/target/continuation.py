@@ -146,7 +146,7 @@ def _other_options(before: Mapping[str, object], now: RestoreOptions) -> Iterato
         return
     asked = now.model_dump(mode="json")
     for name in {**asked, **known}:  # an option with its default can be absent on one side
-        usual = RestoreOptions.model_fields[name].default
+        usual = RestoreOptions.model_fields[name].get_default(call_default_factory=True)
         was, is_now = known.get(name, usual), asked.get(name, usual)
         if name not in FREE_OPTIONS and was != is_now:
             yield f"its {name} is {_shown(was)} and not {_shown(is_now)}"

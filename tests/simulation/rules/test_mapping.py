@@ -129,3 +129,14 @@ def test_the_incarnation_with_the_named_id_is_restored(world: SmallWorld) -> Non
     assert _source(world, ("clicks", 0)) == world.contents("new", 0)
     with refused(RefusedError, "does not contain topic clicks with the id unknown. It contains", code=3):
         world.restore({"clicks": "other"}, topic_ids={"clicks": "unknown"})
+
+
+def test_another_partition_mapping_is_another_restore(world: SmallWorld) -> None:
+    world.back_up()
+    world.target_faults.crash("batch.land", after=True, skip=2)
+    with pytest.raises(Crashed):
+        world.restore({"clicks": "c"}, **IN_ONE)
+    world.target_faults.revive()
+
+    with refused(RefusedError, r"its partition_mapping is 0: 0, 1: 0, 2: 0 and not empty\. Nothing was", code=3):
+        world.restore({"clicks": "c"})
