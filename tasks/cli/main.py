@@ -50,7 +50,7 @@ app = typer.Typer(
 )
 
 PLANNED_COMMANDS = (
-    *("offsets", "lag", "export", "cat", "copy", "standby", "promote"),
+    *("lag", "export", "cat", "copy", "standby", "promote"),
     *("keygen", "rebuild-index", "import"),
 )
 """The commands of later versions. They are refused as not available yet, instead of as unknown."""
@@ -654,6 +654,129 @@ def state_export(
         from tasks.cli.state import run_state_export
 
         _run(run_state_export, session, config, storage, backup_id, export_format=export_format, output=output)
+
+
+_offsets = typer.Typer(help="Positions of groups: captured, translated, written, put back.", no_args_is_help=True)
+app.add_typer(_offsets, name="offsets")
+
+_RestoreId = Annotated[str, typer.Argument(metavar="RESTORE", help="As `list --restores` prints it.")]
+_Groups = Annotated[
+    list[str] | None, typer.Option("--group", metavar="GROUP", help="Only this group. Repeatable.", show_default=False)
+]
+_AllGroups = Annotated[bool, typer.Option("--all", help="All groups of which the point has positions.")]
+
+
+@_offsets.command(name="show")
+def offsets_show(
+    config: OptionalConfigFile = None,
+    storage: StorageUrl = None,
+    backup_id: BackupId = None,
+    group: _Groups = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the captured positions of a point, and how many offsets of it follow each of them."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.offsets import run_offsets_show
+
+        _run(run_offsets_show, session, config, storage, backup_id, groups=group or ())
+
+
+@_offsets.command(name="plan")
+def offsets_plan(
+    config: ConfigFile,
+    restore_id: _RestoreId,
+    group: _Groups = None,
+    state: StatePlace = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the translated positions of a restore beside those that the groups have now. Nothing is written."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.offsets import run_offsets_compare
+
+        _run(run_offsets_compare, session, restore_id, config, groups=group or (), is_verified=False, state=state)
+
+
+@_offsets.command(name="verify")
+def offsets_verify(
+    config: ConfigFile,
+    restore_id: _RestoreId,
+    group: _Groups = None,
+    state: StatePlace = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare the positions that the groups have now with those of a restore. Ends with 3 if a group is behind or has
+    no position."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.offsets import run_offsets_compare
+
+        _run(run_offsets_compare, session, restore_id, config, groups=group or (), is_verified=True, state=state)
+
+
+@_offsets.command(name="apply")
+def offsets_apply(
+    config: ConfigFile,
+    restore_id: _RestoreId,
+    group: _Groups = None,
+    all_groups: _AllGroups = False,
+    wait: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Wait so long until the groups have no members: 10m.", show_default=False),
+    ] = None,
+    state: StatePlace = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write the translated positions of a restore. What the groups have now is stored first, for a rollback."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.offsets import run_offsets_apply
+
+        _run(
+            run_offsets_apply,
+            session,
+            restore_id,
+            config,
+            groups=group or (),
+            all_groups=all_groups,
+            wait=wait,
+            state=state,
+        )
+
+
+@_offsets.command(name="rollback")
+def offsets_rollback(
+    config: ConfigFile,
+    restore_id: _RestoreId,
+    group: _Groups = None,
+    all_groups: _AllGroups = False,
+    also_moved: Annotated[
+        bool, typer.Option("--also-moved", help="Also put back positions that have moved since.")
+    ] = False,
+    state: StatePlace = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Put back the positions that groups had before a restore wrote theirs. Positions that have moved since stay."""
+    with open_session(is_json=as_json, is_quiet=quiet, is_verbose=verbose) as session:
+        from tasks.cli.offsets import run_offsets_rollback
+
+        _run(
+            run_offsets_rollback,
+            session,
+            restore_id,
+            config,
+            groups=group or (),
+            all_groups=all_groups,
+            also_moved=also_moved,
+            state=state,
+        )
 
 
 @app.command(name="thaw-objects")

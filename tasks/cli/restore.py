@@ -49,6 +49,8 @@ from tasks.repository.points import PointReference
 from tasks.repository.repository import Repository
 from tasks.repository.restores import StepDone, read_part
 
+_MOST_GROUPS = 5
+
 
 def run_restore(
     session: Session, config: Path, *, only_preview: bool, yes: bool, is_new: bool = False, state: str | None = None
@@ -127,6 +129,7 @@ def print_result(
     for mismatch in result.mismatches:
         session.print(f"mismatch: {mismatch.target}: {mismatch.message}")
     _print_positions(session, result)
+    _print_way_to_positions(session, result, config, state)
     for text in access_lines(result.access):
         session.print(text)
     if result.deferred:
@@ -349,6 +352,19 @@ def _print_positions(session: Session, result: RestoreResult) -> None:
     session.print(table_text(("GROUP", "FROM", "OFFSET", "TO", "OFFSET", ""), rows))
     if not result.positions_written:
         session.print("The positions were translated but not written. reset_consumer_offsets: true writes them.")
+
+
+def _print_way_to_positions(session: Session, result: RestoreResult, config: Path, state: str | None) -> None:
+    """Print the command that writes the positions which could not be written, if there are any."""
+    groups = sorted({position.group for position in result.positions if position.failure})
+    if not groups:
+        return
+    named = " ".join(f"--group {shlex.quote(group)}" for group in groups) if len(groups) <= _MOST_GROUPS else "--all"
+    command = f"kafka-backup offsets apply {result.plan.restore} {named} --config {shlex.quote(str(config))}"
+    at_state = f" --state {shlex.quote(state)}" if state else ""
+    session.print(
+        f"To write the positions that are missing, stop the consumers of the group and run `{command}{at_state}`"
+    )
 
 
 def _position_state(position: TranslatedPosition, result: RestoreResult) -> str:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from tasks.broker.ports import ClusterAdmin
 from tasks.engine.options import RestoreOptions
 from tasks.engine.pattern_notes import pattern_notes
+from tasks.engine.positions.previous import committed_positions, readable_positions, store_previous
 from tasks.engine.positions.shared_targets import one_for_each_target
 from tasks.engine.positions.translate import (
     LeftOutPosition,
@@ -372,7 +373,7 @@ def _written_positions(
     recorded = read_part(repository.restore_state, started.plan.restore, "groups", StepDone)
     if recorded is not None:
         return recorded_positions(recorded.report)
-    positions, left_out = _positions(admin, started, targets)
+    positions, left_out = _positions(repository, admin, started, targets)
     report = {"positions": [asdict(one) for one in positions], "left_out": [asdict(one) for one in left_out]}
     _record(repository, started.plan, "groups", report)
     return positions, left_out
@@ -417,13 +418,35 @@ def _started(
 
 
 def _positions(
-    admin: ClusterAdmin, started: StartedRestore, targets: Targets
+    repository: Repository, admin: ClusterAdmin, started: StartedRestore, targets: Targets
 ) -> tuple[list[TranslatedPosition], list[LeftOutPosition]]:
     options = started.options
     groups = restored_groups(started.groups, options)
     positions = one_for_each_target(translate(started, targets, groups), started.plan, targets)
     left_out = left_out_positions(started.plan, groups)
-    return (write_positions(admin, positions) if options.reset_consumer_offsets else positions), left_out
+    if options.reset_consumer_offsets:
+        return _write(repository, admin, started.plan.restore, positions), left_out
+    return positions, left_out
+
+
+def _write(
+    repository: Repository, admin: ClusterAdmin, restore: str, positions: Sequence[TranslatedPosition]
+) -> list[TranslatedPosition]:
+    """Store what the groups have now, and write the positions. Those of a group whose present positions cannot be read
+    are not written, because a rollback could not put them back."""
+    answers = committed_positions(admin, {one.group for one in positions})
+    readable = [one for one in positions if not isinstance(answers[one.group], KafkaBackupError)]
+    store_previous(repository, restore, readable, readable_positions(answers))
+    unread = [
+        replace(
+            one,
+            failure=f"not written, because the present positions cannot be read: {error}",
+            is_denied=isinstance(error, AccessError),
+        )
+        for one in positions
+        if isinstance(error := answers[one.group], KafkaBackupError)
+    ]
+    return [*write_positions(admin, readable), *unread]
 
 
 def _access(repository: Repository, admin: ClusterAdmin, started: StartedRestore) -> AccessResult:

@@ -208,6 +208,11 @@ def restore_key(restore: str, part: str) -> str:
     return f"{RESTORES}{restore}/{part}.json"
 
 
+def previous_prefix(restore: str) -> str:
+    """What the keys of the positions begin with that groups had before this restore wrote theirs."""
+    return f"{RESTORES}{restore}/previous-"
+
+
 def restore_part(key: str) -> tuple[str, str]:
     """(the restore, the part) of a key under `RESTORES`."""
     restore, _, name = key.removeprefix(RESTORES).partition("/")

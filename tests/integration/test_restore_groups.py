@@ -12,7 +12,6 @@ from tasks.broker.admin.positions import commit_offsets, committed_offsets
 from tasks.broker.admin_values import CommittedOffset
 from tasks.engine.positions.translate import TranslatedPosition
 from tasks.engine.restore import RestoreResult
-from tasks.model.errors import RefusedError
 from tasks.repository.entries import PointEntry
 from tests.conftest import KAFKA_VERSION
 from tests.support import producing
@@ -156,17 +155,16 @@ def test_a_share_group_is_named_as_not_covered(positions: Positions) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["classic", pytest.param("consumer", marks=needs_4)])
-def test_a_group_in_use_is_refused_with_what_to_do_and_nothing_is_changed(positions: Positions, protocol: str) -> None:
+def test_a_group_in_use_gets_no_positions_and_everything_else_is_restored(positions: Positions, protocol: str) -> None:
     name = {"classic": "classic", "consumer": "kip848"}[protocol]
     group, source = f"{positions.stem}-{name}", f"{positions.stem}-plain"
     before = positions.standing(name)
 
-    with (
-        group_member(positions.kafka.bootstrap, group, f"{positions.stem}-tx", protocol=protocol),
-        pytest.raises(RefusedError, match=f"{group}: the group has 1 active member: stop its consumers first"),
-    ):
-        positions.backups.restore(
-            {source: f"{source}-refused"}, consumer_group_strategy="header-based", reset_consumer_offsets=True
+    with group_member(positions.kafka.bootstrap, group, f"{positions.stem}-tx", protocol=protocol):
+        result = positions.backups.restore(
+            {source: f"{source}-in-use-{name}"}, consumer_group_strategy="header-based", reset_consumer_offsets=True
         )
 
+    assert ([], True) == (list(result.mismatches), result.is_partial)
+    assert {group} == {one.group for one in result.positions if one.failure}
     assert before == positions.standing(name)

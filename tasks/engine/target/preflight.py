@@ -3,6 +3,7 @@ findings about other incarnations, missing data, damaged objects, oversized batc
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.broker.ports import ClusterAdmin
@@ -71,7 +72,7 @@ def preflight(
         *_damaged_objects(context.repository, source, plan, infos),
         *_archived_objects(source, infos),
         *_oversized_batches(source),
-        *_group_findings(admin, source, options),
+        *_group_findings(admin, source, options, plan.restore),
     ]
     order = {"error": 0, "warning": 1, "note": 2}
     return sorted(dict.fromkeys(findings), key=lambda finding: order[finding.level])
@@ -185,9 +186,11 @@ def _largest(lines: Sequence[IndexLine]) -> int:
     return max((line.largest_batch_bytes for line in lines), default=0)
 
 
-def _group_findings(admin: ClusterAdmin, source: RestoreSource, options: RestoreOptions) -> Iterator[Finding]:
-    """Errors for groups whose positions cannot be written, because the point does not contain them or the group has
-    members. Warnings and notes for other missing positions."""
+def _group_findings(
+    admin: ClusterAdmin, source: RestoreSource, options: RestoreOptions, restore: str
+) -> Iterator[Finding]:
+    """Errors for groups whose positions cannot be written, because the point does not contain them. Warnings for groups
+    with members, whose records are restored all the same. Warnings and notes for other missing positions."""
     if options.consumer_group_strategy == "skip":
         return
     if source.point.groups is None:
@@ -220,5 +223,10 @@ def _group_findings(admin: ClusterAdmin, source: RestoreSource, options: Restore
         return
     for found in described:
         if found.members:
-            members = counted(found.members, "active member")
-            yield Finding("error", found.group_id, f"the group has {members}: stop its consumers first.")
+            members, name = counted(found.members, "active member"), shlex.quote(found.group_id)
+            yield Finding(
+                "warning",
+                found.group_id,
+                f"the group has {members}, and Kafka refuses positions of such a group: stop its consumers, or write "
+                f"its positions later with `kafka-backup offsets apply {restore} --group {name}`.",
+            )

@@ -251,7 +251,7 @@ def test_a_position_that_the_user_is_not_allowed_to_write_is_marked_as_denied(wo
 
     result = world.restore(user="restorer", previewed=close, **WITH_POSITIONS)
 
-    assert (True, True) == (_only(result).is_denied, "Read on Group billing" in (_only(result).failure or ""))
+    assert (True, True) == (_only(result).is_denied, "on Group billing" in (_only(result).failure or ""))
 
 
 def test_a_position_that_somebody_else_changes_is_found_when_it_is_read_back(world: SmallWorld) -> None:

@@ -173,12 +173,19 @@ def test_a_batch_that_no_broker_takes_refuses_the_restore(world: SmallWorld, mon
 
 
 @pytest.mark.parametrize("kind", ["classic", "consumer"])
-def test_a_group_in_use_is_refused_and_nothing_is_changed(world: SmallWorld, kind: str) -> None:
+def test_a_group_in_use_is_a_warning_and_everything_else_is_restored(world: SmallWorld, kind: str) -> None:
+    world.commit("audit", {("orders", 0): 3})
+    world.back_up()
     world.target.groups.join("billing", group_type=kind)
 
-    with refused(RefusedError, "billing: the group has 1 active member: stop its consumers first", code=3):
-        world.restore(**WITH_POSITIONS)
-    assert ({}, "copy" in world.target.topics.by_name) == (world.target.groups.by_id["billing"].positions, False)
+    result = world.restore(**WITH_POSITIONS)
+
+    [message] = [text for subject, text in said(result.findings, "warning") if subject == "billing"]
+    assert f"later with `kafka-backup offsets apply {result.plan.restore} --group billing`" in message
+    assert (True, []) == (result.is_partial, list(result.mismatches))
+    assert {"audit": False, "billing": True} == {one.group: bool(one.failure) for one in result.positions}
+    assert world.contents("orders", cluster=world.source) == world.contents("copy")
+    assert {} == world.target.groups.by_id["billing"].positions
 
 
 def test_a_group_in_use_is_no_reason_when_positions_are_only_reported(world: SmallWorld) -> None:
