@@ -22,6 +22,7 @@ from tasks.engine.holds import add_hold, release_hold
 from tasks.engine.options import RetentionPolicy, duration_ms
 from tasks.engine.prune import Pruned, prune_locally, unexpire
 from tasks.engine.retention.prune_plan import draft_prune
+from tasks.engine.target import preflight
 from tasks.engine.validate import validate_locally
 from tasks.model.errors import InterruptedRunError, LockedError, NotFoundError, PreconditionError, RunClosedError
 from tasks.repository.points import PointReference
@@ -44,6 +45,12 @@ POLICIES = (
 )
 _LONGEST_ROUND_MS = 50 * 60_000
 """Pins are renewed at real times, so no round may take an hour."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An actor has one thread at a time."""
+    monkeypatch.setattr(preflight, "_REQUESTS_AT_ONCE", 1)
 
 
 @dataclass

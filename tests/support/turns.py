@@ -14,7 +14,10 @@ from tasks.store.protocol import Body, ObjectInfo, Unfinished
 
 T = TypeVar("T")
 PAGE_OBJECTS = 4
-_TIMEOUT_S = 20.0
+_STALL_S = 30.0
+"""If no actor makes a call for this time, the interleaving does not go on any more. Each call of a slow machine starts
+the time anew."""
+
 _PACES = (1.0, 1.0, 0.2, 0.03)
 """How often an actor gets the turn, in comparison with the others. It is drawn for each actor."""
 _KEEPERS = ("lease-keeper", "lease-watcher", "pin-keeper")
@@ -61,8 +64,7 @@ class Turns:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(_TIMEOUT_S)
-            assert not thread.is_alive(), f"{thread.name} does not end; the last calls: {self.calls[-20:]}"
+            self._join(thread)
         return results
 
     def take(self) -> None:
@@ -83,9 +85,18 @@ class Turns:
         return self._chance.choices(self._alive, [self._pace[name] for name in self._alive])[0]
 
     def _wait_for(self, name: str) -> None:
+        before = -1
         with self._changed:
-            if not self._changed.wait_for(lambda: self._current == name, _TIMEOUT_S):
-                raise AssertionError(f"{name} does not get the turn: {self._current} has it")
+            while not self._changed.wait_for(lambda: self._current == name, _STALL_S):
+                assert before != len(self.calls), f"{name} does not get the turn: {self._current} has it"
+                before = len(self.calls)
+
+    def _join(self, thread: threading.Thread) -> None:
+        before = -1
+        while thread.is_alive() and before != len(self.calls):
+            before = len(self.calls)
+            thread.join(_STALL_S)
+        assert not thread.is_alive(), f"{thread.name} does not end; the last calls: {self.calls[-20:]}"
 
     def _end(self, name: str) -> None:
         with self._changed:
