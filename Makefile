@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 # Without compiled modules each process that a test starts would compile the project again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install servers demo test test-fast soak check bench clean
+.PHONY: install servers demo test test-parts test-whole test-fast soak check bench clean
 
 install: $(VENV)/.installed
 
@@ -27,8 +27,13 @@ servers: install
 demo: install
 	$(PYTHON) -m tests.demo
 
-test: servers
+# Two targets, so that `make --keep-going test` shows the failures of both.
+test: test-parts test-whole
+
+test-parts: servers
 	$(PYTEST) $(FAST) $(PARALLEL) -m 'not soak'
+
+test-whole: servers
 	$(PYTEST) $(REST) $(PARALLEL) -m 'not soak'
 
 # In memory where there is such a folder: thousands of fsyncs to a busy disk take longer than the tests.

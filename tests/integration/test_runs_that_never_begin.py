@@ -192,9 +192,9 @@ def _back_up_another_cluster(run: Run) -> None:
     run.document["backup_id"] = SET
 
 
-def _map_two_to_one(run: Run) -> None:
+def _map_into_another(run: Run) -> None:
     run.cluster["topics"] = {"include": [TOPIC, FILLED]}
-    run.restore_with(topic_mapping={TOPIC: "x", FILLED: "x"})
+    run.restore_with(topic_mapping={TOPIC: FILLED})
 
 
 def _purge(run: Run) -> None:
@@ -214,7 +214,7 @@ KINDS = (
     Kind("missing variable", 2, "NO_SUCH is not set", lambda run: run.document.update(backup_id="${NO_SUCH}")),
     Kind("bad set name", 2, "'a/b' is not a name for a backup set", lambda run: run.document.update(backup_id="a/b")),
     Kind("bad pattern", 2, "'~(' is not a regular expression", lambda run: run.select("~(")),
-    Kind("bad topic name", 2, "should be a topic's name", lambda run: run.map_to("a b"), RESTORE),
+    Kind("bad topic name", 2, "'a b' is not the name of a topic", lambda run: run.map_to("a b"), RESTORE),
     # ── the store
     Kind("no bucket", 10, "There is no bucket", lambda run: run.storage.update(bucket="no-such-bucket"), places=BUCKET),
     Kind("wrong key", 12, "the secret key does not", lambda run: run.storage.update(secret_key="wrong"), places=BUCKET),
@@ -281,7 +281,7 @@ KINDS = (
     Kind("no point", 10, "set@7 is not a restore point", lambda run: run.document.update(backup_id="set@7"), RESTORE),
     # ── where it is restored to
     Kind("target with records", 3, "it is not empty (1 offset)", lambda run: run.map_to(FILLED), RESTORE, BOTH),
-    Kind("two topics to one", 3, "to one topic, x", _map_two_to_one, RESTORE),
+    Kind("a topic into another", 3, "itself is restored too", _map_into_another, RESTORE),
     Kind("purge without consent", 2, "Confirm this with --yes", _purge, RESTORE),
     Kind(
         "no place for the state",
